@@ -1,0 +1,90 @@
+# The whole interface: make demo | test | check | bench | fix | lock | clean.
+# Each works as the first command on a bare machine with Python 3.11 and make: it builds .venv
+# from the hashed files in requirements/ and skips that, without network, when nothing changed.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := .ci/uv $(VENV)
+SHELL  := /bin/sh
+CODE   := $(wildcard src tests benchmarks examples)
+
+.PHONY: help demo test check check-format check-lint check-types check-imports bench fix lock clean install
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SILENT:
+
+help:
+	echo "make demo     the support desk under control: the real SDK, a scripted model, eight scenes"
+	echo "make test     all tests"
+	echo "make check    format, lint, types, import contracts, tests"
+	echo "make bench    the figures, printed side by side"
+	echo "make fix      format, and repair what the linter can"
+	echo "make lock     resolve requirements/*.txt again (make lock UPGRADE=1: to the newest)"
+	echo "make clean    remove everything make made"
+
+demo: $(VENV)/.demo
+	$(BIN)/holdfast demo
+
+install: $(VENV)/.dev
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: check-format check-lint check-types check-imports test
+
+check-format: $(VENV)/.dev
+	$(BIN)/ruff format --check $(CODE)
+
+check-lint: $(VENV)/.dev
+	$(BIN)/ruff check $(CODE)
+
+check-types: $(VENV)/.dev
+	$(BIN)/mypy
+
+check-imports: $(VENV)/.dev
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment; each stamp is newer than what it was made from --------------------------
+
+$(VENV)/.uv: requirements/uv.txt .ci/venv
+	echo "making $(VENV)"
+	.ci/venv $(VENV)
+	touch $@
+
+# Adds to what is there, so that a demo does not undo a developer's environment. Not on the editable
+# build's isolation: its builder is in build.txt, with hashes.
+$(VENV)/.demo: requirements/demo.txt requirements/build.txt pyproject.toml | $(VENV)/.uv
+	echo "installing what the demo needs"
+	$(UV) pip install --quiet --no-deps --require-hashes -r requirements/build.txt -r requirements/demo.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt requirements/build.txt requirements/uv.txt pyproject.toml | $(VENV)/.uv
+	echo "installing everything for development"
+	$(UV) pip sync --quiet --require-hashes requirements/uv.txt requirements/build.txt requirements/dev.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/.demo
+
+# ---- locks: no addresses, no machine paths; dev is resolved first and bounds the others -----------
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate $(if $(UPGRADE),--upgrade) \
+	--custom-compile-command "make lock"
+
+lock: $(VENV)/.uv
+	$(COMPILE) pyproject.toml requirements/dev.in --all-extras --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml requirements/demo.in --extra claude -c requirements/dev.txt --output-file requirements/demo.txt
+	$(COMPILE) pyproject.toml requirements/run.in -c requirements/dev.txt --output-file requirements/run.txt
+	$(COMPILE) requirements/build.in -c requirements/dev.txt --output-file requirements/build.txt
+	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt

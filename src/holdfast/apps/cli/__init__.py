@@ -1,0 +1,1 @@
+"""The command line: speaks through the client only, and holds no rule."""

@@ -1,0 +1,1 @@
+"""What runs inside sandboxes: standard library only, nothing of the house."""

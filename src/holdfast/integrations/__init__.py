@@ -1,0 +1,1 @@
+"""Doors that live in a user's process: they translate, and hold no rule of their own."""

@@ -1,0 +1,1 @@
+"""Shipped test doubles and conformance suites for every port; not used in production paths."""
