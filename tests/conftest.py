@@ -1,0 +1,21 @@
+"""Settings for every test: Hypothesis is deterministic, so a red run can be run again.
+
+`HYPOTHESIS_PROFILE=explore` looks for new counterexamples instead.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Deadlines are off: the machine is shared, and a slow example is no wrong example.
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("explore", max_examples=2_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
