@@ -39,7 +39,7 @@ check-lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)
 
 check-types: $(VENV)/.dev
-	$(BIN)/mypy
+	$(BIN)/mypy $(CODE)
 
 check-imports: $(VENV)/.dev
 	PYTHONPATH=src $(BIN)/lint-imports --no-cache
