@@ -62,18 +62,30 @@ $(VENV)/.uv: requirements/uv.txt .ci/venv
 	.ci/venv $(VENV)
 	touch $@
 
-# Adds to what is there, so that a demo does not undo a developer's environment. Not on the editable
-# build's isolation: its builder is in build.txt, with hashes.
-$(VENV)/.demo: requirements/demo.txt requirements/build.txt pyproject.toml | $(VENV)/.uv
-	echo "installing what the demo needs"
-	$(UV) pip install --quiet --no-deps --require-hashes -r requirements/build.txt -r requirements/demo.txt
-	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+# File times say when to look, checksums whether the locks really changed: a fresh checkout of another
+# branch with the same locks needs no network. The checkout itself is installed without build isolation,
+# because its builder is in build.txt, with hashes.
+DEMO_LOCKS := requirements/build.txt requirements/demo.txt
+DEV_LOCKS  := requirements/uv.txt requirements/build.txt requirements/dev.txt
+PROJECT     = $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+
+# Adds to what is there, so that a demo does not undo a developer's environment.
+$(VENV)/.demo: $(DEMO_LOCKS) pyproject.toml | $(VENV)/.uv
+	if ! cksum $(DEMO_LOCKS) | cmp -s - $@.sum; then \
+	    echo "installing what the demo needs" && \
+	    $(UV) pip install --quiet --no-deps --require-hashes $(DEMO_LOCKS:%=-r %) && \
+	    cksum $(DEMO_LOCKS) > $@.sum || exit 1; \
+	fi
+	$(PROJECT)
 	touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/build.txt requirements/uv.txt pyproject.toml | $(VENV)/.uv
-	echo "installing everything for development"
-	$(UV) pip sync --quiet --require-hashes requirements/uv.txt requirements/build.txt requirements/dev.txt
-	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+$(VENV)/.dev: $(DEV_LOCKS) pyproject.toml | $(VENV)/.uv
+	if ! cksum $(DEV_LOCKS) | cmp -s - $@.sum; then \
+	    echo "installing everything for development" && \
+	    $(UV) pip sync --quiet --require-hashes $(DEV_LOCKS) && \
+	    cksum $(DEV_LOCKS) > $@.sum && cksum $(DEMO_LOCKS) > $(VENV)/.demo.sum || exit 1; \
+	fi
+	$(PROJECT)
 	touch $@ $(VENV)/.demo
 
 # ---- locks: no addresses, no machine paths; dev is resolved first and bounds the others -----------
