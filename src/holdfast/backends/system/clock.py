@@ -1,0 +1,52 @@
+"""Time that never runs backwards, and identifiers that cannot be guessed."""
+
+import base64
+import secrets
+import time
+from collections.abc import Callable
+
+_JUMP_NS = 2_000_000_000
+
+
+class SystemClock:
+    """Wall time anchored once, carried on by the monotonic clock.
+
+    A wall clock that is set while the server runs therefore opens no budget window early and
+    lets no permit live longer; `jumped_ns` says how far the wall has moved away.
+    """
+
+    def __init__(
+        self,
+        *,
+        floor_ns: int = 0,
+        wall: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._steady_0 = steady()
+        self._anchor = max(wall(), floor_ns)
+
+    def not_before(self, floor_ns: int) -> None:
+        """Never answer less than `floor_ns`: the newest time in the journal."""
+        self._anchor += max(floor_ns - self.now_ns(), 0)
+
+    def now_ns(self) -> int:
+        """UTC nanoseconds since 1970."""
+        return self._anchor + self._steady() - self._steady_0
+
+    def jumped_ns(self) -> int:
+        """How far wall time is off by now; 0 below two seconds."""
+        off = self._wall() - self.now_ns()
+        return off if abs(off) > _JUMP_NS else 0
+
+
+class SystemEntropy:
+    """Identifiers and tokens from the operating system's generator."""
+
+    def new_id(self, prefix: str) -> str:
+        """`prefix_` and 26 base32 characters: 128 bits."""
+        return f"{prefix}_{base64.b32encode(secrets.token_bytes(16)).decode().rstrip('=').lower()}"
+
+    def new_token(self, prefix: str) -> str:
+        """`prefix_` and 52 base32 characters: 256 bits, shown once."""
+        return f"{prefix}_{base64.b32encode(secrets.token_bytes(32)).decode().rstrip('=').lower()}"

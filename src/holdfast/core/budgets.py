@@ -1,0 +1,321 @@
+"""The ledger's arithmetic: reserve on every account of a chain or on none, extend, settle.
+
+Invariant I1: settled + held <= limit on every account, after every call, as long as what is
+settled stays within what was held; `settle` reports the accounts where the provider charged more.
+
+State lives in `Ledger`, which does no I/O and reads no clock. Whoever owns it makes the returned
+changes durable before acting on them (`runtime/ledger`). Not here: waiting, prices, storage.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from holdfast.model.budgets import (
+    AccountKey,
+    AccountState,
+    Alert,
+    Amounts,
+    HoldState,
+    Limit,
+    Refused,
+    Reserved,
+    Scope,
+    Window,
+)
+
+_NS = 1_000_000_000
+_ROLLING_NS = {Window.HOUR: 3600 * _NS, Window.DAY: 86_400 * _NS}
+# A rolling window is a ring of buckets; one extra bucket is counted, so that the sum is never
+# less than what any true window of that length holds.
+_BUCKETS = 60
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What `settle` did: alerts crossed, and accounts on which more was charged than was held."""
+
+    alerts: tuple[Alert, ...]
+    overshot: tuple[AccountKey, ...]
+
+
+class _Account:
+    """One account in memory; `settled` is the sum in force for the current window."""
+
+    __slots__ = ("alerted", "alerts", "buckets", "held", "key", "limit", "period", "settled")
+
+    def __init__(self, state: AccountState) -> None:
+        self.key = state.key
+        self.limit = state.limit
+        self.settled = state.settled
+        self.held = 0
+        self.period = state.period
+        self.buckets = dict(state.buckets)
+        self.alerts = state.alerts
+        self.alerted = set(state.alerted)
+
+    def roll(self, now_ns: int) -> None:
+        """Let go of what has left the window."""
+        window = self.key.window
+        if window is Window.LIFE:
+            return
+        period = _period(window, now_ns)
+        length_ns = _ROLLING_NS.get(window)
+        if length_ns is not None:
+            oldest = now_ns * _BUCKETS // length_ns - _BUCKETS
+            for bucket in [b for b in self.buckets if b < oldest]:
+                self.settled -= self.buckets.pop(bucket)
+        elif period > self.period:
+            self.settled = 0
+        if period > self.period:
+            self.period = period
+            self.alerted.clear()
+
+    def add(self, amount: int, now_ns: int) -> None:
+        """Count `amount` as spent now."""
+        self.settled += amount
+        length_ns = _ROLLING_NS.get(self.key.window)
+        if length_ns is not None and amount:
+            bucket = now_ns * _BUCKETS // length_ns
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + amount
+
+    def crossed(self, percent_floor: int = 0) -> list[Alert]:
+        """Alerts newly due; `percent_floor` 100 marks the account as full whatever is settled."""
+        if self.limit is None:
+            return []
+        due = []
+        for percent in self.alerts:
+            reached = self.settled * 100 >= percent * self.limit and self.settled > 0
+            if percent not in self.alerted and (reached or percent <= percent_floor):
+                self.alerted.add(percent)
+                due.append(Alert(self.key, percent, self.limit, self.settled))
+        return due
+
+    def state(self) -> AccountState:
+        """An immutable copy for the store and for people."""
+        return AccountState(
+            key=self.key,
+            limit=self.limit,
+            settled=self.settled,
+            held=self.held,
+            period=self.period,
+            buckets=dict(self.buckets),
+            alerts=self.alerts,
+            alerted=tuple(sorted(self.alerted)),
+        )
+
+
+def _period(window: Window, now_ns: int) -> int:
+    """Number of the window that `now_ns` falls into; rises with time."""
+    length_ns = _ROLLING_NS.get(window)
+    if length_ns is not None:
+        return now_ns // length_ns
+    if window is Window.CALENDAR_DAY:
+        return now_ns // (86_400 * _NS)
+    at = datetime.fromtimestamp(now_ns // _NS, UTC)
+    return at.year * 12 + at.month
+
+
+class Ledger:
+    """Every account and open hold of one authority. Not thread-safe: one owner, one thread."""
+
+    def __init__(
+        self, accounts: Iterable[AccountState] = (), holds: Iterable[HoldState] = ()
+    ) -> None:
+        self._accounts = {state.key: _Account(state) for state in accounts}
+        self._holds: dict[str, HoldState] = {}
+        for hold in holds:
+            self._holds[hold.hold_id] = hold
+            for key in hold.keys:
+                self._account(key).held += hold.amounts.get(key.dimension, 0)
+
+    def _account(self, key: AccountKey) -> _Account:
+        account = self._accounts.get(key)
+        if account is None:
+            account = _Account(AccountState(key=key, limit=None, settled=0))
+            self._accounts[key] = account
+        return account
+
+    def open_account(self, key: AccountKey, limit: Limit | None, now_ns: int) -> AccountState:
+        """Make sure that an account exists; a limit set by hand later is not overwritten.
+
+        A `None` limit only counts. An account that exists takes a *new* limit only while it has
+        none.
+        """
+        known = key in self._accounts
+        account = self._account(key)
+        account.roll(now_ns)
+        if limit is not None and (not known or account.limit is None):
+            account.limit = limit.amount
+            account.alerts = limit.alerts
+        return account.state()
+
+    def set_limit(self, key: AccountKey, amount: int | None, now_ns: int) -> AccountState:
+        """Change a cap. Below what is settled or held it only refuses what comes next."""
+        account = self._account(key)
+        account.roll(now_ns)
+        raised = amount is None or (account.limit is not None and amount > account.limit)
+        account.limit = amount
+        if raised:
+            account.alerted = {
+                p for p in account.alerted if amount and account.settled * 100 >= p * amount
+            }
+        return account.state()
+
+    def account(self, key: AccountKey, now_ns: int) -> AccountState | None:
+        """One account as it stands, or None."""
+        account = self._accounts.get(key)
+        if account is None:
+            return None
+        account.roll(now_ns)
+        return account.state()
+
+    def owned_by(self, scope: Scope, owner: str, now_ns: int) -> list[AccountState]:
+        """Every account of one owner."""
+        found = [a for k, a in self._accounts.items() if k.scope is scope and k.owner == owner]
+        for account in found:
+            account.roll(now_ns)
+        return sorted((a.state() for a in found), key=lambda s: s.key)
+
+    def hold(self, hold_id: str) -> HoldState | None:
+        """One open hold, or None."""
+        return self._holds.get(hold_id)
+
+    def open_holds(self, session: str = "") -> list[HoldState]:
+        """Open holds, of one session or of all."""
+        return [h for h in self._holds.values() if not session or h.session == session]
+
+    def room(
+        self, keys: Sequence[AccountKey], dimension: str, now_ns: int, *, held_counts: bool
+    ) -> int | None:
+        """Least that is left on the chain in one dimension, None when nothing limits it.
+
+        `held_counts` False answers what could be afforded once every other call has settled at
+        nothing.
+        """
+        least: int | None = None
+        for key in keys:
+            if key.dimension != dimension:
+                continue
+            account = self._account(key)
+            if account.limit is None:
+                continue
+            account.roll(now_ns)
+            left = account.limit - account.settled - (account.held if held_counts else 0)
+            least = left if least is None else min(least, left)
+        return least
+
+    def _refusal(
+        self, keys: Sequence[AccountKey], amounts: Amounts, now_ns: int, own: Amounts
+    ) -> Refused | None:
+        for key in keys:
+            wanted = amounts.get(key.dimension, 0)
+            if wanted <= 0:
+                continue
+            account = self._account(key)
+            account.roll(now_ns)
+            limit = account.limit
+            if limit is None or account.settled + account.held + wanted <= limit:
+                continue
+            already = own.get(key.dimension, 0)
+            return Refused(
+                key=key,
+                limit=limit,
+                settled=account.settled,
+                held=account.held,
+                wanted=wanted,
+                fits_when_settled=account.settled + already + wanted <= limit,
+            )
+        return None
+
+    def reserve(
+        self,
+        hold_id: str,
+        keys: Sequence[AccountKey],
+        amounts: Amounts,
+        *,
+        session: str,
+        purpose: str,
+        now_ns: int,
+    ) -> Reserved | Refused:
+        """Hold `amounts` on every account of the chain, or on none.
+
+        Shape: `keys` run innermost to outermost; each account takes the amount of its own
+        dimension. Errors: none raised; Refused names the innermost account without room.
+        """
+        if hold_id in self._holds:
+            raise ValueError(f"hold `{hold_id}` is open already")
+        refused = self._refusal(keys, amounts, now_ns, {})
+        if refused is not None:
+            return refused
+        for key in keys:
+            self._account(key).held += amounts.get(key.dimension, 0)
+        self._holds[hold_id] = HoldState(
+            hold_id=hold_id,
+            session=session,
+            purpose=purpose,
+            keys=tuple(keys),
+            amounts=dict(amounts),
+            opened_at_ns=now_ns,
+        )
+        return Reserved(hold_id)
+
+    def extend(self, hold_id: str, more: Amounts, now_ns: int) -> Reserved | Refused:
+        """Grow an open hold by `more` on its whole chain, or not at all."""
+        hold = self._holds[hold_id]
+        refused = self._refusal(hold.keys, more, now_ns, hold.amounts)
+        if refused is not None:
+            return refused
+        for key in hold.keys:
+            self._account(key).held += more.get(key.dimension, 0)
+        grown = dict(hold.amounts)
+        for dimension, amount in more.items():
+            grown[dimension] = grown.get(dimension, 0) + amount
+        self._holds[hold_id] = msgspec.structs.replace(hold, amounts=grown)
+        return Reserved(hold_id)
+
+    def settle(self, hold_id: str, actual: Amounts, now_ns: int) -> Settled:
+        """Replace a hold by what was used; a hold that is gone settles nothing (idempotent)."""
+        hold = self._holds.pop(hold_id, None)
+        if hold is None:
+            return Settled((), ())
+        alerts: list[Alert] = []
+        overshot = []
+        for key in hold.keys:
+            account = self._account(key)
+            account.roll(now_ns)
+            account.held -= hold.amounts.get(key.dimension, 0)
+            amount = actual.get(key.dimension, 0)
+            account.add(amount, now_ns)
+            limit = account.limit
+            over = limit is not None and account.settled + account.held > limit
+            if over and amount > hold.amounts.get(key.dimension, 0):
+                overshot.append(key)
+            alerts.extend(account.crossed())
+        return Settled(tuple(alerts), tuple(overshot))
+
+    def mark_full(self, key: AccountKey, now_ns: int) -> tuple[Alert, ...]:
+        """Raise what is left of an account's alerts: a refusal for money is its 100 %."""
+        account = self._account(key)
+        account.roll(now_ns)
+        return tuple(account.crossed(percent_floor=100))
+
+    def states(self, keys: Iterable[AccountKey]) -> list[AccountState]:
+        """Immutable copies of accounts, for the store."""
+        return [self._account(key).state() for key in keys]
+
+    def all_states(self, now_ns: int) -> list[AccountState]:
+        """Every account as it stands."""
+        for account in self._accounts.values():
+            account.roll(now_ns)
+        return [account.state() for account in self._accounts.values()]
+
+
+def chain(
+    limits: Sequence[Limit], owners: dict[Scope, str], counted: Sequence[Limit] = ()
+) -> tuple[AccountKey, ...]:
+    """The account keys of one session, innermost first; `counted` adds accounts without a cap."""
+    order = list(Scope)
+    keys = {AccountKey(x.scope, owners[x.scope], x.dimension, x.window) for x in limits}
+    keys |= {AccountKey(x.scope, owners[x.scope], x.dimension, x.window) for x in counted}
+    return tuple(sorted(keys, key=lambda k: (order.index(k.scope), k.dimension, k.window)))

@@ -1,0 +1,71 @@
+"""Which tool results may reach the model: only those of calls that hold a permit.
+
+A call that never ran (unknown tool, invalid input, denied, interrupted) has no permit: its result
+passes only as an error, and its content is a fixed text of ours, the same whenever the history is
+sent, so that prompt caches hold. Anything else without a permit is ungoverned (invariant I3).
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from holdfast.core.messages import Evidence
+from holdfast.model.tools import CallRecord, CallState
+
+NEVER_RAN = (
+    "This tool call did not run: the client refused it before asking for permission"
+    " (unknown tool, invalid input or interrupted)."
+)
+
+_RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """Everything is covered. `contents` are replacements by (message, block); `first_seen` are
+    permitted calls whose result arrives for the first time."""
+
+    contents: dict[tuple[int, int], str]
+    first_seen: tuple[CallRecord, ...]
+
+
+class Ungoverned(msgspec.Struct, frozen=True):
+    """A result without a permit; the session must stop."""
+
+    call_id: str
+    tool: str
+    text: str
+
+
+def check_evidence(
+    evidence: Iterable[Evidence], calls: Mapping[str, CallRecord]
+) -> Admitted | Ungoverned:
+    """Judge every block that answers a tool call; `calls` are the session's, by call id."""
+    contents: dict[tuple[int, int], str] = {}
+    first_seen: dict[str, CallRecord] = {}
+    for block in evidence:
+        call = calls.get(block.call_id)
+        at_server = block.kind != "tool_result"
+        if call is not None and at_server == (call.state is CallState.SERVER):
+            if at_server:
+                continue
+            if call.state in _RAN:
+                if not call.redeemed:
+                    first_seen[call.call_id] = call
+                continue
+        fault = _fault(block, call, at_server=at_server)
+        if fault is not None:
+            return fault
+        denial = call.denial if call is not None and call.denial else NEVER_RAN
+        contents[(block.message, block.block)] = denial
+    return Admitted(contents, tuple(first_seen.values()))
+
+
+def _fault(block: Evidence, call: CallRecord | None, *, at_server: bool) -> Ungoverned | None:
+    """Why a result that has no permit may not even pass as an error."""
+    tool = call.tool if call is not None else ""
+    if at_server or (call is not None and call.state is CallState.SERVER):
+        return Ungoverned(block.call_id, tool, "a provider-side result answers no call seen here")
+    if not block.is_error:
+        known = "a call that was denied" if call and call.denial else "a call without a permit"
+        return Ungoverned(block.call_id, tool, f"a successful result answers {known}")
+    return None

@@ -1,0 +1,75 @@
+"""The risk of a call: what the contract registers, raised by what the arguments show.
+
+A tool without a contract is HIGH, never LOW. A BLOCK tool is refused here again, although it can
+not be registered. Shell commands are classified by a parse (`core/risk/shell`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from holdfast.core.risk.shell import classify
+from holdfast.model.risk import RiskLevel, RiskReason
+from holdfast.model.tools import Contract, Effect
+
+_SYSTEM_PATHS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys", "/root")
+_OWN_STATE = ".holdfast"
+_PATH_ARGUMENTS = ("path", "file_path", "notebook_path", "filename", "directory")
+_WHERE_MAX = 200
+
+
+class Risk(msgspec.Struct, frozen=True):
+    """The level and every reason for it, the registered one first."""
+
+    level: RiskLevel
+    reasons: tuple[RiskReason, ...]
+
+
+def assess(contract: Contract | None, tool: str, arguments: Mapping[str, Any]) -> Risk:
+    """Risk of one call, from its contract and its arguments."""
+    if contract is None:
+        text = "no contract is registered for this tool"
+        return Risk(RiskLevel.HIGH, (RiskReason("risk.unregistered", text, RiskLevel.HIGH, tool),))
+    reasons = [RiskReason("risk.registered", contract.risk_reason, contract.risk, tool)]
+    command = arguments.get(contract.shell) if contract.shell else None
+    if isinstance(command, str):
+        reasons.extend(classify(command).reasons)
+    elif command is not None:
+        text = "the shell command is not text"
+        reasons.append(RiskReason("shell.unparseable", text, RiskLevel.HIGH, contract.shell))
+    reasons.extend(_paths(contract, arguments))
+    return Risk(max(reason.level for reason in reasons), tuple(reasons))
+
+
+def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]:
+    """System and superuser paths, and our own state, in the arguments that name files."""
+    found = []
+    for name in _PATH_ARGUMENTS:
+        value = arguments.get(name)
+        if not isinstance(value, str):
+            continue
+        where = value[:_WHERE_MAX]
+        if _OWN_STATE in value.split("/"):
+            text = "the path lies in the harness's own state"
+            found.append(RiskReason("risk.own_state", text, RiskLevel.BLOCK, where))
+        elif _in_system(value) and contract.effect is not Effect.READ:
+            text = "the path lies in a system or superuser folder"
+            found.append(RiskReason("risk.system_path", text, RiskLevel.HIGH, where))
+    return found
+
+
+def _in_system(path: str) -> bool:
+    """Whether a path, `..` resolved by text, lies under a system folder."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if parts:
+                parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    absolute = path.startswith("/")
+    return absolute and any(
+        "/" + "/".join(parts) == root or ("/" + "/".join(parts)).startswith(root + "/")
+        for root in _SYSTEM_PATHS
+    )

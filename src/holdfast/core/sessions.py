@@ -1,0 +1,52 @@
+"""The states of a session as a literal table: what each command leads to, and from where.
+
+Killing needs less than resuming, so `kill` is allowed from every state that is not already
+final, and nothing leads out of a final state.
+"""
+
+import enum
+
+from holdfast.model.events import Kind
+from holdfast.model.sessions import SessionState as S
+
+
+class Command(enum.StrEnum):
+    """What may be asked of a session."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    KILL = "kill"
+    EXPIRE = "expire"
+    END = "end"
+
+
+TRANSITIONS: dict[tuple[S, Command], S] = {
+    (S.ACTIVE, Command.PAUSE): S.PAUSED,
+    (S.ACTIVE, Command.STOP): S.STOPPED,
+    (S.ACTIVE, Command.KILL): S.KILLED,
+    (S.ACTIVE, Command.EXPIRE): S.EXPIRED,
+    (S.ACTIVE, Command.END): S.ENDED,
+    (S.PAUSED, Command.RESUME): S.ACTIVE,
+    (S.PAUSED, Command.STOP): S.STOPPED,
+    (S.PAUSED, Command.KILL): S.KILLED,
+    (S.PAUSED, Command.EXPIRE): S.EXPIRED,
+    (S.PAUSED, Command.END): S.ENDED,
+    (S.STOPPED, Command.KILL): S.KILLED,
+    (S.ENDED, Command.KILL): S.KILLED,
+    (S.EXPIRED, Command.KILL): S.KILLED,
+}
+
+RECORDED: dict[Command, Kind] = {
+    Command.PAUSE: Kind.SESSION_PAUSED,
+    Command.RESUME: Kind.SESSION_RESUMED,
+    Command.STOP: Kind.SESSION_STOPPED,
+    Command.KILL: Kind.SESSION_KILLED,
+    Command.EXPIRE: Kind.SESSION_EXPIRED,
+    Command.END: Kind.SESSION_ENDED,
+}
+
+
+def after(state: S, command: Command) -> S | None:
+    """The state that `command` leads to, or None when it is not possible from `state`."""
+    return TRANSITIONS.get((state, command))

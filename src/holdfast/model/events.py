@@ -1,0 +1,73 @@
+"""Journal records: facts in the past tense that may not be lost.
+
+One flat record for every kind keeps the read side's indexes simple; `body` holds what only that
+kind has. Kinds are listed here and nowhere else. Not here: spans (they may be lost).
+"""
+
+import enum
+from typing import Any
+
+import msgspec
+
+
+class Kind(enum.StrEnum):
+    """What happened."""
+
+    SERVER_STARTED = "server.started"
+    SESSION_OPENED = "session.opened"
+    SESSION_PAUSED = "session.paused"
+    SESSION_RESUMED = "session.resumed"
+    SESSION_STOPPED = "session.stopped"
+    SESSION_KILLED = "session.killed"
+    SESSION_EXPIRED = "session.expired"
+    SESSION_ENDED = "session.ended"
+    KILL_RECEIPT = "kill.receipt"
+    PROMPT_SUBMITTED = "prompt.submitted"
+    MODEL_CALL_RESERVED = "model_call.reserved"
+    MODEL_CALL_REFUSED = "model_call.refused"
+    MODEL_CALL_CUT = "model_call.cut"
+    MODEL_CALL_SETTLED = "model_call.settled"
+    TOOL_USE_EMITTED = "tool_use.emitted"
+    TOOL_CALL_DECIDED = "tool_call.decided"
+    TOOL_CALL_FINISHED = "tool_call.finished"
+    TOOL_RESULT_ADMITTED = "tool_result.admitted"
+    TOOL_RESULT_REPLACED = "tool_result.replaced"
+    EVIDENCE_MISSING = "evidence.missing"
+    PERMIT_REFUSED = "permit.refused"
+    HOOK_RAN = "hook.ran"
+    BUDGET_DECIDED = "budget.decided"
+    BUDGET_ALERT = "budget.alert"
+    BUDGET_CHANGED = "budget.changed"
+    BUDGET_OVERSHOT = "budget.overshot"
+    LOOP_ALERT = "loop.alert"
+    RISK_NOTICE = "risk.notice"
+    POLICY_CHANGED = "policy.changed"
+    CLOCK_JUMPED = "clock.jumped"
+    ADMIN_ACTED = "admin.acted"
+    AUTH_REFUSED = "auth.refused"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One journal entry. `seq` is given by the store, 0 before that.
+
+    `cost_nusd` is what this entry settled. `verdict` and `risk` are names, empty where they do
+    not apply. Everything in `body` is JSON and already scrubbed of secrets.
+    """
+
+    kind: Kind
+    at_ns: int
+    seq: int = 0
+    tenant: str = ""
+    project: str = ""
+    user: str = ""
+    agent: str = ""
+    session: str = ""
+    task: str = ""
+    turn: int = 0
+    call_id: str = ""
+    decision_id: str = ""
+    tool: str = ""
+    verdict: str = ""
+    risk: str = ""
+    cost_nusd: int = 0
+    body: dict[str, Any] = {}

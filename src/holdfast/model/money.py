@@ -1,0 +1,77 @@
+"""Money as integer nano-dollars, and what a provider says it used.
+
+A cached token can cost 100 nano-dollars, so anything coarser than nano loses money to rounding.
+Not here: prices (`core/prices`), limits (`model/budgets`).
+"""
+
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+NUSD_PER_USD = 1_000_000_000
+
+
+def parse_usd(text: str | int | float) -> int:
+    """Nano-dollars of `"$1,000.50"`, `"0.5"`, `3` or `0.25`.
+
+    Errors: ValueError for anything negative, not finite, or finer than a nano-dollar.
+    """
+    raw = str(text).strip().removeprefix("$").replace(",", "").replace("_", "")
+    try:
+        value = Decimal(raw)
+    except InvalidOperation:
+        raise ValueError(f"`{text}` is not an amount of dollars") from None
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"`{text}` is not an amount of dollars")
+    scaled = value * NUSD_PER_USD
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"`{text}` is finer than a nano-dollar")
+    return int(scaled)
+
+
+def format_usd(nusd: int, places: int = 4) -> str:
+    """`1234567890` → `"$1.2346"`; `places` decimals, rounded half to even."""
+    sign = "-" if nusd < 0 else ""
+    return f"{sign}${Decimal(abs(nusd)) / NUSD_PER_USD:.{places}f}"
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one model call as the provider reports them.
+
+    `input_tokens` counts uncached input only, as in the Messages API; the cache fields come on
+    top. `server_tool_calls` maps a server tool (`web_search`) to its number of requests.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    server_tool_calls: dict[str, int] = {}
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All input, cached or not: what decides the long-context tier."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_5m_tokens
+            + self.cache_write_1h_tokens
+        )
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.prompt_tokens + self.output_tokens
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a usage costs, in nano-dollars, input and output apart (server tools are input)."""
+
+    in_nusd: int = 0
+    out_nusd: int = 0
+
+    @property
+    def total_nusd(self) -> int:
+        """Input plus output."""
+        return self.in_nusd + self.out_nusd

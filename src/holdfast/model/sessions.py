@@ -1,0 +1,66 @@
+"""Sessions: what is opened, capped, paused, killed and audited."""
+
+import enum
+from typing import Any
+
+import msgspec
+
+from holdfast.model.budgets import Limit
+from holdfast.model.principals import Principal
+
+
+class SessionState(enum.StrEnum):
+    """Where a session stands; the transitions are the table in `core/sessions`."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    KILLED = "killed"
+    EXPIRED = "expired"
+    ENDED = "ended"
+
+
+class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the loop guard allows one session.
+
+    `repeat_calls` identical calls within `repeat_window_s` alert and, past twice that, stop.
+    A stall is at most `stall_distinct` distinct signatures among the last `stall_window` calls.
+    """
+
+    max_turns: int = 30
+    warn_turns: int = 20
+    alert_turns: int = 25
+    max_tool_calls: int = 25
+    turn_timeout_s: int = 60
+    wall_clock_s: int = 3600
+    repeat_calls: int = 3
+    repeat_window_s: int = 300
+    stall_window: int = 5
+    stall_distinct: int = 2
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One durable conversation of one agent for one user.
+
+    `token_digest` is SHA-256 of the session's token; the token itself is shown once, on opening.
+    `limits` are the caps of the account chain; `task_attributes` are what policy sees as `task`.
+    `allowed_models` empty means any priced model. `state_reason` says why it is not active.
+    """
+
+    session_id: str
+    principal: Principal
+    state: SessionState
+    opened_at_ns: int
+    expires_at_ns: int
+    token_digest: str
+    limits: tuple[Limit, ...]
+    loop: LoopLimits
+    task_attributes: dict[str, Any] = {}
+    tenant_attributes: dict[str, Any] = {}
+    allowed_tools: tuple[str, ...] = ()
+    allowed_models: tuple[str, ...] = ()
+    max_output_tokens: int = 32_000
+    state_reason: str = ""
+    state_changed_at_ns: int = 0
+    parent: str = ""
+    config_version: str = ""

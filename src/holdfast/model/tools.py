@@ -1,0 +1,116 @@
+"""Tools as Holdfast sees them: what a contract declares, and one call of a tool.
+
+Undeclared means dangerous: a tool without a contract commits, taints and is HIGH.
+Not here: checking a call against a contract (`core/contracts`).
+"""
+
+import enum
+from typing import Any
+
+import msgspec
+
+from holdfast.model.risk import RiskLevel
+
+
+class Effect(enum.StrEnum):
+    """What a call does to the world, mildest first."""
+
+    READ = "read"
+    WRITE = "write"
+    EGRESS = "egress"
+    COMMIT = "commit"
+    DESTROY = "destroy"
+
+
+class ArgumentRole(enum.StrEnum):
+    """What an argument decides: after taint, who/what/much must come from a trusted source."""
+
+    WHO = "who"
+    WHAT = "what"
+    MUCH = "much"
+    PAYLOAD = "payload"
+    URL = "url"
+
+
+class Idempotency(enum.StrEnum):
+    """What a second try may do: `pure` nothing, `keyed` nothing under the same key, …"""
+
+    PURE = "pure"
+    IDEMPOTENT = "idempotent"
+    KEYED = "keyed"
+    PROBE = "probe"
+    ONCE = "once"
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool promises.
+
+    `name` is the name on the wire (`Bash`, `mcp__shop__refund`). `roles` maps an argument's
+    top-level name to its role. `resource` is a template over arguments
+    (`arn:shop:order/{order_id}`); without one the resource is `tool:<name>`. `first_party`: the
+    result comes from the operator's own systems and does not taint. `shell`: the argument that
+    holds a shell command, classified by a real parse. `tags` describe the resource for policy.
+    `definition_digest` pins the definition the contract was written for (`sha256:…`), empty when
+    not pinned.
+    """
+
+    name: str
+    description: str
+    effect: Effect
+    risk: RiskLevel
+    risk_reason: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None = None
+    roles: dict[str, ArgumentRole] = {}
+    idempotency: Idempotency = Idempotency.ONCE
+    first_party: bool = False
+    resource: str = ""
+    shell: str = ""
+    errors: dict[str, str] = {}
+    timeout_s: float = 60.0
+    max_output_bytes: int = 1_000_000
+    tags: dict[str, str] = {}
+    definition_digest: str = ""
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of the model: `digest` is `sha256:` of the canonical (RFC 8785) arguments."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    digest: str
+
+
+class CallState(enum.StrEnum):
+    """Life of a tool call as the evidence check sees it."""
+
+    EMITTED = "emitted"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    EXECUTED = "executed"
+    FAILED = "failed"
+    SERVER = "server"
+
+
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one call id of one session.
+
+    `digest` is of the arguments the model emitted; `permitted_digest` of those that may run
+    (they differ when a hook rewrote them). `permit_id` is empty until an allow. `denial` is the
+    text the model reads in place of a result, fixed once, so that resent history stays the same.
+    """
+
+    session: str
+    call_id: str
+    tool: str
+    digest: str
+    state: CallState
+    turn: int = 0
+    permit_id: str = ""
+    permitted_digest: str = ""
+    permit_expires_at_ns: int = 0
+    redeemed: bool = False
+    decision_id: str = ""
+    hold_id: str = ""
+    denial: str = ""

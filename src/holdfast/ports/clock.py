@@ -1,0 +1,23 @@
+"""Time and randomness as the server sees them, so that tests can hold them still."""
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Never runs backwards."""
+
+    def now_ns(self) -> int:
+        """UTC nanoseconds since 1970, rising across the life of the process."""
+        ...
+
+
+class Entropy(Protocol):
+    """Unpredictable identifiers."""
+
+    def new_id(self, prefix: str) -> str:
+        """`ses_…`: prefix, underscore, 26 lower-case base32 characters (128 bits)."""
+        ...
+
+    def new_token(self, prefix: str) -> str:
+        """`hfs_…`: prefix, underscore, 52 lower-case base32 characters (256 bits)."""
+        ...

@@ -1,0 +1,25 @@
+"""What a kill needs of the machine that the agent runs on."""
+
+from typing import Protocol
+
+import msgspec
+
+
+class StopReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found and ended. `how` names the mechanism (`cgroup`, `marker`, `none`)."""
+
+    how: str
+    found: int
+    survivors: int
+
+
+class Processes(Protocol):
+    """The processes of a session, found without their help."""
+
+    async def adopt(self, session_id: str) -> str:
+        """Fence in the session's processes as far as this machine can; names the mechanism."""
+        ...
+
+    async def stop(self, session_id: str) -> StopReport:
+        """End every process of the session at once, tools in sessions of their own included."""
+        ...

@@ -1,0 +1,106 @@
+"""What the server needs of durable storage: one ordered stream of writes, and indexed reads.
+
+A *commit* is a set of journal records and state changes that become durable together. Commits
+are applied in the order of the calls to `commit`, so what is on disk is always a prefix of what
+happened in memory. Not here: SQL, encoding.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import Session, SessionState
+from holdfast.model.tools import CallRecord
+
+
+class HoldClosed(msgspec.Struct, frozen=True):
+    """The reservation is settled or released."""
+
+    hold_id: str
+
+
+Change = AccountState | HoldState | HoldClosed | Session | CallRecord
+"""A state to keep: each replaces what was stored under its key."""
+
+
+class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which journal records to read; empty fields do not filter.
+
+    `tenant` is always applied: no read crosses a tenant. Times are UTC nanoseconds, `from_ns`
+    inclusive, `until_ns` exclusive. `after_seq` pages forward.
+    """
+
+    tenant: str
+    user: str = ""
+    session: str = ""
+    agent: str = ""
+    tool: str = ""
+    call_id: str = ""
+    kinds: tuple[Kind, ...] = ()
+    from_ns: int = 0
+    until_ns: int = 2**63 - 1
+    after_seq: int = 0
+    limit: int = 1000
+
+
+class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sessions to list; empty fields do not filter (an empty tenant is the operator's)."""
+
+    tenant: str = ""
+    project: str = ""
+    user: str = ""
+    states: tuple[SessionState, ...] = ()
+    limit: int = 200
+
+
+class Store(Protocol):
+    """Durable storage behind one writer."""
+
+    def commit(
+        self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
+    ) -> Awaitable[None]:
+        """Queue one commit; ordered by the call itself, durable when the awaitable is done.
+
+        Errors: the awaitable raises StoreUnavailable when the commit did not become durable; the
+        caller must then allow nothing that depended on it.
+        """
+        ...
+
+    async def records(self, where: RecordFilter) -> list[Record]:
+        """Journal records by rising `seq`."""
+        ...
+
+    async def sessions(self, where: SessionFilter) -> list[Session]:
+        """Sessions, newest first."""
+        ...
+
+    async def session(self, session_id: str) -> Session | None:
+        """One session by id."""
+        ...
+
+    async def session_by_token(self, token_digest: str) -> Session | None:
+        """One session by the digest of its token."""
+        ...
+
+    async def calls(self, session_id: str) -> list[CallRecord]:
+        """Every call of a session, oldest first."""
+        ...
+
+    async def accounts(self) -> list[AccountState]:
+        """Every account, for the ledger's start."""
+        ...
+
+    async def holds(self) -> list[HoldState]:
+        """Every open reservation, for the ledger's start."""
+        ...
+
+    async def last_at_ns(self) -> int:
+        """Time of the newest journal record, 0 when there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Finish queued commits and close; idempotent."""
+        ...

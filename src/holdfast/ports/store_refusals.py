@@ -1,0 +1,173 @@
+"""What every store refuses before it queues anything, so that all of them refuse alike.
+
+A value that passed here can be encoded and read back; nothing that a caller hands over can stop
+a writer later. Not here: storing, SQL.
+"""
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from holdfast.errors import InvalidRequest, TooLarge
+from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+from holdfast.ports.store import HoldClosed, RecordFilter, SessionFilter
+
+MAX_JSON_BYTES = 1024 * 1024
+"""Largest body of a record, and largest session, call or hold, as JSON."""
+
+MAX_TEXT_BYTES = 64 * 1024
+"""Most that the flat text fields of one record may hold together."""
+
+MAX_DEPTH = 128
+"""Deepest nesting of JSON that is kept."""
+
+MAX_ROWS = 100_000
+"""Most rows that one read may ask for."""
+
+_ENCODER = msgspec.json.Encoder()
+_MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
+
+
+def record_body(record: Record) -> bytes:
+    """The body as JSON, once the whole record is known to be storable.
+
+    Errors: InvalidRequest (not JSON, not finite, not Unicode, not 64 bits, a `seq` of its own),
+    TooLarge.
+    """
+    if record.seq != 0:
+        raise InvalidRequest("a new record has no sequence number, the store gives it")
+    try:
+        Kind(record.kind)
+    except ValueError:
+        raise InvalidRequest("the record is of no known kind") from None
+    _check_ints((record.at_ns, record.turn, record.cost_nusd), "the record")
+    check_text(
+        (
+            record.tenant,
+            record.project,
+            record.user,
+            record.agent,
+            record.session,
+            record.task,
+            record.call_id,
+            record.decision_id,
+            record.tool,
+            record.verdict,
+            record.risk,
+        ),
+        "the record",
+    )
+    if not isinstance(record.body, dict):
+        raise InvalidRequest("the body of a record is a json object")
+    return _encode(record.body, "the body of the record")
+
+
+def state_json(state: HoldState | Session | CallRecord) -> bytes:
+    """The state as JSON. Errors: InvalidRequest, TooLarge, as for `record_body`."""
+    if isinstance(state, HoldState):
+        _check_ints((state.opened_at_ns,), "the hold")
+        check_text((state.hold_id, state.session), "the hold")
+        return _encode(state, "the hold")
+    if isinstance(state, Session):
+        _check_ints((state.opened_at_ns, state.expires_at_ns), "the session")
+        who = state.principal
+        check_text(
+            (state.session_id, state.token_digest, who.tenant, who.project, who.user),
+            "the session",
+        )
+        return _encode(state, "the session")
+    check_text((state.session, state.call_id), "the call")
+    return _encode(state, "the call")
+
+
+def check_account(state: AccountState) -> None:
+    """Errors: InvalidRequest when the account's name or amounts cannot be kept."""
+    check_text((state.key.owner,), "the account")
+    _check_ints((state.settled, state.period, state.limit or 0), "the account")
+
+
+def check_hold_closed(change: HoldClosed) -> None:
+    """Errors: InvalidRequest when no hold can have that id."""
+    check_text((change.hold_id,), "the hold")
+
+
+def check_record_filter(where: RecordFilter) -> None:
+    """Errors: InvalidRequest for an empty tenant, bad text, or bounds out of range."""
+    if not where.tenant:
+        raise InvalidRequest("journal records are read for one tenant, and none was named")
+    texts = (where.tenant, where.user, where.session, where.agent, where.tool, where.call_id)
+    check_text(texts, "the filter")
+    check_text(where.kinds, "the filter")
+    _check_ints((where.from_ns, where.until_ns, where.after_seq), "the filter")
+    _check_limit(where.limit)
+
+
+def check_session_filter(where: SessionFilter) -> None:
+    """Errors: InvalidRequest for bad text or a limit out of range."""
+    check_text((where.tenant, where.project, where.user), "the filter")
+    check_text(where.states, "the filter")
+    _check_limit(where.limit)
+
+
+def check_text(texts: Iterable[str], what: str) -> None:
+    """Errors: InvalidRequest for what is no Unicode text, TooLarge past MAX_TEXT_BYTES."""
+    try:
+        joined = "".join(texts)
+        size = len(joined) if joined.isascii() else len(joined.encode())
+    except TypeError:
+        raise InvalidRequest(f"{what} holds a value where text belongs") from None
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{what} holds text that is not valid unicode") from None
+    if size > MAX_TEXT_BYTES:
+        raise TooLarge(f"the names in {what} exceed {MAX_TEXT_BYTES} bytes")
+
+
+def _check_limit(limit: int) -> None:
+    if not isinstance(limit, int) or not 0 <= limit <= MAX_ROWS:
+        raise InvalidRequest(f"a read asks for 0 to {MAX_ROWS} rows")
+
+
+def _check_ints(numbers: Iterable[int], what: str) -> None:
+    for number in numbers:
+        if not isinstance(number, int) or not _MIN_INT <= number <= _MAX_INT:
+            raise InvalidRequest(f"{what} holds a number that is no 64-bit integer")
+
+
+def _encode(value: Any, what: str) -> bytes:
+    try:
+        raw = _ENCODER.encode(value)
+        if len(raw) > MAX_JSON_BYTES:
+            raise TooLarge(f"{what} exceeds {MAX_JSON_BYTES} bytes")
+        # A number that is not finite is written as `null`, and depth needs brackets: without
+        # either there is nothing to look for, which spares nearly every record the walk.
+        if b"null" in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+            _check_tree(msgspec.to_builtins(value), what)
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{what} holds text that is not valid unicode") from None
+    except RecursionError:
+        raise InvalidRequest(f"{what} is nested deeper than {MAX_DEPTH}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRequest(f"{what} holds a value that json has no word for") from None
+    return raw
+
+
+def _check_tree(tree: Any, what: str) -> None:
+    level = [tree]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(node.values())
+            elif isinstance(node, list | tuple):
+                below.extend(node)
+            elif isinstance(node, float) and not isfinite(node):
+                raise InvalidRequest(f"{what} holds a number that is not finite")
+        if not below:
+            return
+        level = below
+    raise InvalidRequest(f"{what} is nested deeper than {MAX_DEPTH}")

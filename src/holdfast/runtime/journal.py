@@ -1,0 +1,44 @@
+"""Writing to the journal: who it concerns is filled in, secrets are taken out, order is kept."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from holdfast.model.events import Kind, Record
+from holdfast.model.principals import Principal
+from holdfast.ports.clock import Clock
+from holdfast.ports.secrets import Scrubber
+from holdfast.ports.store import Change, Store
+
+
+class Journal:
+    """Builds records and commits them with the state changes that belong to them."""
+
+    def __init__(self, store: Store, clock: Clock, scrubber: Scrubber) -> None:
+        self._store = store
+        self._clock = clock
+        self._scrubber = scrubber
+
+    def record(
+        self, kind: Kind, who: Principal | None, body: dict[str, Any] | None = None, **flat: Any
+    ) -> Record:
+        """One record about `who` (None: about the server itself); `flat` are Record's fields."""
+        scrubbed = self._scrubber.tree(body) if body else {}
+        at_ns = self._clock.now_ns()
+        if who is None:
+            return Record(kind=kind, at_ns=at_ns, body=scrubbed, **flat)
+        return Record(
+            kind=kind,
+            at_ns=at_ns,
+            tenant=who.tenant,
+            project=who.project,
+            user=who.user,
+            agent=who.agent,
+            session=who.session,
+            task=who.task,
+            body=scrubbed,
+            **flat,
+        )
+
+    def commit(self, records: Sequence[Record], changes: Sequence[Change] = ()) -> Awaitable[None]:
+        """Queue one commit now; durable once awaited. See `ports.store.Store.commit`."""
+        return self._store.commit(records, changes)

@@ -1,0 +1,46 @@
+"""A session as the server holds it in memory while it lives.
+
+Everything here can be built again from the store (`runtime/sessions`): memory is a cache of the
+journal, never the only place.
+"""
+
+from collections.abc import Callable
+
+from holdfast.core.flow import Vouched
+from holdfast.core.progress import Progress
+from holdfast.model.budgets import AccountKey
+from holdfast.model.principals import Principal
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+
+Cut = Callable[[str], None]
+"""Ends one answer that is streaming now; the argument says why."""
+
+
+class LiveSession:
+    """One session in memory. Owned by the event loop; no awaits between check and change."""
+
+    def __init__(self, session: Session, chain: tuple[AccountKey, ...]) -> None:
+        self.session = session
+        self.chain = chain
+        self.calls: dict[str, CallRecord] = {}
+        self.progress = Progress(session.loop)
+        self.vouched = Vouched()
+        self.streams: dict[str, Cut] = {}
+        # Tokens of a conversation that the provider holds, by the message id that ends it.
+        self.threads: dict[str, int] = {}
+        self.cost_nusd = 0
+        self.turn = 0
+        self.adopted = False
+
+    @property
+    def who(self) -> Principal:
+        """Whom this session acts for."""
+        return self.session.principal
+
+    def cut_streams(self, reason: str) -> int:
+        """End every answer that is streaming; the number of them."""
+        cuts = list(self.streams.values())
+        for cut in cuts:
+            cut(reason)
+        return len(cuts)
