@@ -127,12 +127,12 @@ def check_text(texts: Iterable[str], what: str) -> None:
         raise TooLarge(f"the names in {what} exceed {MAX_TEXT_BYTES} bytes")
 
 
-def _check_limit(limit: int) -> None:
+def _check_limit(limit: object) -> None:
     if not isinstance(limit, int) or not 0 <= limit <= MAX_ROWS:
         raise InvalidRequest(f"a read asks for 0 to {MAX_ROWS} rows")
 
 
-def _check_ints(numbers: Iterable[int], what: str) -> None:
+def _check_ints(numbers: Iterable[object], what: str) -> None:
     for number in numbers:
         if not isinstance(number, int) or not _MIN_INT <= number <= _MAX_INT:
             raise InvalidRequest(f"{what} holds a number that is no 64-bit integer")

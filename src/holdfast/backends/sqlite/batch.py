@@ -1,0 +1,112 @@
+"""Writing many commits in one transaction with few statements.
+
+SQLite gives Python's lock away at every statement and gets it back only after up to 5 ms when the
+event loop is busy, so rows go in many at a time: the number of statements of a batch grows with
+the logarithm of its commits. Not here: threads, queues, waiting.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import chain
+
+import apsw
+
+from holdfast.backends.sqlite.rows import RECORD_COLUMNS, CommitRows, Row, account_row
+from holdfast.errors import Conflict
+from holdfast.model.budgets import AccountKey, AccountState
+
+_CHUNKS = (256, 64, 16, 4, 1)
+
+_JOURNAL = f"INSERT INTO journal ({RECORD_COLUMNS}) VALUES "  # noqa: S608 -- constants only
+_CALLS = "INSERT INTO calls (session, call_id, call) VALUES "
+_CALLS_AGAIN = " ON CONFLICT (session, call_id) DO UPDATE SET call = excluded.call"
+_ACCOUNTS = "INSERT INTO accounts (key, account) VALUES "
+_ACCOUNTS_AGAIN = " ON CONFLICT (key) DO UPDATE SET account = excluded.account"
+_HOLDS = "INSERT INTO holds (hold_id, opened_at_ns, hold) VALUES "
+_HOLDS_AGAIN = (
+    " ON CONFLICT (hold_id) DO UPDATE SET"
+    " opened_at_ns = excluded.opened_at_ns, hold = excluded.hold"
+)
+_HOLDS_CLOSED = "DELETE FROM holds WHERE (hold_id) IN (VALUES "
+_SESSION = (
+    "INSERT INTO sessions (session_id, tenant, project, user, state, opened_at_ns, token_digest,"
+    " session) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO UPDATE SET"
+    " tenant = excluded.tenant, project = excluded.project, user = excluded.user,"
+    " state = excluded.state, opened_at_ns = excluded.opened_at_ns,"
+    " token_digest = excluded.token_digest, session = excluded.session"
+)
+
+
+def write(connection: apsw.Connection, commits: Sequence[CommitRows]) -> list[Conflict | None]:
+    """Make all commits durable in their order, or none.
+
+    Shape: one answer a commit; a Conflict means that this commit alone left nothing behind.
+    Errors: apsw.Error, then the transaction is rolled back.
+    """
+    if all(commit.empty for commit in commits):
+        return [None] * len(commits)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        answers = [_write_sessions(connection, commit) for commit in commits]
+        kept = [c for c, refused in zip(commits, answers, strict=True) if refused is None]
+        _write_merged(connection, kept)
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return answers
+
+
+def _write_sessions(connection: apsw.Connection, commit: CommitRows) -> Conflict | None:
+    if not commit.sessions:
+        return None
+    connection.execute("SAVEPOINT one_commit")
+    try:
+        for row in commit.sessions:
+            connection.execute(_SESSION, row)
+    except apsw.ConstraintError:
+        connection.execute("ROLLBACK TO one_commit")
+        connection.execute("RELEASE one_commit")
+        return Conflict("the token of the session is another session's")
+    connection.execute("RELEASE one_commit")
+    return None
+
+
+def _write_merged(connection: apsw.Connection, commits: Sequence[CommitRows]) -> None:
+    accounts: dict[AccountKey, AccountState] = {}
+    calls: dict[tuple[str, str], bytes] = {}
+    holds: dict[str, Row | None] = {}
+    journal: list[Row] = []
+    for commit in commits:
+        journal += commit.journal
+        accounts |= commit.accounts
+        calls |= commit.calls
+        holds |= commit.holds
+    _insert(connection, _JOURNAL, journal)
+    _insert(connection, _ACCOUNTS, map(account_row, accounts.values()), _ACCOUNTS_AGAIN)
+    _insert(connection, _CALLS, ((*key, raw) for key, raw in calls.items()), _CALLS_AGAIN)
+    _insert(connection, _HOLDS, (row for row in holds.values() if row), _HOLDS_AGAIN)
+    closed = [(hold_id,) for hold_id, row in holds.items() if row is None]
+    _insert(connection, _HOLDS_CLOSED, closed, ")")
+
+
+def _insert(connection: apsw.Connection, head: str, rows: Iterable[Row], tail: str = "") -> None:
+    for part in _parts(list(rows)):
+        statement = _statement(head, len(part[0]), len(part), tail)
+        connection.execute(statement, tuple(chain.from_iterable(part)))
+
+
+def _parts(rows: list[Row]) -> Iterator[list[Row]]:
+    start = 0
+    for size in _CHUNKS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
+@cache
+def _statement(head: str, columns: int, rows: int, tail: str) -> str:
+    row = "(" + ", ".join("?" * columns) + ")"
+    return head + ", ".join([row] * rows) + tail

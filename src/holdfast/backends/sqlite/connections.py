@@ -1,0 +1,78 @@
+"""Connections with settings that were read back, and SQLite's errors in the house's words.
+
+Not here: what is asked over them.
+"""
+
+from pathlib import Path
+
+import apsw
+
+from holdfast.errors import StoreUnavailable
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long a statement waits for another process's lock before it counts as failed."""
+
+_WRITER: dict[str, int | str] = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: a commit is on the disk when it returns
+    "fullfsync": 1,  # the same promise on macOS, where fsync alone does not make it
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "cache_size": -8_192,
+}
+_READER: dict[str, int | str] = {
+    "query_only": 1,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "cache_size": -4_096,
+}
+
+_REASONS: tuple[tuple[type[apsw.Error], str], ...] = (
+    (apsw.FullError, "the disk is full"),
+    (apsw.ReadOnlyError, "the database is read-only"),
+    (apsw.PermissionsError, "access to the database is not permitted"),
+    (apsw.BusyError, "the database is locked by another process"),
+    (apsw.LockedError, "the database is locked by another process"),
+    (apsw.NotADBError, "the file is not a database"),
+    (apsw.CorruptError, "the database is damaged"),
+    (apsw.CantOpenError, "the database cannot be opened"),
+    (apsw.IOError, "the disk refused to read or write"),
+    (apsw.NoMemError, "memory ran out"),
+)
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """The typed refusal for an error of SQLite; the cause stays in the message."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return StoreUnavailable(f"{reason} ({error})")
+    return StoreUnavailable(f"the database failed ({type(error).__name__}: {error})")
+
+
+def open_bare(path: Path) -> apsw.Connection:
+    """A connection for writing, before any setting: looking at the file changes nothing."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    return connection
+
+
+def make_writer(connection: apsw.Connection) -> None:
+    """Durable settings. Errors: StoreUnavailable when SQLite did not take one of them."""
+    _apply(connection, _WRITER)
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """A connection that cannot write."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    _apply(connection, _READER)
+    return connection
+
+
+def _apply(connection: apsw.Connection, settings: dict[str, int | str]) -> None:
+    for name, wanted in settings.items():
+        connection.pragma(name, wanted)
+        # A PRAGMA that SQLite does not take is no error to it: only reading back tells.
+        got = connection.pragma(name)
+        if got != wanted:
+            raise StoreUnavailable(f"sqlite did not take {name}={wanted}, it stays {got}")

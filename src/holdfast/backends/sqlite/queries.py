@@ -1,0 +1,140 @@
+"""Every read of the database, each a function of a read-only connection.
+
+A journal read names its index itself: which way in is short follows from the filter, not from
+statistics that a database may not have. Not here: threads, checks of the filter.
+"""
+
+import apsw
+import msgspec
+
+from holdfast.backends.sqlite import rows
+from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.events import Record
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+from holdfast.ports.store import RecordFilter, SessionFilter
+
+_ALL_TIMES = (0, 2**63 - 1)
+
+
+def journal_query(where: RecordFilter) -> tuple[str, list[str | int]]:
+    """SQL and bindings for a filter; the tenant is always in it.
+
+    The indexes leave empty names out, which the `<> ''` tells SQLite is no loss.
+    """
+    terms = ["tenant = ?"]
+    bindings: list[str | int] = [where.tenant]
+    for column, wanted in (
+        ("user", where.user),
+        ("session", where.session),
+        ("agent", where.agent),
+        ("tool", where.tool),
+        ("call_id", where.call_id),
+    ):
+        if wanted:
+            terms.append(f"{column} = ? AND {column} <> ''")
+            bindings.append(wanted)
+    if where.kinds:
+        terms.append(f"kind IN ({', '.join('?' * len(where.kinds))})")
+        bindings.extend(where.kinds)
+    if (where.from_ns, where.until_ns) != _ALL_TIMES:
+        terms.append("at_ns >= ? AND at_ns < ?")
+        bindings += [where.from_ns, where.until_ns]
+    terms.append("seq > ?")
+    bindings += [where.after_seq, where.limit]
+    sql = (
+        f"SELECT seq, {rows.RECORD_COLUMNS} FROM journal INDEXED BY {_way_in(where)} "  # noqa: S608
+        f"WHERE {' AND '.join(terms)} ORDER BY seq LIMIT ?"
+    )
+    return sql, bindings
+
+
+def _way_in(where: RecordFilter) -> str:
+    if where.call_id:
+        return "journal_by_call"
+    if where.session:
+        return "journal_by_session"
+    if where.user:
+        return "journal_by_user"
+    if where.tool:
+        return "journal_by_tool"
+    if (where.from_ns, where.until_ns) != _ALL_TIMES:
+        return "journal_by_time"
+    return "journal_by_tenant"
+
+
+def records(connection: apsw.Connection, where: RecordFilter) -> list[Record]:
+    """Journal records by rising `seq`."""
+    sql, bindings = journal_query(where)
+    return [rows.record_of(row) for row in connection.execute(sql, bindings)]
+
+
+def sessions(connection: apsw.Connection, where: SessionFilter) -> list[Session]:
+    """Sessions, newest first; those opened at the same time by falling id."""
+    terms = ["1"]
+    bindings: list[str | int] = []
+    for column, wanted in (
+        ("tenant", where.tenant),
+        ("project", where.project),
+        ("user", where.user),
+    ):
+        if wanted:
+            terms.append(f"{column} = ?")
+            bindings.append(wanted)
+    if where.states:
+        terms.append(f"state IN ({', '.join('?' * len(where.states))})")
+        bindings.extend(where.states)
+    bindings.append(where.limit)
+    sql = (
+        f"SELECT session FROM sessions WHERE {' AND '.join(terms)} "  # noqa: S608
+        "ORDER BY opened_at_ns DESC, session_id DESC LIMIT ?"
+    )
+    return [rows.session_of(raw) for (raw,) in connection.execute(sql, bindings)]
+
+
+def session(connection: apsw.Connection, session_id: str) -> Session | None:
+    """One session by id."""
+    found = connection.execute("SELECT session FROM sessions WHERE session_id = ?", (session_id,))
+    return next((rows.session_of(raw) for (raw,) in found), None)
+
+
+def session_by_token(connection: apsw.Connection, token_digest: str) -> Session | None:
+    """One session by the digest of its token; an empty digest is nobody's."""
+    found = connection.execute(
+        "SELECT session FROM sessions WHERE token_digest = ? AND token_digest <> ''",
+        (token_digest,),
+    )
+    return next((rows.session_of(raw) for (raw,) in found), None)
+
+
+def calls(connection: apsw.Connection, session_id: str) -> list[CallRecord]:
+    """Calls of a session in the order in which they were first committed."""
+    found = connection.execute(
+        "SELECT call FROM calls WHERE session = ? ORDER BY position", (session_id,)
+    )
+    return [rows.call_of(raw) for (raw,) in found]
+
+
+def holds(connection: apsw.Connection) -> list[HoldState]:
+    """Open holds, oldest first."""
+    found = connection.execute("SELECT hold FROM holds ORDER BY opened_at_ns, hold_id")
+    return [rows.hold_of(raw) for (raw,) in found]
+
+
+def accounts(connection: apsw.Connection) -> list[AccountState]:
+    """Accounts by key, what is held counted from the open holds of the same instant."""
+    with connection:
+        open_holds = holds(connection)
+        found = connection.execute("SELECT account FROM accounts ORDER BY key")
+        stored = [rows.account_of(raw) for (raw,) in found]
+    held: dict[str, int] = {}
+    for hold in open_holds:
+        for key in hold.keys:
+            held[str(key)] = held.get(str(key), 0) + hold.amounts.get(key.dimension, 0)
+    return [msgspec.structs.replace(s, held=held.get(str(s.key), 0)) for s in stored]
+
+
+def last_at_ns(connection: apsw.Connection) -> int:
+    """Time of the newest journal record, 0 when there is none."""
+    found = connection.execute("SELECT at_ns FROM journal ORDER BY seq DESC LIMIT 1")
+    return next((int(at_ns) for (at_ns,) in found), 0)

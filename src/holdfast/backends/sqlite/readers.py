@@ -1,0 +1,68 @@
+"""Read-only connections in a few threads of their own, so that no read blocks the event loop.
+
+Each read is its own transaction, begun after it was asked for: it sees every commit that was
+acknowledged before. Not here: SQL.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+import msgspec
+
+from holdfast.backends.sqlite import connections
+from holdfast.errors import StoreUnavailable
+
+_THREADS = 4
+
+T = TypeVar("T")
+
+
+class Readers:
+    """A pool of readers over one database; a thread opens its connection at its first read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="holdfast-store-reader")
+        self._mine = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[apsw.Connection] = []
+        self._closed = False
+
+    async def read(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Run one query. Errors: StoreUnavailable."""
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
+        except RuntimeError:
+            raise StoreUnavailable("the store is closed") from None
+        return await running
+
+    def _run(self, query: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return query(self._connection())
+        except (apsw.Error, OSError) as error:
+            raise connections.unavailable(error) from error
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            raise StoreUnavailable(
+                f"the database holds a row that this holdfast cannot read ({error})"
+            ) from error
+
+    def _connection(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = connections.open_reader(self._path)
+            with self._lock:
+                self._open.append(connection)
+            self._mine.connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Finish the reads that run and close. Blocks: not for the event loop."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            while self._open:
+                self._open.pop().close()

@@ -1,0 +1,144 @@
+"""`SqliteStore`: the Store port on one SQLite file.
+
+One server owns the file, one thread writes it in the order of the calls, several read it. Opening
+is synchronous and happens before the server serves. Not here: SQL, threads, encoding.
+"""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from holdfast.backends.sqlite import connections, files, queries, schema
+from holdfast.backends.sqlite.readers import Readers
+from holdfast.backends.sqlite.rows import commit_rows
+from holdfast.backends.sqlite.writer import Writer
+from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.events import Record
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import Change, RecordFilter, SessionFilter
+from holdfast.ports.store_refusals import check_record_filter, check_session_filter, check_text
+
+
+class SqliteStore:
+    """Durable storage in one file; made by `open`."""
+
+    def __init__(self, connection: apsw.Connection, path: Path, ownership: files.Ownership) -> None:
+        self._connection = connection
+        self._ownership = ownership
+        self._writer = Writer(connection)
+        self._readers = Readers(path)
+        self._closing = threading.Lock()
+        self._closed = False
+        self._writer.start()
+
+    @classmethod
+    def open(cls, path: Path | str, *, clock: Clock) -> "SqliteStore":
+        """Own the database at `path`, made where missing and brought to the newest schema.
+
+        A folder that is missing is made for its owner alone; the file is its owner's alone.
+        Errors: Conflict when another server owns it; StoreUnavailable when it cannot be read or
+        written, is damaged, is not Holdfast's, or is newer than this Holdfast.
+        """
+        real = files.prepare(Path(path))
+        ownership = files.Ownership.take(real)
+        connection: apsw.Connection | None = None
+        try:
+            files.make_private(real)
+            connection = connections.open_bare(real)
+            version = schema.version_of(connection)
+            connections.make_writer(connection)
+            schema.migrate(connection, version, clock.now_ns())
+            return cls(connection, real, ownership)
+        except BaseException as error:
+            if connection is not None:
+                connection.close(True)
+            ownership.release()
+            if isinstance(error, apsw.Error | OSError):
+                refusal = connections.unavailable(error)
+                refusal.fields["path"] = str(real)
+                raise refusal from error
+            raise
+
+    @property
+    def failure(self) -> str:
+        """Why the store writes nothing more, empty while all is well (for readiness checks)."""
+        return self._writer.failure
+
+    def commit(
+        self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
+    ) -> asyncio.Future[None]:
+        """Queue one commit; ordered by the call itself, durable when the future is done.
+
+        Without records and changes it only waits for all commits before it. Cancelling the
+        future does not take the commit back.
+        Errors: the call itself raises InvalidRequest or TooLarge, and nothing is queued. The
+        future raises Conflict when a session brings another session's token (this commit alone
+        is left out), StoreUnavailable when the commit did not become durable: then every later
+        commit fails too, until the process starts again.
+        """
+        return self._writer.put(commit_rows(records, changes))
+
+    async def records(self, where: RecordFilter) -> list[Record]:
+        """Journal records of one tenant by rising `seq`.
+
+        Errors: InvalidRequest for an empty tenant or a filter out of range, StoreUnavailable.
+        """
+        check_record_filter(where)
+        return await self._readers.read(lambda connection: queries.records(connection, where))
+
+    async def sessions(self, where: SessionFilter) -> list[Session]:
+        """Sessions, newest first. Errors: InvalidRequest, StoreUnavailable."""
+        check_session_filter(where)
+        return await self._readers.read(lambda connection: queries.sessions(connection, where))
+
+    async def session(self, session_id: str) -> Session | None:
+        """One session by id. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((session_id,), "the session id")
+        return await self._readers.read(lambda connection: queries.session(connection, session_id))
+
+    async def session_by_token(self, token_digest: str) -> Session | None:
+        """One session by the digest of its token. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((token_digest,), "the digest")
+        return await self._readers.read(
+            lambda connection: queries.session_by_token(connection, token_digest)
+        )
+
+    async def calls(self, session_id: str) -> list[CallRecord]:
+        """Calls of a session in the order in which they were first committed."""
+        check_text((session_id,), "the session id")
+        return await self._readers.read(lambda connection: queries.calls(connection, session_id))
+
+    async def accounts(self) -> list[AccountState]:
+        """Every account by key; `held` is counted from the open holds."""
+        return await self._readers.read(queries.accounts)
+
+    async def holds(self) -> list[HoldState]:
+        """Every open reservation, oldest first."""
+        return await self._readers.read(queries.holds)
+
+    async def last_at_ns(self) -> int:
+        """Time of the newest journal record, 0 when there is none."""
+        return await self._readers.read(queries.last_at_ns)
+
+    async def close(self) -> None:
+        """Finish queued commits, close, and give the file free; idempotent."""
+        self._writer.stop()
+        await asyncio.to_thread(self._finish)
+
+    def _finish(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._writer.join()
+            self._readers.close()
+            try:
+                # The last connection to close folds the log into the file.
+                self._connection.close()
+            finally:
+                self._closed = True
+                self._ownership.release()
