@@ -1,7 +1,10 @@
-"""A scripted model server that speaks the Anthropic Messages API, for the demo, tests and benchmarks.
+"""A scripted model server that speaks the Anthropic Messages API, without a model.
 
-`ScriptedModel` runs it in a thread, `create_app` embeds it, `python -m holdfast.testing.scripted_model` is its own
-process. Scripts are `Script`, or YAML/JSON of the same shape. It holds no intelligence and never leaves loopback.
+It stands in for the model in the demo, tests and benchmarks.
+
+`ScriptedModel` runs it in a thread, `create_app` embeds it, `python -m
+holdfast.testing.scripted_model` is its own process. Scripts are `Script`, or YAML/JSON of the same
+shape. It holds no intelligence and never leaves loopback.
 """
 
 from .api_errors import ApiError

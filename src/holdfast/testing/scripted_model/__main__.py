@@ -1,6 +1,7 @@
 """`python -m holdfast.testing.scripted_model`: the scripted model as its own process.
 
-Prints one JSON line, `{"url": "http://..."}`, when it accepts connections, and runs until interrupted.
+Prints one JSON line, `{"url": "http://..."}`, when it accepts connections, and runs until
+interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -20,7 +22,10 @@ from .server import listen, server_config
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the server; 0 when interrupted, 2 for a script that cannot be played, 1 for an address that is taken."""
+    """Run the server until interrupted.
+
+    Returns 0 when interrupted, 2 for a script that cannot be played, 1 for an address in use.
+    """
     given = _parser().parse_args(arguments)
     options = Options(
         api_keys=frozenset(given.api_key) if given.api_key else None,
@@ -32,10 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
         app = create_app(as_script(given.script), options=options)
         bound = listen(given.host, given.port)
     except ScriptError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
-        print(f"cannot start: {error}", file=sys.stderr)
+        sys.stderr.write(f"cannot start: {error}\n")
         return 1
     server = uvicorn.Server(server_config(app))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
@@ -43,12 +48,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _serve(server: uvicorn.Server, bound: object, url: str) -> None:
-    serving = asyncio.ensure_future(server.serve(sockets=[bound]))  # type: ignore[list-item]
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.001)
-    print(json.dumps({"url": url}), flush=True)
-    await serving
+async def _serve(server: uvicorn.Server, bound: socket.socket, url: str) -> None:
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[bound]))
+        # The server tells by a flag, not an event, that it is up.
+        while not server.started and not serving.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        if server.started:
+            sys.stdout.write(json.dumps({"url": url}) + "\n")
+            sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -62,7 +62,10 @@ class ApiError(Exception):
 def envelope(
     error_type: str, message: str, request_id: str, details: dict[str, Any] | None = None
 ) -> bytes:
-    """An error envelope; `details` carries the `error_code` of errors that have one, else it is null."""
+    """An error envelope; `details` carries the `error_code` of errors that have one.
+
+    Without it the field is null.
+    """
     return msgspec.json.encode(
         {
             "type": "error",

@@ -1,6 +1,7 @@
 """The HTTP door: routes, headers, and sending a plan at the script's pace with the script's faults.
 
-What is said is decided in `playback`; here it becomes ASGI messages, and a client that leaves is noticed.
+What is said is decided in `playback`; here it becomes ASGI messages, and a client that leaves is
+noticed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .broken_streams import broken
 from .playback import MAX_BODY_BYTES, Options, Plan, Playback, rate_limit_headers
 from .recording import RecordedRequest, RequestLog
 from .script import Fault, as_script
+from .sse import content_frames
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,7 +34,7 @@ class ClientGone(Exception):
 
 
 class Exchange:
-    """One request and the reply being sent: the ASGI callables, the record, and the client's presence."""
+    """One request and its reply being sent; knows whether the client is still there."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, record: RecordedRequest) -> None:
         self.scope = scope
@@ -42,7 +44,7 @@ class Exchange:
         self._gone: asyncio.Task[None] | None = None
 
     async def read_body(self) -> bytes:
-        """The request's body, cut off soon after it is larger than the API accepts; raises `ClientGone`."""
+        """The request's body, cut when larger than the API accepts; raises `ClientGone`."""
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -115,7 +117,7 @@ class ScriptedApp:
         self.log = log
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, answer: _Answer) -> None:
-        """Record the request, answer it, and turn refusals and departures into what a client or test sees."""
+        """Record the request and answer it, refusals included; note a client that leaves."""
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -165,8 +167,7 @@ class ScriptedApp:
             if body.get("stream"):
                 complete = await self._stream(exchange, plan)
             else:
-                await self._send_json(exchange, msgspec.json.encode(plan.message))
-                complete = True
+                complete = await self._send_whole(exchange, plan)
         finally:
             if complete:
                 content = plan.message["content"]
@@ -203,7 +204,10 @@ class ScriptedApp:
         await self._send_json(exchange, body)
 
     async def recorded(self, exchange: Exchange) -> None:
-        """`GET /_scripted/requests`: what was asked so far, for tests that run the server as its own process."""
+        """`GET /_scripted/requests`: what was asked so far.
+
+        For tests that run the server as a process of its own.
+        """
         seen = [record.summary() for record in self.log.requests if record is not exchange.record]
         await self._send_json(exchange, msgspec.json.encode(seen))
 
@@ -236,8 +240,32 @@ class ScriptedApp:
             **rate_limit_headers(),
         }
 
+    async def _send_whole(self, exchange: Exchange, plan: Plan) -> bool:
+        """Send the message in one piece, as late as its last event would come.
+
+        A hang comes before the headers, a close in the middle of the body; broken events have no
+        meaning here. Returns what `_stream` does.
+        """
+        pacing, fault = plan.pacing, plan.fault
+        delay_ms = pacing.first_event_delay_ms
+        if pacing.event_interval_ms:
+            delay_ms += pacing.event_interval_ms * len(content_frames(plan.blocks, pacing))
+        if fault.hang_after_events is not None:
+            delay_ms += fault.hang_s * 1000
+        if delay_ms:
+            await exchange.sleep(delay_ms / 1000)
+        body = msgspec.json.encode(plan.message)
+        if fault.close_after_events is None:
+            await self._send_json(exchange, body)
+            return True
+        headers = self._headers(exchange, "application/json")
+        await exchange.start(200, {**headers, "content-length": str(len(body))})
+        await exchange.write(body[: len(body) // 2])
+        exchange.record.finished_at = time.monotonic()
+        return False
+
     async def _stream(self, exchange: Exchange, plan: Plan) -> bool:
-        """Send the events; whether the reply reached its end, as the server of a thread would say."""
+        """Send the events; returns whether a thread may be continued from this reply."""
         exchange.watch()
         headers = self._headers(exchange, "text/event-stream; charset=utf-8")
         await exchange.start(200, {**headers, "cache-control": "no-cache"})
@@ -340,7 +368,8 @@ def create_app(
 ) -> Starlette:
     """The ASGI application that plays `script` (anything `as_script` takes).
 
-    `app.state.playback` and `app.state.log` are its state. Raises `ScriptError` for a script that cannot be played.
+        `app.state.playback` and `app.state.log` are its state. Raises `ScriptError` for a
+    script that cannot be played.
     """
     settings = options or Options()
     playback = Playback(as_script(script), settings)

@@ -1,4 +1,6 @@
-"""Streams that break the protocol on purpose: the frames of a good stream in, the writes of a bad one out.
+"""Streams that break the protocol on purpose.
+
+The frames of a good stream come in, the writes of a bad one go out.
 
 A write is one chunk on the wire. Where a stream ends early, it ends as a well-formed HTTP body.
 """
@@ -11,11 +13,14 @@ from .api_errors import envelope
 from .script import BrokenSse
 from .sse import frame
 
-_INVALID_JSON = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":\n\n'
+_INVALID_JSON = (
+    b"event: content_block_delta\n"
+    b'data: {"type":"content_block_delta","index":0,"delta":{"type":\n\n'
+)
 
 
 def broken(frames: list[bytes], kind: BrokenSse, after_events: int, request_id: str) -> list[bytes]:
-    """The writes of the stream `frames`, broken as `kind` says once `after_events` events have passed unharmed."""
+    """The writes of `frames`, broken as `kind` says after `after_events` good events."""
     place = min(after_events, len(frames) - 1)
     frames = list(frames)
     match kind:
@@ -45,7 +50,10 @@ def broken(frames: list[bytes], kind: BrokenSse, after_events: int, request_id: 
 
 
 def _with_wide_character(frames: list[bytes]) -> int:
-    """The first frame with a character of several bytes; a ping that has one is added if there is none."""
+    """Place of the first frame with a character of several bytes.
+
+    If there is none, a ping that has one is added.
+    """
     for place, item in enumerate(frames):
         if not item.isascii():
             return place

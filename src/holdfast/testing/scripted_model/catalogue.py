@@ -1,4 +1,6 @@
-"""The models the scripted server knows: names that the price table knows too, with the limits that are checked.
+"""The models the scripted server knows: names that the price table knows too.
+
+Each comes with the limits that are checked.
 
 A dated name (`claude-haiku-4-5-20251001`) is the model without its date. Prices do not live here.
 """
@@ -12,7 +14,7 @@ import msgspec
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model: its API name, shown name, context window and largest `max_tokens`, both in tokens."""
+    """A model: API name, shown name, context window and largest `max_tokens`, in tokens."""
 
     id: str
     display_name: str

@@ -1,6 +1,7 @@
 """Reading a conversation: what users said, what tools answered, how often the model has spoken.
 
-Pure functions over the JSON of a Messages request; which scenario is played is decided in `selection`.
+Pure functions over the JSON of a Messages request; which scenario is played is decided in
+`selection`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ Body = dict[str, Any]
 
 
 def text_of(message: dict[str, Any]) -> str:
-    """The text a message says itself, its blocks joined by newlines; tool results are not said by the user."""
+    """The text a message says itself, without tool results; blocks joined by newlines."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -27,7 +28,10 @@ def system_text(body: Body) -> str:
 
 
 def replies_after(messages: list[dict[str, Any]], position: int) -> int:
-    """How many times the model has spoken after `position`: runs of non-empty assistant messages between users."""
+    """How many times the model has spoken after `position`.
+
+    A run of non-empty assistant messages between two user messages counts once.
+    """
     count, speaking = 0, False
     for message in messages[position + 1 :]:
         if message["role"] == "user":

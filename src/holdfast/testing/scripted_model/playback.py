@@ -1,23 +1,23 @@
-"""One request in, one planned reply out: authentication, validation, the turn, its bytes, its faults.
+"""One request in, one planned reply out: key, checks, turn, bytes, fault.
 
-No sockets and no waiting here; `app` sends what a `Plan` says. State is what a real API keeps (prompt cache, threads)
-plus the count of attempts at each turn.
+No sockets and no waiting here; `app` sends what a `Plan` says. State is what a real API keeps
+(prompt cache, threads) plus the count of attempts at each turn.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from .api_errors import ApiError, invalid
 from .catalogue import DEFAULT_MODELS, Catalogue, Model, wire
+from .clock import utc_text
 from .conversation import last_tool_result, last_user_text
 from .prompt_cache import InputUsage, PromptCache
-from .rendering import Ids, Speech, is_static, render
+from .rendering import Ids, Rendered, Speech, is_static, render
 from .script import Fault, Pacing, Script, Turn
 from .selection import Chosen, choose
 from .sse import MESSAGE_STOP, content_frames, frame
@@ -32,8 +32,9 @@ _STATIC_LIMIT = 512
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a server.
 
-    `api_keys` `None` accepts any non-empty key. `seed` makes ids repeatable; without it they differ between
-    processes. `request_limit` is how many requests are kept (0: none), `prompt_caching=False` bills all input fresh.
+        `api_keys` `None` accepts any non-empty key. `seed` makes ids repeatable; without it
+    they differ between processes. `request_limit` is how many requests are kept (0: none),
+    `prompt_caching=False` bills all input fresh.
     """
 
     api_keys: frozenset[str] | None = None
@@ -44,12 +45,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct):
-    """A reply ready to send: the whole message, or the frames of its stream, and the fault to act out."""
+    """A reply ready to send (whole and, if asked for, as frames), with the fault to act out."""
 
     chosen: Chosen
     attempt: int
     fault: Fault
     message: dict[str, Any]
+    blocks: tuple[Rendered, ...]
     frames: list[bytes]
     whole: dict[str, Any]
     pacing: Pacing
@@ -72,7 +74,7 @@ class Playback:
         self.threads = Threads()
         self.cache = PromptCache(enabled=options.prompt_caching)
         self._attempts: dict[bytes, int] = {}
-        self._static: dict[tuple[int, int | None], _Spoken] = {}
+        self._static: dict[int, _Spoken] = {}
 
     def reset(self) -> None:
         """Forget attempts, threads and cached prompts; ids go on."""
@@ -110,23 +112,30 @@ class Playback:
         return _decode(raw)
 
     def plan(self, owner: str, body: dict[str, Any], headers: dict[str, str]) -> Plan:
-        """The reply to `body`; raises `ApiError` where the API refuses. A scripted `status` stands in the plan."""
+        """The reply to `body`; raises `ApiError` where the API refuses.
+
+        A scripted `status` is no refusal: it stands in the plan.
+        """
         whole = self.threads.open(owner, body, headers.get("anthropic-beta", ""))
         check_message_request(whole, self.catalogue, empty_messages=whole.get("thread") is not None)
         chosen = choose(self.script, whole)
         attempt = self._attempt(owner, chosen, headers)
         fault = _fault_of(chosen.turn, attempt)
         if fault.status is not None:
-            return Plan(chosen, attempt, fault, {}, [], whole, chosen.turn.pacing)
+            return Plan(chosen, attempt, fault, {}, (), [], whole, chosen.turn.pacing)
         spoken = self._speak(chosen, whole)
         usage = _usage(chosen.turn, self.cache.account(owner, whole), spoken.speech)
         message = self._message(whole, spoken.speech, usage)
         frames = _stream(message, spoken.frames) if body.get("stream") else []
         self.threads.begin(owner, body)
-        return Plan(chosen, attempt, fault, message, frames, whole, chosen.turn.pacing)
+        blocks, pacing = spoken.speech.blocks, chosen.turn.pacing
+        return Plan(chosen, attempt, fault, message, blocks, frames, whole, pacing)
 
     def _attempt(self, owner: str, chosen: Chosen, headers: dict[str, str]) -> int:
-        """How often this turn of this conversation was asked for before; counted only for turns with faults."""
+        """How often this turn of this conversation was asked for before.
+
+        It is counted only for turns that have faults.
+        """
         if not chosen.turn.faults:
             return 0
         session = headers.get("x-claude-code-session-id", "")
@@ -138,16 +147,17 @@ class Playback:
     def _speak(self, chosen: Chosen, body: dict[str, Any]) -> _Spoken:
         turn, max_tokens = chosen.turn, int(body["max_tokens"])
         stops = tuple(stop for stop in body.get("stop_sequences") or () if isinstance(stop, str))
-        key = (id(turn), max_tokens if turn.honour_max_tokens else None)
-        known = self._static.get(key)
-        if known is not None and known.turn is turn and not stops:
-            return known
+        known = self._static.get(id(turn))
+        if known is not None and not stops:
+            fits = known.speech.output_tokens <= max_tokens or not turn.honour_max_tokens
+            if fits and known.turn is turn:
+                return known
         speech = render(turn, _values(chosen, body), self.ids, max_tokens, stops)
         spoken = _Spoken(turn, speech, content_frames(speech.blocks, turn.pacing))
-        if not stops and is_static(turn):
+        if not stops and speech.stop_reason != "max_tokens" and is_static(turn):
             if len(self._static) >= _STATIC_LIMIT:
                 self._static.clear()
-            self._static[key] = spoken
+            self._static[id(turn)] = spoken
         return spoken
 
     def _message(
@@ -169,8 +179,8 @@ class Playback:
 
 
 def rate_limit_headers() -> dict[str, str]:
-    """The headers the API reports its limits in; nothing here is limited, so they never run down."""
-    reset = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The headers the API reports its limits in; they never run down."""
+    reset = utc_text()
     found: dict[str, str] = {}
     for name, limit in (
         ("requests", 4000),

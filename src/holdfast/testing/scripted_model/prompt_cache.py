@@ -1,8 +1,9 @@
 """Prompt caching: which input tokens are fresh, written to the cache, or read from it.
 
-A prefix first seen with `cache_control` is written (under its `ttl`), seen again it is read; prefixes belong to an
-API key and a model. There is no minimum size, and entries leave only when there are more than `ENTRY_LIMIT`, oldest
-first, never by age: the numbers depend on the requests alone.
+A prefix first seen with `cache_control` is written (under its `ttl`), seen again it is read;
+prefixes belong to an API key and a model. There is no minimum size, and entries leave only when
+there are more than `ENTRY_LIMIT`, oldest first, never by age: the numbers depend on the requests
+alone.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class PromptCache:
         return InputUsage(total - done, written["5m"], written["1h"], read)
 
     def _marks(self, blocks: list[Any], body: dict[str, Any]) -> dict[int, str]:
-        """Places of `cache_control`, with their ttl; one on the request itself marks its last block."""
+        """Places of `cache_control`, with their ttl.
+
+        A mark on the request itself stands for its last block.
+        """
         marks = {
             place: _ttl(block["cache_control"])
             for place, block in enumerate(blocks)

@@ -1,4 +1,7 @@
-"""What the server saw: one record a request, filled in while it is answered. Times are monotonic seconds."""
+"""What the server saw: one record a request, filled in while it is answered.
+
+Times are monotonic seconds.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from typing import Any
 class RecordedRequest:
     """One request: what came, when, what was played, and how it ended.
 
-    `client_disconnected_at` is set only when the client left before the reply was complete. `events_sent` counts
-    writes of a stream. `scenario`, `turn`, `attempt`, `usage` and `message_id` are set for messages only.
+        `client_disconnected_at` is set only when the client left before the reply was complete.
+    `events_sent` counts writes of a stream. `scenario`, `turn`, `attempt`, `usage` and
+    `message_id` are set for messages only.
     """
 
     __slots__ = (
@@ -56,7 +60,10 @@ class RecordedRequest:
         self.events_sent = 0
 
     def summary(self) -> dict[str, Any]:
-        """The record as JSON values, without headers (they hold keys) and with the body's size for its bytes."""
+        """The record as JSON values.
+
+        Headers are left out (they hold keys), and the body's size stands for its bytes.
+        """
         kept = {
             name: getattr(self, name) for name in self.__slots__ if name not in ("headers", "raw")
         }
@@ -67,7 +74,10 @@ class RecordedRequest:
 
 
 class RequestLog:
-    """The records of a server, oldest first; past `limit` the oldest are dropped (`None`: none, 0: keeps none)."""
+    """The records of a server, oldest first.
+
+    Past `limit` the oldest are dropped; `None` drops none, 0 keeps none.
+    """
 
     def __init__(self, limit: int | None = None) -> None:
         self.requests: list[RecordedRequest] = []
@@ -84,7 +94,10 @@ class RequestLog:
     def wait_for(
         self, condition: Callable[[list[RecordedRequest]], bool], timeout_s: float = 5.0
     ) -> None:
-        """Block until `condition(requests)` holds; raises `TimeoutError`. Not for use inside an event loop."""
+        """Block until `condition(requests)` holds; raises `TimeoutError`.
+
+        It must not be called inside an event loop.
+        """
         deadline = time.monotonic() + timeout_s
         while not condition(list(self.requests)):
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""From a turn to what the model says: blocks with their text, ids, token counts, cut at `max_tokens`.
+"""From a turn to what the model says: blocks, their ids and tokens, cut at `max_tokens`.
 
 Bytes of the stream are made in `sse`; the input side of usage comes from `prompt_cache`.
 """
@@ -27,13 +27,41 @@ from .script import (
 )
 from .tokenizer import cut_to_tokens, text_tokens
 
-_WORDS = ["the", "order", "was", "checked", "and", "found", "in", "good", "state", "before", "anyone", "asked", "for", "more", "time", "or", "money", "so", "the", "agent", "wrote", "a", "short", "note", "about", "it"]
+_WORDS = [
+    "the",
+    "order",
+    "was",
+    "checked",
+    "and",
+    "found",
+    "in",
+    "good",
+    "state",
+    "before",
+    "anyone",
+    "asked",
+    "for",
+    "more",
+    "time",
+    "or",
+    "money",
+    "so",
+    "the",
+    "agent",
+    "wrote",
+    "a",
+    "short",
+    "note",
+    "about",
+    "it",
+]
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """One content block: as it starts in a stream, the text its deltas carry, as it ends up, and its tokens.
+    """One content block: how it starts in a stream, what its deltas carry, what it ends as.
 
-    `streamed` is visible text, thinking, or a call's input as JSON, by the block's type; empty for result blocks.
+        `streamed` is visible text, thinking, or a call's input as JSON, by the block's type;
+    empty for result blocks.
     """
 
     start: dict[str, Any]
@@ -90,7 +118,7 @@ def render(
     max_tokens: int,
     stop_sequences: tuple[str, ...],
 ) -> Speech:
-    """What the turn says under `max_tokens` (ignored if the turn does not honour it) and the stop sequences."""
+    """What the turn says under `max_tokens`, if it honours that, and the stop sequences."""
     room = max_tokens if turn.honour_max_tokens else None
     spoken: list[Rendered] = []
     cut, stopped_by = False, None

@@ -1,7 +1,7 @@
-"""A smallest value that fits a JSON schema, for requests that want structured output and have no script.
+"""A smallest value that fits a JSON schema, for structured output that no script answers.
 
-Covers what clients send (objects, arrays, scalars, enum, const, local `$ref`, anyOf/oneOf/allOf); other keywords
-are ignored, so a value may break an exotic one such as `pattern`.
+Covers what clients send (objects, arrays, scalars, enum, const, local `$ref`, anyOf/oneOf/allOf);
+other keywords are ignored, so a value may break an exotic one such as `pattern`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def _value(schema: Any, root: dict[str, Any], name: str, depth: int) -> Any:
     if schema.get("allOf"):
         merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
         for part in schema["allOf"]:
-            part = _resolve(str(part["$ref"]), root) if "$ref" in part else part
-            properties = {**merged.get("properties", {}), **part.get("properties", {})}
-            required = [*merged.get("required", []), *part.get("required", [])]
-            merged = {**merged, **part, "properties": properties, "required": required}
+            found = _resolve(str(part["$ref"]), root) if "$ref" in part else part
+            properties = {**merged.get("properties", {}), **found.get("properties", {})}
+            required = [*merged.get("required", []), *found.get("required", [])]
+            merged = {**merged, **found, "properties": properties, "required": required}
         return _value(merged, root, name, depth + 1)
     return _typed(schema, root, name, depth)
 

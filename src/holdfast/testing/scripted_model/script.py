@@ -1,6 +1,7 @@
-"""The words of a script: scenarios, turns, content blocks, pacing, faults; and reading them from YAML or JSON.
+"""The words of a script (scenarios, turns, blocks, pacing, faults), from YAML, JSON or Python.
 
-Everything is a frozen struct. Playing a script (choosing, rendering, sending) lives in the sibling modules.
+Everything is a frozen struct. Playing a script (choosing, rendering, sending) lives in the sibling
+modules.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ _TEMPLATE = re.compile(r"\{\{\s*([a-z_]+)((?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
 
 
 class ScriptError(ValueError):
-    """A script that cannot be played: unknown field, wrong type, unknown template, or no scenario at all."""
+    """A script that cannot be played: unknown field, wrong type, unknown template.
+
+    A scenario without turns cannot be played either.
+    """
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every struct of a script: frozen, and a misspelt field is an error rather than ignored."""
+    """Base of every struct of a script: frozen, and a misspelt field is an error."""
 
 
 class Text(Strict, frozen=True, tag_field="type", tag="text"):
@@ -74,7 +78,7 @@ class ToolUse(Strict, frozen=True, tag_field="type", tag="tool_use"):
 
 
 class ServerToolUse(Strict, frozen=True, tag_field="type", tag="server_tool_use"):
-    """A call of a server tool (`web_search`, `web_fetch`, ...), and its result block's content when there is one."""
+    """A call of a server tool such as `web_search`, and the content of its result block."""
 
     name: str
     input: JsonObject = {}
@@ -99,8 +103,9 @@ class Usage(Strict, frozen=True):
 class Pacing(Strict, frozen=True):
     """How a body is cut into events and spread over time.
 
-    `events` is the exact number of text deltas a reply's text is cut into (shared between its text blocks);
-    without it a delta carries `tokens_per_delta` tokens. `events_per_write` coalesces events into one write.
+        `events` is the exact number of text deltas a reply's text is cut into (shared between
+    its text blocks); without it a delta carries `tokens_per_delta` tokens. `events_per_write`
+    coalesces events into one write.
     """
 
     event_interval_ms: float = 0.0
@@ -113,9 +118,10 @@ class Pacing(Strict, frozen=True):
 class Fault(Strict, frozen=True):
     """One misbehaviour, for the first `times` attempts at the turn (`None`: for ever).
 
-    `status` answers an error envelope instead of a reply. `after_events` says how many events pass unharmed
-    before `broken_sse` strikes; `hang_after_events` and `close_after_events` count the same way. A hang ends
-    after `hang_s` and the stream goes on, unless the client left first.
+        `status` answers an error envelope instead of a reply. `after_events` says how many
+    events pass unharmed before `broken_sse` strikes; `hang_after_events` and
+    `close_after_events` count the same way. A hang ends after `hang_s` and the stream goes on,
+    unless the client left first.
     """
 
     times: int | None = None
@@ -136,7 +142,10 @@ class Fault(Strict, frozen=True):
 
 
 class Turn(Strict, frozen=True):
-    """One reply of the model. `stop_reason` `None` means `tool_use` if it calls a client's tool, else `end_turn`."""
+    """One reply of the model.
+
+    `stop_reason` `None` means `tool_use` if it calls a client's tool, else `end_turn`.
+    """
 
     blocks: tuple[Block, ...] = ()
     stop_reason: StopReason | None = None
@@ -149,8 +158,9 @@ class Turn(Strict, frozen=True):
 class Match(Strict, frozen=True):
     """When a scenario is played; every field given must hold, none given makes it the default.
 
-    `text` is a substring of a user's text, `system` one of the system prompt, `model` the exact model name.
-    `json_schema` scenarios answer requests for structured output without tools, and only those.
+        `text` is a substring of a user's text, `system` one of the system prompt, `model` the
+    exact model name. `json_schema` scenarios answer requests for structured output without
+    tools, and only those.
     """
 
     text: str | None = None
@@ -160,7 +170,7 @@ class Match(Strict, frozen=True):
 
 
 class Scenario(Strict, frozen=True):
-    """An ordered list of turns; past its end the last turn repeats (`loop`) or a closing text is said."""
+    """An ordered list of turns; past its end the last one repeats (`loop`) or a closing is said."""
 
     name: str
     turns: tuple[Turn, ...]
@@ -195,9 +205,11 @@ def call(
 def as_script(
     source: Script | Scenario | Turn | Path | Mapping[str, Any] | Sequence[Any] | None,
 ) -> Script:
-    """The script `source` stands for: itself, one scenario, a list of scenarios or turns, a mapping or a file.
+    """The script `source` stands for: itself, one scenario, a list of scenarios or turns.
 
-    Raises `ScriptError` for anything that is not one.
+    A mapping or a file is read as `parse_script` and `load_script` do.
+
+        Raises `ScriptError` for anything that is not one.
     """
     if source is None:
         return Script()
@@ -219,7 +231,7 @@ def as_script(
 
 
 def load_script(path: Path) -> Script:
-    """The script in a `.yaml`, `.yml` or `.json` file; raises `ScriptError` if it does not parse."""
+    """The script in a YAML or JSON file; raises `ScriptError` if it does not parse."""
     try:
         return parse_script(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
@@ -227,7 +239,10 @@ def load_script(path: Path) -> Script:
 
 
 def parse_script(raw: Any) -> Script:
-    """The script in plain lists and mappings: `{scenarios: [...]}`, one scenario, or a list of turns."""
+    """The script in plain lists and mappings: `{scenarios: [...]}`, one scenario.
+
+    A list is the turns of the one default scenario.
+    """
     if isinstance(raw, list):
         raw = {"scenarios": [{"name": "default", "turns": raw}]}
     if not isinstance(raw, Mapping):
@@ -244,7 +259,10 @@ def parse_script(raw: Any) -> Script:
 
 
 def parse_turn(raw: Any) -> Turn:
-    """One turn, in full (`blocks: [...]`) or in shorthand: `text`, `words`, `thinking`, `tool` + `input`, `tools`."""
+    """One turn, in full (`blocks: [...]`) or in shorthand.
+
+    Shorthand keys: `text`, `words`, `repeat`, `thinking`, `tool` + `input`, `tools`, `fault`.
+    """
     return _convert(_longhand(raw), Turn)
 
 
@@ -337,7 +355,10 @@ def has_template(text: str) -> bool:
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
-    """`text` with its templates filled; `{{name.a.0}}` walks into `name`'s JSON and is empty where that ends."""
+    """`text` with its templates filled.
+
+    A path as in `{{name.a.0}}` walks into `name`'s JSON and is empty where that ends.
+    """
 
     def fill(found: re.Match[str]) -> str:
         value = values.get(found.group(1), "")

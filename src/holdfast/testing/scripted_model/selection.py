@@ -1,9 +1,9 @@
-"""Which turn answers a request, decided from the conversation alone, so that a retry gets the same turn.
+"""Which turn answers a request, by the conversation alone, so that a retry gets the same turn.
 
-Order: an inline `FAKE:[...]` list in the latest user text that has one; then the scenario whose marker stands in
-the latest user text; then by system prompt or model; then the default. Requests for structured output without
-tools (a client's side calls, such as a session's title) get a minimal matching object, and the web-search side
-call a search, unless a scenario asks for them.
+Order: an inline `FAKE:[...]` list in the latest user text that has one; then the scenario whose
+marker stands in the latest user text; then by system prompt or model; then the default. Requests
+for structured output without tools (a client's side calls, such as a session's title) get a minimal
+matching object, and the web-search side call a search, unless a scenario asks for them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def choose(script: Script, body: Body) -> Chosen:
 
 
 def _first(script: Script, body: Body, text: str | None) -> Scenario | None:
-    """The first fitting scenario marked by `text`, or, for no text, the best one that needs no marker."""
+    """The best fitting scenario marked by `text`, or, for no text, one that needs no mark."""
     fitting = [
         scenario
         for scenario in script.scenarios

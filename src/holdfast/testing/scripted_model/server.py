@@ -1,7 +1,9 @@
-"""The scripted model as a running server: in a background thread with its own event loop, on loopback."""
+"""The scripted model as a running server, in a background thread with its own event loop."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -19,10 +21,11 @@ CLOSE_TIMEOUT_S = 10.0
 
 
 class ScriptedModel:
-    """A server that plays `script`; ready when constructed, and a context manager that closes itself.
+    """A server that plays `script`; ready when constructed, closed by its context manager.
 
-    `script` is anything `as_script` takes; `options` are the fields of `Options`. Raises `ScriptError` for a script
-    that cannot be played, `OSError` if the address is taken, `TimeoutError` if it does not start.
+        `script` is anything `as_script` takes; `options` are the fields of `Options`. Raises
+    `ScriptError` for a script that cannot be played, `OSError` if the address is taken,
+    `TimeoutError` if it does not start.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class ScriptedModel:
         self._socket = listen(host, port)
         bound_port = self._socket.getsockname()[1]
         self.url = f"http://{host}:{bound_port}"
-        self._server = uvicorn.Server(server_config(app))
+        self._server = PromptServer(server_config(app))
         self._thread = threading.Thread(
             target=self._run, name=f"scripted-model-{bound_port}", daemon=True
         )
@@ -59,8 +62,7 @@ class ScriptedModel:
 
     def close(self) -> None:
         """Stop the server, cutting replies still being sent; safe to call twice."""
-        self._server.should_exit = True
-        self._server.force_exit = True
+        self._server.stop()
         self._thread.join(CLOSE_TIMEOUT_S)
         self._socket.close()
 
@@ -85,6 +87,37 @@ class ScriptedModel:
                 self.close()
                 raise TimeoutError(f"scripted model did not start on {self.url}")
             time.sleep(0.001)
+
+
+class PromptServer(uvicorn.Server):
+    """A server that notices at once that it should stop, not at its next tick."""
+
+    _TICK_S = 0.1
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Stop from any thread, cutting replies still being sent."""
+        self.should_exit = True
+        self.force_exit = True
+        # A loop that is already closed has stopped.
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        """Tick, for the date header and signals, until told to stop."""
+        self._loop = asyncio.get_running_loop()
+        counter = 0
+        should_exit = await self.on_tick(counter)
+        while not should_exit:
+            counter = (counter + 1) % 864_000
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._TICK_S)
+            should_exit = await self.on_tick(counter)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -71,5 +71,5 @@ def _delta_frames(index: int, block: Rendered, pacing: Pacing, pieces: int | Non
 
 
 def _even(text: str, pieces: int) -> list[str]:
-    """`text` in exactly `pieces` parts of nearly equal length; parts are empty where it is shorter."""
+    """`text` in exactly `pieces` parts of nearly equal length, empty ones if it is short."""
     return [text[len(text) * at // pieces : len(text) * (at + 1) // pieces] for at in range(pieces)]

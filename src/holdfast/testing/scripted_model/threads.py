@@ -1,6 +1,7 @@
 """Server-held threads: a request that carries only what is new, continued from an earlier reply.
 
-Kept in memory, under the API key that created them. A reply can be continued once, as in the real API.
+Kept in memory, under the API key that created them. A reply can be continued once, as in the real
+API.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Threads:
         return len(self._held)
 
     def open(self, owner: str, body: dict[str, Any], betas: str) -> dict[str, Any]:
-        """The whole conversation `body` stands for; without a `thread` field that is `body` itself."""
+        """The whole conversation `body` stands for; `body` itself if it names no thread."""
         thread = body.get("thread")
         if thread is None:
             return body

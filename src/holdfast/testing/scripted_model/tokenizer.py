@@ -1,9 +1,10 @@
 """The one tokenizer of the scripted model: a token is four bytes of UTF-8, rounded up.
 
-`text_tokens("")` is 0. A request counts `ceil(bytes / 4)` over, in this order: each tool definition as compact
-JSON, the system prompt's text, and each message's content (text as is; `tool_use` as name plus compact JSON
-input; `tool_result` as its content; base64 media as a flat 1,600 tokens; anything else as compact JSON).
-`cache_control` never counts. The same numbers stand in `count_tokens` and in a message's usage.
+`text_tokens("")` is 0. A request counts `ceil(bytes / 4)` over, in this order: each tool definition
+as compact JSON, the system prompt's text, and each message's content (text as is; `tool_use` as
+name plus compact JSON input; `tool_result` as its content; base64 media as a flat 1,600 tokens;
+anything else as compact JSON). `cache_control` never counts. The same numbers stand in
+`count_tokens` and in a message's usage.
 """
 
 from __future__ import annotations

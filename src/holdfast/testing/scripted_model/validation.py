@@ -1,6 +1,7 @@
-"""What the real API refuses about a Messages request, with its wording. Unknown fields and betas pass.
+"""What the real API refuses about a Messages request, in its wording; unknown fields pass.
 
-Each function raises `ApiError`; none changes the body. Scripted faults are no concern of this module.
+Each function raises `ApiError`; none changes the body. Scripted faults are no concern of this
+module.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def check_message_request(
         raise invalid("max_tokens: must be greater than or equal to 1")
     if max_tokens > model.max_output_tokens:
         raise invalid(
-            f"max_tokens: {max_tokens} > {model.max_output_tokens}, which is the maximum allowed number of output "
-            f"tokens for {body['model']}"
+            f"max_tokens: {max_tokens} > {model.max_output_tokens}, which is the maximum allowed "
+            f"number of output tokens for {body['model']}"
         )
     _check_thinking(body.get("thinking"), max_tokens)
     stream = body.get("stream")
@@ -53,7 +54,7 @@ def check_count_request(
     model = catalogue.find(name)
     if model is None:
         raise ApiError(404, f"model: {name}")
-    _check_messages(body.get("messages"), empty_messages)
+    _check_messages(body.get("messages"), empty_allowed=empty_messages)
     _check_tools(body.get("tools"))
     _check_system(body.get("system"))
     _check_cache_control(body)
@@ -124,11 +125,12 @@ def _check_cache_control(body: dict[str, Any]) -> None:
     )
     if marked > MAX_CACHE_BREAKPOINTS:
         raise invalid(
-            f"A maximum of {MAX_CACHE_BREAKPOINTS} blocks with cache_control may be provided. Found {marked}."
+            f"A maximum of {MAX_CACHE_BREAKPOINTS} blocks with cache_control may be provided. "
+            f"Found {marked}."
         )
 
 
-def _check_messages(messages: Any, empty_allowed: bool) -> None:
+def _check_messages(messages: Any, *, empty_allowed: bool) -> None:
     if messages is None:
         raise invalid("messages: Field required")
     if not isinstance(messages, list):
@@ -191,7 +193,10 @@ def _ids(message: dict[str, Any], kind: str, key: str) -> list[str]:
 def _joined(
     spoken: list[tuple[int, dict[str, Any]]],
 ) -> list[tuple[int, str, list[str], list[str]]]:
-    """Messages of one role in a row as one, as the API reads them: (first index, role, called ids, answered ids)."""
+    """Messages of one role in a row as one, as the API reads them.
+
+    Each is (index of the first, role, ids called, ids answered).
+    """
     turns: list[tuple[int, str, list[str], list[str]]] = []
     for index, message in spoken:
         called, answered = (
@@ -214,18 +219,18 @@ def _check_tool_pairs(spoken: list[tuple[int, dict[str, Any]]]) -> None:
             missing = [call_id for call_id in called if call_id not in following]
             if missing:
                 raise invalid(
-                    f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-                    f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in "
-                    "the next message."
+                    f"messages.{index}: `tool_use` ids were found without `tool_result` blocks "
+                    f"immediately after: {', '.join(missing)}. Each `tool_use` block must have a "
+                    "corresponding `tool_result` block in the next message."
                 )
         if role == "user" and answered:
             preceding = set(turns[position - 1][2]) if position else set()
             unknown = [call_id for call_id in answered if call_id not in preceding]
             if unknown:
                 raise invalid(
-                    f"messages.{index}.content.0: unexpected `tool_use_id` found in `tool_result` blocks: "
-                    f"{', '.join(unknown)}. Each `tool_result` block must have a corresponding `tool_use` block in "
-                    "the previous message."
+                    f"messages.{index}.content.0: unexpected `tool_use_id` found in `tool_result` "
+                    f"blocks: {', '.join(unknown)}. Each `tool_result` block must have a "
+                    "corresponding `tool_use` block in the previous message."
                 )
             if len(set(answered)) != len(answered):
                 raise invalid(
