@@ -1,0 +1,452 @@
+"""Every key of `holdfast.yaml` and of an agent file, once: shape, one sentence, checks.
+
+The loader, the published JSON Schema and the reference page's test all read this. Defaults stand
+in `model`, limits' grammar in `limits`.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+import msgspec
+
+from holdfast.compose.config.attributes import Attributes
+from holdfast.compose.config.limits import LimitsShape
+from holdfast.compose.config.model import (
+    AgentConfig,
+    Auth,
+    DefaultLimits,
+    Defaults,
+    Hooks,
+    LoopSettings,
+    PriceOverride,
+    Prices,
+    Project,
+    Server,
+    Settings,
+    Task,
+    Tenant,
+    Tls,
+    UpstreamConfig,
+    User,
+)
+from holdfast.compose.config.nodes import Node, NodeKind
+from holdfast.compose.config.problems import key_path, quoted, suggestion
+from holdfast.compose.config.shapes import (
+    INVALID,
+    Choice,
+    Field,
+    Flag,
+    Json,
+    ListOf,
+    MapOf,
+    Reading,
+    Real,
+    Record,
+    Text,
+    Usd,
+    Whole,
+)
+from holdfast.model.budgets import Scope
+from holdfast.model.principals import TrustLevel
+from holdfast.model.risk import RiskLevel
+from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+TOOL_PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
+EVERYONE = "*"
+VERSION = 1
+
+ID = Text(
+    pattern=ID_PATTERN,
+    says="at most 64 letters, digits, `.`, `_`, `@` and `-`, the first a letter or digit",
+)
+TOOL_NAME = Text(pattern=TOOL_PATTERN, says="at most 128 letters, digits, `_` and `-`")
+ARGUMENT = Text(pattern=r"^[A-Za-z0-9_.$-]{1,128}$", says="the name of an argument")
+WORD = Text(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$", says="a word of letters, digits and `_.:/-`")
+ENV_NAME = Text(
+    pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
+    says="the name of an environment variable (never the key itself)",
+)
+MODEL_NAME = Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,199}$", says="the name of a model")
+FILE_PATH = Text(max_chars=1024, says="a path")
+PROSE = Text()
+HOOK = Text(
+    pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
+    says="a function as `package.module:function`",
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _server_reachable_safely(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    host = values.get("host", "127.0.0.1")
+    plain = "tls" not in reading_keys(reading, path) and not values.get("allow_remote_plaintext")
+    if plain and not is_loopback(host):
+        reading.problem_at(
+            f"{path}.host",
+            f"{quoted(host)} is reachable from other machines: set `tls`, or say "
+            "`allow_remote_plaintext: true`",
+        )
+
+
+def reading_keys(reading: Reading, path: str) -> frozenset[str]:
+    """Keys that stand in the file directly below a path, sound or not."""
+    start = f"{path}."
+    below = (p.removeprefix(start) for p in reading.places if p.startswith(start))
+    return frozenset(key for key in below if "." not in key)
+
+
+class BaseUrl(msgspec.Struct, frozen=True):
+    """Where an upstream answers: https, or http on this machine only."""
+
+    def read(self, node: Node, reading: Reading, path: str) -> Any:
+        """A URL without a trailing slash."""
+        text = Text(max_chars=2048, says="an https address").read(node, reading, path)
+        if text is INVALID:
+            return INVALID
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            return reading.problem(node, path, f"{quoted(text)} is not a web address")
+        if not host or parts.scheme not in ("http", "https") or re.search(r"\s", text):
+            return reading.problem(node, path, f"expected an https address, found {quoted(text)}")
+        if parts.username is not None or parts.query or parts.fragment:
+            return reading.problem(node, path, "credentials, `?` and `#` may not stand in it")
+        if parts.scheme == "http" and not is_loopback(host):
+            return reading.problem(node, path, "http would send the key in clear: use https")
+        return text.rstrip("/")
+
+    def schema(self) -> dict[str, Any]:
+        """A string that begins like a web address."""
+        return {"type": "string", "pattern": r"^https?://\S+$", "maxLength": 2048}
+
+
+def _refuse_remote(uri: str) -> Any:
+    raise ValueError(f"a schema may not refer to {uri}")
+
+
+def _schema_fault(schema: Mapping[str, Any]) -> str:
+    if schema.get("type") != "object":
+        return "a tool takes an object: say `type: object`"
+    try:
+        jsonschema_rs.validator_for(dict(schema), retriever=_refuse_remote)
+    except (ValueError, TypeError) as fault:
+        return f"not a JSON Schema: {str(fault).splitlines()[0][:200]}"
+    return ""
+
+
+def _contract_holds(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    schema = values.get("input_schema")
+    if schema is None:
+        return
+    fault = _schema_fault(schema)
+    if fault:
+        reading.problem_at(f"{path}.input_schema", fault)
+        return
+    output = values.get("output_schema")
+    if output is not None and (fault := _output_fault(output)):
+        reading.problem_at(f"{path}.output_schema", fault)
+    properties = schema.get("properties")
+    arguments = list(properties) if isinstance(properties, dict) else []
+    used = {key_path(f"{path}.roles", name): name for name in values.get("roles", {})}
+    resource = str(values.get("resource", ""))
+    used |= {f"{path}.resource": name for name in re.findall(r"\{([^{}]*)\}", resource)}
+    if values.get("shell"):
+        used[f"{path}.shell"] = values["shell"]
+    for where, name in used.items():
+        if name not in arguments:
+            hint = suggestion(name, arguments)
+            reading.problem_at(where, f"no argument {quoted(name)} in input_schema{hint}")
+    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", resource)):
+        reading.problem_at(f"{path}.resource", "a `{` or `}` stands alone")
+
+
+def _output_fault(schema: Mapping[str, Any]) -> str:
+    try:
+        jsonschema_rs.validator_for(dict(schema), retriever=_refuse_remote)
+    except (ValueError, TypeError) as fault:
+        return f"not a JSON Schema: {str(fault).splitlines()[0][:200]}"
+    return ""
+
+
+def _model_is_listed(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    model, models = values.get("model"), values.get("models")
+    if model and models and model not in models:
+        where = f"{path}.models" if path else "models"
+        reading.problem_at(where, f"the agent's own model {quoted(model)} is not in the list")
+
+
+_SECONDS = Whole(least=1, most=31_536_000)
+_COUNT = Whole(least=1, most=1_000_000)
+
+LOOP = Record(
+    build=LoopSettings,
+    fields={
+        "max_turns": Field(_COUNT, "model calls after which the session stops"),
+        "warn_turns": Field(_COUNT, "turns at which a warning is journalled"),
+        "alert_turns": Field(_COUNT, "turns above which an alert is journalled"),
+        "max_tool_calls": Field(_COUNT, "tool calls after which the next one is refused"),
+        "turn_timeout_s": Field(_SECONDS, "seconds one model call may take"),
+        "wall_clock_s": Field(_SECONDS, "seconds the session may last"),
+        "repeat_calls": Field(_COUNT, "identical calls that alert; twice as many stop"),
+        "repeat_window_s": Field(_SECONDS, "seconds within which identical calls are counted"),
+        "stall_window": Field(_COUNT, "how many last calls the stall detector looks at"),
+        "stall_distinct": Field(_COUNT, "at most so many distinct calls among them are a stall"),
+    },
+)
+
+HOOKS = Record(
+    build=Hooks,
+    fields={
+        "pre_tool": Field(ListOf(item=HOOK), "run before a tool call; may tighten or rewrite"),
+        "post_tool": Field(ListOf(item=HOOK), "run after a tool call, whether it failed or not"),
+        "on_context_overflow": Field(ListOf(item=HOOK), "run when the context is full"),
+        "on_error": Field(ListOf(item=HOOK), "run when a call failed"),
+        "timeout_s": Field(Real(least=0.001, most=300), "seconds a hook may take; then deny"),
+    },
+)
+
+TLS = Record(
+    build=Tls,
+    fields={
+        "cert": Field(FILE_PATH, "PEM file of the certificate chain"),
+        "key": Field(FILE_PATH, "PEM file of the private key"),
+    },
+)
+
+SERVER = Record(
+    build=Server,
+    fields={
+        "host": Field(
+            Text(pattern=r"^[A-Za-z0-9.:\[\]_-]{1,255}$", says="a host name or address"),
+            "address to listen on",
+        ),
+        "port": Field(Whole(least=0, most=65535), "port to listen on; 0 takes a free one"),
+        "state_dir": Field(FILE_PATH, "folder of the journal and the sockets"),
+        "allow_remote_plaintext": Field(Flag(), "listen off this machine without TLS"),
+        "tls": Field(TLS, "certificate and key; required off this machine"),
+        "max_body_bytes": Field(Whole(least=1024, most=2**30), "largest request body"),
+    },
+    checks=(_server_reachable_safely,),
+)
+
+UPSTREAM = Record(
+    build=UpstreamConfig,
+    named=True,
+    fields={
+        "base_url": Field(BaseUrl(), "address of the Messages API"),
+        "api_key_env": Field(ENV_NAME, "environment variable that holds the provider's key"),
+        "auth": Field(Choice(Auth), "how the key is sent"),
+        "connect_timeout_s": Field(Real(least=0.1, most=300), "seconds to connect"),
+        "silence_timeout_s": Field(Real(least=1, most=3600), "seconds between two chunks"),
+        "max_tokens_per_s": Field(
+            Whole(least=1, most=1_000_000), "fastest output; sizes the holds ahead of a stream"
+        ),
+    },
+)
+
+PRICE = Record(
+    build=PriceOverride,
+    fields={
+        "input": Field(Usd(), "dollars per million input tokens", "input_nusd_per_mtok"),
+        "output": Field(Usd(), "dollars per million output tokens", "output_nusd_per_mtok"),
+        "cache_read": Field(
+            Usd(), "dollars per million tokens read from cache", "cache_read_nusd_per_mtok"
+        ),
+        "cache_write_5m": Field(
+            Usd(), "dollars per million tokens cached for 5 minutes", "cache_write_5m_nusd_per_mtok"
+        ),
+        "cache_write_1h": Field(
+            Usd(), "dollars per million tokens cached for an hour", "cache_write_1h_nusd_per_mtok"
+        ),
+        "context_tokens": Field(Whole(least=1, most=100_000_000), "size of the context window"),
+    },
+)
+
+PRICES = Record(
+    build=Prices,
+    fields={
+        "overrides": Field(
+            MapOf(value=PRICE, key=MODEL_NAME), "prices by model, in place of those that ship"
+        )
+    },
+)
+
+DEFAULTS = Record(
+    build=Defaults,
+    fields={
+        "limits": Field(
+            Record(
+                build=DefaultLimits,
+                fields={
+                    str(scope): Field(LimitsShape(scope), f"limits of every {scope}")
+                    for scope in Scope
+                },
+            ),
+            "limits where an owner says nothing itself",
+        ),
+        "loop": Field(LOOP, "the loop guard where an agent says nothing itself"),
+    },
+)
+
+USER = Record(
+    build=User,
+    fields={
+        "roles": Field(ListOf(item=ID), "roles that policy sees"),
+        "limits": Field(LimitsShape(Scope.USER), "limits of this user, over windows"),
+    },
+)
+
+PROJECT = Record(
+    build=Project,
+    fields={"limits": Field(LimitsShape(Scope.PROJECT), "limits of this project, over windows")},
+)
+
+TENANT = Record(
+    build=Tenant,
+    fields={
+        "attributes": Field(Attributes(), "what policy sees as the tenant"),
+        "limits": Field(LimitsShape(Scope.TENANT), "limits of this tenant, over windows"),
+        "projects": Field(MapOf(value=PROJECT, key=ID), "projects by name"),
+        "users": Field(
+            MapOf(value=USER, key=ID, also=(EVERYONE,)),
+            "users by name; `*` is everyone not listed, and without it they are refused",
+        ),
+    },
+)
+
+TASK = Record(
+    build=Task,
+    named=True,
+    fields={
+        "description": Field(PROSE, "what is to be done, for the agent's prompt"),
+        "attributes": Field(Attributes(), "what policy sees as the task"),
+        "limits": Field(LimitsShape(Scope.TASK), "limits of one task of this kind"),
+        "done_when": Field(PROSE, "how to tell that it is done"),
+    },
+)
+
+CONTRACT = Record(
+    build=Contract,
+    named=True,
+    fields={
+        "description": Field(PROSE, "what the tool does, when to use it, its side effects"),
+        "effect": Field(Choice(Effect), "what a call does to the world"),
+        "risk": Field(Choice(RiskLevel, by_name=True), "how dangerous it is"),
+        "risk_reason": Field(PROSE, "why it is that dangerous"),
+        "input_schema": Field(Json(), "JSON Schema of the arguments, of type object"),
+        "output_schema": Field(Json(), "JSON Schema of the result"),
+        "roles": Field(MapOf(value=Choice(ArgumentRole), key=ARGUMENT), "what an argument decides"),
+        "idempotency": Field(Choice(Idempotency), "what a second try may do"),
+        "first_party": Field(Flag(), "the result is the operator's own and does not taint"),
+        "resource": Field(
+            Text(max_chars=512, says="a resource"), "template over arguments: `arn:shop:{id}`"
+        ),
+        "shell": Field(ARGUMENT, "the argument that holds a shell command"),
+        "errors": Field(MapOf(value=PROSE, key=WORD), "error codes and what they mean"),
+        "timeout_s": Field(Real(least=0.001, most=86_400), "seconds a call may take"),
+        "max_output_bytes": Field(Whole(least=1, most=2**30), "largest result"),
+        "tags": Field(
+            MapOf(value=Text(max_chars=256), key=WORD), "tags of the resource, for policy"
+        ),
+        "definition_digest": Field(
+            Text(pattern=r"^sha256:[0-9a-f]{64}$", says="`sha256:` and 64 hex digits"),
+            "pins the definition that the contract was written for",
+        ),
+    },
+    checks=(_contract_holds,),
+)
+
+_AGENT_FIELDS = {
+    "model": Field(MODEL_NAME, "the model it runs on"),
+    "description": Field(PROSE, "what the agent is for"),
+    "upstream": Field(Text(reference="upstream"), "the upstream its model calls go to"),
+    "trust": Field(Choice(TrustLevel), "how much it may do without a person"),
+    "tools": Field(
+        ListOf(item=Text(reference="tool")), "the only tools it may call, each with a contract"
+    ),
+    "models": Field(ListOf(item=MODEL_NAME), "the only models it may call; empty: any priced one"),
+    "system_prompt": Field(PROSE, "its system prompt"),
+    "limits": Field(LimitsShape(Scope.SESSION), "limits of each of its sessions"),
+    "loop": Field(LOOP, "its loop guard"),
+    "max_output_tokens": Field(Whole(least=1, most=10_000_000), "most output of one model call"),
+    "session_ttl_s": Field(_SECONDS, "seconds until a session's token expires"),
+    "hooks": Field(HOOKS, "hooks in place of those of the file"),
+    "mcp_servers": Field(Json(), "MCP servers, passed to the agent SDK as they stand"),
+}
+
+AGENT = Record(build=AgentConfig, named=True, fields=_AGENT_FIELDS, checks=(_model_is_listed,))
+
+
+class AgentPointer(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that stands in a file of its own."""
+
+    file: str
+
+
+POINTER = Record(
+    build=AgentPointer, fields={"file": Field(FILE_PATH, "agent file, relative to this one")}
+)
+
+
+class AgentEntry(msgspec.Struct, frozen=True):
+    """An agent, or a pointer to the file that holds it."""
+
+    def read_named(self, node: Node, reading: Reading, path: str, name: str) -> Any:
+        """An AgentConfig or an AgentPointer; pointers are noted in `reading.files`."""
+        if node.kind is not NodeKind.MAP or "file" not in {key.text for key, _ in node.entries}:
+            return AGENT.read_named(node, reading, path, name)
+        pointer = POINTER.read(node, reading, path)
+        if pointer is not INVALID:
+            reading.files[name] = pointer.file
+        return pointer
+
+    def read(self, node: Node, reading: Reading, path: str) -> Any:
+        """As `read_named`, without a name."""
+        return self.read_named(node, reading, path, "")
+
+    def schema(self) -> dict[str, Any]:
+        """Either form."""
+        return {"anyOf": [POINTER.schema(), AGENT.schema()]}
+
+
+FILE_VERSION = Whole(least=VERSION, most=VERSION)
+
+AGENT_FILE_EXTRA: Mapping[str, Field] = {
+    "version": Field(FILE_VERSION, "version of this format"),
+    "name": Field(ID, "name of the agent; without it, the file's name"),
+}
+
+SETTINGS = Record(
+    build=Settings,
+    fields={
+        "version": Field(FILE_VERSION, "version of this format"),
+        "server": Field(SERVER, "where Holdfast listens and keeps its state"),
+        "policies": Field(FILE_PATH, "folder of Cedar files, relative to this file"),
+        "upstreams": Field(
+            MapOf(value=UPSTREAM, key=ID, declares="upstream"), "model providers by name"
+        ),
+        "prices": Field(PRICES, "prices of models that the shipped table lacks"),
+        "defaults": Field(DEFAULTS, "limits and loop guard where nothing more specific is said"),
+        "tenants": Field(MapOf(value=TENANT, key=ID), "tenants by name"),
+        "tasks": Field(MapOf(value=TASK, key=ID), "kinds of work by name"),
+        "agents": Field(MapOf(value=AgentEntry(), key=ID), "agents by name"),
+        "tools": Field(
+            MapOf(value=CONTRACT, key=TOOL_NAME, declares="tool"), "contracts by tool name"
+        ),
+        "hooks": Field(HOOKS, "functions that run at the four points"),
+    },
+)

@@ -1,0 +1,251 @@
+"""From files to a checked Config; every fault of every file is reported at once.
+
+Not here: the grammar (`layout`), YAML (`nodes`), what a session gets out of it (`resolve`).
+"""
+
+import hashlib
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from holdfast.compose.config.layout import (
+    AGENT,
+    AGENT_FILE_EXTRA,
+    EVERYONE,
+    ID_PATTERN,
+    SETTINGS,
+)
+from holdfast.compose.config.limits import compile_loop
+from holdfast.compose.config.model import (
+    AgentConfig,
+    Config,
+    Project,
+    Settings,
+    Tenant,
+    UpstreamConfig,
+    User,
+)
+from holdfast.compose.config.nodes import MAX_FILE_BYTES, parse_yaml
+from holdfast.compose.config.policy_inputs import conflicting_types
+from holdfast.compose.config.problems import Problem, key_path, quoted, refuse, suggestion
+from holdfast.compose.config.shapes import INVALID, Reading
+from holdfast.model.risk import RiskLevel
+from holdfast.model.tools import Contract
+
+SOLE = "default"
+_SOLE_PROJECT = {SOLE: Project()}
+
+
+class _Loaded(msgspec.Struct, frozen=True):
+    """What was read of an agent, with the reading that knows where its keys stand."""
+
+    agent: Any
+    reading: Reading
+    path: str
+
+
+def load_config(path: Path, *, builtin: Mapping[str, Contract]) -> Config:
+    """The settings in a file and in the agent files it names.
+
+    `builtin` holds the contracts of tools that need no declaration; a declared one takes their
+    place. Errors: ConfigInvalid naming every problem as `file:line:column: key path: …`.
+    """
+    problems: list[Problem] = []
+    content = _content(path, str(path), problems)
+    if content is None:
+        refuse(problems)
+    return _load(path, content, builtin)
+
+
+def parse_config(content: bytes, path: Path, *, builtin: Mapping[str, Contract]) -> Config:
+    """As `load_config`, of content that is already here; `path` names it and anchors paths."""
+    return _load(path, content, builtin)
+
+
+def load_agent(path: Path, config: Config) -> AgentConfig:
+    """One agent file, checked against a configuration.
+
+    Errors: ConfigInvalid as in `load_config`.
+    """
+    problems: list[Problem] = []
+    content = _content(path, str(path), problems)
+    if content is None:
+        refuse(problems)
+    return parse_agent(content, path, config)
+
+
+def parse_agent(content: bytes, path: Path, config: Config) -> AgentConfig:
+    """As `load_agent`, of content that is already here."""
+    problems: list[Problem] = []
+    loaded = _agent_file(content, path, path.stem, problems)
+    names = {"tool": frozenset(config.tools), "upstream": frozenset(config.upstreams)}
+    loaded.reading.check_references(names)
+    if isinstance(loaded.agent, AgentConfig):
+        _check_agent(loaded.agent, loaded, config)
+    if problems or not isinstance(loaded.agent, AgentConfig):
+        refuse(problems)
+    return _with_upstream(loaded.agent, config.upstreams)
+
+
+def _content(path: Path, file: str, problems: list[Problem]) -> bytes | None:
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as stream:
+                return stream.read(MAX_FILE_BYTES + 1)
+        why = "this is not a file"
+    except (OSError, ValueError) as fault:
+        why = (getattr(fault, "strerror", None) or "the path cannot be read").lower()
+    problems.append(Problem(file, 1, 1, "", why))
+    return None
+
+
+def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config:
+    problems: list[Problem] = []
+    digest = hashlib.sha256(content)
+    reading = Reading(str(path), problems)
+    root = parse_yaml(content, str(path), problems)
+    if root is None:
+        refuse(problems)
+    settings = SETTINGS.read(root, reading, "")
+    if "upstream" not in reading.names:
+        reading.names["upstream"] = {UpstreamConfig().name}
+    names = {kind: frozenset(found) for kind, found in reading.names.items()}
+    names["tool"] = names.get("tool", frozenset()) | frozenset(builtin)
+    reading.check_references(names)
+    files: dict[str, _Loaded] = {}
+    for name, file in reading.files.items():
+        loaded = _pointed(name, file, path, reading, digest)
+        if loaded is not None:
+            loaded.reading.check_references(names)
+            files[name] = loaded
+    if problems or not isinstance(settings, Settings):
+        refuse(problems)
+    config = _assembled(path, settings, files, builtin, digest.hexdigest())
+    _check_whole(config, reading, files)
+    if problems:
+        refuse(problems)
+    return config
+
+
+def _pointed(
+    name: str, file: str, path: Path, reading: Reading, digest: "hashlib._Hash"
+) -> _Loaded | None:
+    """The agent in a file of its own; what is wrong with the pointer is told at the pointer."""
+    where = path.parent / file
+    unread: list[Problem] = []
+    content = _content(where, str(where), unread)
+    if content is None:
+        text = f"cannot read {quoted(file)}: {unread[0].text}"
+        reading.problem_at(f"{key_path('agents', name)}.file", text)
+        return None
+    digest.update(hashlib.sha256(content).digest())
+    loaded = _agent_file(content, where, name, reading.problems)
+    if isinstance(loaded.agent, AgentConfig) and loaded.agent.name != name:
+        loaded.reading.problem_at(
+            "name", f"expected {quoted(name)}, as the file that names it says"
+        )
+    return loaded
+
+
+def _agent_file(content: bytes, path: Path, name: str, problems: list[Problem]) -> _Loaded:
+    reading = Reading(str(path), problems)
+    root = parse_yaml(content, str(path), problems)
+    if root is None:
+        return _Loaded(INVALID, reading, "")
+    extra: dict[str, Any] = {}
+    for key, value in root.entries:
+        if key.text in AGENT_FILE_EXTRA:
+            reading.places[key.text] = key
+            extra[key.text] = AGENT_FILE_EXTRA[key.text].shape.read(value, reading, key.text)
+    kept = tuple(entry for entry in root.entries if entry[0].text not in extra)
+    if "name" not in extra and not re.fullmatch(ID_PATTERN[1:-1], name):
+        reading.problem(root, "name", f"the file's name {quoted(name)} is no name: set `name`")
+    named = extra.get("name", name)
+    agent = AGENT.read_named(msgspec.structs.replace(root, entries=kept), reading, "", named)
+    return _Loaded(INVALID if INVALID in extra.values() else agent, reading, "")
+
+
+def _assembled(
+    path: Path,
+    settings: Settings,
+    files: Mapping[str, _Loaded],
+    builtin: Mapping[str, Contract],
+    digest: str,
+) -> Config:
+    root = path.absolute().parent
+    tls = settings.server.tls
+    agents = {
+        name: files[name].agent if name in files else agent
+        for name, agent in settings.agents.items()
+    }
+    upstreams = settings.upstreams or {UpstreamConfig().name: UpstreamConfig()}
+    return Config(
+        path=path.absolute(),
+        version=f"sha256:{digest}",
+        server=settings.server,
+        state_path=root / settings.server.state_dir,
+        policies_path=root / settings.policies,
+        upstreams=upstreams,
+        prices=settings.prices,
+        defaults=settings.defaults,
+        tenants=_tenants(settings.tenants),
+        tasks=settings.tasks,
+        agents={name: _with_upstream(agent, upstreams) for name, agent in agents.items()},
+        tools={**builtin, **settings.tools},
+        declared_tools=frozenset(settings.tools),
+        hooks=settings.hooks,
+        tls_cert_path=root / tls.cert if tls else None,
+        tls_key_path=root / tls.key if tls else None,
+    )
+
+
+def _tenants(declared: dict[str, Tenant]) -> dict[str, Tenant]:
+    """One tenant for everyone when the file names none; a project for each that names none."""
+    if not declared:
+        return {SOLE: Tenant(projects={SOLE: Project()}, users={EVERYONE: User()})}
+    return {
+        name: tenant if tenant.projects else msgspec.structs.replace(tenant, projects=_SOLE_PROJECT)
+        for name, tenant in declared.items()
+    }
+
+
+def _with_upstream(agent: AgentConfig, upstreams: Mapping[str, UpstreamConfig]) -> AgentConfig:
+    """Fill in the upstream that goes without saying; left empty where there is none."""
+    if agent.upstream:
+        return agent
+    usual = UpstreamConfig().name
+    implied = next(iter(upstreams)) if len(upstreams) == 1 else usual
+    return msgspec.structs.replace(agent, upstream=implied if implied in upstreams else "")
+
+
+def _check_whole(config: Config, reading: Reading, files: Mapping[str, _Loaded]) -> None:
+    _, fault = compile_loop((config.defaults.loop,))
+    if fault:
+        reading.problem_at("defaults.loop", fault)
+        return
+    for name, agent in config.agents.items():
+        _check_agent(
+            agent, files.get(name, _Loaded(agent, reading, key_path("agents", name))), config
+        )
+    for owner, kind, text in conflicting_types(config):
+        reading.problem_at(f"{owner}.attributes.{kind}", text)
+
+
+def _check_agent(agent: AgentConfig, loaded: _Loaded, config: Config) -> None:
+    """What only the whole configuration can tell about one agent."""
+    prefix = f"{loaded.path}." if loaded.path else ""
+    _, fault = compile_loop((config.defaults.loop, agent.loop))
+    if fault:
+        loaded.reading.problem_at(f"{prefix}loop", fault)
+    for index, tool in enumerate(agent.tools):
+        contract = config.tools.get(tool)
+        if contract is not None and contract.risk is RiskLevel.BLOCK:
+            text = f"{quoted(tool)} is classed BLOCK and is never given to an agent"
+            loaded.reading.problem_at(f"{prefix}tools[{index}]", text)
+    if not agent.upstream and not _with_upstream(agent, config.upstreams).upstream:
+        text = "the key `upstream` is missing: there are several"
+        loaded.reading.problem_at(f"{prefix}upstream", text + suggestion("", config.upstreams))

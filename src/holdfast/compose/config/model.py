@@ -1,0 +1,232 @@
+"""Settings after reading: frozen, checked, in the units of the model; the defaults stand here.
+
+Not here: how they are spelled in YAML (`layout`), how the layers become one session (`resolve`).
+"""
+
+import enum
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from holdfast.model.budgets import Dimension, Window
+from holdfast.model.principals import TrustLevel
+from holdfast.model.tools import Contract
+
+AttributeValue = bool | int | Decimal | str | tuple[str, ...]
+"""What policy may compare: Cedar's long, decimal, string, bool and set of strings."""
+
+
+class Auth(enum.StrEnum):
+    """How the provider wants its key."""
+
+    X_API_KEY = "x_api_key"
+    BEARER = "bearer"
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """PEM files, as written in the file (relative to it)."""
+
+    cert: str
+    key: str
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Holdfast listens and keeps its state."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    state_dir: str = ".holdfast"
+    allow_remote_plaintext: bool = False
+    tls: Tls | None = None
+    max_body_bytes: int = 33_554_432
+
+
+class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider of the Messages API; the key itself stays in the environment."""
+
+    name: str = "anthropic"
+    base_url: str = "https://api.anthropic.com"
+    api_key_env: str = "ANTHROPIC_API_KEY"
+    auth: Auth = Auth.X_API_KEY
+    connect_timeout_s: float = 10.0
+    silence_timeout_s: float = 60.0
+    max_tokens_per_s: int = 500
+
+
+class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices of one model in nano-dollars per million tokens, exact."""
+
+    input_nusd_per_mtok: int
+    output_nusd_per_mtok: int
+    cache_read_nusd_per_mtok: int
+    cache_write_5m_nusd_per_mtok: int
+    cache_write_1h_nusd_per_mtok: int
+    context_tokens: int
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices that replace or extend the table that ships."""
+
+    overrides: dict[str, PriceOverride] = {}
+
+
+class LimitSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a `limits` mapping.
+
+    `amount` None lifts the limit, over every window when `window` is None too. `alerts` None
+    keeps the percents of the layer below.
+    """
+
+    dimension: Dimension
+    window: Window | None
+    amount: int | None
+    alerts: tuple[int, ...] | None = None
+
+
+LimitSettings = tuple[LimitSetting, ...]
+
+
+class DefaultLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of every owner of a scope that says nothing itself."""
+
+    task: LimitSettings = ()
+    session: LimitSettings = ()
+    user: LimitSettings = ()
+    project: LimitSettings = ()
+    tenant: LimitSettings = ()
+
+
+class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Overrides of `LoopLimits`; None keeps the layer below."""
+
+    max_turns: int | None = None
+    warn_turns: int | None = None
+    alert_turns: int | None = None
+    max_tool_calls: int | None = None
+    turn_timeout_s: int | None = None
+    wall_clock_s: int | None = None
+    repeat_calls: int | None = None
+    repeat_window_s: int | None = None
+    stall_window: int | None = None
+    stall_distinct: int | None = None
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds where nothing more specific is said."""
+
+    limits: DefaultLimits = DefaultLimits()
+    loop: LoopSettings = LoopSettings()
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A share of a tenant with its own limits."""
+
+    limits: LimitSettings = ()
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person on whose behalf agents act; `*` stands for everyone who is not listed."""
+
+    roles: tuple[str, ...] = ()
+    limits: LimitSettings = ()
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """One customer or department; nothing is shared between tenants."""
+
+    attributes: dict[str, AttributeValue] = {}
+    limits: LimitSettings = ()
+    projects: dict[str, Project] = {}
+    users: dict[str, User] = {}
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of work with its own scope and limits; policy sees `attributes` as `task`."""
+
+    name: str
+    description: str = ""
+    attributes: dict[str, AttributeValue] = {}
+    limits: LimitSettings = ()
+    done_when: str = ""
+
+    def text(self) -> str:
+        """The task in words, for the agent's prompt."""
+        parts = (f"Task: {self.name}", self.description)
+        done = f"Done when: {self.done_when}" if self.done_when else ""
+        return "\n".join(part for part in (*parts, done) if part)
+
+
+class Hooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Functions, as `package.module:function`, that run at the four points, in this order."""
+
+    pre_tool: tuple[str, ...] = ()
+    post_tool: tuple[str, ...] = ()
+    on_context_overflow: tuple[str, ...] = ()
+    on_error: tuple[str, ...] = ()
+    timeout_s: float = 5.0
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent: what it may use and how far it is trusted. No tools unless named.
+
+    `upstream` empty means the only one, or `anthropic`. `models` empty means any model with a
+    price. `hooks` None means those of the file. `mcp_servers` is passed to the SDK as it stands.
+    """
+
+    name: str
+    model: str
+    description: str = ""
+    upstream: str = ""
+    trust: TrustLevel = TrustLevel.SEMI_AUTONOMOUS
+    tools: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    system_prompt: str = ""
+    limits: LimitSettings = ()
+    loop: LoopSettings = LoopSettings()
+    max_output_tokens: int = 32_000
+    session_ttl_s: int = 3600
+    hooks: Hooks | None = None
+    mcp_servers: dict[str, Any] = {}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The file itself, before references across files are followed."""
+
+    version: int
+    server: Server = Server()
+    policies: str = "policies"
+    upstreams: dict[str, UpstreamConfig] = {}
+    prices: Prices = Prices()
+    defaults: Defaults = Defaults()
+    tenants: dict[str, Tenant] = {}
+    tasks: dict[str, Task] = {}
+    agents: dict[str, AgentConfig] = {}
+    tools: dict[str, Contract] = {}
+    hooks: Hooks = Hooks()
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the wiring needs.
+
+    `version` is `sha256:` over every file read. `tools` holds the declared contracts laid over
+    the built-in ones; `declared_tools` names the declared ones. Paths are absolute.
+    """
+
+    path: Path
+    version: str
+    server: Server
+    state_path: Path
+    policies_path: Path
+    upstreams: dict[str, UpstreamConfig]
+    prices: Prices
+    defaults: Defaults
+    tenants: dict[str, Tenant]
+    tasks: dict[str, Task]
+    agents: dict[str, AgentConfig]
+    tools: dict[str, Contract]
+    declared_tools: frozenset[str]
+    hooks: Hooks
+    tls_cert_path: Path | None = None
+    tls_key_path: Path | None = None

@@ -1,0 +1,215 @@
+"""From names to what one session may do: identity, limits, loop guard, attributes, tools.
+
+Pure. The session's id, its token and its times are the server's to give.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from holdfast.compose.config.attributes import as_json
+from holdfast.compose.config.layout import EVERYONE, ID_PATTERN
+from holdfast.compose.config.limits import (
+    BUILTIN_LIMITS,
+    compile_limits,
+    compile_loop,
+    loop_defaults,
+)
+from holdfast.compose.config.model import AgentConfig, Config, Hooks, Project, Tenant, User
+from holdfast.compose.config.model import Task as TaskConfig
+from holdfast.compose.config.problems import quoted, suggestion
+from holdfast.errors import ConfigInvalid, InvalidRequest, NotFound
+from holdfast.model.budgets import Limit, Scope
+from holdfast.model.principals import Principal, TrustLevel
+from holdfast.model.sessions import LoopLimits
+
+
+class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that opening a session takes from the configuration.
+
+    `task` is the kind of work, empty when none was named. `task_instance` tells one task of the
+    kind from another; where it is empty, the session is the task. `limits` stand innermost first
+    (task, session, user, project, tenant). `task_text` is the task in words.
+    """
+
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    task: str
+    task_instance: str
+    roles: tuple[str, ...]
+    trust: TrustLevel
+    limits: tuple[Limit, ...]
+    loop: LoopLimits
+    task_attributes: dict[str, Any]
+    tenant_attributes: dict[str, Any]
+    allowed_tools: tuple[str, ...]
+    allowed_models: tuple[str, ...]
+    max_output_tokens: int
+    session_ttl_s: int
+    model: str
+    upstream: str
+    system_prompt: str
+    task_text: str
+    hooks: Hooks
+    mcp_servers: dict[str, Any]
+    config_version: str
+
+    def task_id(self, session: str) -> str:
+        """`kind/instance`; the session stands for the instance that was not named."""
+        return f"{self.task}/{self.task_instance or session}" if self.task else ""
+
+    def principal(self, session: str) -> Principal:
+        """Who acts, once the session has an id."""
+        return Principal(
+            tenant=self.tenant,
+            project=self.project,
+            user=self.user,
+            agent=self.agent,
+            session=session,
+            task=self.task_id(session),
+            roles=self.roles,
+            trust=self.trust,
+        )
+
+
+def resolve(
+    config: Config,
+    *,
+    agent: str | AgentConfig,
+    user: str,
+    tenant: str = "",
+    project: str = "",
+    task: str = "",
+) -> SessionPlan:
+    """The plan for one session.
+
+    `tenant` and `project` may be left empty where there is only one. `task` is a kind of work
+    from `tasks`, or `kind/instance`. Errors: InvalidRequest for a name that cannot be one or is
+    missing, NotFound for one that the configuration does not know, ConfigInvalid for an agent
+    from elsewhere that does not fit the configuration.
+    """
+    chosen = _agent(config, agent)
+    tenant_name = tenant or _only(config.tenants, "tenant")
+    owner: Tenant = _find(config.tenants, tenant_name, "tenant")
+    project_name = project or _only(owner.projects, "project")
+    share: Project = _find(owner.projects, project_name, "project")
+    person = _user(owner, tenant_name, user)
+    kind, instance, work = _task(config, task)
+    loop, fault = compile_loop((config.defaults.loop, chosen.loop))
+    if fault:
+        raise ConfigInvalid(f"agent {quoted(chosen.name)}: loop: {fault}")
+    return SessionPlan(
+        tenant=tenant_name,
+        project=project_name,
+        user=user,
+        agent=chosen.name,
+        task=kind,
+        task_instance=instance,
+        roles=person.roles,
+        trust=chosen.trust,
+        limits=_limits(config, loop, work, chosen, person, share, owner),
+        loop=loop,
+        task_attributes=as_json(work.attributes) if work else {},
+        tenant_attributes=as_json(owner.attributes),
+        allowed_tools=chosen.tools,
+        allowed_models=_models(chosen),
+        max_output_tokens=chosen.max_output_tokens,
+        session_ttl_s=chosen.session_ttl_s,
+        model=chosen.model,
+        upstream=chosen.upstream,
+        system_prompt=chosen.system_prompt,
+        task_text=work.text() if work else "",
+        hooks=chosen.hooks or config.hooks,
+        mcp_servers=chosen.mcp_servers,
+        config_version=config.version,
+    )
+
+
+def _limits(
+    config: Config,
+    loop: LoopLimits,
+    work: TaskConfig | None,
+    agent: AgentConfig,
+    person: User,
+    share: Project,
+    owner: Tenant,
+) -> tuple[Limit, ...]:
+    """Layers of each scope, general to specific, innermost scope first."""
+    defaults = config.defaults.limits
+    builtin = BUILTIN_LIMITS
+    session = (builtin[Scope.SESSION], loop_defaults(loop), defaults.session, agent.limits)
+    layers = {
+        Scope.SESSION: session,
+        Scope.USER: (builtin[Scope.USER], defaults.user, person.limits),
+        Scope.PROJECT: (builtin[Scope.PROJECT], defaults.project, share.limits),
+        Scope.TENANT: (builtin[Scope.TENANT], defaults.tenant, owner.limits),
+    }
+    if work is not None:
+        layers = {Scope.TASK: (builtin[Scope.TASK], defaults.task, work.limits)} | layers
+    compiled = (compile_limits(scope, found) for scope, found in layers.items())
+    return tuple(limit for limits in compiled for limit in limits)
+
+
+def _models(agent: AgentConfig) -> tuple[str, ...]:
+    if not agent.models or agent.model in agent.models:
+        return agent.models
+    return (agent.model, *agent.models)
+
+
+def _checked(name: str, kind: str) -> str:
+    if not name:
+        raise InvalidRequest(f"a session needs a {kind}")
+    if not re.fullmatch(ID_PATTERN[1:-1], name):
+        raise InvalidRequest(
+            f"{quoted(name)} cannot be a {kind}: at most 64 letters, digits, `.`, `_`, `@` and "
+            "`-`, the first a letter or digit"
+        )
+    return name
+
+
+def _find(known: dict[str, Any], name: str, kind: str) -> Any:
+    _checked(name, kind)
+    if name not in known:
+        raise NotFound(f"there is no {kind} {quoted(name)}")
+    return known[name]
+
+
+def _only(known: dict[str, Any], kind: str) -> str:
+    if len(known) != 1:
+        raise InvalidRequest(f"a session needs a {kind}: there are {len(known)}")
+    return next(iter(known))
+
+
+def _agent(config: Config, agent: str | AgentConfig) -> AgentConfig:
+    if isinstance(agent, str):
+        found: AgentConfig = _find(config.agents, agent, "agent")
+        return found
+    _checked(agent.name, "agent")
+    unknown = [name for name in agent.tools if name not in config.tools]
+    if unknown:
+        hint = suggestion(unknown[0], config.tools)
+        raise ConfigInvalid(f"agent {quoted(agent.name)}: no tool {quoted(unknown[0])}{hint}")
+    if agent.upstream not in config.upstreams:
+        raise ConfigInvalid(f"agent {quoted(agent.name)}: no upstream {quoted(agent.upstream)}")
+    return agent
+
+
+def _user(owner: Tenant, tenant: str, user: str) -> User:
+    _checked(user, "user")
+    person = owner.users.get(user) or owner.users.get(EVERYONE)
+    if person is None:
+        raise NotFound(f"tenant {quoted(tenant)} has no user {quoted(user)} and no `*`")
+    return person
+
+
+def _task(config: Config, task: str) -> tuple[str, str, TaskConfig | None]:
+    if not task:
+        return "", "", None
+    kind, slash, instance = task.partition("/")
+    work: TaskConfig = _find(config.tasks, kind, "task")
+    if slash:
+        _checked(instance, "task instance")
+    return kind, instance, work
