@@ -1,0 +1,104 @@
+"""What Cedar accepts and an operator would regret: each finding keeps the bundle out of force.
+
+Also the reading of scopes that slicing and linting share. Not here: types (`validation`).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from holdfast.backends.cedar.findings import Finding
+from holdfast.backends.cedar.inputs import ALL_TOOLS, EFFECT_GROUPS, UNKNOWN_TOOL
+from holdfast.backends.cedar.sources import Rule
+
+MAX_POLICIES = 10_000
+_GROUPS = frozenset({ALL_TOOLS, *EFFECT_GROUPS})
+# Patterns that match every resource Holdfast ever builds.
+_MATCHES_ALL = ("", "arn:", "tool:")
+
+
+def action_scope(est: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """`All`, `==` or `in`, and the action names beside it."""
+    scope = est["action"]
+    entities = scope.get("entities") or ([scope["entity"]] if "entity" in scope else [])
+    return scope["op"], tuple(entity["id"] for entity in entities if entity["type"] == "Action")
+
+
+def mentioned_actions(rules: Iterable[Rule]) -> frozenset[str]:
+    """Every action that stands in some rule, in its scope or its conditions."""
+    found: set[str] = set()
+    for rule in rules:
+        found.update(action_scope(rule.est)[1])
+        for node in nodes(rule.est["conditions"]):
+            entity = node.get("__entity")
+            if isinstance(entity, dict) and entity.get("type") == "Action":
+                found.add(entity["id"])
+    return frozenset(found)
+
+
+def nodes(tree: Any) -> Iterable[dict[str, Any]]:
+    """Every object of a Cedar JSON expression, outermost first."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            yield node
+            todo.extend(node.values())
+        elif isinstance(node, list):
+            todo.extend(node)
+
+
+def lint(rules: tuple[Rule, ...], actions: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Findings in file order; `actions` are the declared tools and `unknown_tool`."""
+    findings: list[Finding] = []
+    if len(rules) > MAX_POLICIES:
+        text = f"{len(rules)} policies; a bundle holds at most {MAX_POLICIES}"
+        findings.append(Finding(rules[0].file, 0, "", "too_many", text))
+    declared = frozenset(actions)
+    for rule in rules:
+        findings += [
+            Finding(rule.file, rule.line, rule.id, code, text)
+            for code, text in (*_scope_faults(rule, declared), *_permit_faults(rule))
+        ]
+    return tuple(findings)
+
+
+def _scope_faults(rule: Rule, declared: frozenset[str]) -> Iterable[tuple[str, str]]:
+    operator, names = action_scope(rule.est)
+    if operator != "All" and not names:
+        yield "undeclared_tool", "the action scope names no Action, so the policy never applies"
+    for name in names:
+        if operator == "==" and name in _GROUPS:
+            yield (
+                "group_equals",
+                f'no call is ever the group Action::"{name}" itself; write `action in`',
+            )
+        elif name not in declared and name not in _GROUPS:
+            yield "undeclared_tool", f"no contract declares the tool {name!r}"
+
+
+def _permit_faults(rule: Rule) -> Iterable[tuple[str, str]]:
+    if not rule.permits:
+        return
+    est = rule.est
+    if UNKNOWN_TOOL in action_scope(est)[1]:
+        yield "permits_unknown", "a permit may not name the tools that nobody declared"
+    if est["principal"]["op"] == "All" and est["action"]["op"] == "All" and not est["conditions"]:
+        yield "permits_all", "the permit has no principal, no action and no condition"
+    for node in nodes(est["conditions"]):
+        like = node.get("like")
+        if isinstance(like, dict) and _matches_all(like):
+            yield (
+                "wildcard_resource",
+                "the pattern matches every resource; leave it out or name some",
+            )
+
+
+def _matches_all(like: dict[str, Any]) -> bool:
+    subject = like["left"]
+    inner = subject.get(".") if isinstance(subject, dict) else None
+    if not isinstance(inner, dict) or inner.get("left") != {"Var": "resource"}:
+        return False
+    literal = "".join(p["Literal"] for p in like["pattern"] if isinstance(p, dict))
+    return "Wildcard" in like["pattern"] and literal.rstrip(":/") in {
+        text.rstrip(":") for text in _MATCHES_ALL
+    }

@@ -1,0 +1,143 @@
+"""Policy files into rules: read, cut into statements, parsed one by one, ids unique.
+
+Cedar's parser names no line, so each statement is parsed alone and carries the line it began on.
+Not here: whether a rule makes sense for the declared tools (`schema`, `lint`).
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cedarpy
+import msgspec
+
+from holdfast.backends.cedar.findings import Finding
+
+BASELINE = Path(__file__).with_name("baseline.cedar")
+MAX_FILE_BYTES = 16 * 1024 * 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
+_TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;', re.DOTALL)
+_BLANK = re.compile(r"(?:\s+|//[^\n]*(?:\n|$))*")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One policy file as it is now."""
+
+    name: str
+    content: bytes
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy. `est` is Cedar's JSON form of it; `ask` is None where approval cannot lift it."""
+
+    id: str
+    permits: bool
+    ask: str | None
+    reason: str
+    file: str
+    line: int
+    text: str
+    est: dict[str, Any]
+
+
+def read_sources(folder: Path, *, baseline: bool) -> tuple[tuple[Source, ...], tuple[Finding, ...]]:
+    """The shipped baseline, unless refused, then `folder/*.cedar` by name."""
+    findings: list[Finding] = []
+    sources: list[Source] = []
+    if not folder.is_dir():
+        return (), (Finding(str(folder), 0, "", "unreadable", "the policies folder is missing"),)
+    paths = sorted(folder.glob("*.cedar"), key=lambda path: path.name)
+    for path in ([BASELINE] if baseline else []) + paths:
+        name = f"<{path.name}>" if path is BASELINE else path.name
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                findings.append(Finding(name, 0, "", "unreadable", "the file is too large"))
+                continue
+            sources.append(Source(name, path.read_bytes()))
+        except OSError as fault:
+            text = f"the file cannot be read: {fault.strerror or type(fault).__name__}"
+            findings.append(Finding(name, 0, "", "unreadable", text))
+    return tuple(sources), tuple(findings)
+
+
+def parse(sources: Iterable[Source]) -> tuple[tuple[Rule, ...], tuple[Finding, ...]]:
+    """Every rule that parses, in file order, and every fault found on the way."""
+    rules: dict[str, Rule] = {}
+    findings: list[Finding] = []
+    for source in sources:
+        try:
+            text = source.content.decode()
+        except UnicodeDecodeError:
+            findings.append(Finding(source.name, 0, "", "parse", "the file is not UTF-8"))
+            continue
+        for line, statement in _statements(text):
+            rule = _rule(source.name, line, statement)
+            if isinstance(rule, Rule) and rule.id in rules:
+                first = rules[rule.id]
+                where = f"{first.file}:{first.line}"
+                rule = Finding(
+                    source.name, line, rule.id, "duplicate_id", f"the id is taken by {where}"
+                )
+            if isinstance(rule, Finding):
+                findings.append(rule)
+            else:
+                rules[rule.id] = rule
+    return tuple(rules.values()), tuple(findings)
+
+
+def _statements(text: str) -> Iterable[tuple[int, str]]:
+    """Each statement up to its semicolon, with the line its first word stands on."""
+    start = 0
+    for token in _TOKEN.finditer(text):
+        if token.group() == ";":
+            yield _placed(text, start, token.end())
+            start = token.end()
+    line, rest = _placed(text, start, len(text))
+    if rest:
+        yield line, rest
+
+
+def _placed(text: str, start: int, end: int) -> tuple[int, str]:
+    blank = _BLANK.match(text, start, end)
+    begin = blank.end() if blank else start
+    return text.count("\n", 0, begin) + 1, text[begin:end]
+
+
+def _rule(file: str, line: int, statement: str) -> Rule | Finding:
+    try:
+        parsed = msgspec.json.decode(cedarpy.policies_to_json_str(statement))
+    except (ValueError, RecursionError) as fault:
+        return Finding(file, line, "", "parse", _one_line(str(fault)))
+    policies = list(parsed["staticPolicies"].values())
+    if parsed["templates"] or len(policies) != 1:
+        return Finding(file, line, "", "parse", "a statement has to be one policy without slots")
+    return _annotated(file, line, statement, policies[0])
+
+
+def _annotated(file: str, line: int, statement: str, est: dict[str, Any]) -> Rule | Finding:
+    notes = {name: value or "" for name, value in est.get("annotations", {}).items()}
+    rule_id = notes.get("id", "")
+    if not rule_id:
+        return Finding(file, line, "", "missing_id", 'every policy needs an @id("...")')
+    if not _ID.fullmatch(rule_id):
+        text = "an id is 1 to 200 letters, digits or . _ : / -, and begins with a letter or digit"
+        return Finding(file, line, "", "bad_id", text)
+    permits = est["effect"] == "permit"
+    if permits and "ask" in notes:
+        text = "@ask belongs on a forbid: it names what a person may lift"
+        return Finding(file, line, rule_id, "ask_on_permit", text)
+    return Rule(
+        id=rule_id,
+        permits=permits,
+        ask=notes.get("ask"),
+        reason=notes.get("reason", ""),
+        file=file,
+        line=line,
+        text=statement,
+        est=est,
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]

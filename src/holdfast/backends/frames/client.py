@@ -1,0 +1,151 @@
+"""The asking side: one connection, opened on the first call and again after it broke.
+
+Every failure is `Unavailable` in one sentence, with the fault's `fault` code in `fields` where
+the other side named one. A call is sent once: nothing here retries.
+"""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from holdfast.backends.frames.wire import (
+    MAX_FRAME_BYTES,
+    FrameBuffer,
+    FrameTooLarge,
+    Reply,
+    Request,
+    framed,
+)
+from holdfast.errors import TooLarge, Unavailable
+
+
+class FrameClient:
+    """Calls over one Unix socket; belongs to one event loop."""
+
+    def __init__(self, path: Path, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._path = path
+        self._max_frame_bytes = max_frame_bytes
+        self._link: _Link | None = None
+        self._dialling: asyncio.Lock | None = None
+        self._closed = False
+
+    async def call(self, method: str, body: bytes, timeout_s: float) -> bytes:
+        """Ask once and wait at most `timeout_s`, connecting included.
+
+        Errors: Unavailable on any fault of either side; TooLarge when the body does not fit a
+        frame.
+        """
+        if self._closed:
+            raise Unavailable("the connection was closed")
+        link: _Link | None = None
+        call_id = -1
+        try:
+            async with asyncio.timeout(timeout_s):
+                link = await self._connected()
+                call_id, answer = link.send(method, body)
+                reply = await answer
+        except TimeoutError:
+            raise Unavailable(f"no answer within {timeout_s:g} s") from None
+        finally:
+            if link is not None:
+                link.forget(call_id)
+        if reply.code:
+            message = reply.body.decode(errors="replace")
+            raise Unavailable(message, fault=reply.code)
+        return reply.body
+
+    async def close(self) -> None:
+        """Drop the connection; calls in flight fail; idempotent."""
+        self._closed = True
+        if self._link is not None:
+            self._link.drop("the connection was closed")
+
+    async def _connected(self) -> "_Link":
+        link = self._link
+        if link is not None and link.alive:
+            return link
+        if self._dialling is None:
+            self._dialling = asyncio.Lock()
+        async with self._dialling:
+            if self._link is not None and self._link.alive:
+                return self._link
+            loop = asyncio.get_running_loop()
+            try:
+                _, link = await loop.create_unix_connection(
+                    lambda: _Link(self._max_frame_bytes), str(self._path)
+                )
+            except OSError as fault:
+                raise Unavailable("nobody answers on the socket") from fault
+            self._link = link
+            return link
+
+
+class _Link(asyncio.Protocol):
+    """One open connection and the calls waiting on it."""
+
+    def __init__(self, max_frame_bytes: int) -> None:
+        self.alive = False
+        self._max_frame_bytes = max_frame_bytes
+        self._buffer = FrameBuffer(max_frame_bytes)
+        self._decoder = msgspec.msgpack.Decoder(Reply)
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._next_id = 0
+        self._unwritable = False
+        self._transport: asyncio.Transport | None = None
+
+    def send(self, method: str, body: bytes) -> tuple[int, asyncio.Future[Reply]]:
+        """Write one request; its id, and the reply to come."""
+        if self._transport is None or not self.alive:
+            raise Unavailable("the connection broke")
+        if self._unwritable:
+            raise Unavailable("the other side does not read")
+        call_id = self._next_id
+        try:
+            frame = framed(Request(call_id, method, body), self._max_frame_bytes)
+        except FrameTooLarge as fault:
+            raise TooLarge(str(fault)) from None
+        self._next_id += 1
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[call_id] = answer
+        self._transport.write(frame)
+        return call_id, answer
+
+    def forget(self, call_id: int) -> None:
+        """A late reply to this call is ignored."""
+        self._waiting.pop(call_id, None)
+
+    def drop(self, why: str) -> None:
+        """Close at once and fail everything that waits."""
+        self.alive = False
+        if self._transport is not None:
+            self._transport.abort()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(Unavailable(why))
+        self._waiting.clear()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self.alive = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.drop("the connection broke")
+
+    def pause_writing(self) -> None:
+        self._unwritable = True
+
+    def resume_writing(self) -> None:
+        self._unwritable = False
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            replies = [self._decoder.decode(payload) for payload in self._buffer.feed(data)]
+        except (FrameTooLarge, msgspec.DecodeError, RecursionError):
+            self.drop("the other side broke the protocol")
+            return
+        for reply in replies:
+            answer = self._waiting.pop(reply.id, None)
+            if answer is not None and not answer.done():
+                answer.set_result(reply)
