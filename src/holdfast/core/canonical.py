@@ -54,15 +54,16 @@ def canonical(value: object) -> bytes | Unrepresentable:
         encoded = (
             _sorted_encoder.encode(value) if survey.plain else rfc8785.dumps(cast("Any", value))
         )
-    except UnicodeEncodeError:
-        return Unrepresentable("a string holds a lone surrogate")
-    except ValueError as error:
-        if isinstance(error.__cause__, UnicodeEncodeError):
-            return Unrepresentable("a string holds a lone surrogate")
+    except ValueError:
         return Unrepresentable("the value has no canonical json form")
     if len(encoded) > MAX_CANONICAL_BYTES:
         return _too_large()
     return encoded
+
+
+def unrepresentable(value: object) -> Unrepresentable | None:
+    """Why `value` has no canonical form, without spelling it (the exact size is not known)."""
+    return _Survey().run(value)
 
 
 def digest(value: object) -> str | Unrepresentable:
@@ -219,7 +220,10 @@ class _Survey:
             if type(key) is not str:
                 return Unrepresentable("an object key is not a string")
             self.bytes_left -= len(key) + 3
-            self.plain = self.plain and key.isascii()
+            if not key.isascii():
+                self.plain = False
+                if _has_surrogate(key):
+                    return Unrepresentable("a string holds a lone surrogate")
         below.extend(item.values())
         return None
 
@@ -228,6 +232,8 @@ class _Survey:
         self.bytes_left -= 1
         if kind is str:
             self.bytes_left -= len(item)
+            if not item.isascii() and _has_surrogate(item):
+                return Unrepresentable("a string holds a lone surrogate")
         elif kind is int:
             if not -_MAX_SAFE_INTEGER <= item <= _MAX_SAFE_INTEGER:
                 return Unrepresentable("an integer is outside ±(2^53 - 1)")
@@ -241,6 +247,14 @@ class _Survey:
         elif item is not None and kind is not bool:
             return Unrepresentable(f"a value of type {kind.__name__} is not json")
         return None
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 _CONTAINERS = frozenset({dict, list, tuple})
