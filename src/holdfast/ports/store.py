@@ -64,8 +64,13 @@ class Store(Protocol):
     ) -> Awaitable[None]:
         """Queue one commit; ordered by the call itself, durable when the awaitable is done.
 
-        Errors: the awaitable raises StoreUnavailable when the commit did not become durable; the
-        caller must then allow nothing that depended on it.
+        Without records and changes it only waits for all commits before it. Cancelling the
+        awaitable does not take the commit back.
+        Errors: the call itself raises InvalidRequest or TooLarge, and nothing is queued. The
+        awaitable raises Conflict when a session brings another session's token (this commit alone
+        is left out), and StoreUnavailable when the commit did not become durable; the caller must
+        then allow nothing that depended on it. Memory is ahead of the disk from there on, so the
+        store refuses every later commit too, until the process starts again.
         """
         ...
 

@@ -46,6 +46,8 @@ def record_body(record: Record) -> bytes:
     except ValueError:
         raise InvalidRequest("the record is of no known kind") from None
     _check_ints((record.at_ns, record.turn, record.cost_nusd), "the record")
+    if not 0 <= record.at_ns < _MAX_INT:
+        raise InvalidRequest("the time of a record lies outside what a filter can reach")
     check_text(
         (
             record.tenant,

@@ -1,0 +1,281 @@
+"""A Store in memory that behaves like the durable one, and fails on request.
+
+What is kept is what passed through JSON, as on a disk; what is not yet durable is not readable.
+`fail_commits`, `hold_commits` and `crashed` show a caller what a full disk, a slow disk and a
+crash do. Not for production: nothing survives the process.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.events import Record
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+from holdfast.ports.store import Change, HoldClosed, RecordFilter, SessionFilter
+from holdfast.ports.store_refusals import (
+    check_account,
+    check_hold_closed,
+    check_record_filter,
+    check_session_filter,
+    check_text,
+    record_body,
+    state_json,
+)
+
+
+class _Durable:
+    """What the disk would hold."""
+
+    def __init__(self) -> None:
+        self.journal: list[Record] = []
+        self.sessions: dict[str, Session] = {}
+        self.tokens: dict[str, str] = {}
+        self.calls: dict[tuple[str, str], CallRecord] = {}
+        self.accounts: dict[AccountKey, AccountState] = {}
+        self.holds: dict[str, HoldState] = {}
+
+    def apply(self, records: Sequence[Record], changes: Sequence[Change]) -> None:
+        """All of one commit, or nothing. Errors: Conflict for another session's token."""
+        self._take_sessions([change for change in changes if isinstance(change, Session)])
+        for record in records:
+            self.journal.append(msgspec.structs.replace(record, seq=len(self.journal) + 1))
+        for change in changes:
+            if isinstance(change, AccountState):
+                self.accounts[change.key] = change
+            elif isinstance(change, HoldState):
+                self.holds[change.hold_id] = change
+            elif isinstance(change, HoldClosed):
+                self.holds.pop(change.hold_id, None)
+            elif isinstance(change, CallRecord):
+                self.calls[change.session, change.call_id] = change
+
+    def _take_sessions(self, sessions: Sequence[Session]) -> None:
+        if not sessions:
+            return
+        kept, tokens = dict(self.sessions), dict(self.tokens)
+        for session in sessions:
+            before = kept.get(session.session_id)
+            if before is not None:
+                tokens.pop(before.token_digest, None)
+            if tokens.get(session.token_digest, session.session_id) != session.session_id:
+                raise Conflict("the token of the session is another session's")
+            kept[session.session_id] = session
+            if session.token_digest:
+                tokens[session.token_digest] = session.session_id
+        self.sessions, self.tokens = kept, tokens
+
+
+class _Queued:
+    __slots__ = ("changes", "future", "records")
+
+    def __init__(
+        self, records: list[Record], changes: list[Change], future: asyncio.Future[None]
+    ) -> None:
+        self.records = records
+        self.changes = changes
+        self.future = future
+
+
+class MemoryStore:
+    """The Store port in memory. One event loop at a time."""
+
+    def __init__(self) -> None:
+        self._durable = _Durable()
+        self._queue: deque[_Queued] = deque()
+        self._held = False
+        self._closed = False
+        self._failure = ""
+        self._read_failure = ""
+        self._good_commits = -1  # below zero: no fault is due
+        self._fault = ""
+
+    # --- faults ------------------------------------------------------------------------------
+    @property
+    def failure(self) -> str:
+        """Why nothing more is written, empty while all is well."""
+        return self._failure
+
+    @property
+    def journal(self) -> tuple[Record, ...]:
+        """Every durable record of every tenant, for a test to look at."""
+        return tuple(self._durable.journal)
+
+    def fail_commits(self, reason: str = "the disk is full", *, after: int = 0) -> None:
+        """Let `after` more commits become durable, then fail-stop, as on a full disk."""
+        self._good_commits = after
+        self._fault = reason
+
+    def fail_reads(self, reason: str = "the disk refused to read or write") -> None:
+        """Every read fails from now on; an empty reason heals it."""
+        self._read_failure = reason
+
+    def hold_commits(self) -> None:
+        """Queue commits without making them durable, as on a disk that hangs."""
+        self._held = True
+
+    def release_commits(self) -> None:
+        """Make what is queued durable, in order, and go on."""
+        self._held = False
+        self._flush()
+
+    def crashed(self) -> "MemoryStore":
+        """What the next process finds: the durable part, without what was only queued.
+
+        This store fails from now on; nobody who still waits on it gets an answer of success.
+        """
+        after = MemoryStore()
+        after._durable = self._durable  # the same disk
+        self._durable = _Durable()
+        self._failure = "the process crashed"
+        self.release_commits()
+        return after
+
+    # --- the port ----------------------------------------------------------------------------
+    def commit(
+        self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
+    ) -> asyncio.Future[None]:
+        """Queue one commit, durable at the loop's next turn; errors as for `SqliteStore.commit`."""
+        kept_records = [_kept_record(record) for record in records]
+        kept_changes = [_kept_change(change) for change in changes]
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if self._failure or self._closed:
+            future.set_exception(StoreUnavailable(self._failure or "the store is closed"))
+            return future
+        self._queue.append(_Queued(kept_records, kept_changes, future))
+        if not self._held:
+            loop.call_soon(self._flush)
+        return future
+
+    def _flush(self) -> None:
+        while self._queue and not self._held:
+            queued = self._queue.popleft()
+            error: HoldfastError | None = None
+            try:
+                self._write(queued)
+            except HoldfastError as refused:
+                error = refused
+            if queued.future.done():
+                continue
+            if error is None:
+                queued.future.set_result(None)
+            else:
+                queued.future.set_exception(error)
+
+    def _write(self, queued: _Queued) -> None:
+        if self._good_commits == 0 and not self._failure:
+            self._failure = f"a commit did not become durable: {self._fault}; restart to go on"
+        if self._failure:
+            raise StoreUnavailable(self._failure)
+        if self._good_commits > 0:
+            self._good_commits -= 1
+        self._durable.apply(queued.records, queued.changes)
+
+    def _check_readable(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        if self._read_failure:
+            raise StoreUnavailable(self._read_failure)
+
+    async def records(self, where: RecordFilter) -> list[Record]:
+        """Journal records of one tenant by rising `seq`."""
+        check_record_filter(where)
+        self._check_readable()
+        found = [record for record in self._durable.journal if _matches(record, where)]
+        return found[: where.limit]
+
+    async def sessions(self, where: SessionFilter) -> list[Session]:
+        """Sessions, newest first; those opened at the same time by falling id."""
+        check_session_filter(where)
+        self._check_readable()
+        found = [
+            session
+            for session in self._durable.sessions.values()
+            if where.tenant in ("", session.principal.tenant)
+            and where.project in ("", session.principal.project)
+            and where.user in ("", session.principal.user)
+            and (not where.states or session.state in where.states)
+        ]
+        found.sort(key=lambda s: (s.opened_at_ns, s.session_id.encode()), reverse=True)
+        return found[: where.limit]
+
+    async def session(self, session_id: str) -> Session | None:
+        """One session by id."""
+        check_text((session_id,), "the session id")
+        self._check_readable()
+        return self._durable.sessions.get(session_id)
+
+    async def session_by_token(self, token_digest: str) -> Session | None:
+        """One session by the digest of its token; an empty digest is nobody's."""
+        check_text((token_digest,), "the digest")
+        self._check_readable()
+        owner = self._durable.tokens.get(token_digest)
+        return None if owner is None else self._durable.sessions[owner]
+
+    async def calls(self, session_id: str) -> list[CallRecord]:
+        """Calls of a session in the order in which they were first committed."""
+        check_text((session_id,), "the session id")
+        self._check_readable()
+        return [call for (owner, _), call in self._durable.calls.items() if owner == session_id]
+
+    async def accounts(self) -> list[AccountState]:
+        """Every account by key; `held` is counted from the open holds."""
+        self._check_readable()
+        held: dict[AccountKey, int] = {}
+        for hold in self._durable.holds.values():
+            for key in hold.keys:
+                held[key] = held.get(key, 0) + hold.amounts.get(key.dimension, 0)
+        found = sorted(self._durable.accounts.values(), key=lambda state: str(state.key).encode())
+        return [msgspec.structs.replace(s, held=held.get(s.key, 0)) for s in found]
+
+    async def holds(self) -> list[HoldState]:
+        """Every open reservation, oldest first."""
+        self._check_readable()
+        return sorted(
+            self._durable.holds.values(), key=lambda h: (h.opened_at_ns, h.hold_id.encode())
+        )
+
+    async def last_at_ns(self) -> int:
+        """Time of the newest journal record, 0 when there is none."""
+        self._check_readable()
+        return self._durable.journal[-1].at_ns if self._durable.journal else 0
+
+    async def close(self) -> None:
+        """Finish queued commits and close; idempotent."""
+        self.release_commits()
+        self._closed = True
+
+
+def _kept_record(record: Record) -> Record:
+    return msgspec.structs.replace(record, body=msgspec.json.decode(record_body(record)))
+
+
+def _kept_change(change: Change) -> Change:
+    if isinstance(change, AccountState):
+        check_account(change)
+        return msgspec.json.decode(msgspec.json.encode(change), type=AccountState)
+    if isinstance(change, HoldClosed):
+        check_hold_closed(change)
+        return change
+    if isinstance(change, HoldState | Session | CallRecord):
+        return msgspec.json.decode(state_json(change), type=type(change))
+    raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
+
+
+def _matches(record: Record, where: RecordFilter) -> bool:
+    return (
+        record.tenant == where.tenant
+        and where.user in ("", record.user)
+        and where.session in ("", record.session)
+        and where.agent in ("", record.agent)
+        and where.tool in ("", record.tool)
+        and where.call_id in ("", record.call_id)
+        and (not where.kinds or record.kind in where.kinds)
+        and where.from_ns <= record.at_ns < where.until_ns
+        and record.seq > where.after_seq
+    )
