@@ -15,10 +15,19 @@ from .api_errors import ApiError, invalid
 THREADS_BETA = "message-threads-2026-08-12"
 THREAD_LIMIT = 10_000
 _CREATE_ONLY = ("system", "tools")
+_REFUSED = {
+    "thread_already_continued": (
+        "The response that `previous_message_id` names has already been continued, "
+        "and each response can be continued only once."
+    ),
+    "thread_continue_in_flight": (
+        "Another request is still continuing from the same `previous_message_id`."
+    ),
+}
 
 
 class Held(msgspec.Struct):
-    """The conversation up to one reply, and whether it was continued from there."""
+    """The conversation up to one reply, and `open` or why it cannot be continued from there."""
 
     body: dict[str, Any]
     state: str = "open"
@@ -64,13 +73,7 @@ class Threads:
                 "No usable Thread state was found for `previous_message_id`.",
             )
         if held.state != "open":
-            raise _thread_error(
-                400,
-                "thread_already_continued"
-                if held.state == "continued"
-                else "thread_continue_in_flight",
-                "The response that `previous_message_id` names has already been continued.",
-            )
+            raise _thread_error(400, held.state, _REFUSED[held.state])
         fresh = body.get("messages")
         if not isinstance(fresh, list):
             raise invalid("messages: Field required")
@@ -79,7 +82,7 @@ class Threads:
 
     def begin(self, owner: str, body: dict[str, Any]) -> None:
         """Mark the reply that `body` continues as being continued."""
-        self._mark(owner, body, "in_flight")
+        self._mark(owner, body, "thread_continue_in_flight")
 
     def abandon(self, owner: str, body: dict[str, Any]) -> None:
         """The reply to `body` was not finished: what it continues may be continued again."""
@@ -96,7 +99,7 @@ class Threads:
         """Hold the conversation `whole` with its finished reply, if `body` asked for a thread."""
         if body.get("thread") is None:
             return
-        self._mark(owner, body, "continued")
+        self._mark(owner, body, "thread_already_continued")
         messages = [*whole["messages"], {"role": "assistant", "content": content}]
         held = {field: whole[field] for field in _CREATE_ONLY if whole.get(field) is not None}
         self._held[(owner, reply_id)] = Held({**held, "messages": messages})

@@ -1,8 +1,10 @@
 """A misbehaving upstream, seen byte by byte, and what is recorded of a client that leaves."""
 
+import http.client
 import json
 import socket
 import time
+import urllib.request
 from typing import Any
 
 import pytest
@@ -209,3 +211,33 @@ def test_app_can_be_embedded_with_its_state_at_hand():
     app = create_app(as_script([Turn()]))
     assert app.state.log.requests == []
     assert app.state.playback.script.scenarios[0].name == "default"
+
+
+def test_thread_whose_continuation_broke_off_may_be_continued_again():
+    headers = {
+        "x-api-key": "k",
+        "anthropic-version": "1",
+        "anthropic-beta": "message-threads-2026-08-12",
+    }
+    base = {
+        "model": "claude-opus-5-5",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "x"}],
+    }
+
+    def ask(server, thread):
+        body = json.dumps({**base, "thread": thread}).encode()
+        return urllib.request.urlopen(
+            urllib.request.Request(server.url + "/v1/messages", body, headers)
+        )
+
+    with ScriptedModel(
+        ["one", {"text": "two", "fault": {"close_after_events": 1, "times": 1}}]
+    ) as server:
+        with ask(server, {"type": "create"}) as reply:
+            onward = {"type": "continue", "previous_message_id": json.loads(reply.read())["id"]}
+        with pytest.raises(http.client.IncompleteRead), ask(server, onward) as reply:
+            reply.read()
+        server.log.wait_for(lambda seen: seen[-1].finished_at is not None)
+        with ask(server, onward) as reply:
+            assert json.loads(reply.read())["content"][0]["text"] == "two"
