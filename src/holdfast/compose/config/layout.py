@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema_rs
 import msgspec
 
 from holdfast.compose.config.attributes import Attributes
@@ -50,13 +49,16 @@ from holdfast.compose.config.shapes import (
     Usd,
     Whole,
 )
+from holdfast.core.resources import template_variables
+from holdfast.core.schemas import SchemaFault, compile_schema
 from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
-TOOL_PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
+# `tools` and `unknown_tool` are names of the policy language.
+TOOL_PATTERN = r"^(?!(?:tools|unknown_tool)$)[A-Za-z0-9_-]{1,128}$"
 EVERYONE = "*"
 VERSION = 1
 
@@ -64,7 +66,10 @@ ID = Text(
     pattern=ID_PATTERN,
     says="at most 64 letters, digits, `.`, `_`, `@` and `-`, the first a letter or digit",
 )
-TOOL_NAME = Text(pattern=TOOL_PATTERN, says="at most 128 letters, digits, `_` and `-`")
+TOOL_NAME = Text(
+    pattern=TOOL_PATTERN,
+    says="at most 128 letters, digits, `_` and `-`, and neither `tools` nor `unknown_tool`",
+)
 ARGUMENT = Text(pattern=r"^[A-Za-z0-9_.$-]{1,128}$", says="the name of an argument")
 WORD = Text(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$", says="a word of letters, digits and `_.:/-`")
 ENV_NAME = Text(
@@ -134,52 +139,33 @@ class BaseUrl(msgspec.Struct, frozen=True):
         return {"type": "string", "pattern": r"^https?://\S+$", "maxLength": 2048}
 
 
-def _refuse_remote(uri: str) -> Any:
-    raise ValueError(f"a schema may not refer to {uri}")
-
-
-def _schema_fault(schema: Mapping[str, Any]) -> str:
-    if schema.get("type") != "object":
-        return "a tool takes an object: say `type: object`"
-    try:
-        jsonschema_rs.validator_for(dict(schema), retriever=_refuse_remote)
-    except (ValueError, TypeError) as fault:
-        return f"not a JSON Schema: {str(fault).splitlines()[0][:200]}"
-    return ""
-
-
 def _contract_holds(values: Mapping[str, Any], reading: Reading, path: str) -> None:
-    schema = values.get("input_schema")
+    """What the contract book would refuse later is named here, where it stands."""
+    schema, output = values.get("input_schema"), values.get("output_schema")
+    if output is not None:
+        compiled = compile_schema(output, strict=False)
+        if isinstance(compiled, SchemaFault):
+            reading.problem_at(f"{path}.output_schema", compiled.reason)
     if schema is None:
         return
-    fault = _schema_fault(schema)
-    if fault:
-        reading.problem_at(f"{path}.input_schema", fault)
+    compiled = compile_schema(schema, strict=True)
+    if isinstance(compiled, SchemaFault):
+        reading.problem_at(f"{path}.input_schema", compiled.reason)
         return
-    output = values.get("output_schema")
-    if output is not None and (fault := _output_fault(output)):
-        reading.problem_at(f"{path}.output_schema", fault)
-    properties = schema.get("properties")
-    arguments = list(properties) if isinstance(properties, dict) else []
+    if schema.get("type") != "object":
+        reading.problem_at(f"{path}.input_schema", "arguments are an object: say `type: object`")
     used = {key_path(f"{path}.roles", name): name for name in values.get("roles", {})}
-    resource = str(values.get("resource", ""))
-    used |= {f"{path}.resource": name for name in re.findall(r"\{([^{}]*)\}", resource)}
+    variables = template_variables(values.get("resource", ""))
+    if variables is None:
+        reading.problem_at(f"{path}.resource", "its braces do not pair around names of arguments")
+    used |= {f"{path}.resource": name for name in variables or ()}
     if values.get("shell"):
         used[f"{path}.shell"] = values["shell"]
+    arguments = list(schema.get("properties", {}))
     for where, name in used.items():
         if name not in arguments:
             hint = suggestion(name, arguments)
             reading.problem_at(where, f"no argument {quoted(name)} in input_schema{hint}")
-    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", resource)):
-        reading.problem_at(f"{path}.resource", "a `{` or `}` stands alone")
-
-
-def _output_fault(schema: Mapping[str, Any]) -> str:
-    try:
-        jsonschema_rs.validator_for(dict(schema), retriever=_refuse_remote)
-    except (ValueError, TypeError) as fault:
-        return f"not a JSON Schema: {str(fault).splitlines()[0][:200]}"
-    return ""
 
 
 def _model_is_listed(values: Mapping[str, Any], reading: Reading, path: str) -> None:

@@ -33,10 +33,12 @@ from holdfast.compose.config.nodes import MAX_FILE_BYTES, parse_yaml
 from holdfast.compose.config.policy_inputs import conflicting_types
 from holdfast.compose.config.problems import Problem, key_path, quoted, refuse, suggestion
 from holdfast.compose.config.shapes import INVALID, Reading
+from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Contract
 
 SOLE = "default"
+BUILTIN: Mapping[str, Contract] = {contract.name: contract for contract in BUILTIN_TOOLS}
 _SOLE_PROJECT = {SOLE: Project()}
 
 
@@ -48,7 +50,7 @@ class _Loaded(msgspec.Struct, frozen=True):
     path: str
 
 
-def load_config(path: Path, *, builtin: Mapping[str, Contract]) -> Config:
+def load_config(path: Path, *, builtin: Mapping[str, Contract] = BUILTIN) -> Config:
     """The settings in a file and in the agent files it names.
 
     `builtin` holds the contracts of tools that need no declaration; a declared one takes their
@@ -61,7 +63,9 @@ def load_config(path: Path, *, builtin: Mapping[str, Contract]) -> Config:
     return _load(path, content, builtin)
 
 
-def parse_config(content: bytes, path: Path, *, builtin: Mapping[str, Contract]) -> Config:
+def parse_config(
+    content: bytes, path: Path, *, builtin: Mapping[str, Contract] = BUILTIN
+) -> Config:
     """As `load_config`, of content that is already here; `path` names it and anchors paths."""
     return _load(path, content, builtin)
 

@@ -40,9 +40,10 @@ def refuse(problems: Sequence[Problem]) -> NoReturn:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`, did you mean `limits`?` when a known word is near, else which words are known."""
     words = sorted(set(known))
-    near = difflib.get_close_matches(word[:64], words[:2000], n=1, cutoff=0.6)
+    lowered = {name.lower(): name for name in words[:2000]}
+    near = difflib.get_close_matches(word[:64].lower(), lowered, n=1, cutoff=0.6)
     if near:
-        return f", did you mean `{near[0]}`?"
+        return f", did you mean `{lowered[near[0]]}`?"
     if not words:
         return ", none is declared"
     listed = ", ".join(f"`{name}`" for name in words[:12])

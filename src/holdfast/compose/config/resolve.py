@@ -16,7 +16,15 @@ from holdfast.compose.config.limits import (
     compile_loop,
     loop_defaults,
 )
-from holdfast.compose.config.model import AgentConfig, Config, Hooks, Project, Tenant, User
+from holdfast.compose.config.model import (
+    AgentConfig,
+    Config,
+    Hooks,
+    LimitSettings,
+    Project,
+    Tenant,
+    User,
+)
 from holdfast.compose.config.model import Task as TaskConfig
 from holdfast.compose.config.problems import quoted, suggestion
 from holdfast.errors import ConfigInvalid, InvalidRequest, NotFound
@@ -98,9 +106,14 @@ def resolve(
     share: Project = _find(owner.projects, project_name, "project")
     person = _user(owner, tenant_name, user)
     kind, instance, work = _task(config, task)
-    loop, fault = compile_loop((config.defaults.loop, chosen.loop))
-    if fault:
-        raise ConfigInvalid(f"agent {quoted(chosen.name)}: loop: {fault}")
+    loop = loop_of(config, chosen)
+    limits = (
+        *(limits_of(config, Scope.TASK, work.limits) if work else ()),
+        *limits_of(config, Scope.SESSION, chosen.limits, loop),
+        *limits_of(config, Scope.USER, person.limits),
+        *limits_of(config, Scope.PROJECT, share.limits),
+        *limits_of(config, Scope.TENANT, owner.limits),
+    )
     return SessionPlan(
         tenant=tenant_name,
         project=project_name,
@@ -110,7 +123,7 @@ def resolve(
         task_instance=instance,
         roles=person.roles,
         trust=chosen.trust,
-        limits=_limits(config, loop, work, chosen, person, share, owner),
+        limits=limits,
         loop=loop,
         task_attributes=as_json(work.attributes) if work else {},
         tenant_attributes=as_json(owner.attributes),
@@ -128,29 +141,24 @@ def resolve(
     )
 
 
-def _limits(
-    config: Config,
-    loop: LoopLimits,
-    work: TaskConfig | None,
-    agent: AgentConfig,
-    person: User,
-    share: Project,
-    owner: Tenant,
+def loop_of(config: Config, agent: AgentConfig) -> LoopLimits:
+    """The loop guard of an agent's sessions. Errors: ConfigInvalid when it contradicts itself."""
+    loop, fault = compile_loop((config.defaults.loop, agent.loop))
+    if fault:
+        raise ConfigInvalid(f"agent {quoted(agent.name)}: loop: {fault}")
+    return loop
+
+
+def limits_of(
+    config: Config, scope: Scope, own: LimitSettings, loop: LoopLimits | None = None
 ) -> tuple[Limit, ...]:
-    """Layers of each scope, general to specific, innermost scope first."""
-    defaults = config.defaults.limits
-    builtin = BUILTIN_LIMITS
-    session = (builtin[Scope.SESSION], loop_defaults(loop), defaults.session, agent.limits)
-    layers = {
-        Scope.SESSION: session,
-        Scope.USER: (builtin[Scope.USER], defaults.user, person.limits),
-        Scope.PROJECT: (builtin[Scope.PROJECT], defaults.project, share.limits),
-        Scope.TENANT: (builtin[Scope.TENANT], defaults.tenant, owner.limits),
-    }
-    if work is not None:
-        layers = {Scope.TASK: (builtin[Scope.TASK], defaults.task, work.limits)} | layers
-    compiled = (compile_limits(scope, found) for scope, found in layers.items())
-    return tuple(limit for limits in compiled for limit in limits)
+    """The limits of one owner: the built-in ones, the file's defaults, then its own.
+
+    A session's turns and seconds follow `loop` where nothing else is said.
+    """
+    shared: LimitSettings = getattr(config.defaults.limits, scope)
+    implied = loop_defaults(loop) if loop else ()
+    return compile_limits(scope, (BUILTIN_LIMITS[scope], implied, shared, own))
 
 
 def _models(agent: AgentConfig) -> tuple[str, ...]:

@@ -62,8 +62,8 @@ class Reading:
     def problem_at(self, path: str, text: str) -> None:
         """Report a fault at a key path, or at the nearest key above it that stands in the file."""
         above = path
-        while above not in self.places and "." in above:
-            above = above.rpartition(".")[0]
+        while above not in self.places and above:
+            above = above[: max(above.rfind("."), above.rfind("["), 0)]
         node = self.places.get(above) or Node(kind=NodeKind.NULL, line=1, column=1)
         self.problem(node, path, text)
 
@@ -288,6 +288,7 @@ class ListOf(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[Any, None] = {}
         before = len(reading.problems)
         for index, item in enumerate(node.items):
+            reading.places[f"{path}[{index}]"] = item
             value = self.item.read(item, reading, f"{path}[{index}]")
             if value is not INVALID and value in found:
                 reading.problem(item, f"{path}[{index}]", f"{item.shown()} stands twice")

@@ -1,0 +1,96 @@
+"""The published schemas and the configuration page say what the code does."""
+
+import re
+from pathlib import Path
+
+import jsonschema_rs
+import msgspec
+import pytest
+import yaml
+
+from holdfast.compose.config import layout, parse_agent, parse_config
+from holdfast.compose.config.schema import agent_schema, config_schema, schema_files
+from holdfast.compose.config.shapes import Record
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PAGE = (REFERENCE / "configuration.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "tests" / "unit" / "compose" / "config" / "examples" / "full.yaml"
+
+SECTIONS: dict[str, Record] = {
+    "The file": layout.SETTINGS,
+    "`server`": layout.SERVER,
+    "`server.tls`": layout.TLS,
+    "`upstreams.<name>`": layout.UPSTREAM,
+    "`prices.overrides.<model>`": layout.PRICE,
+    "`defaults`": layout.DEFAULTS,
+    "`tenants.<name>`": layout.TENANT,
+    "`tenants.<name>.projects.<name>`": layout.PROJECT,
+    "`tenants.<name>.users.<name>`": layout.USER,
+    "`tasks.<name>`": layout.TASK,
+    "`agents.<name>`": layout.AGENT,
+    "`loop`": layout.LOOP,
+    "`tools.<name>`": layout.CONTRACT,
+    "`hooks`": layout.HOOKS,
+}
+
+
+def rows(record: Record) -> list[str]:
+    """The table that a section must hold: key, meaning, default."""
+    found = []
+    for key, field in record.fields.items():
+        default = record.default(key)
+        plain = default in (None, "", [], {}) or isinstance(default, dict)
+        shown = (
+            "required"
+            if key in record.required()
+            else ""
+            if plain
+            else f"`{msgspec.json.encode(default).decode()}`"
+        )
+        found.append(f"| `{key}` | {field.doc.replace('|', chr(92) + '|')} | {shown} |")
+    return found
+
+
+def section(title: str) -> list[str]:
+    body = PAGE.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^\| `.*\|$", body, re.MULTILINE)
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_every_key_is_documented_with_its_meaning_and_default(title):
+    assert section(title) == rows(SECTIONS[title])
+
+
+@pytest.mark.parametrize("name", schema_files())
+def test_published_schemas_are_those_of_the_code(name):
+    made = schema_files()[name]
+    assert (REFERENCE / name).read_bytes() == made, (
+        "run `python -m holdfast.compose.config.schema docs/reference`"
+    )
+
+
+def test_the_full_example_fits_the_published_schema_and_uses_every_key_of_the_file():
+    tree = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    jsonschema_rs.validator_for(config_schema()).validate(tree)
+    assert set(tree) == set(layout.SETTINGS.fields)
+
+
+def blocks(first_line: str) -> list[str]:
+    found = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    return [block for block in found if block.startswith(first_line)]
+
+
+def test_the_examples_of_the_page_load_and_fit_the_schema():
+    config_validator = jsonschema_rs.validator_for(config_schema())
+    wholes = blocks("version: 1\n")
+    assert wholes
+    for block in wholes:
+        config_validator.validate(yaml.safe_load(block))
+        parse_config(block.encode(), Path("holdfast.yaml"))
+    agents = blocks("name: ")
+    assert agents
+    config = parse_config(wholes[0].encode(), Path("holdfast.yaml"))
+    for block in agents:
+        jsonschema_rs.validator_for(agent_schema()).validate(yaml.safe_load(block))
+        parse_agent(block.encode(), Path("agent.yaml"), config)
