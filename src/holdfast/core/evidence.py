@@ -22,7 +22,8 @@ _RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 class Admitted(msgspec.Struct, frozen=True):
     """Everything is covered. `contents` are replacements by (message, block); `first_seen` are
-    permitted calls whose result arrives for the first time."""
+    permitted calls whose result arrives for the first time.
+    """
 
     contents: dict[tuple[int, int], str]
     first_seen: tuple[CallRecord, ...]
@@ -49,7 +50,7 @@ def check_evidence(
             if at_server:
                 continue
             if call.state in _RAN:
-                if not call.redeemed:
+                if not call.admitted:
                     first_seen[call.call_id] = call
                 continue
         fault = _fault(block, call, at_server=at_server)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.tools import ArgumentRole, Contract, Effect
 
@@ -55,8 +54,6 @@ class Vouched:
         return text in self._tokens or (
             len(text) >= _SHORTEST and any(text in part for part in self._text)
         )
-
-
 
 
 def gate(contract: Contract | None, arguments: Mapping[str, Any], vouched: Vouched) -> list[Reason]:

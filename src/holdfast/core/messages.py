@@ -63,7 +63,7 @@ class BadRequest(msgspec.Struct, frozen=True):
     text: str
 
 
-class _Fault(Exception):  # noqa: N818 -- internal: carries a sentence to the one `except` below
+class _Fault(Exception):
     pass
 
 

@@ -46,17 +46,21 @@ class Progress:
         self._failures: deque[int] = deque(maxlen=_FAILURES_MAX)
         self.turns = 0
 
-    def turn(self) -> list[Finding]:
-        """One more model call is asked for."""
-        limits, self.turns = self._limits, self.turns + 1
-        if self.turns > limits.max_turns:
+    def turn_ahead(self) -> list[Finding]:
+        """One more model call is asked for; it counts once it is taken."""
+        limits, ahead = self._limits, self.turns + 1
+        if ahead > limits.max_turns:
             text = f"the session has had its {limits.max_turns} turns"
             return [Finding("loop.turns", text, stops=True)]
-        if self.turns == limits.alert_turns + 1:
+        if ahead == limits.alert_turns + 1:
             return [Finding("loop.turns_alert", f"more than {limits.alert_turns} turns", False)]
-        if self.turns == limits.warn_turns:
-            return [Finding("loop.turns_warning", f"{self.turns} turns so far", False)]
+        if ahead == limits.warn_turns:
+            return [Finding("loop.turns_warning", f"{ahead} turns so far", False)]
         return []
+
+    def turn_taken(self) -> None:
+        """The provider answered: the turn counts."""
+        self.turns += 1
 
     def failure(self, now_ns: int) -> None:
         """The provider failed one attempt."""

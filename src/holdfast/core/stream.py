@@ -144,16 +144,20 @@ class AnswerStream:
     """Reads one event stream; feed it chunks, forward the whole events it returns.
 
     `calls` gathers complete tool calls; take them before forwarding the events that hold them.
+    `torn` names the last call when the answer ended at `max_tokens` right behind it: it may be
+    half-written even where its JSON happens to close, and must never be permitted.
     """
 
     def __init__(self, *, cached_1h: bool) -> None:
         self.metered = Metered(cached_1h=cached_1h)
         self.calls: list[EmittedCall] = []
+        self.torn = ""
         self.started = False
         self.ended = False
         self.failed = False
         self._carry = b""
         self._open: dict[int, tuple[_Block, list[str]]] = {}
+        self._last_call = ""
 
     def feed(self, chunk: bytes) -> bytes | Broken:
         """Whole events completed by `chunk`, as they came; a partial one waits for more."""
@@ -201,6 +205,8 @@ class AnswerStream:
             self.metered.take(seen.usage, final=True)
             if seen.delta is not None and seen.delta.stop_reason:
                 self.metered.stop_reason = seen.delta.stop_reason
+                if seen.delta.stop_reason == "max_tokens":
+                    self.torn = self._last_call
         elif kind == "message_stop":
             self.ended = True
         elif kind == "error":
@@ -220,6 +226,7 @@ class AnswerStream:
 
     def _close_block(self, index: int) -> None:
         block, parts = self._open.pop(index, (_Block(), []))
+        self._last_call = block.id if block.type in _TOOL_BLOCKS else ""
         if block.type in _TOOL_BLOCKS:
             self.calls.append(_call(block, "".join(parts)))
 
@@ -258,6 +265,9 @@ def read_answer(body: bytes, *, cached_1h: bool) -> tuple[Metered, list[EmittedC
     metered.stop_reason = message.stop_reason or ""
     metered.take(message.usage, final=True)
     calls = [_call(block, "") for block in message.content if block.type in _TOOL_BLOCKS]
+    torn = metered.stop_reason == "max_tokens" and message.content[-1:]
+    if torn and torn[0].type in _TOOL_BLOCKS:
+        calls[-1] = msgspec.structs.replace(calls[-1], arguments=None)
     return metered, calls
 
 

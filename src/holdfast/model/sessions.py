@@ -44,7 +44,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     `token_digest` is SHA-256 of the session's token; the token itself is shown once, on opening.
     `limits` are the caps of the account chain; `task_attributes` are what policy sees as `task`.
-    `allowed_models` empty means any priced model. `state_reason` says why it is not active.
+    `allowed_models` empty means any priced model; `upstream`
+    names the provider. `state_reason` says why it is not active.
     """
 
     session_id: str
@@ -63,4 +64,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     state_reason: str = ""
     state_changed_at_ns: int = 0
     parent: str = ""
+    upstream: str = ""
     config_version: str = ""

@@ -97,7 +97,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one call id of one session.
 
     `digest` is of the arguments the model emitted; `permitted_digest` of those that may run
-    (they differ when a hook rewrote them). `permit_id` is empty until an allow. `denial` is the
+    (they differ when a hook rewrote them). `permit_id` is empty until an allow. `redeemed`: the
+    permit is used up; `admitted`: the result has reached the model. `denial` is the
     text the model reads in place of a result, fixed once, so that resent history stays the same.
     """
 
@@ -111,6 +112,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     permitted_digest: str = ""
     permit_expires_at_ns: int = 0
     redeemed: bool = False
+    admitted: bool = False
     decision_id: str = ""
     hold_id: str = ""
     denial: str = ""

@@ -21,8 +21,11 @@ class UpstreamAnswer(Protocol):
         """The whole body; UpstreamUnavailable past `limit_bytes` or on a broken connection."""
         ...
 
-    async def close(self) -> None:
-        """Stop paying: close the connection now; idempotent."""
+    def close(self) -> None:
+        """Stop paying: close the connection at once; idempotent.
+
+        Whoever waits in `chunks` or `read` wakes with UpstreamUnavailable.
+        """
         ...
 
 

@@ -5,7 +5,8 @@ are applied in the order of the calls to `commit`, so what is on disk is always 
 happened in memory. Not here: SQL, encoding.
 """
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -61,8 +62,8 @@ class Store(Protocol):
 
     def commit(
         self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
-    ) -> Awaitable[None]:
-        """Queue one commit; ordered by the call itself, durable when the awaitable is done.
+    ) -> asyncio.Future[None]:
+        """Queue one commit; ordered by the call itself, durable when the future is done.
 
         Without records and changes it only waits for all commits before it. Cancelling the
         awaitable does not take the commit back.

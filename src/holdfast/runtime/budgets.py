@@ -7,7 +7,7 @@ refused it) until its deadline. Not here: the arithmetic (`core/budgets`), what 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast.core.budgets import Ledger, Settled, chain
 from holdfast.model.budgets import (
@@ -16,7 +16,6 @@ from holdfast.model.budgets import (
     Alert,
     Amounts,
     HoldState,
-    Limit,
     Refused,
     Reserved,
     Scope,
@@ -27,7 +26,7 @@ from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Change, HoldClosed
-from holdfast.runtime.journal import Journal
+from holdfast.runtime.journal import Journal, noted
 
 Plan = Callable[[], Amounts | Refused]
 """Says what to hold, given the ledger as it is now; asked again each time room opens."""
@@ -196,7 +195,9 @@ class Budgets:
         records.append(self._journal.record(Kind.BUDGET_DECIDED, who, body, verdict=verdict))
         return records, changes
 
-    def extend(self, hold_id: str, more: Amounts) -> tuple[Reserved | Refused, Awaitable[None]]:
+    def extend(
+        self, hold_id: str, more: Amounts
+    ) -> tuple[Reserved | Refused, asyncio.Future[None]]:
         """Grow a hold now; await the second value before relying on it."""
         answer = self.ledger.extend(hold_id, more, self._clock.now_ns())
         hold = self.ledger.hold(hold_id)
@@ -210,7 +211,7 @@ class Budgets:
         who: Principal,
         records: Sequence[Record] = (),
         changes: Sequence[Change] = (),
-    ) -> tuple[Settled, Awaitable[None]]:
+    ) -> tuple[Settled, asyncio.Future[None]]:
         """Replace a hold by what was used, with the records that say so, in one commit."""
         hold = self.ledger.hold(hold_id)
         keys = hold.keys if hold is not None else ()
@@ -226,9 +227,16 @@ class Budgets:
         self._wake(keys)
         return settled, durable
 
+    def settle_now(
+        self, hold_id: str, actual: Amounts, who: Principal, records: Sequence[Record] = ()
+    ) -> None:
+        """`settle`, for callers that cannot wait (a task that is being cancelled)."""
+        _, durable = self.settle(hold_id, actual, who, records)
+        noted(durable)
+
     def set_limit(
         self, key: AccountKey, amount: int | None, record: Record
-    ) -> tuple[AccountState, Awaitable[None]]:
+    ) -> tuple[AccountState, asyncio.Future[None]]:
         """Change a cap by hand."""
         state = self.ledger.set_limit(key, amount, self._clock.now_ns())
         durable = self._journal.commit([record], [state])
@@ -241,7 +249,7 @@ class Budgets:
             body = {"hold_id": hold.hold_id, "purpose": hold.purpose, "outcome": "unknown"}
             kind = Kind.MODEL_CALL_SETTLED if hold.purpose == "model" else Kind.TOOL_CALL_FINISHED
             record = self._journal.record(kind, who(hold.session), body)
-            self.settle(hold.hold_id, hold.amounts, who(hold.session), [record])
+            self.settle_now(hold.hold_id, hold.amounts, who(hold.session), [record])
 
     def _alert_records(self, alerts: Sequence[Alert], who: Principal) -> list[Record]:
         return [
@@ -257,9 +265,3 @@ class Budgets:
             )
             for alert in alerts
         ]
-
-
-def limit_keys(limits: Sequence[Limit], who: Principal) -> list[AccountKey]:
-    """The accounts that `limits` cap for one principal."""
-    mine = owners(who)
-    return [AccountKey(x.scope, mine[x.scope], x.dimension, x.window) for x in limits]

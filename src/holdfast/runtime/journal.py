@@ -1,6 +1,7 @@
 """Writing to the journal: who it concerns is filled in, secrets are taken out, order is kept."""
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from holdfast.model.events import Kind, Record
@@ -39,6 +40,25 @@ class Journal:
             **flat,
         )
 
-    def commit(self, records: Sequence[Record], changes: Sequence[Change] = ()) -> Awaitable[None]:
+    def commit(
+        self, records: Sequence[Record], changes: Sequence[Change] = ()
+    ) -> asyncio.Future[None]:
         """Queue one commit now; durable once awaited. See `ports.store.Store.commit`."""
         return self._store.commit(records, changes)
+
+    def queue(self, records: Sequence[Record], changes: Sequence[Change] = ()) -> None:
+        """Queue one commit that nobody waits for.
+
+        A store that fails stays failed, so whoever waits for a later commit learns of it.
+        """
+        noted(self._store.commit(records, changes))
+
+
+def noted(durable: asyncio.Future[None]) -> None:
+    """Let a commit become durable by itself; its fault is not reported as forgotten."""
+    durable.add_done_callback(_seen)
+
+
+def _seen(written: asyncio.Future[None]) -> None:
+    if not written.cancelled():
+        written.exception()

@@ -32,6 +32,8 @@ class LiveSession:
         self.cost_nusd = 0
         self.turn = 0
         self.adopted = False
+        # Calls whose decision is being made, so that a call is decided once even in parallel.
+        self.deciding: set[str] = set()
 
     @property
     def who(self) -> Principal:

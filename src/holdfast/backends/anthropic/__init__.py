@@ -1,0 +1,1 @@
+"""A model provider that speaks the Messages API over HTTP."""

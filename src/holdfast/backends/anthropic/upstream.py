@@ -1,0 +1,152 @@
+"""Forwarding to a provider with aiohttp: our credential in, the client's out, bytes untouched.
+
+Answers are asked for without compression, so that what passes can be metered as it is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from holdfast.errors import UpstreamUnavailable
+
+# Hop-by-hop fields, credentials, and what the connection itself decides.
+_NOT_FORWARDED = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    }
+)
+_BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
+
+
+class HttpAnswer:
+    """One open answer of the provider."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except _BROKEN as error:
+            raise UpstreamUnavailable(_sentence(error)) from error
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The whole body."""
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > limit_bytes:
+                self.close()
+                raise UpstreamUnavailable("the provider's answer is too large")
+            parts.append(chunk)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Close the connection at once, unless the body was read to its end."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class HttpUpstream:
+    """A provider at `base_url`; `auth` says how it wants the credential."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credential: str,
+        *,
+        auth: Literal["x_api_key", "bearer"] = "x_api_key",
+        connect_timeout_s: float = 10.0,
+        silence_timeout_s: float = 60.0,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._credential = credential
+        self._auth = auth
+        self._connect_timeout_s = connect_timeout_s
+        self._silence_timeout_s = silence_timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+                auto_decompress=False,
+                read_bufsize=256 * 1024,
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                # A proxy named by this machine's environment would see every prompt.
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
+    ) -> HttpAnswer:
+        """Send one request; returns once headers are here. Errors: UpstreamUnavailable."""
+        fields: CIMultiDict[str] = CIMultiDict(
+            (name, value) for name, value in headers.items() if name.lower() not in _NOT_FORWARDED
+        )
+        fields["accept-encoding"] = "identity"
+        if self._auth == "bearer":
+            fields["authorization"] = f"Bearer {self._credential}"
+        else:
+            fields["x-api-key"] = self._credential
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._connect_timeout_s, sock_read=self._silence_timeout_s
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._client().request(
+                    method,
+                    URL(self._base + path, encoded=True),
+                    headers=fields,
+                    data=body or None,
+                    timeout=timeout,
+                    allow_redirects=False,
+                )
+        except (*_BROKEN, ValueError) as error:
+            raise UpstreamUnavailable(_sentence(error)) from error
+        return HttpAnswer(response)
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "the provider did not answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "the provider cannot be reached"
+    return "the provider broke off its answer"

@@ -1,0 +1,123 @@
+"""The evidence check at the gateway: what may go back to the model, and what follows from it.
+
+The first ungoverned result stops the session. The first arrival of a governed one marks its call
+as done and taints the context, or vouches for it when the tool is first-party.
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.core.contracts import ContractBook
+from holdfast.core.evidence import Ungoverned, check_evidence
+from holdfast.core.messages import Evidence, ModelRequest
+from holdfast.core.sessions import Command
+from holdfast.errors import EvidenceMissing
+from holdfast.model.budgets import Dimension
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import SessionState
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+
+_TRUSTED_CHARACTERS = 20_000
+
+
+class Admission:
+    """Judges the tool results in every request to a model."""
+
+    def __init__(
+        self, sessions: Sessions, budgets: Budgets, journal: Journal, contracts: ContractBook
+    ) -> None:
+        self._sessions = sessions
+        self._budgets = budgets
+        self._journal = journal
+        self._contracts = contracts
+
+    async def admit(self, live: LiveSession, request: ModelRequest) -> dict[tuple[int, int], str]:
+        """Texts that replace the content of results without a permit, by (message, block).
+
+        Errors: EvidenceMissing, after the session was stopped; StoreUnavailable.
+        """
+        if not request.evidence:
+            return {}
+        judged = check_evidence(request.evidence, live.calls)
+        if isinstance(judged, Ungoverned):
+            await self._stop(live, judged)
+        elif judged.first_seen:
+            await self._take_in(live, request, judged.first_seen)
+        return {} if isinstance(judged, Ungoverned) else judged.contents
+
+    async def _stop(self, live: LiveSession, fault: Ungoverned) -> None:
+        body = {"text": fault.text}
+        record = self._journal.record(
+            Kind.EVIDENCE_MISSING,
+            live.who,
+            body,
+            call_id=fault.call_id[:200],
+            tool=fault.tool,
+            verdict="deny",
+        )
+        text = f"a tool result without a permit: {fault.text}"
+        if live.session.state is SessionState.ACTIVE:
+            await self._sessions.change(live, Command.STOP, text, extra=[record])
+            live.cut_streams(text)
+        else:
+            await self._journal.commit([record])
+        raise EvidenceMissing(
+            f"{text}; the session is stopped, check that the hooks are in place",
+            call_id=fault.call_id[:200],
+        )
+
+    async def _take_in(
+        self, live: LiveSession, request: ModelRequest, first_seen: tuple[CallRecord, ...]
+    ) -> None:
+        blocks = {e.call_id: e for e in request.evidence}
+        records: list[Record] = []
+        changes: list[CallRecord] = []
+        for call in first_seen:
+            block = blocks[call.call_id]
+            records.append(self._admitted(live, call, _text_of(request, block)))
+            state = call.state
+            if state is CallState.ALLOWED:
+                # The door never reported: the result itself is the proof that the call ran.
+                state = CallState.FAILED if block.is_error else CallState.EXECUTED
+                hold = self._budgets.ledger.hold(call.hold_id)
+                actual = hold.amounts if hold else {Dimension.TOOL_CALLS: 1}
+                self._budgets.settle_now(call.hold_id, actual, live.who)
+            seen = msgspec.structs.replace(call, state=state, redeemed=True, admitted=True)
+            live.calls[call.call_id] = seen
+            changes.append(seen)
+        await self._journal.commit(records, changes)
+
+    def _admitted(self, live: LiveSession, call: CallRecord, text: str) -> Record:
+        contract = self._contracts.get(call.tool)
+        body: dict[str, Any] = {"characters": len(text)}
+        if contract is not None and contract.first_party:
+            live.vouched.trust(text)
+            body["trusted"] = text[:_TRUSTED_CHARACTERS]
+        else:
+            live.vouched.taint(call.tool)
+            body["taints"] = True
+        return self._journal.record(
+            Kind.TOOL_RESULT_ADMITTED,
+            live.who,
+            body,
+            turn=call.turn,
+            call_id=call.call_id,
+            decision_id=call.decision_id,
+            tool=call.tool,
+        )
+
+
+def _text_of(request: ModelRequest, block: Evidence) -> str:
+    """The text of a result block, whether its content is a string or a list of blocks."""
+    content = request.fields["messages"][block.message]["content"][block.block].get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = [part.get("text", "") for part in content if isinstance(part, dict)]
+    return "\n".join(part for part in parts if isinstance(part, str))

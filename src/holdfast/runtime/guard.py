@@ -1,0 +1,513 @@
+"""The guard: one composed decision for every tool call, in the order of the design.
+
+live → emitted by the model, once → pre-tool hooks → granted → contract → loop guard → risk →
+policy → flow gate → live again → reserve → journal, durably → permit. Cheap before dear, pure
+before effect; the first deny ends the line, and the strictest verdict wins. No fault of policy,
+store, hook or clock turns into an allow: each ends in a deny or in a typed error.
+
+Not here: doors (`apps/control`), model calls (`runtime/model_calls`), evidence at the gateway
+(`runtime/admission`).
+"""
+
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.core import flow
+from holdfast.core.canonical import Unrepresentable, canonical, digest_bytes
+from holdfast.core.contracts import ContractBook
+from holdfast.core.permits import key_id, sign, verify
+from holdfast.core.progress import Finding, near
+from holdfast.core.resources import resource_of
+from holdfast.core.risk.gate import gate
+from holdfast.core.risk.registry import Risk, assess
+from holdfast.core.sessions import Command
+from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable, SessionStopped
+from holdfast.model.budgets import Amounts, Dimension, Refused
+from holdfast.model.decisions import Decision, PolicyRequest, Reason, Verdict, strictest
+from holdfast.model.events import Kind, Record
+from holdfast.model.findings import Violation
+from holdfast.model.permits import Permit, PermitFault
+from holdfast.model.sessions import SessionState
+from holdfast.model.tools import CallRecord, CallState, Contract, Effect
+from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.services import Services
+
+_NS = 1_000_000_000
+PERMIT_LIFE_S = 60
+_SHOWN_CHARACTERS = 20_000
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a permit, as a door translates it."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    door: str
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a door gets back.
+
+    `permit` is empty unless the verdict is allow. `arguments` are those that may run. `message`
+    is what the model may read: a code, a sentence, the rule and the decision.
+    """
+
+    decision: Decision
+    permit: str
+    arguments: dict[str, Any]
+    message: str
+    cost_nusd: int
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a permitted call. `output` is any JSON value."""
+
+    call_id: str
+    ok: bool
+    output: Any = None
+    error: str = ""
+    duration_ms: int = 0
+
+
+class _Case:
+    """One call on its way through the stages."""
+
+    def __init__(self, live: LiveSession, call: CallRecord, arguments: dict[str, Any]) -> None:
+        self.live = live
+        self.call = call
+        self.arguments = arguments
+        self.digest = call.digest
+        self.near = ""
+        self.contract: Contract | None = None
+        self.resource = ""
+        self.risk: Risk | None = None
+        self.policy_version = ""
+        self.reasons: list[Reason] = []
+        self.records: list[Record] = []
+        self.stop: Finding | None = None
+
+    def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
+        self.reasons.append(
+            Reason(stage=stage, verdict=Verdict.DENY, code=code, text=text, rule=rule)
+        )
+
+    @property
+    def denied(self) -> bool:
+        return any(reason.verdict is Verdict.DENY for reason in self.reasons)
+
+
+class Guard:
+    """Decides every tool call of every session."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        contracts: ContractBook,
+        hooks: Hooks,
+        signing_key: Ed25519PrivateKey,
+    ) -> None:
+        self._sessions = services.sessions
+        self._budgets = services.budgets
+        self._journal = services.journal
+        self._policy = services.policy
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._contracts = contracts
+        self._hooks = hooks
+        self._key = signing_key
+        self.public_keys = {key_id(signing_key.public_key()): signing_key.public_key()}
+
+    async def decide(self, live: LiveSession, asked: Asked) -> Ruling:
+        """Decide one call; returns only once the decision is durable.
+
+        Errors: SessionStopped, CredentialExpired; PermitInvalid for a call that the model did not
+        make or that was decided before; StoreUnavailable. Every other no is a Ruling.
+        """
+        self._sessions.check_live(live)
+        call = await self._claim(live, asked)
+        live.deciding.add(call.call_id)
+        try:
+            case = _Case(live, call, asked.arguments)
+            for stage in (
+                self._pre_tool_hooks,
+                self._granted,
+                self._contract,
+                self._loop,
+                self._risk,
+                self._ask_policy,
+                self._flow,
+                self._reserve,
+            ):
+                await stage(case)
+                if case.denied:
+                    break
+            return await self._rule(case, asked.door)
+        finally:
+            live.deciding.discard(call.call_id)
+
+    async def _claim(self, live: LiveSession, asked: Asked) -> CallRecord:
+        """The model's own call behind a request, if it is one and has not been decided."""
+        call = live.calls.get(asked.call_id)
+        digest = _digest(asked.arguments)
+        fault = ""
+        if call is None:
+            fault = "the model made no such call in this session"
+        elif call.tool != asked.tool or call.digest != digest:
+            fault = "the model made this call with another tool or other arguments"
+        elif call.state is not CallState.EMITTED or call.call_id in live.deciding:
+            fault = "this call was decided before"
+        if call is not None and not fault:
+            return call
+        body = {"why": fault, "door": asked.door, "digest": digest}
+        flat = {"call_id": asked.call_id[:200], "tool": asked.tool[:200], "verdict": Verdict.DENY}
+        await self._journal.commit(
+            [self._journal.record(Kind.PERMIT_REFUSED, live.who, body, **flat)]
+        )
+        raise PermitInvalid(fault, call_id=asked.call_id[:200], tool=asked.tool[:200])
+
+    async def _pre_tool_hooks(self, case: _Case) -> None:
+        given = HookInput(
+            point=HookPoint.PRE_TOOL,
+            principal=case.live.who,
+            tool=case.call.tool,
+            call_id=case.call.call_id,
+            arguments=case.arguments,
+        )
+        result = await self._hooks.run(given)
+        case.records += result.records
+        case.reasons += result.reasons
+        if result.arguments is not None:
+            case.arguments = result.arguments
+            case.digest = _digest(result.arguments)
+
+    async def _granted(self, case: _Case) -> None:
+        if case.call.tool not in case.live.session.allowed_tools:
+            text = f"`{case.call.tool}` is not among the tools of this agent"
+            case.deny("session", "tool.not_granted", text, case.live.who.agent)
+
+    async def _contract(self, case: _Case) -> None:
+        case.contract = self._contracts.get(case.call.tool)
+        spelled = canonical(case.arguments)
+        if isinstance(spelled, Unrepresentable):
+            case.deny("contract", "contract_violation", spelled.reason)
+            return
+        case.near = near(case.call.tool, spelled.decode())
+        if case.contract is None:
+            return
+        violations = list(self._contracts.check_input(case.call.tool, case.arguments)[:5])
+        resource = resource_of(case.contract, case.arguments)
+        if isinstance(resource, Violation):
+            violations.append(resource)
+        else:
+            case.resource = resource
+        for violation in violations:
+            text = f"{violation.path or 'arguments'}: {violation.text}"
+            case.deny("contract", "contract_violation", text, case.call.tool)
+
+    async def _loop(self, case: _Case) -> None:
+        progress, now_ns = case.live.progress, self._clock.now_ns()
+        for finding in progress.call(case.call.tool, case.digest, case.near, now_ns):
+            body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
+            case.records.append(self._journal.record(Kind.LOOP_ALERT, case.live.who, body))
+            if finding.stops:
+                case.stop = finding
+                case.deny("loop", "loop_detected", finding.text, finding.code)
+
+    async def _risk(self, case: _Case) -> None:
+        case.risk = assess(case.contract, case.call.tool, case.arguments)
+        effect = case.contract.effect if case.contract else Effect.COMMIT
+        ruled = gate(case.risk, case.live.who.trust, effect)
+        case.reasons += ruled.reasons
+        if ruled.notify:
+            body = {"reasons": [f"{r.code}: {r.text}" for r in case.risk.reasons]}
+            flat = {"tool": case.call.tool, "call_id": case.call.call_id}
+            record = self._journal.record(
+                Kind.RISK_NOTICE, case.live.who, body, risk=case.risk.level.name, **flat
+            )
+            case.records.append(record)
+
+    async def _ask_policy(self, case: _Case) -> None:
+        try:
+            answer = await self._policy.decide(self._policy_request(case))
+        except PolicyUnavailable as error:
+            case.deny("policy", error.code, error.message)
+            return
+        case.policy_version = answer.policy_version
+        if answer.verdict is not Verdict.ALLOW:
+            rule = ", ".join(answer.rules) or (answer.nearest.rule if answer.nearest else "")
+            text = answer.text or "; ".join(answer.errors) or "no rule permits this call"
+            code = "approval_required" if answer.verdict is Verdict.ASK else "permission_denied"
+            case.reasons.append(
+                Reason(stage="policy", verdict=answer.verdict, code=code, text=text, rule=rule)
+            )
+
+    def _policy_request(self, case: _Case) -> PolicyRequest:
+        session, who, contract = case.live.session, case.live.who, case.contract
+        return PolicyRequest(
+            tenant=who.tenant,
+            project=who.project,
+            user=who.user,
+            agent=who.agent,
+            session=who.session,
+            roles=who.roles,
+            trust=who.trust,
+            action=case.call.tool,
+            resource=case.resource or f"tool:{case.call.tool}",
+            input=case.arguments,
+            task_id=who.task,
+            task=session.task_attributes,
+            tenant_attributes=session.tenant_attributes,
+            resource_tags=contract.tags if contract else {},
+            risk=case.risk.level.name if case.risk else "HIGH",
+            effect=contract.effect if contract else Effect.COMMIT,
+            tainted=case.live.vouched.tainted,
+            at_ns=self._clock.now_ns(),
+        )
+
+    async def _flow(self, case: _Case) -> None:
+        case.reasons += flow.gate(case.contract, case.arguments, case.live.vouched)
+
+    async def _reserve(self, case: _Case) -> None:
+        """Hold one call and its longest time, if nothing objected so far."""
+        if strictest(case.reasons) is not Verdict.ALLOW:
+            return
+        live, now_ns = case.live, self._clock.now_ns()
+        timeout_s = int(case.contract.timeout_s) if case.contract else 60
+        left = self._budgets.ledger.room(live.chain, Dimension.SECONDS, now_ns, held_counts=True)
+        seconds = timeout_s if left is None else max(min(timeout_s, left), 1)
+        amounts: Amounts = {Dimension.TOOL_CALLS: 1, Dimension.SECONDS: seconds}
+        hold_id = self._entropy.new_id("hld")
+        answer, _ = await self._budgets.reserve(
+            hold_id, live.session, live.chain, lambda: amounts, purpose="tool", wait_s=0
+        )
+        if isinstance(answer, Refused):
+            text = f"`{answer.key}` has no room: {answer.settled + answer.held} of {answer.limit}"
+            case.deny("budget", "budget_exceeded", text, str(answer.key))
+        else:
+            case.call = msgspec.structs.replace(case.call, hold_id=hold_id)
+
+    async def _rule(self, case: _Case, door: str) -> Ruling:
+        """Write the decision down, durably, and only then hand out the permit."""
+        live, verdict, now_ns = case.live, strictest(case.reasons), self._clock.now_ns()
+        if live.session.state is not SessionState.ACTIVE:
+            # Killed, paused or stopped while the stages ran: no permit, whatever they said.
+            case.deny("live", "session_stopped", f"the session is {live.session.state}")
+            verdict = Verdict.DENY
+        decision = Decision(
+            decision_id=self._entropy.new_id("dec"),
+            session=live.session.session_id,
+            call_id=case.call.call_id,
+            tool=case.call.tool,
+            digest=case.digest,
+            verdict=verdict,
+            reasons=tuple(case.reasons),
+            risk=case.risk.level if case.risk else assess(None, case.call.tool, {}).level,
+            policy_version=case.policy_version,
+            at_ns=now_ns,
+        )
+        permit = self._permit(decision) if verdict is Verdict.ALLOW else None
+        call = self._decided(case, decision, permit)
+        live.calls[call.call_id] = call
+        records = [*case.records, self._decision_record(case, decision, door)]
+        if verdict is not Verdict.ALLOW and call.hold_id:
+            _, durable = self._budgets.settle(call.hold_id, {}, live.who, records, [call])
+        else:
+            durable = self._journal.commit(records, [call])
+        if case.stop is not None and live.session.state is SessionState.ACTIVE:
+            durable = self._sessions.change(live, Command.STOP, case.stop.text)
+        await durable
+        if permit is not None and live.session.state is not SessionState.ACTIVE:
+            raise SessionStopped(f"the session is {live.session.state}")
+        return Ruling(
+            decision=decision,
+            permit=sign(permit, self._key) if permit is not None else "",
+            arguments=case.arguments,
+            message=call.denial,
+            cost_nusd=live.cost_nusd,
+        )
+
+    def _permit(self, decision: Decision) -> Permit:
+        return Permit(
+            permit_id=self._entropy.new_id("prm"),
+            session=decision.session,
+            call_id=decision.call_id,
+            tool=decision.tool,
+            digest=decision.digest,
+            issued_at_ns=decision.at_ns,
+            expires_at_ns=decision.at_ns + PERMIT_LIFE_S * _NS,
+            decision_id=decision.decision_id,
+        )
+
+    def _decided(self, case: _Case, decision: Decision, permit: Permit | None) -> CallRecord:
+        if permit is None:
+            return msgspec.structs.replace(
+                case.call,
+                state=CallState.DENIED,
+                decision_id=decision.decision_id,
+                denial=denial_text(decision),
+            )
+        return msgspec.structs.replace(
+            case.call,
+            state=CallState.ALLOWED,
+            decision_id=decision.decision_id,
+            permit_id=permit.permit_id,
+            permitted_digest=permit.digest,
+            permit_expires_at_ns=permit.expires_at_ns,
+        )
+
+    def _decision_record(self, case: _Case, decision: Decision, door: str) -> Record:
+        body = {
+            "door": door,
+            "digest": case.digest,
+            "emitted_digest": case.call.digest,
+            "near": case.near[:1000],
+            "arguments": case.arguments,
+            "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
+            "resource": case.resource,
+            "risk_reasons": [r.code for r in case.risk.reasons] if case.risk else [],
+            "policy_version": decision.policy_version,
+            "tainted": case.live.vouched.tainted,
+        }
+        return self._journal.record(
+            Kind.TOOL_CALL_DECIDED,
+            case.live.who,
+            body,
+            turn=case.call.turn,
+            call_id=decision.call_id,
+            decision_id=decision.decision_id,
+            tool=decision.tool,
+            verdict=decision.verdict,
+            risk=decision.risk.name,
+        )
+
+    async def redeem(
+        self, live: LiveSession, token: str, call_id: str, tool: str, arguments: dict[str, Any]
+    ) -> Permit:
+        """Use up a permit, before an executor runs the call it allows.
+
+        Errors: PermitInvalid (forged, altered, expired, of another session, call or arguments, or
+        used before), SessionStopped.
+        """
+        self._sessions.check_live(live)
+        permit = verify(
+            token,
+            self.public_keys,
+            session=live.session.session_id,
+            call_id=call_id,
+            tool=tool,
+            digest=_digest(arguments),
+            now_ns=self._clock.now_ns(),
+        )
+        call = live.calls.get(call_id)
+        fault = permit.text if isinstance(permit, PermitFault) else ""
+        if not fault and (call is None or call.state is not CallState.ALLOWED or call.redeemed):
+            fault = "the permit was used before"
+        if fault or call is None or isinstance(permit, PermitFault):
+            flat = {"call_id": call_id[:200], "tool": tool[:200], "verdict": Verdict.DENY}
+            record = self._journal.record(Kind.PERMIT_REFUSED, live.who, {"why": fault}, **flat)
+            await self._journal.commit([record])
+            raise PermitInvalid(fault)
+        live.calls[call_id] = msgspec.structs.replace(call, redeemed=True)
+        await self._journal.commit((), [live.calls[call_id]])
+        return permit
+
+    async def finish(self, live: LiveSession, done: Finish) -> Any:
+        """Record what became of a permitted call; returns the output as hooks left it.
+
+        A killed session may still report: what happened is a fact. Errors: Conflict when the call
+        holds no permit or has been reported before.
+        """
+        call = live.calls.get(done.call_id)
+        if call is None or call.state is not CallState.ALLOWED:
+            raise Conflict("no running call of that id", call_id=done.call_id[:200])
+        point = HookPoint.POST_TOOL if done.ok else HookPoint.ON_ERROR
+        given = HookInput(
+            point=point,
+            principal=live.who,
+            tool=call.tool,
+            call_id=call.call_id,
+            output=done.output,
+            ok=done.ok,
+            detail=done.error,
+        )
+        result = await self._hooks.run(given)
+        output = done.output if result.output is None else result.output
+        state = CallState.EXECUTED if done.ok else CallState.FAILED
+        live.calls[call.call_id] = msgspec.structs.replace(call, state=state, redeemed=True)
+        records = [*result.records, *self._outcome(live, call, done, output)]
+        seconds = max(1, -(-done.duration_ms // 1000))
+        actual: Amounts = {Dimension.TOOL_CALLS: 1, Dimension.SECONDS: seconds}
+        changes = [live.calls[call.call_id]]
+        _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
+        await durable
+        return output
+
+    def _outcome(
+        self, live: LiveSession, call: CallRecord, done: Finish, output: Any
+    ) -> list[Record]:
+        spelled = canonical(output)
+        shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
+        violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
+        body = {
+            "ok": done.ok,
+            "output": shown[:_SHOWN_CHARACTERS],
+            "output_digest": _digest(output),
+            "output_bytes": len(shown),
+            "error": done.error[:2000],
+            "duration_ms": done.duration_ms,
+            "contract": violations[:5],
+        }
+        flat = {
+            "turn": call.turn,
+            "call_id": call.call_id,
+            "decision_id": call.decision_id,
+            "tool": call.tool,
+        }
+        records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, **flat)]
+        finding = live.progress.outcome(str(body["output_digest"]))
+        if finding is not None:
+            seen = {"code": finding.code, "text": finding.text, "stops": False}
+            records.append(self._journal.record(Kind.LOOP_ALERT, live.who, seen))
+        return records
+
+    async def prompt(self, live: LiveSession, text: str) -> None:
+        """The user typed this: it is journalled, and its words are vouched for."""
+        self._sessions.check_live(live)
+        live.vouched.trust(text)
+        body = {"text": text[:_SHOWN_CHARACTERS]}
+        await self._journal.commit([self._journal.record(Kind.PROMPT_SUBMITTED, live.who, body)])
+
+    async def reached(self, live: LiveSession, point: HookPoint, detail: str) -> tuple[Reason, ...]:
+        """A door reached a hook point that belongs to no permitted call (overflow, error).
+
+        Returns what the hooks object to.
+        """
+        given = HookInput(point=point, principal=live.who, detail=detail, ok=False)
+        result = await self._hooks.run(given)
+        fired = self._hooks.fired(live.who, point, {"detail": detail[:2000]})
+        await self._journal.commit([fired, *result.records])
+        return result.reasons
+
+
+def denial_text(decision: Decision) -> str:
+    """What the model reads instead of a result: stable for one decision."""
+    why = decision.deciding
+    code = "permission_denied"
+    if why is not None and why.stage in ("budget", "loop", "contract", "live", "policy"):
+        code = why.code
+    if decision.verdict is Verdict.ASK:
+        code = "approval_required"
+    text = why.text if why is not None else "refused"
+    rule = f" (rule {why.rule})" if why is not None and why.rule else ""
+    return f"{code}: {text}{rule} [{decision.decision_id}]"
+
+
+def _digest(value: object) -> str:
+    """Digest of canonical JSON, or a mark that matches nothing."""
+    spelled = canonical(value)
+    return "unrepresentable" if isinstance(spelled, Unrepresentable) else digest_bytes(spelled)

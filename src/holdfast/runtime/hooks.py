@@ -1,0 +1,156 @@
+"""User hooks at four points: they may tighten or rewrite, never loosen.
+
+A hook is `async (HookInput) -> HookAnswer | None`. One that raises, hangs past its time-out or
+answers anything else is a deny. Every run leaves a journal record (`hook.ran`).
+"""
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from holdfast.model.decisions import Reason, Verdict
+from holdfast.model.events import Kind, Record
+from holdfast.model.principals import Principal
+from holdfast.runtime.journal import Journal
+
+
+class HookPoint(enum.StrEnum):
+    """Where a hook stands."""
+
+    PRE_TOOL = "pre_tool"
+    POST_TOOL = "post_tool"
+    ON_CONTEXT_OVERFLOW = "on_context_overflow"
+    ON_ERROR = "on_error"
+
+
+class HookInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hook sees. `arguments` and `output` are JSON values; changing them does nothing."""
+
+    point: HookPoint
+    principal: Principal
+    tool: str = ""
+    call_id: str = ""
+    arguments: dict[str, Any] = {}
+    output: Any = None
+    ok: bool = True
+    detail: str = ""
+
+
+class HookAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hook may answer.
+
+    `verdict` allow adds nothing; ask and deny tighten. `arguments` (pre-tool) and `output`
+    (post-tool) replace what goes on, when they are not None. `code` is the stable code that the
+    caller reads, e.g. `permission_denied` or `budget_exceeded`.
+    """
+
+    verdict: Verdict = Verdict.ALLOW
+    code: str = ""
+    reason: str = ""
+    arguments: dict[str, Any] | None = None
+    output: Any = None
+
+
+Hook = Callable[[HookInput], Awaitable[HookAnswer | None]]
+
+
+class HookResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What all hooks of a point came to; `records` belong into the caller's next commit."""
+
+    reasons: tuple[Reason, ...]
+    arguments: dict[str, Any] | None
+    output: Any
+    records: tuple[Record, ...]
+
+
+class HookSet(msgspec.Struct, frozen=True):
+    """Named hooks by point, in their order; each gets `timeout_s` seconds."""
+
+    hooks: dict[HookPoint, tuple[tuple[str, Hook], ...]] = {}
+    timeout_s: float = 5.0
+
+
+class Hooks:
+    """The hooks of this server: those of an agent, or of the server where it has none."""
+
+    def __init__(
+        self, journal: Journal, default: HookSet, by_agent: Mapping[str, HookSet] | None = None
+    ) -> None:
+        self._journal = journal
+        self._default = default
+        self._by_agent = by_agent or {}
+
+    async def run(self, given: HookInput) -> HookResult:
+        """Run every hook of a point; each sees what the one before it rewrote."""
+        reasons: list[Reason] = []
+        records: list[Record] = []
+        arguments: dict[str, Any] | None = None
+        output: Any = None
+        chosen = self._by_agent.get(given.principal.agent, self._default)
+        for name, hook in chosen.hooks.get(given.point, ()):
+            answer, fault = await self._ask(hook, given, chosen.timeout_s)
+            if answer.verdict is not Verdict.ALLOW:
+                reasons.append(
+                    Reason(
+                        stage="hook",
+                        verdict=answer.verdict,
+                        code=answer.code or "hook.refused",
+                        text=answer.reason or f"the hook `{name}` gave no reason",
+                        rule=name,
+                    )
+                )
+            if answer.arguments is not None:
+                arguments = answer.arguments
+                given = msgspec.structs.replace(given, arguments=arguments)
+            if answer.output is not None:
+                output = answer.output
+                given = msgspec.structs.replace(given, output=output)
+            records.append(self._ran(name, given, answer, fault))
+        return HookResult(
+            reasons=tuple(reasons), arguments=arguments, output=output, records=tuple(records)
+        )
+
+    async def _ask(self, hook: Hook, given: HookInput, timeout_s: float) -> tuple[HookAnswer, str]:
+        """One hook's answer; any fault of it is a deny."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                # A copy, so that a hook cannot change what the guard decides on.
+                answer = await hook(msgspec.convert(msgspec.to_builtins(given), HookInput))
+        except TimeoutError:
+            return _failed(f"did not answer within {timeout_s:g} s")
+        except Exception as error:  # noqa: BLE001 -- foreign code: whatever it raises is a deny
+            return _failed(f"raised {type(error).__name__}")
+        if answer is None:
+            return HookAnswer(), ""
+        if not isinstance(answer, HookAnswer):
+            return _failed(f"answered {type(answer).__name__} instead of HookAnswer")
+        return answer, ""
+
+    def _ran(self, name: str, given: HookInput, answer: HookAnswer, fault: str) -> Record:
+        body = {
+            "point": given.point,
+            "hook": name,
+            "fault": fault,
+            "reason": answer.reason,
+            "rewrote": answer.arguments is not None or answer.output is not None,
+        }
+        return self._journal.record(
+            Kind.HOOK_RAN,
+            given.principal,
+            body,
+            tool=given.tool,
+            call_id=given.call_id,
+            verdict=answer.verdict,
+        )
+
+    def fired(self, who: Principal, point: HookPoint, body: dict[str, Any]) -> Record:
+        """The record of a point that was reached, whether or not any hook stands there."""
+        return self._journal.record(Kind.HOOK_RAN, who, {"point": point, "hook": "", **body})
+
+
+def _failed(text: str) -> tuple[HookAnswer, str]:
+    reason = f"the hook {text}"
+    return HookAnswer(verdict=Verdict.DENY, code="hook.failed", reason=reason), text

@@ -1,0 +1,337 @@
+"""One model call, from a client's bytes to the last byte back: who pays, how much, until when.
+
+live → model and server tools → evidence → turns → reserve → upstream → meter, extend, cut →
+record every tool call the model emits → settle on the provider's usage → journal. The order and
+the reasons are the design's; the stream itself is `runtime/answers`.
+
+Not here: HTTP (`apps/gateway`), evidence (`runtime/admission`), arithmetic (`runtime/pricing`).
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
+from holdfast.core.sessions import Command
+from holdfast.errors import Denied, Exhausted, InvalidRequest, LoopDetected, UpstreamUnavailable
+from holdfast.model.budgets import Amounts, Dimension, Refused
+from holdfast.model.decisions import PolicyRequest, Verdict
+from holdfast.model.events import Kind
+from holdfast.model.money import format_usd
+from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.runtime.admission import Admission
+from holdfast.runtime.answers import Answer
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.pricing import (
+    MIN_OUTPUT_TOKENS,
+    Pricing,
+    Quote,
+    affordable_output,
+    amounts,
+    first_without_room,
+)
+from holdfast.runtime.purse import TRANCHE_TOKENS, Paid, Purse
+from holdfast.runtime.services import Services
+
+# How long a call waits for other calls' holds to settle.
+WAIT_FOR_ROOM_S = 60.0
+# The provider's count is an estimate; this much is added to it, and never less than so many.
+_COUNT_MARGIN_PERCENT = 5
+_COUNT_MARGIN_TOKENS = 64
+_COUNT_TIMEOUT_S = 10.0
+_COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice", "thinking", "thread")
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """An upstream and the most tokens a second that any model there writes."""
+
+    upstream: Upstream
+    max_tokens_per_s: int
+
+
+class ModelCalls:
+    """The paid door to a provider."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        admission: Admission,
+        pricing: Pricing,
+        upstreams: Mapping[str, Provider],
+        wait_for_room_s: float = WAIT_FOR_ROOM_S,
+    ) -> None:
+        self._sessions = services.sessions
+        self._budgets = services.budgets
+        self._journal = services.journal
+        self._policy = services.policy
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._admission = admission
+        self._pricing = pricing
+        self._upstreams = upstreams
+        self._wait_for_room_s = wait_for_room_s
+
+    async def call(
+        self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """Admit, pay for and forward one `POST /v1/messages`.
+
+        Errors: every typed refusal (see `errors`); nothing was sent upstream then. A provider's
+        own error comes back as an Answer with its status and bytes.
+        """
+        self._sessions.check_live(live)
+        request = read_request(body)
+        if isinstance(request, BadRequest):
+            raise InvalidRequest(request.text)
+        self._check_model(live, request)
+        await self._check_server_tools(live, request)
+        contents = await self._admission.admit(live, request)
+        await self._check_turns(live)
+        hold_id, quote, output_tokens, held = await self._reserve(live, request, path, headers)
+        lowered = output_tokens if output_tokens < request.max_tokens else None
+        sent = edited(request.body, max_tokens=lowered, contents=contents)
+        paid = Paid(
+            hold_id=hold_id,
+            quote=quote,
+            request=request,
+            output_tokens=output_tokens,
+            held_output_tokens=held,
+            started_s=asyncio.get_running_loop().time(),
+            timeout_s=float(live.session.loop.turn_timeout_s),
+            agent_path=headers.get("x-claude-code-agent-id", "")[:64],
+        )
+        purse = Purse(
+            live,
+            paid,
+            self._budgets,
+            self._journal,
+            self._pricing,
+            max_tokens_per_s=self._provider(live).max_tokens_per_s,
+        )
+        return await self._send(live, purse, path, headers, sent)
+
+    async def count(
+        self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
+    ) -> UpstreamAnswer:
+        """Forward one free `count_tokens`; a stopped session may not even count."""
+        self._sessions.check_live(live)
+        return await self._provider(live).upstream.send("POST", path, headers, body, timeout_s=60.0)
+
+    async def models(
+        self, live: LiveSession, path: str, headers: Mapping[str, str]
+    ) -> UpstreamAnswer:
+        """Forward one read of `/v1/models`."""
+        self._sessions.check_live(live)
+        return await self._provider(live).upstream.send("GET", path, headers, b"", timeout_s=60.0)
+
+    def _provider(self, live: LiveSession) -> Provider:
+        provider = self._upstreams.get(live.session.upstream)
+        if provider is None:
+            raise UpstreamUnavailable(f"no upstream `{live.session.upstream}` is configured")
+        return provider
+
+    def _check_model(self, live: LiveSession, request: ModelRequest) -> None:
+        allowed = live.session.allowed_models
+        if allowed and request.model not in allowed:
+            raise Denied(
+                f"permission_denied: this agent may not use the model `{request.model[:100]}`",
+                model=request.model[:100],
+            )
+
+    async def _check_server_tools(self, live: LiveSession, request: ModelRequest) -> None:
+        """Tools that the provider runs never meet the guard: policy decides on the request."""
+        session, who = live.session, live.who
+        for name in request.server_tools:
+            granted = name in session.allowed_tools
+            verdict = Verdict.DENY
+            if granted:
+                answer = await self._policy.decide(
+                    PolicyRequest(
+                        tenant=who.tenant,
+                        project=who.project,
+                        user=who.user,
+                        agent=who.agent,
+                        session=who.session,
+                        roles=who.roles,
+                        trust=who.trust,
+                        action=name,
+                        resource=f"tool:{name}",
+                        input={},
+                        task_id=who.task,
+                        task=session.task_attributes,
+                        tenant_attributes=session.tenant_attributes,
+                        resource_tags={},
+                        risk="HIGH",
+                        effect="egress",
+                        tainted=live.vouched.tainted,
+                        at_ns=self._clock.now_ns(),
+                    )
+                )
+                verdict = answer.verdict
+            if verdict is not Verdict.ALLOW:
+                body = {"door": "gateway", "server_tool": name[:200], "granted": granted}
+                record = self._journal.record(
+                    Kind.TOOL_CALL_DECIDED, who, body, tool=name[:200], verdict=Verdict.DENY
+                )
+                await self._journal.commit([record])
+                raise Denied(
+                    f"permission_denied: `{name[:200]}` runs at the provider, out of the guard's"
+                    " reach, and no rule permits it",
+                    tool=name[:200],
+                )
+
+    async def _check_turns(self, live: LiveSession) -> None:
+        retrying = live.progress.retrying(self._clock.now_ns())
+        findings = [retrying] if retrying else live.progress.turn_ahead()
+        for finding in findings:
+            body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
+            record = self._journal.record(Kind.LOOP_ALERT, live.who, body)
+            if finding is retrying:
+                await self._journal.commit([record])
+                raise LoopDetected(f"loop_detected: {finding.text}", code=finding.code)
+            if finding.stops:
+                await self._sessions.change(live, Command.STOP, finding.text, extra=[record])
+                raise LoopDetected(f"loop_detected: {finding.text}", code=finding.code)
+            self._journal.queue([record])
+
+    async def _reserve(
+        self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]
+    ) -> tuple[str, Quote, int, int]:
+        """Hold money for the call: hold id, quote, output allowed, output held so far."""
+        wanted = min(request.max_tokens, live.session.max_output_tokens)
+        quote = self._pricing.quote(request, self._input_bound(live, request))
+        if self._fits(live, quote, wanted) is False:
+            counted = await self._count(live, request, path, headers)
+            if counted is not None:
+                quote = self._pricing.quote(request, min(counted, quote.input_tokens))
+        chosen = 0
+
+        def plan() -> Amounts | Refused:
+            nonlocal chosen
+            chosen, planned = self._plan(live, request, quote, wanted)
+            return planned
+
+        hold_id = self._entropy.new_id("hld")
+        answer, _ = await self._budgets.reserve(
+            hold_id,
+            live.session,
+            live.chain,
+            plan,
+            purpose="model",
+            wait_s=self._wait_for_room_s,
+        )
+        if isinstance(answer, Refused):
+            raise exhausted(answer)
+        return hold_id, quote, chosen, first_tranche(request, chosen)
+
+    def _input_bound(self, live: LiveSession, request: ModelRequest) -> int | None:
+        """Tokens of input that the bytes bound; None leaves only the context window."""
+        if not request.continues:
+            return request.input_tokens_bound
+        held = live.threads.get(request.continues)
+        if held is None:
+            raise InvalidRequest("`thread.previous_message_id` is no message of this session")
+        if request.input_tokens_bound is None:
+            return None
+        return held + request.input_tokens_bound
+
+    def _fits(self, live: LiveSession, quote: Quote, wanted: int) -> bool:
+        room = affordable_output(self._budgets.ledger, live.chain, quote, self._clock.now_ns())
+        return room is None or room >= wanted
+
+    def _plan(
+        self, live: LiveSession, request: ModelRequest, quote: Quote, wanted: int
+    ) -> tuple[int, Amounts | Refused]:
+        """The output to allow, given what is spent by now, and what to hold for its start."""
+        ledger, now_ns = self._budgets.ledger, self._clock.now_ns()
+        room = affordable_output(ledger, live.chain, quote, now_ns)
+        output = wanted if room is None else min(wanted, room)
+        least = min(request.max_tokens, max(MIN_OUTPUT_TOKENS, request.thinking_budget + 1))
+        if request.thinking_budget >= request.max_tokens:
+            least = MIN_OUTPUT_TOKENS  # The provider will refuse it in its own words.
+        seconds_left = ledger.room(live.chain, Dimension.SECONDS, now_ns, held_counts=True)
+        seconds = live.session.loop.turn_timeout_s
+        if seconds_left is not None:
+            seconds = max(min(seconds, seconds_left), 1)
+        if output < least:
+            asked = amounts(quote, least, seconds)
+            refused = first_without_room(ledger, live.chain, asked, now_ns)
+            if refused is not None:
+                return 0, refused
+        return output, amounts(quote, first_tranche(request, output), seconds)
+
+    async def _count(
+        self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]
+    ) -> int | None:
+        """The provider's own count of the input, with a margin; None when it does not say."""
+        fields = {k: request.fields[k] for k in _COUNTED_FIELDS if k in request.fields}
+        query = path.partition("?")[2]
+        target = "/v1/messages/count_tokens" + (f"?{query}" if query else "")
+        try:
+            answer = await self._provider(live).upstream.send(
+                "POST", target, headers, msgspec.json.encode(fields), timeout_s=_COUNT_TIMEOUT_S
+            )
+            raw = await answer.read(64 * 1024)
+            answer.close()
+            if answer.status != 200:
+                return None
+            tokens = msgspec.json.decode(raw, type=dict[str, object]).get("input_tokens")
+        except (UpstreamUnavailable, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+            return None
+        return tokens + max(tokens * _COUNT_MARGIN_PERCENT // 100, _COUNT_MARGIN_TOKENS)
+
+    async def _send(
+        self,
+        live: LiveSession,
+        purse: Purse,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Answer:
+        try:
+            self._sessions.check_live(live)  # Killed while it waited for room: send nothing.
+            answer = await self._provider(live).upstream.send(
+                "POST", path, headers, body, timeout_s=purse.seconds_left()
+            )
+        except UpstreamUnavailable as error:
+            live.progress.failure(self._clock.now_ns())
+            await purse.release(error.code)
+            raise
+        except BaseException:
+            purse.abandon("cancelled before the provider answered")
+            raise
+        if answer.status != 200:
+            live.progress.failure(self._clock.now_ns())
+            await purse.release(f"upstream_{answer.status}")
+            return Answer(answer, purse=None, live=live, journal=self._journal)
+        live.progress.turn_taken()
+        return Answer(answer, purse=purse, live=live, journal=self._journal)
+
+
+def first_tranche(request: ModelRequest, output_tokens: int) -> int:
+    """Output to hold at the start: all of it where tokens may be billed unseen."""
+    if request.opaque or not request.stream:
+        return output_tokens
+    return min(output_tokens, 2 * TRANCHE_TOKENS)
+
+
+def exhausted(refused: Refused) -> Exhausted:
+    """The typed refusal for money, calls, tokens, turns or seconds."""
+    dimension = refused.key.dimension
+    unit = format_usd if dimension.startswith("usd") else str
+    left = refused.limit - refused.settled
+    why = "is reserved by other calls" if refused.fits_when_settled else "is what is left"
+    return Exhausted(
+        f"budget_exceeded: {refused.key.scope} {dimension} ({refused.key.window}) is capped at"
+        f" {unit(refused.limit)}, {unit(max(left, 0))} {why} and the call needs"
+        f" {unit(refused.wanted)}",
+        account=str(refused.key),
+        limit=refused.limit,
+        settled=refused.settled,
+        held=refused.held,
+        wanted=refused.wanted,
+    )

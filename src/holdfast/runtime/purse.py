@@ -1,0 +1,230 @@
+"""The money of one model call in flight: hold ahead, record what the model asks for, settle.
+
+While text streams, a byte of output bounds a token from above, so holding a tranche beyond the
+bytes seen pays for what is on its way when the stream is cut. Where tokens may be billed unseen
+(thinking) or nothing streams, the whole output is held from the start.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+
+from holdfast.core.canonical import Unrepresentable, digest
+from holdfast.core.messages import ModelRequest
+from holdfast.core.prices import Unpriced
+from holdfast.core.stream import EmittedCall, Metered
+from holdfast.errors import StoreUnavailable
+from holdfast.model.budgets import Amounts, Dimension, Refused
+from holdfast.model.events import Kind, Record
+from holdfast.model.money import Usage
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.pricing import Pricing, Quote, more_output, spent
+
+TRANCHE_TOKENS = 2048
+# A tranche is what a fast model can write while an extension waits this long for room.
+_EXTEND_WAIT_S = 2.0
+_EXTEND_RETRY_S = 0.05
+_ARGUMENT_CHARACTERS = 2_000
+
+
+class Paid(msgspec.Struct, frozen=True, kw_only=True):
+    """What was reserved for one call. `started_s` and `timeout_s` are of the loop's clock."""
+
+    hold_id: str
+    quote: Quote
+    request: ModelRequest
+    output_tokens: int
+    held_output_tokens: int
+    started_s: float
+    timeout_s: float
+    agent_path: str
+
+
+class Purse:
+    """Pays for one answer. Settles exactly once, whatever happens to the stream."""
+
+    def __init__(
+        self,
+        live: LiveSession,
+        paid: Paid,
+        budgets: Budgets,
+        journal: Journal,
+        pricing: Pricing,
+        *,
+        max_tokens_per_s: int,
+    ) -> None:
+        self.live = live
+        self.paid = paid
+        self._budgets = budgets
+        self._journal = journal
+        self._pricing = pricing
+        self._max_tokens_per_s = max_tokens_per_s
+        self._held = paid.held_output_tokens
+        self._durable: asyncio.Future[None] | None = None
+        self._open = True
+        live.turn += 1
+        self.turn = live.turn
+
+    def elapsed_s(self) -> float:
+        """Seconds since the call was paid for."""
+        return asyncio.get_running_loop().time() - self.paid.started_s
+
+    def seconds_left(self) -> float:
+        """Until the turn's time-out; never less than a tenth of a second."""
+        return max(self.paid.timeout_s - self.elapsed_s(), 0.1)
+
+    def is_ahead(self, metered: Metered) -> bool:
+        """Whether the hold still covers what was seen and a tranche beyond it."""
+        ahead = min(metered.output_bytes + TRANCHE_TOKENS, self.paid.output_tokens)
+        return self._held >= ahead and metered.deltas <= self.paid.output_tokens
+
+    async def get_ahead(self, metered: Metered) -> str:
+        """Extend the hold by a tranche; a sentence when the stream must be cut instead."""
+        if metered.deltas > self.paid.output_tokens:
+            return "the provider wrote more than the `max_tokens` it was given"
+        more = min(TRANCHE_TOKENS, self.paid.output_tokens - self._held)
+        deadline = asyncio.get_running_loop().time() + _EXTEND_WAIT_S
+        try:
+            if self._durable is not None:
+                await self._durable
+            while True:
+                answer, self._durable = self._budgets.extend(
+                    self.paid.hold_id, more_output(self.paid.quote, more)
+                )
+                if not isinstance(answer, Refused):
+                    self._held += more
+                    return ""
+                await self._durable
+                out_of_time = asyncio.get_running_loop().time() >= deadline
+                if out_of_time or not answer.fits_when_settled:
+                    return f"budget_exceeded: `{answer.key}` has no room for more output"
+                await asyncio.sleep(_EXTEND_RETRY_S)
+        except StoreUnavailable as error:
+            return f"{error.code}: {error.message}"
+
+    def emitted(self, calls: Iterable[EmittedCall]) -> None:
+        """Remember the tool calls the model asked for, before the client can see them."""
+        records: list[Record] = []
+        changes: list[CallRecord] = []
+        for call in calls:
+            if call.call_id in self.live.calls:
+                continue  # The first of an id counts: no second permit under it.
+            known = CallRecord(
+                session=self.live.session.session_id,
+                call_id=call.call_id,
+                tool=call.tool,
+                digest=_digest(call),
+                state=CallState.SERVER if call.at_server else CallState.EMITTED,
+                turn=self.turn,
+            )
+            self.live.calls[call.call_id] = known
+            changes.append(known)
+            records.append(self._emitted_record(known))
+        if changes:
+            self._journal.queue(records, changes)
+
+    def void(self, call_id: str) -> None:
+        """A call cut off by `max_tokens` may be half-written: it gets no permit any more."""
+        call = self.live.calls.get(call_id)
+        if call is not None and call.state is CallState.EMITTED and call.digest != "incomplete":
+            torn = msgspec.structs.replace(call, digest="incomplete")
+            self.live.calls[call_id] = torn
+            self._journal.queue([self._emitted_record(torn)], [torn])
+
+    def _emitted_record(self, call: CallRecord) -> Record:
+        body = {"digest": call.digest, "state": call.state, "agent_path": self.paid.agent_path}
+        return self._journal.record(
+            Kind.TOOL_USE_EMITTED,
+            self.live.who,
+            body,
+            turn=self.turn,
+            call_id=call.call_id,
+            tool=call.tool,
+        )
+
+    async def release(self, why: str) -> None:
+        """Give the hold back: the provider refused or was never reached, so nothing is owed."""
+        if not self._open:
+            return
+        self._open = False
+        body = {"model": self.paid.quote.model, "why": why, "exact": True}
+        record = self._journal.record(Kind.MODEL_CALL_REFUSED, self.live.who, body, turn=self.turn)
+        _, durable = self._budgets.settle(self.paid.hold_id, {}, self.live.who, [record])
+        await durable
+
+    def abandon(self, why: str) -> None:
+        """The provider was asked and nothing came back: what it may have done is charged."""
+        self.settle(Metered(cached_1h=self.paid.request.cached_1h), ended=why)
+
+    def settle(self, metered: Metered, *, ended: str) -> None:
+        """Replace the hold by the provider's usage, or by a bound where it did not say.
+
+        `ended` is `complete`, `cut: …`, `abandoned`, `broken: …`; queued, not awaited: it may run
+        while a task is being cancelled.
+        """
+        if not self._open:
+            return
+        self._open = False
+        exact = metered.final and metered.saw_usage
+        usage = metered.usage() if exact else self._bounded(metered)
+        cost = self._pricing.cost(self.paid.quote.model, usage)
+        seconds = max(1, round(self.elapsed_s()))
+        if isinstance(cost, Unpriced):
+            exact = False
+            hold = self._budgets.ledger.hold(self.paid.hold_id)
+            actual: Amounts = dict(hold.amounts) if hold else {}
+        else:
+            actual = spent(cost, usage, seconds)
+        cost_nusd = actual.get(Dimension.USD, 0)
+        self.live.cost_nusd += cost_nusd
+        thread_tokens = usage.total_tokens
+        if metered.message_id:
+            self.live.threads[metered.message_id] = thread_tokens
+        body = {
+            "model": self.paid.quote.model,
+            "usage": msgspec.to_builtins(usage),
+            "in_nusd": actual.get(Dimension.USD_IN, 0),
+            "out_nusd": actual.get(Dimension.USD_OUT, 0),
+            "exact": exact,
+            "ended": ended,
+            "stop_reason": metered.stop_reason,
+            "message_id": metered.message_id,
+            "thread_tokens": thread_tokens,
+            "max_tokens": self.paid.output_tokens,
+            "asked_max_tokens": self.paid.request.max_tokens,
+            "duration_ms": round(self.elapsed_s() * 1000),
+            "agent_path": self.paid.agent_path,
+        }
+        record = self._journal.record(
+            Kind.MODEL_CALL_SETTLED, self.live.who, body, turn=self.turn, cost_nusd=cost_nusd
+        )
+        self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record])
+
+    def _bounded(self, metered: Metered) -> Usage:
+        """The most that a call without a final usage can have used; never more than was held."""
+        seen = metered.usage()
+        if self.paid.request.opaque:
+            likely = round(self.elapsed_s() * self._max_tokens_per_s) + TRANCHE_TOKENS
+        else:
+            likely = metered.output_bytes + TRANCHE_TOKENS
+        output = min(self._held, max(likely, seen.output_tokens))
+        if metered.saw_usage:
+            return msgspec.structs.replace(seen, output_tokens=output)
+        tokens = self.paid.quote.input_tokens
+        if self.paid.request.cached_1h:
+            return Usage(cache_write_1h_tokens=tokens, output_tokens=output)
+        if self.paid.request.cached:
+            return Usage(cache_write_5m_tokens=tokens, output_tokens=output)
+        return Usage(input_tokens=tokens, output_tokens=output)
+
+
+def _digest(call: EmittedCall) -> str:
+    """Digest of a call's arguments; arguments that are no JSON object match no request."""
+    if call.arguments is None:
+        return "incomplete"
+    spelled = digest(call.arguments)
+    return "unrepresentable" if isinstance(spelled, Unrepresentable) else spelled

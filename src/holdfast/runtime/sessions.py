@@ -1,0 +1,242 @@
+"""Opening, finding, and changing the state of sessions; memory is rebuilt from the store.
+
+Not here: what a kill pulls besides the state (`runtime/kill`), what a session may do (`guard`).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from holdfast.core.sessions import RECORDED, Command, after
+from holdfast.errors import Conflict, CredentialExpired, NotFound, SessionStopped, Unauthenticated
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import Session, SessionState
+from holdfast.model.tools import Contract
+from holdfast.ports.clock import Clock, Entropy
+from holdfast.ports.store import RecordFilter, Store
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.journal import Journal, noted
+from holdfast.runtime.live import LiveSession
+
+_RELOADED = (
+    Kind.MODEL_CALL_SETTLED,
+    Kind.PROMPT_SUBMITTED,
+    Kind.TOOL_RESULT_ADMITTED,
+    Kind.TOOL_CALL_DECIDED,
+)
+_PAGE = 1000
+
+
+def token_digest(token: str) -> str:
+    """How a session token is kept: SHA-256, since the token itself has 256 random bits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Sessions:
+    """Every session of this server."""
+
+    def __init__(
+        self, store: Store, journal: Journal, budgets: Budgets, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._budgets = budgets
+        self._clock = clock
+        self._entropy = entropy
+        self._live: dict[str, LiveSession] = {}
+        self._by_token: dict[str, str] = {}
+        self._loading: dict[str, asyncio.Lock] = {}
+
+    async def open(self, draft: Session) -> tuple[LiveSession, str]:
+        """Open a session from a draft without ids; returns it with its token, shown only here."""
+        session_id = self._entropy.new_id("ses")
+        token = self._entropy.new_token("hfs")
+        who = msgspec.structs.replace(
+            draft.principal,
+            session=session_id,
+            task=draft.principal.task or session_id,
+        )
+        now_ns = self._clock.now_ns()
+        session = msgspec.structs.replace(
+            draft,
+            session_id=session_id,
+            principal=who,
+            state=SessionState.ACTIVE,
+            opened_at_ns=now_ns,
+            expires_at_ns=now_ns + draft.expires_at_ns,
+            token_digest=token_digest(token),
+            state_changed_at_ns=now_ns,
+        )
+        if draft.parent:
+            await self._check_parent(draft)
+        accounts = self._budgets.open_chain(session)
+        body = {
+            "limits": {str(s.key): s.limit for s in accounts},
+            "trust": who.trust,
+            "roles": list(who.roles),
+            "allowed_tools": list(session.allowed_tools),
+            "expires_at_ns": session.expires_at_ns,
+            "parent": session.parent,
+            "config_version": session.config_version,
+        }
+        record = self._journal.record(Kind.SESSION_OPENED, who, body)
+        await self._journal.commit([record], [session, *accounts])
+        live = LiveSession(session, self._budgets.chain(session))
+        if session.parent:
+            await self._inherit(live)
+        self._remember(live)
+        return live, token
+
+    async def _check_parent(self, draft: Session) -> None:
+        parent = await self._store.session(draft.parent)
+        same = parent is not None and parent.principal.tenant == draft.principal.tenant
+        if not same or parent is None or parent.principal.user != draft.principal.user:
+            raise NotFound(f"no session `{draft.parent}` to continue for this user")
+
+    def _remember(self, live: LiveSession) -> None:
+        self._live[live.session.session_id] = live
+        self._by_token[live.session.token_digest] = live.session.session_id
+
+    async def authenticate(self, token: str) -> LiveSession:
+        """The session of a token, whatever its state.
+
+        Errors: Unauthenticated for a token that was never issued.
+        """
+        digest = token_digest(token)
+        session_id = self._by_token.get(digest)
+        if session_id is not None:
+            return self._live[session_id]
+        session = await self._store.session_by_token(digest)
+        if session is None:
+            raise Unauthenticated("the token is not one that this server issued")
+        return await self._load(session)
+
+    async def get(self, session_id: str, tenant: str = "") -> LiveSession:
+        """A session by id; with a tenant, only if it is that tenant's. Errors: NotFound."""
+        live = self._live.get(session_id)
+        if live is None:
+            session = await self._store.session(session_id)
+            if session is None or (tenant and session.principal.tenant != tenant):
+                raise NotFound(f"no session `{session_id[:64]}`")
+            live = await self._load(session)
+        if tenant and live.who.tenant != tenant:
+            raise NotFound(f"no session `{session_id[:64]}`")
+        return live
+
+    def in_memory(self) -> Iterable[LiveSession]:
+        """Sessions that this process holds."""
+        return tuple(self._live.values())
+
+    def check_live(self, live: LiveSession) -> None:
+        """Pass only a session that may act now.
+
+        Errors: SessionStopped (with the state and why), CredentialExpired past its wall clock.
+        """
+        session = live.session
+        if session.state is SessionState.ACTIVE:
+            if self._clock.now_ns() < session.expires_at_ns:
+                return
+            noted(self.change(live, Command.EXPIRE, "the session reached its wall clock"))
+            session = live.session
+        if session.state is SessionState.EXPIRED:
+            raise CredentialExpired("the session reached its wall clock", state=session.state)
+        raise SessionStopped(
+            f"the session is {session.state}: {session.state_reason or 'no reason was given'}",
+            state=session.state,
+            reason=session.state_reason,
+        )
+
+    def change(
+        self,
+        live: LiveSession,
+        command: Command,
+        reason: str,
+        *,
+        by: str = "",
+        extra: Sequence[Record] = (),
+    ) -> asyncio.Future[None]:
+        """Change the state at once, in memory, and queue the record; durable once awaited.
+
+        Errors: Conflict when the command does not apply to the state.
+        """
+        session = live.session
+        state = after(session.state, command)
+        if state is None:
+            raise Conflict(
+                f"a session that is {session.state} cannot be told to {command}",
+                state=session.state,
+            )
+        live.session = msgspec.structs.replace(
+            session,
+            state=state,
+            state_reason=reason,
+            state_changed_at_ns=self._clock.now_ns(),
+        )
+        body = {"reason": reason, "by": by, "from": session.state}
+        record = self._journal.record(RECORDED[command], live.who, body)
+        return self._journal.commit([*extra, record], [live.session])
+
+    async def _load(self, session: Session) -> LiveSession:
+        """Build a session's memory from the store, once even when asked for twice at a time."""
+        lock = self._loading.setdefault(session.session_id, asyncio.Lock())
+        async with lock:
+            known = self._live.get(session.session_id)
+            if known is not None:
+                return known
+            live = LiveSession(session, self._budgets.chain(session))
+            await self._inherit(live)
+            self._remember(live)
+        self._loading.pop(session.session_id, None)
+        return live
+
+    async def _inherit(self, live: LiveSession) -> None:
+        """Calls, taint and trusted text of this session and of the one it continues."""
+        own = live.session.session_id
+        for session_id in filter(None, (live.session.parent, own)):
+            for call in await self._store.calls(session_id):
+                live.calls[call.call_id] = call
+            after_seq = 0
+            while True:
+                page = await self._store.records(
+                    RecordFilter(
+                        tenant=live.who.tenant,
+                        session=session_id,
+                        kinds=_RELOADED,
+                        after_seq=after_seq,
+                        limit=_PAGE,
+                    )
+                )
+                for record in page:
+                    _replay(live, record, own=session_id == own)
+                if len(page) < _PAGE:
+                    break
+                after_seq = page[-1].seq
+
+
+def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
+    """Fold one journal record into a session's memory."""
+    body = record.body
+    if record.kind is Kind.MODEL_CALL_SETTLED:
+        if own:
+            live.cost_nusd += record.cost_nusd
+            live.turn += 1
+            live.progress.turns += 1
+        if body.get("message_id"):
+            live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
+    elif record.kind is Kind.PROMPT_SUBMITTED:
+        live.vouched.trust(str(body.get("text", "")))
+    elif record.kind is Kind.TOOL_RESULT_ADMITTED:
+        if body.get("taints"):
+            live.vouched.taint(record.tool)
+        elif "trusted" in body:
+            live.vouched.trust(str(body["trusted"]))
+    elif own:
+        digest, near = str(body.get("digest", "")), str(body.get("near", ""))
+        live.progress.call(record.tool, digest, near, record.at_ns)
+
+
+def taints(contract: Contract | None) -> bool:
+    """Whether a tool's result is untrusted text: always, unless declared first-party."""
+    return contract is None or not contract.first_party
