@@ -89,7 +89,7 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 def doctor(project_dir: Path) -> DoctorReport:
     """Check the project in a folder; never raises for what the project holds."""
     path = project_dir / CONFIG_NAME
-    if not path.exists():
+    if not os.access(path, os.F_OK):
         return _nothing(f"there is no {CONFIG_NAME} in this folder", f"write a {CONFIG_NAME}")
     try:
         config = load_config(path)
@@ -119,7 +119,7 @@ def examine(config: Config, facts: FolderFacts) -> DoctorReport:
 def folder_facts(config: Config) -> FolderFacts:
     """Look at the folders that the configuration names; changes nothing."""
     parent = config.state_path
-    while not parent.exists() and parent != parent.parent:
+    while not os.access(parent, os.F_OK) and parent != parent.parent:
         parent = parent.parent
     pems = [path for path in (config.tls_cert_path, config.tls_key_path) if path is not None]
     return FolderFacts(

@@ -29,12 +29,16 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 def refuse(problems: Sequence[Problem]) -> NoReturn:
-    """Raise ConfigInvalid that names every problem, in the order of the file."""
+    """Raise ConfigInvalid that names the problems, in the order of the file.
+
+    The first `SHOWN_PROBLEMS` stand in the message and, as values, in its field `problems`.
+    """
     ordered = sorted(set(problems))
-    shown = [str(problem) for problem in ordered[:SHOWN_PROBLEMS]]
+    first = ordered[:SHOWN_PROBLEMS]
+    shown = [str(problem) for problem in first]
     if len(ordered) > SHOWN_PROBLEMS:
         shown.append(f"and {len(ordered) - SHOWN_PROBLEMS} more problems")
-    raise ConfigInvalid("\n".join(shown), problems=[msgspec.to_builtins(p) for p in ordered])
+    raise ConfigInvalid("\n".join(shown), problems=[msgspec.to_builtins(p) for p in first])
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

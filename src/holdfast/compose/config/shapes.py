@@ -6,6 +6,7 @@ structs of `model` that a `Record` builds.
 """
 
 import enum
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
@@ -13,7 +14,13 @@ from typing import Any, Final, Protocol, runtime_checkable
 import msgspec
 
 from holdfast.compose.config.nodes import Node, NodeKind
-from holdfast.compose.config.problems import Problem, key_path, quoted, suggestion
+from holdfast.compose.config.problems import (
+    SHOWN_PROBLEMS,
+    Problem,
+    key_path,
+    quoted,
+    suggestion,
+)
 from holdfast.model.money import parse_usd
 
 MAX_WHOLE = 10**15
@@ -73,8 +80,10 @@ class Reading:
             declared = self.names.get(used.kind, set())
             if used.name in declared or used.name in builtin.get(used.kind, ()):
                 continue
+            # Looking for near names is dear; past what is shown nobody would read the hint.
             known = declared | builtin.get(used.kind, frozenset())
-            hint = suggestion(used.name, known)
+            shown = len(self.problems) < SHOWN_PROBLEMS
+            hint = suggestion(used.name, known) if shown else ""
             self.problem(used.node, used.path, f"no {used.kind} {quoted(used.name)}{hint}")
 
 
@@ -320,6 +329,7 @@ class MapOf(msgspec.Struct, frozen=True, kw_only=True):
         if len(node.entries) > self.most:
             return reading.problem(node, path, f"at most {self.most} entries may stand here")
         found: dict[str, Any] = {}
+        named = self.value if isinstance(self.value, NamedShape) else None
         for key, value in node.entries:
             below = key_path(path, key.text)
             reading.places[below] = key
@@ -328,8 +338,8 @@ class MapOf(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             if self.declares:
                 reading.names.setdefault(self.declares, set()).add(key.text)
-            if isinstance(self.value, NamedShape):
-                found[key.text] = self.value.read_named(value, reading, below, key.text)
+            if named is not None:
+                found[key.text] = named.read_named(value, reading, below, key.text)
             else:
                 found[key.text] = self.value.read(value, reading, below)
         return INVALID if any(v is INVALID for v in found.values()) else found
@@ -358,6 +368,11 @@ class Field(msgspec.Struct, frozen=True):
     attribute: str = ""
 
 
+@functools.cache
+def _required_names(build: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(f.name for f in msgspec.structs.fields(build) if f.required)
+
+
 Check = Callable[[Mapping[str, Any], Reading, str], None]
 """Looks across the fields of a record that could be read and reports problems."""
 
@@ -378,7 +393,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def required(self) -> tuple[str, ...]:
         """Keys without a default."""
-        needed = {f.name for f in msgspec.structs.fields(self.build) if f.required}
+        needed = _required_names(self.build)
         return tuple(key for key in self.fields if self._attribute(key) in needed)
 
     def default(self, key: str) -> Any:
