@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from holdfast.apps.policyd import wiring
 from holdfast.apps.policyd.service import Files
 
 
@@ -28,8 +29,6 @@ def main(arguments: list[str]) -> int:
         return offline.run(given.verb, files, as_json=given.json)
     if given.socket is None:
         parser.error("--socket is required to serve")
-    from holdfast.apps.policyd import wiring  # noqa: PLC0415 - and checking carries no event loop
-
     return wiring.serve(given.socket, files, given.ready_fd)
 
 

@@ -101,6 +101,13 @@ class Bundle:
         """The rules whose action scope matches, in file order."""
         return self._index.matching(action, self._effect(action))
 
+    def kind_of(self, action: str) -> bytes:
+        """The same for actions that no rule and no type tells apart, so that one is validated."""
+        contract = self._contracts.get(action)
+        if contract is None or action in self._mentioned:
+            return msgspec.json.encode([action])
+        return msgspec.json.encode([contract.effect, contract.input_schema])
+
     def schema_for(self, action: str) -> cedarpy.Schema:
         """The schema that rules of this action are validated, and its questions typed, against.
 
@@ -220,7 +227,7 @@ def _assembled(
     bundle = Bundle(version, inputs, rules)
     findings += lint.lint(rules, bundle.actions)
     if len(rules) <= lint.MAX_POLICIES:
-        findings += validate(bundle)
+        findings += validate(bundle, frozenset(finding.rule for finding in findings))
     if findings:
         return Loaded(version, None, findings)
     bundle.warm()

@@ -5,6 +5,7 @@ own, all in one evaluation; the rule with the fewest clauses that do not hold is
 Only looked at on a default deny; its answer never changes a verdict.
 """
 
+import re
 from typing import Any
 
 import cedarpy
@@ -18,6 +19,7 @@ from holdfast.model.decisions import NearMiss
 MAX_COMPARED = 128
 _MAX_CLAUSES = 2_000
 _ALL = {"op": "All"}
+_ERRED = re.compile(r"^error while evaluating policy `(\d+)`", re.MULTILINE)
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -49,13 +51,19 @@ class NearMisses:
         clauses, policies = self._prepare()
         result = cedarpy.is_authorized(request, policies, entities, schema)
         held = set(result.diagnostics.reasons)
+        errors = "\n".join(result.diagnostics.errors)
+        broken = set(_ERRED.findall(errors))
         failed: dict[str, list[Clause]] = {rule.id: [] for rule in self._permits}
+        erred: dict[str, list[Clause]] = {rule.id: [] for rule in self._permits}
         passed = dict.fromkeys(failed, 0)
         for key, clause in clauses.items():
             if key in held:
                 passed[clause.rule] += 1
             else:
-                failed[clause.rule].append(clause)
+                (erred if key in broken else failed)[clause.rule].append(clause)
+        # A clause that cannot be evaluated alone stands behind a `has` that is false; it only
+        # speaks where nothing else does.
+        failed = {rule_id: failed[rule_id] or erred[rule_id] for rule_id in failed}
         missed = [rule_id for rule_id in failed if failed[rule_id]]
         if not missed:
             return None

@@ -4,6 +4,7 @@ Cedar's parser names no line, so each statement is parsed alone and carries the 
 Not here: whether a rule makes sense for the declared tools (`schema`, `lint`).
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,20 +89,14 @@ def parse(sources: Iterable[Source]) -> tuple[tuple[Rule, ...], tuple[Finding, .
 
 def _statements(text: str) -> Iterable[tuple[int, str]]:
     """Each statement up to its semicolon, with the line its first word stands on."""
-    start = 0
-    for token in _TOKEN.finditer(text):
-        if token.group() == ";":
-            yield _placed(text, start, token.end())
-            start = token.end()
-    line, rest = _placed(text, start, len(text))
-    if rest:
-        yield line, rest
-
-
-def _placed(text: str, start: int, end: int) -> tuple[int, str]:
-    blank = _BLANK.match(text, start, end)
-    begin = blank.end() if blank else start
-    return text.count("\n", 0, begin) + 1, text[begin:end]
+    ends = [token.end() for token in _TOKEN.finditer(text) if token.group() == ";"]
+    line, counted = 1, 0
+    for start, end in itertools.pairwise((0, *ends, len(text))):
+        blank = _BLANK.match(text, start, end)
+        begin = blank.end() if blank else start
+        line, counted = line + text.count("\n", counted, begin), begin
+        if begin < end:
+            yield line, text[begin:end]
 
 
 def _rule(file: str, line: int, statement: str) -> Rule | Finding:

@@ -8,6 +8,7 @@ from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.sources import Rule
 
 _OPTIONAL = "optional attribute"
+_CONSEQUENCE = "unable to find an applicable action"
 
 
 class Sliced(Protocol):
@@ -27,26 +28,47 @@ class Sliced(Protocol):
         """The rules that can apply to the action."""
         ...
 
+    def kind_of(self, action: str) -> bytes:
+        """The same for actions that no rule and no type tells apart."""
+        ...
+
     def schema_for(self, action: str) -> cedarpy.Schema:
         """The action's schema. Errors: ValueError."""
         ...
 
 
-def validate(bundle: Sliced) -> tuple[Finding, ...]:
-    """Each distinct fault once, in file order, whatever number of actions it shows for."""
-    found: dict[tuple[str, str], Finding] = {}
+def validate(bundle: Sliced, flawed: frozenset[str]) -> tuple[Finding, ...]:
+    """Faults in file order; a rule that is wrong for many actions is reported for the first.
+
+    `flawed` names rules that already have a finding; what the validator says of them is an echo.
+    """
+    found: dict[str, list[Finding]] = {}
+    seen: set[bytes] = set()
     for action in bundle.actions:
-        rules = bundle.rules_for(action)
+        kind = bundle.kind_of(action)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        rules = tuple(
+            r for r in bundle.rules_for(action) if r.id not in found and r.id not in flawed
+        )
         try:
             schema = bundle.schema_for(action)
         except ValueError as fault:
             text = f"the contract of {action!r} gives no schema: {_one_line(str(fault))}"
-            found[("", text)] = Finding("contracts", 0, "", "schema", text)
+            found.setdefault("", []).append(Finding("contracts", 0, "", "schema", text))
             continue
         for rule, text in _faults(rules, schema):
-            found.setdefault((rule.id, text), Finding(rule.file, rule.line, rule.id, "type", text))
-    order = {rule_id: place for place, rule_id in enumerate(bundle.rules)}
-    return tuple(sorted(found.values(), key=lambda finding: order.get(finding.rule, -1)))
+            finding = Finding(rule.file, rule.line, rule.id, "type", text)
+            if finding not in found.setdefault(rule.id, []):
+                found[rule.id].append(finding)
+    ids = ("", *bundle.rules)
+    return tuple(finding for rule_id in ids for finding in _worthy(found.get(rule_id, [])))
+
+
+def _worthy(findings: list[Finding]) -> list[Finding]:
+    """Without the validator's remark that nothing applies, where it also says why."""
+    return [f for f in findings if _CONSEQUENCE not in f.text] or findings
 
 
 def _faults(rules: tuple[Rule, ...], schema: cedarpy.Schema) -> list[tuple[Rule, str]]:

@@ -60,6 +60,7 @@ class FrameClient:
         self._closed = True
         if self._link is not None:
             self._link.drop("the connection was closed")
+            await self._link.gone.wait()
 
     async def _connected(self) -> "_Link":
         link = self._link
@@ -78,6 +79,8 @@ class FrameClient:
             except OSError as fault:
                 raise Unavailable("nobody answers on the socket") from fault
             self._link = link
+            if self._closed:
+                link.drop("the connection was closed")
             return link
 
 
@@ -86,6 +89,7 @@ class _Link(asyncio.Protocol):
 
     def __init__(self, max_frame_bytes: int) -> None:
         self.alive = False
+        self.gone = asyncio.Event()
         self._max_frame_bytes = max_frame_bytes
         self._buffer = FrameBuffer(max_frame_bytes)
         self._decoder = msgspec.msgpack.Decoder(Reply)
@@ -132,6 +136,7 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self.drop("the connection broke")
+        self.gone.set()
 
     def pause_writing(self) -> None:
         self._unwritable = True

@@ -1,0 +1,139 @@
+"""Frames: cut anywhere, bounded, each reply to its own call, faults to their own caller."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.backends.frames.client import FrameClient
+from holdfast.backends.frames.server import FrameServer
+from holdfast.backends.frames.wire import FrameBuffer, FrameTooLarge, Request, framed
+from holdfast.errors import PolicyUnavailable, TooLarge, Unavailable
+
+
+def serving(
+    path: Path,
+    handler: Callable[[str, bytes], bytes | Awaitable[bytes]],
+    body: Callable[[FrameClient], Awaitable[None]],
+    **options: int,
+) -> list[str]:
+    """Run `body` with a client of a server; what the server reported."""
+    said: list[str] = []
+
+    async def main() -> None:
+        server = FrameServer(handler, report=said.append, **options)
+        server.bind(path / "run" / "s")
+        stop, started = asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(started.set, stop))
+            await started.wait()
+            client = FrameClient(path / "run" / "s")
+            try:
+                await body(client)
+            finally:
+                await client.close()
+                stop.set()
+
+    asyncio.run(main())
+    return said
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6), st.lists(st.integers(0, 300), max_size=8))
+def test_frames_arrive_whole_however_the_stream_is_cut(bodies: list[bytes], cuts: list[int]):
+    stream = b"".join(framed(Request(n, "m", body), 1000) for n, body in enumerate(bodies))
+    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    buffer = FrameBuffer(1000)
+    whole = [p for a, b in itertools.pairwise(places) for p in buffer.feed(stream[a:b])]
+    assert whole == [framed(Request(n, "m", body), 1000)[4:] for n, body in enumerate(bodies)]
+
+
+def test_a_length_past_the_bound_is_refused_before_its_bytes_arrive():
+    with pytest.raises(FrameTooLarge):
+        FrameBuffer(10).feed(b"\x00\x00\x00\x0b")
+
+
+async def slow_echo(method: str, body: bytes) -> bytes:
+    await asyncio.sleep(0.02 if body.startswith(b"slow") else 0)
+    return method.encode() + body
+
+
+def test_replies_out_of_order_reach_their_own_calls(tmp_path: Path):
+    async def body(client: FrameClient) -> None:
+        sent = [b"slow%d" % n if n % 3 == 0 else b"%d" % n for n in range(60)]
+        got = await asyncio.gather(*(client.call("m", one, 5) for one in sent))
+        assert got == [b"m" + one for one in sent]
+
+    assert serving(tmp_path, slow_echo, body) == []
+
+
+def test_more_calls_than_may_run_at_once_are_all_answered(tmp_path: Path):
+    running, most = 0, 0
+
+    async def counted(method: str, body: bytes) -> bytes:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        return body
+
+    async def body(client: FrameClient) -> None:
+        await asyncio.gather(*(client.call("m", b"x", 10) for _ in range(200)))
+
+    serving(tmp_path, counted, body, max_in_flight=4)
+    assert most == 4
+
+
+def test_a_fault_of_ours_keeps_its_code_and_any_other_tells_nothing(tmp_path: Path):
+    def handler(method: str, body: bytes) -> bytes:
+        if method == "ours":
+            raise PolicyUnavailable("no valid policies")
+        raise ValueError("secret")
+
+    async def body(client: FrameClient) -> None:
+        with pytest.raises(Unavailable, match="no valid policies") as ours:
+            await client.call("ours", b"", 5)
+        assert ours.value.fields == {"fault": "policy_unavailable"}
+        with pytest.raises(Unavailable) as other:
+            await client.call("other", b"", 5)
+        assert "secret" not in str(other.value)
+        assert other.value.fields == {"fault": "internal_error"}
+
+    said = serving(tmp_path, handler, body)
+    assert said == ["'other' failed: ValueError"]
+
+
+def test_a_late_reply_is_dropped_and_the_connection_goes_on(tmp_path: Path):
+    async def body(client: FrameClient) -> None:
+        with pytest.raises(Unavailable, match=r"0\.001 s"):
+            await client.call("m", b"slow", 0.001)
+        await asyncio.sleep(0.05)
+        assert await client.call("m", b"x", 5) == b"mx"
+
+    serving(tmp_path, slow_echo, body)
+
+
+def test_what_is_too_large_is_refused_on_both_sides(tmp_path: Path):
+    async def body(client: FrameClient) -> None:
+        with pytest.raises(TooLarge):
+            await client.call("m", b"x" * 5_000_000, 5)
+        with pytest.raises(Unavailable) as answer:
+            await client.call("m", b"", 5)
+        assert answer.value.fields == {"fault": "too_large"}
+
+    serving(tmp_path, lambda _, __: b"x" * 5_000_000, body)
+
+
+def test_a_closed_client_says_so(tmp_path: Path):
+    async def body(client: FrameClient) -> None:
+        await client.call("m", b"", 5)
+        await client.close()
+        await client.close()
+        with pytest.raises(Unavailable, match="closed"):
+            await client.call("m", b"", 5)
+
+    serving(tmp_path, slow_echo, body)
