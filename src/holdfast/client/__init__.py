@@ -1,1 +1,48 @@
-"""The typed HTTP client of the control API: what the command line and users program against."""
+"""The typed client of Holdfast's control API, for agent processes, tools and the command line.
+
+`connect()` finds the server; `Client` holds the admin's verbs, `Session` those of one session.
+Every refusal of the server is raised as the class of `holdfast.errors` with its code. asyncio only.
+Not here: rules of any kind, and the check of permits (`integrations`).
+"""
+
+from .client import Client, connect
+from .discovery import ServerFile, find_server_file
+from .session import Session
+from .views import (
+    AuditAnswer,
+    BudgetAccount,
+    Health,
+    HookAnswer,
+    KillLever,
+    KillReceipt,
+    PolicyCheck,
+    PolicyFinding,
+    PolicyStatus,
+    Question,
+    Ruling,
+    SessionPlan,
+    SessionView,
+    ToolOutput,
+)
+
+__all__ = [
+    "AuditAnswer",
+    "BudgetAccount",
+    "Client",
+    "Health",
+    "HookAnswer",
+    "KillLever",
+    "KillReceipt",
+    "PolicyCheck",
+    "PolicyFinding",
+    "PolicyStatus",
+    "Question",
+    "Ruling",
+    "ServerFile",
+    "Session",
+    "SessionPlan",
+    "SessionView",
+    "ToolOutput",
+    "connect",
+    "find_server_file",
+]

@@ -1,0 +1,279 @@
+"""The admin's side of the control API: sessions, budgets, journal, policy.
+
+Not here: what an agent process may do with its own session (`session`).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from holdfast.errors import InvalidRequest
+from holdfast.model.budgets import Dimension, Scope, Window
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import SessionState
+
+from .discovery import locate
+from .session import Session
+from .views import (
+    AccountList,
+    AuditAnswer,
+    BudgetAccount,
+    Health,
+    KillReceipt,
+    OpenedSession,
+    PolicyCheck,
+    PolicyStatus,
+    RecordList,
+    SessionList,
+    SessionView,
+)
+from .wire import Door, Pool
+
+
+def connect(
+    url: str | None = None, *, token: str | None = None, project_dir: Path | None = None
+) -> "Client":
+    """A client of the server that the argument, the environment or the nearest file names.
+
+    Order: `url`; `project_dir` and above; HOLDFAST_URL with HOLDFAST_ADMIN_TOKEN; the nearest
+    `.holdfast/server.json` from the working directory upward. Nothing is sent yet.
+    Errors: Unavailable when no server is known, ConfigInvalid for an unreadable file.
+    """
+    address = locate(url, token, project_dir)
+    return Client(address.url, address.token)
+
+
+class Client:
+    """Every verb of the control API. An async context manager, or `await client.close()`."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._door = Door(Pool(url), token)
+        self.sessions = Sessions(self._door)
+        self.budgets = Budgets(self._door)
+        self.audit = Audit(self._door)
+        self.policy = Policy(self._door)
+
+    @property
+    def base_url(self) -> str:
+        """The server's address."""
+        return self._door.pool.url
+
+    def __repr__(self) -> str:
+        return f"Client({self.base_url!r})"
+
+    async def health(self) -> Health:
+        """Whether the server answers and its policy process with it; needs no token."""
+        return await self._door.get("/healthz", Health, timeout_s=5.0)
+
+    async def records(
+        self,
+        *,
+        tenant: str = "",
+        session: str = "",
+        user: str = "",
+        kind: Kind | str = "",
+        from_ns: int | None = None,
+        until_ns: int | None = None,
+        after_seq: int | None = None,
+        limit: int | None = None,
+    ) -> tuple[Record, ...]:
+        """Journal records in order; page on with the last one's `seq` as `after_seq`."""
+        query: dict[str, str | int | None] = {
+            "tenant": tenant,
+            "session": session,
+            "user": user,
+            "kind": str(kind),
+            "from_ns": from_ns,
+            "until_ns": until_ns,
+            "after_seq": after_seq,
+            "limit": limit,
+        }
+        return (await self._door.get("/v1/records", RecordList, query)).records
+
+    async def close(self) -> None:
+        """Let go of the connections; idempotent."""
+        await self._door.pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class Sessions:
+    """Open, look at and stop sessions."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def open(
+        self,
+        *,
+        agent: str,
+        user: str,
+        tenant: str = "",
+        project: str = "",
+        task: str = "",
+        ttl_s: int | None = None,
+        parent: str = "",
+        limits: Mapping[str, int | float | str] | None = None,
+    ) -> Session:
+        """A session of `agent` for `user`; the handle holds connections of its own.
+
+        `task` is `kind` or `kind/instance`; `parent` continues another session of the same user;
+        `limits` are caps of the session scope (`{"usd": "0.50", "tool_calls": 5}`) that may only
+        tighten. Errors: NotFound, InvalidRequest, Unauthenticated, Unavailable.
+        """
+        optional = {
+            "tenant": tenant,
+            "project": project,
+            "task": task,
+            "ttl_s": ttl_s,
+            "parent": parent,
+            "limits": dict(limits or {}),
+        }
+        given = {k: v for k, v in optional.items() if v not in ("", None, {})}
+        asked = {"agent": agent, "user": user, **given}
+        opened = await self._door.post("/v1/sessions", OpenedSession, asked)
+        own = Door(Pool(self._door.pool.url), opened.token)
+        return Session(own, opened.session.session_id, opened.plan)
+
+    async def list(
+        self,
+        *,
+        tenant: str = "",
+        project: str = "",
+        user: str = "",
+        state: SessionState | str = "",
+        limit: int | None = None,
+    ) -> tuple[SessionView, ...]:
+        """Sessions, latest first."""
+        query: dict[str, str | int | None] = {
+            "tenant": tenant,
+            "project": project,
+            "user": user,
+            "state": str(state),
+            "limit": limit,
+        }
+        return (await self._door.get("/v1/sessions", SessionList, query)).sessions
+
+    async def show(self, session_id: str) -> SessionView:
+        """One session. Errors: NotFound."""
+        return await self._door.get(_path(session_id), SessionView)
+
+    async def kill(self, session_id: str, reason: str) -> KillReceipt:
+        """Stop everything of it, for good; the receipt times each lever. Twice is harmless."""
+        return await self._door.post(_path(session_id, "kill"), KillReceipt, {"reason": reason})
+
+    async def pause(self, session_id: str, reason: str) -> SessionView:
+        """Refuse its calls until it is resumed. Errors: Conflict."""
+        return await self._tell(session_id, "pause", reason)
+
+    async def resume(self, session_id: str, reason: str) -> SessionView:
+        """Let a paused one go on. Errors: Conflict."""
+        return await self._tell(session_id, "resume", reason)
+
+    async def end(self, session_id: str, reason: str = "") -> SessionView:
+        """Close it as done. Errors: Conflict."""
+        return await self._tell(session_id, "end", reason)
+
+    async def _tell(self, session_id: str, verb: str, reason: str) -> SessionView:
+        return await self._door.post(_path(session_id, verb), SessionView, {"reason": reason})
+
+
+class Budgets:
+    """Accounts and their limits."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(
+        self, *, session: str = "", scope: Scope | str = "", owner: str = ""
+    ) -> tuple[BudgetAccount, ...]:
+        """The whole chain of a session, or the accounts of one owner (`user`, `acme/ann`)."""
+        query: dict[str, str | int | None] = {
+            "session": session,
+            "scope": str(scope),
+            "owner": owner,
+        }
+        return (await self._door.get("/v1/budgets", AccountList, query)).accounts
+
+    async def set(
+        self,
+        *,
+        scope: Scope | str,
+        owner: str,
+        dimension: Dimension | str,
+        window: Window | str,
+        limit: int | None,
+        reason: str,
+    ) -> BudgetAccount:
+        """Set one limit, in nano-dollars or pieces; None lifts it. Journalled with the reason."""
+        body: dict[str, Any] = {
+            "scope": str(scope),
+            "owner": owner,
+            "dimension": str(dimension),
+            "window": str(window),
+            "limit": limit,
+            "reason": reason,
+        }
+        return await self._door.put("/v1/budgets", BudgetAccount, body)
+
+
+class Audit:
+    """Questions to the journal."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def ask(
+        self,
+        *,
+        user: str,
+        at: str,
+        tenant: str = "",
+        window_s: int | None = None,
+        tz: str = "",
+    ) -> AuditAnswer:
+        """What was done for `user` around `at` (`last tuesday 14:42`, ISO 8601, …)?
+
+        `tz` is an IANA zone, UTC where none is given. Errors: InvalidRequest for an unread time.
+        """
+        query: dict[str, str | int | None] = {
+            "user": user,
+            "at": at,
+            "tenant": tenant,
+            "window_s": window_s,
+            "tz": tz,
+        }
+        return await self._door.get("/v1/audit/ask", AuditAnswer, query)
+
+
+class Policy:
+    """The policy process, through the server."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def status(self) -> PolicyStatus:
+        """What is in force. Errors: PolicyUnavailable."""
+        return await self._door.get("/v1/policy/status", PolicyStatus)
+
+    async def check(self) -> PolicyCheck:
+        """Faults of the policy folder as it is now; may take seconds."""
+        return await self._door.post("/v1/policy/check", PolicyCheck, {}, timeout_s=60.0)
+
+
+def _path(session_id: str, verb: str = "") -> str:
+    if session_id in ("", ".", ".."):
+        raise InvalidRequest("that is no session id")
+    path = f"/v1/sessions/{quote(session_id, safe='')}"
+    return f"{path}/{verb}" if verb else path

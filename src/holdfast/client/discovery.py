@@ -1,0 +1,89 @@
+"""Where the server is: an argument, the environment, or the nearest `.holdfast/server.json`.
+
+Not here: talking to it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from holdfast.errors import ConfigInvalid, Unavailable
+
+STATE_DIR = ".holdfast"
+SERVER_FILE = "server.json"
+URL_VARIABLE = "HOLDFAST_URL"
+TOKEN_VARIABLE = "HOLDFAST_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not a token
+_NOT_RUNNING = "no holdfast server was found from `{start}` upward; start one with `holdfast up`"
+
+
+class ServerFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running server writes about itself, and removes when it stops."""
+
+    url: str
+    pid: int
+    admin_token_file: str
+    state_dir: str = ""
+    version: str = ""
+    policy_pid: int = 0
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A server and the token to show it; the token is empty where none is known."""
+
+    url: str
+    token: str = ""
+
+
+def find_server_file(start: Path) -> Path | None:
+    """The nearest `.holdfast/server.json` in `start` or above it."""
+    for folder in (start, *start.parents):
+        candidate = folder / STATE_DIR / SERVER_FILE
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def locate(
+    url: str | None,
+    token: str | None,
+    project_dir: Path | None,
+    environ: Mapping[str, str] = os.environ,
+) -> Address:
+    """The server to talk to.
+
+    Where a URL is given or stands in the environment, no file is read: a token found in a file is
+    never shown to a server that the file does not name. Errors: Unavailable when no server is
+    known, ConfigInvalid for a file that cannot be read.
+    """
+    chosen = url or ("" if project_dir is not None else environ.get(URL_VARIABLE, ""))
+    if chosen:
+        return Address(chosen.rstrip("/"), token or environ.get(TOKEN_VARIABLE, ""))
+    start = (project_dir or Path.cwd()).resolve()
+    found = find_server_file(start)
+    if found is None:
+        raise Unavailable(_NOT_RUNNING.format(start=start))
+    server = read_server_file(found)
+    return Address(server.url.rstrip("/"), token or _admin_token(found, server))
+
+
+def read_server_file(path: Path) -> ServerFile:
+    """The parsed file. Errors: ConfigInvalid, Unavailable when it vanished meanwhile."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ServerFile)
+    except FileNotFoundError:
+        raise Unavailable(_NOT_RUNNING.format(start=path.parent.parent)) from None
+    except OSError as error:
+        raise ConfigInvalid(f"`{path}` cannot be read: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise ConfigInvalid(f"`{path}` is no server file: {error}") from None
+
+
+def _admin_token(server_file: Path, server: ServerFile) -> str:
+    path = server_file.parent / server.admin_token_file
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not ascii"
+        raise ConfigInvalid(f"the admin token in `{path}` cannot be read: {why}") from None

@@ -1,0 +1,158 @@
+"""One session, seen by the process that runs its agent: ask, run, report.
+
+A handle needs the server's address and the session's token, nothing of the admin's.
+Not here: opening, listing and killing sessions (`client.sessions`).
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from holdfast.errors import InvalidRequest
+
+from .views import (
+    HookAnswer,
+    Keys,
+    Nothing,
+    RedeemedPermit,
+    Ruling,
+    SessionPlan,
+    SessionView,
+    ToolOutput,
+)
+from .wire import TIMEOUT_S, Door, Pool
+
+
+class Session:
+    """A handle on one session. `plan` is empty on an attached handle that was given none."""
+
+    def __init__(self, door: Door, session_id: str, plan: SessionPlan) -> None:
+        self.session_id = session_id
+        self.plan = plan
+        self._door = door
+        self._keys: dict[str, str] = {}
+
+    @classmethod
+    async def attach(cls, url: str, token: str, *, plan: SessionPlan | None = None) -> Self:
+        """A handle from an address and a session's token, in a process without the admin's.
+
+        Errors: Unauthenticated, Unavailable.
+        """
+        if not token:
+            raise InvalidRequest("a session is attached to by its token, which is empty")
+        door = Door(Pool(url), token)
+        view = await door.get("/v1/guard/session", SessionView)
+        return cls(door, view.session_id, plan or SessionPlan())
+
+    @property
+    def base_url(self) -> str:
+        """What `ANTHROPIC_BASE_URL` is set to."""
+        return self._door.pool.url
+
+    @property
+    def token(self) -> str:
+        """The session's own token; it opens nothing else."""
+        return self._door.token
+
+    def __repr__(self) -> str:
+        return f"Session({self.session_id!r}, {self.base_url!r})"
+
+    async def decide(
+        self,
+        call_id: str,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        door: str = "client",
+        timeout_s: float = TIMEOUT_S,
+    ) -> Ruling:
+        """May this call run? Durable before it is answered; every no of policy is a Ruling.
+
+        Errors: PermitInvalid for a call that the model did not make, SessionStopped,
+        CredentialExpired, Unavailable, OutcomeUnknown.
+        """
+        body = {"call_id": call_id, "tool": tool, "arguments": dict(arguments), "door": door}
+        return await self._door.post("/v1/guard/decide", Ruling, body, timeout_s)
+
+    async def redeem(
+        self, permit: str, call_id: str, tool: str, arguments: Mapping[str, Any]
+    ) -> str:
+        """Use a permit up, just before its call runs; returns its id.
+
+        Errors: PermitInvalid when it does not hold or was used before.
+        """
+        body = {
+            "permit": permit,
+            "call_id": call_id,
+            "tool": tool,
+            "arguments": dict(arguments),
+        }
+        answer = await self._door.post("/v1/guard/redeem", RedeemedPermit, body)
+        return answer.permit_id
+
+    async def finish(
+        self,
+        call_id: str,
+        *,
+        ok: bool,
+        output: Any = None,
+        error: str = "",
+        duration_ms: int = 0,
+        timeout_s: float = TIMEOUT_S,
+    ) -> ToolOutput:
+        """Report what became of a permitted call; the answer is what the model may see.
+
+        Errors: Conflict when the call holds no permit or was reported before.
+        """
+        body = {
+            "call_id": call_id,
+            "ok": ok,
+            "output": output,
+            "error": error,
+            "duration_ms": duration_ms,
+        }
+        return await self._door.post("/v1/guard/finish", ToolOutput, body, timeout_s)
+
+    async def prompt(self, text: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        """The user typed `text`: its words are vouched for from here on."""
+        await self._door.post("/v1/guard/prompt", Nothing, {"text": text}, timeout_s)
+
+    async def hook(
+        self,
+        point: Literal["on_context_overflow", "on_error"],
+        detail: str = "",
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> HookAnswer:
+        """A hook point that belongs to no call was reached; returns what the hooks object to."""
+        body = {"point": point, "detail": detail}
+        return await self._door.post("/v1/guard/hook", HookAnswer, body, timeout_s)
+
+    async def view(self) -> SessionView:
+        """The session as it stands."""
+        return await self._door.get("/v1/guard/session", SessionView)
+
+    async def public_keys(self) -> dict[str, str]:
+        """Key id → base64 of the raw Ed25519 key that signs permits; asked once."""
+        if not self._keys:
+            self._keys = (await self._door.get("/v1/guard/keys", Keys)).keys
+        return self._keys
+
+    async def end(self) -> SessionView:
+        """The work is done: no call of this session is answered any more."""
+        return await self._door.post("/v1/guard/end", SessionView, {})
+
+    async def close(self) -> None:
+        """Let go of the connections; the session goes on. Idempotent."""
+        await self._door.pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,214 @@
+"""What the server answers, as frozen values.
+
+Unknown fields are ignored, so that a newer server can say more; a missing or mistyped one is an
+InternalError. Times are UTC nanoseconds, money nano-dollars. Journal records are
+`holdfast.model.events.Record` itself.
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.model.budgets import Dimension, Scope, Window
+from holdfast.model.decisions import Reason, Verdict
+from holdfast.model.events import Record
+from holdfast.model.principals import TrustLevel
+from holdfast.model.sessions import SessionState
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One session as it stands. `streams` counts its open model streams."""
+
+    session_id: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    task: str
+    trust: TrustLevel
+    state: SessionState
+    opened_at_ns: int
+    expires_at_ns: int
+    roles: tuple[str, ...] = ()
+    state_reason: str = ""
+    cost_nusd: int = 0
+    turn: int = 0
+    tool_calls: int = 0
+    streams: int = 0
+    tainted: bool = False
+
+
+class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration gives an agent: its model, its words, its tools.
+
+    `allowed_models` empty means any priced model. `mcp_servers` is keyed by server name, in the
+    shape of `.mcp.json`.
+    """
+
+    model: str = ""
+    system_prompt: str = ""
+    allowed_tools: tuple[str, ...] = ()
+    allowed_models: tuple[str, ...] = ()
+    mcp_servers: dict[str, Any] = {}
+    task: dict[str, Any] = {}
+    max_turns: int = 30
+
+
+class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to opening; the token is shown only here."""
+
+    session: SessionView
+    token: str
+    plan: SessionPlan
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard said of one call.
+
+    `permit` is empty unless the verdict is allow; `arguments` are those that may run; `message`
+    is what the model may read; `risk` is the level's name (`LOW` to `BLOCK`).
+    """
+
+    verdict: Verdict
+    decision_id: str
+    arguments: dict[str, Any]
+    permit: str = ""
+    message: str = ""
+    risk: str = ""
+    reasons: tuple[Reason, ...] = ()
+    cost_nusd: int = 0
+
+
+class ToolOutput(msgspec.Struct, frozen=True):
+    """A tool's output as the hooks left it; `rewritten` when it is not what was reported."""
+
+    output: Any
+    rewritten: bool = False
+
+
+class RedeemedPermit(msgspec.Struct, frozen=True):
+    """The permit that is now used up."""
+
+    permit_id: str
+
+
+class HookAnswer(msgspec.Struct, frozen=True):
+    """What the hooks at a point object to."""
+
+    reasons: tuple[Reason, ...] = ()
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """Key id → base64 of the 32 raw bytes of an Ed25519 public key."""
+
+    keys: dict[str, str]
+
+
+class KillLever(msgspec.Struct, frozen=True, kw_only=True):
+    """One lever of a kill and how long it took."""
+
+    lever: str
+    ms: float
+    ok: bool
+    detail: str = ""
+
+
+class KillReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kill did. `already`: the session was dead before."""
+
+    session_id: str
+    state: SessionState
+    already: bool
+    levers: tuple[KillLever, ...]
+    total_ms: float
+
+
+class BudgetAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """One account; `limit` None means unlimited. Money in nano-dollars, the rest in pieces."""
+
+    scope: Scope
+    owner: str
+    dimension: Dimension
+    window: Window
+    limit: int | None
+    settled: int
+    held: int = 0
+    alerted: tuple[int, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """How the server read an audit question: the window that it searched."""
+
+    user: str
+    from_ns: int
+    until_ns: int
+    tenant: str = ""
+    at_text: str = ""
+
+
+class AuditAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what, when: `lines` holds one sentence for each of `records`."""
+
+    question: Question
+    records: tuple[Record, ...]
+    lines: tuple[str, ...]
+    took_ms: float = 0.0
+
+
+class PolicyFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault of a policy bundle; `line` is 0 where it belongs to no line."""
+
+    file: str
+    text: str
+    line: int = 0
+    rule: str = ""
+    code: str = ""
+
+
+class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The faults of the policy folder as it is now, and the version in force."""
+
+    findings: tuple[PolicyFinding, ...]
+    version: str = ""
+
+
+class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in force, since when, and why the newest files are not.
+
+    `version` is empty while nothing valid was ever loaded; `fault` is empty when the files on
+    disk are what is in force.
+    """
+
+    version: str
+    loaded_at_ns: int = 0
+    fault: str = ""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's own word on itself."""
+
+    status: str
+    version: str
+    policy: str
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    """Wire form of a list of sessions."""
+
+    sessions: tuple[SessionView, ...]
+
+
+class AccountList(msgspec.Struct, frozen=True):
+    """Wire form of a list of accounts."""
+
+    accounts: tuple[BudgetAccount, ...]
+
+
+class RecordList(msgspec.Struct, frozen=True):
+    """Wire form of a list of journal records."""
+
+    records: tuple[Record, ...]
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """An answer with nothing in it."""

@@ -1,0 +1,208 @@
+"""One HTTP exchange: JSON out, a typed value in, every refusal as its own class.
+
+A pool belongs to whoever holds it; it opens its connections on first use, once per event loop,
+and lets go of them without complaint when it is dropped. Not here: which paths exist.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from holdfast.errors import (
+    HoldfastError,
+    InternalError,
+    InvalidRequest,
+    OutcomeUnknown,
+    Unavailable,
+    all_errors,
+)
+
+TIMEOUT_S = 30.0
+_CONNECT_TIMEOUT_S = 5.0
+_KEEPALIVE_S = 4.0
+"""Below the 5 s after which the server drops an idle connection, so that it is not reused then."""
+_MAX_ANSWER_BYTES = 64_000_000
+
+_BY_CODE = {cls.code: cls for cls in all_errors()}
+_OWN_FIELDS = frozenset({"code", "message", "retryable"})
+_T = TypeVar("_T")
+
+
+class Pool:
+    """Connections to one server, shared by the handles that came from one `connect`."""
+
+    def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InvalidRequest(f"`{url}` is not the http address of a server")
+        self.url = url.rstrip("/")
+        self._http: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+
+    def http(self) -> aiohttp.ClientSession:
+        """The connections of the running loop."""
+        loop = asyncio.get_running_loop()
+        if self._http is None or self._http.closed or self._loop is not loop:
+            self._drop()
+            connector = aiohttp.TCPConnector(keepalive_timeout=_KEEPALIVE_S, limit=0)
+            self._http = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+            self._loop = loop
+            self._finalizer = weakref.finalize(self, _let_go, self._http)
+        return self._http
+
+    def _drop(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer()
+        self._http = self._loop = self._finalizer = None
+
+    async def close(self) -> None:
+        """Close the connections; idempotent. The next call opens new ones."""
+        http, loop = self._http, self._loop
+        if http is not None and loop is asyncio.get_running_loop():
+            await http.close()
+        self._drop()
+
+
+def _let_go(http: aiohttp.ClientSession) -> None:
+    """Close connections that nobody awaits any more, from a finalizer.
+
+    The first step of closing closes every transport; the steps left out only wait for that.
+    """
+    connector = http.connector
+    http.detach()
+    if connector is not None:
+        with suppress(RuntimeError):
+            next(connector.close().__await__(), None)
+
+
+class Door:
+    """A pool seen with one token."""
+
+    def __init__(self, pool: Pool, token: str) -> None:
+        self.pool = pool
+        self.token = token
+
+    async def get(
+        self,
+        path: str,
+        kind: type[_T],
+        query: Mapping[str, str | int | None] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> _T:
+        """Ask; parameters that are None or empty are left out."""
+        given = {k: str(v) for k, v in (query or {}).items() if v not in (None, "")}
+        return await self._exchange("GET", path, kind, None, given, timeout_s)
+
+    async def post(
+        self, path: str, kind: type[_T], body: Mapping[str, Any], timeout_s: float = TIMEOUT_S
+    ) -> _T:
+        """Tell. Errors: OutcomeUnknown when the answer was lost after the request had left."""
+        return await self._exchange("POST", path, kind, body, {}, timeout_s)
+
+    async def put(
+        self, path: str, kind: type[_T], body: Mapping[str, Any], timeout_s: float = TIMEOUT_S
+    ) -> _T:
+        """Set; the same call twice leaves what one leaves."""
+        return await self._exchange("PUT", path, kind, body, {}, timeout_s)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        kind: type[_T],
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str],
+        timeout_s: float,
+    ) -> _T:
+        headers = {"accept": "application/json"}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = _spell(body)
+        limits = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
+        try:
+            async with self.pool.http().request(
+                method,
+                self.pool.url + path,
+                data=content,
+                params=query,
+                headers=headers,
+                timeout=limits,
+                allow_redirects=False,
+            ) as response:
+                status, answer = response.status, await _read(response)
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+            raise self._unreachable(error) from error
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise self._lost(method, timeout_s, error) from error
+        if status >= 300:
+            raise _refusal(status, answer)
+        return _typed(answer, kind)
+
+    def _unreachable(self, error: Exception) -> HoldfastError:
+        return Unavailable(
+            f"no holdfast server answers at {self.pool.url}; start it with `holdfast up`",
+            cause=type(error).__name__,
+        )
+
+    def _lost(self, method: str, timeout_s: float, error: Exception) -> HoldfastError:
+        if isinstance(error, TimeoutError):
+            text = f"the holdfast server at {self.pool.url} did not answer within {timeout_s:g} s"
+        else:
+            text = f"the holdfast server at {self.pool.url} broke off the answer"
+        cls = OutcomeUnknown if method == "POST" else Unavailable
+        return cls(text, cause=type(error).__name__)
+
+
+def _spell(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidRequest(f"the request cannot be written as json: {error}") from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    answer = bytearray()
+    async for piece in response.content.iter_any():
+        answer += piece
+        if len(answer) > _MAX_ANSWER_BYTES:
+            raise InternalError("the server's answer is too large to be one of holdfast")
+    return bytes(answer)
+
+
+class _Fault(msgspec.Struct):
+    error: dict[str, Any]
+
+
+def _refusal(status: int, answer: bytes) -> HoldfastError:
+    """The server's error as the class with its code; InternalError for a code we do not know."""
+    try:
+        told = msgspec.json.decode(answer, type=_Fault).error
+    except msgspec.MsgspecError:
+        text = f"the server answered {status} with no error of holdfast in it"
+        return Unavailable(text) if status in (502, 503, 504) else InternalError(text)
+    code, message = str(told.get("code", "")), str(told.get("message", ""))
+    fields = {str(k): v for k, v in told.items() if k not in _OWN_FIELDS}
+    cls = _BY_CODE.get(code)
+    if cls is None:
+        fields["server_code"] = code
+        cls = InternalError
+    refusal = cls(message or f"the server answered {status}")
+    refusal.fields = fields
+    return refusal
+
+
+def _typed(answer: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(answer or b"{}", type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InternalError(f"the server's answer does not fit this client: {error}") from None
