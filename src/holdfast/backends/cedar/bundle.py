@@ -16,6 +16,7 @@ import cedarpy
 import msgspec
 
 from holdfast.backends.cedar import lint
+from holdfast.backends.cedar.entities import EntityCache
 from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.inputs import UNKNOWN_TOOL, PolicyInputs, read_inputs
 from holdfast.backends.cedar.nearest import NearMisses
@@ -52,7 +53,7 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class Bundle:
-    """Immutable but for a bounded cache of prepared schemas."""
+    """Immutable but for bounded caches of prepared schemas and entities."""
 
     def __init__(self, version: str, inputs: PolicyInputs, rules: tuple[Rule, ...]) -> None:
         self.version = version
@@ -68,6 +69,7 @@ class Bundle:
         self._sets: dict[tuple[str, ...], RuleSets] = {}
         self._slices: OrderedDict[str, Slice] = OrderedDict()
         self._preparing = threading.Lock()
+        self.entities = EntityCache()
 
     @property
     def rules(self) -> dict[str, Rule]:

@@ -11,8 +11,8 @@ import msgspec
 
 from holdfast.backends.cedar.bundle import Bundle, Slice
 from holdfast.backends.cedar.conversion import Refused, record
+from holdfast.backends.cedar.entities import arn_of, resource, session
 from holdfast.model.decisions import PolicyAnswer, PolicyRequest, Verdict
-from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Effect
 
@@ -26,7 +26,6 @@ class Question(msgspec.Struct, frozen=True):
     request: dict[str, Any]
     entities: cedarpy.Entities
     context: dict[str, Any]
-    attributes: dict[str, dict[str, Any]]
 
 
 def decide(bundle: Bundle, request: PolicyRequest) -> PolicyAnswer:
@@ -50,7 +49,7 @@ def decide(bundle: Bundle, request: PolicyRequest) -> PolicyAnswer:
             return _errors(bundle, errors, "a policy could not be evaluated")
         if verdict is Verdict.ALLOW:
             return _named(bundle, Verdict.ASK, ids)
-    return _default_deny(bundle, part, question)
+    return _default_deny(bundle, part, question, request)
 
 
 def _evaluate(
@@ -88,10 +87,15 @@ def _named(bundle: Bundle, verdict: Verdict, ids: tuple[str, ...]) -> PolicyAnsw
     return PolicyAnswer(verdict=verdict, rules=ordered, text=text, policy_version=bundle.version)
 
 
-def _default_deny(bundle: Bundle, part: Slice, question: Question) -> PolicyAnswer:
-    found = part.sets.nearest.explain(
-        question.request, question.entities, part.schema, question.attributes
-    )
+def _default_deny(
+    bundle: Bundle, part: Slice, question: Question, request: PolicyRequest
+) -> PolicyAnswer:
+    attributes = {
+        "context": question.context,
+        "principal": session(request)["attrs"],
+        "resource": resource(request)["attrs"],
+    }
+    found = part.sets.nearest.explain(question.request, question.entities, part.schema, attributes)
     if found is None:
         text = "no rule permits this, and none speaks of it"
         return PolicyAnswer(verdict=Verdict.DENY, text=text, policy_version=bundle.version)
@@ -105,25 +109,21 @@ def _default_deny(bundle: Bundle, part: Slice, question: Question) -> PolicyAnsw
 
 
 def _question(bundle: Bundle, part: Slice, request: PolicyRequest) -> Question:
+    entities = bundle.entities.entities(part.action, part.entities, request)
     context = _context(bundle, part, request)
-    session = _session(request)
-    resource = _resource(request)
     try:
-        added = msgspec.json.encode([session, resource]).decode()
         encoded = msgspec.json.encode(context).decode()
-        entities = part.entities.with_added_json_str(added)
     except (ValueError, RecursionError) as fault:
         raise Refused(f"the question cannot be written: {type(fault).__name__}") from None
     return Question(
         {
-            "principal": session["uid"],
+            "principal": {"type": "Session", "id": request.session},
             "action": {"type": "Action", "id": part.action},
-            "resource": resource["uid"],
+            "resource": {"type": "Resource", "id": arn_of(request)},
             "context": encoded,
         },
         entities,
         context,
-        {"context": context, "principal": session["attrs"], "resource": resource["attrs"]},
     )
 
 
@@ -155,36 +155,3 @@ def _effective(part: Slice, claimed: str) -> str:
     except ValueError:
         raise Refused(f"{claimed!r} is not an effect") from None
     return str(max(part.effect, seen, key=_SEVERITY.index))
-
-
-def _session(request: PolicyRequest) -> dict[str, Any]:
-    if request.trust not in set(TrustLevel):
-        raise Refused(f"{request.trust!r} is not a trust level")
-    if "/" in request.tenant:
-        raise Refused("a tenant's name holds no slash; it would read as another tenant's user")
-    parents = [("Role", role) for role in request.roles]
-    parents += [("Agent", request.agent), ("Tenant", request.tenant)]
-    parents += [("User", f"{request.tenant}/{request.user}")]
-    parents += [("Project", f"{request.tenant}/{request.project}")]
-    return {
-        "uid": {"type": "Session", "id": request.session},
-        "attrs": {
-            "user": request.user,
-            "agent": request.agent,
-            "project": request.project,
-            "tenant": request.tenant,
-            "trust": request.trust,
-            "roles": list(request.roles),
-        },
-        "parents": [{"type": kind, "id": name} for kind, name in parents],
-    }
-
-
-def _resource(request: PolicyRequest) -> dict[str, Any]:
-    arn = request.resource or f"tool:{request.action}"
-    return {
-        "uid": {"type": "Resource", "id": arn},
-        "attrs": {"arn": arn, "tool": request.action},
-        "parents": [],
-        "tags": request.resource_tags,
-    }

@@ -302,6 +302,34 @@ def test_a_tenant_with_a_slash_cannot_pose_as_another_tenants_user():
     assert asked(bundle, **call, tenant="other", user="acme/ann").verdict is Verdict.DENY
 
 
+def test_a_question_after_a_like_one_is_judged_by_its_own_session_and_resource():
+    bundle = bundle_of(
+        '@id("p") permit (principal in Role::"support", action == Action::"lookup", resource)'
+        ' when { principal.tenant == "acme" && principal.trust == "autonomous" && resource.arn == "a"'
+        ' && resource.hasTag("t") && resource.getTag("t") == "1" };'
+    )
+    fits: dict[str, Any] = {
+        "action": "lookup", "effect": "read", "input": {"order": "1"}, "resource": "a",
+        "trust": "autonomous", "resource_tags": {"t": "1"},
+    }  # fmt: skip
+    others: list[dict[str, Any]] = [
+        {"roles": ()}, {"tenant": "b"}, {"trust": "supervised"}, {"resource": "b"},
+        {"resource_tags": {"t": "2"}}, {"resource_tags": {}}, {"trust": "nonsense"},
+    ]  # fmt: skip
+    for other in others:
+        assert asked(bundle, **fits).verdict is Verdict.ALLOW
+        assert asked(bundle, **fits | other).verdict is Verdict.DENY, other
+
+
+def test_entities_kept_between_questions_are_bounded():
+    bundle = bundle_of(SUITE_CEDAR)
+    for number in range(1_100):
+        asked(bundle, session=f"s{number}")
+    asked(bundle, resource="x" * 5_000)
+    assert len(bundle.entities._kept) == 1024
+    assert not any("x" * 5_000 in key for key in bundle.entities._kept)
+
+
 @pytest.mark.parametrize(
     "fields", [{"risk": "low"}, {"risk": ""}, {"effect": "nothing"}, {"trust": "full"}]
 )
