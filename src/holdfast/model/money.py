@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 NUSD_PER_USD = 1_000_000_000
+# Sums of amounts must stay within the 64 bits of a store.
+_USD_MAX = 1_000_000_000
 
 
 def parse_usd(text: str | int | float) -> int:
@@ -23,6 +25,8 @@ def parse_usd(text: str | int | float) -> int:
         raise ValueError(f"`{text}` is not an amount of dollars") from None
     if not value.is_finite() or value < 0:
         raise ValueError(f"`{text}` is not an amount of dollars")
+    if value > _USD_MAX:
+        raise ValueError(f"`{text}` is more dollars than an account can hold")
     scaled = value * NUSD_PER_USD
     if scaled != scaled.to_integral_value():
         raise ValueError(f"`{text}` is finer than a nano-dollar")

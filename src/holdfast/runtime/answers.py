@@ -7,7 +7,7 @@ closes the provider's connection too: nobody pays for tokens that nobody reads.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import msgspec
 
@@ -76,7 +76,7 @@ class Answer:
             purse.settle(metered, ended="complete")
             return body
 
-    async def events(self) -> AsyncIterator[bytes]:
+    async def events(self) -> AsyncGenerator[bytes, None]:
         """The event stream, in whole events."""
         if self._purse is None:
             raise RuntimeError("an answer that nobody pays for does not stream")

@@ -5,6 +5,7 @@ the kill is acknowledged. Then streams are cut, and the session's processes ende
 fails does not keep the others from being pulled, and the receipt says which failed.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 

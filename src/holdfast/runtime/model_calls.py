@@ -59,7 +59,7 @@ class ModelCalls:
         *,
         admission: Admission,
         pricing: Pricing,
-        upstreams: Mapping[str, Provider],
+        providers: Mapping[str, Provider],
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
     ) -> None:
         self._sessions = services.sessions
@@ -70,7 +70,7 @@ class ModelCalls:
         self._entropy = services.entropy
         self._admission = admission
         self._pricing = pricing
-        self._upstreams = upstreams
+        self.providers = providers
         self._wait_for_room_s = wait_for_room_s
 
     async def call(
@@ -127,7 +127,7 @@ class ModelCalls:
         return await self._provider(live).upstream.send("GET", path, headers, b"", timeout_s=60.0)
 
     def _provider(self, live: LiveSession) -> Provider:
-        provider = self._upstreams.get(live.session.upstream)
+        provider = self.providers.get(live.session.upstream)
         if provider is None:
             raise UpstreamUnavailable(f"no upstream `{live.session.upstream}` is configured")
         return provider

@@ -1,0 +1,184 @@
+"""`/v1/guard/*`: every route belongs to the session whose token comes with it."""
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.apps.control.guard import schemas
+from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.sessions import Command, after
+from holdfast.errors import HoldfastError, InternalError, InvalidRequest, TooLarge, Unauthenticated
+from holdfast.runtime.guard import Asked, Finish, Guard
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.processes import Fence
+from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.view import view
+
+_T = TypeVar("_T")
+_Act = Callable[[LiveSession, bytes], Awaitable[object]]
+
+Report = Callable[[BaseException], None]
+
+
+class GuardDoor:
+    """The routes of the tool call's door."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        guard: Guard,
+        fence: Fence,
+        *,
+        max_body_bytes: int,
+        report: Report,
+    ) -> None:
+        self._sessions = sessions
+        self._guard = guard
+        self._fence = fence
+        self._max_body_bytes = max_body_bytes
+        self._report = report
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        posts: dict[str, _Act] = {
+            "decide": self._decide,
+            "finish": self._finish,
+            "redeem": self._redeem,
+            "prompt": self._prompt,
+            "hook": self._hook,
+            "end": self._end,
+        }
+        gets: dict[str, _Act] = {"session": self._session, "keys": self._keys}
+        return [
+            *(
+                Route(f"/v1/guard/{name}", self._for(act), methods=["POST"])
+                for name, act in posts.items()
+            ),
+            *(
+                Route(f"/v1/guard/{name}", self._for(act), methods=["GET"])
+                for name, act in gets.items()
+            ),
+        ]
+
+    def _for(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            try:
+                live = await self._sessions.authenticate(_token(request))
+                body = await self._body(request) if request.method == "POST" else b""
+                answer = await act(live, body)
+                return Response(msgspec.json.encode(answer), media_type="application/json")
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
+                return self._refusal(error)
+
+        return serve
+
+    def _refusal(self, error: Exception) -> Response:
+        if not isinstance(error, HoldfastError):
+            self._report(error)
+            error = InternalError("holdfast could not handle the request; see its log")
+        fields = {name: str(value) for name, value in error.fields.items()}
+        body = fields | {
+            "code": error.code,
+            "message": error.message,
+            "retryable": error.retryable,
+        }
+        return Response(
+            msgspec.json.encode({"error": body}), error.http_status, media_type="application/json"
+        )
+
+    async def _body(self, request: Request) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if size > self._max_body_bytes:
+                raise TooLarge(f"the body is larger than {self._max_body_bytes} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _decide(self, live: LiveSession, body: bytes) -> schemas.DecideAnswer:
+        given = _read(body, schemas.DecideBody)
+        await self._fence.adopt(live)
+        asked = Asked(
+            call_id=given.call_id,
+            tool=given.tool,
+            arguments=given.arguments,
+            door=given.door[:64],
+        )
+        ruling = await self._guard.decide(live, asked)
+        return schemas.DecideAnswer(
+            verdict=ruling.decision.verdict,
+            decision_id=ruling.decision.decision_id,
+            permit=ruling.permit,
+            arguments=ruling.arguments,
+            message=ruling.message,
+            risk=ruling.decision.risk.name,
+            reasons=ruling.decision.reasons,
+            cost_nusd=ruling.cost_nusd,
+        )
+
+    async def _finish(self, live: LiveSession, body: bytes) -> schemas.FinishAnswer:
+        given = _read(body, schemas.FinishBody)
+        done = Finish(
+            call_id=given.call_id,
+            ok=given.ok,
+            output=given.output,
+            error=given.error,
+            duration_ms=max(given.duration_ms, 0),
+        )
+        output = await self._guard.finish(live, done)
+        return schemas.FinishAnswer(output=output, rewritten=output != given.output)
+
+    async def _redeem(self, live: LiveSession, body: bytes) -> schemas.RedeemAnswer:
+        given = _read(body, schemas.RedeemBody)
+        permit = await self._guard.redeem(
+            live, given.permit, given.call_id, given.tool, given.arguments
+        )
+        return schemas.RedeemAnswer(permit.permit_id)
+
+    async def _prompt(self, live: LiveSession, body: bytes) -> schemas.Nothing:
+        await self._guard.prompt(live, _read(body, schemas.PromptBody).text)
+        return schemas.Nothing()
+
+    async def _hook(self, live: LiveSession, body: bytes) -> schemas.HookReply:
+        given = _read(body, schemas.HookBody)
+        return schemas.HookReply(await self._guard.reached(live, given.point, given.detail))
+
+    async def _end(self, live: LiveSession, body: bytes) -> object:
+        reason = _read(body, schemas.ReasonBody).reason if body else ""
+        if after(live.session.state, Command.END) is not None:
+            await self._sessions.change(live, Command.END, reason or "the agent is done")
+        return view(live)
+
+    async def _session(self, live: LiveSession, _: bytes) -> object:
+        return view(live)
+
+    async def _keys(self, _: LiveSession, __: bytes) -> dict[str, dict[str, str]]:
+        keys = self._guard.public_keys.items()
+        return {"keys": {n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys}}
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    if not token:
+        raise Unauthenticated("no session token: send it as a bearer token or as x-api-key")
+    return token
+
+
+def _read(body: bytes, kind: type[_T]) -> _T:
+    """One strict reading of the body. Errors: InvalidRequest."""
+    parsed = parse_json(body)
+    if isinstance(parsed, Unreadable):
+        raise InvalidRequest(f"the body is not usable JSON: {parsed.reason}")
+    try:
+        return msgspec.convert(parsed, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"the body does not fit: {str(error)[:300].lower()}") from None

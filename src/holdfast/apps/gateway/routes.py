@@ -1,0 +1,226 @@
+"""`/v1/messages`, `count_tokens`, `models` and `HEAD /api/hello` over the governed model calls."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from holdfast.apps.gateway.errors import envelope, headers
+from holdfast.apps.gateway.tasks import ClientLeft, while_connected
+from holdfast.errors import HoldfastError, InternalError, InvalidRequest, TooLarge, Unauthenticated
+from holdfast.ports.clock import Entropy
+from holdfast.ports.llm import UpstreamAnswer
+from holdfast.runtime.answers import Answer
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.model_calls import ModelCalls
+from holdfast.runtime.sessions import Sessions
+
+_BODY_TIMEOUT_S = 60.0
+# What the provider's connection decided, or what ours decides anew.
+_NOT_RETURNED = frozenset(
+    {"connection", "content-length", "date", "keep-alive", "server", "set-cookie"}
+    | {"transfer-encoding", "upgrade", "alt-svc", "strict-transport-security"}
+)
+_PLAIN_BYTES_MAX = 16 * 1024 * 1024
+
+Report = Callable[[BaseException], None]
+
+
+class Gateway:
+    """The routes of the model's door."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        calls: ModelCalls,
+        entropy: Entropy,
+        *,
+        max_body_bytes: int,
+        report: Report,
+    ) -> None:
+        self._sessions = sessions
+        self._calls = calls
+        self._entropy = entropy
+        self._max_body_bytes = max_body_bytes
+        self._report = report
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        return [
+            Route("/v1/messages", _Endpoint(self._messages), methods=["POST"]),
+            Route("/v1/messages/count_tokens", _Endpoint(self._count), methods=["POST"]),
+            Route("/v1/models", _Endpoint(self._models), methods=["GET"]),
+            Route("/v1/models/{model_id}", _Endpoint(self._models), methods=["GET"]),
+            Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
+        ]
+
+    async def _hello(self, _: Request) -> Response:
+        """The CLI's warm-up; says nothing, needs no token."""
+        return Response(b"")
+
+    async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def forward(live: LiveSession, given: Headers, body: bytes, send: Send) -> None:
+            answer = await self._calls.call(live, _target(scope), given, body)
+            if answer.streams:
+                await _stream(send, answer)
+            else:
+                body = await answer.whole()
+                await _respond(send, answer.status, _returned(answer.headers), body)
+
+        await self._governed(scope, receive, send, forward)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def forward(live: LiveSession, given: Headers, body: bytes, send: Send) -> None:
+            path = _target(scope)
+            await _plain(await self._calls.count(live, path, given, body), send)
+
+        await self._governed(scope, receive, send, forward)
+
+    async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def forward(live: LiveSession, given: Headers, _: bytes, send: Send) -> None:
+            await _plain(await self._calls.models(live, _target(scope), given), send)
+
+        await self._governed(scope, receive, send, forward)
+
+    async def _governed(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        act: Callable[[LiveSession, Headers, bytes, Send], Awaitable[None]],
+    ) -> None:
+        """Authenticate, read, act; every refusal leaves in the envelope of the Messages API."""
+        started = False
+
+        async def sending(message: Mapping[str, object]) -> None:
+            nonlocal started
+            started = True
+            await send(dict(message))
+
+        try:
+            live = await self._sessions.authenticate(_token(scope))
+            body = await read_body(receive, self._max_body_bytes)
+            given = _readable_headers(scope)
+            async with while_connected(receive):
+                await act(live, given, body, sending)
+        except ClientLeft:
+            return
+        except Exception as error:
+            refusal = error
+            if not isinstance(refusal, HoldfastError):
+                self._report(error)
+                refusal = InternalError("holdfast could not handle the request; see its log")
+            if started:
+                # Headers are gone: all that is left is to break off, which clients see.
+                raise
+            request_id = self._entropy.new_id("req")
+            await _respond(
+                send,
+                refusal.http_status,
+                headers(refusal, request_id),
+                envelope(refusal, request_id),
+            )
+
+
+class _Endpoint:
+    """An ASGI application in one method: Starlette wraps functions, and would hide `receive`."""
+
+    def __init__(self, serve: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+def _token(scope: Scope) -> str:
+    """The session's token, from either header that clients use. Errors: Unauthenticated."""
+    given = Headers(scope=scope)
+    scheme, _, token = given.get("authorization", "").partition(" ")
+    token = token.strip() if scheme.lower() == "bearer" else ""
+    token = token or given.get("x-api-key", "").strip()
+    if not token:
+        raise Unauthenticated("no session token: send it as a bearer token or as x-api-key")
+    return token
+
+
+async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+    """The whole request body.
+
+    Errors: TooLarge past `limit_bytes`, InvalidRequest when it does not come in time,
+    ClientLeft when the client goes before its end.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit_bytes:
+                    raise TooLarge(f"the body is larger than {limit_bytes} bytes")
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise InvalidRequest(f"the body did not arrive within {_BODY_TIMEOUT_S:g} s") from None
+
+
+def _target(scope: Scope) -> str:
+    """Path and query as the client sent them."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    return (raw + (b"?" + query if query else b"")).decode("ascii", "replace")
+
+
+def _readable_headers(scope: Scope) -> Headers:
+    """The client's headers; a coded body cannot be governed. Errors: InvalidRequest."""
+    given = Headers(scope=scope)
+    if given.get("content-encoding", "identity") != "identity":
+        raise InvalidRequest("send the body without content-encoding")
+    return given
+
+
+def _returned(given: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: value for name, value in given.items() if name.lower() not in _NOT_RETURNED}
+
+
+def _raw(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in fields.items()]
+
+
+async def _respond(send: Send, status: int, fields: Mapping[str, str], body: bytes) -> None:
+    raw = [*_raw(fields), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _plain(answer: UpstreamAnswer, send: Send) -> None:
+    try:
+        body = await answer.read(_PLAIN_BYTES_MAX)
+    finally:
+        answer.close()
+    await _respond(send, answer.status, _returned(answer.headers), body)
+
+
+async def _stream(send: Send, answer: Answer) -> None:
+    events = answer.events()
+    try:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": _raw(_returned(answer.headers)),
+            }
+        )
+        async for chunk in events:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        # Closed here, not by the garbage collector: the provider must stop at once.
+        await events.aclose()

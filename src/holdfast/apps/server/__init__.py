@@ -1,0 +1,1 @@
+"""One process for one machine: gateway, guard and control on one port, policy beside it."""

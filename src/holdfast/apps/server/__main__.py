@@ -1,0 +1,48 @@
+"""`python -m holdfast.apps.server`: serve one project until told to stop."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from holdfast.apps.server.serving import say, serve
+from holdfast.compose.config import load_config
+from holdfast.errors import HoldfastError
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 stopped as told, 2 the configuration does not hold, 9 it could not start."""
+    parser = argparse.ArgumentParser(prog="holdfast-server", description=__doc__)
+    parser.add_argument("--project", type=Path, default=Path(), help="folder of holdfast.yaml")
+    parser.add_argument("--port", type=int, help="instead of `server.port`; 0 takes a free one")
+    parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
+    given = parser.parse_args(arguments)
+
+    def ready(url: str) -> None:
+        if given.ready_fd is None:
+            sys.stdout.write(f"holdfast is ready on {url}\n")
+            sys.stdout.flush()
+        else:
+            os.write(given.ready_fd, f"{url}\n".encode())
+            os.close(given.ready_fd)
+
+    try:
+        config = load_config((given.project / "holdfast.yaml").resolve())
+        uvloop.run(serve(config, given.port, ready))
+    except* HoldfastError as group:
+        fault = _first(group)
+        say(fault.message)
+        return 2 if fault.http_status == 400 else 9
+    return 0
+
+
+def _first(group: BaseExceptionGroup[HoldfastError]) -> HoldfastError:
+    """The first fault of a group, however deep."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

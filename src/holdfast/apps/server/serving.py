@@ -1,0 +1,201 @@
+"""The server put together: sockets, routes, signals, and the order of start and stop."""
+
+import asyncio
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+import holdfast
+from holdfast.apps.control.app import create_control_app
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.guard.routes import GuardDoor
+from holdfast.apps.gateway.routes import Gateway
+from holdfast.apps.server import state
+from holdfast.apps.server.tasks import PolicyProcess
+from holdfast.compose.config import policy_inputs
+from holdfast.compose.config.model import Config
+from holdfast.compose.server import Harness, build
+from holdfast.errors import ConfigInvalid, Conflict
+from holdfast.runtime.sessions import token_digest
+
+_DRAIN_S = 2
+# Threads that write the journal must not wait 5 ms for a loop that computes.
+_SWITCH_INTERVAL_S = 0.0005
+
+
+def report(error: BaseException) -> None:
+    """A fault of ours, for the operator's log; callers get a sentence without it."""
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def say(line: str) -> None:
+    """One line of the operator's log."""
+    sys.stderr.write(f"holdfast: {line}\n")
+    sys.stderr.flush()
+
+
+def listen(config: Config, port: int | None) -> socket.socket:
+    """The listening socket. Errors: Conflict when the port is taken."""
+    host = config.server.host
+    chosen = config.server.port if port is None else port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, chosen))
+    except OSError as error:
+        listening.close()
+        raise Conflict(
+            f"cannot listen on {host}:{chosen}: {(error.strerror or 'refused').lower()};"
+            " is another server running?"
+        ) from error
+    listening.listen(2048)
+    return listening
+
+
+async def serve(config: Config, port: int | None, ready: Callable[[str], None]) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Errors: ConfigInvalid, Conflict, StoreUnavailable, PolicyUnavailable, before anything is
+    served.
+    """
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    folder = config.state_path
+    state.prepare(folder)
+    admin = state.admin_token(folder)
+    inputs = folder / "policy-inputs.json"
+    inputs.write_bytes(policy_inputs(config))
+    listening = listen(config, port)
+    policy = PolicyProcess(_socket_path(folder), config.policies_path, inputs, say)
+    harness: Harness | None = None
+    try:
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(policy.start())
+            built = starting.create_task(
+                build(
+                    config,
+                    policy_socket=_socket_path(folder),
+                    signing_key=state.signing_key(folder),
+                    environment=os.environ,
+                )
+            )
+        harness = built.result()
+        await _run(config, harness, listening, policy, admin, ready)
+    finally:
+        state.withdraw(folder)
+        listening.close()
+        if harness is not None:
+            await harness.close()
+        await policy.stop()
+
+
+async def _run(
+    config: Config,
+    harness: Harness,
+    listening: socket.socket,
+    policy: PolicyProcess,
+    admin: str,
+    ready: Callable[[str], None],
+) -> None:
+    tls = config.tls_cert_path is not None
+    url = _url(config, listening.getsockname()[1], tls=tls)
+    app = _application(config, harness, admin, url)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+            ssl_certfile=config.tls_cert_path,
+            ssl_keyfile=config.tls_key_path,
+        ),
+        harness,
+    )
+    running = state.Running(
+        url=url,
+        pid=os.getpid(),
+        policy_pid=policy.pid,
+        version=holdfast.__version__,
+        admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
+        state_dir=str(config.state_path),
+    )
+
+    def announced() -> None:
+        state.announce(config.state_path, running)
+        ready(url)
+
+    server.announce = announced
+    await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and cuts what still streams when it stops."""
+
+    announce: Callable[[], None]
+
+    def __init__(self, config: uvicorn.Config, harness: Harness) -> None:
+        super().__init__(config)
+        self._harness = harness
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then announce."""
+        await super().startup(sockets)
+        if self.started:
+            self.announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut streams well-formed first: they could otherwise outlast the drain."""
+        for live in self._harness.services.sessions.in_memory():
+            live.cut_streams("unavailable: the server is stopping")
+        await super().shutdown(sockets)
+
+
+def _application(config: Config, harness: Harness, admin: str, url: str) -> Starlette:
+    sessions, limit = harness.services.sessions, config.server.max_body_bytes
+    gateway = Gateway(sessions, harness.calls, harness.entropy, max_body_bytes=limit, report=report)
+    door = GuardDoor(sessions, harness.guard, harness.fence, max_body_bytes=limit, report=report)
+    control = create_control_app(
+        ControlDeps(
+            sessions=sessions,
+            budgets=harness.services.budgets,
+            journal=harness.services.journal,
+            store=harness.store,
+            killer=harness.killer,
+            policy=harness.policy,
+            config=config,
+            clock=harness.clock,
+            admin_token_digest=token_digest(admin),
+            base_url=url,
+            version=holdfast.__version__,
+        )
+    )
+    return Starlette(routes=[*gateway.routes(), *door.routes(), Mount("/", control)])
+
+
+def _url(config: Config, port: int, *, tls: bool) -> str:
+    host = config.server.host
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if tls else 'http'}://{shown}:{port}"
+
+
+def _socket_path(folder: Path) -> Path:
+    """Unix socket of the policy process. Errors: ConfigInvalid when the path is too long."""
+    path = folder / "policyd.sock"
+    if len(os.fsencode(path)) > 100:
+        raise ConfigInvalid(
+            "the state folder's path is too long for a unix socket; set `server.state_dir`"
+        )
+    return path

@@ -1,0 +1,102 @@
+"""The policy process as a child: started, watched, started again, ended with the server."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.errors import PolicyUnavailable
+
+_START_TIMEOUT_S = 10.0
+_RESTART_DELAY_S = 0.5
+_END_TIMEOUT_S = 3.0
+_PR_SET_PDEATHSIG = 1
+
+Report = Callable[[str], None]
+
+
+class PolicyProcess:
+    """Keeps one policy process running. While it is away, every question is a deny."""
+
+    def __init__(self, socket: Path, policies: Path, contracts: Path, report: Report) -> None:
+        self._arguments = (
+            *("-m", "holdfast.apps.policyd", "--socket", str(socket)),
+            *("--policies", str(policies), "--contracts", str(contracts)),
+        )
+        self._report = report
+        self._process: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 while there is none."""
+        return self._process.pid if self._process is not None else 0
+
+    async def start(self) -> None:
+        """Start it and return once it answers. Errors: PolicyUnavailable."""
+        await self._spawn()
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _spawn(self) -> None:
+        readable, writable = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self._arguments,
+                *("--ready-fd", str(writable)),
+                pass_fds=(writable,),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Ctrl-C goes to the server, which ends its child in order.
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+            os.close(writable)
+            ready = await asyncio.wait_for(
+                asyncio.to_thread(os.read, readable, 16), _START_TIMEOUT_S
+            )
+        except (OSError, TimeoutError) as error:
+            raise PolicyUnavailable("the policy process did not start") from error
+        finally:
+            os.close(readable)
+        if not ready:
+            raise PolicyUnavailable("the policy process ended while it started")
+
+    async def _watch(self) -> None:
+        while self._process is not None:
+            code = await self._process.wait()
+            self._report(
+                f"the policy process ended with {code}; every call is denied until it is back"
+            )
+            await asyncio.sleep(_RESTART_DELAY_S)
+            try:
+                await self._spawn()
+                self._report("the policy process is back")
+            except PolicyUnavailable as error:
+                self._report(error.message)
+                await asyncio.sleep(_RESTART_DELAY_S)
+
+    async def stop(self) -> None:
+        """End it; idempotent."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """In the child: a server that is killed takes its policy process with it (Linux)."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

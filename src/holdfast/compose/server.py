@@ -1,0 +1,196 @@
+"""The server's objects from its configuration: the one place that picks backends."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.backends.anthropic.upstream import HttpUpstream
+from holdfast.backends.frames.client import FrameClient
+from holdfast.backends.policyd_client.client import RemotePolicy
+from holdfast.backends.sqlite.store import SqliteStore
+from holdfast.backends.system.clock import SystemClock, SystemEntropy
+from holdfast.backends.system.processes import LinuxProcesses
+from holdfast.compose.config.model import Config
+from holdfast.compose.config.model import Hooks as HookSettings
+from holdfast.core.budgets import Ledger
+from holdfast.core.contracts import ContractBook
+from holdfast.core.price_table import PRICE_TABLE
+from holdfast.core.prices import PriceBook, rates_per_mtok
+from holdfast.core.scrub import RuleScrubber
+from holdfast.errors import ConfigInvalid
+from holdfast.model.events import Kind
+from holdfast.model.prices import ModelPrice, Rates
+from holdfast.model.principals import Principal
+from holdfast.model.risk import RiskLevel
+from holdfast.runtime.admission import Admission
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.guard import Guard
+from holdfast.runtime.hooks import Hook, HookPoint, Hooks, HookSet
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.kill import Killer
+from holdfast.runtime.model_calls import ModelCalls, Provider
+from holdfast.runtime.pricing import Pricing
+from holdfast.runtime.processes import Fence
+from holdfast.runtime.services import Services
+from holdfast.runtime.sessions import Sessions
+
+
+class Harness(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a server process serves from. `close` it, in the loop that made it."""
+
+    config: Config
+    services: Services
+    store: SqliteStore
+    policy: RemotePolicy
+    clock: SystemClock
+    entropy: SystemEntropy
+    guard: Guard
+    calls: ModelCalls
+    killer: Killer
+    fence: Fence
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of everything."""
+        for provider in self.calls.providers.values():
+            await provider.upstream.close()
+        await self.policy.close()
+        await self.store.close()
+
+
+async def build(
+    config: Config,
+    *,
+    policy_socket: Path,
+    signing_key: Ed25519PrivateKey,
+    environment: Mapping[str, str],
+) -> Harness:
+    """Wire a server. Call inside the running loop.
+
+    What was in flight when the last server died may have been used: its holds are settled in
+    full. Errors: ConfigInvalid (a hook that cannot be loaded, a price that does not hold),
+    Conflict, StoreUnavailable.
+    """
+    clock, entropy = SystemClock(), SystemEntropy()
+    credentials = {
+        name: environment.get(upstream.api_key_env, "")
+        for name, upstream in config.upstreams.items()
+    }
+    hooks_default = _hook_set(config.hooks)
+    hooks_by_agent = {
+        name: _hook_set(agent.hooks) for name, agent in config.agents.items() if agent.hooks
+    }
+    book = PriceBook(PRICE_TABLE, _overrides(config))
+    # A BLOCK tool is declared so that policy can name it, and registered nowhere.
+    registered = (c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
+    contracts = ContractBook(registered)
+    store = SqliteStore.open(config.state_path / "holdfast.db", clock=clock)
+    clock.not_before(await store.last_at_ns())
+    journal = Journal(store, clock, RuleScrubber(credentials.values()))
+    holds = await store.holds()
+    budgets = Budgets(Ledger(await store.accounts(), holds), journal, clock)
+    sessions = Sessions(store, journal, budgets, clock, entropy)
+    policy = RemotePolicy(FrameClient(policy_socket))
+    services = Services(
+        sessions=sessions,
+        budgets=budgets,
+        journal=journal,
+        policy=policy,
+        clock=clock,
+        entropy=entropy,
+    )
+    processes = LinuxProcesses()
+    guard = Guard(
+        services,
+        contracts=contracts,
+        hooks=Hooks(journal, hooks_default, hooks_by_agent),
+        signing_key=signing_key,
+    )
+    calls = ModelCalls(
+        services,
+        admission=Admission(sessions, budgets, journal, contracts),
+        pricing=Pricing(book),
+        providers={
+            name: Provider(
+                HttpUpstream(
+                    upstream.base_url,
+                    credentials[name],
+                    auth=upstream.auth.value,
+                    connect_timeout_s=upstream.connect_timeout_s,
+                    silence_timeout_s=upstream.silence_timeout_s,
+                ),
+                upstream.max_tokens_per_s,
+            )
+            for name, upstream in config.upstreams.items()
+        },
+    )
+    principals: dict[str, Principal] = {}
+    for hold in holds:
+        found = await store.session(hold.session)
+        if found is not None:
+            principals[hold.session] = found.principal
+    lost = [hold for hold in holds if hold.session in principals]
+    budgets.settle_orphans(lost, lambda session: principals[session])
+    started = journal.record(
+        Kind.SERVER_STARTED,
+        None,
+        {"config_version": config.version, "orphaned_holds": len(lost)},
+    )
+    await journal.commit([started])
+    return Harness(
+        config=config,
+        services=services,
+        store=store,
+        policy=policy,
+        clock=clock,
+        entropy=entropy,
+        guard=guard,
+        calls=calls,
+        killer=Killer(sessions, journal, processes),
+        fence=Fence(processes),
+    )
+
+
+def _overrides(config: Config) -> list[ModelPrice]:
+    prices = []
+    for model, override in config.prices.overrides.items():
+        rates = rates_per_mtok(
+            input_nusd=override.input_nusd_per_mtok,
+            output_nusd=override.output_nusd_per_mtok,
+            cache_read_nusd=override.cache_read_nusd_per_mtok,
+            cache_write_5m_nusd=override.cache_write_5m_nusd_per_mtok,
+            cache_write_1h_nusd=override.cache_write_1h_nusd_per_mtok,
+        )
+        if not isinstance(rates, Rates):
+            raise ConfigInvalid(f"prices.overrides.{model}: {rates.reason}")
+        prices.append(ModelPrice(model=model, rates=rates, context_tokens=override.context_tokens))
+    return prices
+
+
+def _hook_set(settings: HookSettings) -> HookSet:
+    points = {
+        HookPoint.PRE_TOOL: settings.pre_tool,
+        HookPoint.POST_TOOL: settings.post_tool,
+        HookPoint.ON_CONTEXT_OVERFLOW: settings.on_context_overflow,
+        HookPoint.ON_ERROR: settings.on_error,
+    }
+    hooks = {point: tuple((name, _hook(name)) for name in names) for point, names in points.items()}
+    return HookSet(hooks, settings.timeout_s)
+
+
+def _hook(name: str) -> Hook:
+    """The function behind `package.module:function`. Errors: ConfigInvalid."""
+    module_name, _, function_name = name.partition(":")
+    try:
+        hook = getattr(importlib.import_module(module_name), function_name)
+    except Exception as error:
+        raise ConfigInvalid(
+            f"the hook `{name}` cannot be loaded: {type(error).__name__}"
+        ) from error
+    if not inspect.iscoroutinefunction(hook):
+        raise ConfigInvalid(f"the hook `{name}` must be an `async def` function")
+    return cast("Hook", hook)

@@ -1,0 +1,54 @@
+"""A session as people and clients see it: no token, no secret."""
+
+import msgspec
+
+from holdfast.model.tools import CallState
+from holdfast.runtime.live import LiveSession
+
+_RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Identity, state and what was used so far."""
+
+    session_id: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    task: str
+    trust: str
+    roles: tuple[str, ...]
+    state: str
+    state_reason: str
+    opened_at_ns: int
+    expires_at_ns: int
+    cost_nusd: int
+    turn: int
+    tool_calls: int
+    streams: int
+    tainted: bool
+
+
+def view(live: LiveSession) -> SessionView:
+    """The view of a session in memory. `tool_calls` counts the calls that were allowed."""
+    session, who = live.session, live.who
+    return SessionView(
+        session_id=session.session_id,
+        tenant=who.tenant,
+        project=who.project,
+        user=who.user,
+        agent=who.agent,
+        task=who.task,
+        trust=who.trust,
+        roles=who.roles,
+        state=session.state,
+        state_reason=session.state_reason,
+        opened_at_ns=session.opened_at_ns,
+        expires_at_ns=session.expires_at_ns,
+        cost_nusd=live.cost_nusd,
+        turn=live.turn,
+        tool_calls=sum(1 for call in live.calls.values() if call.state in _RAN),
+        streams=len(live.streams),
+        tainted=live.vouched.tainted,
+    )
