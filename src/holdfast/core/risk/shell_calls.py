@@ -1,0 +1,183 @@
+"""What the shell side passes around: one program call, what feeds it, and the findings so far."""
+
+import posixpath
+import re
+from typing import Protocol
+
+import msgspec
+
+from holdfast.core.risk import shell_paths as paths
+from holdfast.core.risk.shell_rules import ShellRules
+from holdfast.core.risk.shell_words import UNKNOWN, Variables
+from holdfast.model.risk import RiskLevel, RiskReason
+
+_MAX_WHERE = 200
+_MAX_LISTED = 200
+_URL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/:?#\s]+)")
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """What stands on a program's input: text where it is known, and the programs it came from."""
+
+    text: str | None = None
+    programs: frozenset[str] = frozenset()
+    present: bool = False
+
+
+NO_FEED = Feed()
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One simple command: its fields (``UNKNOWN`` inside where dynamic) and how it was written.
+
+    ``sources`` are programs whose output is part of the fields.
+    """
+
+    argv: tuple[str, ...]
+    where: str
+    feed: Feed = NO_FEED
+    sources: frozenset[str] = frozenset()
+    depth: int = 0
+
+    @property
+    def name(self) -> str:
+        """The program, without its folder."""
+        return posixpath.basename(self.argv[0]) or self.argv[0]
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        """Everything after the program."""
+        return self.argv[1:]
+
+    def inner(self, argv: tuple[str, ...]) -> "Call":
+        """The call a wrapper makes: same text, same input, other fields."""
+        return msgspec.structs.replace(self, argv=argv, depth=self.depth + 1)
+
+
+class RunCode(Protocol):
+    """Classify a piece of shell code found inside another."""
+
+    def __call__(self, code: str, *, where: str, depth: int, feed: Feed) -> None:
+        """``where`` is the surrounding text as written, ``feed`` what stands on its input."""
+        ...
+
+
+class Findings:
+    """Collects; knows the rules' levels but none of the rules."""
+
+    def __init__(self, rules: ShellRules) -> None:
+        self.rules = rules
+        self.level = RiskLevel.LOW
+        self.opaque = False
+        self.reasons: dict[tuple[str, str], RiskReason] = {}
+        self.programs: dict[str, None] = {}
+        self.writes: dict[str, None] = {}
+        self.reads: dict[str, None] = {}
+        self.hosts: dict[str, None] = {}
+        self.bases: tuple[str, ...] = ()
+        self.variables: Variables = {}
+        self.steps = 0
+
+    def add(self, code: str, where: str, *, opaque: bool = False) -> None:
+        """Record one finding; its level and text come from the rules."""
+        level, text = self.rules.findings[code]
+        self.level = max(self.level, level)
+        self.opaque = self.opaque or opaque
+        where = where.replace(UNKNOWN, "?")[:_MAX_WHERE]
+        if len(self.reasons) < _MAX_LISTED:
+            self.reasons.setdefault((code, where), RiskReason(code, text, level, where))
+
+    def program(self, name: str) -> None:
+        """Remember a program that would run."""
+        if len(self.programs) < _MAX_LISTED:
+            self.programs[name.replace(UNKNOWN, "?")[:_MAX_WHERE]] = None
+
+    def host(self, word: str) -> None:
+        """Remember the host a word names: ``url``, ``user@host``, ``host:path`` or ``host``."""
+        match = _URL.match(word)
+        host = match.group(1) if match else word.rpartition("@")[2].partition(":")[0]
+        if host and UNKNOWN not in host and len(self.hosts) < _MAX_LISTED:
+            self.hosts[host[:_MAX_WHERE]] = None
+
+    def change_directory(self, path: str) -> None:
+        """From here on relative paths may also lie below ``path``."""
+        if len(self.bases) < 16:
+            new = paths.views(path, self.bases)
+            self.bases = tuple(dict.fromkeys(self.bases + new))[:32]
+
+    def _listed(self, table: dict[str, None], path: str) -> None:
+        if len(table) < _MAX_LISTED:
+            table[path.replace(UNKNOWN, "?")[:_MAX_WHERE]] = None
+
+    def touch(self, path: str, where: str) -> None:
+        """A path named in any role."""
+        for view in paths.views(path, self.bases):
+            if paths.is_holdfast(view):
+                self.add("shell.touches_holdfast", where)
+            elif paths.is_secret(view):
+                self.add("shell.secret_read", where)
+            elif paths.below(view, "/root"):
+                self.add("shell.superuser_path", where)
+
+    def read(self, path: str, where: str, *, recursive: bool = False) -> None:
+        """A path whose content is read."""
+        if not path or path == "-":
+            return
+        self._listed(self.reads, path)
+        if path.startswith(UNKNOWN):
+            self.add("shell.dynamic_path", where, opaque=True)
+        self.touch(path, where)
+        for view in paths.views(path, self.bases):
+            if recursive and paths.holds_secrets(view):
+                self.add("shell.secret_read", where)
+            if paths.same(view, "/proc/*/environ"):
+                self.add("shell.environment_read", where)
+            self._device(view, where, writes=False)
+
+    def write(self, path: str, where: str) -> None:
+        """A path that is created, changed or replaced."""
+        if not path or path == "-":
+            return
+        if path in ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty") or re.match(
+            r"/dev/fd/\d+$", path
+        ):
+            return
+        self._listed(self.writes, path)
+        self.add("shell.file_write", where)
+        if UNKNOWN in path:
+            self.add("shell.dynamic_path", where, opaque=True)
+        for view in paths.views(path, self.bases):
+            self._device(view, where, writes=True)
+            if paths.is_holdfast(view):
+                self.add("shell.touches_holdfast", where)
+            if paths.is_system(view):
+                self.add("shell.system_write", where)
+            if paths.below(view, "/root"):
+                self.add("shell.superuser_path", where)
+            if paths.is_secret(view):
+                self.add("shell.secret_write", where)
+            if paths.is_startup(view):
+                self.add("shell.startup_write", where)
+
+    def _device(self, view: str, where: str, *, writes: bool) -> None:
+        match = re.match(r"/dev/(?:tcp|udp)/([^/]+)", view)
+        if match:
+            self.host(match.group(1))
+            self.add("shell.network", where)
+        elif paths.is_raw_device(view):
+            self.add("shell.raw_device_write" if writes else "shell.secret_read", where)
+
+    def delete(self, path: str, where: str, *, forced: bool) -> None:
+        """A path that is removed; ``forced`` when recursive or without asking."""
+        self._listed(self.writes, path)
+        self.add("shell.recursive_delete" if forced else "shell.file_delete", where)
+        if UNKNOWN in path:
+            self.add("shell.dynamic_path", where, opaque=True)
+        self.touch(path, where)
+        for view in paths.views(path, self.bases):
+            if forced and paths.is_beyond_repair(view):
+                self.add("shell.system_delete", where)
+            if paths.is_system(view) or view in ("/", "~"):
+                self.add("shell.system_write", where)
+            if paths.is_startup(view):
+                self.add("shell.startup_write", where)

@@ -1,0 +1,129 @@
+"""What a git command is worth: reading, changing, throwing away, publishing, running hooks."""
+
+from holdfast.core.risk import shell_rules as tables
+from holdfast.core.risk.shell_calls import Call, Findings
+from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_words import UNKNOWN
+from holdfast.core.risk.shell_wrappers import has_flag, operands, option_values
+
+_GLOBAL_VALUES = words("-C -c --git-dir --work-tree --namespace --exec-path --config-env")
+_HARMLESS_SETTINGS = (
+    "user.name",
+    "user.email",
+    "color.",
+    "core.quotepath",
+    "advice.",
+    "init.defaultbranch",
+)
+_LISTS = {
+    "branch": words("-a -r -v -vv --list --show-current --all --remotes"),
+    "tag": frozenset(["-l", "-n", "--list"]),
+    "remote": words("-v --verbose show get-url"),
+    "stash": frozenset(["list", "show"]),
+    "worktree": frozenset(("list",)),
+    "reflog": frozenset(("show",)),
+    "config": words("--get --get-all -l --list --show-origin get list"),
+    "notes": frozenset(("list", "show")),
+    "bisect": frozenset(("log", "view")),
+}
+_RUNS = (
+    "--ext-diff",
+    "--textconv",
+    "--open-files-in-pager",
+    "--upload-pack",
+    "--receive-pack",
+    "--exec",
+)
+
+
+def judge_git(call: Call, found: Findings) -> None:
+    """``git [global options] verb …``."""
+    args = call.args
+    at = 0
+    while at < len(args) and args[at].startswith("-"):
+        _global_option(args, at, call, found)
+        at += 2 if args[at] in _GLOBAL_VALUES else 1
+    if at < len(args):
+        _judge_verb(args[at], args[at + 1 :], call, found)
+
+
+def _judge_verb(verb: str, rest: tuple[str, ...], call: Call, found: Findings) -> None:
+    where = call.where
+    for arg in rest:
+        found.touch(arg.rpartition(":")[2], where)
+    if any(arg.startswith(_RUNS) for arg in rest) or (
+        verb in ("grep", "diff", "log") and has_flag(rest, "O")
+    ):
+        found.add("shell.loader_variable", where)
+    for path in option_values(rest, "--output"):
+        found.write(path, where)
+    if UNKNOWN in verb:
+        found.add("shell.dynamic_program", where, opaque=True)
+    elif verb in tables.GIT_READS:
+        return
+    elif (
+        verb in _LISTS
+        and (not rest or rest[0] in _LISTS[verb])
+        and not (verb == "stash" and not rest)
+    ):
+        if len(operands(rest)) > 1 and verb == "branch":
+            found.add("shell.git_change", where)
+    elif verb in {"push", "send-email"}:
+        found.add("shell.publishes", where)
+        if has_flag(rest, "fd", "force", "force-with-lease", "delete", "mirror", "prune"):
+            found.add("shell.discards_work", where)
+        _hosts(rest, found)
+    elif verb in tables.GIT_REMOTE:
+        found.add("shell.network", where)
+        _hosts(rest, found)
+    else:
+        found.add("shell.git_change", where)
+        _discards(verb, rest, where, found)
+
+
+def _hosts(rest: tuple[str, ...], found: Findings) -> None:
+    for word in operands(rest):
+        if "://" in word or "@" in word:
+            found.host(word)
+
+
+def _global_option(args: tuple[str, ...], at: int, call: Call, found: Findings) -> None:
+    option = args[at]
+    value = args[at + 1] if at + 1 < len(args) else ""
+    if option == "-c" or option.startswith(("--config-env", "--exec-path=")):
+        if not value.lower().startswith(_HARMLESS_SETTINGS) or option != "-c":
+            found.add("shell.loader_variable", call.where)
+    elif option == "-C":
+        found.touch(value, call.where)
+        found.change_directory(value)
+
+
+def _discards(verb: str, rest: tuple[str, ...], where: str, found: Findings) -> None:
+    discards = (
+        (verb == "reset" and has_flag(rest, "", "hard", "merge", "keep"))
+        or (verb == "clean" and not has_flag(rest, "n", "dry-run"))
+        or (verb == "checkout" and (has_flag(rest, "f", "force") or "--" in rest or "." in rest))
+        or (verb == "restore" and not has_flag(rest, "", "staged"))
+        or (verb == "switch" and has_flag(rest, "fC", "force", "discard-changes"))
+        or (verb == "branch" and has_flag(rest, "DM", "force"))
+        or (verb == "stash" and rest[:1] in (("drop",), ("clear",)))
+        or (verb == "worktree" and rest[:1] == ("remove",))
+        or (verb == "rm" and has_flag(rest, "rf", "force"))
+        or (verb == "reflog" and rest[:1] in (("expire",), ("delete",)))
+        or verb in ("filter-branch", "filter-repo", "update-ref", "gc", "prune", "replace")
+    )
+    if discards:
+        found.add("shell.discards_work", where)
+    runs = verb != "rebase" or has_flag(rest, "x", "exec")
+    if runs and verb in (
+        "config",
+        "bisect",
+        "rebase",
+        "difftool",
+        "mergetool",
+        "instaweb",
+        "daemon",
+        "hook",
+        "filter-branch",
+    ):
+        found.add("shell.loader_variable", where)

@@ -1,0 +1,154 @@
+"""Shells and language interpreters: where their code comes from, and what that is worth."""
+
+import re
+
+from holdfast.core.risk import shell_rules as tables
+from holdfast.core.risk.shell_calls import NO_FEED, Call, Findings, RunCode
+from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_words import UNKNOWN
+from holdfast.core.risk.shell_wrappers import takes_next
+
+_SHELL_VALUES = words("-o -O +o +O --rcfile --init-file")
+_STARTUP_OPTIONS = ("--rcfile", "--init-file")
+_STDIN = words("- /dev/stdin /dev/fd/0 /proc/self/fd/0")
+_CODE_LETTERS = {
+    "python": "c", "python2": "c", "python3": "c", "pypy": "c", "pypy3": "c", "ipython": "c",
+    "perl": "eE", "perl5": "eE", "ruby": "e", "irb": "e", "node": "ep", "nodejs": "ep",
+    "php": "rBE", "m4": "",
+}  # fmt: skip
+_VALUES = words("-W -X -I -r -d --require --import --loader")
+_MODULES = {
+    "pip": "shell.package_install",
+    "ensurepip": "shell.package_install",
+    "http.server": "shell.network",
+    "pytest": "shell.build_tool",
+    "unittest": "shell.build_tool",
+    "mypy": "shell.build_tool",
+    "ruff": "shell.build_tool",
+}
+_SYSTEM_CALL = re.compile(
+    r"(?:system|popen|exec\w*|spawn\w*|run|call|check_call|check_output|Popen|execSync|shell_exec|passthru)"
+    r"\s*\(?\s*[rbf]?(?P<mark>[\"'`])(?P<code>(?:\\.|(?!(?P=mark)).){1,2000})(?P=mark)"
+)
+
+
+def code_from_input(call: Call, found: Findings, run: RunCode, *, is_shell: bool) -> None:
+    """An interpreter that reads its program from its input."""
+    origin = call.feed.programs | call.sources
+    if origin & tables.DOWNLOADERS:
+        found.add("shell.download_to_shell", call.where, opaque=True)
+    if origin & tables.DECODERS:
+        found.add("shell.decoded_to_shell", call.where, opaque=True)
+    text = call.feed.text
+    if text is None:
+        found.add("shell.code_from_stdin", call.where, opaque=True)
+        return
+    if UNKNOWN in text:
+        found.add("shell.dynamic_code", call.where, opaque=True)
+    if is_shell:
+        run(text, where=call.where, depth=call.depth + 1, feed=NO_FEED)
+    else:
+        _foreign_code(text, call, found, run)
+
+
+def _foreign_code(code: str, call: Call, found: Findings, run: RunCode) -> None:
+    """Code of another language: HIGH by itself, and searched for shell commands it starts."""
+    found.add("shell.interpreter_code", call.where, opaque=True)
+    for at, match in enumerate(_SYSTEM_CALL.finditer(code[:16_384])):
+        if at >= 16:
+            break
+        run(match.group("code"), where=match.group(), depth=call.depth + 1, feed=NO_FEED)
+
+
+def _from_program(path: str, call: Call, found: Findings, run: RunCode, *, is_shell: bool) -> None:
+    """A script named as an operand: a file, the input, or another program's output."""
+    if path in _STDIN:
+        code_from_input(call, found, run, is_shell=is_shell)
+        return
+    if path.startswith("/dev/fd/") or UNKNOWN in path:
+        if call.sources & tables.DOWNLOADERS:
+            found.add("shell.download_to_shell", call.where, opaque=True)
+        found.add("shell.dynamic_code", call.where, opaque=True)
+        return
+    found.add("shell.runs_script", call.where)
+    found.read(path, call.where)
+
+
+def _shell_options(args: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The option letters given to a shell (long options in full), and its operands."""
+    at, letters = 0, ""
+    while at < len(args):
+        arg = args[at]
+        if arg in ("--", "-"):
+            at += 1
+            break
+        if not (len(arg) > 1 and arg[0] in "-+"):
+            break
+        if arg.startswith("--"):
+            letters += "c" if arg == "--command" else "R" if arg in _STARTUP_OPTIONS else ""
+        elif arg[0] == "-":
+            letters += arg[1:]
+        at += 2 if takes_next(arg, _SHELL_VALUES) else 1
+    return letters, args[at:]
+
+
+def judge_shell(args: tuple[str, ...], call: Call, found: Findings, run: RunCode) -> None:
+    """``sh [options] [-c code | file | -s]``."""
+    letters, rest = _shell_options(args)
+    if "R" in letters:
+        found.add("shell.runs_script", call.where)
+    if "c" in letters or "C" in letters:
+        code = rest[0] if rest else UNKNOWN
+        if UNKNOWN in code:
+            found.add("shell.dynamic_code", call.where, opaque=True)
+            if call.sources & tables.DOWNLOADERS:
+                found.add("shell.download_to_shell", call.where, opaque=True)
+            if call.sources & tables.DECODERS:
+                found.add("shell.decoded_to_shell", call.where, opaque=True)
+        run(code, where=call.where, depth=call.depth + 1, feed=call.feed)
+        # A variable that may hold several texts stands here as several fields.
+        for other in rest[1:8] if found.variables else ():
+            if " " in other:
+                run(other, where=call.where, depth=call.depth + 1, feed=call.feed)
+    elif "s" in letters or not rest:
+        code_from_input(call, found, run, is_shell=True)
+    else:
+        _from_program(rest[0], call, found, run, is_shell=True)
+
+
+def judge_sourced(args: tuple[str, ...], call: Call, found: Findings, run: RunCode) -> None:
+    """``source file`` and ``. file``."""
+    if args:
+        _from_program(args[0], call, found, run, is_shell=True)
+
+
+def judge_interpreter(
+    name: str, args: tuple[str, ...], call: Call, found: Findings, run: RunCode
+) -> None:
+    """``python``, ``perl``, ``node`` …: code given, a module, a file, or the input."""
+    letters = _CODE_LETTERS.get(name, "ecr")
+    at = 0
+    while at < len(args):
+        arg = args[at]
+        if not (len(arg) > 1 and arg[0] == "-") or arg == "--":
+            break
+        if arg.startswith(("--eval", "--print", "--run")) or arg == "eval":
+            _foreign_code(" ".join(args[at:]), call, found, run)
+            return
+        if arg[1] == "m" and name.startswith(("python", "pypy")):
+            module = arg[2:] or (args[at + 1] if at + 1 < len(args) else UNKNOWN)
+            found.add(_MODULES.get(module.partition(".__")[0], "shell.runs_script"), call.where)
+            return
+        if not arg.startswith("--") and any(letter in arg for letter in letters):
+            _foreign_code(" ".join(args[at:]), call, found, run)
+            return
+        at += 2 if arg in _VALUES else 1
+    rest = [arg for arg in args[at:] if arg != "--"]
+    if name == "deno" and rest[:1] == ["eval"]:
+        _foreign_code(" ".join(rest[1:]), call, found, run)
+    elif not rest:
+        code_from_input(call, found, run, is_shell=False)
+    else:
+        _from_program(rest[0], call, found, run, is_shell=False)
+        for arg in rest[1:]:
+            found.touch(arg, call.where)

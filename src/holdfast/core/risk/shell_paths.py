@@ -1,0 +1,189 @@
+"""What a path in a command means: secret, system, startup, device, or ordinary.
+
+Paths are judged as written, lexically: no file system is asked, links are not followed. A
+path with a glob counts as every protected path it could match.
+"""
+
+import posixpath
+import re
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from holdfast.core.risk import shell_rules as rules
+from holdfast.core.risk.shell_words import UNKNOWN
+
+_HOME = re.compile(r"^/(?:home|Users)/[^/]+(?=/|$)")
+_OTHER_HOME = re.compile(r"^~[A-Za-z_][A-Za-z0-9_.-]*(?=/|$)")
+_GLOB = re.compile(r"[*?\[\0]")
+# `.*` takes every hidden file, `.env` with them.
+_HIDDEN_GLOB = re.compile(r"(?:^|/)\.[*?\[]")
+_MAX_PATH = 4_096
+_MAX_PART = 255
+_MIN_SPELLED = 2
+
+
+@lru_cache(maxsize=512)
+def normalise(path: str, base: str = "") -> str:
+    """Lexically clean; any home becomes ``~``; ``base`` is put before relative paths."""
+    path = path[:_MAX_PATH]
+    path = path.removeprefix("file://")
+    if path.startswith("~root"):
+        path = "/root" + path[5:]
+    path = _OTHER_HOME.sub("~", path)
+    if base and not path.startswith(("/", "~")):
+        path = f"{base}/{path}"
+    path = posixpath.normpath(path) if path else "."
+    if path.startswith("//"):
+        path = path[1:]
+    path = re.sub(r"^/proc/(?:self|thread-self|\d+)/(?:root|cwd)(?=/|$)", "", path) or "/"
+    return _HOME.sub("~", path)
+
+
+def views(path: str, bases: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Every place the path may name.
+
+    As written, from each directory changed to, and, when it climbs with ``..``, from the root
+    and from home.
+    """
+    # Cut before the cache, so that it cannot be filled with long text; no kernel takes more.
+    return _views(path[:_MAX_PATH], bases)
+
+
+@lru_cache(maxsize=512)
+def _views(path: str, bases: tuple[str, ...]) -> tuple[str, ...]:
+    found = [normalise(path)]
+    if not path.startswith(("/", "~", UNKNOWN)):
+        found.extend(normalise(path, base) for base in bases)
+    climbed: list[str] = []
+    for view in found:
+        rest = re.sub(r"^(?:~/)?(?:\.\./)+", "", view)
+        if rest not in {view, ".."}:
+            climbed += ["/" + rest, "~/" + rest]
+    return tuple(dict.fromkeys(found + climbed))
+
+
+def _part_matches(part: str, pattern: str) -> bool:
+    if part == pattern:
+        return True
+    if len(part) > _MAX_PART:
+        return False
+    loose = bool(_GLOB.search(part)) and not set(part) <= {UNKNOWN}
+    if loose and part[0] in "*?[" and pattern.startswith("."):
+        return False
+    if loose:
+        return fnmatchcase(pattern.replace("*", "x"), part.replace(UNKNOWN, "*"))
+    return ("*" in pattern or "?" in pattern) and fnmatchcase(part, pattern)
+
+
+@lru_cache(maxsize=512)
+def _parts(path: str) -> tuple[str, ...]:
+    if path.startswith("/"):
+        return ("/", *(part for part in path.split("/") if part))
+    return tuple(part for part in path.split("/") if part)
+
+
+def below(path: str, pattern: str) -> bool:
+    """Whether ``path`` is, or is inside, what ``pattern`` names."""
+    parts, wanted = _parts(path), _parts(pattern)
+    if len(parts) < len(wanted):
+        return False
+    return all(map(_part_matches, parts, wanted))
+
+
+def same(path: str, pattern: str) -> bool:
+    """Whether ``path`` is what ``pattern`` names, not something inside it."""
+    parts, wanted = _parts(path), _parts(pattern)
+    return len(parts) == len(wanted) and all(map(_part_matches, parts, wanted))
+
+
+def has_name(path: str, names: tuple[str, ...]) -> bool:
+    """Whether any part of the path has one of these names."""
+    return any(
+        _part_matches(part, name)
+        for part in _parts(path)
+        if part not in rules.SECRET_EXEMPT and _says_enough(part)
+        for name in names
+    )
+
+
+def _says_enough(part: str) -> bool:
+    """Not ``*`` or ``*.json``: a glob counts as a name only when it spells its beginning."""
+    match = _GLOB.search(part)
+    return match is None or match.start() >= _MIN_SPELLED
+
+
+@lru_cache(maxsize=512)
+def is_holdfast(path: str) -> bool:
+    """Whether the path belongs to what governs the session."""
+    if any(below(path, pattern) for pattern in rules.HOLDFAST_PATHS):
+        return True
+    return ".holdfast" in path or has_name(path, rules.HOLDFAST_NAMES)
+
+
+@lru_cache(maxsize=512)
+def is_secret(path: str) -> bool:
+    """Whether the path names credentials or keys."""
+    if has_name(path, rules.SECRET_NAMES) or _HIDDEN_GLOB.search(path):
+        return True
+    return any(below(path, pattern) for pattern in rules.SECRET_PATHS)
+
+
+def holds_secrets(path: str) -> bool:
+    """A directory so high that reading all of it reads secrets too."""
+    return path in (
+        "/",
+        "~",
+        "/etc",
+        "/home",
+        "/root",
+        "/Users",
+        "/proc",
+        "/run",
+        "~/*",
+        "/*",
+        "~/.config",
+    )
+
+
+def is_open(path: str) -> bool:
+    """Whether anybody may write there although it lies below a system tree."""
+    return any(below(path, place) for place in rules.OPEN_PATHS)
+
+
+@lru_cache(maxsize=512)
+def is_system(path: str) -> bool:
+    """Whether the path is the machine's own."""
+    if path in rules.HARMLESS_DEVICES or path.startswith("/dev/fd/") or is_open(path):
+        return False
+    if any(below(path, tree) for tree in rules.SYSTEM_TREES):
+        return True
+    return path.startswith("/") and path.count("/") == 1 and path not in rules.OPEN_PATHS
+
+
+@lru_cache(maxsize=512)
+def is_raw_device(path: str) -> bool:
+    """Whether the path is a disk or memory itself."""
+    return (
+        path.startswith("/dev/")
+        and path not in rules.HARMLESS_DEVICES
+        and path[5:].startswith(rules.RAW_DEVICES)
+    )
+
+
+@lru_cache(maxsize=512)
+def is_startup(path: str) -> bool:
+    """Whether what is written there is run later by itself."""
+    if has_name(path, rules.STARTUP_NAMES):
+        return True
+    if any(below(path, pattern) for pattern in rules.STARTUP_PATHS):
+        return True
+    slashed = "/" + path + "/"
+    return any(fnmatchcase(slashed, f"{part}/*") for part in rules.STARTUP_PARTS)
+
+
+def is_beyond_repair(path: str) -> bool:
+    """Whether deleting this recursively takes the root, a home or a system tree with it."""
+    bare = re.sub(r"(?:/(?:\*+|\.\*|\{\}|\[!?[^/]*\]\*?|\?\*))+$", "", path)
+    if bare != path:
+        path = bare or "/"
+    return any(same(path, tree) for tree in rules.DELETE_BLOCKED) or same(path, "/home/*")
