@@ -84,16 +84,24 @@ class Budgets:
         """
         deadline = asyncio.get_running_loop().time() + wait_s
         ahead = self._line_ahead(keys)
-        while True:
-            answer, amounts = self._try(hold_id, session, keys, plan, purpose, ahead)
-            if isinstance(answer, Reserved) or not answer.fits_when_settled:
-                break
-            if not await self._wait_in_line(answer.key, deadline, front=ahead is None):
-                break
-            ahead = None
-        await self._journal.commit(*self._decided(answer, amounts, session, purpose, extra))
-        if isinstance(answer, Reserved):
+        try:
+            while True:
+                answer, amounts = self._try(hold_id, session, keys, plan, purpose, ahead)
+                if isinstance(answer, Reserved) or not answer.fits_when_settled:
+                    break
+                if not await self._wait_in_line(answer.key, deadline, front=ahead is None):
+                    break
+                ahead = None
+        finally:
+            # Whoever stood behind may fit now, whether this one got in, gave up or was refused.
             self._wake(keys)
+        try:
+            await self._journal.commit(*self._decided(answer, amounts, session, purpose, extra))
+        except BaseException:
+            # Cancelled, or not durable: nobody will act on this hold.
+            if isinstance(answer, Reserved):
+                self.settle_now(hold_id, {}, session.principal)
+            raise
         return answer, amounts
 
     def _try(

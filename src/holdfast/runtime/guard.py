@@ -9,6 +9,7 @@ Not here: doors (`apps/control`), model calls (`runtime/model_calls`), evidence 
 (`runtime/admission`).
 """
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ from holdfast.runtime.services import Services
 _NS = 1_000_000_000
 PERMIT_LIFE_S = 60
 _SHOWN_CHARACTERS = 20_000
+_LONG_CHARACTERS = 4_000
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +221,13 @@ class Guard:
                 case.deny("loop", "loop_detected", finding.text, finding.code)
 
     async def _risk(self, case: _Case) -> None:
-        case.risk = assess(case.contract, case.call.tool, case.arguments)
+        if len(case.near) > _LONG_CHARACTERS:
+            # A hostile command can take the parser a second: not on the loop that kills.
+            case.risk = await asyncio.to_thread(
+                assess, case.contract, case.call.tool, case.arguments
+            )
+        else:
+            case.risk = assess(case.contract, case.call.tool, case.arguments)
         effect = case.contract.effect if case.contract else Effect.COMMIT
         ruled = gate(case.risk, case.live.who.trust, effect)
         case.reasons += ruled.reasons

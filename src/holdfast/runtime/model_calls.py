@@ -15,7 +15,7 @@ import msgspec
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
 from holdfast.core.sessions import Command
 from holdfast.errors import Denied, Exhausted, InvalidRequest, LoopDetected, UpstreamUnavailable
-from holdfast.model.budgets import Amounts, Dimension, Refused
+from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.model.decisions import PolicyRequest, Verdict
 from holdfast.model.events import Kind
 from holdfast.model.money import format_usd
@@ -41,6 +41,19 @@ _COUNT_MARGIN_PERCENT = 5
 _COUNT_MARGIN_TOKENS = 64
 _COUNT_TIMEOUT_S = 10.0
 _COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice", "thinking", "thread")
+
+
+class _TooDear(Exception):
+    """The cheap bound does not fit; the tight one has to decide."""
+
+
+class _Offer:
+    """What a call is being offered while it waits for room."""
+
+    def __init__(self, quote: Quote, *, tight: bool) -> None:
+        self.quote = quote
+        self.tight = tight
+        self.output_tokens = 0
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -201,30 +214,32 @@ class ModelCalls:
     ) -> tuple[str, Quote, int, int]:
         """Hold money for the call: hold id, quote, output allowed, output held so far."""
         wanted = min(request.max_tokens, live.session.max_output_tokens)
-        quote = self._pricing.quote(request, self._input_bound(live, request))
-        if self._fits(live, quote, wanted) is False:
-            counted = await self._count(live, request, path, headers)
-            if counted is not None:
-                quote = self._pricing.quote(request, min(counted, quote.input_tokens))
-        chosen = 0
-
-        def plan() -> Amounts | Refused:
-            nonlocal chosen
-            chosen, planned = self._plan(live, request, quote, wanted)
-            return planned
-
+        wide = "context-1m" in headers.get("anthropic-beta", "")
+        bound = self._input_bound(live, request)
+        offer = _Offer(self._pricing.quote(request, bound, long_context=wide), tight=False)
         hold_id = self._entropy.new_id("hld")
-        answer, _ = await self._budgets.reserve(
-            hold_id,
-            live.session,
-            live.chain,
-            plan,
-            purpose="model",
-            wait_s=self._wait_for_room_s,
-        )
+        answer: Reserved | Refused | None = None
+        while answer is None:
+            try:
+                answer, _ = await self._budgets.reserve(
+                    hold_id,
+                    live.session,
+                    live.chain,
+                    lambda: self._plan(live, request, offer, wanted),
+                    purpose="model",
+                    wait_s=self._wait_for_room_s,
+                )
+            except _TooDear:
+                # The cheap bound reads several times too dear: only the provider's count refuses.
+                counted = await self._count(live, request, path, headers)
+                if counted is not None:
+                    tight = min(counted, offer.quote.input_tokens)
+                    offer.quote = self._pricing.quote(request, tight, long_context=wide)
+                offer.tight = True
         if isinstance(answer, Refused):
             raise exhausted(answer)
-        return hold_id, quote, chosen, first_tranche(request, chosen)
+        output = offer.output_tokens
+        return hold_id, offer.quote, output, first_tranche(request, output)
 
     def _input_bound(self, live: LiveSession, request: ModelRequest) -> int | None:
         """Tokens of input that the bytes bound; None leaves only the context window."""
@@ -237,17 +252,18 @@ class ModelCalls:
             return None
         return held + request.input_tokens_bound
 
-    def _fits(self, live: LiveSession, quote: Quote, wanted: int) -> bool:
-        room = affordable_output(self._budgets.ledger, live.chain, quote, self._clock.now_ns())
-        return room is None or room >= wanted
-
     def _plan(
-        self, live: LiveSession, request: ModelRequest, quote: Quote, wanted: int
-    ) -> tuple[int, Amounts | Refused]:
-        """The output to allow, given what is spent by now, and what to hold for its start."""
-        ledger, now_ns = self._budgets.ledger, self._clock.now_ns()
+        self, live: LiveSession, request: ModelRequest, offer: _Offer, wanted: int
+    ) -> Amounts | Refused:
+        """What to hold, given what is spent by now; sets the output that the offer allows.
+
+        Errors: _TooDear when only the cheap bound stands in the way.
+        """
+        ledger, now_ns, quote = self._budgets.ledger, self._clock.now_ns(), offer.quote
         room = affordable_output(ledger, live.chain, quote, now_ns)
-        output = wanted if room is None else min(wanted, room)
+        if room is not None and room < wanted and not offer.tight:
+            raise _TooDear
+        offer.output_tokens = wanted if room is None else min(wanted, room)
         least = min(request.max_tokens, max(MIN_OUTPUT_TOKENS, request.thinking_budget + 1))
         if request.thinking_budget >= request.max_tokens:
             least = MIN_OUTPUT_TOKENS  # The provider will refuse it in its own words.
@@ -255,12 +271,13 @@ class ModelCalls:
         seconds = live.session.loop.turn_timeout_s
         if seconds_left is not None:
             seconds = max(min(seconds, seconds_left), 1)
-        if output < least:
+        if offer.output_tokens < least:
             asked = amounts(quote, least, seconds)
             refused = first_without_room(ledger, live.chain, asked, now_ns)
             if refused is not None:
-                return 0, refused
-        return output, amounts(quote, first_tranche(request, output), seconds)
+                return refused
+            offer.output_tokens = least
+        return amounts(quote, first_tranche(request, offer.output_tokens), seconds)
 
     async def _count(
         self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]

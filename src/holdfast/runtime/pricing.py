@@ -15,6 +15,7 @@ from holdfast.model.money import Cost, Usage
 
 # Even a refused call would need some output to be of use.
 MIN_OUTPUT_TOKENS = 16
+_LONG_CONTEXT_TOKENS = 1_000_000
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +34,12 @@ class Pricing:
     def __init__(self, book: PriceBook) -> None:
         self._book = book
 
-    def quote(self, request: ModelRequest, input_tokens: int | None) -> Quote:
+    def quote(
+        self, request: ModelRequest, input_tokens: int | None, *, long_context: bool = False
+    ) -> Quote:
         """Bound a request with `input_tokens` of input (None: the whole context window).
+
+        `long_context`: a beta of the request widens the window to a million tokens.
 
         Errors: UnknownModel when the model, or something that changes its price, has no price.
         """
@@ -48,7 +53,7 @@ class Pricing:
         faults = self._book.request_faults(request.fields)
         if faults:
             raise UnknownModel(f"the request asks for what has no price: {', '.join(faults)}")
-        window = price.context_tokens
+        window = max(price.context_tokens, _LONG_CONTEXT_TOKENS if long_context else 0)
         tokens = window if input_tokens is None else min(input_tokens, window)
         server_calls = server_tool_bound(request.fields)
         bound = self._book.bound(

@@ -50,13 +50,18 @@ class Sessions:
         self._loading: dict[str, asyncio.Lock] = {}
 
     async def open(self, draft: Session) -> tuple[LiveSession, str]:
-        """Open a session from a draft without ids; returns it with its token, shown only here."""
+        """Open a session from a draft without ids; returns it with its token, shown only here.
+
+        The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
+        is the task; where the task ends in `/` (a kind), the session is the instance of it.
+        """
         session_id = self._entropy.new_id("ses")
         token = self._entropy.new_token("hfs")
+        task = draft.principal.task
         who = msgspec.structs.replace(
             draft.principal,
             session=session_id,
-            task=draft.principal.task or session_id,
+            task=task + session_id if task.endswith("/") else task or session_id,
         )
         now_ns = self._clock.now_ns()
         session = msgspec.structs.replace(
@@ -125,6 +130,10 @@ class Sessions:
             raise NotFound(f"no session `{session_id[:64]}`")
         return live
 
+    def loaded(self, session_id: str) -> LiveSession | None:
+        """A session only if this process holds it already; nothing is read."""
+        return self._live.get(session_id)
+
     def in_memory(self) -> Iterable[LiveSession]:
         """Sessions that this process holds."""
         return tuple(self._live.values())
@@ -174,9 +183,17 @@ class Sessions:
             state_reason=reason,
             state_changed_at_ns=self._clock.now_ns(),
         )
+        if state not in (SessionState.ACTIVE, SessionState.PAUSED):
+            self._settle_unreported(live)
         body = {"reason": reason, "by": by, "from": session.state}
         record = self._journal.record(RECORDED[command], live.who, body)
         return self._journal.commit([*extra, record], [live.session])
+
+    def _settle_unreported(self, live: LiveSession) -> None:
+        """Tool calls whose outcome will never be reported may have run: their holds are used."""
+        for hold in self._budgets.ledger.open_holds(live.session.session_id):
+            if hold.purpose == "tool":
+                self._budgets.settle_now(hold.hold_id, hold.amounts, live.who)
 
     async def _load(self, session: Session) -> LiveSession:
         """Build a session's memory from the store, once even when asked for twice at a time."""

@@ -28,14 +28,15 @@ def main(arguments: list[str]) -> int:
             os.write(given.ready_fd, f"{url}\n".encode())
             os.close(given.ready_fd)
 
+    code = 0
     try:
         config = load_config((given.project / "holdfast.yaml").resolve())
         uvloop.run(serve(config, given.port, ready))
     except* HoldfastError as group:
         fault = _first(group)
         say(fault.message)
-        return 2 if fault.http_status == 400 else 9
-    return 0
+        code = 2 if fault.http_status == 400 else 9
+    return code
 
 
 def _first(group: BaseExceptionGroup[HoldfastError]) -> HoldfastError:

@@ -1,11 +1,13 @@
 """The server put together: sockets, routes, signals, and the order of start and stop."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -149,6 +151,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, harness: Harness) -> None:
         super().__init__(config)
         self._harness = harness
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop in order on SIGINT and SIGTERM, and do not raise them again afterwards.
+
+        The handlers stay until the process ends: a second Ctrl-C must not tear the store.
+        """
+        loop = asyncio.get_running_loop()
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(caught, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then announce."""
