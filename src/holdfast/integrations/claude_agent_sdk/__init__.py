@@ -1,0 +1,13 @@
+"""The door for the Claude Agent SDK: three lines put a session's options under Holdfast.
+
+    session = await connect().sessions.open(agent="support-desk", user="ann")
+    options = govern(ClaudeAgentOptions(...), session)
+    async for message in query(prompt=..., options=options): ...
+
+It translates and holds no rule of its own: every decision is the server's.
+"""
+
+from .govern import govern
+from .surroundings import ToolsSeeTokenWarning
+
+__all__ = ["ToolsSeeTokenWarning", "govern"]

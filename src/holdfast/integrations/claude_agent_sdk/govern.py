@@ -1,0 +1,73 @@
+"""`govern`: options in, governed options out.
+
+Not here: the hooks (`governor`), the environment (`surroundings`), what is refused (`refusals`).
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from claude_agent_sdk import ClaudeAgentOptions
+
+from holdfast.client import Session
+from holdfast.errors import ConfigInvalid
+
+from .governor import Governor
+from .refusals import check_options
+from .surroundings import Surroundings
+
+DEADLINE_S = 30.0
+UNGRANTED_TOOLS = ("Workflow", "WebFetch", "WebSearch", "CronCreate", "ScheduleWakeup")
+"""Off unless the session's plan names them: they act where no hook of ours is asked."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def govern(
+    options: ClaudeAgentOptions,
+    session: Session,
+    *,
+    deadline_s: float = DEADLINE_S,
+    config_dir: Path | None = None,
+    bubblewrap: bool | None = None,
+    allow_cli_path: bool = False,
+) -> ClaudeAgentOptions:
+    """A copy of `options` whose every model call and tool call passes Holdfast.
+
+    For `query()` and `ClaudeSDKClient` alike, in an asyncio program. Hooks of your own stay, run
+    after ours and can only tighten. `model` and `system_prompt` come from the agent's file where
+    they are not set. `deadline_s` is how long a decision may take before it is a no.
+    `config_dir` keeps the CLI's files (transcripts, for `resume`); otherwise they are fresh and
+    vanish with the options. `bubblewrap`: True demands it, False does without it in silence,
+    None uses it where it is and warns where it is not.
+
+    Errors: ConfigInvalid naming the option that would open a hole.
+    """
+    if deadline_s <= 0:
+        raise ConfigInvalid("deadline_s: a decision needs more than no time")
+    for name in options.env:
+        if not _VARIABLE.fullmatch(name):
+            raise ConfigInvalid(f"env: `{name}` is no name of a variable", option="env")
+    plan = session.plan
+    check_options(options, plan, allow_cli_path=allow_cli_path, kept_config=config_dir is not None)
+    surroundings = Surroundings(config_dir)
+    env = surroundings.environment(session, options.env, bubblewrap=bubblewrap)
+    governor = Governor(session, deadline_s, {str(k): v for k, v in (options.hooks or {}).items()})
+    # The options' hooks hold the governor, and through it the folder, for as long as any copy
+    # of the options lives.
+    governor.keeps = surroundings
+    given = options.system_prompt is not None
+    off = [name for name in UNGRANTED_TOOLS if name not in plan.allowed_tools]
+    return replace(
+        options,
+        hooks=governor.hooks(),
+        env=env,
+        cli_path=surroundings.launcher(options.cli_path, env),
+        setting_sources=[],
+        strict_mcp_config=True,
+        verbatim_prompts=True,
+        # Never an open mode: should the hooks be lost, whatever needs consent is refused.
+        permission_mode=options.permission_mode or "default",
+        disallowed_tools=list(dict.fromkeys([*options.disallowed_tools, *off])),
+        model=options.model or plan.model or None,
+        system_prompt=options.system_prompt if given else plan.system_prompt or None,
+    )
