@@ -1,0 +1,1 @@
+"""The control API: sessions, budgets, journal, policy; for operators and for doors."""

@@ -1,0 +1,61 @@
+"""The control API as one ASGI app. Docs pages are left out: they load scripts from elsewhere."""
+
+from typing import Any
+
+from fastapi import FastAPI, Security
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from holdfast.apps.control import errors
+from holdfast.apps.control.audit.routes import router as audit
+from holdfast.apps.control.auth import Gate
+from holdfast.apps.control.budgets.routes import router as budgets
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.health.routes import router as health
+from holdfast.apps.control.policy.routes import router as policy
+from holdfast.apps.control.sessions.routes import router as sessions
+
+# Declared for the document only; `auth.Gate` is what checks.
+_TOKEN = [
+    Security(HTTPBearer(auto_error=False, description="the admin token")),
+    Security(APIKeyHeader(name="x-api-key", auto_error=False)),
+]
+
+
+class ControlApp(FastAPI):
+    """FastAPI, whose document says what the answers are: faults of validation are 400 here."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of `/openapi.json`."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for path in document.get("paths", {}).values():
+                for verb in path.values():
+                    verb.get("responses", {}).pop("422", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                document.get("components", {}).get("schemas", {}).pop(name, None)
+        return self.openapi_schema or {}
+
+
+def create_control_app(deps: ControlDeps) -> ControlApp:
+    """The app over its parts; nothing is started and nothing is sent."""
+    app = ControlApp(
+        title="Holdfast control API",
+        version=deps.version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        servers=[{"url": deps.base_url}],
+        generate_unique_id_function=_operation,
+    )
+    app.state.deps = deps
+    app.add_middleware(Gate, deps=deps)
+    errors.install(app)
+    app.include_router(health)
+    for router in (sessions, budgets, audit, policy):
+        app.include_router(router, dependencies=_TOKEN)
+    return app
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name

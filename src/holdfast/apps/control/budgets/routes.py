@@ -1,0 +1,29 @@
+"""`/v1/budgets`: what is spent, held and allowed; setting a limit by hand."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from holdfast.apps.control.budgets import service
+from holdfast.apps.control.budgets.schemas import (
+    AccountList,
+    AccountView,
+    SetLimit,
+    WhichAccounts,
+)
+from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.wire import refusals
+
+router = APIRouter(prefix="/v1/budgets", tags=["budgets"], responses=refusals(404))
+
+
+@router.get("")
+async def show_budgets(which: Annotated[WhichAccounts, Query()], deps: Deps) -> AccountList:
+    """The chain of a session, or the accounts of one owner."""
+    return AccountList(accounts=await service.accounts(deps, which))
+
+
+@router.put("")
+async def set_budget(asked: SetLimit, deps: Deps) -> AccountView:
+    """Set or lift one limit; journalled with the old and the new one."""
+    return await service.set_limit(deps, asked)

@@ -1,0 +1,123 @@
+"""Reading accounts, and setting their limits by hand.
+
+A limit is only set on an account that stands in some session's chain, or will by the
+configuration: on any other it would limit nothing and look as if it did.
+"""
+
+from holdfast.apps.control.budgets.schemas import AccountView, SetLimit, WhichAccounts
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.compose.config import Config
+from holdfast.compose.config.resolve import limits_of
+from holdfast.errors import InvalidRequest, NotFound
+from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
+from holdfast.model.events import Kind
+
+BY = "admin"
+_PARTS = {Scope.TENANT: (1, 1), Scope.TASK: (2, 3)}
+_SHAPE = {
+    Scope.TASK: "`tenant/kind/instance` or `tenant/session`",
+    Scope.SESSION: "`tenant/session`",
+    Scope.USER: "`tenant/user`",
+    Scope.PROJECT: "`tenant/project`",
+    Scope.TENANT: "the tenant's name",
+}
+
+
+async def accounts(deps: ControlDeps, which: WhichAccounts) -> list[AccountView]:
+    """Accounts of a session's chain or of one owner. Errors: InvalidRequest, NotFound."""
+    now_ns = deps.clock.now_ns()
+    if which.session:
+        if which.scope is not None or which.owner:
+            raise InvalidRequest("name either a session or a scope and its owner", field="session")
+        live = deps.sessions.loaded(which.session)
+        session = live.session if live else await deps.store.session(which.session)
+        if session is None:
+            raise NotFound(f"no session `{which.session[:64]}`")
+        found = (deps.budgets.ledger.account(k, now_ns) for k in deps.budgets.chain(session))
+        return [_shown(state) for state in found if state is not None]
+    if which.scope is None or not which.owner:
+        raise InvalidRequest("name a session, or a scope and its owner", field="session")
+    _parts(which.scope, which.owner)
+    owned = deps.budgets.ledger.owned_by(which.scope, which.owner, now_ns)
+    return [_shown(state) for state in owned]
+
+
+async def set_limit(deps: ControlDeps, asked: SetLimit) -> AccountView:
+    """Change one limit, durably. Below what is spent it refuses only what comes next.
+
+    Errors: InvalidRequest for an owner that is none, NotFound for an account that no session
+    draws on.
+    """
+    parts = _parts(asked.scope, asked.owner)
+    key = AccountKey(asked.scope, asked.owner, asked.dimension, asked.window)
+    ledger, now_ns = deps.budgets.ledger, deps.clock.now_ns()
+    before = ledger.account(key, now_ns)
+    if before is None:
+        configured = _configured(deps.config, key, parts)
+        if configured is None:
+            raise NotFound(
+                f"no session draws on `{key}`: give it a limit in holdfast.yaml first",
+                account=str(key),
+            )
+        before = ledger.open_account(key, configured, now_ns)
+    place = _place(asked.scope, parts)
+    told = {"account": str(key), "reason": asked.reason, "by": BY}
+    changed = deps.journal.record(
+        Kind.BUDGET_CHANGED, None, {**told, "old": before.limit, "new": asked.limit}, **place
+    )
+    acted = deps.journal.record(Kind.ADMIN_ACTED, None, {**told, "action": "budget.set"}, **place)
+    deps.journal.queue([acted])
+    state, durable = deps.budgets.set_limit(key, asked.limit, changed)
+    await durable
+    return _shown(state)
+
+
+def _shown(state: AccountState) -> AccountView:
+    key = state.key
+    return AccountView(
+        scope=key.scope,
+        owner=key.owner,
+        dimension=key.dimension,
+        window=key.window,
+        limit=state.limit,
+        settled=state.settled,
+        held=state.held,
+        alerted=list(state.alerted),
+    )
+
+
+def _parts(scope: Scope, owner: str) -> tuple[str, ...]:
+    """The owner's name in its parts, the tenant first. Errors: InvalidRequest."""
+    parts = tuple(owner.split("/"))
+    least, most = _PARTS.get(scope, (2, 2))
+    if not least <= len(parts) <= most or not all(parts):
+        raise InvalidRequest(f"the owner of a {scope} account is {_SHAPE[scope]}", field="owner")
+    return parts
+
+
+def _place(scope: Scope, parts: tuple[str, ...]) -> dict[str, str]:
+    """Where the journal files a change: under the tenant, and under whom it concerns."""
+    place = {"tenant": parts[0]}
+    if scope in (Scope.USER, Scope.PROJECT, Scope.SESSION):
+        place[scope.value] = parts[1]
+    elif scope is Scope.TASK:
+        place["task"] = "/".join(parts[1:])
+    return place
+
+
+def _configured(config: Config, key: AccountKey, parts: tuple[str, ...]) -> Limit | None:
+    """The limit that the next session of this owner would open the account with."""
+    tenant = config.tenants.get(parts[0])
+    if tenant is None:
+        return None
+    limits: tuple[Limit, ...] = ()
+    if key.scope is Scope.TENANT:
+        limits = limits_of(config, key.scope, tenant.limits)
+    elif key.scope is Scope.PROJECT and parts[1] in tenant.projects:
+        limits = limits_of(config, key.scope, tenant.projects[parts[1]].limits)
+    elif key.scope is Scope.USER:
+        person = tenant.users.get(parts[1]) or tenant.users.get("*")
+        limits = limits_of(config, key.scope, person.limits) if person else ()
+    elif key.scope is Scope.TASK and len(parts) == 3 and parts[1] in config.tasks:
+        limits = limits_of(config, key.scope, config.tasks[parts[1]].limits)
+    return next((x for x in limits if (x.dimension, x.window) == (key.dimension, key.window)), None)

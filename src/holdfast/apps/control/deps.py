@@ -1,0 +1,86 @@
+"""What the control API is made of; wired elsewhere, used by every route.
+
+Not here: wiring (`compose`), any backend by name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from holdfast.compose.config import Config
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import Store
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.kill import Killer
+from holdfast.runtime.sessions import Sessions
+
+
+class PolicyFault(Protocol):
+    """One fault of the policy folder; `line` is 0 where it belongs to no line."""
+
+    @property
+    def file(self) -> str: ...  # noqa: D102
+    @property
+    def line(self) -> int: ...  # noqa: D102
+    @property
+    def rule(self) -> str: ...  # noqa: D102
+    @property
+    def code(self) -> str: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+
+
+class PolicyStanding(Protocol):
+    """What is in force; `fault` says why the newest files are not, empty when they are."""
+
+    @property
+    def version(self) -> str: ...  # noqa: D102
+    @property
+    def loaded_at_ns(self) -> int: ...  # noqa: D102
+    @property
+    def fault(self) -> str: ...  # noqa: D102
+
+
+class PolicyEngine(Protocol):
+    """The side of the policy process that operators see. Errors of each: PolicyUnavailable."""
+
+    async def version(self) -> str:
+        """Version of the bundle in force."""
+        ...
+
+    async def status(self) -> PolicyStanding:
+        """What is in force and what is wrong."""
+        ...
+
+    async def check(self) -> Sequence[PolicyFault]:
+        """Faults of the folder as it is now; may take seconds."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlDeps:
+    """Everything that the routes use. `admin_token_digest` is SHA-256 of the token, in hex."""
+
+    sessions: Sessions
+    budgets: Budgets
+    journal: Journal
+    store: Store
+    killer: Killer
+    policy: PolicyEngine
+    config: Config
+    clock: Clock
+    admin_token_digest: str
+    base_url: str
+    version: str
+
+
+def _of_app(request: Request) -> ControlDeps:
+    deps: ControlDeps = request.app.state.deps
+    return deps
+
+
+Deps = Annotated[ControlDeps, Depends(_of_app)]
+"""Parameter of a route that uses the control API's parts."""

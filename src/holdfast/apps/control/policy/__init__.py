@@ -1,0 +1,1 @@
+"""What the policy process says of itself."""

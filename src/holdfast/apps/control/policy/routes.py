@@ -1,0 +1,22 @@
+"""`/v1/policy`: what is in force, and what is wrong with the files."""
+
+from fastapi import APIRouter
+
+from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.policy import service
+from holdfast.apps.control.policy.schemas import PolicyCheck, PolicyStatus
+from holdfast.apps.control.wire import refusals
+
+router = APIRouter(prefix="/v1/policy", tags=["policy"], responses=refusals())
+
+
+@router.get("/status")
+async def policy_status(deps: Deps) -> PolicyStatus:
+    """What is in force."""
+    return await service.status(deps)
+
+
+@router.post("/check")
+async def policy_check(deps: Deps) -> PolicyCheck:
+    """Faults of the policy folder as it is now; may take seconds."""
+    return await service.check(deps)

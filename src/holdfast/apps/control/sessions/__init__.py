@@ -1,0 +1,1 @@
+"""Open, show, kill, pause, resume, end."""

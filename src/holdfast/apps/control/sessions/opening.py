@@ -1,0 +1,143 @@
+"""From a request for a session to its draft: the configuration, tightened, never loosened."""
+
+import hashlib
+import re
+from decimal import Decimal
+from math import isfinite
+from pathlib import Path
+
+import msgspec
+
+from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
+from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
+from holdfast.errors import InvalidRequest
+from holdfast.model.budgets import Dimension, Limit, Scope, Window
+from holdfast.model.money import parse_usd
+from holdfast.model.sessions import Session, SessionState
+
+_NS = 1_000_000_000
+_MONEY = (Dimension.USD, Dimension.USD_IN, Dimension.USD_OUT)
+_DOLLARS = re.compile(r"\$?[0-9]{1,9}(\.[0-9]{1,9})?")
+_MAX_PIECES = 10**15
+
+
+def planned(config: Config, asked: OpenSession) -> SessionPlan:
+    """The session's plan. Errors: InvalidRequest, NotFound, ConfigInvalid."""
+    agent: str | AgentConfig = asked.agent
+    if bool(asked.agent) == (asked.agent_file is not None):
+        raise InvalidRequest("a session needs either `agent` or `agent_file`", field="agent")
+    if asked.agent_file is not None:
+        agent = _agent_of(config, asked.agent_file)
+    plan = resolve(
+        config,
+        agent=agent,
+        user=asked.user,
+        tenant=asked.tenant,
+        project=asked.project,
+        task=asked.task,
+    )
+    changes: dict[str, object] = {"limits": tightened(plan.limits, _caps(asked.limits))}
+    if asked.agent_file is not None:
+        # The configuration alone no longer says what governs this session.
+        digest = hashlib.sha256(asked.agent_file.text.encode()).hexdigest()
+        changes["config_version"] = f"{plan.config_version}+agent:{digest}"
+    return msgspec.structs.replace(plan, **changes)
+
+
+def draft(plan: SessionPlan, asked: OpenSession) -> Session:
+    """What `Sessions.open` takes: without ids, `expires_at_ns` counted from the opening."""
+    ttl_s = min(plan.session_ttl_s, plan.loop.wall_clock_s)
+    if asked.ttl_s is not None:
+        ttl_s = min(ttl_s, asked.ttl_s)
+    return Session(
+        session_id="",
+        principal=plan.principal(""),
+        state=SessionState.ACTIVE,
+        opened_at_ns=0,
+        expires_at_ns=ttl_s * _NS,
+        token_digest="",
+        limits=plan.limits,
+        loop=plan.loop,
+        task_attributes=plan.task_attributes,
+        tenant_attributes=plan.tenant_attributes,
+        allowed_tools=plan.allowed_tools,
+        allowed_models=plan.allowed_models,
+        max_output_tokens=plan.max_output_tokens,
+        parent=asked.parent,
+        upstream=plan.upstream,
+        config_version=plan.config_version,
+    )
+
+
+def shown(plan: SessionPlan, session: Session) -> Plan:
+    """The part of a plan that the agent's process needs."""
+    turns = (
+        x.amount
+        for x in session.limits
+        if x.scope is Scope.SESSION and x.dimension is Dimension.TURNS
+    )
+    return Plan(
+        model=plan.model,
+        system_prompt=plan.system_prompt,
+        allowed_tools=list(plan.allowed_tools),
+        allowed_models=list(plan.allowed_models),
+        mcp_servers=plan.mcp_servers,
+        task={
+            "kind": plan.task,
+            "id": session.principal.task,
+            "text": plan.task_text,
+            "attributes": plan.task_attributes,
+        },
+        max_turns=min(plan.loop.max_turns, *turns),
+    )
+
+
+def tightened(limits: tuple[Limit, ...], caps: dict[Dimension, int]) -> tuple[Limit, ...]:
+    """The limits with the session's caps over its life lowered, and added where there is none."""
+    left = dict(caps)
+    found: list[Limit] = []
+    for limit in limits:
+        mine = limit.scope is Scope.SESSION and limit.window is Window.LIFE
+        cap = left.pop(limit.dimension, None) if mine else None
+        amount = limit.amount if cap is None else min(limit.amount, cap)
+        found.append(msgspec.structs.replace(limit, amount=amount))
+    found += [
+        Limit(scope=Scope.SESSION, dimension=dimension, window=Window.LIFE, amount=amount)
+        for dimension, amount in left.items()
+    ]
+    order = list(Scope)
+    return tuple(sorted(found, key=lambda x: order.index(x.scope)))
+
+
+def _agent_of(config: Config, file: AgentFile) -> AgentConfig:
+    agent = parse_agent(file.text.encode(), Path(file.name), config)
+    known = config.agents.get(agent.name)
+    if agent.hooks is not None and (known is None or agent.hooks != known.hooks):
+        # Hooks are code of the server, loaded when it starts; left out in silence they would
+        # look as if they guarded something.
+        raise InvalidRequest(
+            "an agent file that is sent cannot bring hooks: name the agent in holdfast.yaml",
+            field="agent_file.hooks",
+        )
+    return agent
+
+
+def _caps(limits: dict[Dimension, Cap]) -> dict[Dimension, int]:
+    return {dimension: _amount(dimension, cap) for dimension, cap in limits.items()}
+
+
+def _amount(dimension: Dimension, cap: Cap) -> int:
+    field = f"limits.{dimension}"
+    if dimension not in _MONEY:
+        if isinstance(cap, int) and 0 <= cap <= _MAX_PIECES:
+            return cap
+        raise InvalidRequest(f"`{field}` is a whole number from 0 to {_MAX_PIECES}", field=field)
+    text = str(cap)
+    if isinstance(cap, float) and isfinite(cap):
+        text = format(Decimal(repr(cap)), "f")
+    if not _DOLLARS.fullmatch(text):
+        raise InvalidRequest(
+            f'`{field}` is dollars such as "0.50", under a billion and no finer than a nano-dollar',
+            field=field,
+        )
+    return parse_usd(text)

@@ -1,0 +1,66 @@
+"""`/v1/sessions`: open, list, show, kill, pause, resume, end."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query
+
+from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.sessions import service, views
+from holdfast.apps.control.sessions.schemas import (
+    Opened,
+    OpenSession,
+    Receipt,
+    SessionList,
+    SessionView,
+    Told,
+    WhichSessions,
+)
+from holdfast.apps.control.wire import refusals
+from holdfast.core.sessions import Command
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=refusals())
+SessionId = Annotated[str, Path(max_length=64)]
+Why = Annotated[Told, Body(default_factory=Told)]
+_CHANGES = refusals(404, 409)
+
+
+@router.post("", responses=refusals(404))
+async def open_session(asked: OpenSession, deps: Deps) -> Opened:
+    """Open a session; its token is in this answer and nowhere else."""
+    return await service.open_session(deps, asked)
+
+
+@router.get("")
+async def list_sessions(which: Annotated[WhichSessions, Query()], deps: Deps) -> SessionList:
+    """Sessions, newest first."""
+    return SessionList(sessions=await views.listed(deps, which))
+
+
+@router.get("/{session_id}", responses=refusals(404))
+async def show_session(session_id: SessionId, deps: Deps) -> SessionView:
+    """One session as it stands."""
+    return await views.show(deps, session_id)
+
+
+@router.post("/{session_id}/kill", responses=refusals(404))
+async def kill_session(session_id: SessionId, deps: Deps, why: Why) -> Receipt:
+    """Stop everything of it, for good; the receipt times each lever."""
+    return await service.kill(deps, session_id, why.reason)
+
+
+@router.post("/{session_id}/pause", responses=_CHANGES)
+async def pause_session(session_id: SessionId, deps: Deps, why: Why) -> SessionView:
+    """Refuse its model calls and permits until it is resumed; open answers stream on."""
+    return await service.tell(deps, session_id, Command.PAUSE, why.reason)
+
+
+@router.post("/{session_id}/resume", responses=_CHANGES)
+async def resume_session(session_id: SessionId, deps: Deps, why: Why) -> SessionView:
+    """Let a paused session go on."""
+    return await service.tell(deps, session_id, Command.RESUME, why.reason)
+
+
+@router.post("/{session_id}/end", responses=_CHANGES)
+async def end_session(session_id: SessionId, deps: Deps, why: Why) -> SessionView:
+    """Close it as done."""
+    return await service.tell(deps, session_id, Command.END, why.reason)

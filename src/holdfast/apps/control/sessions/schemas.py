@@ -1,0 +1,126 @@
+"""What the session paths take and answer. Money in nano-dollars, times in UTC nanoseconds."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason, Shown
+from holdfast.model.budgets import Dimension
+from holdfast.model.principals import TrustLevel
+from holdfast.model.sessions import SessionState
+
+MAX_LISTED = 1000
+Cap = StrictInt | StrictFloat | StrictStr
+"""Dollars as text or a number, pieces as a whole number."""
+
+
+class AgentFile(Asked):
+    """An agent that the configuration does not name; `name` is what its faults are reported at."""
+
+    name: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    text: Annotated[str, Field(max_length=262_144)]
+
+
+class OpenSession(Asked):
+    """Who is to act for whom; exactly one of `agent` and `agent_file`.
+
+    `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
+    over its life and may only tighten.
+    """
+
+    agent: Name = ""
+    agent_file: AgentFile | None = None
+    user: Name
+    tenant: Name = ""
+    project: Name = ""
+    task: Name = ""
+    ttl_s: Annotated[StrictInt, Field(ge=1, le=31_536_000)] | None = None
+    parent: Name = ""
+    limits: dict[Dimension, Cap] = Field(default_factory=dict)
+
+
+class Told(Asked):
+    """Why a session is told to stop, wait or go on."""
+
+    reason: Reason = ""
+
+
+class WhichSessions(Asked):
+    """Filters of a list; an empty one does not filter."""
+
+    tenant: Name = ""
+    project: Name = ""
+    user: Name = ""
+    state: Annotated[SessionState | None, EMPTY_IS_ABSENT] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = 100
+
+
+class SessionView(Shown):
+    """One session as it stands.
+
+    `tool_calls` counts its calls that were permitted, `streams` the answers streaming to it now.
+    A session past its wall clock is shown as expired from that moment on.
+    """
+
+    session_id: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    task: str
+    trust: TrustLevel
+    roles: list[str]
+    state: SessionState
+    state_reason: str
+    opened_at_ns: int
+    expires_at_ns: int
+    cost_nusd: int
+    turn: int
+    tool_calls: int
+    streams: int
+    tainted: bool
+
+
+class SessionList(Shown):
+    """Newest first."""
+
+    sessions: list[SessionView]
+
+
+class Plan(Shown):
+    """What the configuration gives the agent; `allowed_models` empty means any priced one."""
+
+    model: str
+    system_prompt: str
+    allowed_tools: list[str]
+    allowed_models: list[str]
+    mcp_servers: dict[str, Any]
+    task: dict[str, Any]
+    max_turns: int
+
+
+class Opened(Shown):
+    """A new session; the token is shown only here."""
+
+    session: SessionView
+    token: str
+    plan: Plan
+
+
+class Lever(Shown):
+    """One thing that the kill pulled; `ms` since it was asked for."""
+
+    lever: str
+    ms: float
+    ok: StrictBool
+    detail: str
+
+
+class Receipt(Shown):
+    """What a kill did; `already` when the session was dead before."""
+
+    session_id: str
+    state: SessionState
+    already: bool
+    levers: list[Lever]
+    total_ms: float

@@ -1,0 +1,166 @@
+"""A session as people see it, from memory where it lives there, else from the store.
+
+A list never loads a session into memory: what it needs is counted from the journal. Not here:
+changing anything.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.sessions.schemas import SessionView, WhichSessions
+from holdfast.errors import NotFound
+from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import Session
+from holdfast.model.sessions import SessionState as S
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.ports.store import RecordFilter, SessionFilter
+from holdfast.runtime.budgets import owners
+from holdfast.runtime.live import LiveSession
+
+_MAX_SCANNED = 2000
+_PAGE = 1000
+_PERMITTED = frozenset({CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED, CallState.SERVER})
+_MAY_HAVE_EXPIRED = frozenset({S.ACTIVE, S.PAUSED})
+
+
+def of_live(deps: ControlDeps, live: LiveSession) -> SessionView:
+    """A session that is in memory."""
+    return _view(
+        deps,
+        live.session,
+        cost_nusd=live.cost_nusd,
+        turn=live.turn,
+        tool_calls=_permitted(live.session.session_id, live.calls.values()),
+        streams=len(live.streams),
+        tainted=live.vouched.tainted,
+    )
+
+
+async def of_session(deps: ControlDeps, session: Session) -> SessionView:
+    """A session as stored; what is in memory is newer and goes first."""
+    live = deps.sessions.loaded(session.session_id)
+    if live is not None:
+        return of_live(deps, live)
+    turn = cost_nusd = 0
+    tainted = False
+    for session_id in filter(None, (session.parent, session.session_id)):
+        mine = session_id == session.session_id
+        kinds = (Kind.TOOL_RESULT_ADMITTED, *((Kind.MODEL_CALL_SETTLED,) if mine else ()))
+        async for record in _records(deps, session.principal.tenant, session_id, kinds):
+            if record.kind is Kind.MODEL_CALL_SETTLED:
+                turn, cost_nusd = turn + 1, cost_nusd + record.cost_nusd
+            elif record.body.get("taints"):
+                tainted = True
+    return _view(
+        deps,
+        session,
+        cost_nusd=cost_nusd,
+        turn=turn,
+        tool_calls=_permitted(session.session_id, await deps.store.calls(session.session_id)),
+        streams=0,
+        tainted=tainted,
+    )
+
+
+async def _records(
+    deps: ControlDeps, tenant: str, session_id: str, kinds: tuple[Kind, ...]
+) -> AsyncIterator[Record]:
+    after_seq = 0
+    while True:
+        where = RecordFilter(
+            tenant=tenant, session=session_id, kinds=kinds, after_seq=after_seq, limit=_PAGE
+        )
+        page = await deps.store.records(where)
+        for record in page:
+            yield record
+        if len(page) < _PAGE:
+            return
+        after_seq = page[-1].seq
+
+
+async def show(deps: ControlDeps, session_id: str) -> SessionView:
+    """One session. Errors: NotFound."""
+    live = deps.sessions.loaded(session_id)
+    if live is not None:
+        return of_live(deps, live)
+    session = await deps.store.session(session_id)
+    if session is None:
+        raise NotFound(f"no session `{session_id[:64]}`")
+    return await of_session(deps, session)
+
+
+async def listed(deps: ControlDeps, which: WhichSessions) -> list[SessionView]:
+    """Sessions, newest first; none of a tenant other than the one asked for."""
+    states: tuple[S, ...] = ()
+    limit = which.limit
+    if which.state is not None:
+        # A session expires by the clock alone; its stored state follows when it is next used.
+        expired = which.state is S.EXPIRED
+        states = (S.EXPIRED, *_MAY_HAVE_EXPIRED) if expired else (which.state,)
+        if which.state in (S.EXPIRED, *_MAY_HAVE_EXPIRED):
+            limit = _MAX_SCANNED
+    where = SessionFilter(
+        tenant=which.tenant,
+        project=which.project,
+        user=which.user,
+        states=states,
+        limit=limit,
+    )
+    found = [
+        session
+        for session in await deps.store.sessions(where)
+        if which.state in (None, _state(deps, session))
+    ]
+    return [await of_session(deps, session) for session in found[: which.limit]]
+
+
+def _view(
+    deps: ControlDeps,
+    session: Session,
+    *,
+    cost_nusd: int,
+    turn: int,
+    tool_calls: int,
+    streams: int,
+    tainted: bool,
+) -> SessionView:
+    who, state = session.principal, _state(deps, session)
+    late = state is not session.state
+    return SessionView(
+        session_id=session.session_id,
+        tenant=who.tenant,
+        project=who.project,
+        user=who.user,
+        agent=who.agent,
+        task=who.task,
+        trust=who.trust,
+        roles=list(who.roles),
+        state=state,
+        state_reason="the session reached its wall clock" if late else session.state_reason,
+        opened_at_ns=session.opened_at_ns,
+        expires_at_ns=session.expires_at_ns,
+        cost_nusd=_cost(deps, session, cost_nusd),
+        turn=turn,
+        tool_calls=tool_calls,
+        streams=streams,
+        tainted=tainted,
+    )
+
+
+def _state(deps: ControlDeps, session: Session) -> S:
+    if session.state in _MAY_HAVE_EXPIRED and deps.clock.now_ns() >= session.expires_at_ns:
+        return S.EXPIRED
+    return session.state
+
+
+def _cost(deps: ControlDeps, session: Session, counted_nusd: int) -> int:
+    """What its account was charged, calls whose outcome a crash took included."""
+    owner = owners(session.principal)[Scope.SESSION]
+    key = AccountKey(Scope.SESSION, owner, Dimension.USD, Window.LIFE)
+    account = deps.budgets.ledger.account(key, deps.clock.now_ns())
+    return counted_nusd if account is None else account.settled
+
+
+def _permitted(session_id: str, calls: Iterable[CallRecord]) -> int:
+    return sum(1 for c in calls if c.session == session_id and c.state in _PERMITTED)

@@ -1,0 +1,155 @@
+"""A control API over real runtime objects and the store and policy of the tests."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+
+from holdfast.apps.control.app import ControlApp, create_control_app
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.backends.policyd_client.wire import PolicyFinding, PolicyStatus
+from holdfast.backends.system.clock import SystemEntropy
+from holdfast.compose.config import parse_config
+from holdfast.core.budgets import Ledger
+from holdfast.core.scrub import RuleScrubber
+from holdfast.ports.processes import StopReport
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.kill import Killer
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+from holdfast.testing.memory_policy import MemoryPolicy
+from holdfast.testing.memory_store import MemoryStore
+
+S = 1_000_000_000
+ADMIN = "hfa_" + "a" * 52
+NOON = 1_794_830_400 * S  # 2026-11-16 12:00 UTC, a Monday
+
+ONE_TENANT = """
+version: 1
+agents:
+  desk: {model: claude-sonnet-5-5, tools: [Read], system_prompt: You help., session_ttl_s: 600}
+tasks:
+  refunds: {description: Refund an order., attributes: {max_refund: 50}}
+"""
+TWO_TENANTS = (
+    ONE_TENANT
+    + """
+tenants:
+  acme: {users: {ann: {roles: [support]}, "*": {}}, projects: {shop: {}, web: {}}}
+  umbra: {users: {ann: {}, bob: {}}}
+"""
+)
+
+
+class StillClock:
+    """Time that only the test moves; a nanosecond passes with every look."""
+
+    def __init__(self, now_ns: int = NOON) -> None:
+        self.at_ns = now_ns
+
+    def now_ns(self) -> int:
+        self.at_ns += 1
+        return self.at_ns
+
+
+class NoProcesses:
+    """A machine on which nothing of a session runs."""
+
+    def __init__(self) -> None:
+        self.stopped: list[str] = []
+
+    async def adopt(self, session_id: str) -> str:
+        return "none"
+
+    async def stop(self, session_id: str) -> StopReport:
+        self.stopped.append(session_id)
+        return StopReport(how="none", found=0, survivors=0)
+
+
+class PolicyDouble(MemoryPolicy):
+    """The policy of the tests, with what operators ask of the policy process."""
+
+    findings: Sequence[PolicyFinding] = ()
+
+    async def status(self) -> PolicyStatus:
+        return PolicyStatus(version=await self.version(), loaded_at_ns=NOON, fault="")
+
+    async def check(self) -> Sequence[PolicyFinding]:
+        await self.version()
+        return self.findings
+
+
+class House:
+    """One server's parts, and a client in front of them."""
+
+    def __init__(self, text: str = ONE_TENANT, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+        self.clock = StillClock()
+        self.policy = PolicyDouble()
+        self.processes = NoProcesses()
+        self.restart(text)
+
+    def restart(self, text: str = ONE_TENANT, accounts: Sequence[Any] = ()) -> None:
+        """Nothing in memory but what the store holds."""
+        self.journal = Journal(self.store, self.clock, RuleScrubber())
+        self.budgets = Budgets(Ledger(accounts), self.journal, self.clock)
+        self.sessions = Sessions(
+            self.store, self.journal, self.budgets, self.clock, SystemEntropy()
+        )
+        self.deps = ControlDeps(
+            sessions=self.sessions,
+            budgets=self.budgets,
+            journal=self.journal,
+            store=self.store,
+            killer=Killer(self.sessions, self.journal, self.processes),
+            policy=self.policy,
+            config=parse_config(text.encode(), Path("holdfast.yaml")),
+            clock=self.clock,
+            admin_token_digest=hashlib.sha256(ADMIN.encode()).hexdigest(),
+            base_url="http://127.0.0.1:8787",
+            version="0.1.0",
+        )
+        self.app: ControlApp = create_control_app(self.deps)
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, token: str = ADMIN, **more: Any
+    ) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        if body is not None:
+            more["content"] = msgspec.json.encode(body)
+            headers["content-type"] = "application/json"
+        headers |= more.pop("headers", {})
+        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            return await http.request(method, path, headers=headers, **more)
+
+    async def get(self, path: str, **query: Any) -> Any:
+        answer = await self.call("GET", path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def live(self, session_id: str) -> LiveSession:
+        """A session that must be in memory."""
+        found = self.sessions.loaded(session_id)
+        assert found is not None
+        return found
+
+    async def opened(self, **asked: Any) -> tuple[str, str]:
+        """The id and the token of a new session."""
+        answer = await self.call("POST", "/v1/sessions", {"agent": "desk", "user": "ann"} | asked)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["session"]["session_id"], answer.json()["token"]
+
+
+def served(main: Callable[[House], Awaitable[None]], text: str = ONE_TENANT) -> None:
+    """Run one test against a fresh house."""
+
+    async def run() -> None:
+        await main(House(text))
+
+    asyncio.run(run())
