@@ -104,6 +104,24 @@ class Budgets:
             raise
         return answer, amounts
 
+    def reserve_now(
+        self,
+        hold_id: str,
+        session: Session,
+        keys: Sequence[AccountKey],
+        amounts: Amounts,
+        *,
+        purpose: str,
+    ) -> tuple[Reserved | Refused, list[Record], list[Change]]:
+        """Hold at once or not at all, without waiting in line.
+
+        The caller commits the records and changes together with what it decides on them, and acts
+        on the hold only once that commit is durable.
+        """
+        answer, planned = self._try(hold_id, session, keys, lambda: amounts, purpose, None)
+        records, changes = self._decided(answer, planned, session, purpose, ())
+        return answer, records, changes
+
     def _try(
         self,
         hold_id: str,

@@ -24,7 +24,13 @@ from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.sessions import Command
-from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable, SessionStopped
+from holdfast.errors import (
+    Conflict,
+    HoldfastError,
+    PermitInvalid,
+    PolicyUnavailable,
+    SessionStopped,
+)
 from holdfast.model.budgets import Amounts, Dimension, Refused
 from holdfast.model.decisions import Decision, PolicyRequest, Reason, Verdict, strictest
 from holdfast.model.events import Kind, Record
@@ -32,6 +38,7 @@ from holdfast.model.findings import Violation
 from holdfast.model.permits import Permit, PermitFault
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect
+from holdfast.ports.store import Change
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
@@ -90,6 +97,7 @@ class _Case:
         self.policy_version = ""
         self.reasons: list[Reason] = []
         self.records: list[Record] = []
+        self.changes: list[Change] = []
         self.stop: Finding | None = None
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
@@ -290,9 +298,11 @@ class Guard:
         seconds = timeout_s if left is None else max(min(timeout_s, left), 1)
         amounts: Amounts = {Dimension.TOOL_CALLS: 1, Dimension.SECONDS: seconds}
         hold_id = self._entropy.new_id("hld")
-        answer, _ = await self._budgets.reserve(
-            hold_id, live.session, live.chain, lambda: amounts, purpose="tool", wait_s=0
+        answer, records, changes = self._budgets.reserve_now(
+            hold_id, live.session, live.chain, amounts, purpose="tool"
         )
+        case.records += records
+        case.changes += changes
         if isinstance(answer, Refused):
             text = f"`{answer.key}` has no room: {answer.settled + answer.held} of {answer.limit}"
             case.deny("budget", "budget_exceeded", text, str(answer.key))
@@ -320,12 +330,17 @@ class Guard:
         )
         permit = self._permit(decision) if verdict is Verdict.ALLOW else None
         call = self._decided(case, decision, permit)
-        live.calls[call.call_id] = call
         records = [*case.records, self._decision_record(case, decision, door)]
-        if verdict is not Verdict.ALLOW and call.hold_id:
-            _, durable = self._budgets.settle(call.hold_id, {}, live.who, records, [call])
-        else:
-            durable = self._journal.commit(records, [call])
+        changes: list[Change] = [*case.changes, call]
+        try:
+            durable = self._journal.commit(records, changes)
+        except HoldfastError:
+            # The journal cannot take it (too large, not text): nothing may run, nothing is held.
+            self._budgets.settle_now(call.hold_id, {}, live.who)
+            raise
+        live.calls[call.call_id] = call
+        if permit is None and call.hold_id:
+            self._budgets.settle_now(call.hold_id, {}, live.who)
         if case.stop is not None and live.session.state is SessionState.ACTIVE:
             durable = self._sessions.change(live, Command.STOP, case.stop.text)
         await durable
