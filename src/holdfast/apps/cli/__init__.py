@@ -1,1 +1,1 @@
-"""The command line: speaks through the client only, and holds no rule."""
+"""The command `holdfast`: it speaks to a server through the client, and holds no rule itself."""

@@ -1,0 +1,91 @@
+"""The agent's own process: the Claude Agent SDK with its bundled CLI, governed.
+
+Not here: what a session may do, and whether it may do it.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast.apps.cli.printing import note
+from holdfast.client import Session, SessionPlan
+from holdfast.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeAgentOptions
+
+_STDERR_LINES = 5
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """What the agent said last; `fault` is what its program reported, empty when it ended well."""
+
+    text: str = ""
+    fault: str = ""
+
+
+async def agent_options(session: Session, cwd: Path) -> "ClaudeAgentOptions":
+    """Governed options for the session's plan.
+
+    Errors: ConfigInvalid when the SDK is not installed, and whatever `govern` refuses.
+    """
+    try:
+        from claude_agent_sdk import ClaudeAgentOptions
+
+        from holdfast.integrations.claude_agent_sdk import govern
+    except ImportError:
+        raise ConfigInvalid(
+            "the Claude Agent SDK is not installed; install `holdfast[claude]`"
+        ) from None
+    plan = session.plan
+    # MCP servers that say `python3` mean the interpreter that has the packages of this project.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    options = ClaudeAgentOptions(
+        cwd=cwd,
+        tools=builtin_tools(plan),
+        mcp_servers=dict(plan.mcp_servers),
+        max_turns=plan.max_turns,
+        env={"PATH": path},
+    )
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        governed = govern(options, session)
+    for warning in raised:
+        note(str(warning.message), style="yellow")
+    return governed
+
+
+def quiet_sdk() -> None:
+    """Keep the SDK's own log off the terminal: what it reports is raised to us as well."""
+    log = logging.getLogger("claude_agent_sdk")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+
+
+def builtin_tools(plan: SessionPlan) -> list[str]:
+    """The CLI's own tools among those that the agent may use: no other is even offered."""
+    return [name for name in plan.allowed_tools if not name.startswith("mcp__")]
+
+
+async def drive(prompt: str, options: "ClaudeAgentOptions") -> Spoken:
+    """Run the agent to its end; what goes wrong in it is a fault of it, not an exception."""
+    from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, ResultMessage
+
+    quiet_sdk()
+    spoken = Spoken(fault="the agent ended without a result")
+    try:
+        async with ClaudeSDKClient(options) as agent:
+            await agent.query(prompt)
+            async for message in agent.receive_response():
+                if isinstance(message, ResultMessage):
+                    text = message.result or ""
+                    failed = message.is_error or message.subtype != "success"
+                    spoken = Spoken(text=text, fault=(text or message.subtype) if failed else "")
+    except (ClaudeSDKError, OSError) as fault:
+        return Spoken(fault=f"the agent's program failed: {fault}")
+    return spoken

@@ -1,0 +1,53 @@
+"""`holdfast audit`: questions to the journal."""
+
+import re
+from pathlib import Path
+
+import typer
+
+from holdfast.apps.cli.printing import emit, say
+from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
+from holdfast.errors import InvalidRequest
+
+app = typer.Typer(help="Questions to the journal.", no_args_is_help=True)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN = re.compile(r"([1-9][0-9]{0,6})([smhd]?)")
+_MOST_SPAN_S = 366 * 86_400
+
+
+@app.callback()
+def _group() -> None:
+    """Questions to the journal."""
+
+
+@verb(app, "ask")
+async def ask(
+    user: str = typer.Option(..., help="For whom the agent worked."),
+    at: str = typer.Option(..., help="When: `last tuesday 14:42`, `yesterday 09:00`, ISO 8601, …"),
+    tenant: str = Tenant,
+    window: str = typer.Option("30m", help="How much around that time: 90s, 30m, 2h, 1d."),
+    tz: str = typer.Option("", help="The time zone that --at is in; UTC where none is given."),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """What did the agent do for this user at that time?"""
+    window_s = span_s(window)
+    async with connected(project) as client:
+        answer = await client.audit.ask(user=user, at=at, tenant=tenant, window_s=window_s, tz=tz)
+    if as_json:
+        emit(answer)
+        return
+    for line in answer.lines:
+        say(line)
+    say(f"{len(answer.records)} records in {answer.took_ms:.1f} ms", style="dim")
+
+
+def span_s(text: str) -> int:
+    """Seconds of `90s`, `30m`, `2h`, `1d`. Errors: InvalidRequest."""
+    found = _SPAN.fullmatch(text.strip())
+    seconds = int(found[1]) * _UNITS[found[2] or "s"] if found else 0
+    if not 0 < seconds <= _MOST_SPAN_S:
+        raise InvalidRequest(f"`{text}` is no span of time such as 90s, 30m, 2h or 1d")
+    return seconds

@@ -1,0 +1,88 @@
+"""`holdfast budget`: show what is spent and held, set a limit."""
+
+from pathlib import Path
+
+import typer
+
+from holdfast.apps.cli.printing import amount, emit, say, table
+from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.verbs import Json, Project, Reason, verb
+from holdfast.client import BudgetAccount
+from holdfast.errors import InvalidRequest
+from holdfast.model.budgets import Dimension, Scope, Window
+from holdfast.model.money import parse_usd
+
+app = typer.Typer(help="Budgets: what is spent, held and allowed.", no_args_is_help=True)
+
+MONEY = (Dimension.USD, Dimension.USD_IN, Dimension.USD_OUT)
+LIFTED = "none"
+
+
+@verb(app, "show")
+async def show(
+    session: str = typer.Option("", help="Every account that this session draws on."),
+    scope: Scope | None = typer.Option(None, help="With --owner: the accounts of one owner."),
+    owner: str = typer.Option("", help="A session's id, or `tenant/user`, `tenant/project`, …"),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Show accounts: limit, settled, held. Money to the nano-dollar."""
+    if bool(session) == bool(scope and owner):
+        raise InvalidRequest("name either --session, or --scope and --owner")
+    async with connected(project) as client:
+        found = await client.budgets.show(session=session, scope=scope or "", owner=owner)
+    if as_json:
+        for account in found:
+            emit(account)
+        return
+    columns = ("scope", "owner", "what", "window", "limit", "settled", "held")
+    table(columns, [_row(account) for account in found], empty="no accounts")
+
+
+def _row(account: BudgetAccount) -> tuple[str, ...]:
+    values = (account.limit, account.settled, account.held)
+    numbers = tuple(amount(account.dimension, value) for value in values)
+    return (account.scope, account.owner, account.dimension, account.window, *numbers)
+
+
+@verb(app, "set")
+async def set_limit(
+    scope: Scope = typer.Argument(help="Whose account it is."),
+    owner: str = typer.Argument(help="A session's id, or `tenant/user`, `tenant/project`, …"),
+    dimension: Dimension = typer.Argument(help="What is limited."),
+    window: Window = typer.Argument(help="Over which time."),
+    limit: str = typer.Argument(help="Dollars (`0.50`), pieces (`25`), or `none`."),
+    reason: str = Reason,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Set one limit; it holds from the next call on, and the change is journalled."""
+    value = parsed_limit(dimension, limit)
+    async with connected(project) as client:
+        account = await client.budgets.set(
+            scope=scope,
+            owner=owner,
+            dimension=dimension,
+            window=window,
+            limit=value,
+            reason=reason or "set on the command line",
+        )
+    if as_json:
+        emit(account)
+        return
+    spent, cap = amount(dimension, account.settled), amount(dimension, account.limit)
+    say(f"{scope} {owner}: {dimension} ({window}) is {cap}, {spent} used")
+
+
+def parsed_limit(dimension: Dimension, text: str) -> int | None:
+    """Nano-dollars or pieces; None for `none`. Errors: InvalidRequest."""
+    if text == LIFTED:
+        return None
+    if dimension in MONEY:
+        try:
+            return parse_usd(text)
+        except ValueError as fault:
+            raise InvalidRequest(str(fault)) from None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise InvalidRequest(f"`{text}` is no number of {dimension}; expected pieces or `none`")
+    return int(text)

@@ -1,0 +1,35 @@
+"""The command tree of `holdfast`."""
+
+import sys
+
+import typer
+
+from holdfast.apps.cli import audit, budgets, local, project_files, run, server, sessions
+from holdfast.apps.cli.verbs import guarded
+
+app = typer.Typer(
+    name="holdfast",
+    help="Runtime control for agents: spend capped, tool calls decided, all of it journalled.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+server.register(app)
+run.register(app)
+app.add_typer(sessions.app, name="sessions")
+app.add_typer(budgets.app, name="budget")
+app.add_typer(local.policy, name="policy")
+app.add_typer(local.config, name="config")
+app.add_typer(audit.app, name="audit")
+project_files.register(app)
+local.register(app)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.exit(guarded(lambda: app(standalone_mode=True)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Exit codes: what a script may rely on, by what stopped the work (docs/reference/cli.md).
+
+Not here: how an outcome is shown (`printing`).
+"""
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+
+from holdfast import errors
+from holdfast.client import SessionView
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import SessionState
+
+
+class ExitCode(enum.IntEnum):
+    """Stable; a number is never given another meaning."""
+
+    DONE = 0
+    INTERNAL = 1
+    USAGE = 2
+    DENIED = 3
+    BUDGET = 4
+    KILLED = 5
+    PAUSED = 6
+    LOOP = 7
+    UPSTREAM = 8
+    UNAVAILABLE = 9
+    INTERRUPTED = 130
+
+
+# The first that fits holds; a subclass stands above its base.
+_BY_ERROR: tuple[tuple[type[errors.HoldfastError], ExitCode], ...] = (
+    (errors.LoopDetected, ExitCode.LOOP),
+    (errors.DeadlineExceeded, ExitCode.LOOP),
+    (errors.Denied, ExitCode.DENIED),
+    (errors.Exhausted, ExitCode.BUDGET),
+    (errors.UpstreamUnavailable, ExitCode.UPSTREAM),
+    (errors.RateLimited, ExitCode.UPSTREAM),
+    (errors.Unavailable, ExitCode.UNAVAILABLE),
+    (errors.InvalidRequest, ExitCode.USAGE),
+    (errors.Unauthenticated, ExitCode.USAGE),
+    (errors.Conflict, ExitCode.USAGE),
+)
+
+
+def code_of(fault: errors.HoldfastError) -> ExitCode:
+    """The exit code of an error that ended a verb."""
+    for cls, code in _BY_ERROR:
+        if isinstance(fault, cls):
+            return code
+    return ExitCode.INTERNAL
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a governed run ended: the code, and one sentence where it is not done."""
+
+    code: ExitCode
+    why: str = ""
+
+
+_BY_STATE = {
+    SessionState.KILLED: ExitCode.KILLED,
+    SessionState.PAUSED: ExitCode.PAUSED,
+    SessionState.EXPIRED: ExitCode.LOOP,
+}
+
+
+def outcome_of(view: SessionView, records: Sequence[Record], *, fault: str) -> Outcome:
+    """How a run ended, from what the journal holds and never from what the model said.
+
+    `fault` is what the agent's program reported, empty when it ended well. A refusal that the
+    agent lived with (one call denied, the work done another way) is no outcome of its own.
+    """
+    code = _BY_STATE.get(view.state)
+    if code is not None:
+        return Outcome(code=code, why=f"the session is {view.state}: {view.state_reason}")
+    if view.state is SessionState.STOPPED:
+        looped = any(r.kind is Kind.LOOP_ALERT and r.body.get("stops") for r in records)
+        code = ExitCode.LOOP if looped else ExitCode.DENIED
+        return Outcome(code=code, why=f"the session was stopped: {view.state_reason}")
+    if not fault:
+        return Outcome(code=ExitCode.DONE)
+    return Outcome(code=_last_obstacle(records), why=fault)
+
+
+def _last_obstacle(records: Sequence[Record]) -> ExitCode:
+    """What stood in the way last, of a run that ended badly while its session lives."""
+    for record in reversed(records):
+        if record.kind is Kind.BUDGET_DECIDED and record.verdict == "deny":
+            return ExitCode.BUDGET
+        if record.kind is Kind.LOOP_ALERT and record.body.get("stops"):
+            return ExitCode.LOOP
+        if record.kind is Kind.EVIDENCE_MISSING or record.verdict in ("deny", "ask"):
+            return ExitCode.DENIED
+        if record.kind is Kind.MODEL_CALL_REFUSED:
+            return ExitCode.UPSTREAM
+        if record.kind is Kind.MODEL_CALL_SETTLED and record.body.get("ended") == "complete":
+            break
+    return ExitCode.UPSTREAM

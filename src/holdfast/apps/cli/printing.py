@@ -1,0 +1,85 @@
+"""Writing to the terminal: one JSON object a line with `--json`, else plain words and tables.
+
+What a model, a customer or a tool wrote is shown without control characters, so that it cannot
+write to the terminal itself. Not here: what a record says (`lines`).
+"""
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.model.budgets import Dimension
+from holdfast.model.money import format_usd
+
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_NS = 1_000_000_000
+
+
+def plain(text: object, most: int = 2000) -> str:
+    """One line without control, format or bidi characters, at most so long."""
+    shown = "".join(
+        " " if unicodedata.category(char) in _HIDDEN else char for char in str(text)[: most + 1]
+    )
+    return shown if len(shown) <= most else f"{shown[:most]}…"
+
+
+def say(text: str, *, style: str = "") -> None:
+    """One or more lines for a person, on stdout; each line is cleaned."""
+    console = Console(soft_wrap=True, highlight=False)
+    for line in text.splitlines() or [""]:
+        console.print(Text(plain(line, 20_000), style=style), soft_wrap=True)
+
+
+def note(text: str, *, style: str = "") -> None:
+    """One line on stderr about what is going on; stdout stays for the answer."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(Text(plain(text, 20_000), style=style), soft_wrap=True)
+
+
+def emit(document: Any) -> None:
+    """One JSON object on one line of stdout."""
+    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    sys.stdout.flush()
+
+
+def complain(sentence: str) -> None:
+    """One sentence on stderr."""
+    lines = [plain(line) for line in sentence.splitlines() if line.strip()]
+    sys.stderr.write("holdfast: " + "\nholdfast: ".join(lines or ["it failed"]) + "\n")
+    sys.stderr.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """A table whose cells are cleaned; `empty` is said in place of one without rows."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(plain(cell)) for cell in row))
+    if drawn.row_count == 0:
+        say(empty)
+    else:
+        Console(highlight=False).print(drawn)
+
+
+def amount(dimension: Dimension, value: int | None) -> str:
+    """A number of an account in its unit; money to the nano-dollar, without trailing noughts."""
+    if value is None:
+        return "unlimited"
+    if dimension in (Dimension.USD, Dimension.USD_IN, Dimension.USD_OUT):
+        whole, _, part = format_usd(value, 9).partition(".")
+        kept = part.rstrip("0")
+        return f"{whole}.{kept:0<2}"
+    return f"{value:,}"
+
+
+def clock(at_ns: int) -> str:
+    """`2026-03-01 14:42:07` in UTC."""
+    return f"{datetime.fromtimestamp(at_ns // _NS, UTC):%Y-%m-%d %H:%M:%S}"

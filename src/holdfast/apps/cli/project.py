@@ -1,0 +1,59 @@
+"""Which project a verb means, and which server answers for it."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from holdfast.client import Client, connect, find_server_file
+from holdfast.errors import ConfigInvalid, Unavailable
+
+CONFIG_NAME = "holdfast.yaml"
+
+
+def project_dir(given: Path | None) -> Path:
+    """The folder with `holdfast.yaml`: the one given, or the nearest upward.
+
+    Errors: ConfigInvalid when there is none.
+    """
+    start = (given or Path.cwd()).expanduser().resolve()
+    if given is not None and not start.is_dir():
+        raise ConfigInvalid(f"`{given}` is no folder")
+    for folder in [start] if given is not None else [start, *start.parents]:
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    where = f"`{given}`" if given is not None else "this folder or above it"
+    raise ConfigInvalid(f"there is no {CONFIG_NAME} in {where}; `holdfast init` writes one")
+
+
+@asynccontextmanager
+async def connected(given: Path | None) -> AsyncIterator[Client]:
+    """A client of the running server. Errors: Unavailable when none is found."""
+    async with connect(project_dir=_folder(given)) as client:
+        yield client
+
+
+def _folder(given: Path | None) -> Path | None:
+    if given is None:
+        return None
+    if not given.expanduser().is_dir():
+        raise ConfigInvalid(f"`{given}` is no folder")
+    return given.expanduser().resolve()
+
+
+async def answering(folder: Path) -> Client | None:
+    """A client of the project's own server if one answers, None otherwise."""
+    found = find_server_file(folder)
+    if found is None or found.parent.parent != folder:
+        return None
+    try:
+        client = connect(project_dir=folder)
+        await client.health()
+    except Unavailable:
+        return None
+    return client
+
+
+def python_module(module: str, arguments: Sequence[str]) -> list[str]:
+    """The command that runs one of our modules with this interpreter."""
+    return [sys.executable, "-m", module, *arguments]

@@ -1,0 +1,161 @@
+"""`holdfast up`, and a server for the time of one run.
+
+Both run `python -m holdfast.apps.server`: `up` becomes it, `serving` owns it as a child.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import typer
+
+from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.printing import note
+from holdfast.apps.cli.project import answering, project_dir, python_module
+from holdfast.apps.cli.verbs import Project, verb
+from holdfast.client import Client, connect
+from holdfast.errors import ConfigInvalid, Conflict, HoldfastError, Unavailable
+
+SERVER_MODULE = "holdfast.apps.server"
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+_STDERR_BYTES = 8192
+
+
+def register(app: typer.Typer) -> None:
+    """Add `up`."""
+
+    @verb(app, "up")
+    def up(
+        project: Path | None = Project,
+        port: int | None = typer.Option(None, min=0, max=65535, help="0 takes a free one."),
+        host: str = typer.Option("", help="Address to listen on."),
+    ) -> None:
+        """Start the server in the foreground: gateway, control API and policy process."""
+        folder = project_dir(project)
+        running = asyncio.run(_running(folder))
+        if running:
+            raise Conflict(f"a server of this project answers already at {running}")
+        arguments = ["--project", str(folder)]
+        if port is not None:
+            arguments += ["--port", str(port)]
+        if host:
+            arguments += ["--host", host]
+        command = python_module(SERVER_MODULE, arguments)
+        sys.stdout.flush()
+        # Becomes the server, so that no process of the command line stays resident.
+        os.execve(command[0], command, {**os.environ})  # noqa: S606 - there is no shell
+
+
+async def _running(folder: Path) -> str:
+    client = await answering(folder)
+    if client is None:
+        return ""
+    async with client:
+        return client.base_url
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A server of ours: its process and its address."""
+
+    process: asyncio.subprocess.Process
+    url: str
+
+
+@asynccontextmanager
+async def serving(folder: Path, *, quiet: bool) -> AsyncIterator[Client]:
+    """A client of the project's running server, or of one started for the time of the block.
+
+    Errors: ConfigInvalid or Unavailable, with what the server said, when it does not start.
+    """
+    client = await answering(folder)
+    if client is not None:
+        async with client:
+            yield client
+        return
+    async with started(folder) as child, connect(project_dir=folder) as own:
+        if not quiet:
+            note(f"started a server for this run at {child.url}", style="dim")
+        yield own
+
+
+@asynccontextmanager
+async def started(folder: Path, variables: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
+    """A server as a child for the time of the block, listening on a free port.
+
+    It runs in a process session of its own, so that Ctrl-C reaches it through us, after the
+    agent's session was closed. `variables` are added to our own environment. Errors:
+    ConfigInvalid, Unavailable.
+    """
+    read_fd, write_fd = os.pipe()
+    arguments = ["--project", str(folder), "--port", "0", "--ready-fd", str(write_fd)]
+    with tempfile.TemporaryFile(prefix="holdfast-") as said:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *python_module(SERVER_MODULE, arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=said,
+                env={**os.environ, **(variables or {})},
+                pass_fds=(write_fd,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_fd)
+        try:
+            url = await _told(read_fd)
+            if not url:
+                await _stop(process)
+                raise _not_started(process.returncode, said)
+            yield Child(process, url)
+        finally:
+            os.close(read_fd)
+            await _stop(process)
+
+
+async def _told(read_fd: int) -> str:
+    """The address that the server writes when it listens; empty if it ends or takes too long."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+
+    def readable() -> None:
+        if not told.done():
+            told.set_result(os.read(read_fd, 4096).decode(errors="replace").strip())
+
+    loop.add_reader(read_fd, readable)
+    try:
+        return await asyncio.wait_for(told, START_TIMEOUT_S)
+    except TimeoutError:
+        return ""
+    finally:
+        loop.remove_reader(read_fd)
+
+
+def _not_started(code: int | None, said: IO[bytes]) -> HoldfastError:
+    said.seek(0)
+    last = said.read()[-_STDERR_BYTES:].decode(errors="replace").strip()
+    words = "\n".join(line.removeprefix("holdfast: ") for line in last.splitlines())
+    if code == ExitCode.USAGE:
+        return ConfigInvalid(words or "the settings do not hold; see `holdfast config check`")
+    return Unavailable(f"the server did not start: {words or 'it said nothing'}")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Ask it to stop, and end it if it does not."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,132 @@
+"""`holdfast sessions`: list, show, kill, pause, resume."""
+
+from pathlib import Path
+
+import typer
+
+from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.printing import clock, emit, say, table
+from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
+from holdfast.client import KillReceipt, SessionView
+from holdfast.model.money import format_usd
+from holdfast.model.sessions import SessionState
+
+app = typer.Typer(help="Sessions: look at them, stop them.", no_args_is_help=True)
+
+_Id = typer.Argument(metavar="SESSION", help="The session's id.")
+_BY_HAND = "asked for on the command line"
+
+
+@verb(app, "list")
+async def list_sessions(
+    project: Path | None = Project,
+    tenant: str = Tenant,
+    project_name: str = typer.Option("", help="A project of the tenant."),
+    user: str = typer.Option("", help="Sessions of this user."),
+    state: SessionState | None = typer.Option(None, help="Sessions in this state."),
+    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    as_json: bool = Json,
+) -> None:
+    """List sessions, latest first."""
+    async with connected(project) as client:
+        found = await client.sessions.list(
+            tenant=tenant, project=project_name, user=user, state=state or "", limit=limit
+        )
+    if as_json:
+        for view in found:
+            emit(view)
+        return
+    columns = ("session", "agent", "user", "state", "opened (UTC)", "turns", "calls", "cost")
+    rows = [
+        (
+            view.session_id,
+            view.agent,
+            f"{view.tenant}/{view.user}",
+            view.state,
+            clock(view.opened_at_ns),
+            view.turn,
+            view.tool_calls,
+            format_usd(view.cost_nusd),
+        )
+        for view in found
+    ]
+    table(columns, rows, empty="no sessions")
+
+
+@verb(app, "show")
+async def show(session: str = _Id, project: Path | None = Project, as_json: bool = Json) -> None:
+    """Show one session."""
+    async with connected(project) as client:
+        _print_view(await client.sessions.show(session), as_json=as_json)
+
+
+@verb(app, "kill")
+async def kill(
+    session: str = _Id,
+    reason: str = Reason,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> int:
+    """Stop everything of a session, for good, and print what each lever did.
+
+    Exit code 1 when a lever failed: something of the session may be left.
+    """
+    async with connected(project) as client:
+        receipt = await client.sessions.kill(session, reason or _BY_HAND)
+    if as_json:
+        emit(receipt)
+    else:
+        for line in receipt_lines(receipt):
+            say(line)
+    held = all(lever.ok for lever in receipt.levers)
+    return ExitCode.DONE if held else ExitCode.INTERNAL
+
+
+def receipt_lines(receipt: KillReceipt) -> list[str]:
+    """The receipt in words, a line a lever."""
+    again = " (it was before)" if receipt.already else ""
+    lines = [f"{receipt.session_id} is {receipt.state}{again}, {receipt.total_ms:.1f} ms in all"]
+    for lever in receipt.levers:
+        mark = "✓" if lever.ok else "✗"
+        lines.append(f"  {mark} {lever.lever:<12} {lever.ms:>8.1f} ms  {lever.detail}".rstrip())
+    return lines
+
+
+@verb(app, "pause")
+async def pause(
+    session: str = _Id,
+    reason: str = Reason,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Refuse a session's calls until it is resumed."""
+    async with connected(project) as client:
+        view = await client.sessions.pause(session, reason or _BY_HAND)
+    _print_view(view, as_json=as_json)
+
+
+@verb(app, "resume")
+async def resume(
+    session: str = _Id,
+    reason: str = Reason,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Let a paused session go on."""
+    async with connected(project) as client:
+        view = await client.sessions.resume(session, reason or _BY_HAND)
+    _print_view(view, as_json=as_json)
+
+
+def _print_view(view: SessionView, *, as_json: bool) -> None:
+    if as_json:
+        emit(view)
+        return
+    reason = f" ({view.state_reason})" if view.state_reason else ""
+    say(f"{view.session_id} is {view.state}{reason}")
+    say(f"  agent    {view.agent}, trust {view.trust}" + (", tainted" if view.tainted else ""))
+    task = f", task {view.task}" if view.task else ""
+    say(f"  for      {view.tenant}/{view.project}, user {view.user}{task}")
+    say(f"  opened   {clock(view.opened_at_ns)} UTC, until {clock(view.expires_at_ns)} UTC")
+    say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")

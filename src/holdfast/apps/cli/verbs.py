@@ -1,0 +1,72 @@
+"""What every verb shares: errors become one sentence and an exit code, never a traceback."""
+
+import asyncio
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from holdfast.apps.cli.outcomes import ExitCode, code_of
+from holdfast.apps.cli.printing import complain
+from holdfast.errors import HoldfastError
+
+TRACEBACK_VARIABLE = "HOLDFAST_TRACEBACK"
+
+Json = typer.Option(False, "--json", help="Print JSON, one object a line.")
+Project = typer.Option(
+    None, "--project", "-C", help="The folder with holdfast.yaml; the nearest one upward."
+)
+Tenant = typer.Option("", "--tenant", help="The tenant, where there are several.")
+Reason = typer.Option("", "--reason", help="Why; it is journalled.")
+
+
+def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Register a function, plain or async, as the verb `name`.
+
+    An int that it returns is the exit code; HoldfastError and Ctrl-C are handled here.
+    """
+
+    def register(body: Callable[..., Any]) -> Any:
+        @functools.wraps(body)
+        def run(**given: Any) -> None:
+            code = guarded(lambda: body(**given))
+            if code:
+                raise typer.Exit(code)
+
+        return app.command(name, **settings)(run)
+
+    return register
+
+
+def guarded(body: Callable[[], Any]) -> int:
+    """The exit code of `body`; what went wrong is said on stderr in one sentence."""
+    try:
+        answer = body()
+        if inspect.iscoroutine(answer):
+            answer = asyncio.run(answer)
+        return int(answer or ExitCode.DONE)
+    except HoldfastError as fault:
+        complain(fault.message)
+        return code_of(fault)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return ExitCode.DONE
+    except (typer.Exit, typer.Abort):
+        raise
+    except typer.TyperException:
+        raise
+    except Exception as fault:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        complain(
+            f"an internal error: {type(fault).__name__}: {fault}"
+            f" (set {TRACEBACK_VARIABLE}=1 to see where)"
+        )
+        return ExitCode.INTERNAL
