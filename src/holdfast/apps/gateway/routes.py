@@ -181,6 +181,12 @@ def _target(scope: Scope) -> str:
 def _readable_headers(scope: Scope) -> Headers:
     """The client's headers; a coded body cannot be governed. Errors: InvalidRequest."""
     given = Headers(scope=scope)
+    for name, value in given.raw:
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            shown = name.decode("latin-1")
+            raise InvalidRequest(f"the header `{shown}` is not valid utf-8") from None
     if given.get("content-encoding", "identity") != "identity":
         raise InvalidRequest("send the body without content-encoding")
     return given
@@ -191,7 +197,11 @@ def _returned(given: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _raw(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in fields.items()]
+    """Header bytes; the provider's arrive decoded as UTF-8 with escapes for what is not."""
+    return [
+        (name.lower().encode(), value.encode("utf-8", "surrogateescape"))
+        for name, value in fields.items()
+    ]
 
 
 async def _respond(send: Send, status: int, fields: Mapping[str, str], body: bytes) -> None:

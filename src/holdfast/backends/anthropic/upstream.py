@@ -113,7 +113,9 @@ class HttpUpstream:
     ) -> HttpAnswer:
         """Send one request; returns once headers are here. Errors: UpstreamUnavailable."""
         fields: CIMultiDict[str] = CIMultiDict(
-            (name, value) for name, value in headers.items() if name.lower() not in _NOT_FORWARDED
+            (name, _as_sent(value))
+            for name, value in headers.items()
+            if name.lower() not in _NOT_FORWARDED
         )
         fields["accept-encoding"] = "identity"
         if self._auth == "bearer":
@@ -142,6 +144,14 @@ class HttpUpstream:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _as_sent(value: str) -> str:
+    """A header as text whose UTF-8 is what the client sent; servers hand it on as Latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _sentence(error: BaseException) -> str:
