@@ -11,7 +11,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+
+from holdfast.testing.scripted_model.server import PromptServer
 
 SESSION = {
     "session_id": "ses_1",
@@ -124,6 +126,7 @@ class ApiDouble:
         self.answers: dict[tuple[str, str], Any] = dict(ANSWERS)
         self.asked: list[tuple[str, str, dict[str, str], Any, str]] = []
         self.url = ""
+        self.routes: list[Route | Mount] = []
 
     def refuse(self, method: str, path: str, status: int, **error: Any) -> None:
         self.answers[method, path] = JSONResponse({"error": error}, status)
@@ -147,19 +150,17 @@ class ApiDouble:
     @contextlib.asynccontextmanager
     async def running(self, port: int = 0) -> AsyncIterator["ApiDouble"]:
         methods = ["GET", "POST", "PUT", "HEAD", "DELETE"]
-        app = Starlette(routes=[Route("/{path:path}", self.answer, methods=methods)])
+        app = Starlette(routes=[*self.routes, Route("/{path:path}", self.answer, methods=methods)])
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             listener.listen()
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             config = uvicorn.Config(app, log_level="critical", lifespan="off")
-            server = uvicorn.Server(config)
-            server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+            server = PromptServer(config)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))
                 try:
                     yield self
                 finally:
-                    server.should_exit = True
-                    server.force_exit = True
+                    server.stop()

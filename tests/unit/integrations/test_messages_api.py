@@ -1,0 +1,147 @@
+import asyncio
+from typing import Any
+
+import pytest
+from anthropic import AsyncAnthropic
+
+from holdfast.client import Session
+from holdfast.errors import InvalidRequest, StoreUnavailable
+from holdfast.integrations.messages_api import guarded_tools
+from tests.unit.integrations.guard_double import GuardDouble
+
+USE = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1, "b": 2}}
+
+
+async def add(arguments):
+    return {"sum": arguments["a"] + arguments["b"]}
+
+
+async def explode(arguments):
+    raise RuntimeError("no disk")
+
+
+def guarded(scenario, rule=None, script=None):
+    async def main():
+        async with (
+            GuardDouble(rule, script).running() as guard,
+            await Session.attach(guard.url, "hfs_1") as session,
+        ):
+            await scenario(guard, session, guarded_tools(session, {"add": add, "explode": explode}))
+
+    asyncio.run(main())
+
+
+def verbs(guard):
+    return [path.rpartition("/")[2] for _, path, *_ in guard.asked if "guard" in path][1:]
+
+
+def test_an_allowed_call_is_decided_redeemed_run_and_reported_in_this_order():
+    async def scenario(guard, session, tools):
+        results = await tools.results([{"type": "text", "text": "hm"}, USE])
+        assert results == [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": '{"sum": 3}'}
+        ]
+        assert verbs(guard) == ["decide", "keys", "redeem", "finish"]
+
+    guarded(scenario)
+
+
+def test_the_function_gets_the_arguments_that_were_decided_not_those_asked_for():
+    async def scenario(guard, session, tools):
+        assert (await tools.results([USE]))[0]["content"] == '{"sum": 30}'
+
+    guarded(scenario, lambda _: {"arguments": {"a": 10, "b": 20}})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"verdict": "deny", "message": "no"}, {"verdict": "ask", "message": "no"}, {"permit": "x"}],
+)
+def test_a_call_without_an_allow_and_its_permit_never_runs(rule):
+    async def scenario(guard, session, tools):
+        (result,) = await tools.results([USE])
+        assert result["is_error"]
+        assert "redeem" not in verbs(guard)
+
+    guarded(scenario, lambda _: rule)
+
+
+def test_a_permit_that_was_used_before_never_runs():
+    async def scenario(guard, session, tools):
+        guard.refuse("POST", "/v1/guard/redeem", 403, code="permit_invalid", message="used")
+        (result,) = await tools.results([USE])
+        assert result == {
+            "type": "tool_result",
+            "tool_use_id": "toolu_1",
+            "content": "permit_invalid: used",
+            "is_error": True,
+        }
+        assert verbs(guard)[-1] == "redeem"
+
+    guarded(scenario)
+
+
+def test_a_tool_that_raises_or_does_not_exist_is_an_error_that_is_reported():
+    async def scenario(guard, session, tools):
+        raised, missing = await tools.results(
+            [{**USE, "name": "explode"}, {**USE, "name": "nowhere"}]
+        )
+        assert raised["content"] == "RuntimeError: no disk"
+        assert missing["is_error"]
+        assert [body["ok"] for body in guard.bodies("finish")] == [False, False]
+
+    guarded(scenario)
+
+
+def test_an_outcome_that_could_not_be_recorded_is_not_shown():
+    async def scenario(guard, session, tools):
+        guard.refuse("POST", "/v1/guard/finish", 503, code="store_unavailable", message="full")
+        with pytest.raises(StoreUnavailable):
+            await tools.results([USE])
+
+    guarded(scenario)
+
+
+def test_something_that_is_no_block_is_refused():
+    async def scenario(guard, session, tools):
+        with pytest.raises(InvalidRequest):
+            await tools.results(["text"])
+
+    guarded(scenario)
+
+
+def test_a_loop_with_the_anthropic_sdk_and_its_tool_runner_is_governed():
+    turns = [{"blocks": [USE]}, {"blocks": [{"type": "text", "text": "three"}]}]
+    script = {"scenarios": [{"name": "s", "turns": turns}]}
+    shown = {"name": "add", "description": "adds", "input_schema": {"type": "object"}}
+    request: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 100, "tools": [shown]}
+
+    async def scenario(guard, session, tools):
+        async with AsyncAnthropic(base_url=session.base_url, api_key=session.token) as client:
+            messages: list[Any] = [{"role": "user", "content": "add"}]
+            message = await client.messages.create(messages=messages, **request)
+            results = await tools.results(message.content)
+            messages += [{"role": "assistant", "content": message.content}]
+            messages += [{"role": "user", "content": results}]
+            message = await client.messages.create(messages=messages, **request)
+            assert message.content[0].text == "three"
+
+            # The runner warns of a raw tool that it cannot run itself, then takes our results.
+            with pytest.warns(UserWarning, match="handle the tool call manually"):
+                said = await run_tool_runner(client, tools, messages[:1], request)
+            assert said[-1].content[0].text == "three"
+            assert len(guard.bodies("finish")) == 2
+
+    guarded(scenario, script=script)
+
+
+async def run_tool_runner(client, tools, messages, request):
+    runner = client.beta.messages.tool_runner(messages=messages, **request)
+    said: list[Any] = []
+    async for message in runner:
+        said.append(message)
+        results = await tools.results(message.content)
+        if results:
+            answer = {"role": "user", "content": results}
+            runner.append_messages({"role": "assistant", "content": message.content}, answer)
+    return said
