@@ -16,7 +16,7 @@ RULES: tuple[tuple[str, str], ...] = (
         "private_key",
         r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,20000}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
     ),  # noqa: E501 -- one rule, one line
-    ("holdfast_token", r"\bhf[as]_[a-z2-7]{40,64}\b"),
+    ("holdfast_token", r"\bhf[as]_[a-z2-7]{40,64}\b|\bhfm_[a-z2-7]{20,40}_[a-z2-7]{52}\b"),
     ("anthropic_key", r"\bsk-ant-[A-Za-z0-9_-]{16,200}"),
     ("openai_key", r"\bsk-(?:proj-)?[A-Za-z0-9_-]{32,200}"),
     ("aws_key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),

@@ -42,7 +42,8 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One durable conversation of one agent for one user.
 
-    `token_digest` is SHA-256 of the session's token; the token itself is shown once, on opening.
+    `token_digest` and `model_token_digest` are SHA-256 of the session's two tokens
+    (`model/tokens`); the first is shown once, on opening, and the second is derived from it.
     `limits` are the caps of the account chain; `task_attributes` are what policy sees as `task`.
     `allowed_models` empty means any priced model; `upstream`
     names the provider. `state_reason` says why it is not active.
@@ -65,4 +66,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     state_changed_at_ns: int = 0
     parent: str = ""
     upstream: str = ""
+    model_token_digest: str = ""
     config_version: str = ""

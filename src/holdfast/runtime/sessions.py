@@ -5,15 +5,23 @@ Not here: what a kill pulls besides the state (`runtime/kill`), what a session m
 
 import asyncio
 import hashlib
+import hmac
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from holdfast.core.sessions import RECORDED, Command, after
-from holdfast.errors import Conflict, CredentialExpired, NotFound, SessionStopped, Unauthenticated
+from holdfast.errors import (
+    Conflict,
+    CredentialExpired,
+    InvalidRequest,
+    NotFound,
+    SessionStopped,
+    Unauthenticated,
+)
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
-from holdfast.model.tools import Contract
+from holdfast.model.tokens import model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
@@ -22,6 +30,7 @@ from holdfast.runtime.live import LiveSession
 
 _RELOADED = (
     Kind.MODEL_CALL_SETTLED,
+    Kind.MODEL_CALL_REFUSED,
     Kind.PROMPT_SUBMITTED,
     Kind.TOOL_RESULT_ADMITTED,
     Kind.TOOL_CALL_DECIDED,
@@ -72,6 +81,7 @@ class Sessions:
             opened_at_ns=now_ns,
             expires_at_ns=now_ns + draft.expires_at_ns,
             token_digest=token_digest(token),
+            model_token_digest=token_digest(model_token(session_id, token)),
             state_changed_at_ns=now_ns,
         )
         if draft.parent:
@@ -117,6 +127,23 @@ class Sessions:
         if session is None:
             raise Unauthenticated("the token is not one that this server issued")
         return await self._load(session)
+
+    async def authenticate_model(self, token: str) -> LiveSession:
+        """The session of either of its tokens: the model's door takes both.
+
+        Errors: Unauthenticated for a token that was never issued.
+        """
+        named = session_of(token)
+        if not named:
+            return await self.authenticate(token)
+        try:
+            live = await self.get(named)
+        except (NotFound, InvalidRequest):
+            live = None
+        known = live.session.model_token_digest if live is not None else ""
+        if live is None or not known or not hmac.compare_digest(known, token_digest(token)):
+            raise Unauthenticated("the token is not one that this server issued")
+        return live
 
     async def get(self, session_id: str, tenant: str = "") -> LiveSession:
         """A session by id; with a tenant, only if it is that tenant's. Errors: NotFound."""
@@ -209,9 +236,9 @@ class Sessions:
         return live
 
     async def _inherit(self, live: LiveSession) -> None:
-        """Calls, taint and trusted text of this session and of the one it continues."""
+        """Calls, taint and trusted text of this session and of all that it continues."""
         own = live.session.session_id
-        for session_id in filter(None, (live.session.parent, own)):
+        for session_id in await self._line_of(live.session):
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
             after_seq = 0
@@ -231,6 +258,15 @@ class Sessions:
                     break
                 after_seq = page[-1].seq
 
+    async def _line_of(self, session: Session) -> list[str]:
+        """Ids of a session and of every one before it, oldest first."""
+        line, parent = [session.session_id], session.parent
+        while parent and parent not in line:
+            line.append(parent)
+            before = await self._store.session(parent)
+            parent = before.parent if before is not None else ""
+        return line[::-1]
+
 
 def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
     """Fold one journal record into a session's memory."""
@@ -238,10 +274,12 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
     if record.kind is Kind.MODEL_CALL_SETTLED:
         if own:
             live.cost_nusd += record.cost_nusd
-            live.turn += 1
+            live.turn = max(live.turn, record.turn)
             live.progress.turns += 1
         if body.get("message_id"):
             live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
+    elif record.kind is Kind.MODEL_CALL_REFUSED:
+        live.turn = max(live.turn, record.turn if own else 0)
     elif record.kind is Kind.PROMPT_SUBMITTED:
         live.vouched.trust(str(body.get("text", "")))
     elif record.kind is Kind.TOOL_RESULT_ADMITTED:
@@ -249,11 +287,6 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.vouched.taint(record.tool)
         elif "trusted" in body:
             live.vouched.trust(str(body["trusted"]))
-    elif own:
+    elif own and record.call_id:
         digest, near = str(body.get("digest", "")), str(body.get("near", ""))
         live.progress.call(record.tool, digest, near, record.at_ns)
-
-
-def taints(contract: Contract | None) -> bool:
-    """Whether a tool's result is untrusted text: always, unless declared first-party."""
-    return contract is None or not contract.first_party

@@ -102,7 +102,7 @@ class Gateway:
             await send(dict(message))
 
         try:
-            live = await self._sessions.authenticate(_token(scope))
+            live = await self._sessions.authenticate_model(_token(scope))
             body = await read_body(receive, self._max_body_bytes)
             given = _readable_headers(scope)
             async with while_connected(receive):
@@ -234,3 +234,4 @@ async def _stream(send: Send, answer: Answer) -> None:
     finally:
         # Closed here, not by the garbage collector: the provider must stop at once.
         await events.aclose()
+        answer.close()
