@@ -1,10 +1,13 @@
 """What the end-to-end tests of the running server share: bodies, clients, and what must hold after."""
 
+import http.client
 import itertools
 import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +149,11 @@ def result(call_id: str, text: Any = "hi", **fields: Any) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call_id, "content": text} | fields
 
 
+def figure(line: str) -> None:
+    """A measured figure, shown with `pytest -s`; never a condition by itself."""
+    sys.stdout.write(f"\n{line}\n")
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:
@@ -189,3 +197,43 @@ def claude(
             running.wait()
     assert out, said.decode()
     return running.returncode, json.loads(out)
+
+
+class Reader(threading.Thread):
+    """Reads one stream in a thread; `seen` grows as bytes arrive."""
+
+    def __init__(self, project: RunningProject, session: Opened, request: Any) -> None:
+        super().__init__()
+        self.seen = b""
+        self.status = 0
+        self.broken = False
+        self._line = project.connection()
+        headers = {**VERSION, "x-api-key": session.token}
+        self._line.request("POST", "/v1/messages", json.dumps(request), headers)
+        self.start()
+
+    def run(self) -> None:
+        try:
+            answer = self._line.getresponse()
+            self.status = answer.status
+            while chunk := answer.read1():
+                self.seen += chunk
+        except (http.client.HTTPException, OSError):
+            self.broken = True
+        finally:
+            self._line.close()
+
+    def whole(self) -> list[dict[str, Any]]:
+        self.join(30)
+        assert not self.is_alive()
+        assert (self.status, self.broken) == (200, False), self.seen
+        return events(self.seen)
+
+
+def ends_as_if_max_tokens(seen: list[dict[str, Any]]) -> None:
+    """Every block is closed, then the reason, then the end."""
+    started = [e["index"] for e in seen if e["type"] == "content_block_start"]
+    stopped = [e["index"] for e in seen if e["type"] == "content_block_stop"]
+    assert started == stopped
+    assert [e["type"] for e in seen[-2:]] == ["message_delta", "message_stop"]
+    assert seen[-2]["delta"]["stop_reason"] == "max_tokens"

@@ -256,7 +256,7 @@ class RunningProject:
         Errors: AssertionError with the server's answer when it refuses.
         """
         reply = self.call("POST", "/v1/sessions", {"agent": agent, "user": user} | asked)
-        assert reply.status == 200, reply.body
+        assert reply.status == 200, (reply.body, self.said()[-4000:])
         found = reply.json
         return Opened(found["session"]["session_id"], found["token"], found["plan"])
 
