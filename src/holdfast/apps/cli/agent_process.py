@@ -3,6 +3,7 @@
 Not here: what a session may do, and whether it may do it.
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -14,12 +15,16 @@ import msgspec
 
 from holdfast.apps.cli.printing import note
 from holdfast.client import Session, SessionPlan
-from holdfast.errors import ConfigInvalid
+from holdfast.errors import ConfigInvalid, HoldfastError
 
 if TYPE_CHECKING:
-    from claude_agent_sdk import ClaudeAgentOptions
+    from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 
-_STDERR_LINES = 5
+MCP_TIMEOUT_S = 60.0
+_POLL_S = 0.05
+_NO_BUBBLEWRAP = (
+    "bubblewrap is not installed: tools of this session could read its token; install it to hide it"
+)
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +42,7 @@ async def agent_options(session: Session, cwd: Path) -> "ClaudeAgentOptions":
     try:
         from claude_agent_sdk import ClaudeAgentOptions
 
-        from holdfast.integrations.claude_agent_sdk import govern
+        from holdfast.integrations.claude_agent_sdk import ToolsSeeTokenWarning, govern
     except ImportError:
         raise ConfigInvalid(
             "the Claude Agent SDK is not installed; install `holdfast[claude]`"
@@ -49,15 +54,37 @@ async def agent_options(session: Session, cwd: Path) -> "ClaudeAgentOptions":
         cwd=cwd,
         tools=builtin_tools(plan),
         mcp_servers=dict(plan.mcp_servers),
-        max_turns=plan.max_turns,
         env={"PATH": path},
     )
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         governed = govern(options, session)
     for warning in raised:
-        note(str(warning.message), style="yellow")
+        known = issubclass(warning.category, ToolsSeeTokenWarning)
+        note(_NO_BUBBLEWRAP if known else str(warning.message), style="yellow")
     return governed
+
+
+async def _tools_ready(agent: "ClaudeSDKClient") -> None:
+    """Wait for the MCP servers: a model that is asked before they are there is not shown them.
+
+    Errors: ConfigInvalid for one that does not start.
+    """
+    deadline = asyncio.get_running_loop().time() + MCP_TIMEOUT_S
+    while True:
+        servers = (await agent.get_mcp_status())["mcpServers"]
+        for server in servers:
+            if server["status"] not in ("connected", "pending"):
+                why = server.get("error") or server["status"]
+                raise ConfigInvalid(f"the MCP server `{server['name']}` did not start: {why}")
+        waiting = [server["name"] for server in servers if server["status"] == "pending"]
+        if not waiting:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise ConfigInvalid(
+                f"the MCP server `{waiting[0]}` did not start within {MCP_TIMEOUT_S:g} s"
+            )
+        await asyncio.sleep(_POLL_S)
 
 
 def quiet_sdk() -> None:
@@ -74,18 +101,21 @@ def builtin_tools(plan: SessionPlan) -> list[str]:
 
 async def drive(prompt: str, options: "ClaudeAgentOptions") -> Spoken:
     """Run the agent to its end; what goes wrong in it is a fault of it, not an exception."""
-    from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, ResultMessage
+    from claude_agent_sdk import ClaudeSDKClient, ResultMessage
 
     quiet_sdk()
     spoken = Spoken(fault="the agent ended without a result")
     try:
         async with ClaudeSDKClient(options) as agent:
+            await _tools_ready(agent)
             await agent.query(prompt)
             async for message in agent.receive_response():
                 if isinstance(message, ResultMessage):
                     text = message.result or ""
                     failed = message.is_error or message.subtype != "success"
                     spoken = Spoken(text=text, fault=(text or message.subtype) if failed else "")
-    except (ClaudeSDKError, OSError) as fault:
+    except HoldfastError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - the SDK raises bare Exception, too
         return Spoken(fault=f"the agent's program failed: {fault}")
     return spoken

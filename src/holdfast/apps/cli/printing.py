@@ -20,6 +20,7 @@ from holdfast.model.money import format_usd
 
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _NS = 1_000_000_000
+_PIPED_COLUMNS = 240
 
 
 def plain(text: object, most: int = 2000) -> str:
@@ -66,7 +67,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     if drawn.row_count == 0:
         say(empty)
     else:
-        Console(highlight=False).print(drawn)
+        # Ids must stay whole for whoever reads this through a pipe.
+        width = None if sys.stdout.isatty() else _PIPED_COLUMNS
+        Console(highlight=False, width=width).print(drawn)
 
 
 def amount(dimension: Dimension, value: int | None) -> str:

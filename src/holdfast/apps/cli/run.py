@@ -6,6 +6,7 @@ only its final text. Not here: what makes a session governed (`integrations/clau
 
 import asyncio
 import getpass
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,8 +78,16 @@ def register(app: typer.Typer) -> None:
             limits=parsed_limits(limit),
             cwd=place,
         )
+        _stop_on_sigterm()
         async with serving(folder, quiet=as_json) as client:
             return await _governed(client, asked, as_json=as_json)
+
+
+def _stop_on_sigterm() -> None:
+    """Told to end, do as at Ctrl-C: the session is killed and a server of ours stopped."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def parsed_limits(given: Sequence[str]) -> dict[str, str | int]:
@@ -148,6 +157,9 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
         except asyncio.CancelledError:
             await client.sessions.kill(session.session_id, "interrupted on the command line")
             raise
+        except HoldfastError as fault:
+            await client.sessions.kill(session.session_id, f"it did not start: {fault.message}")
+            raise
         await watch.catch_up()
         view = await client.sessions.show(session.session_id)
         outcome = outcome_of(view, watch.records, fault=spoken.fault)
@@ -162,9 +174,14 @@ async def _watched(watch: "Watch", prompt: str, options: Any) -> Spoken:
         done = asyncio.Event()
         tasks.create_task(watch.follow(done))
         try:
-            return await drive(prompt, options)
+            ended: Spoken | HoldfastError = await drive(prompt, options)
+        except HoldfastError as fault:
+            ended = fault
         finally:
             done.set()
+    if isinstance(ended, HoldfastError):
+        raise ended
+    return ended
 
 
 def _print_end(

@@ -51,7 +51,7 @@ def guarded(body: Callable[[], Any]) -> int:
     except HoldfastError as fault:
         complain(fault.message)
         return code_of(fault)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         complain("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:

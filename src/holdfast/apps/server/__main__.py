@@ -5,11 +5,13 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from holdfast.apps.server.serving import say, serve
-from holdfast.compose.config import load_config
-from holdfast.errors import HoldfastError
+from holdfast.compose.config import Config, load_config
+from holdfast.compose.config.layout import is_loopback
+from holdfast.errors import ConfigInvalid, HoldfastError
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +19,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="holdfast-server", description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), help="folder of holdfast.yaml")
     parser.add_argument("--port", type=int, help="instead of `server.port`; 0 takes a free one")
+    parser.add_argument("--host", help="instead of `server.host`")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
     given = parser.parse_args(arguments)
 
@@ -31,12 +34,25 @@ def main(arguments: list[str]) -> int:
     code = 0
     try:
         config = load_config((given.project / "holdfast.yaml").resolve())
+        if given.host:
+            config = _at_host(config, given.host)
         uvloop.run(serve(config, given.port, ready))
     except* HoldfastError as group:
         fault = _first(group)
         say(fault.message)
         code = 2 if fault.http_status == 400 else 9
     return code
+
+
+def _at_host(config: Config, host: str) -> Config:
+    """The configuration with another address; what the file may not say, this may not either."""
+    server = msgspec.structs.replace(config.server, host=host)
+    if server.tls is None and not server.allow_remote_plaintext and not is_loopback(host):
+        raise ConfigInvalid(
+            f"`{host}` is reachable from other machines: set `server.tls`, or say"
+            " `server.allow_remote_plaintext: true`"
+        )
+    return msgspec.structs.replace(config, server=server)
 
 
 def _first(group: BaseExceptionGroup[HoldfastError]) -> HoldfastError:

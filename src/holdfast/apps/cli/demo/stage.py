@@ -154,7 +154,7 @@ class Stage:
 
 async def _converse(words: str, options: "ClaudeAgentOptions", messages: list[Any]) -> str:
     """What the agent's program reported as wrong, empty when it ended well."""
-    from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, ResultMessage
+    from claude_agent_sdk import ClaudeSDKClient, ResultMessage
 
     quiet_sdk()
     fault = "the agent ended without a result"
@@ -166,7 +166,7 @@ async def _converse(words: str, options: "ClaudeAgentOptions", messages: list[An
                 if isinstance(message, ResultMessage):
                     failed = message.is_error or message.subtype != "success"
                     fault = (message.result or message.subtype) if failed else ""
-    except (ClaudeSDKError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the SDK raises bare Exception, too
         return str(error) or type(error).__name__
     return fault
 

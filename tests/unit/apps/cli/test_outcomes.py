@@ -1,0 +1,114 @@
+"""Exit codes by outcome: from errors, and from what the journal of a run holds."""
+
+import pytest
+
+from holdfast import errors
+from holdfast.apps.cli.outcomes import ExitCode, code_of, outcome_of
+from holdfast.client import SessionView
+from holdfast.model.events import Kind, Record
+from holdfast.model.principals import TrustLevel
+from holdfast.model.sessions import SessionState
+
+
+def view(state=SessionState.ACTIVE, reason=""):
+    return SessionView(
+        session_id="ses_1",
+        tenant="acme",
+        project="desk",
+        user="ann",
+        agent="support",
+        task="",
+        trust=TrustLevel.SEMI_AUTONOMOUS,
+        state=state,
+        state_reason=reason,
+        opened_at_ns=0,
+        expires_at_ns=1,
+    )
+
+
+def record(kind, verdict="", **body):
+    return Record(kind=kind, at_ns=1, verdict=verdict, body=body)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (errors.ConfigInvalid, 2),
+        (errors.NotFound, 2),
+        (errors.Unauthenticated, 2),
+        (errors.Conflict, 2),
+        (errors.Denied, 3),
+        (errors.EvidenceMissing, 3),
+        (errors.ApprovalRequired, 3),
+        (errors.Exhausted, 4),
+        (errors.LoopDetected, 7),
+        (errors.DeadlineExceeded, 7),
+        (errors.UpstreamUnavailable, 8),
+        (errors.RateLimited, 8),
+        (errors.PolicyUnavailable, 9),
+        (errors.StoreUnavailable, 9),
+        (errors.Unavailable, 9),
+        (errors.OutcomeUnknown, 1),
+        (errors.InternalError, 1),
+    ],
+)
+def test_every_kind_of_error_has_its_exit_code(fault, code):
+    assert code_of(fault("it failed")) == code
+
+
+def test_no_error_of_holdfast_ends_a_verb_with_success():
+    assert all(code_of(cls("it failed")) != ExitCode.DONE for cls in errors.all_errors())
+
+
+def test_a_run_without_a_fault_is_done_though_a_call_was_denied_on_the_way():
+    seen = [record(Kind.TOOL_CALL_DECIDED, "deny")]
+    assert outcome_of(view(), seen, fault="").code is ExitCode.DONE
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        (SessionState.KILLED, ExitCode.KILLED),
+        (SessionState.PAUSED, ExitCode.PAUSED),
+        (SessionState.EXPIRED, ExitCode.LOOP),
+    ],
+)
+def test_the_sessions_state_decides_before_what_the_agent_says(state, code):
+    found = outcome_of(view(state, "by hand"), [], fault="")
+    assert found.code is code
+    assert "by hand" in found.why
+
+
+def test_a_session_that_the_loop_guard_stopped_is_a_loop():
+    seen = [record(Kind.LOOP_ALERT, code="loop.stall", stops=True)]
+    assert outcome_of(view(SessionState.STOPPED, "a stall"), seen, fault="x").code is ExitCode.LOOP
+
+
+def test_a_session_stopped_for_missing_evidence_was_denied():
+    seen = [record(Kind.EVIDENCE_MISSING, "deny")]
+    found = outcome_of(view(SessionState.STOPPED, "no permit"), seen, fault="403")
+    assert found.code is ExitCode.DENIED
+
+
+def test_a_loop_alert_that_stops_nothing_is_no_loop():
+    seen = [
+        record(Kind.LOOP_ALERT, code="loop.repeats_alert", stops=False),
+        record(Kind.EVIDENCE_MISSING, "deny"),
+    ]
+    found = outcome_of(view(SessionState.STOPPED, "no permit"), seen, fault="403")
+    assert found.code is ExitCode.DENIED
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (record(Kind.BUDGET_DECIDED, "deny"), ExitCode.BUDGET),
+        (record(Kind.MODEL_CALL_REFUSED), ExitCode.UPSTREAM),
+        (record(Kind.TOOL_CALL_DECIDED, "deny"), ExitCode.DENIED),
+        (record(Kind.TOOL_CALL_DECIDED, "ask"), ExitCode.DENIED),
+        (record(Kind.MODEL_CALL_SETTLED, ended="complete"), ExitCode.UPSTREAM),
+    ],
+)
+def test_a_run_that_failed_is_named_by_the_last_obstacle(last, code):
+    seen = [record(Kind.BUDGET_DECIDED, "allow"), last, record(Kind.BUDGET_ALERT)]
+    assert outcome_of(view(), seen, fault="it failed").code is code
