@@ -21,12 +21,15 @@ _RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """Everything is covered. `contents` are replacements by (message, block); `first_seen` are
-    permitted calls whose result arrives for the first time.
+    """Everything is covered.
+
+    `contents` are replacements by (message, block). `first_seen` are permitted calls whose result
+    arrives for the first time, `never_ran` undecided ones whose error does: they stay undecided.
     """
 
     contents: dict[tuple[int, int], str]
     first_seen: tuple[CallRecord, ...]
+    never_ran: tuple[CallRecord, ...] = ()
 
 
 class Ungoverned(msgspec.Struct, frozen=True):
@@ -43,6 +46,7 @@ def check_evidence(
     """Judge every block that answers a tool call; `calls` are the session's, by call id."""
     contents: dict[tuple[int, int], str] = {}
     first_seen: dict[str, CallRecord] = {}
+    never_ran: dict[str, CallRecord] = {}
     for block in evidence:
         call = calls.get(block.call_id)
         at_server = block.kind != "tool_result"
@@ -58,7 +62,9 @@ def check_evidence(
             return fault
         denial = call.denial if call is not None and call.denial else NEVER_RAN
         contents[(block.message, block.block)] = denial
-    return Admitted(contents, tuple(first_seen.values()))
+        if call is not None and call.state is CallState.EMITTED:
+            never_ran[call.call_id] = call
+    return Admitted(contents, tuple(first_seen.values()), tuple(never_ran.values()))
 
 
 def _fault(block: Evidence, call: CallRecord | None, *, at_server: bool) -> Ungoverned | None:

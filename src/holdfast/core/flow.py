@@ -16,6 +16,9 @@ from holdfast.model.tools import ArgumentRole, Contract, Effect
 _GUARDED = (ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.MUCH, ArgumentRole.URL)
 _SHORTEST = 4
 _KEPT_CHARACTERS = 400_000
+# A name, number or address that goes on beyond the text found.
+_GOES_ON_LEFT = re.compile(r"[\w@+-]\Z|\w[.:,]\Z")
+_GOES_ON_RIGHT = re.compile(r"[\w@+-]|[.:,/?#=&]\w")
 _TOKEN = re.compile(r"[\w@.+:/-]+")
 
 
@@ -52,7 +55,7 @@ class Vouched:
         if len(text) < _SHORTEST and not short_ok:
             return False
         return text in self._tokens or (
-            len(text) >= _SHORTEST and any(text in part for part in self._text)
+            len(text) >= _SHORTEST and any(_stands_in(text, part) for part in self._text)
         )
 
 
@@ -81,6 +84,18 @@ def gate(contract: Contract | None, arguments: Mapping[str, Any], vouched: Vouch
     ]
 
 
+def _stands_in(text: str, part: str) -> bool:
+    """Whether `text` stands in `part` whole: `ann@acme.co` is no part of `ann@acme.com`."""
+    at = part.find(text)
+    while at >= 0:
+        end = at + len(text)
+        before, after = part[max(at - 2, 0) : at], part[end : end + 2]
+        if not _GOES_ON_LEFT.search(before) and not _GOES_ON_RIGHT.match(after):
+            return True
+        at = part.find(text, at + 1)
+    return False
+
+
 def _ask(code: str, text: str) -> Reason:
     return Reason(stage="flow", verdict=Verdict.ASK, code=code, text=text)
 
@@ -95,7 +110,8 @@ def _plain(value: object) -> str:
 
 def _scalars(value: object) -> Iterable[object]:
     if isinstance(value, Mapping):
-        for inner in value.values():
+        for name, inner in value.items():
+            yield name
             yield from _scalars(inner)
     elif isinstance(value, list | tuple):
         for inner in value:

@@ -17,6 +17,8 @@ from holdfast.core.canonical import Unreadable, parse_json
 
 # A tool with one of these type prefixes runs at the client and ends in a `tool_use` block.
 _CLIENT_TOOL_TYPES = ("bash_", "text_editor_", "computer_", "memory_")
+# What the provider's own definition of such a tool adds to the prompt, at most.
+_BUILT_IN_TOOL_TOKENS = 2_000
 # The model reads an image as at most this many tokens, whatever its size.
 _IMAGE_TOKENS_MAX = 5_000
 # What the provider adds around tools and system that is not in the body.
@@ -94,13 +96,16 @@ def _read(body: bytes, fields: dict[str, Any]) -> ModelRequest:
     if not isinstance(stream, bool):
         raise _Fault("`stream` must be true or false")
     thinking_budget, opaque = _thinking(fields.get("thinking"))
-    server_tools, tool_names = _tools(fields)
+    server_tools, tool_names, built_in = _tools(fields)
     evidence, unbounded, media_bytes, images = _walk(fields.get("messages"))
     continues = _thread(fields.get("thread"))
-    marks = b'"cache_control"' in body
+    escaped = b"\\u" in body
+    marks = b'"cache_control"' in body or (escaped and _mentions(fields, "cache_control"))
+    hour = b'"1h"' in body or (escaped and _mentions(fields, "1h"))
     bound = None
     if not unbounded:
         bound = len(body) - media_bytes + images * _IMAGE_TOKENS_MAX + _FIXED_TOKENS
+        bound += _BUILT_IN_TOOL_TOKENS * built_in
     return ModelRequest(
         body=body,
         model=model,
@@ -110,7 +115,7 @@ def _read(body: bytes, fields: dict[str, Any]) -> ModelRequest:
         opaque=opaque,
         cached=marks,
         # Any mention of the one-hour lifetime prices the whole input at its dearer rate.
-        cached_1h=marks and b'"1h"' in body,
+        cached_1h=marks and hour,
         input_tokens_bound=bound,
         evidence=tuple(evidence),
         server_tools=server_tools,
@@ -146,27 +151,45 @@ def _thread(thread: object) -> str:
     return previous
 
 
-def _tools(fields: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of tools that the provider would run, and of those that the client runs."""
-    server, client = [], []
+def _mentions(value: object, word: str) -> bool:
+    """Whether a key or a text anywhere in a JSON value is exactly `word`, however spelt."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, dict):
+            if word in one:
+                return True
+            todo.extend(one.values())
+        elif isinstance(one, list):
+            todo.extend(one)
+        elif one == word:
+            return True
+    return False
+
+
+def _tools(fields: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """Names of tools the provider runs, of those the client runs; how many are built in."""
+    server, client, built_in = [], [], 0
     tools = fields.get("tools")
     if tools is not None and not isinstance(tools, list):
         raise _Fault("`tools` must be a list")
     for tool in tools or ():
         if not isinstance(tool, dict):
             raise _Fault("every entry of `tools` must be an object")
-        kind, name = tool.get("type", "custom"), tool.get("name", "")
+        kind = "custom" if tool.get("type") is None else tool["type"]
+        name = tool.get("name", "")
         if not isinstance(kind, str) or not isinstance(name, str):
             raise _Fault("a tool's `type` and `name` must be strings")
         if kind == "custom" or kind.startswith(_CLIENT_TOOL_TYPES):
             client.append(name)
+            built_in += kind != "custom"
         else:
             server.append(name or kind)
     servers = fields.get("mcp_servers")
     if servers:
         # The connector runs MCP tools at the provider, out of the guard's reach.
         server.append("mcp_servers")
-    return tuple(server), tuple(client)
+    return tuple(server), tuple(client), built_in
 
 
 def _walk(messages: object) -> tuple[list[Evidence], bool, int, int]:
@@ -214,11 +237,15 @@ def _media(block: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         kind = str(block.get("type", ""))
         encoded = source.get("data") if source.get("type") == "base64" else None
         if kind == "document" and source.get("type") in ("text", "content"):
+            yield from _inner_media(source.get("content"))
             return
         yield kind, len(encoded) if isinstance(encoded, str) else 0
     elif block.get("type") in ("container_upload", "file"):
         yield "file", 0
-    content = block.get("content")
+    yield from _inner_media(block.get("content"))
+
+
+def _inner_media(content: object) -> Iterator[tuple[str, int]]:
     if isinstance(content, list):
         for inner in content:
             if isinstance(inner, dict):

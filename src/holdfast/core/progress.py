@@ -4,6 +4,7 @@ Pure: `step` functions take the time and return what was found. A finding either
 stops the session; both carry a sentence that the model or the user can read.
 """
 
+import hashlib
 import re
 from collections import Counter, deque
 
@@ -18,6 +19,7 @@ _NO_NEWS_WINDOW = 8
 _FAILURES_MAX = 10
 _FAILURES_WINDOW_NS = 600 * _NS
 _HISTORY = 64
+_NEAR_CHARACTERS = 900
 _NUMBERS = re.compile(r"\d+")
 _SPACE = re.compile(r"\s+")
 
@@ -31,8 +33,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def near(tool: str, canonical_arguments: str) -> str:
-    """A signature that ignores numbers, case and spacing."""
-    return f"{tool} " + _SPACE.sub(" ", _NUMBERS.sub("#", canonical_arguments)).lower()
+    """A signature that ignores numbers, case and spacing; of bounded length."""
+    text = f"{tool} " + _SPACE.sub(" ", _NUMBERS.sub("#", canonical_arguments)).lower()
+    if len(text) <= _NEAR_CHARACTERS:
+        return text
+    return text[:_NEAR_CHARACTERS] + hashlib.sha256(text.encode()).hexdigest()
 
 
 class Progress:
@@ -40,7 +45,9 @@ class Progress:
 
     def __init__(self, limits: LoopLimits) -> None:
         self._limits = limits
-        self._calls: deque[tuple[int, str, str]] = deque(maxlen=_HISTORY)
+        # Long enough for every limit that counts over it.
+        kept = max(_HISTORY, 2 * limits.repeat_calls, limits.stall_window)
+        self._calls: deque[tuple[int, str, str]] = deque(maxlen=kept)
         self._outputs: Counter[str] = Counter()
         self._news: deque[bool] = deque(maxlen=_NO_NEWS_WINDOW)
         self._failures: deque[int] = deque(maxlen=_FAILURES_MAX)

@@ -11,35 +11,70 @@ from typing import Any
 
 _MAX_DEPTH = 64
 
+# Where a word begins: in plain text, and behind a line break that JSON spelt `\n`.
+_START = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf]))"
+# Where a long token begins: each run of its letters is then read once, whatever it holds.
+_RUN = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf]))"
+_NAMED = (
+    r"(?:password|passwd|passphrase|pwd|secret|secret[_-]?(?:access[_-]?)?key|api[_-]?key"
+    r"|account[_-]?key|private[_-]?key|client[_-]?secret|signing[_-]?key|encryption[_-]?key"
+    r"|shared[_-]?access[_-]?key|(?:access|auth|refresh|session|bearer|id|api|bot)[_-]?token)"
+)
+
 RULES: tuple[tuple[str, str], ...] = (
     (
         "private_key",
-        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,20000}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
-    ),  # noqa: E501 -- one rule, one line
-    ("holdfast_token", r"\bhf[as]_[a-z2-7]{40,64}\b|\bhfm_[a-z2-7]{20,40}_[a-z2-7]{52}\b"),
-    ("anthropic_key", r"\bsk-ant-[A-Za-z0-9_-]{16,200}"),
-    ("openai_key", r"\bsk-(?:proj-)?[A-Za-z0-9_-]{32,200}"),
-    ("aws_key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+        (
+            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,20000}+"
+            r"(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
+        ),
+    ),
+    ("age_key", r"AGE-SECRET-KEY-1[0-9A-Z]{50,70}"),
+    ("holdfast_token", r"hf[as]_[a-z2-7]{40,64}"),
+    ("anthropic_key", r"sk-ant-[A-Za-z0-9_-]{16,200}"),
+    ("openai_key", _START + r"sk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,200}"),
+    ("aws_key", r"(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
     (
         "aws_secret",
-        r"(?i)\baws_?secret_?(?:access_?)?key[\"' ]{0,3}[:=][\"' ]{0,3}[A-Za-z0-9/+=]{40}",
+        r"(?i)aws_?secret_?(?:access_?)?key[\"'\\ ]{0,4}[:=][\"'\\ ]{0,4}[A-Za-z0-9/+=]{40}",
     ),
-    ("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9_.-]{20,400}|github_pat_[A-Za-z0-9_]{20,200})"),
-    ("gitlab_token", r"\bglpat-[A-Za-z0-9_-]{20,60}"),
-    ("slack_token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,200}"),
-    ("stripe_key", r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,200}"),
-    ("google_key", r"\bAIza[A-Za-z0-9_-]{35}"),
-    ("npm_token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("jwt", r"\beyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{4,8000}\.[A-Za-z0-9_-]{8,2000}"),
+    ("github_token", r"(?:gh[pousr]_[A-Za-z0-9_.-]{20,400}|github_pat_[A-Za-z0-9_]{20,200})"),
+    ("gitlab_token", r"gl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_-]{20,60}"),
+    ("slack_token", r"xox[abeprs]-[A-Za-z0-9-]{10,200}"),
+    ("slack_webhook", r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,200}"),
+    ("discord_webhook", r"discord(?:app)?\.com/api/webhooks/[0-9]{5,30}/[A-Za-z0-9_-]{20,200}"),
+    ("stripe_key", r"(?:[rs]k_(?:live|test)|whsec)_[A-Za-z0-9]{16,200}"),
+    (
+        "google_key",
+        r"AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,400}|GOCSPX-[A-Za-z0-9_-]{20,60}",
+    ),
+    ("npm_token", r"npm_[A-Za-z0-9]{36}"),
+    ("pypi_token", r"pypi-[A-Za-z0-9_-]{50,400}"),
+    ("sendgrid_key", r"SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}"),
+    ("twilio_key", _START + r"(?:SK|AC)[0-9a-f]{32}(?![0-9a-f])"),
+    ("telegram_token", _START + r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
+    (
+        "vendor_token",
+        (
+            r"(?:hf_[A-Za-z0-9]{30,60}|hvs\.[A-Za-z0-9_-]{20,200}|do[opr]_v1_[a-f0-9]{64}"
+            r"|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|dckr_pat_[A-Za-z0-9_-]{20,60}"
+            r"|gl(?:sa|c)_[A-Za-z0-9+/=_-]{32,200}|lin_api_[A-Za-z0-9]{32,60}|NRAK-[A-Z0-9]{20,40}"
+            r"|PMAK-[a-f0-9-]{40,80}|dapi[a-f0-9]{32}|gsk_[A-Za-z0-9]{40,60}|xai-[A-Za-z0-9]{60,100}"
+            r"|r8_[A-Za-z0-9]{30,50}|pplx-[A-Za-z0-9]{40,60}|dp\.(?:pt|st|ct)\.[A-Za-z0-9._-]{30,80}"
+            r"|sq0(?:atp|csp)-[A-Za-z0-9_-]{20,50}|sbp_[a-f0-9]{40}|ATATT3[A-Za-z0-9_=-]{50,300})"
+        ),
+    ),
+    ("jwt", _RUN + r"eyJ[A-Za-z0-9_-]{8,4000}+\.eyJ[A-Za-z0-9_-]{4,8000}+\.[A-Za-z0-9_-]{8,2000}"),
     ("url_password", r"(?<=://)[^\s:/@\"']{0,100}:[^\s/@\"']{1,200}(?=@)"),
-    ("bearer", r"(?i)\bbearer\s{1,3}[A-Za-z0-9._~+/=-]{16,4000}"),
+    ("authorization", r"(?i)(?:bearer|basic)\s{1,3}[A-Za-z0-9._~+/=-]{16,4000}"),
     (
         "password",
-        r"(?i)\b(?:password|passwd|pwd|secret|api_?key|access_?token|auth_?token)[\"']?\s{0,3}[:=]\s{0,3}[\"']?[^\s\"',;}&]{6,200}",
-    ),  # noqa: E501 -- one rule, one line
+        r"(?i)(?<![A-Za-z])" + _NAMED + r"[\"'\\]{0,3}\s{0,3}[:=]\s{0,3}[\"'\\]{0,3}"
+        r"[^\s\"'\\,;}&]{6,200}",
+    ),
 )
 _SECRET_FIELD = re.compile(
-    r"(?i)^(?:.{0,40}[_-])?(?:password|passwd|secret|api_?key|access_?token|auth_?token|private_?key)$"
+    r"(?i)^.{0,60}?(?:" + _NAMED + r"|authorization|set-cookie|cookie|credentials?)$|(?i:^token$)"
 )
 _SHORTEST_KNOWN = 8
 
@@ -73,6 +108,11 @@ def _placeholder(match: re.Match[str]) -> str:
     return f"<secret:{match.lastgroup}>"
 
 
+def _hides(value: object) -> bool:
+    """Whether a value under a secret's name may be the secret: nothing and flags are not."""
+    return value is not None and not isinstance(value, bool) and value not in ("", [], {})
+
+
 def _walk(value: Any, clean: Callable[[str], str], depth: int) -> Any:
     if isinstance(value, str):
         return clean(value)
@@ -82,7 +122,7 @@ def _walk(value: Any, clean: Callable[[str], str], depth: int) -> Any:
         return {
             clean(key) if isinstance(key, str) else key: (
                 "<secret:field>"
-                if isinstance(key, str) and isinstance(inner, str) and _SECRET_FIELD.match(key)
+                if isinstance(key, str) and _hides(inner) and _SECRET_FIELD.match(key)
                 else _walk(inner, clean, depth + 1)
             )
             for key, inner in value.items()

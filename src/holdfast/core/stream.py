@@ -16,6 +16,10 @@ import msgspec
 from holdfast.model.money import Usage
 
 _EVENT_BYTES_MAX = 8 * 1024 * 1024
+# Tokens that a tool call costs around its name and arguments.
+_CALL_TOKENS = 64
+# No answer has more of anything; a count beyond it must not overflow a store.
+_COUNT_MAX = 1_000_000_000
 
 
 class EmittedCall(msgspec.Struct, frozen=True):
@@ -91,8 +95,8 @@ class Metered:
     """Usage and output of one answer so far.
 
     `saw_usage`: the provider named input tokens; `final`: it named the final output tokens.
-    `output_bytes` counts the UTF-8 bytes of text, thinking and tool arguments, never fewer than
-    the visible tokens. `deltas` counts content events.
+    `output_bytes` counts the UTF-8 bytes of text, thinking and tool calls, never fewer than the
+    visible tokens. `deltas` counts content events.
     """
 
     def __init__(self, *, cached_1h: bool) -> None:
@@ -113,19 +117,28 @@ class Metered:
         for name in ("input_tokens", "output_tokens", "cache_read_input_tokens"):
             value = getattr(usage, name)
             if value is not None:
-                self._wire[name] = max(value, 0)
+                self._wire[name] = _count(value)
         split, whole = usage.cache_creation, usage.cache_creation_input_tokens
         if split is not None:
-            self._wire["5m"] = max(split.ephemeral_5m_input_tokens or 0, 0)
-            self._wire["1h"] = max(split.ephemeral_1h_input_tokens or 0, 0)
+            self._wire["5m"] = _count(split.ephemeral_5m_input_tokens or 0)
+            self._wire["1h"] = _count(split.ephemeral_1h_input_tokens or 0)
         elif whole is not None:
-            # Without the split, the dearer of the lifetimes that the request names.
-            self._wire["1h" if self._cached_1h else "5m"] = max(whole, 0)
+            self._take_unsplit(_count(whole))
         for name, value in (usage.server_tool_use or {}).items():
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                self._tools[name.removesuffix("_requests")] = value
+                self._tools[name.removesuffix("_requests")] = _count(value)
         self.saw_usage = self.saw_usage or usage.input_tokens is not None
         self.final = self.final or (final and usage.output_tokens is not None)
+
+    def _take_unsplit(self, whole: int) -> None:
+        """A total without lifetimes: what an earlier report split stays split.
+
+        The rest counts at the dearer of the lifetimes that the request names.
+        """
+        name, other = ("1h", "5m") if self._cached_1h else ("5m", "1h")
+        if whole < self._wire.get(other, 0):
+            self._wire[other] = 0
+        self._wire[name] = whole - self._wire.get(other, 0)
 
     def usage(self) -> Usage:
         """What the provider reported so far."""
@@ -141,7 +154,7 @@ class Metered:
 
 
 class AnswerStream:
-    """Reads one event stream; feed it chunks, forward the whole events it returns.
+    """Reads one event stream; feed it chunks, forward the whole events it returns, say so.
 
     `calls` gathers complete tool calls; take them before forwarding the events that hold them.
     `torn` names the last call when the answer ended at `max_tokens` right behind it: it may be
@@ -158,6 +171,14 @@ class AnswerStream:
         self._carry = b""
         self._open: dict[int, tuple[_Block, list[str]]] = {}
         self._last_call = ""
+        self._shown_open: tuple[int, ...] = ()
+        self._shown_started = self._shown_ended = False
+
+    def shown(self) -> None:
+        """What `feed` returned so far goes to the client; `ending` continues from here."""
+        self._shown_open = tuple(sorted(self._open))
+        self._shown_started = self.started
+        self._shown_ended = self.ended or self.failed
 
     def feed(self, chunk: bytes) -> bytes | Broken:
         """Whole events completed by `chunk`, as they came; a partial one waits for more."""
@@ -194,7 +215,7 @@ class AnswerStream:
             return self._delta(seen)
         if kind == "content_block_start" and seen.content_block is not None:
             self._open[seen.index] = (seen.content_block, [])
-            self.metered.output_bytes += len(seen.content_block.text.encode())
+            self.metered.output_bytes += _opening_bytes(seen.content_block)
         elif kind == "content_block_stop":
             self._close_block(seen.index)
         elif kind == "message_start" and seen.message is not None:
@@ -231,19 +252,18 @@ class AnswerStream:
             self.calls.append(_call(block, "".join(parts)))
 
     def ending(self) -> bytes:
-        """Events that end the stream well-formed here, as if `max_tokens` had been reached.
+        """Events that end well-formed, as if at `max_tokens`, what was `shown` so far.
 
-        Empty when nothing was forwarded yet or the stream has ended by itself.
+        Empty when nothing was shown yet or the stream has ended by itself.
         """
-        if not self.started or self.ended:
+        if not self._shown_started or self._shown_ended:
             return b""
         tokens = max(self.metered.usage().output_tokens, 1)
         out = [
             _event("content_block_stop", {"type": "content_block_stop", "index": index})
-            for index in sorted(self._open)
+            for index in self._shown_open
         ]
-        self._open.clear()
-        self.ended = True
+        self._shown_ended = True
         delta = {
             "type": "message_delta",
             "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
@@ -269,6 +289,19 @@ def read_answer(body: bytes, *, cached_1h: bool) -> tuple[Metered, list[EmittedC
     if torn and torn[0].type in _TOOL_BLOCKS:
         calls[-1] = msgspec.structs.replace(calls[-1], arguments=None)
     return metered, calls
+
+
+def _count(value: int) -> int:
+    return min(max(value, 0), _COUNT_MAX)
+
+
+def _opening_bytes(block: _Block) -> int:
+    """What the start of a block already shows of the output."""
+    size = len(block.text.encode())
+    if block.type in _TOOL_BLOCKS:
+        size += _CALL_TOKENS + len(block.name.encode())
+        size += len(msgspec.json.encode(block.input)) if block.input else 0
+    return size
 
 
 def _call(block: _Block, partial: str) -> EmittedCall:

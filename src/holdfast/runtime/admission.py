@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.contracts import ContractBook
-from holdfast.core.evidence import Ungoverned, check_evidence
+from holdfast.core.evidence import NEVER_RAN, Ungoverned, check_evidence
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
 from holdfast.errors import EvidenceMissing
@@ -46,8 +46,10 @@ class Admission:
         judged = check_evidence(request.evidence, live.calls)
         if isinstance(judged, Ungoverned):
             await self._stop(live, judged)
-        elif judged.first_seen:
-            await self._take_in(live, request, judged.first_seen)
+        elif judged.first_seen or judged.never_ran:
+            closed, changes = self._close(live, judged.never_ran)
+            taken, seen = self._take_in(live, request, judged.first_seen)
+            await self._journal.commit([*closed, *taken], [*changes, *seen])
         return {} if isinstance(judged, Ungoverned) else judged.contents
 
     async def _stop(self, live: LiveSession, fault: Ungoverned) -> None:
@@ -71,9 +73,22 @@ class Admission:
             call_id=fault.call_id[:200],
         )
 
-    async def _take_in(
+    def _close(
+        self, live: LiveSession, never_ran: tuple[CallRecord, ...]
+    ) -> tuple[list[Record], list[CallRecord]]:
+        """The model is told that these never ran, so it must stay true."""
+        records: list[Record] = []
+        for call in never_ran:
+            closed = msgspec.structs.replace(call, state=CallState.DENIED, denial=NEVER_RAN)
+            live.calls[call.call_id] = closed
+            flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
+            kind = Kind.TOOL_RESULT_REPLACED
+            records.append(self._journal.record(kind, live.who, {"text": NEVER_RAN}, **flat))
+        return records, [live.calls[call.call_id] for call in never_ran]
+
+    def _take_in(
         self, live: LiveSession, request: ModelRequest, first_seen: tuple[CallRecord, ...]
-    ) -> None:
+    ) -> tuple[list[Record], list[CallRecord]]:
         blocks = {e.call_id: e for e in request.evidence}
         records: list[Record] = []
         changes: list[CallRecord] = []
@@ -90,7 +105,7 @@ class Admission:
             seen = msgspec.structs.replace(call, state=state, redeemed=True, admitted=True)
             live.calls[call.call_id] = seen
             changes.append(seen)
-        await self._journal.commit(records, changes)
+        return records, changes
 
     def _admitted(self, live: LiveSession, call: CallRecord, text: str) -> Record:
         contract = self._contracts.get(call.tool)

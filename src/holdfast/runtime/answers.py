@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 import msgspec
 
 from holdfast.core.stream import AnswerStream, Broken, read_answer
-from holdfast.errors import SessionStopped, UpstreamUnavailable
+from holdfast.errors import DeadlineExceeded, SessionStopped, UpstreamUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.ports.llm import UpstreamAnswer
@@ -25,7 +25,10 @@ _ERROR_BYTES_MAX = 1024 * 1024
 
 
 class Answer:
-    """One answer; read it once, by `whole` or by `events`."""
+    """One answer; read it once, by `whole` or by `events`, and `close` it in any case.
+
+    While it is open it can be reached by a kill, and the turn's time-out ends it, read or not.
+    """
 
     def __init__(
         self, upstream: UpstreamAnswer, *, purse: Purse | None, live: LiveSession, journal: Journal
@@ -35,8 +38,21 @@ class Answer:
         self._live = live
         self._journal = journal
         self._cut_because = ""
+        self._reading = False
+        self._timer: asyncio.TimerHandle | None = None
         self.status = upstream.status
         self.headers: Mapping[str, str] = upstream.headers
+        if purse is not None:
+            self._open(purse)
+
+    def _open(self, purse: Purse) -> None:
+        text = f"deadline_exceeded: the turn took longer than {purse.paid.timeout_s:g} s"
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(purse.seconds_left(), self.cut, text)
+        self._live.streams[purse.paid.hold_id] = self.cut
+        if self._live.session.state is not SessionState.ACTIVE:
+            # Stopped between the provider's headers and this line.
+            self.cut(f"session_stopped: the session is {self._live.session.state}")
 
     @property
     def streams(self) -> bool:
@@ -49,61 +65,93 @@ class Answer:
         if not self._cut_because:
             self._cut_because = reason
             self._upstream.close()
+            if not self._reading and self._purse is not None:
+                # Nobody has come for it yet, and perhaps nobody will.
+                self._purse.abandon(f"cut: {reason}")
+
+    def close(self) -> None:
+        """Let go of the provider's connection and settle what nobody settled; idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._upstream.close()
+        if self._purse is not None:
+            self._live.streams.pop(self._purse.paid.hold_id, None)
+            self._purse.abandon("abandoned")
 
     async def whole(self) -> bytes:
         """The body of an answer that does not stream, settled before it is handed on.
 
-        Errors: UpstreamUnavailable when it breaks or cannot be read, SessionStopped when it was
-        cut; both after the money is settled.
+        Errors: UpstreamUnavailable when it breaks or cannot be read, SessionStopped or
+        DeadlineExceeded when it was cut; all after the money is settled.
         """
-        if self._purse is None:
-            body = await self._upstream.read(_ERROR_BYTES_MAX)
-            self._upstream.close()
-            return body
-        with self._watched(self._purse) as purse:
-            try:
-                body = await self._upstream.read(_WHOLE_BYTES_MAX)
-                read = read_answer(body, cached_1h=purse.paid.request.cached_1h)
-                if isinstance(read, Broken):
-                    raise UpstreamUnavailable(read.text)
-            except UpstreamUnavailable as error:
-                purse.abandon(self._cut_because or f"broken: {error.message}")
-                if self._cut_because:
-                    raise SessionStopped(self._cut_because) from None
+        self._reading = True
+        try:
+            if self._purse is None:
+                return await self._upstream.read(_ERROR_BYTES_MAX)
+            return await self._paid_whole(self._purse)
+        finally:
+            self.close()
+
+    async def _paid_whole(self, purse: Purse) -> bytes:
+        try:
+            body = await self._upstream.read(_WHOLE_BYTES_MAX)
+            read = read_answer(body, cached_1h=purse.paid.request.cached_1h)
+            if isinstance(read, Broken):
+                raise UpstreamUnavailable(read.text)
+        except UpstreamUnavailable as error:
+            purse.abandon(self._cut_because or f"broken: {error.message}")
+            if not self._cut_because:
                 raise
+        else:
             metered, calls = read
             purse.emitted(calls)
             purse.settle(metered, ended="complete")
-            return body
+            if not self._cut_because:
+                return body
+        # It may be here to its last byte: after a kill, no token goes on.
+        if self._live.session.state is SessionState.ACTIVE:
+            raise DeadlineExceeded(self._cut_because)
+        raise SessionStopped(self._cut_because)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """The event stream, in whole events."""
-        if self._purse is None:
+        purse = self._purse
+        if purse is None:
             raise RuntimeError("an answer that nobody pays for does not stream")
-        meter = AnswerStream(cached_1h=self._purse.paid.request.cached_1h)
+        meter = AnswerStream(cached_1h=purse.paid.request.cached_1h)
         ended = "abandoned"
-        with self._watched(self._purse) as purse:
+        self._reading = True
+        try:
             try:
                 async for chunk in self._upstream.chunks():
                     out = await self._take(chunk, meter, purse)
+                    if out and self._may_show():
+                        meter.shown()
+                        yield out
                     if self._cut_because:
                         break
-                    if out:
-                        yield out
                 if not self._cut_because and not meter.ended and not meter.failed:
                     raise UpstreamUnavailable("the provider ended the stream early")
+                ended = "broken: the provider sent an error event"
             except UpstreamUnavailable as error:
                 if not self._cut_because:
                     ended = f"broken: {error.message}"
                     purse.settle(meter.metered, ended=ended)
-                    yield _error_event(error)
+                    yield _error_event("api_error", f"{error.code}: {error.message}")
             finally:
                 if self._cut_because:
                     ended = f"cut: {self._cut_because}"
                     self._record_cut(meter)
                 purse.settle(meter.metered, ended=ended)
             if self._cut_because:
-                yield meter.ending()
+                # Before the first event there is no message to end.
+                yield meter.ending() or _error_event("permission_error", self._cut_because)
+        finally:
+            self.close()
+
+    def _may_show(self) -> bool:
+        """What is here may still be shown when money or time ended, never after a stop."""
+        return not self._cut_because or self._live.session.state is SessionState.ACTIVE
 
     async def _take(self, chunk: bytes, meter: AnswerStream, purse: Purse) -> bytes:
         """Meter one chunk; the whole events to forward, once what they ask for is remembered.
@@ -122,16 +170,10 @@ class Answer:
             # Before the client can send its next call, which draws on the same accounts.
             purse.settle(meter.metered, ended="complete")
         elif not purse.is_ahead(meter.metered):
-            self.cut_if(await purse.get_ahead(meter.metered))
+            reason = await purse.get_ahead(meter.metered)
+            if reason:
+                self.cut(reason)
         return out
-
-    def cut_if(self, reason: str) -> None:
-        """Cut when there is a reason."""
-        if reason:
-            self.cut(reason)
-
-    def _watched(self, purse: Purse) -> "_Watch":
-        return _Watch(self, self._live, purse, self._upstream)
 
     def _record_cut(self, meter: AnswerStream) -> None:
         body = {
@@ -143,36 +185,6 @@ class Answer:
         self._journal.queue([record])
 
 
-class _Watch:
-    """While an answer is open: reachable by a kill, bounded by the turn's time-out."""
-
-    def __init__(
-        self, answer: Answer, live: LiveSession, purse: Purse, upstream: UpstreamAnswer
-    ) -> None:
-        self._answer, self._live, self._purse, self._upstream = answer, live, purse, upstream
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> Purse:
-        loop = asyncio.get_running_loop()
-        seconds = self._purse.paid.timeout_s
-        text = f"deadline_exceeded: the turn took longer than {seconds:g} s"
-        self._timer = loop.call_later(self._purse.seconds_left(), self._answer.cut, text)
-        self._live.streams[self._purse.paid.hold_id] = self._answer.cut
-        if self._live.session.state is not SessionState.ACTIVE:
-            # Stopped between the provider's headers and this line.
-            self._answer.cut(f"the session is {self._live.session.state}")
-        return self._purse
-
-    def __exit__(self, *_: object) -> None:
-        self._live.streams.pop(self._purse.paid.hold_id, None)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._upstream.close()
-
-
-def _error_event(error: UpstreamUnavailable) -> bytes:
-    body = {
-        "type": "error",
-        "error": {"type": "api_error", "message": f"{error.code}: {error.message}"},
-    }
+def _error_event(kind: str, message: str) -> bytes:
+    body = {"type": "error", "error": {"type": kind, "message": message}}
     return b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"

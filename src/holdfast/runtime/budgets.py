@@ -6,7 +6,8 @@ refused it) until its deadline. Not here: the arithmetic (`core/budgets`), what 
 """
 
 import asyncio
-from collections import deque
+import itertools
+from bisect import insort
 from collections.abc import Callable, Sequence
 
 from holdfast.core.budgets import Ledger, Settled, chain
@@ -15,6 +16,7 @@ from holdfast.model.budgets import (
     AccountState,
     Alert,
     Amounts,
+    Dimension,
     HoldState,
     Refused,
     Reserved,
@@ -43,6 +45,24 @@ def owners(who: Principal) -> dict[Scope, str]:
     }
 
 
+_NO_TURN = 0
+"""A ticket before all others."""
+
+
+class _Turn:
+    """A place in line, by order of arrival."""
+
+    __slots__ = ("ticket", "woken")
+
+    def __init__(self, ticket: int, woken: asyncio.Future[None]) -> None:
+        self.ticket = ticket
+        self.woken = woken
+
+
+def _ticket(turn: _Turn) -> int:
+    return turn.ticket
+
+
 class Budgets:
     """The ledger with a journal behind it."""
 
@@ -50,7 +70,8 @@ class Budgets:
         self.ledger = ledger
         self._journal = journal
         self._clock = clock
-        self._lines: dict[AccountKey, deque[asyncio.Future[None]]] = {}
+        self._lines: dict[AccountKey, list[_Turn]] = {}
+        self._tickets = itertools.count(1)
 
     def open_chain(self, session: Session) -> list[AccountState]:
         """Make the accounts of a session exist under its limits; returns their states."""
@@ -83,22 +104,29 @@ class Budgets:
         recorded too. Errors: StoreUnavailable; the hold is then not to be relied on.
         """
         deadline = asyncio.get_running_loop().time() + wait_s
-        ahead = self._line_ahead(keys)
+        ticket = next(self._tickets)
+        blocked: AccountKey | None = None
         try:
             while True:
-                answer, amounts = self._try(hold_id, session, keys, plan, purpose, ahead)
+                # A call that cannot wait takes no turn: it would be refused for good.
+                queued = ticket if wait_s > 0 else _NO_TURN
+                answer, amounts = self._try(hold_id, session, keys, plan, purpose, queued)
                 if isinstance(answer, Reserved) or not answer.fits_when_settled:
                     break
-                if not await self._wait_in_line(answer.key, deadline, front=ahead is None):
+                if blocked is not None and answer.key != blocked:
+                    self._wake((blocked,))
+                blocked = answer.key
+                if not await self._wait_in_line(blocked, ticket, deadline):
+                    # The last word is the ledger's own, with its numbers.
+                    answer, amounts = self._try(hold_id, session, keys, plan, purpose, _NO_TURN)
                     break
-                ahead = None
         finally:
-            # Whoever stood behind may fit now, whether this one got in, gave up or was refused.
+            # Whoever leaves, served or not, lets the next in line try.
             self._wake(keys)
         try:
             await self._journal.commit(*self._decided(answer, amounts, session, purpose, extra))
         except BaseException:
-            # Cancelled, or not durable: nobody will act on this hold.
+            # The caller never learns of this hold, so nobody else could give it back.
             if isinstance(answer, Reserved):
                 self.settle_now(hold_id, {}, session.principal)
             raise
@@ -118,7 +146,7 @@ class Budgets:
         The caller commits the records and changes together with what it decides on them, and acts
         on the hold only once that commit is durable.
         """
-        answer, planned = self._try(hold_id, session, keys, lambda: amounts, purpose, None)
+        answer, planned = self._try(hold_id, session, keys, lambda: amounts, purpose, _NO_TURN)
         records, changes = self._decided(answer, planned, session, purpose, ())
         return answer, records, changes
 
@@ -129,13 +157,16 @@ class Budgets:
         keys: Sequence[AccountKey],
         plan: Plan,
         purpose: str,
-        ahead: Refused | None,
+        ticket: int,
     ) -> tuple[Reserved | Refused, Amounts]:
         planned = plan()
         if isinstance(planned, Refused):
             return planned, {}
-        if ahead is not None:
-            return ahead, planned
+        for key in keys:
+            line = self._lines.get(key)
+            if line and line[0].ticket < ticket and planned.get(key.dimension, 0) > 0:
+                # A stand-in: others came before on this account, and no one jumps the queue.
+                return Refused(key, 0, 0, 0, 0, fits_when_settled=True), planned
         answer = self.ledger.reserve(
             hold_id,
             keys,
@@ -146,47 +177,35 @@ class Budgets:
         )
         return answer, planned
 
-    def _line_ahead(self, keys: Sequence[AccountKey]) -> Refused | None:
-        """A stand-in refusal when others already wait on this chain: no one jumps the queue."""
-        for key in keys:
-            if self._lines.get(key):
-                return Refused(key, 0, 0, 0, 0, fits_when_settled=True)
-        return None
+    async def _wait_in_line(self, key: AccountKey, ticket: int, deadline: float) -> bool:
+        """Wait until the account may have room; False at the deadline.
 
-    async def _wait_in_line(self, key: AccountKey, deadline: float, *, front: bool) -> bool:
-        """Wait until the account may have room; False at the deadline."""
+        A turn keeps its place, by order of arrival, until its owner runs: whoever comes between
+        the wake-up and that still finds the line occupied.
+        """
         loop = asyncio.get_running_loop()
-        left_s = deadline - loop.time()
-        if left_s <= 0:
+        if deadline <= loop.time():
             return False
-        line = self._lines.setdefault(key, deque())
-        turn: asyncio.Future[None] = loop.create_future()
-        if front:
-            line.appendleft(turn)
-        else:
-            line.append(turn)
+        turn = _Turn(ticket, loop.create_future())
+        line = self._lines.setdefault(key, [])
+        insort(line, turn, key=_ticket)
         try:
-            await asyncio.wait_for(turn, left_s)
+            async with asyncio.timeout_at(deadline):
+                await turn.woken
         except TimeoutError:
             return False
         finally:
-            if turn in line:
-                line.remove(turn)
+            line.remove(turn)
             if not line:
-                self._lines.pop(key, None)
-            if turn.cancelled() or not turn.done():
-                self._wake((key,))
+                del self._lines[key]
         return True
 
     def _wake(self, keys: Sequence[AccountKey]) -> None:
-        """Let the first in line of each account try again; it wakes the next when it got in."""
+        """Let the first in line of each account try again; it wakes the next when it leaves."""
         for key in keys:
             line = self._lines.get(key)
-            while line:
-                turn = line.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    break
+            if line and not line[0].woken.done():
+                line[0].woken.set_result(None)
 
     def _decided(
         self,
@@ -242,6 +261,7 @@ class Budgets:
         hold = self.ledger.hold(hold_id)
         keys = hold.keys if hold is not None else ()
         settled = self.ledger.settle(hold_id, actual, self._clock.now_ns())
+        self._wake(keys)
         written = [*records, *self._alert_records(settled.alerts, who)]
         written += [
             self._journal.record(Kind.BUDGET_OVERSHOT, who, {"account": str(key)})
@@ -249,9 +269,22 @@ class Budgets:
         ]
         kept: list[Change] = [*changes, HoldClosed(hold_id)]
         kept += self.ledger.states(k for k in keys if actual.get(k.dimension, 0))
-        durable = self._journal.commit(written, kept)
-        self._wake(keys)
-        return settled, durable
+        return settled, self._journal.commit(written, kept)
+
+    def affordable(self, hold_id: str, dimension: Dimension, amount: int) -> int:
+        """`amount`, or as much of it as the hold and what is left of its chain cover.
+
+        For what is only known afterwards and cannot be cut to the nano (time): the account is
+        full then, and never beyond its limit.
+        """
+        hold = self.ledger.hold(hold_id)
+        if hold is None:
+            return amount
+        now_ns = self._clock.now_ns()
+        left = self.ledger.room(hold.keys, dimension, now_ns, held_counts=True)
+        if left is None:
+            return amount
+        return min(amount, hold.amounts.get(dimension, 0) + max(left, 0))
 
     def settle_now(
         self, hold_id: str, actual: Amounts, who: Principal, records: Sequence[Record] = ()
@@ -274,7 +307,8 @@ class Budgets:
         for hold in held:
             body = {"hold_id": hold.hold_id, "purpose": hold.purpose, "outcome": "unknown"}
             kind = Kind.MODEL_CALL_SETTLED if hold.purpose == "model" else Kind.TOOL_CALL_FINISHED
-            record = self._journal.record(kind, who(hold.session), body)
+            cost_nusd = hold.amounts.get(Dimension.USD, 0)
+            record = self._journal.record(kind, who(hold.session), body, cost_nusd=cost_nusd)
             self.settle_now(hold.hold_id, hold.amounts, who(hold.session), [record])
 
     def _alert_records(self, alerts: Sequence[Alert], who: Principal) -> list[Record]:

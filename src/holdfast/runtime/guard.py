@@ -46,6 +46,8 @@ from holdfast.runtime.services import Services
 _NS = 1_000_000_000
 PERMIT_LIFE_S = 60
 _SHOWN_CHARACTERS = 20_000
+_SHOWN_ARGUMENT_BYTES = 256 * 1024
+_UNREPRESENTABLE = "unrepresentable"
 _LONG_CHARACTERS = 4_000
 
 
@@ -87,6 +89,7 @@ class _Case:
 
     def __init__(self, live: LiveSession, call: CallRecord, arguments: dict[str, Any]) -> None:
         self.live = live
+        self.claimed = call
         self.call = call
         self.arguments = arguments
         self.digest = call.digest
@@ -99,6 +102,8 @@ class _Case:
         self.records: list[Record] = []
         self.changes: list[Change] = []
         self.stop: Finding | None = None
+        self.counted = False
+        self.characters = 0
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
         self.reasons.append(
@@ -144,6 +149,7 @@ class Guard:
         try:
             case = _Case(live, call, asked.arguments)
             for stage in (
+                self._representable,
                 self._pre_tool_hooks,
                 self._granted,
                 self._contract,
@@ -156,6 +162,9 @@ class Guard:
                 await stage(case)
                 if case.denied:
                     break
+            if not case.counted:
+                # A call that was refused early repeats and loops like any other.
+                await self._loop(case)
             return await self._rule(case, asked.door)
         finally:
             live.deciding.discard(call.call_id)
@@ -165,7 +174,8 @@ class Guard:
         call = live.calls.get(asked.call_id)
         digest = _digest(asked.arguments)
         fault = ""
-        if call is None:
+        if call is None or call.session != live.session.session_id:
+            # A continued session knows its parent's calls, but only the parent may run them.
             fault = "the model made no such call in this session"
         elif call.tool != asked.tool or call.digest != digest:
             fault = "the model made this call with another tool or other arguments"
@@ -179,6 +189,12 @@ class Guard:
             [self._journal.record(Kind.PERMIT_REFUSED, live.who, body, **flat)]
         )
         raise PermitInvalid(fault, call_id=asked.call_id[:200], tool=asked.tool[:200])
+
+    async def _representable(self, case: _Case) -> None:
+        """Arguments without a canonical form match no digest, so nothing may run with them."""
+        if case.call.digest == _UNREPRESENTABLE:
+            text = "the arguments have no canonical json form"
+            case.deny("contract", "contract_violation", text, case.call.tool)
 
     async def _pre_tool_hooks(self, case: _Case) -> None:
         given = HookInput(
@@ -206,7 +222,6 @@ class Guard:
         if isinstance(spelled, Unrepresentable):
             case.deny("contract", "contract_violation", spelled.reason)
             return
-        case.near = near(case.call.tool, spelled.decode())
         if case.contract is None:
             return
         violations = list(self._contracts.check_input(case.call.tool, case.arguments)[:5])
@@ -220,7 +235,12 @@ class Guard:
             case.deny("contract", "contract_violation", text, case.call.tool)
 
     async def _loop(self, case: _Case) -> None:
+        case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
+        spelled = canonical(case.arguments)
+        shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
+        case.characters = len(shown)
+        case.near = near(case.call.tool, shown)
         for finding in progress.call(case.call.tool, case.digest, case.near, now_ns):
             body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
             case.records.append(self._journal.record(Kind.LOOP_ALERT, case.live.who, body))
@@ -229,7 +249,7 @@ class Guard:
                 case.deny("loop", "loop_detected", finding.text, finding.code)
 
     async def _risk(self, case: _Case) -> None:
-        if len(case.near) > _LONG_CHARACTERS:
+        if case.characters > _LONG_CHARACTERS:
             # A hostile command can take the parser a second: not on the loop that kills.
             case.risk = await asyncio.to_thread(
                 assess, case.contract, case.call.tool, case.arguments
@@ -316,6 +336,10 @@ class Guard:
             # Killed, paused or stopped while the stages ran: no permit, whatever they said.
             case.deny("live", "session_stopped", f"the session is {live.session.state}")
             verdict = Verdict.DENY
+        elif live.calls.get(case.claimed.call_id) is not case.claimed:
+            # Torn off by `max_tokens`, or answered as never run, while the stages ran.
+            case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
+            verdict = Verdict.DENY
         decision = Decision(
             decision_id=self._entropy.new_id("dec"),
             session=live.session.session_id,
@@ -328,7 +352,7 @@ class Guard:
             policy_version=case.policy_version,
             at_ns=now_ns,
         )
-        permit = self._permit(decision) if verdict is Verdict.ALLOW else None
+        permit = self._permit(live, decision) if verdict is Verdict.ALLOW else None
         call = self._decided(case, decision, permit)
         records = [*case.records, self._decision_record(case, decision, door)]
         changes: list[Change] = [*case.changes, call]
@@ -354,7 +378,8 @@ class Guard:
             cost_nusd=live.cost_nusd,
         )
 
-    def _permit(self, decision: Decision) -> Permit:
+    def _permit(self, live: LiveSession, decision: Decision) -> Permit:
+        until_ns = decision.at_ns + PERMIT_LIFE_S * _NS
         return Permit(
             permit_id=self._entropy.new_id("prm"),
             session=decision.session,
@@ -362,7 +387,7 @@ class Guard:
             tool=decision.tool,
             digest=decision.digest,
             issued_at_ns=decision.at_ns,
-            expires_at_ns=decision.at_ns + PERMIT_LIFE_S * _NS,
+            expires_at_ns=min(until_ns, live.session.expires_at_ns),
             decision_id=decision.decision_id,
         )
 
@@ -372,7 +397,8 @@ class Guard:
                 case.call,
                 state=CallState.DENIED,
                 decision_id=decision.decision_id,
-                denial=denial_text(decision),
+                # What the model may have read already stays what it reads.
+                denial=case.live.calls[case.call.call_id].denial or denial_text(decision),
             )
         return msgspec.structs.replace(
             case.call,
@@ -388,8 +414,8 @@ class Guard:
             "door": door,
             "digest": case.digest,
             "emitted_digest": case.call.digest,
-            "near": case.near[:1000],
-            "arguments": case.arguments,
+            "near": case.near,
+            "arguments": _shown(case.arguments),
             "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
             "resource": case.resource,
             "risk_reasons": [r.code for r in case.risk.reasons] if case.risk else [],
@@ -437,6 +463,7 @@ class Guard:
             raise PermitInvalid(fault)
         live.calls[call_id] = msgspec.structs.replace(call, redeemed=True)
         await self._journal.commit((), [live.calls[call_id]])
+        self._sessions.check_live(live)  # Killed while that was written: nothing may run.
         return permit
 
     async def finish(self, live: LiveSession, done: Finish) -> Any:
@@ -446,8 +473,17 @@ class Guard:
         holds no permit or has been reported before.
         """
         call = live.calls.get(done.call_id)
-        if call is None or call.state is not CallState.ALLOWED:
+        running = call is not None and call.state is CallState.ALLOWED
+        mine = call is not None and call.session == live.session.session_id
+        if call is None or not running or not mine or call.call_id in live.deciding:
             raise Conflict("no running call of that id", call_id=done.call_id[:200])
+        live.deciding.add(call.call_id)
+        try:
+            return await self._finish(live, call, done)
+        finally:
+            live.deciding.discard(call.call_id)
+
+    async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Any:
         point = HookPoint.POST_TOOL if done.ok else HookPoint.ON_ERROR
         given = HookInput(
             point=point,
@@ -461,9 +497,12 @@ class Guard:
         result = await self._hooks.run(given)
         output = done.output if result.output is None else result.output
         state = CallState.EXECUTED if done.ok else CallState.FAILED
-        live.calls[call.call_id] = msgspec.structs.replace(call, state=state, redeemed=True)
+        # As it is by now: its result may have reached the model while the hooks ran.
+        now = live.calls.get(call.call_id, call)
+        live.calls[call.call_id] = msgspec.structs.replace(now, state=state, redeemed=True)
         records = [*result.records, *self._outcome(live, call, done, output)]
         seconds = max(1, -(-done.duration_ms // 1000))
+        seconds = self._budgets.affordable(call.hold_id, Dimension.SECONDS, seconds)
         actual: Amounts = {Dimension.TOOL_CALLS: 1, Dimension.SECONDS: seconds}
         changes = [live.calls[call.call_id]]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
@@ -530,7 +569,14 @@ def denial_text(decision: Decision) -> str:
     return f"{code}: {text}{rule} [{decision.decision_id}]"
 
 
+def _shown(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as the journal keeps them; what it could not keep is left to the digest."""
+    spelled = canonical(arguments)
+    fits = isinstance(spelled, bytes) and len(spelled) <= _SHOWN_ARGUMENT_BYTES
+    return arguments if fits else {}
+
+
 def _digest(value: object) -> str:
-    """Digest of canonical JSON, or a mark that matches nothing."""
+    """Digest of canonical JSON, or a mark for what has none."""
     spelled = canonical(value)
-    return "unrepresentable" if isinstance(spelled, Unrepresentable) else digest_bytes(spelled)
+    return _UNREPRESENTABLE if isinstance(spelled, Unrepresentable) else digest_bytes(spelled)

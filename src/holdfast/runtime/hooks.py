@@ -127,7 +127,11 @@ class Hooks:
             return HookAnswer(), ""
         if not isinstance(answer, HookAnswer):
             return _failed(f"answered {type(answer).__name__} instead of HookAnswer")
-        return answer, ""
+        try:
+            # Fields of a struct are not checked when it is made.
+            return msgspec.convert(msgspec.to_builtins(answer), HookAnswer), ""
+        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+            return _failed("answered with fields of the wrong kind")
 
     def _ran(self, name: str, given: HookInput, answer: HookAnswer, fault: str) -> Record:
         body = {

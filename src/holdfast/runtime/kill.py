@@ -6,13 +6,14 @@ fails does not keep the others from being pulled, and the receipt says which fai
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from holdfast.core.sessions import Command, after
-from holdfast.errors import HoldfastError
+from holdfast.errors import StoreUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.ports.processes import Processes
@@ -56,8 +57,8 @@ class Killer:
         async def pull(name: str, act: Callable[[], Awaitable[str]]) -> None:
             try:
                 detail, ok = await act(), True
-            except (HoldfastError, OSError) as error:
-                detail, ok = str(error), False
+            except Exception as error:  # noqa: BLE001 -- whatever fails, the next is pulled
+                detail, ok = str(error) or type(error).__name__, False
             ms = (time.perf_counter() - start) * 1000
             levers.append(Lever(lever=name, ms=round(ms, 3), ok=ok, detail=detail))
 
@@ -95,5 +96,8 @@ class Killer:
             total_ms=round((time.perf_counter() - start) * 1000, 3),
         )
         body = msgspec.to_builtins(receipt) | {"reason": reason, "by": by}
-        await self._journal.commit([self._journal.record(Kind.KILL_RECEIPT, live.who, body)])
+        written = self._journal.commit([self._journal.record(Kind.KILL_RECEIPT, live.who, body)])
+        # A journal that fails has its lever in the receipt; the levers were pulled all the same.
+        with contextlib.suppress(StoreUnavailable):
+            await written
         return receipt

@@ -14,7 +14,15 @@ import msgspec
 
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
 from holdfast.core.sessions import Command
-from holdfast.errors import Denied, Exhausted, InvalidRequest, LoopDetected, UpstreamUnavailable
+from holdfast.errors import (
+    Denied,
+    Exhausted,
+    HoldfastError,
+    InvalidRequest,
+    LoopDetected,
+    SessionStopped,
+    UpstreamUnavailable,
+)
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.model.decisions import PolicyRequest, Verdict
 from holdfast.model.events import Kind
@@ -54,6 +62,7 @@ class _Offer:
         self.quote = quote
         self.tight = tight
         self.output_tokens = 0
+        self.seconds = 0
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -102,17 +111,16 @@ class ModelCalls:
         await self._check_server_tools(live, request)
         contents = await self._admission.admit(live, request)
         await self._check_turns(live)
-        hold_id, quote, output_tokens, held = await self._reserve(live, request, path, headers)
-        lowered = output_tokens if output_tokens < request.max_tokens else None
-        sent = edited(request.body, max_tokens=lowered, contents=contents)
+        provider = self._provider(live)
+        hold_id, offer = await self._reserve(live, request, path, headers)
         paid = Paid(
             hold_id=hold_id,
-            quote=quote,
+            quote=offer.quote,
             request=request,
-            output_tokens=output_tokens,
-            held_output_tokens=held,
+            output_tokens=offer.output_tokens,
+            held_output_tokens=first_tranche(request, offer.output_tokens),
             started_s=asyncio.get_running_loop().time(),
-            timeout_s=float(live.session.loop.turn_timeout_s),
+            timeout_s=float(offer.seconds),
             agent_path=headers.get("x-claude-code-agent-id", "")[:64],
         )
         purse = Purse(
@@ -121,8 +129,14 @@ class ModelCalls:
             self._budgets,
             self._journal,
             self._pricing,
-            max_tokens_per_s=self._provider(live).max_tokens_per_s,
+            max_tokens_per_s=provider.max_tokens_per_s,
         )
+        lowered = offer.output_tokens if offer.output_tokens < request.max_tokens else None
+        try:
+            sent = edited(request.body, max_tokens=lowered, contents=contents)
+        except BaseException:
+            await purse.release("internal_error")
+            raise
         return await self._send(live, purse, path, headers, sent)
 
     async def count(
@@ -211,10 +225,15 @@ class ModelCalls:
 
     async def _reserve(
         self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]
-    ) -> tuple[str, Quote, int, int]:
-        """Hold money for the call: hold id, quote, output allowed, output held so far."""
+    ) -> tuple[str, _Offer]:
+        """Hold money for the call: hold id, and what it was offered."""
         wanted = min(request.max_tokens, live.session.max_output_tokens)
-        wide = "context-1m" in headers.get("anthropic-beta", "")
+        # A header may come several times, and each may name betas.
+        wide = any(
+            "context-1m" in value
+            for name, value in headers.items()
+            if name.lower() == "anthropic-beta"
+        )
         bound = self._input_bound(live, request)
         offer = _Offer(self._pricing.quote(request, bound, long_context=wide), tight=False)
         hold_id = self._entropy.new_id("hld")
@@ -238,8 +257,7 @@ class ModelCalls:
                 offer.tight = True
         if isinstance(answer, Refused):
             raise exhausted(answer)
-        output = offer.output_tokens
-        return hold_id, offer.quote, output, first_tranche(request, output)
+        return hold_id, offer
 
     def _input_bound(self, live: LiveSession, request: ModelRequest) -> int | None:
         """Tokens of input that the bytes bound; None leaves only the context window."""
@@ -267,10 +285,12 @@ class ModelCalls:
         least = min(request.max_tokens, max(MIN_OUTPUT_TOKENS, request.thinking_budget + 1))
         if request.thinking_budget >= request.max_tokens:
             least = MIN_OUTPUT_TOKENS  # The provider will refuse it in its own words.
-        seconds_left = ledger.room(live.chain, Dimension.SECONDS, now_ns, held_counts=True)
+        # Seconds that other calls hold are waited for, like money.
+        seconds_left = ledger.room(live.chain, Dimension.SECONDS, now_ns, held_counts=False)
         seconds = live.session.loop.turn_timeout_s
         if seconds_left is not None:
             seconds = max(min(seconds, seconds_left), 1)
+        offer.seconds = seconds
         if offer.output_tokens < least:
             asked = amounts(quote, least, seconds)
             refused = first_without_room(ledger, live.chain, asked, now_ns)
@@ -311,22 +331,61 @@ class ModelCalls:
     ) -> Answer:
         try:
             self._sessions.check_live(live)  # Killed while it waited for room: send nothing.
-            answer = await self._provider(live).upstream.send(
-                "POST", path, headers, body, timeout_s=purse.seconds_left()
-            )
+        except HoldfastError as error:
+            await purse.release(error.code)
+            raise
+        try:
+            answer = await self._reached(live, purse, path, headers, body)
         except UpstreamUnavailable as error:
             live.progress.failure(self._clock.now_ns())
             await purse.release(error.code)
             raise
         except BaseException:
-            purse.abandon("cancelled before the provider answered")
+            purse.abandon("stopped before the provider answered")
             raise
         if answer.status != 200:
             live.progress.failure(self._clock.now_ns())
-            await purse.release(f"upstream_{answer.status}")
+            try:
+                await purse.release(f"upstream_{answer.status}")
+            except BaseException:
+                answer.close()
+                raise
             return Answer(answer, purse=None, live=live, journal=self._journal)
         live.progress.turn_taken()
         return Answer(answer, purse=purse, live=live, journal=self._journal)
+
+    async def _reached(
+        self,
+        live: LiveSession,
+        purse: Purse,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> UpstreamAnswer:
+        """Wait for the provider's headers, within reach of a kill.
+
+        Errors: UpstreamUnavailable; SessionStopped when it was cut meanwhile.
+        """
+        task = asyncio.current_task()
+        why = ""
+
+        def cut(reason: str) -> None:
+            nonlocal why
+            if not why and task is not None:
+                why = reason
+                task.cancel()
+
+        live.streams[purse.paid.hold_id] = cut
+        try:
+            return await self._provider(live).upstream.send(
+                "POST", path, headers, body, timeout_s=purse.seconds_left()
+            )
+        except asyncio.CancelledError:
+            if why and task is not None and task.uncancel() == 0:
+                raise SessionStopped(why) from None
+            raise
+        finally:
+            live.streams.pop(purse.paid.hold_id, None)
 
 
 def first_tranche(request: ModelRequest, output_tokens: int) -> int:

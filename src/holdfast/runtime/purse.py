@@ -172,7 +172,9 @@ class Purse:
         exact = metered.final and metered.saw_usage
         usage = metered.usage() if exact else self._bounded(metered)
         cost = self._pricing.cost(self.paid.quote.model, usage)
-        seconds = max(1, round(self.elapsed_s()))
+        seconds = self._budgets.affordable(
+            self.paid.hold_id, Dimension.SECONDS, max(1, round(self.elapsed_s()))
+        )
         if isinstance(cost, Unpriced):
             exact = False
             hold = self._budgets.ledger.hold(self.paid.hold_id)

@@ -50,7 +50,7 @@ def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]
         if not isinstance(value, str):
             continue
         where = value[:_WHERE_MAX]
-        if _OWN_STATE in value.split("/"):
+        if _OWN_STATE in value.casefold().split("/"):
             text = "the path lies in the harness's own state"
             found.append(RiskReason("risk.own_state", text, RiskLevel.BLOCK, where))
         elif _in_system(value) and contract.effect is not Effect.READ:
