@@ -46,6 +46,9 @@ tenants:
 )
 
 
+_APPS: list[ControlApp] = []
+
+
 class StillClock:
     """Time that only the test moves; a nanosecond passes with every look."""
 
@@ -114,7 +117,14 @@ class House:
             base_url="http://127.0.0.1:8787",
             version="0.1.0",
         )
-        self.app: ControlApp = create_control_app(self.deps)
+
+    @property
+    def app(self) -> ControlApp:
+        """The app, made once for all houses of a run: making it is what takes time."""
+        if not _APPS:
+            _APPS.append(create_control_app(self.deps))
+        _APPS[0].state.deps = self.deps
+        return _APPS[0]
 
     async def call(
         self, method: str, path: str, body: Any = None, *, token: str = ADMIN, **more: Any

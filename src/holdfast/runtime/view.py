@@ -31,8 +31,9 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view(live: LiveSession) -> SessionView:
-    """The view of a session in memory. `tool_calls` counts the calls that were allowed."""
+    """The view of a session in memory. `tool_calls` counts its own calls that were allowed."""
     session, who = live.session, live.who
+    own = (call for call in live.calls.values() if call.session == session.session_id)
     return SessionView(
         session_id=session.session_id,
         tenant=who.tenant,
@@ -48,7 +49,7 @@ def view(live: LiveSession) -> SessionView:
         expires_at_ns=session.expires_at_ns,
         cost_nusd=live.cost_nusd,
         turn=live.turn,
-        tool_calls=sum(1 for call in live.calls.values() if call.state in _RAN),
+        tool_calls=sum(1 for call in own if call.state in _RAN),
         streams=len(live.streams),
         tainted=live.vouched.tainted,
     )

@@ -49,7 +49,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
         generate_unique_id_function=_operation,
     )
     app.state.deps = deps
-    app.add_middleware(Gate, deps=deps)
+    app.add_middleware(Gate)
     errors.install(app)
     app.include_router(health)
     for router in (sessions, budgets, audit, policy):

@@ -77,12 +77,11 @@ async def session_of(deps: ControlDeps, token: str) -> LiveSession:
 class Gate:
     """ASGI middleware: checks the token, then the body, then lets the request in.
 
-    On session paths, `request.state.live` is the session afterwards.
+    It knows the tokens from the app's `state.deps`, as the routes do.
     """
 
-    def __init__(self, app: ASGIApp, *, deps: ControlDeps) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._deps = deps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -93,24 +92,26 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            limit_bytes = await self._admit(scope)
+            limit_bytes = await _admit(scope)
             body = await _body(Request(scope, receive), limit_bytes)
         except HoldfastError as error:
             await answer(error)(scope, receive, send)
             return
         await self._app(scope, _Replay(body, receive), _unstored(send))
 
-    async def _admit(self, scope: Scope) -> int:
-        """Most bytes that the body may have, once the token is right."""
-        path: str = scope["path"]
-        if path in PUBLIC_PATHS:
-            return 0
-        token = bearer(Headers(scope=scope))
-        if path.startswith(SESSION_PATHS):
-            scope.setdefault("state", {})["live"] = await session_of(self._deps, token)
-            return self._deps.config.server.max_body_bytes
-        await check_admin(self._deps, token)
-        return ADMIN_BODY_BYTES
+
+async def _admit(scope: Scope) -> int:
+    """Most bytes that the body may have, once the token is right."""
+    path: str = scope["path"]
+    if path in PUBLIC_PATHS:
+        return 0
+    deps: ControlDeps = scope["app"].state.deps
+    token = bearer(Headers(scope=scope))
+    if path.startswith(SESSION_PATHS):
+        await session_of(deps, token)
+        return deps.config.server.max_body_bytes
+    await check_admin(deps, token)
+    return ADMIN_BODY_BYTES
 
 
 def _unstored(send: Send) -> Send:

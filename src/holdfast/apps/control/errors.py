@@ -4,6 +4,8 @@ An unknown exception becomes `internal_error` without a word of its text; the se
 the trace. Not here: which fault means what (`holdfast.errors`).
 """
 
+import re
+
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -70,9 +72,19 @@ async def _http(request: Request, error: Exception) -> Response:
         return answer(NotFound("there is nothing at this path"))
     if status == 405:
         response = answer(InvalidRequest(f"this path takes no {request.method}"), status=405)
-        allowed = getattr(error, "headers", None) or {}
-        response.headers.update(allowed)
+        response.headers["allow"] = ", ".join(_verbs(request))
         return response
     if 400 <= status < 500:
         return answer(InvalidRequest("the request cannot be read"), status=status)
     return answer(InternalError("a fault inside the server; its log says more"))
+
+
+def _verbs(request: Request) -> list[str]:
+    """What the path does take; the router itself knows only of the first route that it met."""
+    app: FastAPI = request.app
+    return sorted(
+        verb.upper()
+        for path, verbs in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)
+        for verb in verbs
+    )

@@ -341,9 +341,10 @@ def test_a_session_not_in_memory_is_shown_from_the_store_and_not_loaded():
     async def main(house: House):
         session_id, _ = await house.opened()
         live = house.live(session_id)
-        settled = house.journal.record(Kind.MODEL_CALL_SETTLED, live.who, {}, cost_nusd=7)
+        settled = house.journal.record(Kind.MODEL_CALL_SETTLED, live.who, {}, turn=1, cost_nusd=7)
+        refused = house.journal.record(Kind.MODEL_CALL_REFUSED, live.who, {}, turn=2)
         tainted = house.journal.record(Kind.TOOL_RESULT_ADMITTED, live.who, {"taints": True})
-        await house.journal.commit([settled, tainted, settled])
+        await house.journal.commit([settled, tainted, settled, refused])
         house.restart()
         view = await house.get(f"/v1/sessions/{session_id}")
         assert (view["turn"], view["cost_nusd"], view["tainted"]) == (2, 14, True)

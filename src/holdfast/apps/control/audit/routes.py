@@ -6,8 +6,8 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from holdfast.apps.control.audit import service
-from holdfast.apps.control.audit.schemas import RecordList, WhichRecords
+from holdfast.apps.control.audit import asking, service
+from holdfast.apps.control.audit.schemas import Answer, Question, RecordList, WhichRecords
 from holdfast.apps.control.deps import Deps
 from holdfast.apps.control.wire import refusals
 
@@ -18,6 +18,12 @@ router = APIRouter(tags=["journal"], responses=refusals())
 async def list_records(which: Annotated[WhichRecords, Query()], deps: Deps) -> Response:
     """Journal records of one tenant, in order."""
     return _json({"records": await service.records(deps, which)})
+
+
+@router.get("/v1/audit/ask", response_model=Answer)
+async def ask_audit(question: Annotated[Question, Query()], deps: Deps) -> Response:
+    """What was done for a user at a time that a person would say."""
+    return _json(await asking.ask(deps, question))
 
 
 def _json(body: object) -> Response:

@@ -55,3 +55,50 @@ class RecordList(Shown):
     """By rising `seq`."""
 
     records: list[RecordView]
+
+
+class Question(Asked):
+    """What was done for `user` around `at`?
+
+    `at` is a time as people say it: `last tuesday 14:42`, `yesterday`, ISO 8601; `tz` an IANA
+    zone. `window_s` is how much is looked at, centred on what was said, which is always looked
+    at whole.
+    """
+
+    user: Annotated[str, Field(min_length=1, max_length=256)]
+    at: Annotated[str, Field(min_length=1, max_length=100)]
+    tenant: Name = ""
+    window_s: Annotated[int, Field(ge=0, le=604_800)] = 1800
+    tz: Annotated[str, Field(max_length=64)] = ""
+
+
+class Understood(Shown):
+    """How the question was read.
+
+    The journal was searched from `from_ns` up to `until_ns`; what was said, the minute or the
+    day, runs from `asked_from_ns` up to `asked_until_ns`. `at_text` says it in full.
+    """
+
+    user: str
+    tenant: str
+    from_ns: int
+    until_ns: int
+    asked_from_ns: int
+    asked_until_ns: int
+    at_text: str
+
+
+class AskedRecord(RecordView):
+    """A record, and whether it lies inside what was asked, not only around it."""
+
+    in_minute: bool
+
+
+class Answer(Shown):
+    """The records and a sentence for each; `cut_short` when there were more than are shown."""
+
+    question: Understood
+    records: list[AskedRecord]
+    lines: list[str]
+    cut_short: bool
+    took_ms: float

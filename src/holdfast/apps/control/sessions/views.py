@@ -18,9 +18,10 @@ from holdfast.ports.store import RecordFilter, SessionFilter
 from holdfast.runtime.budgets import owners
 from holdfast.runtime.live import LiveSession
 
+_TURNS = (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED)
 _MAX_SCANNED = 2000
 _PAGE = 1000
-_PERMITTED = frozenset({CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED, CallState.SERVER})
+_PERMITTED = frozenset({CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED})
 _MAY_HAVE_EXPIRED = frozenset({S.ACTIVE, S.PAUSED})
 
 
@@ -46,12 +47,10 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
     tainted = False
     for session_id in filter(None, (session.parent, session.session_id)):
         mine = session_id == session.session_id
-        kinds = (Kind.TOOL_RESULT_ADMITTED, *((Kind.MODEL_CALL_SETTLED,) if mine else ()))
+        kinds = (Kind.TOOL_RESULT_ADMITTED, *(_TURNS if mine else ()))
         async for record in _records(deps, session.principal.tenant, session_id, kinds):
-            if record.kind is Kind.MODEL_CALL_SETTLED:
-                turn, cost_nusd = turn + 1, cost_nusd + record.cost_nusd
-            elif record.body.get("taints"):
-                tainted = True
+            turn, cost_nusd = max(turn, record.turn if mine else 0), cost_nusd + record.cost_nusd
+            tainted = tainted or bool(record.body.get("taints"))
     return _view(
         deps,
         session,

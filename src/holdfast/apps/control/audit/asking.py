@@ -1,0 +1,113 @@
+"""Answering "what did it do for this user last tuesday at 14:42?" from the journal.
+
+What lies inside the minute (or day) that was named is shown first of all; the context around it
+gets the room that is left, nearest first. Not here: reading the time (`core/when`), the sentences
+(`core/narrate`).
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from holdfast.apps.control.audit.schemas import MAX_RECORDS, Question
+from holdfast.apps.control.audit.service import tenant_of
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.compose.config.problems import quoted
+from holdfast.core.narrate import narrate
+from holdfast.core.when import Unclear, read_when
+from holdfast.errors import InvalidRequest
+from holdfast.model.events import Record
+from holdfast.ports.store import RecordFilter, Store
+
+_NS = 1_000_000_000
+_CONTEXT = 400
+_SCANNED = 5000
+_LATEST_NS = 2**63 - 1
+
+
+async def ask(deps: ControlDeps, question: Question) -> dict[str, Any]:
+    """The answer as JSON values, in the shape of `schemas.Answer`.
+
+    Errors: InvalidRequest for a time, a zone or a tenant that cannot be meant.
+    """
+    start = time.perf_counter()
+    zone = zone_of(question.tz)
+    tenant = tenant_of(deps.config, question.tenant)
+    meant = read_when(question.at, deps.clock.now_ns(), zone)
+    if isinstance(meant, Unclear):
+        raise InvalidRequest(f"{quoted(question.at)}: {meant.reason}", field="at")
+    span_ns = meant.until_ns - meant.from_ns
+    around_ns = max(0, question.window_s * _NS - span_ns) // 2
+    from_ns = max(0, meant.from_ns - around_ns)
+    until_ns = min(_LATEST_NS, meant.until_ns + around_ns)
+
+    def between(first_ns: int, end_ns: int, limit: int) -> RecordFilter:
+        return RecordFilter(
+            tenant=tenant, user=question.user, from_ns=first_ns, until_ns=end_ns, limit=limit
+        )
+
+    inside = await deps.store.records(between(meant.from_ns, meant.until_ns, MAX_RECORDS + 1))
+    room = min(_CONTEXT, max(0, MAX_RECORDS - len(inside)) // 2)
+    before, more_before = await _last(deps.store, between(from_ns, meant.from_ns, _SCANNED), room)
+    after = await deps.store.records(between(meant.until_ns, until_ns, room + 1))
+    cut_short = len(inside) > MAX_RECORDS or more_before or len(after) > room
+    inside, after = inside[:MAX_RECORDS], after[:room]
+    found = [*before, *inside, *after]
+    shown = [
+        msgspec.to_builtins(r) | {"in_minute": meant.from_ns <= r.at_ns < meant.until_ns}
+        for r in found
+    ]
+    return {
+        "question": {
+            "user": question.user,
+            "tenant": tenant,
+            "from_ns": from_ns,
+            "until_ns": until_ns,
+            "asked_from_ns": meant.from_ns,
+            "asked_until_ns": meant.until_ns,
+            "at_text": meant.text,
+        },
+        "records": shown,
+        "lines": _lines(found, zone),
+        "cut_short": cut_short,
+        "took_ms": round((time.perf_counter() - start) * 1000, 3),
+    }
+
+
+def zone_of(name: str) -> tzinfo:
+    """A time zone by its IANA name, UTC where none is given. Errors: InvalidRequest."""
+    if name in ("", "UTC", "utc", "Z"):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # KeyError: unknown; ValueError and OSError: names that are paths out of, or folders of,
+        # the zone files.
+        raise InvalidRequest(f"there is no time zone {quoted(name)} here", field="tz") from None
+
+
+async def _last(store: Store, where: RecordFilter, most: int) -> tuple[list[Record], bool]:
+    """The last `most` records of a stretch, and whether there were more before them.
+
+    The store reads forward only, so a stretch that one read does not exhaust is halved from the
+    front until it does.
+    """
+    more = False
+    first_ns = where.from_ns
+    while first_ns < where.until_ns:
+        found = await store.records(msgspec.structs.replace(where, from_ns=first_ns))
+        if len(found) < where.limit:
+            return found[len(found) - min(most, len(found)) :], more or len(found) > most
+        more = True
+        first_ns += (where.until_ns - first_ns + 1) // 2
+    return [], more
+
+
+def _lines(records: Sequence[Record], zone: tzinfo) -> list[str]:
+    """One sentence a record, with the date where they are not all of one day."""
+    days = {datetime.fromtimestamp(r.at_ns // _NS, zone).date() for r in records}
+    return [narrate(record, zone, dated=len(days) > 1) for record in records]

@@ -1,0 +1,274 @@
+"""One journal record as one sentence for a person: when, what, which tool, why, what it cost.
+
+Pure. Everything that came from outside is shown in one line without control characters and
+bounded, so that no record can write to a terminal more than its sentence. Not here: the record
+in full (that is the record).
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from holdfast.model.events import Kind, Record
+from holdfast.model.money import format_usd
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN = 160
+_VERBS = {"allow": "allowed", "ask": "held for a person", "deny": "denied"}
+
+
+def narrate(record: Record, tz: tzinfo, *, dated: bool = False) -> str:
+    """`14:42:07 the call of `refund` was denied by rule `refund-cap`: …`; with the date if asked.
+
+    Works for every kind and for any body, also one that another version wrote.
+    """
+    at = (_EPOCH + timedelta(microseconds=record.at_ns // 1000)).astimezone(tz)
+    when = f"{at:%Y-%m-%d %H:%M:%S}" if dated else f"{at:%H:%M:%S}"
+    cost = f" ({format_usd(record.cost_nusd)})" if record.cost_nusd else ""
+    return f"{when} {_SENTENCES[record.kind](record)}{cost}"
+
+
+def _plain(value: object, most: int = _SHOWN) -> str:
+    text = "" if value is None else str(value)
+    shown = "".join(c if c.isprintable() else " " for c in text[: most + 1])
+    line = " ".join(shown.split())
+    return f"{line[:most]}…" if len(text) > most else line
+
+
+def _quoted(value: object) -> str:
+    return f"`{_plain(value, 80)}`"
+
+
+def _said(body: Mapping[str, Any], *names: str) -> str:
+    """`: …` of the first of these fields that says something."""
+    found = next((body[name] for name in names if body.get(name)), "")
+    return f": {_plain(found)}" if found else ""
+
+
+def _by(body: Mapping[str, Any]) -> str:
+    return f" by {_plain(body['by'], 40)}" if body.get("by") else ""
+
+
+def _state(verb: str) -> Callable[[Record], str]:
+    def sentence(record: Record) -> str:
+        return f"the session {verb}{_by(record.body)}{_said(record.body, 'reason')}"
+
+    return sentence
+
+
+def _opened(record: Record) -> str:
+    agent, user = _quoted(record.agent), _quoted(record.user)
+    return f"a session of {agent} was opened for {user}, task {_quoted(record.task)}"
+
+
+def _receipt(record: Record) -> str:
+    levers = record.body.get("levers")
+    pulled = [x for x in levers if isinstance(x, dict)] if isinstance(levers, list | tuple) else []
+    failed = [_plain(x.get("lever"), 40) for x in pulled if not x.get("ok")]
+    text = f"the kill was acknowledged after {_plain(record.body.get('total_ms'), 20)} ms"
+    return f"{text}, but failed at {', '.join(failed)}" if failed else text
+
+
+def _prompted(record: Record) -> str:
+    return f"the user wrote{_said(record.body, 'text')}"
+
+
+def _model(what: str) -> Callable[[Record], str]:
+    def sentence(record: Record) -> str:
+        name = record.body.get("model")
+        which = f" to {_quoted(name)}" if name else ""
+        return f"a model call{which} {what}{_said(record.body, 'why', 'reason', 'text')}"
+
+    return sentence
+
+
+def _settled(record: Record) -> str:
+    body, usage = record.body, record.body.get("usage")
+    text = f"a model call to {_quoted(body.get('model', 'a model'))} was settled"
+    if isinstance(usage, dict):
+        output = _plain(usage.get("output_tokens", 0), 20)
+        text += f" at {_tokens_in(usage)} tokens in and {output} out"
+    ended = body.get("ended")
+    return f"{text}, {_plain(ended)}" if ended and ended != "complete" else text
+
+
+def _tokens_in(usage: Mapping[str, Any]) -> int:
+    names = (
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+    )
+    return sum(n for name in names if isinstance(n := usage.get(name, 0), int))
+
+
+def _emitted(record: Record) -> str:
+    return f"the model asked to call {_quoted(record.tool)}"
+
+
+def _decided(record: Record) -> str:
+    verb = _VERBS.get(record.verdict, _plain(record.verdict, 20) or "decided")
+    text = f"the call of {_quoted(record.tool)} was {verb}"
+    if record.risk:
+        text += f" at risk {_plain(record.risk, 20)}"
+    return text + _why(record)
+
+
+def _why(record: Record) -> str:
+    """The first reason of the verdict: who said it, by which rule, in its own words."""
+    reasons = record.body.get("reasons")
+    for reason in reasons if isinstance(reasons, list | tuple) else ():
+        if isinstance(reason, dict) and reason.get("verdict") == record.verdict:
+            rule = f" by rule {_quoted(reason['rule'])}" if reason.get("rule") else ""
+            stage = f", {_plain(reason['stage'], 40)}" if reason.get("stage") else ""
+            return f"{stage}{rule}{_said(reason, 'text', 'code')}"
+    return ""
+
+
+def _finished(record: Record) -> str:
+    body = record.body
+    if body.get("outcome"):
+        return f"the outcome of a tool call is {_plain(body['outcome'], 40)}"
+    how = "succeeded" if body.get("ok") else "failed"
+    took = f" after {_plain(body['duration_ms'], 20)} ms" if "duration_ms" in body else ""
+    return f"the call of {_quoted(record.tool)} {how}{took}{_said(body, 'error')}"
+
+
+def _admitted(record: Record) -> str:
+    trust = "untrusted" if record.body.get("taints") else "first-party"
+    return f"the {trust} result of {_quoted(record.tool)} reached the model"
+
+
+def _replaced(record: Record) -> str:
+    return f"the result of {_quoted(record.tool)} was replaced{_said(record.body, 'why', 'text')}"
+
+
+def _evidence(record: Record) -> str:
+    tool = _quoted(record.tool or "a tool")
+    return f"a result of {tool} came without a permit{_said(record.body, 'text')}"
+
+
+def _permit(record: Record) -> str:
+    tool = _quoted(record.tool or "a tool")
+    return f"a permit for {tool} was refused{_said(record.body, 'why')}"
+
+
+def _hook(record: Record) -> str:
+    body = record.body
+    point = _plain(body.get("point", "a hook point"), 40)
+    if not body.get("hook"):
+        return f"{point} was reached{_said(body, 'detail')}"
+    rewrote = ", and rewrote what it saw" if body.get("rewrote") else ""
+    said = _VERBS.get(record.verdict, _plain(record.verdict, 20))
+    told = _said(body, "fault", "reason")
+    return f"the hook {_quoted(body['hook'])} ran at {point}: {said or 'no verdict'}{rewrote}{told}"
+
+
+def _reserved(record: Record) -> str:
+    body = record.body
+    purpose = _plain(body.get("purpose", "a"), 20)
+    if record.verdict != "deny":
+        return f"a {purpose} call was reserved on its budgets"
+    account = _quoted(body.get("account", "a budget"))
+    wanted, settled = _plain(body.get("wanted"), 24), _plain(body.get("settled"), 24)
+    held, limit = _plain(body.get("held"), 24), _plain(body.get("limit"), 24)
+    return (
+        f"a {purpose} call was refused for its budget: {account} has {settled} settled and "
+        f"{held} held of {limit}, {wanted} more was wanted"
+    )
+
+
+def _budget_alert(record: Record) -> str:
+    body = record.body
+    account, percent = _quoted(body.get("account")), _plain(body.get("percent"), 10)
+    return f"{account} reached {percent} % of its limit"
+
+
+def _budget_changed(record: Record) -> str:
+    body = record.body
+    old, new = (_limit(body.get(name)) for name in ("old", "new"))
+    return (
+        f"the limit of {_quoted(body.get('account'))} was changed from {old} to {new}"
+        f"{_by(body)}{_said(body, 'reason')}"
+    )
+
+
+def _limit(value: object) -> str:
+    return "unlimited" if value is None else _plain(value, 24)
+
+
+def _overshot(record: Record) -> str:
+    return f"{_quoted(record.body.get('account'))} was charged more than was held on it"
+
+
+def _loop(record: Record) -> str:
+    stops = " and stopped the session" if record.body.get("stops") else ""
+    return f"the loop guard noticed something{stops}{_said(record.body, 'text', 'code')}"
+
+
+def _risk(record: Record) -> str:
+    reasons = record.body.get("reasons")
+    why = "; ".join(str(x) for x in reasons) if isinstance(reasons, list | tuple) else ""
+    told = f": {_plain(why)}" if why else ""
+    return f"{_quoted(record.tool)} was noted at risk {_plain(record.risk, 20)}{told}"
+
+
+def _policy(record: Record) -> str:
+    return f"the policy changed{_said(record.body, 'version', 'text')}"
+
+
+def _clock(record: Record) -> str:
+    return f"the wall clock was moved{_said(record.body, 'text', 'jumped_ns', 'by_ns')}"
+
+
+def _admin(record: Record) -> str:
+    body = record.body
+    who = _plain(body.get("by") or "admin", 40)
+    target = f" on {_quoted(body['account'])}" if body.get("account") else ""
+    return f"{who} asked for {_plain(body.get('action', 'a change'), 60)}{target}" + _said(
+        body, "reason"
+    )
+
+
+def _auth(record: Record) -> str:
+    return f"a token was refused{_said(record.body, 'why')}"
+
+
+def _started(record: Record) -> str:
+    return f"the server started{_said(record.body, 'version')}"
+
+
+_SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
+    Kind.SERVER_STARTED: _started,
+    Kind.SESSION_OPENED: _opened,
+    Kind.SESSION_PAUSED: _state("was paused"),
+    Kind.SESSION_RESUMED: _state("was resumed"),
+    Kind.SESSION_STOPPED: _state("was stopped"),
+    Kind.SESSION_KILLED: _state("was killed"),
+    Kind.SESSION_EXPIRED: _state("expired"),
+    Kind.SESSION_ENDED: _state("ended"),
+    Kind.KILL_RECEIPT: _receipt,
+    Kind.PROMPT_SUBMITTED: _prompted,
+    Kind.MODEL_CALL_RESERVED: _model("was reserved"),
+    Kind.MODEL_CALL_REFUSED: _model("was refused"),
+    Kind.MODEL_CALL_CUT: _model("was cut"),
+    Kind.MODEL_CALL_SETTLED: _settled,
+    Kind.TOOL_USE_EMITTED: _emitted,
+    Kind.TOOL_CALL_DECIDED: _decided,
+    Kind.TOOL_CALL_FINISHED: _finished,
+    Kind.TOOL_RESULT_ADMITTED: _admitted,
+    Kind.TOOL_RESULT_REPLACED: _replaced,
+    Kind.EVIDENCE_MISSING: _evidence,
+    Kind.PERMIT_REFUSED: _permit,
+    Kind.HOOK_RAN: _hook,
+    Kind.BUDGET_DECIDED: _reserved,
+    Kind.BUDGET_ALERT: _budget_alert,
+    Kind.BUDGET_CHANGED: _budget_changed,
+    Kind.BUDGET_OVERSHOT: _overshot,
+    Kind.LOOP_ALERT: _loop,
+    Kind.RISK_NOTICE: _risk,
+    Kind.POLICY_CHANGED: _policy,
+    Kind.CLOCK_JUMPED: _clock,
+    Kind.ADMIN_ACTED: _admin,
+    Kind.AUTH_REFUSED: _auth,
+}

@@ -1,0 +1,114 @@
+"""Records as sentences."""
+
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core.narrate import narrate
+from holdfast.model.events import Kind, Record
+
+AT = 1_794_926_527_000_000_000  # 2026-11-17 14:42:07 UTC
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+NAMES = (
+    "reasons levers usage by reason text model why ended outcome ok error hook point account "
+    "percent old new action body version total_ms duration_ms taints stops rewrote"
+)
+
+
+def record(kind: Kind, body: dict | None = None, **flat) -> Record:
+    return Record(kind=kind, at_ns=AT, body=body or {}, **flat)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_has_a_sentence(kind):
+    line = narrate(record(kind), UTC)
+    assert line.startswith("14:42:07 ")
+    assert len(line.split()) >= 3
+    assert not line.endswith((".", ":"))
+
+
+@given(
+    kind=st.sampled_from(list(Kind)),
+    body=st.dictionaries(st.sampled_from(NAMES.split()), json_values),
+    text=st.text(max_size=40),
+    cost_nusd=st.integers(0, 10**12),
+)
+def test_any_body_gives_one_bounded_printable_line(kind, body, text, cost_nusd):
+    flat = {"tool": text, "user": text, "agent": text, "task": text, "verdict": text}
+    line = narrate(record(kind, body, cost_nusd=cost_nusd, **flat), UTC)
+    assert line.isprintable()
+    assert len(line) < 900
+
+
+def test_escape_codes_of_a_record_do_not_reach_a_terminal():
+    line = narrate(record(Kind.PROMPT_SUBMITTED, {"text": "hi\x1b[2J\r\nthere"}), UTC)
+    assert line == "14:42:07 the user wrote: hi [2J there"
+
+
+DENIED = {
+    "reasons": [
+        {"stage": "risk", "verdict": "ask", "text": "moves money", "rule": ""},
+        {"stage": "policy", "verdict": "deny", "text": "over the cap", "rule": "refund-cap"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (
+            record(Kind.TOOL_CALL_DECIDED, DENIED, tool="refund", verdict="deny", risk="HIGH"),
+            "14:42:07 the call of `refund` was denied at risk HIGH, policy by rule `refund-cap`: over the cap",
+        ),
+        (
+            record(Kind.TOOL_CALL_DECIDED, {}, tool="Read", verdict="allow", risk="LOW"),
+            "14:42:07 the call of `Read` was allowed at risk LOW",
+        ),
+        (
+            record(
+                Kind.MODEL_CALL_SETTLED,
+                {
+                    "model": "claude-sonnet-5-5",
+                    "usage": {"input_tokens": 10, "cache_read_tokens": 90, "output_tokens": 7},
+                    "ended": "cut: killed",
+                },
+                cost_nusd=1_234_000_000,
+            ),
+            "14:42:07 a model call to `claude-sonnet-5-5` was settled at 100 tokens in and 7 out, cut: killed ($1.2340)",
+        ),
+        (
+            record(Kind.SESSION_KILLED, {"by": "admin", "reason": "drill"}),
+            "14:42:07 the session was killed by admin: drill",
+        ),
+        (
+            record(
+                Kind.BUDGET_CHANGED,
+                {"account": "user:acme/ann:usd:day", "old": None, "new": 5, "by": "admin"},
+            ),
+            "14:42:07 the limit of `user:acme/ann:usd:day` was changed from unlimited to 5 by admin",
+        ),
+        (
+            record(
+                Kind.KILL_RECEIPT,
+                {"total_ms": 3.2, "levers": [{"lever": "processes", "ok": False}]},
+            ),
+            "14:42:07 the kill was acknowledged after 3.2 ms, but failed at processes",
+        ),
+    ],
+)
+def test_a_record_reads(made, line):
+    assert narrate(made, UTC) == line
+
+
+def test_the_time_is_the_readers_and_dated_where_asked():
+    made = record(Kind.TOOL_USE_EMITTED, tool="Read")
+    line = narrate(made, ZoneInfo("Europe/Berlin"), dated=True)
+    assert line == "2026-11-17 15:42:07 the model asked to call `Read`"
