@@ -1,0 +1,359 @@
+"""The runtime wired to fakes: a store in memory, a policy in Python, a provider in a list."""
+
+import asyncio
+import json
+from typing import Any
+
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.core.budgets import Ledger
+from holdfast.core.canonical import digest
+from holdfast.core.contracts import ContractBook
+from holdfast.core.price_table import PRICE_TABLE
+from holdfast.core.prices import PriceBook
+from holdfast.core.scrub import RuleScrubber
+from holdfast.errors import UpstreamUnavailable
+from holdfast.model.budgets import Dimension, Limit, Scope, Window
+from holdfast.model.principals import Principal, TrustLevel
+from holdfast.model.risk import RiskLevel
+from holdfast.model.sessions import LoopLimits, Session, SessionState
+from holdfast.model.tools import ArgumentRole, CallRecord, CallState, Contract, Effect
+from holdfast.ports.processes import StopReport
+from holdfast.runtime.admission import Admission
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.guard import Asked, Finish, Guard
+from holdfast.runtime.hooks import Hooks, HookSet
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.kill import Killer
+from holdfast.runtime.model_calls import ModelCalls, Provider
+from holdfast.runtime.pricing import Pricing
+from holdfast.runtime.services import Services
+from holdfast.runtime.sessions import Sessions
+from holdfast.testing.clock import FakeClock, SequentialEntropy
+from holdfast.testing.memory_policy import MemoryPolicy, permit
+from holdfast.testing.memory_store import MemoryStore
+
+MODEL = "claude-haiku-4-5"
+OBJECT = {"type": "object", "properties": {}, "additionalProperties": True}
+
+
+def contract(name, effect=Effect.READ, risk=RiskLevel.LOW, **more):
+    given = {
+        "description": f"what {name} does",
+        "risk_reason": "as registered",
+        "input_schema": OBJECT,
+    } | more
+    return Contract(name=name, effect=effect, risk=risk, **given)
+
+
+ORDER = {
+    "type": "object",
+    "properties": {"order": {"type": "string"}},
+    "required": ["order"],
+    "additionalProperties": False,
+}
+PAY = {
+    "type": "object",
+    "properties": {"to": {"type": "string"}, "amount": {"type": "number"}},
+    "required": ["to", "amount"],
+    "additionalProperties": False,
+}
+CONTRACTS = (
+    contract("look", input_schema=ORDER, first_party=True),
+    contract("fetch"),
+    contract("write", Effect.WRITE, RiskLevel.MEDIUM),
+    contract(
+        "pay",
+        Effect.COMMIT,
+        RiskLevel.LOW,
+        input_schema=PAY,
+        roles={"to": ArgumentRole.WHO, "amount": ArgumentRole.MUCH},
+    ),
+    contract("wipe", Effect.DESTROY, RiskLevel.HIGH),
+    contract(
+        "counted",
+        output_schema={
+            "type": "object",
+            "properties": {"n": {"type": "integer"}},
+            "required": ["n"],
+        },
+    ),
+)
+
+
+def limit(dimension, amount, scope=Scope.SESSION, window=Window.LIFE, alerts=(50, 80, 100)):
+    return Limit(scope=scope, dimension=dimension, window=window, amount=amount, alerts=alerts)
+
+
+class NoProcesses:
+    """No process is ever found; `fault` makes the lever fail."""
+
+    def __init__(self):
+        self.fault = None
+        self.stopped = []
+
+    async def adopt(self, session_id):
+        return "none"
+
+    async def stop(self, session_id):
+        if self.fault is not None:
+            raise self.fault
+        self.stopped.append(session_id)
+        return StopReport(how="none", found=0, survivors=0)
+
+
+class FakeAnswer:
+    """One answer: what to send piece by piece; an exception is raised, an Event is waited for."""
+
+    def __init__(self, status, headers, pieces):
+        self.status = status
+        self.headers = headers
+        self._pieces = pieces
+        self.closed = asyncio.Event()
+
+    async def chunks(self):
+        for piece in self._pieces:
+            if isinstance(piece, asyncio.Event):
+                waits = [asyncio.create_task(e.wait()) for e in (piece, self.closed)]
+                try:
+                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for waiting in waits:
+                        waiting.cancel()
+                if self.closed.is_set():
+                    raise UpstreamUnavailable("the connection was closed")
+            elif isinstance(piece, Exception):
+                raise piece
+            else:
+                await asyncio.sleep(0)
+                if self.closed.is_set():
+                    raise UpstreamUnavailable("the connection was closed")
+                yield piece
+
+    async def read(self, limit_bytes):
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    def close(self):
+        self.closed.set()
+
+
+class FakeUpstream:
+    """The provider: `script` holds what each call gets, in order; the last one stays."""
+
+    def __init__(self):
+        self.script: list[Any] = []
+        self.sent: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.answers: list[FakeAnswer] = []
+        self.counts: int | None = None
+
+    @property
+    def messages(self):
+        return [json.loads(body) for _, path, _, body in self.sent if "count_tokens" not in path]
+
+    async def send(self, method, path, headers, body, *, timeout_s):
+        self.sent.append((method, path, dict(headers), body))
+        await asyncio.sleep(0)
+        if "count_tokens" in path:
+            if self.counts is None:
+                raise UpstreamUnavailable("no count")
+            return FakeAnswer(200, {}, [json.dumps({"input_tokens": self.counts}).encode()])
+        made = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(made, Exception):
+            raise made
+        if isinstance(made, asyncio.Event):
+            await made.wait()
+            made = self.script[0]
+        answer = FakeAnswer(*made)
+        self.answers.append(answer)
+        return answer
+
+    async def close(self):
+        pass
+
+
+class House:
+    """Everything of one server, around one store."""
+
+    def __init__(
+        self, *, store=None, clock=None, hooks=None, contracts=CONTRACTS, entropy=None, wait_s=5.0
+    ):
+        self.store = store if store is not None else MemoryStore()
+        self.clock = clock if clock is not None else FakeClock()
+        self.entropy = entropy if entropy is not None else SequentialEntropy()
+        self.journal = Journal(self.store, self.clock, RuleScrubber())
+        self.budgets = Budgets(Ledger(), self.journal, self.clock)
+        self.sessions = Sessions(
+            self.store, self.journal, self.budgets, self.clock, self.entropy
+        )
+        self.policy = MemoryPolicy([permit("all")])
+        self.upstream = FakeUpstream()
+        self.processes = NoProcesses()
+        services = Services(
+            sessions=self.sessions,
+            budgets=self.budgets,
+            journal=self.journal,
+            policy=self.policy,
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+        book = ContractBook(contracts)
+        self.guard = Guard(
+            services,
+            contracts=book,
+            hooks=Hooks(self.journal, HookSet(hooks or {}, 0.05)),
+            signing_key=Ed25519PrivateKey.generate(),
+        )
+        self.calls = ModelCalls(
+            services,
+            admission=Admission(self.sessions, self.budgets, self.journal, book),
+            pricing=Pricing(PriceBook(PRICE_TABLE)),
+            providers={"main": Provider(self.upstream, 400)},
+            wait_for_room_s=wait_s,
+        )
+        self.killer = Killer(self.sessions, self.journal, self.processes)
+
+    async def open(self, *limits, user="ann", **more):
+        trust = more.pop("trust", TrustLevel.AUTONOMOUS)
+        loop = more.pop("loop", LoopLimits(stall_window=0, repeat_calls=1000, max_turns=1000))
+        who = Principal(
+            tenant=more.pop("tenant", "acme"),
+            project="shop",
+            user=user,
+            agent="clerk",
+            session="",
+            task="",
+            trust=trust,
+        )
+        draft = Session(
+            session_id="",
+            principal=who,
+            state=SessionState.ACTIVE,
+            opened_at_ns=0,
+            expires_at_ns=more.pop("ttl_s", 3600) * 1_000_000_000,
+            token_digest="",
+            limits=limits,
+            loop=loop,
+            allowed_tools=tuple(c.name for c in CONTRACTS) + ("bare",),
+            upstream="main",
+            **more,
+        )
+        live, self.token = await self.sessions.open(draft)
+        return live
+
+    def emit(self, live, call_id, tool, arguments, state=CallState.EMITTED):
+        """As if the model had asked for it."""
+        spelled = digest(arguments)
+        live.calls[call_id] = CallRecord(
+            session=live.session.session_id,
+            call_id=call_id,
+            tool=tool,
+            digest=spelled if isinstance(spelled, str) else "unrepresentable",
+            state=state,
+        )
+
+    async def decide(self, live, call_id, tool, arguments, *, emit=True):
+        if emit:
+            self.emit(live, call_id, tool, arguments)
+        asked = Asked(call_id=call_id, tool=tool, arguments=arguments, door="test")
+        return await self.guard.decide(live, asked)
+
+    async def finish(self, live, call_id, **more):
+        return await self.guard.finish(live, Finish(**({"call_id": call_id, "ok": True} | more)))
+
+    async def call(self, live, request=None, headers=None, **fields):
+        body = json.dumps(asking(**fields) if request is None else request).encode()
+        return await self.calls.call(live, "/v1/messages", headers or {}, body)
+
+    def account(self, live, dimension):
+        keys = [k for k in live.chain if k.dimension is dimension]
+        return self.budgets.ledger.account(keys[0], self.clock.now_ns())
+
+    def kinds(self):
+        return [str(record.kind) for record in self.store.journal]
+
+    def written(self, kind):
+        return [record for record in self.store.journal if record.kind == kind]
+
+    def check_caps(self):
+        for state in self.budgets.ledger.all_states(self.clock.now_ns()):
+            if state.limit is not None:
+                assert state.settled + state.held <= state.limit, state
+
+    def nothing_held(self):
+        assert self.budgets.ledger.open_holds() == []
+        assert all(s.held == 0 for s in self.budgets.ledger.all_states(self.clock.now_ns()))
+
+
+def asking(text="hello", max_tokens=100, stream=True, **more):
+    message = {"role": "user", "content": text}
+    fields = {"model": MODEL, "max_tokens": max_tokens, "stream": stream, "messages": [message]}
+    return fields | more
+
+
+SSE = {"content-type": "text/event-stream"}
+JSON = {"content-type": "application/json"}
+
+
+def event(kind, **fields):
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+
+
+def started(input_tokens=10, message_id="msg_1"):
+    message = {
+        "id": message_id,
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": input_tokens, "output_tokens": 1},
+    }
+    return event("message_start", message=message)
+
+
+def text_block(*texts, index=0):
+    block = {"type": "text", "text": ""}
+    out = [event("content_block_start", index=index, content_block=block)]
+    for text in texts:
+        delta = {"type": "text_delta", "text": text}
+        out.append(event("content_block_delta", index=index, delta=delta))
+    return [*out, event("content_block_stop", index=index)]
+
+
+def tool_block(call_id, tool, arguments, index=0):
+    block = {"type": "tool_use", "id": call_id, "name": tool, "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
+    return [
+        event("content_block_start", index=index, content_block=block),
+        event("content_block_delta", index=index, delta=delta),
+        event("content_block_stop", index=index),
+    ]
+
+
+def stopped(output_tokens=5, reason="end_turn"):
+    delta = {"stop_reason": reason, "stop_sequence": None}
+    usage = {"output_tokens": output_tokens}
+    return [event("message_delta", delta=delta, usage=usage), event("message_stop")]
+
+
+def whole_answer(content=(), input_tokens=10, output_tokens=5, reason="end_turn"):
+    message = {
+        "id": "msg_w",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": list(content),
+        "stop_reason": reason,
+        "usage": {"input_tokens": input_tokens, "output_tokens": output_tokens},
+    }
+    return json.dumps(message).encode()
+
+
+def result_message(call_id, text="done", *, is_error=False):
+    block = {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": is_error}
+    return {"role": "user", "content": [block]}
+
+
+USD = Dimension.USD
