@@ -114,8 +114,11 @@ def test_two_sessions_on_one_users_cap_are_cut_well_formed_and_never_pass_it(pro
     request = body({"words": 20_000, "pacing": pacing})
     said: list[Any] = []
 
+    together = threading.Barrier(2)
+
     def stream(session: Opened) -> None:
         with sdk(project, session) as client:
+            together.wait(30)
             asked = {**request, "max_tokens": 12_000}
             with client.messages.stream(**asked) as answer:
                 said.append(answer.get_final_message())
