@@ -84,6 +84,8 @@ def _model(what: str) -> Callable[[Record], str]:
 
 def _settled(record: Record) -> str:
     body, usage = record.body, record.body.get("usage")
+    if body.get("outcome"):
+        return f"the outcome of a model call is {_plain(body['outcome'], 40)}"
     text = f"a model call to {_quoted(body.get('model', 'a model'))} was settled"
     if isinstance(usage, dict):
         output = _plain(usage.get("output_tokens", 0), 20)
@@ -235,7 +237,10 @@ def _auth(record: Record) -> str:
 
 
 def _started(record: Record) -> str:
-    return f"the server started{_said(record.body, 'version')}"
+    lost = record.body.get("orphaned_holds")
+    if not lost:
+        return "the server started"
+    return f"the server started, and counted what {_plain(lost, 20)} cut-off calls held as used"
 
 
 _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {

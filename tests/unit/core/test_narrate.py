@@ -85,6 +85,14 @@ DENIED = {
             "14:42:07 a model call to `claude-sonnet-5-5` was settled at 100 tokens in and 7 out, cut: killed ($1.2340)",
         ),
         (
+            record(Kind.MODEL_CALL_SETTLED, {"hold_id": "hld_1", "outcome": "unknown"}),
+            "14:42:07 the outcome of a model call is unknown",
+        ),
+        (
+            record(Kind.SERVER_STARTED, {"orphaned_holds": 2}),
+            "14:42:07 the server started, and counted what 2 cut-off calls held as used",
+        ),
+        (
             record(Kind.SESSION_KILLED, {"by": "admin", "reason": "drill"}),
             "14:42:07 the session was killed by admin: drill",
         ),

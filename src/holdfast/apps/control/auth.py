@@ -16,7 +16,9 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.errors import answer
 from holdfast.core.canonical import Unreadable, parse_json
 from holdfast.errors import Denied, HoldfastError, InvalidRequest, TooLarge, Unauthenticated
+from holdfast.model import tokens
 from holdfast.model.events import Kind
+from holdfast.model.sessions import Session
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import token_digest
 
@@ -52,16 +54,27 @@ def is_admin(deps: ControlDeps, token: str) -> bool:
 async def check_admin(deps: ControlDeps, token: str) -> None:
     """Pass the operator only.
 
-    Errors: Denied for a session's token (journalled), Unauthenticated for any other.
+    Errors: Denied for either token of a session (journalled), Unauthenticated for any other.
     """
     if is_admin(deps, token):
         return
-    session = await deps.store.session_by_token(token_digest(token))
+    session = await _session_behind(deps, token)
     if session is None:
         raise Unauthenticated("the token is not one that this server issued")
     body = {"why": "a session's token on an operator's path"}
     deps.journal.queue([deps.journal.record(Kind.AUTH_REFUSED, session.principal, body)])
     raise Denied("a session's token opens only its own session's paths")
+
+
+async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
+    """The session whose token or model token this is; nothing is loaded into memory."""
+    digest, named = token_digest(token), tokens.session_of(token)
+    if not named:
+        return await deps.store.session_by_token(digest)
+    session = await deps.store.session(named)
+    if session is None or not hmac.compare_digest(session.model_token_digest, digest):
+        return None
+    return session
 
 
 async def session_of(deps: ControlDeps, token: str) -> LiveSession:

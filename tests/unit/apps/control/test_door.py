@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.backends.policyd_client.wire import PolicyFinding
 from holdfast.model.events import Kind
+from holdfast.model.tokens import model_token
 from tests.control_house import ADMIN, TWO_TENANTS, House, served
 
 PUBLIC = {"/healthz", "/openapi.json"}
@@ -73,6 +74,19 @@ def test_a_sessions_token_opens_no_operators_path_and_the_attempt_is_journalled(
         assert {r.kind for r in told} == {Kind.AUTH_REFUSED}
         assert (len(told), told[0].session) == (len(found), session_id)
         assert (await house.get(f"/v1/sessions/{session_id}"))["state"] == "active"
+
+    served(main)
+
+
+def test_a_sessions_model_token_opens_no_operators_path_either():
+    async def main(house: House):
+        session_id, token = await house.opened()
+        house.restart()
+        right = model_token(session_id, token)
+        for tried, status in ((right, 403), (right[:-1] + "!", 401), ("hfm_nobody_x", 401)):
+            answer = await house.call("GET", "/v1/sessions", token=tried)
+            assert answer.status_code == status, answer.text
+        assert house.sessions.loaded(session_id) is None
 
     served(main)
 

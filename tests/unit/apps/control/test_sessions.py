@@ -239,6 +239,19 @@ def test_a_kill_touches_no_other_session():
     served(main)
 
 
+def test_a_kill_holds_even_when_the_store_fails_and_the_receipt_says_so():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        house.store.fail_commits()
+        answer = await house.call("POST", f"/v1/sessions/{session_id}/kill")
+        assert answer.status_code == 200
+        pulled = {lever["lever"]: lever["ok"] for lever in answer.json()["levers"]}
+        assert pulled == {"refuse": True, "streams": True, "journal": False, "processes": True}
+        assert (await house.get(f"/v1/sessions/{session_id}"))["state"] == "killed"
+
+    served(main)
+
+
 def test_a_pause_lets_streams_finish_and_refuses_what_comes_next():
     async def main(house: House):
         session_id, _ = await house.opened()
