@@ -38,6 +38,7 @@ from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.upkeep import Upkeep
 
 
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     calls: ModelCalls
     killer: Killer
     fence: Fence
+    upkeep: Upkeep
 
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
@@ -84,75 +86,78 @@ async def build(
     hooks_by_agent = {
         name: _hook_set(agent.hooks) for name, agent in config.agents.items() if agent.hooks
     }
-    book = PriceBook(PRICE_TABLE, _overrides(config))
+    pricing = Pricing(PriceBook(PRICE_TABLE, _overrides(config)))
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
-    registered = (c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
-    contracts = ContractBook(registered)
+    contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
     store = SqliteStore.open(config.state_path / "holdfast.db", clock=clock)
     clock.not_before(await store.last_at_ns())
     journal = Journal(store, clock, RuleScrubber(credentials.values()))
-    holds = await store.holds()
-    budgets = Budgets(Ledger(await store.accounts(), holds), journal, clock)
+    ledger = Ledger(await store.accounts(), await store.holds())
+    budgets = Budgets(ledger, journal, clock)
     sessions = Sessions(store, journal, budgets, clock, entropy)
-    policy = RemotePolicy(FrameClient(policy_socket))
     services = Services(
         sessions=sessions,
         budgets=budgets,
         journal=journal,
-        policy=policy,
+        policy=RemotePolicy(FrameClient(policy_socket)),
         clock=clock,
         entropy=entropy,
     )
+    await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
-    guard = Guard(
-        services,
-        contracts=contracts,
-        hooks=Hooks(journal, hooks_default, hooks_by_agent),
-        signing_key=signing_key,
-    )
-    calls = ModelCalls(
-        services,
-        admission=Admission(sessions, budgets, journal, contracts),
-        pricing=Pricing(book),
-        providers={
-            name: Provider(
-                HttpUpstream(
-                    upstream.base_url,
-                    credentials[name],
-                    auth=upstream.auth.value,
-                    connect_timeout_s=upstream.connect_timeout_s,
-                    silence_timeout_s=upstream.silence_timeout_s,
-                ),
-                upstream.max_tokens_per_s,
-            )
-            for name, upstream in config.upstreams.items()
-        },
-    )
-    principals: dict[str, Principal] = {}
-    for hold in holds:
-        found = await store.session(hold.session)
-        if found is not None:
-            principals[hold.session] = found.principal
-    lost = [hold for hold in holds if hold.session in principals]
-    budgets.settle_orphans(lost, lambda session: principals[session])
-    started = journal.record(
-        Kind.SERVER_STARTED,
-        None,
-        {"config_version": config.version, "orphaned_holds": len(lost)},
-    )
-    await journal.commit([started])
     return Harness(
         config=config,
         services=services,
         store=store,
-        policy=policy,
+        policy=cast("RemotePolicy", services.policy),
         clock=clock,
         entropy=entropy,
-        guard=guard,
-        calls=calls,
+        guard=Guard(
+            services,
+            contracts=contracts,
+            hooks=Hooks(journal, hooks_default, hooks_by_agent),
+            signing_key=signing_key,
+        ),
+        calls=ModelCalls(
+            services,
+            admission=Admission(sessions, budgets, journal, contracts),
+            pricing=pricing,
+            providers=_providers(config, credentials),
+        ),
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
+        upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
     )
+
+
+def _providers(config: Config, credentials: Mapping[str, str]) -> dict[str, Provider]:
+    return {
+        name: Provider(
+            HttpUpstream(
+                upstream.base_url,
+                credentials[name],
+                auth=upstream.auth.value,
+                connect_timeout_s=upstream.connect_timeout_s,
+                silence_timeout_s=upstream.silence_timeout_s,
+            ),
+            upstream.max_tokens_per_s,
+        )
+        for name, upstream in config.upstreams.items()
+    }
+
+
+async def _settle_lost(services: Services, store: SqliteStore, config_version: str) -> None:
+    """What was in flight when the last server died may have been used: its holds are."""
+    principals: dict[str, Principal] = {}
+    lost = []
+    for hold in services.budgets.ledger.open_holds():
+        session = await store.session(hold.session)
+        if session is not None:
+            principals[hold.session] = session.principal
+            lost.append(hold)
+    services.budgets.settle_orphans(lost, lambda session: principals[session])
+    body = {"config_version": config_version, "orphaned_holds": len(lost)}
+    await services.journal.commit([services.journal.record(Kind.SERVER_STARTED, None, body)])
 
 
 def _overrides(config: Config) -> list[ModelPrice]:

@@ -42,7 +42,17 @@ class Settled(msgspec.Struct, frozen=True):
 class _Account:
     """One account in memory; `settled` is the sum in force for the current window."""
 
-    __slots__ = ("alerted", "alerts", "buckets", "held", "key", "limit", "period", "settled")
+    __slots__ = (
+        "alerted",
+        "alerts",
+        "buckets",
+        "held",
+        "key",
+        "limit",
+        "period",
+        "set_by_hand",
+        "settled",
+    )
 
     def __init__(self, state: AccountState) -> None:
         self.key = state.key
@@ -53,6 +63,7 @@ class _Account:
         self.buckets = dict(state.buckets)
         self.alerts = state.alerts
         self.alerted = set(state.alerted)
+        self.set_by_hand = state.set_by_hand
 
     def roll(self, now_ns: int) -> None:
         """Let go of what has left the window."""
@@ -102,6 +113,7 @@ class _Account:
             buckets=dict(self.buckets),
             alerts=self.alerts,
             alerted=tuple(sorted(self.alerted)),
+            set_by_hand=self.set_by_hand,
         )
 
 
@@ -137,15 +149,13 @@ class Ledger:
         return account
 
     def open_account(self, key: AccountKey, limit: Limit | None, now_ns: int) -> AccountState:
-        """Make sure that an account exists; a limit set by hand later is not overwritten.
+        """Make sure that an account exists, under the limit that the configuration gives it.
 
-        A `None` limit only counts. An account that exists takes a *new* limit only while it has
-        none.
+        A `None` limit only counts. A limit that was set by hand stays as it is.
         """
-        known = key in self._accounts
         account = self._account(key)
         account.roll(now_ns)
-        if limit is not None and (not known or account.limit is None):
+        if limit is not None and not account.set_by_hand:
             account.limit = limit.amount
             account.alerts = limit.alerts
         return account.state()
@@ -156,6 +166,7 @@ class Ledger:
         account.roll(now_ns)
         raised = amount is None or (account.limit is not None and amount > account.limit)
         account.limit = amount
+        account.set_by_hand = True
         if raised:
             account.alerted = {
                 p for p in account.alerted if amount and account.settled * 100 >= p * amount

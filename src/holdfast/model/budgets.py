@@ -106,6 +106,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
 
     `buckets` maps a bucket number of a rolling window to what was settled in it; `period` is the
     calendar period or, for rolling windows, the window number in which `alerted` was filled.
+    `set_by_hand`: an operator's limit, which the configuration no longer changes.
     """
 
     key: AccountKey
@@ -116,6 +117,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     buckets: dict[int, int] = {}
     alerts: tuple[int, ...] = (50, 80, 100)
     alerted: tuple[int, ...] = ()
+    set_by_hand: bool = False
 
 
 class HoldState(msgspec.Struct, frozen=True, kw_only=True):

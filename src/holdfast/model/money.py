@@ -13,7 +13,7 @@ NUSD_PER_USD = 1_000_000_000
 _USD_MAX = 1_000_000_000
 
 
-def parse_usd(text: str | int | float) -> int:
+def parse_usd(text: str | float) -> int:
     """Nano-dollars of `"$1,000.50"`, `"0.5"`, `3` or `0.25`.
 
     Errors: ValueError for anything negative, not finite, or finer than a nano-dollar.

@@ -33,7 +33,11 @@ class ArgumentRole(enum.StrEnum):
 
 
 class Idempotency(enum.StrEnum):
-    """What a second try may do: `pure` nothing, `keyed` nothing under the same key, …"""
+    """What a second try under the same key does.
+
+    `pure`: there is no effect. `idempotent`: nothing more. `keyed`: nothing more, if the tool is
+    given the key. `probe`: the tool can say whether the first took. `once`: it must not happen.
+    """
 
     PURE = "pure"
     IDEMPOTENT = "idempotent"

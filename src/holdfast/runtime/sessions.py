@@ -114,6 +114,11 @@ class Sessions:
         self._live[live.session.session_id] = live
         self._by_token[live.session.token_digest] = live.session.session_id
 
+    def forget(self, live: LiveSession) -> None:
+        """Give back the memory of a session; it is built again when somebody asks."""
+        self._live.pop(live.session.session_id, None)
+        self._by_token.pop(live.session.token_digest, None)
+
     async def authenticate(self, token: str) -> LiveSession:
         """The session of a token, whatever its state.
 

@@ -20,7 +20,7 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
-from holdfast.apps.server.tasks import PolicyProcess
+from holdfast.apps.server.tasks import PolicyProcess, kept_up
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
@@ -89,7 +89,8 @@ async def serve(config: Config, port: int | None, ready: Callable[[str], None]) 
                 )
             )
         harness = built.result()
-        await _run(config, harness, listening, policy, admin, ready)
+        async with kept_up(harness.upkeep.tick, report):
+            await _run(config, harness, listening, policy, admin, ready)
     finally:
         state.withdraw(folder)
         listening.close()

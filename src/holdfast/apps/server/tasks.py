@@ -1,11 +1,12 @@
-"""The policy process as a child: started, watched, started again, ended with the server."""
+"""What runs beside the requests: the policy process as a child, and the server's upkeep."""
 
 import asyncio
 import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from holdfast.errors import PolicyUnavailable
@@ -14,8 +15,30 @@ _START_TIMEOUT_S = 10.0
 _RESTART_DELAY_S = 0.5
 _END_TIMEOUT_S = 3.0
 _PR_SET_PDEATHSIG = 1
+_TICK_S = 1.0
 
 Report = Callable[[str], None]
+
+
+@asynccontextmanager
+async def kept_up(
+    tick: Callable[[], None], report: Callable[[BaseException], None]
+) -> AsyncIterator[None]:
+    """Call `tick` about once a second while the block runs; a fault of it is only reported."""
+
+    async def ticking() -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                tick()
+            except Exception as error:  # noqa: BLE001 -- upkeep must not take the server down
+                report(error)
+
+    task = asyncio.create_task(ticking())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 class PolicyProcess:
