@@ -4,7 +4,6 @@ import asyncio
 import json
 from typing import Any
 
-
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.budgets import Ledger
@@ -164,6 +163,8 @@ class FakeUpstream:
         if isinstance(made, asyncio.Event):
             await made.wait()
             made = self.script[0]
+        if callable(made):
+            made = made(json.loads(body))
         answer = FakeAnswer(*made)
         self.answers.append(answer)
         return answer
@@ -178,15 +179,13 @@ class House:
     def __init__(
         self, *, store=None, clock=None, hooks=None, contracts=CONTRACTS, entropy=None, wait_s=5.0
     ):
-        self.store = store if store is not None else MemoryStore()
+        self.store: Any = store if store is not None else MemoryStore()
         self.clock = clock if clock is not None else FakeClock()
         self.entropy = entropy if entropy is not None else SequentialEntropy()
         self.journal = Journal(self.store, self.clock, RuleScrubber())
         self.budgets = Budgets(Ledger(), self.journal, self.clock)
-        self.sessions = Sessions(
-            self.store, self.journal, self.budgets, self.clock, self.entropy
-        )
-        self.policy = MemoryPolicy([permit("all")])
+        self.sessions = Sessions(self.store, self.journal, self.budgets, self.clock, self.entropy)
+        self.policy: Any = MemoryPolicy([permit("all")])
         self.upstream = FakeUpstream()
         self.processes = NoProcesses()
         services = Services(
@@ -198,7 +197,7 @@ class House:
             entropy=self.entropy,
         )
         book = ContractBook(contracts)
-        self.guard = Guard(
+        self.guard: Any = Guard(
             services,
             contracts=book,
             hooks=Hooks(self.journal, HookSet(hooks or {}, 0.05)),
@@ -234,7 +233,7 @@ class House:
             token_digest="",
             limits=limits,
             loop=loop,
-            allowed_tools=tuple(c.name for c in CONTRACTS) + ("bare",),
+            allowed_tools=(*(c.name for c in CONTRACTS), "bare"),
             upstream="main",
             **more,
         )

@@ -1,6 +1,7 @@
 """The guard: one test a stage, one a failure; nothing of it ever ends in an allow."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -129,9 +130,7 @@ def test_policy_that_errors_in_a_rule_denies():
 def test_policy_request_carries_session_tenant_and_task_in_one_question():
     async def main():
         house = House()
-        live = await house.open(
-            task_attributes={"cap": 5}, tenant_attributes={"plan": "pro"}
-        )
+        live = await house.open(task_attributes={"cap": 5}, tenant_attributes={"plan": "pro"})
         await house.decide(live, "c1", "look", {"order": "7"})
         asked = house.policy.asked[0]
         assert (asked.tenant, asked.user, asked.session) == (
@@ -270,9 +269,7 @@ def test_session_or_call_that_ends_while_policy_is_asked_gets_no_permit(how):
             digest = "incomplete" if how == "torn" else live.calls["c1"].digest
             state = CallState.DENIED if how == "answered" else CallState.EMITTED
             denial = "read before" if how == "answered" else ""
-            live.calls["c1"] = replace(
-                live.calls["c1"], digest=digest, state=state, denial=denial
-            )
+            live.calls["c1"] = replace(live.calls["c1"], digest=digest, state=state, denial=denial)
         go.set()
         ruling = await task
         assert ruling.permit == ""
@@ -475,6 +472,10 @@ def test_tool_call_is_not_refused_because_model_calls_wait_in_line():
     asyncio.run(main())
 
 
+WRONG_VERDICT: Any = {"verdict": "perhaps"}
+WRONG_ARGUMENTS: Any = {"arguments": ["not", "an", "object"]}
+
+
 # --- hooks ------------------------------------------------------------------------------------
 async def raising(_):
     raise ValueError("boom")
@@ -489,11 +490,11 @@ async def nonsense(_):
 
 
 async def wrong_fields(_):
-    return HookAnswer(verdict="perhaps")
+    return HookAnswer(**WRONG_VERDICT)
 
 
 async def wrong_arguments(_):
-    return HookAnswer(arguments=["not", "an", "object"])
+    return HookAnswer(**WRONG_ARGUMENTS)
 
 
 @pytest.mark.parametrize("hook", [raising, hanging, nonsense, wrong_fields, wrong_arguments])
@@ -677,18 +678,16 @@ def test_altered_forged_expired_and_foreign_permits_are_refused():
         token = (await allowed(house, live)).permit
         other = await house.open(user="bob")
         house.emit(other, "c1", "look", {"order": "7"})
-        forged = sign(
-            verify(
-                token,
-                house.guard.public_keys,
-                session=live.session.session_id,
-                call_id="c1",
-                tool="look",
-                digest=live.calls["c1"].permitted_digest,
-                now_ns=house.clock.now_ns(),
-            ),
-            House().guard._key,
+        genuine: Any = verify(
+            token,
+            house.guard.public_keys,
+            session=live.session.session_id,
+            call_id="c1",
+            tool="look",
+            digest=live.calls["c1"].permitted_digest,
+            now_ns=house.clock.now_ns(),
         )
+        forged = sign(genuine, House().guard._key)
         for live_, bad in ((live, token[:-2] + "AA"), (live, forged), (other, token), (live, "x")):
             with pytest.raises(PermitInvalid):
                 await house.guard.redeem(live_, bad, "c1", "look", {"order": "7"})
@@ -719,9 +718,7 @@ def test_permit_of_a_session_killed_while_it_is_redeemed_runs_nothing():
         live = await house.open()
         token = (await allowed(house, live)).permit
         house.store.hold_commits()
-        task = asyncio.create_task(
-            house.guard.redeem(live, token, "c1", "look", {"order": "7"})
-        )
+        task = asyncio.create_task(house.guard.redeem(live, token, "c1", "look", {"order": "7"}))
         await asyncio.sleep(0)
         kill = asyncio.create_task(house.killer.kill(live, "stop", by="op"))
         await asyncio.sleep(0)
