@@ -1,0 +1,1 @@
+"""Other programs, started beside Holdfast and measured in the same run."""
