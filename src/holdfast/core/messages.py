@@ -213,11 +213,22 @@ def _walk(messages: object) -> tuple[list[Evidence], bool, int, int]:
                 evidence.append(_evidence(m, b, block))
             elif str(block.get("type", "")).endswith("tool_result"):
                 raise _Fault("a tool result needs a `tool_use_id`")
+            _no_result_within(block)
             for kind, size in _media(block):
                 images += kind == "image"
                 media_bytes += size
                 unbounded = unbounded or kind != "image"
     return evidence, unbounded, media_bytes, images
+
+
+def _no_result_within(block: Mapping[str, Any]) -> None:
+    """A result is evidence only where a message holds it; deeper ones would be overlooked."""
+    content = block.get("content")
+    for inner in content if isinstance(content, list) else ():
+        if isinstance(inner, dict):
+            if "tool_use_id" in inner or str(inner.get("type", "")).endswith("tool_result"):
+                raise _Fault("a tool result cannot stand inside another block")
+            _no_result_within(inner)
 
 
 def _evidence(m: int, b: int, block: Mapping[str, Any]) -> Evidence:

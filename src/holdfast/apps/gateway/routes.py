@@ -11,7 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.apps.gateway.errors import envelope, headers
 from holdfast.apps.gateway.tasks import ClientLeft, while_connected
-from holdfast.errors import HoldfastError, InternalError, InvalidRequest, TooLarge, Unauthenticated
+from holdfast.errors import (
+    HoldfastError,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
 from holdfast.ports.clock import Entropy
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.answers import Answer
@@ -51,16 +58,28 @@ class Gateway:
     def routes(self) -> list[Route]:
         """What to mount."""
         return [
-            Route("/v1/messages", _Endpoint(self._messages), methods=["POST"]),
-            Route("/v1/messages/count_tokens", _Endpoint(self._count), methods=["POST"]),
-            Route("/v1/models", _Endpoint(self._models), methods=["GET"]),
-            Route("/v1/models/{model_id}", _Endpoint(self._models), methods=["GET"]),
+            Route("/v1/messages", _Endpoint("POST", self._messages)),
+            Route("/v1/messages/count_tokens", _Endpoint("POST", self._count)),
+            Route("/v1/messages/{rest:path}", _Endpoint("", self._ungoverned)),
+            Route("/v1/models", _Endpoint("GET", self._models)),
+            Route("/v1/models/{model_id}", _Endpoint("GET", self._models)),
             Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
         ]
 
     async def _hello(self, _: Request) -> Response:
         """The CLI's warm-up; says nothing, needs no token."""
         return Response(b"")
+
+    async def _ungoverned(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Batches and whatever else the provider hangs below its messages: not metered, so closed.
+
+        Answered in the envelope that its clients read.
+        """
+
+        async def refuse(*_: object) -> None:
+            raise NotFound("holdfast does not govern this path, so it does not forward it")
+
+        await self._governed(scope, receive, send, refuse)
 
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def forward(live: LiveSession, given: Headers, body: bytes, send: Send) -> None:
@@ -103,7 +122,7 @@ class Gateway:
 
         try:
             live = await self._sessions.authenticate_model(_token(scope))
-            body = await read_body(receive, self._max_body_bytes)
+            body = await read_body(scope, receive, self._max_body_bytes)
             given = _readable_headers(scope)
             async with while_connected(receive):
                 await act(live, given, body, sending)
@@ -127,13 +146,25 @@ class Gateway:
 
 
 class _Endpoint:
-    """An ASGI application in one method: Starlette wraps functions, and would hide `receive`."""
+    """An ASGI application in one method: Starlette wraps functions, and would hide `receive`.
 
-    def __init__(self, serve: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    Another method than the one of the path (any where it is empty) is refused here, in the
+    envelope, not by whatever is mounted behind these routes.
+    """
+
+    def __init__(
+        self, method: str, serve: Callable[[Scope, Receive, Send], Awaitable[None]]
+    ) -> None:
+        self._method = method
         self._serve = serve
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send)
+        if self._method in ("", scope["method"]):
+            await self._serve(scope, receive, send)
+            return
+        refusal = InvalidRequest(f"this path takes {self._method}")
+        fields = {**headers(refusal, ""), "allow": self._method}
+        await _respond(send, 405, fields, envelope(refusal, ""))
 
 
 def _token(scope: Scope) -> str:
@@ -147,12 +178,15 @@ def _token(scope: Scope) -> str:
     return token
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
     """The whole request body.
 
-    Errors: TooLarge past `limit_bytes`, InvalidRequest when it does not come in time,
-    ClientLeft when the client goes before its end.
+    Errors: TooLarge past `limit_bytes` (at once when the client says so beforehand),
+    InvalidRequest when it does not come in time, ClientLeft when the client goes before its end.
     """
+    declared = Headers(scope=scope).get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit_bytes:
+        raise TooLarge(f"the body is larger than {limit_bytes} bytes")
     parts: list[bytes] = []
     size = 0
     try:

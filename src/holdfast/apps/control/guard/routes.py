@@ -1,5 +1,6 @@
 """`/v1/guard/*`: every route belongs to the session whose token comes with it."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -23,6 +24,8 @@ _T = TypeVar("_T")
 _Act = Callable[[LiveSession, bytes], Awaitable[object]]
 
 Report = Callable[[BaseException], None]
+
+_BODY_TIMEOUT_S = 60.0
 
 
 class GuardDoor:
@@ -94,13 +97,22 @@ class GuardDoor:
         )
 
     async def _body(self, request: Request) -> bytes:
+        """The whole body. Errors: TooLarge, InvalidRequest when it does not come in time."""
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > self._max_body_bytes:
+            raise TooLarge(f"the body is larger than {self._max_body_bytes} bytes")
         parts: list[bytes] = []
         size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self._max_body_bytes:
-                raise TooLarge(f"the body is larger than {self._max_body_bytes} bytes")
-            parts.append(part)
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT_S):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > self._max_body_bytes:
+                        raise TooLarge(f"the body is larger than {self._max_body_bytes} bytes")
+                    parts.append(part)
+        except TimeoutError:
+            text = f"the body did not arrive within {_BODY_TIMEOUT_S:g} s"
+            raise InvalidRequest(text) from None
         return b"".join(parts)
 
     async def _decide(self, live: LiveSession, body: bytes) -> schemas.DecideAnswer:
