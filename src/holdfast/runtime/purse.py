@@ -209,7 +209,8 @@ class Purse:
     def _bounded(self, metered: Metered) -> Usage:
         """The most that a call without a final usage can have used; never more than was held."""
         seen = metered.usage()
-        if self.paid.request.opaque:
+        if self.paid.request.opaque or not self.paid.request.stream:
+            # Bytes bound nothing where tokens are billed unseen, or none are seen until the end.
             likely = round(self.elapsed_s() * self._max_tokens_per_s) + TRANCHE_TOKENS
         else:
             likely = metered.output_bytes + TRANCHE_TOKENS

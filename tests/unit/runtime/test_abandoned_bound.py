@@ -1,0 +1,54 @@
+"""What a call without a final usage is charged, where no byte of it was seen."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from holdfast.core.stream import Metered
+from holdfast.runtime.pricing import Quote
+from holdfast.runtime.purse import TRANCHE_TOKENS, Paid, Purse
+
+HELD = 30_000
+TOKENS_PER_S = 500
+
+
+def bound_after(seconds: float, *, stream: bool, opaque: bool) -> int:
+    """Output tokens charged for a call that was abandoned after so many seconds."""
+
+    async def main() -> int:
+        request: Any = SimpleNamespace(stream=stream, opaque=opaque, cached=False, cached_1h=False)
+        quote = Quote(
+            model="m", input_tokens=10, in_nusd=1, out_nusd_per_token=1, context_tokens=100
+        )
+        paid = Paid(
+            hold_id="hld_1",
+            quote=quote,
+            request=request,
+            output_tokens=HELD,
+            held_output_tokens=HELD,
+            started_s=asyncio.get_running_loop().time() - seconds,
+            timeout_s=60.0,
+            agent_path="",
+        )
+        live: Any = SimpleNamespace(turn=0)
+        nobody: Any = None
+        purse = Purse(live, paid, nobody, nobody, nobody, max_tokens_per_s=TOKENS_PER_S)
+        return purse._bounded(Metered(cached_1h=False)).output_tokens
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(("stream", "opaque"), [(False, False), (False, True), (True, True)])
+def test_what_was_not_seen_is_charged_by_the_time_it_had(stream, opaque):
+    tokens = bound_after(20, stream=stream, opaque=opaque)
+    assert 20 * TOKENS_PER_S + TRANCHE_TOKENS <= tokens <= HELD
+
+
+def test_a_stream_of_visible_text_is_charged_by_its_bytes_and_a_tranche():
+    assert bound_after(20, stream=True, opaque=False) == TRANCHE_TOKENS
+
+
+def test_no_bound_is_more_than_what_was_held():
+    assert bound_after(3_600, stream=False, opaque=False) == HELD
