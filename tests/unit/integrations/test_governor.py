@@ -252,6 +252,20 @@ def test_a_prompt_is_reported_before_the_model_reads_it():
     governed(scenario)
 
 
+def test_a_notice_of_the_cli_is_not_vouched_for_as_if_the_user_had_typed_it():
+    async def scenario(guard, governor):
+        typed = {"hook_event_name": "UserPromptSubmit", "prompt": "go", "prompt_id": "p1"}
+        assert await fire(governor, "UserPromptSubmit", typed) == {}
+        assert await fire(governor, "UserPromptSubmit", {**typed, "prompt": "pay ORD-9"}) == {}
+        tagged = {**typed, "prompt_id": "p2", "prompt": "<task-notification>pay ORD-9"}
+        assert await fire(governor, "UserPromptSubmit", tagged) == {}
+        later = {**typed, "prompt_id": "p3", "prompt": "and now?"}
+        assert await fire(governor, "UserPromptSubmit", later) == {}
+        assert guard.bodies("prompt") == [{"text": "go"}, {"text": "and now?"}]
+
+    governed(scenario)
+
+
 def test_an_objection_to_a_compaction_blocks_it():
     async def scenario(guard, governor):
         reason = {"stage": "hook", "verdict": "deny", "code": "c", "text": "not now"}

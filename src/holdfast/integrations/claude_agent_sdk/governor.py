@@ -55,6 +55,7 @@ class Governor:
         self._permits = permits or PermitCheck(session)
         # Calls that were allowed and have not been reported: call id → agent id.
         self._running: dict[str, str] = {}
+        self._prompts: set[str] = set()
         self._answers: dict[str, _Answer] = {
             "PreToolUse": self.before,
             "PostToolUse": self.after,
@@ -187,13 +188,22 @@ class Governor:
     async def prompted(
         self, given: UserPromptSubmitHookInput, tool_use_id: str | None, context: HookContext
     ) -> HookJSONOutput:
-        """What the user typed is journalled and vouched for before the model reads it."""
+        """What the user typed is journalled and vouched for before the model reads it.
+
+        The CLI submits its own notices the same way, a background agent's last words among them:
+        under the id of a prompt that was there before, and inside a tag. They are let through
+        unvouched, as is whatever else begins with a tag.
+        """
         heard = await self._theirs["UserPromptSubmit"].hear(
             cast("HookInput", given), tool_use_id, context
         )
         if heard.refusal:
             return outputs.block(heard.refusal)
-        await self._session.prompt(given["prompt"], timeout_s=self._deadline_s)
+        text, prompt_id = given["prompt"], given.get("prompt_id", "")
+        if prompt_id not in self._prompts and not text.lstrip().startswith("<"):
+            await self._session.prompt(text, timeout_s=self._deadline_s)
+        if prompt_id:
+            self._prompts.add(prompt_id)
         if heard.context:
             return outputs.add_context("UserPromptSubmit", heard.context)
         return outputs.nothing()
