@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, ResultMessage
-from shop import create, server
+from shop import create, server  # type: ignore[import-not-found]  # beside this file
 
 from holdfast.client import connect
 from holdfast.integrations.claude_agent_sdk import govern

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from holdfast.client import Session, SessionPlan
 from holdfast.errors import ConfigInvalid, HoldfastError
 
 if TYPE_CHECKING:
-    from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
+    from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, ResultMessage
 
 MCP_TIMEOUT_S = 60.0
 _POLL_S = 0.05
@@ -99,21 +100,35 @@ def builtin_tools(plan: SessionPlan) -> list[str]:
     return [name for name in plan.allowed_tools if not name.startswith("mcp__")]
 
 
-async def drive(prompt: str, options: "ClaudeAgentOptions") -> Spoken:
-    """Run the agent to its end; what goes wrong in it is a fault of it, not an exception."""
+def _spoken(message: "ResultMessage") -> Spoken:
+    text = message.result or ""
+    failed = message.is_error or message.subtype != "success"
+    return Spoken(text=text, fault=(text or message.subtype) if failed else "")
+
+
+async def drive(
+    prompt: str, options: "ClaudeAgentOptions", interrupted: Callable[[], Awaitable[object]]
+) -> Spoken:
+    """Run the agent to its end; what goes wrong in it is a fault of it, not an exception.
+
+    `interrupted` is called when the task is cancelled, before the agent's program is asked to
+    end: it takes its time to, and would work on meanwhile.
+    """
     from claude_agent_sdk import ClaudeSDKClient, ResultMessage
 
     quiet_sdk()
     spoken = Spoken(fault="the agent ended without a result")
     try:
         async with ClaudeSDKClient(options) as agent:
-            await _tools_ready(agent)
-            await agent.query(prompt)
-            async for message in agent.receive_response():
-                if isinstance(message, ResultMessage):
-                    text = message.result or ""
-                    failed = message.is_error or message.subtype != "success"
-                    spoken = Spoken(text=text, fault=(text or message.subtype) if failed else "")
+            try:
+                await _tools_ready(agent)
+                await agent.query(prompt)
+                async for message in agent.receive_response():
+                    if isinstance(message, ResultMessage):
+                        spoken = _spoken(message)
+            except asyncio.CancelledError:
+                await interrupted()
+                raise
     except HoldfastError:
         raise
     except Exception as fault:  # noqa: BLE001 - the SDK raises bare Exception, too

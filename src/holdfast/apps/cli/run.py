@@ -8,9 +8,8 @@ import asyncio
 import getpass
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import typer
@@ -151,11 +150,15 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
     )
     async with session:
         watch = Watch(client, session.session_id, as_json=as_json)
+
+        async def interrupted() -> None:
+            await client.sessions.kill(session.session_id, "interrupted on the command line")
+
         try:
             options = await agent_options(session, asked.cwd)
-            spoken = await _watched(watch, asked.prompt, options)
+            spoken = await _watched(watch, lambda: drive(asked.prompt, options, interrupted))
         except asyncio.CancelledError:
-            await client.sessions.kill(session.session_id, "interrupted on the command line")
+            await interrupted()
             raise
         except HoldfastError as fault:
             await client.sessions.kill(session.session_id, f"it did not start: {fault.message}")
@@ -169,12 +172,12 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
         return outcome.code
 
 
-async def _watched(watch: "Watch", prompt: str, options: Any) -> Spoken:
+async def _watched(watch: "Watch", work: Callable[[], Awaitable[Spoken]]) -> Spoken:
     async with asyncio.TaskGroup() as tasks:
         done = asyncio.Event()
         tasks.create_task(watch.follow(done))
         try:
-            ended: Spoken | HoldfastError = await drive(prompt, options)
+            ended: Spoken | HoldfastError = await work()
         except HoldfastError as fault:
             ended = fault
         finally:

@@ -18,7 +18,7 @@ from holdfast.errors import ConfigInvalid, HoldfastError
 from holdfast.model.budgets import Dimension
 
 CLEAN = "HOLDFAST_DEMO_HOME"
-_KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "TMPDIR", "COLUMNS", "NO_COLOR", "PYTHONPATH")
+_KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH")
 ASKS_ABOUT = {8: 1}
 
 
@@ -50,7 +50,10 @@ def _start_again_clean() -> None:
     """
     home = tempfile.mkdtemp(prefix="holdfast-demo-")
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    environment = {**kept, "HOME": home, CLEAN: home}
+    # Whatever the agents leave in the folder for temporary files goes away with the demo's own.
+    scratch = Path(home, "tmp")
+    scratch.mkdir()
+    environment = {**kept, "HOME": home, "TMPDIR": str(scratch), CLEAN: home}
     command = [sys.executable, "-m", "holdfast.apps.cli.demo", *sys.argv[1:]]
     os.execve(command[0], command, environment)  # noqa: S606 - there is no shell
 

@@ -244,7 +244,7 @@ def _decisions(play: Play) -> list[str]:
         text = f": {why['text']}" if why.get("text") else ""
         name = record.tool.removeprefix(SHOP)
         lines.append(f"{name} {record.verdict}, risk {record.risk}{rule}{text}")
-    return lines
+    return [*lines, f"the agent's program: {play.fault[:300]}"] if play.fault else lines
 
 
 def _rule(record: Record) -> str:

@@ -1,0 +1,83 @@
+"""The demo as a user runs it: eight scenes with the real SDK and CLI, each of which must hold."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("claude_agent_sdk")
+
+SCENES = 8
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    home = tmp_path_factory.mktemp("demo")
+    # A real key in the caller's environment must reach neither the agent nor the provider.
+    environment = {
+        **os.environ,
+        "TMPDIR": str(home),
+        "PYTHONPATH": SOURCE,
+        "ANTHROPIC_API_KEY": "sk-ant-real-one",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast.apps.cli.main", "demo", "--json"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+        check=False,
+    )
+    return done, [json.loads(line) for line in done.stdout.splitlines()], home
+
+
+def broken(lines):
+    return [
+        f"{line['scene']} {line['title']}: {check['text']} ({line['lines']})"
+        for line in lines
+        if "scene" in line
+        for check in line["checks"]
+        if not check["held"]
+    ]
+
+
+def test_all_eight_scenes_hold_and_the_demo_exits_0(played):
+    done, lines, _ = played
+    assert broken(lines) == []
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [line["scene"] for line in lines[:-1]] == list(range(1, SCENES + 1))
+    assert all(line["held"] for line in lines[:-1])
+    assert (lines[-1]["held"], lines[-1]["scenes"]) == (SCENES, SCENES)
+
+
+def test_every_scene_says_what_was_tried_and_what_it_cost(played):
+    _, lines, _ = played
+    assert all(line["tried"] and line["checks"] for line in lines[:-1])
+    assert all(line["cost_nusd"] > 0 for line in lines[:-2])
+    assert lines[-1]["cost_nusd"] == sum(line["cost_nusd"] for line in lines[:-1])
+
+
+def test_the_scenes_say_which_rule_decided(played):
+    _, lines, _ = played
+    said = "\n".join(lines[1]["lines"])
+    assert "desk.refund-currency" in said
+    assert "desk.refund-limit" in said
+
+
+def test_the_demo_leaves_nothing_behind(played):
+    _, _, home = played
+    left = [path.name for path in home.iterdir() if path.name.startswith("holdfast")]
+    assert left == []
+    marked = [pid for pid in Path("/proc").iterdir() if pid.name.isdigit() and _is_ours(pid, home)]
+    assert marked == []
+
+
+def _is_ours(process, home):
+    try:
+        return str(home).encode() in (process / "environ").read_bytes()
+    except OSError:
+        return False
