@@ -4,8 +4,8 @@ Writes `benchmarks/results.json`.
 """
 
 import argparse
+import os
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -34,7 +34,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it runs")
     parser.add_argument("--markdown", action="store_true", help="also print the rows as Markdown")
+    parser.add_argument(
+        "--nice", type=int, default=0, help="priority over other work here, such as -5 (root only)"
+    )
     given = parser.parse_args(arguments)
+    os.nice(given.nice)
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {NAMES}")
     here = machine.describe()
@@ -42,9 +46,11 @@ def main(arguments: list[str]) -> int:
     say(f"{here.cpu}, {here.cores} cores, {here.memory_gb} GB, Linux {here.kernel}, ")
     say(f"Python {here.python}; load average at start {here.load_average}\n")
     say(", ".join(f"{name} {version}" for name, version in here.versions.items()) + "\n")
-    rows, broke = [], False
+    rows: list[Row] = []
+    foreign: dict[str, float] = {}
+    broke = False
     for name in [n for n in NAMES if not given.names or n in given.names]:
-        began = time.monotonic()
+        meter = machine.ForeignWork()
         say(f"\n{name}\n")
         sys.stdout.flush()
         try:
@@ -52,9 +58,16 @@ def main(arguments: list[str]) -> int:
         except Unavailable as error:
             found, broke = [unavailable(name, name, "", error)], True
         printed(found, say)
-        say(f"  ({time.monotonic() - began:.0f} s)\n")
+        foreign[name] = round(meter.percent(), 1)
+        say(f"  ({meter.lasted_s():.0f} s; others used {foreign[name]} % of this machine)\n")
         rows += found
-    result = {"machine": here, "quick": given.quick, "rows": rows}
+    result = {
+        "machine": here,
+        "quick": given.quick,
+        "nice": given.nice,
+        "foreign_cpu_percent": foreign,
+        "rows": rows,
+    }
     _RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     missed = sum(1 for row in rows if row.verdict == "missed")
     met = sum(1 for row in rows if row.verdict == "met")

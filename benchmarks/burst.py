@@ -22,7 +22,7 @@ _NUSD = 1_000_000_000
 _SESSIONS = 4
 # A model whose `max_tokens` may be what Claude Code asks for; same list prices.
 _WIDE_MODEL = "claude-sonnet-4-6"
-_LARGE_SIZES = (10, 50, 200)
+_LARGE_SIZES = SIZES
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called alike

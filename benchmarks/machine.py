@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import resource
 import time
 from pathlib import Path
 
@@ -22,6 +23,37 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     load_average: tuple[float, float, float]
     versions: dict[str, str]
+
+
+class ForeignWork:
+    """How much of the machine others used since this was made.
+
+    Everything busy, less this process and the children that it has waited for.
+    """
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._busy_s, self._ours_s = _busy_s(), _ours_s()
+
+    def lasted_s(self) -> float:
+        """Seconds since this was made."""
+        return time.monotonic() - self._since
+
+    def percent(self) -> float:
+        """Share of all cores that others used, steal included."""
+        others_s = (_busy_s() - self._busy_s) - (_ours_s() - self._ours_s)
+        cores = os.cpu_count() or 1
+        return max(0.0, 100 * others_s / (self.lasted_s() * cores))
+
+
+def _busy_s() -> float:
+    fields = [int(f) for f in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def _ours_s() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def describe() -> Machine:
