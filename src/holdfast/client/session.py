@@ -64,14 +64,23 @@ class Session:
         arguments: Mapping[str, Any],
         *,
         door: str = "client",
+        runs_returned: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> Ruling:
         """May this call run? Durable before it is answered; every no of policy is a Ruling.
 
+        `runs_returned` promises to run the ruling's `arguments`, whatever was asked with: they are
+        then the model's own, where a client tidies them.
         Errors: PermitInvalid for a call that the model did not make, SessionStopped,
         CredentialExpired, Unavailable, OutcomeUnknown.
         """
-        body = {"call_id": call_id, "tool": tool, "arguments": dict(arguments), "door": door}
+        body = {
+            "call_id": call_id,
+            "tool": tool,
+            "arguments": dict(arguments),
+            "door": door,
+            "runs_returned": runs_returned,
+        }
         return await self._door.post("/v1/guard/decide", Ruling, body, timeout_s)
 
     async def redeem(

@@ -1,8 +1,9 @@
 """The server's objects from its configuration: the one place that picks backends."""
 
+import asyncio
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.config.model import Config
 from holdfast.compose.config.model import Hooks as HookSettings
+from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.core.budgets import Ledger
 from holdfast.core.contracts import ContractBook
 from holdfast.core.price_table import PRICE_TABLE
@@ -34,6 +36,7 @@ from holdfast.runtime.hooks import Hook, HookPoint, Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.model_calls import ModelCalls, Provider
+from holdfast.runtime.outcomes import Outcomes
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.services import Services
@@ -51,10 +54,12 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     clock: SystemClock
     entropy: SystemEntropy
     guard: Guard
+    outcomes: Outcomes
     calls: ModelCalls
     killer: Killer
     fence: Fence
     upkeep: Upkeep
+    taps: tuple[ClosableTap, ...] = ()
 
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
@@ -62,6 +67,8 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
             await provider.upstream.close()
         await self.policy.close()
         await self.store.close()
+        for tap in self.taps:
+            await asyncio.to_thread(tap.close)
 
 
 async def build(
@@ -70,12 +77,13 @@ async def build(
     policy_socket: Path,
     signing_key: Ed25519PrivateKey,
     environment: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> Harness:
-    """Wire a server. Call inside the running loop.
+    """Wire a server; `say` takes a line for its log. Call inside the running loop.
 
     What was in flight when the last server died may have been used: its holds are settled in
-    full. Errors: ConfigInvalid (a hook that cannot be loaded, a price that does not hold),
-    Conflict, StoreUnavailable.
+    full. Errors: ConfigInvalid (a hook that cannot be loaded, a price that does not hold, an
+    extra that is missing), Conflict, StoreUnavailable.
     """
     clock, entropy = SystemClock(), SystemEntropy()
     credentials = {
@@ -89,9 +97,12 @@ async def build(
     pricing = Pricing(PriceBook(PRICE_TABLE, _overrides(config)))
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
     contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
+    headers = header_text(config.telemetry, environment)
+    taps = journal_taps(config.telemetry, headers, clock, say)
     store = SqliteStore.open(config.state_path / "holdfast.db", clock=clock)
     clock.not_before(await store.last_at_ns())
-    journal = Journal(store, clock, RuleScrubber(credentials.values()))
+    secrets = [*credentials.values(), headers]
+    journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
     ledger = Ledger(await store.accounts(), await store.holds())
     budgets = Budgets(ledger, journal, clock)
     sessions = Sessions(store, journal, budgets, clock, entropy)
@@ -105,6 +116,7 @@ async def build(
     )
     await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
+    hooks = Hooks(journal, hooks_default, hooks_by_agent)
     return Harness(
         config=config,
         services=services,
@@ -112,12 +124,8 @@ async def build(
         policy=cast("RemotePolicy", services.policy),
         clock=clock,
         entropy=entropy,
-        guard=Guard(
-            services,
-            contracts=contracts,
-            hooks=Hooks(journal, hooks_default, hooks_by_agent),
-            signing_key=signing_key,
-        ),
+        guard=Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key),
+        outcomes=Outcomes(services, contracts=contracts, hooks=hooks),
         calls=ModelCalls(
             services,
             admission=Admission(sessions, budgets, journal, contracts),
@@ -127,6 +135,7 @@ async def build(
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
+        taps=taps,
     )
 
 

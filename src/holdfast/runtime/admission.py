@@ -80,6 +80,7 @@ class Admission:
         records: list[Record] = []
         for call in never_ran:
             closed = msgspec.structs.replace(call, state=CallState.DENIED, denial=NEVER_RAN)
+            live.emitted.pop(call.call_id, None)
             live.calls[call.call_id] = closed
             flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
             kind = Kind.TOOL_RESULT_REPLACED

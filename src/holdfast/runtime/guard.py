@@ -5,8 +5,8 @@ policy → flow gate → live again → reserve → journal, durably → permit.
 before effect; the first deny ends the line, and the strictest verdict wins. No fault of policy,
 store, hook or clock turns into an allow: each ends in a deny or in a typed error.
 
-Not here: doors (`apps/control`), model calls (`runtime/model_calls`), evidence at the gateway
-(`runtime/admission`).
+Not here: what becomes of a call (`runtime/outcomes`), doors (`apps/control`), model calls
+(`runtime/model_calls`), evidence at the gateway (`runtime/admission`).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core import flow
-from holdfast.core.canonical import Unrepresentable, canonical, digest_bytes
+from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.permits import key_id, sign, verify
 from holdfast.core.progress import Finding, near
@@ -25,13 +25,12 @@ from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.sessions import Command
 from holdfast.errors import (
-    Conflict,
     HoldfastError,
     PermitInvalid,
     PolicyUnavailable,
     SessionStopped,
 )
-from holdfast.model.budgets import Amounts, Dimension, Refused
+from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.decisions import Decision, PolicyRequest, Reason, Verdict, strictest
 from holdfast.model.events import Kind, Record
 from holdfast.model.findings import Violation
@@ -39,25 +38,31 @@ from holdfast.model.permits import Permit, PermitFault
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect
 from holdfast.ports.store import Change
+from holdfast.runtime.digests import UNREPRESENTABLE, digest_of
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
 _NS = 1_000_000_000
 PERMIT_LIFE_S = 60
-_SHOWN_CHARACTERS = 20_000
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
-_UNREPRESENTABLE = "unrepresentable"
 _LONG_CHARACTERS = 4_000
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a permit, as a door translates it."""
+    """A request for a permit, as a door translates it.
+
+    `runs_returned`: the door promises to run the arguments that the ruling returns, whatever it
+    asked with. Claude Code tidies what the model wrote before its hooks see it; what is decided,
+    permitted and run is then what the model wrote. Without the promise, other arguments than the
+    model's are refused.
+    """
 
     call_id: str
     tool: str
     arguments: dict[str, Any]
     door: str
+    runs_returned: bool = False
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,16 +77,6 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any]
     message: str
     cost_nusd: int
-
-
-class Finish(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a permitted call. `output` is any JSON value."""
-
-    call_id: str
-    ok: bool
-    output: Any = None
-    error: str = ""
-    duration_ms: int = 0
 
 
 class _Case:
@@ -144,10 +139,10 @@ class Guard:
         make or that was decided before; StoreUnavailable. Every other no is a Ruling.
         """
         self._sessions.check_live(live)
-        call = await self._claim(live, asked)
+        call, arguments = await self._claim(live, asked)
         live.deciding.add(call.call_id)
         try:
-            case = _Case(live, call, asked.arguments)
+            case = _Case(live, call, arguments)
             for stage in (
                 self._representable,
                 self._pre_tool_hooks,
@@ -169,10 +164,13 @@ class Guard:
         finally:
             live.deciding.discard(call.call_id)
 
-    async def _claim(self, live: LiveSession, asked: Asked) -> CallRecord:
-        """The model's own call behind a request, if it is one and has not been decided."""
+    async def _claim(self, live: LiveSession, asked: Asked) -> tuple[CallRecord, dict[str, Any]]:
+        """The model's own call behind a request, undecided so far, and the model's arguments."""
         call = live.calls.get(asked.call_id)
-        digest = _digest(asked.arguments)
+        arguments, digest = asked.arguments, digest_of(asked.arguments)
+        if asked.runs_returned and call is not None and call.digest != digest:
+            arguments = live.emitted.get(asked.call_id, arguments)
+            digest = digest_of(arguments)
         fault = ""
         if call is None or call.session != live.session.session_id:
             # A continued session knows its parent's calls, but only the parent may run them.
@@ -182,7 +180,7 @@ class Guard:
         elif call.state is not CallState.EMITTED or call.call_id in live.deciding:
             fault = "this call was decided before"
         if call is not None and not fault:
-            return call
+            return call, arguments
         body = {"why": fault, "door": asked.door, "digest": digest}
         flat = {"call_id": asked.call_id[:200], "tool": asked.tool[:200], "verdict": Verdict.DENY}
         await self._journal.commit(
@@ -192,7 +190,7 @@ class Guard:
 
     async def _representable(self, case: _Case) -> None:
         """Arguments without a canonical form match no digest, so nothing may run with them."""
-        if case.call.digest == _UNREPRESENTABLE:
+        if case.call.digest == UNREPRESENTABLE:
             text = "the arguments have no canonical json form"
             case.deny("contract", "contract_violation", text, case.call.tool)
 
@@ -209,7 +207,7 @@ class Guard:
         case.reasons += result.reasons
         if result.arguments is not None:
             case.arguments = result.arguments
-            case.digest = _digest(result.arguments)
+            case.digest = digest_of(result.arguments)
 
     async def _granted(self, case: _Case) -> None:
         if case.call.tool not in case.live.session.allowed_tools:
@@ -309,14 +307,14 @@ class Guard:
         case.reasons += flow.gate(case.contract, case.arguments, case.live.vouched)
 
     async def _reserve(self, case: _Case) -> None:
-        """Hold one call and its longest time, if nothing objected so far."""
+        """Hold one call, if nothing objected so far.
+
+        Its time is not held: a sub-agent's tool call lasts as long as the model calls in it, which
+        pay for their own seconds.
+        """
         if strictest(case.reasons) is not Verdict.ALLOW:
             return
-        live, now_ns = case.live, self._clock.now_ns()
-        timeout_s = int(case.contract.timeout_s) if case.contract else 60
-        left = self._budgets.ledger.room(live.chain, Dimension.SECONDS, now_ns, held_counts=True)
-        seconds = timeout_s if left is None else max(min(timeout_s, left), 1)
-        amounts: Amounts = {Dimension.TOOL_CALLS: 1, Dimension.SECONDS: seconds}
+        live, amounts = case.live, {Dimension.TOOL_CALLS: 1}
         hold_id = self._entropy.new_id("hld")
         answer, records, changes = self._budgets.reserve_now(
             hold_id, live.session, live.chain, amounts, purpose="tool"
@@ -363,6 +361,7 @@ class Guard:
             self._budgets.settle_now(call.hold_id, {}, live.who)
             raise
         live.calls[call.call_id] = call
+        live.emitted.pop(call.call_id, None)
         if permit is None and call.hold_id:
             self._budgets.settle_now(call.hold_id, {}, live.who)
         if case.stop is not None and live.session.state is SessionState.ACTIVE:
@@ -449,7 +448,7 @@ class Guard:
             session=live.session.session_id,
             call_id=call_id,
             tool=tool,
-            digest=_digest(arguments),
+            digest=digest_of(arguments),
             now_ns=self._clock.now_ns(),
         )
         call = live.calls.get(call_id)
@@ -465,95 +464,6 @@ class Guard:
         await self._journal.commit((), [live.calls[call_id]])
         self._sessions.check_live(live)  # Killed while that was written: nothing may run.
         return permit
-
-    async def finish(self, live: LiveSession, done: Finish) -> Any:
-        """Record what became of a permitted call; returns the output as hooks left it.
-
-        A killed session may still report: what happened is a fact. Errors: Conflict when the call
-        holds no permit or has been reported before.
-        """
-        call = live.calls.get(done.call_id)
-        running = call is not None and call.state is CallState.ALLOWED
-        mine = call is not None and call.session == live.session.session_id
-        if call is None or not running or not mine or call.call_id in live.deciding:
-            raise Conflict("no running call of that id", call_id=done.call_id[:200])
-        live.deciding.add(call.call_id)
-        try:
-            return await self._finish(live, call, done)
-        finally:
-            live.deciding.discard(call.call_id)
-
-    async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Any:
-        point = HookPoint.POST_TOOL if done.ok else HookPoint.ON_ERROR
-        given = HookInput(
-            point=point,
-            principal=live.who,
-            tool=call.tool,
-            call_id=call.call_id,
-            output=done.output,
-            ok=done.ok,
-            detail=done.error,
-        )
-        result = await self._hooks.run(given)
-        output = done.output if result.output is None else result.output
-        state = CallState.EXECUTED if done.ok else CallState.FAILED
-        # As it is by now: its result may have reached the model while the hooks ran.
-        now = live.calls.get(call.call_id, call)
-        live.calls[call.call_id] = msgspec.structs.replace(now, state=state, redeemed=True)
-        records = [*result.records, *self._outcome(live, call, done, output)]
-        seconds = max(1, -(-done.duration_ms // 1000))
-        seconds = self._budgets.affordable(call.hold_id, Dimension.SECONDS, seconds)
-        actual: Amounts = {Dimension.TOOL_CALLS: 1, Dimension.SECONDS: seconds}
-        changes = [live.calls[call.call_id]]
-        _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
-        await durable
-        return output
-
-    def _outcome(
-        self, live: LiveSession, call: CallRecord, done: Finish, output: Any
-    ) -> list[Record]:
-        spelled = canonical(output)
-        shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
-        violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
-        body = {
-            "ok": done.ok,
-            "output": shown[:_SHOWN_CHARACTERS],
-            "output_digest": _digest(output),
-            "output_bytes": len(shown),
-            "error": done.error[:2000],
-            "duration_ms": done.duration_ms,
-            "contract": violations[:5],
-        }
-        flat = {
-            "turn": call.turn,
-            "call_id": call.call_id,
-            "decision_id": call.decision_id,
-            "tool": call.tool,
-        }
-        records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, **flat)]
-        finding = live.progress.outcome(str(body["output_digest"]))
-        if finding is not None:
-            seen = {"code": finding.code, "text": finding.text, "stops": False}
-            records.append(self._journal.record(Kind.LOOP_ALERT, live.who, seen))
-        return records
-
-    async def prompt(self, live: LiveSession, text: str) -> None:
-        """The user typed this: it is journalled, and its words are vouched for."""
-        self._sessions.check_live(live)
-        live.vouched.trust(text)
-        body = {"text": text[:_SHOWN_CHARACTERS]}
-        await self._journal.commit([self._journal.record(Kind.PROMPT_SUBMITTED, live.who, body)])
-
-    async def reached(self, live: LiveSession, point: HookPoint, detail: str) -> tuple[Reason, ...]:
-        """A door reached a hook point that belongs to no permitted call (overflow, error).
-
-        Returns what the hooks object to.
-        """
-        given = HookInput(point=point, principal=live.who, detail=detail, ok=False)
-        result = await self._hooks.run(given)
-        fired = self._hooks.fired(live.who, point, {"detail": detail[:2000]})
-        await self._journal.commit([fired, *result.records])
-        return result.reasons
 
 
 def denial_text(decision: Decision) -> str:
@@ -574,9 +484,3 @@ def _shown(arguments: dict[str, Any]) -> dict[str, Any]:
     spelled = canonical(arguments)
     fits = isinstance(spelled, bytes) and len(spelled) <= _SHOWN_ARGUMENT_BYTES
     return arguments if fits else {}
-
-
-def _digest(value: object) -> str:
-    """Digest of canonical JSON, or a mark for what has none."""
-    spelled = canonical(value)
-    return _UNREPRESENTABLE if isinstance(spelled, Unrepresentable) else digest_bytes(spelled)

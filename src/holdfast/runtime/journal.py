@@ -1,7 +1,7 @@
 """Writing to the journal: who it concerns is filled in, secrets are taken out, order is kept."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.model.events import Kind, Record
@@ -9,15 +9,29 @@ from holdfast.model.principals import Principal
 from holdfast.ports.clock import Clock
 from holdfast.ports.secrets import Scrubber
 from holdfast.ports.store import Change, Store
+from holdfast.ports.taps import Tap
 
 
 class Journal:
-    """Builds records and commits them with the state changes that belong to them."""
+    """Builds records and commits them with the state changes that belong to them.
 
-    def __init__(self, store: Store, clock: Clock, scrubber: Scrubber) -> None:
+    `taps` are shown every batch that became durable. One that raises is dropped, and `say` told.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        scrubber: Scrubber,
+        *,
+        taps: Sequence[Tap] = (),
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._scrubber = scrubber
+        self._taps = list(taps)
+        self._say = say
 
     def record(
         self, kind: Kind, who: Principal | None, body: dict[str, Any] | None = None, **flat: Any
@@ -44,14 +58,30 @@ class Journal:
         self, records: Sequence[Record], changes: Sequence[Change] = ()
     ) -> asyncio.Future[None]:
         """Queue one commit now; durable once awaited. See `ports.store.Store.commit`."""
-        return self._store.commit(records, changes)
+        durable = self._store.commit(records, changes)
+        if self._taps and records:
+            batch = tuple(records)
+            durable.add_done_callback(lambda written: self._show(batch, written))
+        return durable
 
     def queue(self, records: Sequence[Record], changes: Sequence[Change] = ()) -> None:
         """Queue one commit that nobody waits for.
 
         A store that fails stays failed, so whoever waits for a later commit learns of it.
         """
-        noted(self._store.commit(records, changes))
+        noted(self.commit(records, changes))
+
+    def _show(self, batch: Sequence[Record], written: asyncio.Future[None]) -> None:
+        """Let the taps see what is durable; a waiter that left took nothing back."""
+        if not written.cancelled() and written.exception() is not None:
+            return
+        for tap in tuple(self._taps):
+            try:
+                tap.saw(batch)
+            except Exception as error:  # noqa: BLE001 -- who looks on must not stop who writes
+                self._taps.remove(tap)
+                if self._say is not None:
+                    self._say(f"a tap on the journal failed and is dropped: {error!r}")
 
 
 def noted(durable: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ journal, never the only place.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from holdfast.core.flow import Vouched
 from holdfast.core.progress import Progress
@@ -24,6 +25,9 @@ class LiveSession:
         self.session = session
         self.chain = chain
         self.calls: dict[str, CallRecord] = {}
+        # Arguments of undecided calls as the model wrote them; lost with the process, and then
+        # only a door that asks with the very same arguments is answered.
+        self.emitted: dict[str, dict[str, Any]] = {}
         self.progress = Progress(session.loop)
         self.vouched = Vouched()
         self.streams: dict[str, Cut] = {}

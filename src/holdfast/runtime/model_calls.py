@@ -310,8 +310,10 @@ class ModelCalls:
             answer = await self._provider(live).upstream.send(
                 "POST", target, headers, msgspec.json.encode(fields), timeout_s=_COUNT_TIMEOUT_S
             )
-            raw = await answer.read(64 * 1024)
-            answer.close()
+            try:
+                raw = await answer.read(64 * 1024)
+            finally:
+                answer.close()
             if answer.status != 200:
                 return None
             tokens = msgspec.json.decode(raw, type=dict[str, object]).get("input_tokens")

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from holdfast.core.canonical import Unrepresentable, digest
 from holdfast.core.messages import ModelRequest
 from holdfast.core.prices import Unpriced
 from holdfast.core.stream import EmittedCall, Metered
@@ -20,6 +19,7 @@ from holdfast.model.events import Kind, Record
 from holdfast.model.money import Usage
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import Pricing, Quote, more_output, spent
@@ -122,6 +122,8 @@ class Purse:
                 turn=self.turn,
             )
             self.live.calls[call.call_id] = known
+            if known.state is CallState.EMITTED and call.arguments is not None:
+                self.live.emitted[call.call_id] = call.arguments
             changes.append(known)
             records.append(self._emitted_record(known))
         if changes:
@@ -132,6 +134,7 @@ class Purse:
         call = self.live.calls.get(call_id)
         if call is not None and call.state is CallState.EMITTED and call.digest != "incomplete":
             torn = msgspec.structs.replace(call, digest="incomplete")
+            self.live.emitted.pop(call_id, None)
             self.live.calls[call_id] = torn
             self._journal.queue([self._emitted_record(torn)], [torn])
 
@@ -227,7 +230,4 @@ class Purse:
 
 def _digest(call: EmittedCall) -> str:
     """Digest of a call's arguments; arguments that are no JSON object match no request."""
-    if call.arguments is None:
-        return "incomplete"
-    spelled = digest(call.arguments)
-    return "unrepresentable" if isinstance(spelled, Unrepresentable) else spelled
+    return "incomplete" if call.arguments is None else digest_of(call.arguments)

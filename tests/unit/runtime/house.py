@@ -21,11 +21,12 @@ from holdfast.model.tools import ArgumentRole, CallRecord, CallState, Contract, 
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.budgets import Budgets
-from holdfast.runtime.guard import Asked, Finish, Guard
+from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.model_calls import ModelCalls, Provider
+from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
@@ -197,12 +198,14 @@ class House:
             entropy=self.entropy,
         )
         book = ContractBook(contracts)
+        hook_points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
         self.guard: Any = Guard(
             services,
             contracts=book,
-            hooks=Hooks(self.journal, HookSet(hooks or {}, 0.05)),
+            hooks=hook_points,
             signing_key=Ed25519PrivateKey.generate(),
         )
+        self.outcomes = Outcomes(services, contracts=book, hooks=hook_points)
         self.calls = ModelCalls(
             services,
             admission=Admission(self.sessions, self.budgets, self.journal, book),
@@ -258,7 +261,7 @@ class House:
         return await self.guard.decide(live, asked)
 
     async def finish(self, live, call_id, **more):
-        return await self.guard.finish(live, Finish(**({"call_id": call_id, "ok": True} | more)))
+        return await self.outcomes.finish(live, Finish(**({"call_id": call_id, "ok": True} | more)))
 
     async def call(self, live, request=None, headers=None, **fields):
         body = json.dumps(asking(**fields) if request is None else request).encode()

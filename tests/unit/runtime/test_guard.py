@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.core.canonical import digest
 from holdfast.core.permits import sign, verify
 from holdfast.errors import (
     Conflict,
@@ -20,6 +21,7 @@ from holdfast.model.permits import Permit
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import CallState
+from holdfast.runtime.guard import Asked
 from holdfast.runtime.hooks import HookAnswer, HookPoint
 from holdfast.testing.memory_policy import forbid, permit
 from holdfast.testing.memory_store import MemoryStore
@@ -72,7 +74,7 @@ def test_store_that_fails_at_or_before_the_decision_yields_an_error_and_no_permi
         live = await house.open(limit(Dimension.TOOL_CALLS, 5))
         house.store.fail_commits(after=after)
         if after:
-            await house.guard.prompt(live, "hello")
+            await house.outcomes.prompt(live, "hello")
         with pytest.raises(StoreUnavailable):
             await house.decide(live, "c1", "look", {"order": "7"})
 
@@ -374,7 +376,7 @@ def test_after_taint_a_payment_to_a_name_nobody_typed_asks():
     async def main():
         house = House()
         live = await house.open()
-        await house.guard.prompt(live, "pay bob@shop.com 20 dollars")
+        await house.outcomes.prompt(live, "pay bob@shop.com 20 dollars")
         live.vouched.taint("fetch")
         good = await house.decide(live, "c1", "pay", {"to": "bob@shop.com", "amount": 20})
         assert good.permit
@@ -598,7 +600,7 @@ def test_every_hook_point_leaves_its_record():
         await house.finish(live, "c1", output={"x": 1})
         await house.decide(live, "c2", "look", {"order": "8"})
         await house.finish(live, "c2", ok=False, error="it broke")
-        await house.guard.reached(live, HookPoint.ON_CONTEXT_OVERFLOW, "compacting")
+        await house.outcomes.reached(live, HookPoint.ON_CONTEXT_OVERFLOW, "compacting")
         seen = {r.body["point"] for r in house.written(Kind.HOOK_RAN) if r.body["hook"]}
         assert seen == {str(point) for point in HookPoint}
 
@@ -763,14 +765,47 @@ def test_call_without_a_permit_cannot_be_finished():
     asyncio.run(main())
 
 
-def test_tool_that_took_longer_than_its_hold_fills_the_account_and_no_more():
+def test_time_of_a_tool_is_neither_held_nor_charged():
+    # A sub-agent's tool call lasts as long as the model calls in it: holding its time would leave
+    # them none.
     async def main():
         house = House()
         live = await house.open(limit(Dimension.SECONDS, 90))
         await allowed(house, live)
+        assert house.account(live, Dimension.SECONDS).held == 0
         await house.finish(live, "c1", duration_ms=500_000)
-        assert house.account(live, Dimension.SECONDS).settled == 90
-        house.check_caps()
+        assert house.account(live, Dimension.SECONDS).settled == 0
+
+    asyncio.run(main())
+
+
+def test_door_that_runs_what_is_returned_gets_a_permit_for_the_models_own_arguments():
+    async def main():
+        house = House()
+        live = await house.open()
+        wrote = {"order": "7"}
+        house.emit(live, "c1", "look", wrote)
+        live.emitted["c1"] = wrote
+        tidied = {"order": "7", "replace_all": False}
+        asked = Asked(call_id="c1", tool="look", arguments=tidied, door="test", runs_returned=True)
+        ruling = await house.guard.decide(live, asked)
+        assert ruling.decision.verdict is Verdict.ALLOW
+        assert ruling.arguments == wrote
+        assert ruling.decision.digest == digest(wrote)
+
+    asyncio.run(main())
+
+
+def test_promise_to_run_what_is_returned_opens_no_other_tool_and_no_unmade_call():
+    async def main():
+        house = House()
+        live = await house.open()
+        house.emit(live, "c1", "look", {"order": "7"})
+        live.emitted["c1"] = {"order": "7"}
+        for call_id, tool in (("c1", "pay"), ("c2", "look")):
+            asked = Asked(call_id=call_id, tool=tool, arguments={}, door="test", runs_returned=True)
+            with pytest.raises(PermitInvalid):
+                await house.guard.decide(live, asked)
 
     asyncio.run(main())
 

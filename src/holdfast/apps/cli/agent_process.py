@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 MCP_TIMEOUT_S = 60.0
 _POLL_S = 0.05
-_NO_BUBBLEWRAP = (
-    "bubblewrap is not installed: tools of this session could read its token; install it to hide it"
-)
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +40,7 @@ async def agent_options(session: Session, cwd: Path) -> "ClaudeAgentOptions":
     try:
         from claude_agent_sdk import ClaudeAgentOptions
 
-        from holdfast.integrations.claude_agent_sdk import ToolsSeeTokenWarning, govern
+        from holdfast.integrations.claude_agent_sdk import govern
     except ImportError:
         raise ConfigInvalid(
             "the Claude Agent SDK is not installed; install `holdfast[claude]`"
@@ -61,8 +58,7 @@ async def agent_options(session: Session, cwd: Path) -> "ClaudeAgentOptions":
         warnings.simplefilter("always")
         governed = govern(options, session)
     for warning in raised:
-        known = issubclass(warning.category, ToolsSeeTokenWarning)
-        note(_NO_BUBBLEWRAP if known else str(warning.message), style="yellow")
+        note(str(warning.message), style="yellow")
     return governed
 
 

@@ -86,6 +86,7 @@ async def serve(config: Config, port: int | None, ready: Callable[[str], None]) 
                     policy_socket=_socket_path(folder),
                     signing_key=state.signing_key(folder),
                     environment=os.environ,
+                    say=say,
                 )
             )
         harness = built.result()
@@ -127,17 +128,21 @@ async def _run(
         ),
         harness,
     )
-    running = state.Running(
-        url=url,
-        pid=os.getpid(),
-        policy_pid=policy.pid,
-        version=holdfast.__version__,
-        admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
-        state_dir=str(config.state_path),
-    )
+
+    def announce() -> None:
+        running = state.Running(
+            url=url,
+            pid=os.getpid(),
+            policy_pid=policy.pid,
+            version=holdfast.__version__,
+            admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
+            state_dir=str(config.state_path),
+        )
+        state.announce(config.state_path, running)
 
     def announced() -> None:
-        state.announce(config.state_path, running)
+        announce()
+        policy.on_return = announce
         ready(url)
 
     server.announce = announced
@@ -183,7 +188,14 @@ class _Server(uvicorn.Server):
 def _application(config: Config, harness: Harness, admin: str, url: str) -> Starlette:
     sessions, limit = harness.services.sessions, config.server.max_body_bytes
     gateway = Gateway(sessions, harness.calls, harness.entropy, max_body_bytes=limit, report=report)
-    door = GuardDoor(sessions, harness.guard, harness.fence, max_body_bytes=limit, report=report)
+    door = GuardDoor(
+        sessions,
+        harness.guard,
+        harness.outcomes,
+        harness.fence,
+        max_body_bytes=limit,
+        report=report,
+    )
     control = create_control_app(
         ControlDeps(
             sessions=sessions,

@@ -8,6 +8,5 @@ It translates and holds no rule of its own: every decision is the server's.
 """
 
 from .govern import govern
-from .surroundings import ToolsSeeTokenWarning
 
-__all__ = ["ToolsSeeTokenWarning", "govern"]
+__all__ = ["govern"]

@@ -112,7 +112,12 @@ class Governor:
         """Ask the guard, check its permit, hear the user's hooks; allow only then."""
         call_id, tool, arguments = given["tool_use_id"], given["tool_name"], given["tool_input"]
         ruling = await self._session.decide(
-            call_id, tool, arguments, door=DOOR, timeout_s=self._deadline_s
+            call_id,
+            tool,
+            arguments,
+            door=DOOR,
+            runs_returned=True,
+            timeout_s=self._deadline_s,
         )
         if ruling.verdict is not Verdict.ALLOW:
             return outputs.deny(ruling.message or f"holdfast said {ruling.verdict}")

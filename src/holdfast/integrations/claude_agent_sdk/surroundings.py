@@ -10,7 +10,6 @@ import shlex
 import shutil
 import sys
 import tempfile
-import warnings
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ import claude_agent_sdk
 
 from holdfast.client import Session
 from holdfast.errors import ConfigInvalid
+from holdfast.model.tokens import model_token
 
 INHERITED = (
     *("PATH", "HOME", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "USER", "LOGNAME", "SHELL"),
@@ -38,10 +38,6 @@ kept = frozenset({kept!r})
 env = {{name: value for name, value in os.environ.items() if name in kept}}
 os.execve({cli!r}, [{cli!r}, *sys.argv[1:]], env)
 """
-
-
-class ToolsSeeTokenWarning(UserWarning):
-    """Tools of this session could read its token, because bubblewrap is not there to hide it."""
 
 
 class Surroundings:
@@ -67,7 +63,8 @@ class Surroundings:
         return {
             **env,
             "ANTHROPIC_BASE_URL": session.base_url,
-            "ANTHROPIC_AUTH_TOKEN": session.token,
+            # Tools can read it there: it opens the model's door, which is metered, and no other.
+            "ANTHROPIC_AUTH_TOKEN": model_token(session.session_id, session.token),
             "ANTHROPIC_API_KEY": "",
             "CLAUDE_CONFIG_DIR": str(self.config_dir),
             "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "1" if scrub else "0",
@@ -106,12 +103,8 @@ def bundled_cli() -> Path:
 def _scrubs(*, bubblewrap: bool | None) -> bool:
     there = shutil.which("bwrap", path=os.environ.get("PATH")) is not None
     if bubblewrap and not there:
-        raise ConfigInvalid("bubblewrap: it is not installed, and without it tools see the token")
-    if bubblewrap is None and not there:
-        warnings.warn(
-            "bubblewrap is not installed: tools of this session can read its token; install it, "
-            "or accept that with govern(..., bubblewrap=False)",
-            ToolsSeeTokenWarning,
-            stacklevel=4,
+        raise ConfigInvalid(
+            "bubblewrap: it is not installed, and without it the CLI cannot clean its tools'"
+            " environment"
         )
     return there and bubblewrap is not False

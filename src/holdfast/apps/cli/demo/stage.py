@@ -9,7 +9,6 @@ import shutil
 import sys
 import sysconfig
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from holdfast.apps.cli.demo.script import script
 from holdfast.apps.cli.server import started
 from holdfast.client import Client, Session, SessionView, connect
 from holdfast.errors import ConfigInvalid
-from holdfast.integrations.claude_agent_sdk import ToolsSeeTokenWarning, govern
+from holdfast.integrations.claude_agent_sdk import govern
 from holdfast.model.events import Kind, Record
 from holdfast.testing.scripted_model import ScriptedModel
 
@@ -93,10 +92,7 @@ class Stage:
             mcp_servers={"shop": self._mcp(self.folder / "shop.db")},
             **given,
         )
-        with warnings.catch_warnings():
-            # The demo's tokens are worth nothing; `holdfast run` passes the warning on.
-            warnings.simplefilter("ignore", ToolsSeeTokenWarning)
-            return govern(options, session)
+        return govern(options, session)
 
     async def play(
         self,

@@ -14,8 +14,9 @@ from holdfast.apps.control.guard import schemas
 from holdfast.core.canonical import Unreadable, parse_json
 from holdfast.core.sessions import Command, after
 from holdfast.errors import HoldfastError, InternalError, InvalidRequest, TooLarge, Unauthenticated
-from holdfast.runtime.guard import Asked, Finish, Guard
+from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.view import view
@@ -35,6 +36,7 @@ class GuardDoor:
         self,
         sessions: Sessions,
         guard: Guard,
+        outcomes: Outcomes,
         fence: Fence,
         *,
         max_body_bytes: int,
@@ -42,6 +44,7 @@ class GuardDoor:
     ) -> None:
         self._sessions = sessions
         self._guard = guard
+        self._outcomes = outcomes
         self._fence = fence
         self._max_body_bytes = max_body_bytes
         self._report = report
@@ -123,6 +126,7 @@ class GuardDoor:
             tool=given.tool,
             arguments=given.arguments,
             door=given.door[:64],
+            runs_returned=given.runs_returned,
         )
         ruling = await self._guard.decide(live, asked)
         return schemas.DecideAnswer(
@@ -145,7 +149,7 @@ class GuardDoor:
             error=given.error,
             duration_ms=max(given.duration_ms, 0),
         )
-        output = await self._guard.finish(live, done)
+        output = await self._outcomes.finish(live, done)
         return schemas.FinishAnswer(output=output, rewritten=output != given.output)
 
     async def _redeem(self, live: LiveSession, body: bytes) -> schemas.RedeemAnswer:
@@ -156,12 +160,12 @@ class GuardDoor:
         return schemas.RedeemAnswer(permit.permit_id)
 
     async def _prompt(self, live: LiveSession, body: bytes) -> schemas.Nothing:
-        await self._guard.prompt(live, _read(body, schemas.PromptBody).text)
+        await self._outcomes.prompt(live, _read(body, schemas.PromptBody).text)
         return schemas.Nothing()
 
     async def _hook(self, live: LiveSession, body: bytes) -> schemas.HookReply:
         given = _read(body, schemas.HookBody)
-        return schemas.HookReply(await self._guard.reached(live, given.point, given.detail))
+        return schemas.HookReply(await self._outcomes.reached(live, given.point, given.detail))
 
     async def _end(self, live: LiveSession, body: bytes) -> object:
         reason = _read(body, schemas.ReasonBody).reason if body else ""

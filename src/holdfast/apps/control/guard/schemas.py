@@ -9,12 +9,13 @@ from holdfast.runtime.hooks import HookPoint
 
 
 class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A request for a permit."""
+    """A request for a permit; `runs_returned` is explained at `runtime.guard.Asked`."""
 
     call_id: str
     tool: str
     arguments: dict[str, Any]
     door: str = "http"
+    runs_returned: bool = False
 
 
 class DecideAnswer(msgspec.Struct, kw_only=True):

@@ -1,0 +1,130 @@
+"""What became of a permitted call, and the other things that a door reports.
+
+Not here: whether a call may run (`runtime/guard`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.core.canonical import Unrepresentable, canonical
+from holdfast.core.contracts import ContractBook
+from holdfast.errors import Conflict
+from holdfast.model.budgets import Amounts, Dimension
+from holdfast.model.decisions import Reason
+from holdfast.model.events import Kind, Record
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.runtime.digests import digest_of
+from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.services import Services
+
+SHOWN_CHARACTERS = 20_000
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a permitted call. `output` is any JSON value."""
+
+    call_id: str
+    ok: bool
+    output: Any = None
+    error: str = ""
+    duration_ms: int = 0
+
+
+class Outcomes:
+    """Takes reports; refuses none that is a fact."""
+
+    def __init__(self, services: Services, *, contracts: ContractBook, hooks: Hooks) -> None:
+        self._sessions = services.sessions
+        self._budgets = services.budgets
+        self._journal = services.journal
+        self._contracts = contracts
+        self._hooks = hooks
+
+    async def finish(self, live: LiveSession, done: Finish) -> Any:
+        """Record what became of a permitted call; returns the output as hooks left it.
+
+        A killed session may still report: what happened is a fact. Errors: Conflict when the call
+        holds no permit or has been reported before.
+        """
+        call = live.calls.get(done.call_id)
+        running = call is not None and call.state is CallState.ALLOWED
+        mine = call is not None and call.session == live.session.session_id
+        if call is None or not running or not mine or call.call_id in live.deciding:
+            raise Conflict("no running call of that id", call_id=done.call_id[:200])
+        live.deciding.add(call.call_id)
+        try:
+            return await self._finish(live, call, done)
+        finally:
+            live.deciding.discard(call.call_id)
+
+    async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Any:
+        point = HookPoint.POST_TOOL if done.ok else HookPoint.ON_ERROR
+        given = HookInput(
+            point=point,
+            principal=live.who,
+            tool=call.tool,
+            call_id=call.call_id,
+            output=done.output,
+            ok=done.ok,
+            detail=done.error,
+        )
+        result = await self._hooks.run(given)
+        output = done.output if result.output is None else result.output
+        state = CallState.EXECUTED if done.ok else CallState.FAILED
+        # As it is by now: its result may have reached the model while the hooks ran.
+        now = live.calls.get(call.call_id, call)
+        live.calls[call.call_id] = msgspec.structs.replace(now, state=state, redeemed=True)
+        records = [*result.records, *self._outcome(live, call, done, output)]
+        actual: Amounts = {Dimension.TOOL_CALLS: 1}
+        changes = [live.calls[call.call_id]]
+        _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
+        await durable
+        return output
+
+    def _outcome(
+        self, live: LiveSession, call: CallRecord, done: Finish, output: Any
+    ) -> list[Record]:
+        spelled = canonical(output)
+        shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
+        violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
+        body = {
+            "ok": done.ok,
+            "output": shown[:SHOWN_CHARACTERS],
+            "output_digest": digest_of(output),
+            "output_bytes": len(shown),
+            "error": done.error[:2000],
+            "duration_ms": done.duration_ms,
+            "contract": violations[:5],
+        }
+        flat = {
+            "turn": call.turn,
+            "call_id": call.call_id,
+            "decision_id": call.decision_id,
+            "tool": call.tool,
+        }
+        records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, **flat)]
+        finding = live.progress.outcome(str(body["output_digest"]))
+        if finding is not None:
+            seen = {"code": finding.code, "text": finding.text, "stops": False}
+            records.append(self._journal.record(Kind.LOOP_ALERT, live.who, seen))
+        return records
+
+    async def prompt(self, live: LiveSession, text: str) -> None:
+        """The user typed this: it is journalled, and its words are vouched for."""
+        self._sessions.check_live(live)
+        live.vouched.trust(text)
+        body = {"text": text[:SHOWN_CHARACTERS]}
+        await self._journal.commit([self._journal.record(Kind.PROMPT_SUBMITTED, live.who, body)])
+
+    async def reached(self, live: LiveSession, point: HookPoint, detail: str) -> tuple[Reason, ...]:
+        """A door reached a hook point that belongs to no permitted call (overflow, error).
+
+        Returns what the hooks object to.
+        """
+        given = HookInput(point=point, principal=live.who, detail=detail, ok=False)
+        result = await self._hooks.run(given)
+        fired = self._hooks.fired(live.who, point, {"detail": detail[:2000]})
+        await self._journal.commit([fired, *result.records])
+        return result.reasons
