@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
             os.write(given.ready_fd, f"{url}\n".encode())
             os.close(given.ready_fd)
 
+    # Whatever is written from here on, by the policy process too, is the owner's alone.
+    os.umask(0o077)
     code = 0
     try:
         config = load_config((given.project / "holdfast.yaml").resolve())

@@ -50,6 +50,8 @@ class PolicyProcess:
             *("--policies", str(policies), "--contracts", str(contracts)),
         )
         self._report = report
+        self.on_return: Callable[[], None] = lambda: None
+        """Called each time it is back after it had ended; `pid` is another then."""
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -97,6 +99,7 @@ class PolicyProcess:
             try:
                 await self._spawn()
                 self._report("the policy process is back")
+                self.on_return()
             except PolicyUnavailable as error:
                 self._report(error.message)
                 await asyncio.sleep(_RESTART_DELAY_S)
