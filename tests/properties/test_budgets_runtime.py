@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.model.budgets import Dimension, Refused, Reserved, Scope
+from holdfast.model.events import Kind
 from holdfast.testing.clock import SequentialEntropy
 from tests.unit.runtime.house import House, limit
 
@@ -195,7 +196,7 @@ def test_raised_cap_wakes_who_waits():
         await reserve(house, live, "first", {USD: 90})
         waiting = asyncio.create_task(reserve(house, live, "next", {USD: 20}))
         await asyncio.sleep(0)
-        record = house.journal.record("budget.changed", live.who)
+        record = house.journal.record(Kind.BUDGET_CHANGED, live.who)
         house.budgets.set_limit(live.chain[0], 200, record)
         assert isinstance(await asyncio.wait_for(waiting, 2), Reserved)
 

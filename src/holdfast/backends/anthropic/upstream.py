@@ -54,6 +54,7 @@ class HttpAnswer:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except _BROKEN as error:
+            self.close()
             raise UpstreamUnavailable(_sentence(error)) from error
 
     async def read(self, limit_bytes: int) -> bytes:

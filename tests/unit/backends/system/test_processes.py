@@ -1,0 +1,151 @@
+"""Real processes: found by mark, by parent, by control group; nobody else is touched."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from holdfast.backends.system.processes import LinuxProcesses, _group_root
+
+CHILD = "import time; print('up', flush=True); time.sleep(60)"
+SPAWN = """
+import os, subprocess, sys, time
+env = {} if sys.argv[1] == 'cleared' else None
+code = "import time; time.sleep(60)"
+child = subprocess.Popen([sys.executable, '-c', code], env=env, start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(0 if sys.argv[2] == 'gone' else 60)
+"""
+
+
+@pytest.fixture
+def started():
+    running = []
+
+    def start(session, *argv):
+        env = {**os.environ, "HOLDFAST_SESSION": session} if session else dict(os.environ)
+        child = subprocess.Popen([sys.executable, *argv], env=env, stdout=subprocess.PIPE)
+        running.append(child)
+        assert child.stdout is not None
+        return child, child.stdout.readline().decode().strip()
+
+    yield start
+    for child in running:
+        child.kill()
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def session():
+    return f"ses_{uuid.uuid4().hex[:26]}"
+
+
+def alive(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def marker_only(tmp_path):
+    """No control groups: the mark and the tree of parents have to do."""
+    return LinuxProcesses(group_root=tmp_path / "no" / "groups")
+
+
+def test_marked_processes_end_and_nobody_else(started, tmp_path):
+    mine, theirs, unmarked = session(), session(), ""
+    first, _ = started(mine, "-c", CHILD)
+    other, _ = started(theirs, "-c", CHILD)
+    plain, _ = started(unmarked, "-c", CHILD)
+    report = asyncio.run(marker_only(tmp_path).stop(mine))
+    assert (report.how, report.found, report.survivors) == ("marker", 1, 0)
+    assert not alive(first.pid)
+    assert alive(other.pid)
+    assert alive(plain.pid)
+    assert alive(os.getpid())
+
+
+@pytest.mark.parametrize("env", ["kept", "cleared"])
+def test_grandchild_in_a_session_of_its_own_ends_too(started, tmp_path, env):
+    mine = session()
+    _, grandchild = started(mine, "-c", SPAWN, env, "stays")
+    report = asyncio.run(marker_only(tmp_path).stop(mine))
+    assert (report.found, report.survivors) == (2, 0)
+    assert not alive(int(grandchild))
+
+
+def test_orphan_that_kept_its_mark_ends_too(started, tmp_path):
+    mine = session()
+    parent, orphan = started(mine, "-c", SPAWN, "kept", "gone")
+    parent.wait()
+    assert alive(int(orphan))
+    report = asyncio.run(marker_only(tmp_path).stop(mine))
+    assert (report.found, report.survivors) == (1, 0)
+
+
+@pytest.mark.skipif(_group_root() is None, reason="this user may not write control groups here")
+def test_orphan_that_cleared_its_environment_is_found_by_its_control_group(started):
+    mine = session()
+    processes = LinuxProcesses()
+    gate = "import sys; print('up', flush=True); sys.stdin.readline();" + SPAWN
+    env = {**os.environ, "HOLDFAST_SESSION": mine}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", gate, "cleared", "gone"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    how = asyncio.run(processes.adopt(mine))
+    parent.stdin.write(b"go\n")
+    parent.stdin.flush()
+    orphan = int(parent.stdout.readline())
+    parent.wait()
+    parent.stdin.close()
+    parent.stdout.close()
+    try:
+        assert how == "cgroup"
+        report = asyncio.run(processes.stop(mine))
+        assert (report.how, report.survivors) == ("cgroup", 0)
+        assert not alive(orphan)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(orphan, 9)
+
+
+def test_server_that_carries_the_mark_itself_does_not_kill_itself(started, tmp_path):
+    mine = session()
+    code = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from holdfast.backends.system.processes import LinuxProcesses\n"
+        f"report = asyncio.run(LinuxProcesses(group_root=Path({str(tmp_path)!r})/'x').stop({mine!r}))\n"
+        "print('alive', report.survivors, flush=True)\n"
+    )
+    src = str(Path(__file__).parents[4] / "src")
+    env = {**os.environ, "HOLDFAST_SESSION": mine, "PYTHONPATH": src}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, check=True, timeout=30
+    )
+    assert done.stdout.decode().split() == ["alive", "0"]
+
+
+def test_session_without_processes_reports_none(tmp_path):
+    report = asyncio.run(marker_only(tmp_path).stop(session()))
+    assert (report.how, report.found, report.survivors) == ("none", 0, 0)
+
+
+def test_mark_of_one_session_is_no_prefix_of_another(started, tmp_path):
+    mine = session()
+    longer, _ = started(mine + "x", "-c", CHILD)
+    assert asyncio.run(marker_only(tmp_path).stop(mine)).found == 0
+    assert alive(longer.pid)
