@@ -212,8 +212,9 @@ def compile_limits(scope: Scope, layers: Iterable[LimitSettings]) -> tuple[Limit
 
 
 def loop_defaults(loop: LoopLimits) -> LimitSettings:
-    """The session's limits on turns and seconds that follow from its loop guard."""
+    """The session's limits on turns, tool calls and seconds that follow from its loop guard."""
     return (
+        _setting(Dimension.TOOL_CALLS, Window.LIFE, loop.max_tool_calls),
         _setting(Dimension.TURNS, Window.LIFE, loop.max_turns),
         _setting(Dimension.SECONDS, Window.LIFE, loop.wall_clock_s),
     )

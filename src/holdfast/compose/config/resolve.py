@@ -154,7 +154,7 @@ def limits_of(
 ) -> tuple[Limit, ...]:
     """The limits of one owner: the built-in ones, the file's defaults, then its own.
 
-    A session's turns and seconds follow `loop` where nothing else is said.
+    A session's turns, tool calls and seconds follow `loop` where nothing else is said.
     """
     shared: LimitSettings = getattr(config.defaults.limits, scope)
     implied = loop_defaults(loop) if loop else ()

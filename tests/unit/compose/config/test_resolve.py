@@ -39,6 +39,7 @@ def test_a_file_that_says_nothing_gets_the_conservative_limits():
         "task.usd_out.life": USD,
         "task.tool_calls.life": 25,
         "session.usd.life": 5 * USD,
+        "session.tool_calls.life": 25,
         "session.turns.life": 30,
         "session.seconds.life": 3600,
         "user.usd.hour": 5 * USD,
@@ -106,6 +107,7 @@ def test_dollars_are_exact_to_the_nano_dollar():
 def test_session_turns_and_seconds_follow_the_loop_guard_unless_said_otherwise():
     got = amounts(plan(agent=", loop: {max_turns: 60, wall_clock_s: 100}"))
     assert (got["session.turns.life"], got["session.seconds.life"]) == (60, 100)
+    assert amounts(plan(agent=", loop: {max_tool_calls: 9}"))["session.tool_calls.life"] == 9
     got = amounts(plan(agent=", loop: {max_turns: 60}, limits: {turns: 7}"))
     assert got["session.turns.life"] == 7
 
