@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FAKE_KEY = "sk-ant-demo-not-a-key"
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
-PLAY_TIMEOUT_S = 60.0
+PLAY_TIMEOUT_S = 120.0
 _PAGE = 500
 _UPSTREAM = """
 # Added by the demo: a scripted model in the provider's place.
