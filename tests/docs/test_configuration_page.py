@@ -32,6 +32,7 @@ SECTIONS: dict[str, Record] = {
     "`loop`": layout.LOOP,
     "`tools.<name>`": layout.CONTRACT,
     "`hooks`": layout.HOOKS,
+    "`telemetry`": layout.TELEMETRY,
 }
 
 

@@ -27,6 +27,7 @@ from holdfast.compose.config.model import (
     Server,
     Settings,
     Task,
+    Telemetry,
     Tenant,
     Tls,
     UpstreamConfig,
@@ -114,7 +115,12 @@ def reading_keys(reading: Reading, path: str) -> frozenset[str]:
 
 
 class BaseUrl(msgspec.Struct, frozen=True):
-    """Where an upstream answers: https, or http on this machine only."""
+    """Where another service answers: https, or http on this machine only.
+
+    `carries` is what would be sent in clear otherwise.
+    """
+
+    carries: str = "the key"
 
     def read(self, node: Node, reading: Reading, path: str) -> Any:
         """A URL without a trailing slash."""
@@ -131,7 +137,9 @@ class BaseUrl(msgspec.Struct, frozen=True):
         if parts.username is not None or parts.query or parts.fragment:
             return reading.problem(node, path, "credentials, `?` and `#` may not stand in it")
         if parts.scheme == "http" and not is_loopback(host):
-            return reading.problem(node, path, "http would send the key in clear: use https")
+            return reading.problem(
+                node, path, f"http would send {self.carries} in clear: use https"
+            )
         return text.rstrip("/")
 
     def schema(self) -> dict[str, Any]:
@@ -227,6 +235,19 @@ SERVER = Record(
         "max_body_bytes": Field(Whole(least=1024, most=2**30), "largest request body"),
     },
     checks=(_server_reachable_safely,),
+)
+
+TELEMETRY = Record(
+    build=Telemetry,
+    fields={
+        "otlp_endpoint": Field(
+            BaseUrl(carries="what the agent did"),
+            "address that takes spans over OTLP/HTTP, its path included; needs the extra `otel`",
+        ),
+        "headers_env": Field(
+            ENV_NAME, "environment variable with headers to send, as `name=value,name=value`"
+        ),
+    },
 )
 
 UPSTREAM = Record(
@@ -434,5 +455,6 @@ SETTINGS = Record(
             MapOf(value=CONTRACT, key=TOOL_NAME, declares="tool"), "contracts by tool name"
         ),
         "hooks": Field(HOOKS, "functions that run at the four points"),
+        "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
     },
 )

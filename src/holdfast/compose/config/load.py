@@ -202,6 +202,7 @@ def _assembled(
         tools={**builtin, **settings.tools},
         declared_tools=frozenset(settings.tools),
         hooks=settings.hooks,
+        telemetry=settings.telemetry,
         tls_cert_path=root / tls.cert if tls else None,
         tls_key_path=root / tls.key if tls else None,
     )

@@ -168,6 +168,13 @@ class Hooks(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 5.0
 
 
+class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
+    """Where spans go. `otlp_endpoint` is the whole address; headers stay in the environment."""
+
+    otlp_endpoint: str
+    headers_env: str = ""
+
+
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An agent: what it may use and how far it is trusted. No tools unless named.
 
@@ -205,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     agents: dict[str, AgentConfig] = {}
     tools: dict[str, Contract] = {}
     hooks: Hooks = Hooks()
+    telemetry: Telemetry | None = None
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,5 +236,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tools: dict[str, Contract]
     declared_tools: frozenset[str]
     hooks: Hooks
+    telemetry: Telemetry | None = None
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

@@ -1,0 +1,1 @@
+"""Spans over OTLP/HTTP to any OpenTelemetry collector. Needs the extra `otel`."""
