@@ -2,10 +2,13 @@
 
 import asyncio
 import itertools
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +118,47 @@ def test_a_late_reply_is_dropped_and_the_connection_goes_on(tmp_path: Path):
         assert await client.call("m", b"x", 5) == b"mx"
 
     serving(tmp_path, slow_echo, body)
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_answer_that_came_in_time_counts_though_our_own_loop_was_late(
+    tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+):
+    ready, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async def echo(method: str, body: bytes) -> bytes:
+            await asyncio.sleep(0.1 if method == "echo" else 0)
+            return body
+
+        server = FrameServer(echo, report=lambda _: None)
+        server.bind(tmp_path / "run" / "s")
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(ready.set, stop))
+            await asyncio.to_thread(done.wait)
+            stop.set()
+
+    async def ask() -> bytes:
+        client = FrameClient(tmp_path / "run" / "s")
+        await client.call("warm", b"", 5.0)
+        asked = asyncio.create_task(client.call("echo", b"in time", 0.2))
+        await asyncio.sleep(0.02)
+        time.sleep(0.4)  # noqa: ASYNC251 -- the loop that is late
+        try:
+            return await asked
+        finally:
+            await client.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            assert runner.run(ask()) == b"in time"
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_what_is_too_large_is_refused_on_both_sides(tmp_path: Path):
