@@ -55,12 +55,28 @@ def main(arguments: list[str]) -> int:
         sys.stdout.flush()
         try:
             found: list[Row] = import_module(f"benchmarks.{name}").run(given.quick)
-        except Unavailable as error:
+        except (Unavailable, RuntimeError, OSError) as error:
             found, broke = [unavailable(name, name, "", error)], True
         printed(found, say)
         foreign[name] = round(meter.percent(), 1)
         say(f"  ({meter.lasted_s():.0f} s; others used {foreign[name]} % of this machine)\n")
         rows += found
+        _keep(here, given, foreign, rows)
+    missed = sum(1 for row in rows if row.verdict == "missed")
+    met = sum(1 for row in rows if row.verdict == "met")
+    say(f"\n{met} targets met, {missed} missed\n")
+    if given.markdown:
+        say("\n" + table(rows))
+    return 1 if broke else 0
+
+
+def _keep(
+    here: machine.Machine,
+    given: argparse.Namespace,
+    foreign: dict[str, float],
+    rows: list[Row],
+) -> None:
+    """Write what there is so far: a run that is broken off leaves the rows that it had."""
     result = {
         "machine": here,
         "quick": given.quick,
@@ -69,12 +85,6 @@ def main(arguments: list[str]) -> int:
         "rows": rows,
     }
     _RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    missed = sum(1 for row in rows if row.verdict == "missed")
-    met = sum(1 for row in rows if row.verdict == "met")
-    say(f"\n{met} targets met, {missed} missed\n")
-    if given.markdown:
-        say("\n" + table(rows))
-    return 1 if broke else 0
 
 
 if __name__ == "__main__":
