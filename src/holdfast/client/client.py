@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from holdfast.errors import InvalidRequest
+from holdfast.errors import ConfigInvalid, InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
@@ -114,11 +114,12 @@ class Sessions:
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def open(
+    async def open(  # noqa: PLR0913 -- each is an option
         self,
         *,
-        agent: str,
         user: str,
+        agent: str = "",
+        agent_file: Path | None = None,
         tenant: str = "",
         project: str = "",
         task: str = "",
@@ -128,11 +129,15 @@ class Sessions:
     ) -> Session:
         """A session of `agent` for `user`; the handle holds connections of its own.
 
+        `agent_file` instead of `agent` is an agent that the configuration does not list.
         `task` is `kind` or `kind/instance`; `parent` continues another session of the same user;
         `limits` are caps of the session scope (`{"usd": "0.50", "tool_calls": 5}`) that may only
-        tighten. Errors: NotFound, InvalidRequest, Unauthenticated, Unavailable.
+        tighten. Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not
+        hold, Unauthenticated, Unavailable.
         """
         optional = {
+            "agent": agent,
+            "agent_file": _agent_file(agent_file) if agent_file is not None else None,
             "tenant": tenant,
             "project": project,
             "task": task,
@@ -141,7 +146,7 @@ class Sessions:
             "limits": dict(limits or {}),
         }
         given = {k: v for k, v in optional.items() if v not in ("", None, {})}
-        asked = {"agent": agent, "user": user, **given}
+        asked = {"user": user, **given}
         opened = await self._door.post("/v1/sessions", OpenedSession, asked)
         own = Door(Pool(self._door.pool.url), opened.token)
         return Session(own, opened.session.session_id, opened.plan)
@@ -277,3 +282,17 @@ def _path(session_id: str, verb: str = "") -> str:
         raise InvalidRequest("that is no session id")
     path = f"/v1/sessions/{quote(session_id, safe='')}"
     return f"{path}/{verb}" if verb else path
+
+
+def _agent_file(path: Path) -> dict[str, str]:
+    """An agent file as it is sent; its faults are named by its own path.
+
+    Errors: ConfigInvalid when it cannot be read.
+    """
+    try:
+        return {"name": str(path), "text": path.read_bytes().decode()}
+    except OSError as fault:
+        why = (fault.strerror or type(fault).__name__).lower()
+        raise ConfigInvalid(f"`{path}` cannot be read: {why}") from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"`{path}` is not UTF-8 text") from None

@@ -35,6 +35,7 @@ from holdfast.model.decisions import Decision, PolicyRequest, Reason, Verdict, s
 from holdfast.model.events import Kind, Record
 from holdfast.model.findings import Violation
 from holdfast.model.permits import Permit, PermitFault
+from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect
 from holdfast.ports.store import Change
@@ -346,7 +347,7 @@ class Guard:
             digest=case.digest,
             verdict=verdict,
             reasons=tuple(case.reasons),
-            risk=case.risk.level if case.risk else assess(None, case.call.tool, {}).level,
+            risk=case.risk.level if case.risk else _registered_risk(case.contract),
             policy_version=case.policy_version,
             at_ns=now_ns,
         )
@@ -464,6 +465,11 @@ class Guard:
         await self._journal.commit((), [live.calls[call_id]])
         self._sessions.check_live(live)  # Killed while that was written: nothing may run.
         return permit
+
+
+def _registered_risk(contract: Contract | None) -> RiskLevel:
+    """The risk of a call that was refused before its arguments were looked at."""
+    return contract.risk if contract is not None else RiskLevel.HIGH
 
 
 def denial_text(decision: Decision) -> str:

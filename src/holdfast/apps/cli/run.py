@@ -37,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for."""
 
     agent: str
+    agent_file: Path | None
     prompt: str
     user: str
     tenant: str
@@ -67,8 +68,10 @@ def register(app: typer.Typer) -> None:
         place = (cwd or folder).resolve()
         if not place.is_dir():
             raise ConfigInvalid(f"`{cwd}` is no folder")
+        is_file = Path(agent).suffix in (".yaml", ".yml")
         asked = Asked(
-            agent=agent_name(agent),
+            agent="" if is_file else agent,
+            agent_file=Path(agent) if is_file else None,
             prompt=_prompt(prompt),
             user=user or _login(),
             tenant=tenant,
@@ -106,25 +109,6 @@ def parsed_limits(given: Sequence[str]) -> dict[str, str | int]:
     return found
 
 
-def agent_name(given: str) -> str:
-    """The agent's name: as given, or what an agent file calls it. Errors: ConfigInvalid."""
-    path = Path(given)
-    if path.suffix not in (".yaml", ".yml"):
-        return given
-    import yaml  # only an agent file needs it
-
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as fault:
-        why = (fault.strerror or type(fault).__name__).lower()
-        raise ConfigInvalid(f"`{given}` cannot be read: {why}") from None
-    except (yaml.YAMLError, RecursionError):
-        raise ConfigInvalid(f"`{given}` is no yaml; see `holdfast config check`") from None
-    if not isinstance(content, dict):
-        raise ConfigInvalid(f"`{given}` is no agent file; see `holdfast config check`")
-    return str(content.get("name", path.stem))
-
-
 def _prompt(given: str) -> str:
     text = sys.stdin.read(_PROMPT_BYTES) if given == "-" else given
     if not text.strip():
@@ -142,6 +126,7 @@ def _login() -> str:
 async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
     session = await client.sessions.open(
         agent=asked.agent,
+        agent_file=asked.agent_file,
         user=asked.user,
         tenant=asked.tenant,
         project=asked.project_name,

@@ -11,9 +11,9 @@ import holdfast
 from holdfast.apps.cli.audit import span_s
 from holdfast.apps.cli.budgets import parsed_limit
 from holdfast.apps.cli.main import app
-from holdfast.apps.cli.run import agent_name, parsed_limits
+from holdfast.apps.cli.run import parsed_limits
 from holdfast.apps.cli.verbs import guarded
-from holdfast.errors import ConfigInvalid, Denied, InvalidRequest
+from holdfast.errors import Denied, InvalidRequest
 from holdfast.model.budgets import Dimension
 
 ROOT = Path(__file__).parents[4]
@@ -174,24 +174,6 @@ def test_a_limit_that_is_none_is_refused(text):
 def test_a_limit_in_dollars_is_exact():
     assert parsed_limit(Dimension.USD, "0.000000001") == 1
     assert parsed_limit(Dimension.USD, "none") is None
-
-
-def test_an_agent_file_names_its_agent(tmp_path):
-    named, unnamed = tmp_path / "a.yaml", tmp_path / "helper.yml"
-    named.write_text("name: support\n")
-    unnamed.write_text("model: claude-haiku-4-5\n")
-    assert agent_name("support") == "support"
-    assert agent_name(str(named)) == "support"
-    assert agent_name(str(unnamed)) == "helper"
-
-
-@pytest.mark.parametrize("content", [None, "- a\n", "a: [", "\x00"])
-def test_an_agent_file_that_is_none_is_refused(tmp_path, content):
-    path = tmp_path / "agent.yaml"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(ConfigInvalid):
-        agent_name(str(path))
 
 
 def test_ctrl_c_is_no_traceback(capsys):
