@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ async def serve(config: Config, port: int | None, ready: Callable[[str], None]) 
     folder = config.state_path
     state.prepare(folder)
     admin = state.admin_token(folder)
+    _check_tls(config)
     inputs = folder / "policy-inputs.json"
     inputs.write_bytes(policy_inputs(config))
     listening = listen(config, port)
@@ -212,6 +214,20 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Star
         )
     )
     return Starlette(routes=[*gateway.routes(), *door.routes(), Mount("/", control)])
+
+
+def _check_tls(config: Config) -> None:
+    """Errors: ConfigInvalid when the certificate and its key cannot be used."""
+    if config.tls_cert_path is None:
+        return
+    try:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(config.tls_cert_path, config.tls_key_path)
+    except OSError as error:  # `ssl.SSLError` is one.
+        why = "no pair in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigInvalid(
+            f"server.tls: the certificate and its key cannot be used: {why}"
+        ) from error
 
 
 def _url(config: Config, port: int, *, tls: bool) -> str:
