@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from holdfast.errors import InvalidRequest
+from holdfast.model.tokens import model_token
 
 from .views import (
     HookAnswer,
@@ -53,6 +54,14 @@ class Session:
     def token(self) -> str:
         """The session's own token; it opens nothing else."""
         return self._door.token
+
+    @property
+    def model_token(self) -> str:
+        """The token for whatever runs the model loop: `ANTHROPIC_AUTH_TOKEN` of a CLI.
+
+        It opens the gateway alone. What tools can read there asks for no permit.
+        """
+        return model_token(self.session_id, self.token)
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, {self.base_url!r})"

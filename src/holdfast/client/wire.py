@@ -140,6 +140,11 @@ class Door:
                 allow_redirects=False,
             ) as response:
                 status, answer = response.status, await _read(response)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Unavailable(
+                f"the certificate of {self.pool.url} is not one that this machine trusts",
+                cause=type(error).__name__,
+            ) from error
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise self._unreachable(error) from error
         except (TimeoutError, aiohttp.ClientError) as error:

@@ -98,7 +98,7 @@ class Sessions:
         }
         record = self._journal.record(Kind.SESSION_OPENED, who, body)
         await self._journal.commit([record], [session, *accounts])
-        live = LiveSession(session, self._budgets.chain(session))
+        live = self._made(session)
         if session.parent:
             await self._inherit(live)
         self._remember(live)
@@ -109,6 +109,14 @@ class Sessions:
         same = parent is not None and parent.principal.tenant == draft.principal.tenant
         if not same or parent is None or parent.principal.user != draft.principal.user:
             raise NotFound(f"no session `{draft.parent}` to continue for this user")
+
+    def _made(self, session: Session) -> LiveSession:
+        """A session's memory, empty but for what the operator wrote about its task."""
+        live = LiveSession(session, self._budgets.chain(session))
+        for value in session.task_attributes.values():
+            for text in value if isinstance(value, list | tuple) else (value,):
+                live.vouched.trust(str(text))
+        return live
 
     def _remember(self, live: LiveSession) -> None:
         self._live[live.session.session_id] = live
@@ -234,7 +242,7 @@ class Sessions:
             known = self._live.get(session.session_id)
             if known is not None:
                 return known
-            live = LiveSession(session, self._budgets.chain(session))
+            live = self._made(session)
             await self._inherit(live)
             self._remember(live)
         self._loading.pop(session.session_id, None)

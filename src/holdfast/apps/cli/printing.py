@@ -60,8 +60,9 @@ def complain(sentence: str) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """A table whose cells are cleaned; `empty` is said in place of one without rows."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # The first column is what people copy: it stays on one line, however narrow the terminal.
+        drawn.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         drawn.add_row(*(Text(plain(cell)) for cell in row))
     if drawn.row_count == 0:

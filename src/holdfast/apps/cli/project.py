@@ -1,12 +1,13 @@
-"""Which project a verb means, and which server answers for it."""
+"""What a verb means by a project, an agent and a user, and which server answers for it."""
 
+import getpass
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from holdfast.client import Client, connect, find_server_file
-from holdfast.errors import ConfigInvalid, Unavailable
+from holdfast.errors import ConfigInvalid, InvalidRequest, Unavailable
 
 CONFIG_NAME = "holdfast.yaml"
 
@@ -57,3 +58,17 @@ async def answering(folder: Path) -> Client | None:
 def python_module(module: str, arguments: Sequence[str]) -> list[str]:
     """The command that runs one of our modules with this interpreter."""
     return [sys.executable, "-m", module, *arguments]
+
+
+def agent_of(given: str) -> tuple[str, Path | None]:
+    """An agent as the client takes it: its name, or the file it is described in."""
+    path = Path(given)
+    return ("", path) if path.suffix in (".yaml", ".yml") else (given, None)
+
+
+def login() -> str:
+    """The name of whoever is logged in. Errors: InvalidRequest."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise InvalidRequest("your login name is not known; give --user") from None

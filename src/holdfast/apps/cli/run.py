@@ -5,7 +5,6 @@ only its final text. Not here: what makes a session governed (`integrations/clau
 """
 
 import asyncio
-import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +18,7 @@ from holdfast.apps.cli.budgets import parsed_limit
 from holdfast.apps.cli.lines import line_of
 from holdfast.apps.cli.outcomes import ExitCode, Outcome, outcome_of
 from holdfast.apps.cli.printing import complain, emit, note, plain, say
-from holdfast.apps.cli.project import project_dir
+from holdfast.apps.cli.project import agent_of, login, project_dir
 from holdfast.apps.cli.server import serving
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
 from holdfast.client import Client, Session
@@ -68,12 +67,12 @@ def register(app: typer.Typer) -> None:
         place = (cwd or folder).resolve()
         if not place.is_dir():
             raise ConfigInvalid(f"`{cwd}` is no folder")
-        is_file = Path(agent).suffix in (".yaml", ".yml")
+        named, file = agent_of(agent)
         asked = Asked(
-            agent="" if is_file else agent,
-            agent_file=Path(agent) if is_file else None,
+            agent=named,
+            agent_file=file,
             prompt=_prompt(prompt),
-            user=user or _login(),
+            user=user or login(),
             tenant=tenant,
             project_name=project_name,
             task=task,
@@ -114,13 +113,6 @@ def _prompt(given: str) -> str:
     if not text.strip():
         raise InvalidRequest("the prompt is empty")
     return text
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        raise InvalidRequest("your login name is not known; give --user") from None
 
 
 async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:

@@ -1,12 +1,12 @@
-"""`holdfast sessions`: list, show, kill, pause, resume."""
+"""`holdfast sessions`: open, list, show, kill, pause, resume."""
 
 from pathlib import Path
 
 import typer
 
 from holdfast.apps.cli.outcomes import ExitCode
-from holdfast.apps.cli.printing import clock, emit, say, table
-from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.printing import clock, emit, note, say, table
+from holdfast.apps.cli.project import agent_of, connected, login
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import KillReceipt, SessionView
 from holdfast.model.money import format_usd
@@ -16,6 +16,47 @@ app = typer.Typer(help="Sessions: look at them, stop them.", no_args_is_help=Tru
 
 _Id = typer.Argument(metavar="SESSION", help="The session's id.")
 _BY_HAND = "asked for on the command line"
+
+
+@verb(app, "open")
+async def open_session(
+    agent: str = typer.Option(..., help="An agent of holdfast.yaml, or an agent file."),
+    project: Path | None = Project,
+    tenant: str = Tenant,
+    project_name: str = typer.Option("", help="The tenant's project, where it has several."),
+    user: str = typer.Option("", help="For whom it works; your login name if not given."),
+    task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
+    as_json: bool = Json,
+) -> None:
+    """Open a session for a client of your own: what it prints is set in that client's environment.
+
+    The printed token opens the model's door alone; with `--json` the session's own token, for a
+    program that asks for permits, comes too. Neither is shown again.
+    """
+    named, file = agent_of(agent)
+    async with connected(project) as client:
+        session = await client.sessions.open(
+            agent=named,
+            agent_file=file,
+            user=user or login(),
+            tenant=tenant,
+            project=project_name,
+            task=task,
+        )
+    async with session:
+        if as_json:
+            emit(
+                {
+                    "session_id": session.session_id,
+                    "base_url": session.base_url,
+                    "model_token": session.model_token,
+                    "token": session.token,
+                }
+            )
+            return
+        note(f"opened {session.session_id}")
+        say(f"export ANTHROPIC_BASE_URL={session.base_url}")
+        say(f"export ANTHROPIC_AUTH_TOKEN={session.model_token}")
 
 
 @verb(app, "list")

@@ -19,7 +19,6 @@ import claude_agent_sdk
 
 from holdfast.client import Session
 from holdfast.errors import ConfigInvalid
-from holdfast.model.tokens import model_token
 
 INHERITED = (
     *("PATH", "HOME", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "USER", "LOGNAME", "SHELL"),
@@ -64,7 +63,7 @@ class Surroundings:
             **env,
             "ANTHROPIC_BASE_URL": session.base_url,
             # Tools can read it there: it opens the model's door, which is metered, and no other.
-            "ANTHROPIC_AUTH_TOKEN": model_token(session.session_id, session.token),
+            "ANTHROPIC_AUTH_TOKEN": session.model_token,
             "ANTHROPIC_API_KEY": "",
             "CLAUDE_CONFIG_DIR": str(self.config_dir),
             "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "1" if scrub else "0",
