@@ -39,7 +39,8 @@ class Upstream(Protocol):
 
         `headers` are the client's, already without credentials and hop-by-hop fields; the
         implementation adds its own credential. `timeout_s` bounds the wait for headers and the
-        silence between chunks. Errors: UpstreamUnavailable.
+        silence between chunks. Errors: UpstreamUnavailable; its field `sent` is true when the
+        provider may have had the request, and so may bill it.
         """
         ...
 

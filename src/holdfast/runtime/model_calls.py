@@ -340,7 +340,11 @@ class ModelCalls:
             answer = await self._reached(live, purse, path, headers, body)
         except UpstreamUnavailable as error:
             live.progress.failure(self._clock.now_ns())
-            await purse.release(error.code)
+            if error.fields.get("sent"):
+                # An answer in one piece is all written, and billed, before its headers.
+                purse.abandon(f"broken: {error.message}")
+            else:
+                await purse.release(error.code)
             raise
         except BaseException:
             purse.abandon("stopped before the provider answered")

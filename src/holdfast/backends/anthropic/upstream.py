@@ -137,7 +137,7 @@ class HttpUpstream:
                     allow_redirects=False,
                 )
         except (*_BROKEN, ValueError) as error:
-            raise UpstreamUnavailable(_sentence(error)) from error
+            raise UpstreamUnavailable(_sentence(error), sent=_may_have_sent(error)) from error
         return HttpAnswer(response)
 
     async def close(self) -> None:
@@ -153,6 +153,12 @@ def _as_sent(value: str) -> str:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
+
+
+def _may_have_sent(error: BaseException) -> bool:
+    """False only where no byte of the request can have reached the provider."""
+    unreached = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ValueError)
+    return not isinstance(error, unreached)
 
 
 def _sentence(error: BaseException) -> str:
