@@ -142,7 +142,8 @@ class _Arena:
 
 def _started(effects: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
     """The tool, at work."""
-    return subprocess.Popen(["sh", "-c", _TOOL, str(effects)], env=env)
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(["sh", "-c", _TOOL, str(effects)], env=env, stderr=quiet)
 
 
 async def _rows(times: int) -> list[Row]:

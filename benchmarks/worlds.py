@@ -15,6 +15,7 @@ from benchmarks.processes import Child, Unavailable, environment, python
 from benchmarks.upstream import Bill
 
 MODEL = "claude-sonnet-4-5"
+_ONCE = {"connection": "close"}
 KEY = "sk-ant-benchmark"
 _POLICY = """@id("bench-tools")
 permit (principal in Role::"bench", action in [Action::"Bash", Action::"Read"], resource);
@@ -55,14 +56,14 @@ class Provider:
 
     async def reset(self, http: aiohttp.ClientSession) -> None:
         """Start a new bill with a cold prompt cache."""
-        async with http.post(f"{self.url}/_bench/reset") as answer:
+        async with http.post(f"{self.url}/_bench/reset", headers=_ONCE) as answer:
             answer.raise_for_status()
 
     async def bill(self, http: aiohttp.ClientSession, settle_s: float = 5.0) -> Bill:
         """The bill, once no reply is open any more."""
         deadline = time.monotonic() + settle_s
         while True:
-            async with http.get(f"{self.url}/_bench/usage") as answer:
+            async with http.get(f"{self.url}/_bench/usage", headers=_ONCE) as answer:
                 found = msgspec.json.decode(await answer.read())
             if not found["open"] or time.monotonic() > deadline:
                 return msgspec.convert(found["bill"], Bill)
@@ -131,7 +132,9 @@ class Server:
         self, http: aiohttp.ClientSession, method: str, path: str, body: Any = None
     ) -> Any:
         """One call of the operator's API. Errors: RuntimeError when it is refused."""
-        async with http.request(method, self.url + path, json=body, headers=self._admin) as answer:
+        # A kept connection may be closed by the server just when it is used again.
+        headers = self._admin | _ONCE
+        async with http.request(method, self.url + path, json=body, headers=headers) as answer:
             raw = await answer.read()
             if answer.status != 200:
                 raise RuntimeError(f"{method} {path}: {answer.status} {raw[:300]!r}")
