@@ -86,7 +86,9 @@ class Purse:
         """Extend the hold by a tranche; a sentence when the stream must be cut instead."""
         if metered.deltas > self.paid.output_tokens:
             return "the provider wrote more than the `max_tokens` it was given"
-        more = min(TRANCHE_TOKENS, self.paid.output_tokens - self._held)
+        # A large chunk may need several tranches at once.
+        behind = metered.output_bytes + TRANCHE_TOKENS - self._held
+        more = min(max(behind, TRANCHE_TOKENS), self.paid.output_tokens - self._held)
         deadline = asyncio.get_running_loop().time() + _EXTEND_WAIT_S
         try:
             if self._durable is not None:

@@ -770,3 +770,44 @@ def test_long_context_beta_in_a_second_header_widens_the_bound():
         await drained(answer)
 
     asyncio.run(main())
+
+
+def test_kill_while_a_chunk_waits_for_money_shows_nothing_of_that_chunk():
+    async def main():
+        house = House()
+        live = await house.open(limit(USD, 10**9))
+        first, second = text_block("x" * 4_000), text_block("SECRET" * 400, index=1)
+        pieces = [started(), b"".join(first), b"".join(second), *stopped()]
+        house.upstream.script = [(200, SSE, pieces)]
+        answer = await house.call(live, max_tokens=20_000)
+        house.store.hold_commits()
+        # The first chunk asks for more money; before the second may, that must be on the disk.
+        reading = asyncio.create_task(drained(answer))
+        await asyncio.sleep(0.02)
+        assert not reading.done()
+        killing = asyncio.create_task(house.killer.kill(live, "stop", by="op"))
+        await asyncio.sleep(0.005)
+        house.store.release_commits()
+        body = await reading
+        assert b"xxxx" in body
+        assert b"SECRET" not in body
+        await killing
+        house.nothing_held()
+
+    asyncio.run(main())
+
+
+def test_hold_covers_all_that_a_large_chunk_showed_and_a_tranche_beyond():
+    async def main():
+        house = House()
+        live = await house.open(limit(USD, 10**9))
+        pause = asyncio.Event()
+        pieces = [started(), b"".join(text_block("x" * 15_000)), pause]
+        house.upstream.script = [(200, SSE, pieces)]
+        stream = (await house.call(live, max_tokens=30_000)).events()
+        await anext(stream)
+        await anext(stream)
+        assert house.account(live, USD).held >= (15_000 + 2_048) * OUT
+        await stream.aclose()
+
+    asyncio.run(main())
