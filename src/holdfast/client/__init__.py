@@ -23,6 +23,7 @@ from .views import (
     SessionPlan,
     SessionView,
     ToolOutput,
+    TurnRecord,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "SessionPlan",
     "SessionView",
     "ToolOutput",
+    "TurnRecord",
     "connect",
     "find_server_file",
 ]

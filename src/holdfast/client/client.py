@@ -28,6 +28,8 @@ from .views import (
     RecordList,
     SessionList,
     SessionView,
+    TurnList,
+    TurnRecord,
 )
 from .wire import Door, Pool
 
@@ -173,6 +175,19 @@ class Sessions:
     async def show(self, session_id: str) -> SessionView:
         """One session. Errors: NotFound."""
         return await self._door.get(_path(session_id), SessionView)
+
+    async def turns(self, session_id: str) -> tuple[TurnRecord, ...]:
+        """What it did: a row for each model call and each tool call. Errors: NotFound."""
+        found: list[TurnRecord] = []
+        more = True
+        while more:
+            after = max((row.turn for row in found), default=0)
+            page = await self._door.get(
+                _path(session_id, "turns"), TurnList, {"after_turn": after or None}
+            )
+            found += page.turns
+            more = page.cut_short
+        return tuple(found)
 
     async def kill(self, session_id: str, reason: str) -> KillReceipt:
         """Stop everything of it, for good; the receipt times each lever. Twice is harmless."""

@@ -5,7 +5,7 @@ InternalError. Times are UTC nanoseconds, money nano-dollars. Journal records ar
 `holdfast.model.events.Record` itself.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -123,6 +123,35 @@ class KillReceipt(msgspec.Struct, frozen=True, kw_only=True):
     total_ms: float
 
 
+class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One model call or one tool call of a session.
+
+    `turn` 0 is a call whose turn a crash took. `input` is a tool call's arguments as JSON, or what
+    the user typed before a model call; `output` is a tool's result as JSON; both are cut to 2,000
+    characters. `approved` says that it was allowed to run. `outcome` is the stop reason of a model
+    call, `done` of a tool call, else what went wrong. `input_tokens` counts cached ones.
+    """
+
+    turn: int
+    at_ns: int
+    kind: Literal["model", "tool"]
+    outcome: str
+    approved: bool
+    tool: str = ""
+    call_id: str = ""
+    decision_id: str = ""
+    input: str = ""
+    output: str = ""
+    risk: str = ""
+    verdict: str = ""
+    rule: str = ""
+    ms: int = 0
+    cost_nusd: int = 0
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
 class BudgetAccount(msgspec.Struct, frozen=True, kw_only=True):
     """One account; `limit` None means unlimited. Money in nano-dollars, the rest in pieces."""
 
@@ -196,6 +225,13 @@ class SessionList(msgspec.Struct, frozen=True):
     """Wire form of a list of sessions."""
 
     sessions: tuple[SessionView, ...]
+
+
+class TurnList(msgspec.Struct, frozen=True):
+    """Wire form of a list of turns."""
+
+    turns: tuple[TurnRecord, ...]
+    cut_short: bool = False
 
 
 class AccountList(msgspec.Struct, frozen=True):

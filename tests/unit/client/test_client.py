@@ -318,3 +318,21 @@ def test_a_broken_server_file_is_named(tmp_path, text):
 def test_an_address_that_is_not_http_is_refused():
     with pytest.raises(InvalidRequest):
         connect("ftp://example.com")
+
+
+def test_turns_are_read_to_the_last_page():
+    def row(turn):
+        return {"turn": turn, "at_ns": 1, "kind": "model", "outcome": "end_turn", "approved": True}
+
+    async def scenario(api):
+        pages = [
+            {"turns": [row(1), row(0)], "cut_short": True},
+            {"turns": [row(2)], "cut_short": False},
+        ]
+        api.answers["GET", "/v1/sessions/ses_1/turns"] = lambda body: pages.pop(0)
+        async with connect(api.url, token="hfa_1") as client:
+            found = await client.sessions.turns("ses_1")
+        assert [turn.turn for turn in found] == [1, 0, 2]
+        assert [query for _, _, query, _, _ in api.asked] == [{}, {"after_turn": "1"}]
+
+    with_server(scenario)

@@ -5,10 +5,10 @@ from pathlib import Path
 import typer
 
 from holdfast.apps.cli.outcomes import ExitCode
-from holdfast.apps.cli.printing import clock, emit, note, say, table
+from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, connected, login
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
-from holdfast.client import KillReceipt, SessionView
+from holdfast.client import KillReceipt, SessionView, TurnRecord
 from holdfast.model.money import format_usd
 from holdfast.model.sessions import SessionState
 
@@ -16,6 +16,7 @@ app = typer.Typer(help="Sessions: look at them, stop them.", no_args_is_help=Tru
 
 _Id = typer.Argument(metavar="SESSION", help="The session's id.")
 _BY_HAND = "asked for on the command line"
+_SHOWN = 120
 
 
 @verb(app, "open")
@@ -96,10 +97,40 @@ async def list_sessions(
 
 
 @verb(app, "show")
-async def show(session: str = _Id, project: Path | None = Project, as_json: bool = Json) -> None:
+async def show(
+    session: str = _Id,
+    turns: bool = typer.Option(False, "--turns", help="What it did, turn by turn."),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
     """Show one session."""
     async with connected(project) as client:
-        _print_view(await client.sessions.show(session), as_json=as_json)
+        if not turns:
+            _print_view(await client.sessions.show(session), as_json=as_json)
+            return
+        rows = await client.sessions.turns(session)
+    if as_json:
+        for row in rows:
+            emit(row)
+        return
+    columns = ("turn", "call", "input", "output", "risk", "approved", "ms", "cost", "outcome")
+    table(columns, (_turn_cells(row) for row in rows), empty="no turns")
+
+
+def _turn_cells(row: TurnRecord) -> tuple[object, ...]:
+    rule = f" (rule {row.rule})" if row.rule else ""
+    used = f"{row.input_tokens:,} in, {row.output_tokens:,} out"
+    return (
+        row.turn,
+        row.tool or row.model,
+        plain(row.input, _SHOWN),
+        plain(row.output, _SHOWN) if row.kind == "tool" else used,
+        row.risk,
+        "yes" if row.approved else "no",
+        f"{row.ms:,}",
+        format_usd(row.cost_nusd),
+        plain(row.outcome, _SHOWN) + rule,
+    )
 
 
 @verb(app, "kill")

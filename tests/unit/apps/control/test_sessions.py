@@ -395,3 +395,73 @@ def test_a_child_session_continues_its_parent():
         assert refused.status_code == 404
 
     served(main)
+
+
+def acted(house, session_id, *turns):
+    """Journal some turns as the gateway and the guard do: a model call, and its tool calls."""
+    who = house.live(session_id).who
+    records = []
+    for turn, calls in turns:
+        settled = {"model": "m", "ended": "complete", "stop_reason": "tool_use", "duration_ms": 3}
+        records.append(
+            house.journal.record(Kind.MODEL_CALL_SETTLED, who, settled, turn=turn, cost_nusd=7)
+        )
+        for number in range(calls):
+            flat = {"call_id": f"c{turn}.{number}", "tool": "Read", "turn": turn}
+            decided = {"arguments": {"file_path": "a"}, "reasons": []}
+            finished = {"ok": True, "output": '"text"', "duration_ms": 5}
+            records += [
+                house.journal.record(
+                    Kind.TOOL_CALL_DECIDED, who, decided, verdict="allow", risk="LOW", **flat
+                ),
+                house.journal.record(Kind.TOOL_CALL_FINISHED, who, finished, **flat),
+            ]
+    return house.journal.commit(records)
+
+
+def test_turns_of_a_session_are_its_model_calls_and_tool_calls_and_nobody_elses():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        other, _ = await house.opened()
+        await acted(house, session_id, (1, 2), (2, 0))
+        await acted(house, other, (1, 1))
+        found = await house.get(f"/v1/sessions/{session_id}/turns")
+        assert found["cut_short"] is False
+        shown = [(row["turn"], row["kind"], row["call_id"]) for row in found["turns"]]
+        assert shown == [
+            (1, "model", ""),
+            (1, "tool", "c1.0"),
+            (1, "tool", "c1.1"),
+            (2, "model", ""),
+        ]
+        tool = found["turns"][1]
+        assert (tool["input"], tool["output"]) == ('{"file_path":"a"}', '"text"')
+        assert (tool["approved"], tool["risk"], tool["ms"]) == (True, "LOW", 5)
+        house.restart()
+        assert await house.get(f"/v1/sessions/{session_id}/turns") == found
+
+    served(main)
+
+
+def test_turns_are_paged_by_whole_turns():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        await acted(house, session_id, (1, 2), (2, 1), (3, 0))
+        path, seen, after = f"/v1/sessions/{session_id}/turns", [], 0
+        for expected in ([1, 1, 1], [2, 2], [3]):
+            page = await house.get(path, limit=1, after_turn=after)
+            assert [row["turn"] for row in page["turns"]] == expected
+            assert page["cut_short"] is (expected != [3])
+            seen += page["turns"]
+            after = expected[-1]
+        assert seen == (await house.get(path))["turns"]
+        assert (await house.get(path, after_turn=3))["turns"] == []
+
+    served(main)
+
+
+def test_turns_of_a_session_that_is_not_there_are_not_found():
+    async def main(house: House):
+        assert (await house.call("GET", "/v1/sessions/ses_none/turns")).status_code == 404
+
+    served(main)

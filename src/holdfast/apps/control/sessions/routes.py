@@ -1,11 +1,13 @@
-"""`/v1/sessions`: open, list, show, kill, pause, resume, end."""
+"""`/v1/sessions`: open, list, show, turns, kill, pause, resume, end."""
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Body, Path, Query
+from starlette.responses import Response
 
 from holdfast.apps.control.deps import Deps
-from holdfast.apps.control.sessions import service, views
+from holdfast.apps.control.sessions import service, turns, views
 from holdfast.apps.control.sessions.schemas import (
     Opened,
     OpenSession,
@@ -13,7 +15,9 @@ from holdfast.apps.control.sessions.schemas import (
     SessionList,
     SessionView,
     Told,
+    TurnList,
     WhichSessions,
+    WhichTurns,
 )
 from holdfast.apps.control.wire import refusals
 from holdfast.core.sessions import Command
@@ -40,6 +44,17 @@ async def list_sessions(which: Annotated[WhichSessions, Query()], deps: Deps) ->
 async def show_session(session_id: SessionId, deps: Deps) -> SessionView:
     """One session as it stands."""
     return await views.show(deps, session_id)
+
+
+@router.get("/{session_id}/turns", response_model=TurnList, responses=refusals(404))
+async def list_turns(
+    session_id: SessionId, which: Annotated[WhichTurns, Query()], deps: Deps
+) -> Response:
+    """What it did: a row for each model call and each tool call."""
+    rows, cut_short = await turns.of_session(deps, session_id, which)
+    # Rows are frozen and typed already: a thousand of them need no second validation.
+    body = msgspec.json.encode({"turns": rows, "cut_short": cut_short})
+    return Response(body, media_type="application/json")
 
 
 @router.post("/{session_id}/kill", responses=refusals(404))

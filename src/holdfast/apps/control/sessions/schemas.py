@@ -1,6 +1,6 @@
 """What the session paths take and answer. Money in nano-dollars, times in UTC nanoseconds."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -10,6 +10,7 @@ from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import SessionState
 
 MAX_LISTED = 1000
+_MAX_TURN = 2**31 - 1
 Cap = StrictInt | StrictFloat | StrictStr
 """Dollars as text or a number, pieces as a whole number."""
 
@@ -85,6 +86,43 @@ class SessionList(Shown):
     """Newest first."""
 
     sessions: list[SessionView]
+
+
+class WhichTurns(Asked):
+    """Rows after a turn, at least `limit` where there are as many: a turn is never divided."""
+
+    after_turn: Annotated[int, Field(ge=0, le=_MAX_TURN)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = MAX_LISTED
+
+
+class TurnView(Shown):
+    """One model call or one tool call of a session; see `core/turns` for each field."""
+
+    turn: int
+    at_ns: int
+    kind: Literal["model", "tool"]
+    outcome: str
+    approved: bool
+    tool: str
+    call_id: str
+    decision_id: str
+    input: str
+    output: str
+    risk: str
+    verdict: str
+    rule: str
+    ms: int
+    cost_nusd: int
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+class TurnList(Shown):
+    """By turn, the model call before its tool calls; `cut_short` when more turns follow."""
+
+    turns: list[TurnView]
+    cut_short: bool
 
 
 class Plan(Shown):

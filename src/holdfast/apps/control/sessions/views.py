@@ -48,7 +48,7 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
     for session_id in filter(None, (session.parent, session.session_id)):
         mine = session_id == session.session_id
         kinds = (Kind.TOOL_RESULT_ADMITTED, *(_TURNS if mine else ()))
-        async for record in _records(deps, session.principal.tenant, session_id, kinds):
+        async for record in records_of(deps, session.principal.tenant, session_id, kinds):
             turn, cost_nusd = max(turn, record.turn if mine else 0), cost_nusd + record.cost_nusd
             tainted = tainted or bool(record.body.get("taints"))
     return _view(
@@ -62,9 +62,10 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
     )
 
 
-async def _records(
+async def records_of(
     deps: ControlDeps, tenant: str, session_id: str, kinds: tuple[Kind, ...]
 ) -> AsyncIterator[Record]:
+    """A session's journal records of these kinds, in order, page by page."""
     after_seq = 0
     while True:
         where = RecordFilter(

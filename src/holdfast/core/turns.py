@@ -1,0 +1,184 @@
+"""What a session did, turn by turn: one row for each model call and for each tool call.
+
+A fold over one session's journal records. Texts are cut to be read, not kept: the journal has
+them in full. Not here: reading the journal, drawing tables.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from holdfast.core import entries
+from holdfast.model.decisions import Verdict
+from holdfast.model.events import Kind, Record
+from holdfast.model.tools import CallState
+
+SHOWN_CHARACTERS = 2_000
+_NS_PER_MS = 1_000_000
+
+
+class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One row. `turn` 0 is a call whose turn a crash took.
+
+    `input` is a tool call's arguments as JSON, or what the user typed before a model call;
+    `output` is a tool's result as JSON. `approved` says that it was allowed to run. `outcome` is
+    the stop reason of a model call, `done` of a tool call, else what went wrong. Tokens of the
+    prompt count cached ones. `at_ns` is when it was paid for or decided.
+    """
+
+    turn: int
+    at_ns: int
+    kind: Literal["model", "tool"]
+    outcome: str
+    approved: bool
+    tool: str = ""
+    call_id: str = ""
+    decision_id: str = ""
+    input: str = ""
+    output: str = ""
+    risk: str = ""
+    verdict: str = ""
+    rule: str = ""
+    ms: int = 0
+    cost_nusd: int = 0
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+RECORDED = (
+    Kind.PROMPT_SUBMITTED,
+    Kind.MODEL_CALL_SETTLED,
+    Kind.MODEL_CALL_REFUSED,
+    Kind.TOOL_USE_EMITTED,
+    Kind.TOOL_CALL_DECIDED,
+    Kind.TOOL_CALL_FINISHED,
+    Kind.TOOL_RESULT_ADMITTED,
+    Kind.TOOL_RESULT_REPLACED,
+)
+"""The kinds of records that the fold looks at."""
+
+
+class TurnFold:
+    """Show it a session's records in order, then ask for the rows."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[int, TurnRecord]] = {}
+        self._turn = 0
+        self._prompt = ""
+
+    def see(self, record: Record) -> None:
+        """Take in one record; other kinds than `RECORDED` say nothing here."""
+        if record.kind is Kind.PROMPT_SUBMITTED:
+            self._prompt = entries.words(record, "text")[:SHOWN_CHARACTERS]
+        elif record.kind in (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED):
+            key = f"model {entries.words(record, 'hold_id') or record.turn}"
+            self._put(key, _model(record, self._prompt))
+            self._prompt = ""
+        elif record.kind in _CALL_STEPS and (record.call_id or record.verdict):
+            # A request that was refused for its server tools names no call.
+            key = f"call {record.call_id}" if record.call_id else f"refused {len(self._rows)}"
+            _, before = self._rows.get(key, (0, None))
+            self._put(key, _CALL_STEPS[record.kind](before or _emitted(record), record))
+
+    def _put(self, key: str, row: TurnRecord) -> None:
+        self._turn = max(self._turn, row.turn)
+        at, _ = self._rows.get(key, (row.turn or self._turn, row))
+        self._rows[key] = (at, row)
+
+    def rows(self) -> list[TurnRecord]:
+        """Every row so far by turn, the model call before the tool calls it asked for."""
+        ordered = sorted(self._rows.values(), key=lambda pair: (pair[0], pair[1].kind == "tool"))
+        return [row for _, row in ordered]
+
+
+def _model(record: Record, prompt: str) -> TurnRecord:
+    used, ms = entries.tokens(record), entries.whole(record, "duration_ms")
+    refused = record.kind is Kind.MODEL_CALL_REFUSED
+    if refused:
+        outcome = f"refused: {entries.words(record, 'why')}"
+    elif entries.words(record, "outcome") == "unknown":
+        outcome = "unknown: the server ended before the provider's usage came"
+    else:
+        ended = entries.words(record, "ended")
+        outcome = entries.words(record, "stop_reason") if ended == "complete" else ended
+    return TurnRecord(
+        turn=record.turn,
+        at_ns=record.at_ns - ms * _NS_PER_MS,
+        kind="model",
+        outcome=outcome[:SHOWN_CHARACTERS],
+        approved=not refused,
+        input=prompt,
+        ms=ms,
+        cost_nusd=record.cost_nusd,
+        model=entries.words(record, "model"),
+        input_tokens=used.prompt,
+        output_tokens=used.output,
+    )
+
+
+def _emitted(record: Record) -> TurnRecord:
+    return TurnRecord(
+        turn=record.turn,
+        at_ns=record.at_ns,
+        kind="tool",
+        outcome="undecided",
+        approved=False,
+        tool=record.tool,
+        call_id=record.call_id,
+    )
+
+
+def _asked(row: TurnRecord, record: Record) -> TurnRecord:
+    if entries.words(record, "state") != CallState.SERVER:
+        return row
+    return msgspec.structs.replace(row, outcome="run by the provider", approved=True)
+
+
+def _decided(row: TurnRecord, record: Record) -> TurnRecord:
+    why, approved = entries.why(record), record.verdict == Verdict.ALLOW
+    refusal = ": ".join(filter(None, ("refused", why.code, why.text)))
+    return msgspec.structs.replace(
+        row,
+        at_ns=record.at_ns,
+        outcome="unreported" if approved else refusal[:SHOWN_CHARACTERS],
+        approved=approved,
+        decision_id=record.decision_id,
+        input=entries.arguments(record, SHOWN_CHARACTERS),
+        risk=record.risk,
+        verdict=record.verdict,
+        rule=why.rule,
+    )
+
+
+def _finished(row: TurnRecord, record: Record) -> TurnRecord:
+    failed = f"failed: {entries.words(record, 'error')}"[:SHOWN_CHARACTERS]
+    return msgspec.structs.replace(
+        row,
+        outcome="done" if record.body.get("ok") is True else failed,
+        output=entries.words(record, "output")[:SHOWN_CHARACTERS],
+        ms=entries.whole(record, "duration_ms"),
+        cost_nusd=record.cost_nusd,
+    )
+
+
+def _admitted(row: TurnRecord, record: Record) -> TurnRecord:
+    """The result reached the model; where no door reported, it is all that is known."""
+    if row.outcome != "unreported":
+        return row
+    ms = max(record.at_ns - row.at_ns, 0) // _NS_PER_MS
+    return msgspec.structs.replace(row, outcome="unreported, but its result came", ms=ms)
+
+
+def _replaced(row: TurnRecord, _: Record) -> TurnRecord:
+    return msgspec.structs.replace(row, outcome="never ran")
+
+
+_CALL_STEPS: Mapping[Kind, Callable[[TurnRecord, Record], TurnRecord]] = {
+    Kind.TOOL_USE_EMITTED: _asked,
+    Kind.TOOL_CALL_DECIDED: _decided,
+    Kind.TOOL_CALL_FINISHED: _finished,
+    Kind.TOOL_RESULT_ADMITTED: _admitted,
+    Kind.TOOL_RESULT_REPLACED: _replaced,
+}
