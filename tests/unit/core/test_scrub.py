@@ -140,7 +140,7 @@ def test_field_named_like_a_secret_goes_whole(field, value):
         {"password": None, "secret": False, "token": ""},
         {"text": "a task-oriented risk-assessment of what the sk-letter stands for"},
         {"id": "ses_aaaaaaaaaaaaaaaaaaaaaaaaae", "call": "toolu_01A09q90qw90lq917835lq9"},
-        {"path": "/home/ann/basic/bearer.txt", "order": "13", "mail": "ann@acme.com"},
+        {"path": "notes/basic/bearer.txt", "order": "13", "mail": "ann@acme.com"},
     ],
 )
 def test_what_is_no_secret_stays(value):
