@@ -465,3 +465,22 @@ def test_turns_of_a_session_that_is_not_there_are_not_found():
         assert (await house.call("GET", "/v1/sessions/ses_none/turns")).status_code == 404
 
     served(main)
+
+
+def test_rows_without_a_turn_never_keep_a_reader_on_the_same_page():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        who = house.live(session_id).who
+        refused = [
+            house.journal.record(Kind.TOOL_CALL_DECIDED, who, {}, tool="web_search", verdict="deny")
+            for _ in range(3)
+        ]
+        await house.journal.commit(refused)
+        await acted(house, session_id, (1, 0), (2, 0))
+        path = f"/v1/sessions/{session_id}/turns"
+        first = await house.get(path, limit=1)
+        assert [row["turn"] for row in first["turns"]] == [0, 0, 0, 1]
+        second = await house.get(path, limit=1, after_turn=1)
+        assert [row["turn"] for row in second["turns"]] == [2]
+
+    served(main)
