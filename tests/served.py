@@ -95,7 +95,7 @@ def within_caps(project: RunningProject, session: Opened) -> None:
 def unharmed(project: RunningProject, session: Opened) -> None:
     """After a fault: the server answers, wrote no trace, and holds no money of the session."""
     health = project.call("GET", "/healthz", token="")
-    assert health.json == {"status": "ok", "version": health.json["version"], "policy": "ok"}
+    assert (health.json["status"], health.json["policy"]) == ("ok", "ok")
     assert "Traceback" not in project.said(), project.said()
     no_hold_left(project, session)
     within_caps(project, session)

@@ -144,9 +144,9 @@ class Unavailable(HoldfastError):
 
 
 class StoreUnavailable(Unavailable):
-    """The journal cannot be written (disk full, file locked, read-only)."""
+    """The journal cannot be written (disk full, file locked, read-only); restart once it can."""
 
-    code = "store_unavailable"
+    code, retryable = "store_unavailable", False
 
 
 class PolicyUnavailable(Unavailable):

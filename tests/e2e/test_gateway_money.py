@@ -67,6 +67,10 @@ def project(tmp_path_factory) -> Iterator[RunningProject]:
     users = "users: {rich: {roles: [support], limits: {usd: none}}, "
     settings = SETTINGS.replace("users: {", users)
     settings = settings.replace("\ntools:\n", RICH + "tools:\n") + WEB[1:]
+    # A declared speed, so that streams hold in tranches and can be cut by what others spend.
+    settings = settings.replace(
+        "SCRIPTED_UPSTREAM_KEY", "SCRIPTED_UPSTREAM_KEY, max_tokens_per_s: 512"
+    )
     with RunningProject(
         tmp_path_factory.mktemp("p"), settings=settings, policies=POLICIES
     ) as running:

@@ -219,6 +219,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     version: str
     policy: str
+    store: str = "ok"
 
 
 class SessionList(msgspec.Struct, frozen=True):

@@ -60,6 +60,11 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
 class Store(Protocol):
     """Durable storage behind one writer."""
 
+    @property
+    def failure(self) -> str:
+        """Why nothing more is written until a restart; empty while all is well."""
+        ...
+
     def commit(
         self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
     ) -> asyncio.Future[None]:

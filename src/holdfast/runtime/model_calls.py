@@ -39,7 +39,7 @@ from holdfast.runtime.pricing import (
     amounts,
     first_without_room,
 )
-from holdfast.runtime.purse import TRANCHE_TOKENS, Paid, Purse
+from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 from holdfast.runtime.services import Services
 
 # How long a call waits for other calls' holds to settle.
@@ -69,7 +69,7 @@ class Provider(msgspec.Struct, frozen=True):
     """An upstream and the most tokens a second that any model there writes."""
 
     upstream: Upstream
-    max_tokens_per_s: int
+    max_tokens_per_s: int | None
 
 
 class ModelCalls:
@@ -118,7 +118,7 @@ class ModelCalls:
             quote=offer.quote,
             request=request,
             output_tokens=offer.output_tokens,
-            held_output_tokens=first_tranche(request, offer.output_tokens),
+            held_output_tokens=first_hold(request, offer.output_tokens, provider.max_tokens_per_s),
             started_s=asyncio.get_running_loop().time(),
             timeout_s=float(offer.seconds),
             agent_path=headers.get("x-claude-code-agent-id", "")[:64],
@@ -297,7 +297,9 @@ class ModelCalls:
             if refused is not None:
                 return refused
             offer.output_tokens = least
-        return amounts(quote, first_tranche(request, offer.output_tokens), seconds)
+        rate = self._provider(live).max_tokens_per_s
+        held = first_hold(request, offer.output_tokens, rate)
+        return amounts(quote, held, seconds)
 
     async def _count(
         self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]
@@ -394,11 +396,12 @@ class ModelCalls:
             live.streams.pop(purse.paid.hold_id, None)
 
 
-def first_tranche(request: ModelRequest, output_tokens: int) -> int:
-    """Output to hold at the start: all of it where tokens may be billed unseen."""
-    if request.opaque or not request.stream:
+def first_hold(request: ModelRequest, output_tokens: int, max_tokens_per_s: int | None) -> int:
+    """Output to hold at the start: all of it, or two tranches where those are enough to begin."""
+    tranche = tranche_tokens(max_tokens_per_s)
+    if tranche is None or request.opaque or not request.stream:
         return output_tokens
-    return min(output_tokens, 2 * TRANCHE_TOKENS)
+    return min(output_tokens, 2 * tranche)
 
 
 def exhausted(refused: Refused) -> Exhausted:

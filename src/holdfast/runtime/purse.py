@@ -1,8 +1,10 @@
 """The money of one model call in flight: hold ahead, record what the model asks for, settle.
 
-While text streams, a byte of output bounds a token from above, so holding a tranche beyond the
-bytes seen pays for what is on its way when the stream is cut. Where tokens may be billed unseen
-(thinking) or nothing streams, the whole output is held from the start.
+Without word of how fast the provider writes, a call holds its whole output from the start: exact
+at any speed. With it (`max_tokens_per_s`), a stream of visible text holds tranche by tranche: a
+byte of output bounds a token from above, and a tranche beyond the bytes seen pays for what is on
+its way when the stream is cut. Where tokens may be billed unseen (thinking) or nothing streams,
+the whole output is held in any case.
 """
 
 import asyncio
@@ -24,11 +26,21 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import Pricing, Quote, more_output, spent
 
-TRANCHE_TOKENS = 2048
-# A tranche is what a fast model can write while an extension waits this long for room.
-_EXTEND_WAIT_S = 2.0
+# A tranche is what the provider can write in this time: an extension waits half of it for room.
+_STALL_S = 4.0
+_EXTEND_WAIT_S = _STALL_S / 2
+_LEAST_TRANCHE_TOKENS = 512
+# What bounds an answer that broke off, where nobody said how fast the provider writes.
+_LIKELY_TOKENS_PER_S = 500
 _EXTEND_RETRY_S = 0.05
 _ARGUMENT_CHARACTERS = 2_000
+
+
+def tranche_tokens(max_tokens_per_s: int | None) -> int | None:
+    """Tokens of one tranche, None where a call holds its whole output from the start."""
+    if max_tokens_per_s is None:
+        return None
+    return max(_LEAST_TRANCHE_TOKENS, round(max_tokens_per_s * _STALL_S))
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +67,16 @@ class Purse:
         journal: Journal,
         pricing: Pricing,
         *,
-        max_tokens_per_s: int,
+        max_tokens_per_s: int | None,
     ) -> None:
         self.live = live
         self.paid = paid
         self._budgets = budgets
         self._journal = journal
         self._pricing = pricing
-        self._max_tokens_per_s = max_tokens_per_s
+        self._tokens_per_s = max_tokens_per_s or _LIKELY_TOKENS_PER_S
+        # What may be on its way unseen when an answer ends early.
+        self._in_flight = tranche_tokens(self._tokens_per_s) or 0
         self._held = paid.held_output_tokens
         self._durable: asyncio.Future[None] | None = None
         self._open = True
@@ -79,7 +93,7 @@ class Purse:
 
     def is_ahead(self, metered: Metered) -> bool:
         """Whether the hold still covers what was seen and a tranche beyond it."""
-        ahead = min(metered.output_bytes + TRANCHE_TOKENS, self.paid.output_tokens)
+        ahead = min(metered.output_bytes + self._in_flight, self.paid.output_tokens)
         return self._held >= ahead and metered.deltas <= self.paid.output_tokens
 
     async def get_ahead(self, metered: Metered) -> str:
@@ -87,8 +101,8 @@ class Purse:
         if metered.deltas > self.paid.output_tokens:
             return "the provider wrote more than the `max_tokens` it was given"
         # A large chunk may need several tranches at once.
-        behind = metered.output_bytes + TRANCHE_TOKENS - self._held
-        more = min(max(behind, TRANCHE_TOKENS), self.paid.output_tokens - self._held)
+        behind = metered.output_bytes + self._in_flight - self._held
+        more = min(max(behind, self._in_flight), self.paid.output_tokens - self._held)
         deadline = asyncio.get_running_loop().time() + _EXTEND_WAIT_S
         try:
             if self._durable is not None:
@@ -216,9 +230,9 @@ class Purse:
         seen = metered.usage()
         if self.paid.request.opaque or not self.paid.request.stream:
             # Bytes bound nothing where tokens are billed unseen, or none are seen until the end.
-            likely = round(self.elapsed_s() * self._max_tokens_per_s) + TRANCHE_TOKENS
+            likely = round(self.elapsed_s() * self._tokens_per_s) + self._in_flight
         else:
-            likely = metered.output_bytes + TRANCHE_TOKENS
+            likely = metered.output_bytes + self._in_flight
         output = min(self._held, max(likely, seen.output_tokens))
         if metered.saw_usage:
             return msgspec.structs.replace(seen, output_tokens=output)

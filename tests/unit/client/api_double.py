@@ -115,7 +115,12 @@ ANSWERS: dict[tuple[str, str], Any] = {
         "findings": [{"file": "a.cedar", "line": 3, "rule": "", "code": "parse", "text": "no"}],
         "version": "sha256:1",
     },
-    ("GET", "/healthz"): {"status": "ok", "version": "0.1.0", "policy": "ok"},
+    ("GET", "/healthz"): {
+        "status": "ok",
+        "version": "0.1.0",
+        "policy": "ok",
+        "store": "ok",
+    },
 }
 
 

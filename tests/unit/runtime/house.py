@@ -178,7 +178,15 @@ class House:
     """Everything of one server, around one store."""
 
     def __init__(
-        self, *, store=None, clock=None, hooks=None, contracts=CONTRACTS, entropy=None, wait_s=5.0
+        self,
+        *,
+        store=None,
+        clock=None,
+        hooks=None,
+        contracts=CONTRACTS,
+        entropy=None,
+        wait_s=5.0,
+        max_tokens_per_s=512,
     ):
         self.store: Any = store if store is not None else MemoryStore()
         self.clock = clock if clock is not None else FakeClock()
@@ -210,7 +218,7 @@ class House:
             services,
             admission=Admission(self.sessions, self.budgets, self.journal, book),
             pricing=Pricing(PriceBook(PRICE_TABLE)),
-            providers={"main": Provider(self.upstream, 400)},
+            providers={"main": Provider(self.upstream, max_tokens_per_s)},
             wait_for_room_s=wait_s,
         )
         self.killer = Killer(self.sessions, self.journal, self.processes)

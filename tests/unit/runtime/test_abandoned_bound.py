@@ -8,10 +8,11 @@ import pytest
 
 from holdfast.core.stream import Metered
 from holdfast.runtime.pricing import Quote
-from holdfast.runtime.purse import TRANCHE_TOKENS, Paid, Purse
+from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 
 HELD = 30_000
 TOKENS_PER_S = 500
+TRANCHE_TOKENS = tranche_tokens(TOKENS_PER_S) or 0
 
 
 def bound_after(seconds: float, *, stream: bool, opaque: bool) -> int:
@@ -52,3 +53,9 @@ def test_a_stream_of_visible_text_is_charged_by_its_bytes_and_a_tranche():
 
 def test_no_bound_is_more_than_what_was_held():
     assert bound_after(3_600, stream=False, opaque=False) == HELD
+
+
+def test_without_word_of_the_provider_s_speed_there_are_no_tranches():
+    assert tranche_tokens(None) is None
+    assert tranche_tokens(512) == 2048
+    assert (tranche_tokens(1) or 0) >= 512

@@ -52,7 +52,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth.X_API_KEY
     connect_timeout_s: float = 10.0
     silence_timeout_s: float = 60.0
-    max_tokens_per_s: int = 500
+    max_tokens_per_s: int | None = None
 
 
 class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):

@@ -211,13 +211,26 @@ def test_a_thousand_bodies_of_random_bytes_are_all_refused_and_open_nothing():
     served(main)
 
 
-def test_health_needs_no_token_and_says_when_policy_is_away():
+def test_health_needs_no_token_and_says_which_part_is_away():
     async def main(house: House):
         answer = await house.call("GET", "/healthz", token="")
-        assert answer.json() == {"status": "ok", "version": "0.1.0", "policy": "ok"}
+        whole = {"status": "ok", "version": "0.1.0", "policy": "ok", "store": "ok"}
+        assert answer.json() == whole
         house.policy.down = True
         answer = await house.call("GET", "/healthz", token="")
-        assert (answer.status_code, answer.json()["policy"]) == (200, "unavailable")
+        assert answer.status_code == 200
+        assert answer.json() == whole | {"status": "degraded", "policy": "unavailable"}
+
+    served(main)
+
+
+def test_health_says_when_the_journal_can_no_longer_be_written():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        house.store.fail_commits()
+        await house.call("POST", f"/v1/sessions/{session_id}/pause")
+        answer = await house.call("GET", "/healthz", token="")
+        assert (answer.json()["status"], answer.json()["store"]) == ("degraded", "failed")
 
     served(main)
 

@@ -372,14 +372,14 @@ def test_a_session_not_in_memory_is_shown_from_the_store_and_not_loaded():
     served(main)
 
 
-def test_a_store_that_fails_answers_503_and_says_to_retry():
+def test_a_store_that_fails_answers_503_and_says_that_retrying_is_in_vain():
     async def main(house: House):
         session_id, _ = await house.opened()
         house.store.fail_commits()
         answer = await house.call("POST", f"/v1/sessions/{session_id}/pause")
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "store_unavailable"
-        assert answer.json()["error"]["retryable"] is True
+        assert answer.json()["error"]["retryable"] is False
 
     served(main)
 

@@ -73,7 +73,7 @@ def script() -> Script:
         Words.STALL: (_call("search_orders", text="toaster"),),
         Words.LONG: (
             # The pause lets both of the scene's answers be paid for before either grows.
-            _slow(words=LONG_ANSWER_WORDS, interval_ms=1, after_ms=2000),
+            _slow(words=LONG_ANSWER_WORDS, interval_ms=4, after_ms=2000),
         ),
         Words.BYPASS: (_call("get_order", order_id="ORD-1045"), say("Six glasses.")),
         Words.NIGHT: (

@@ -36,7 +36,7 @@ _PAGE = 500
 _UPSTREAM = """
 # Added by the demo: a scripted model in the provider's place.
 upstreams:
-  anthropic: {{base_url: "{url}"}}
+  anthropic: {{base_url: "{url}", max_tokens_per_s: 512}}
 """
 
 

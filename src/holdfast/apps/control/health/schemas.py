@@ -6,8 +6,12 @@ from holdfast.apps.control.wire import Shown
 
 
 class Health(Shown):
-    """The server's own word on itself."""
+    """The server's own word on itself.
 
-    status: Literal["ok"]
+    `degraded`: it answers, and refuses what needs the part that is down.
+    """
+
+    status: Literal["ok", "degraded"]
     version: str
     policy: Literal["ok", "unavailable"]
+    store: Literal["ok", "failed"]
