@@ -70,7 +70,9 @@ def _receipt(record: Record) -> str:
 
 
 def _prompted(record: Record) -> str:
-    return f"the user wrote{_said(record.body, 'text')}"
+    vouched = record.body.get("vouched", True)
+    who = "the user wrote" if vouched else "the agent's client says that the user wrote"
+    return f"{who}{_said(record.body, 'text')}"
 
 
 def _model(what: str) -> Callable[[Record], str]:

@@ -42,8 +42,8 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One durable conversation of one agent for one user.
 
-    `token_digest` and `model_token_digest` are SHA-256 of the session's two tokens
-    (`model/tokens`); the first is shown once, on opening, and the second is derived from it.
+    `token_digest`, `model_token_digest` and `hook_token_digest` are SHA-256 of the session's three
+    tokens (`model/tokens`); the first is shown once, on opening, the others are derived from it.
     `limits` are the caps of the account chain; `task_attributes` are what policy sees as `task`.
     `allowed_models` empty means any priced model; `upstream`
     names the provider. `state_reason` says why it is not active.
@@ -67,4 +67,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     parent: str = ""
     upstream: str = ""
     model_token_digest: str = ""
+    hook_token_digest: str = ""
     config_version: str = ""

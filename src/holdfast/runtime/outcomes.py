@@ -111,11 +111,18 @@ class Outcomes:
             records.append(self._journal.record(Kind.LOOP_ALERT, live.who, seen))
         return records
 
-    async def prompt(self, live: LiveSession, text: str) -> None:
-        """The user typed this: it is journalled, and its words are vouched for."""
+    async def prompt(self, live: LiveSession, text: str, *, vouched: bool = True) -> None:
+        """The user typed this: it is journalled, and its words are vouched for.
+
+        Not `vouched` when it came by a token that the agent's own tools can read: it is journalled
+        alone.
+        """
         self._sessions.check_live(live)
-        live.vouched.trust(text)
-        body = {"text": text[:SHOWN_CHARACTERS]}
+        if vouched:
+            live.vouched.trust(text)
+        body: dict[str, Any] = {"text": text[:SHOWN_CHARACTERS]}
+        if not vouched:
+            body["vouched"] = False
         await self._journal.commit([self._journal.record(Kind.PROMPT_SUBMITTED, live.who, body)])
 
     async def reached(self, live: LiveSession, point: HookPoint, detail: str) -> tuple[Reason, ...]:

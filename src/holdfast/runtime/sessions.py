@@ -21,7 +21,7 @@ from holdfast.errors import (
 )
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
-from holdfast.model.tokens import model_token, session_of
+from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
@@ -82,6 +82,7 @@ class Sessions:
             expires_at_ns=now_ns + draft.expires_at_ns,
             token_digest=token_digest(token),
             model_token_digest=token_digest(model_token(session_id, token)),
+            hook_token_digest=token_digest(hook_token(session_id, token)),
             state_changed_at_ns=now_ns,
         )
         if draft.parent:
@@ -149,14 +150,22 @@ class Sessions:
         named = session_of(token)
         if not named:
             return await self.authenticate(token)
+        live = await self._named(named)
+        return _own(live, live.session.model_token_digest if live is not None else "", token)
+
+    async def authenticate_hook(self, token: str) -> LiveSession:
+        """The session of a hook token, whatever its state; no other token passes.
+
+        Errors: Unauthenticated for a token that was never issued.
+        """
+        live = await self._named(session_of(token, HOOK_PREFIX))
+        return _own(live, live.session.hook_token_digest if live is not None else "", token)
+
+    async def _named(self, session_id: str) -> LiveSession | None:
         try:
-            live = await self.get(named)
+            return await self.get(session_id) if session_id else None
         except (NotFound, InvalidRequest):
-            live = None
-        known = live.session.model_token_digest if live is not None else ""
-        if live is None or not known or not hmac.compare_digest(known, token_digest(token)):
-            raise Unauthenticated("the token is not one that this server issued")
-        return live
+            return None
 
     async def get(self, session_id: str, tenant: str = "") -> LiveSession:
         """A session by id; with a tenant, only if it is that tenant's. Errors: NotFound."""
@@ -281,6 +290,13 @@ class Sessions:
         return line[::-1]
 
 
+def _own(live: LiveSession | None, known: str, token: str) -> LiveSession:
+    """The session whose derived token this is. Errors: Unauthenticated."""
+    if live is None or not known or not hmac.compare_digest(known, token_digest(token)):
+        raise Unauthenticated("the token is not one that this server issued")
+    return live
+
+
 def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
     """Fold one journal record into a session's memory."""
     body = record.body
@@ -294,7 +310,8 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
     elif record.kind is Kind.MODEL_CALL_REFUSED:
         live.turn = max(live.turn, record.turn if own else 0)
     elif record.kind is Kind.PROMPT_SUBMITTED:
-        live.vouched.trust(str(body.get("text", "")))
+        if body.get("vouched", True):
+            live.vouched.trust(str(body.get("text", "")))
     elif record.kind is Kind.TOOL_RESULT_ADMITTED:
         if body.get("taints"):
             live.vouched.taint(record.tool)

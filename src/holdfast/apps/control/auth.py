@@ -54,7 +54,7 @@ def is_admin(deps: ControlDeps, token: str) -> bool:
 async def check_admin(deps: ControlDeps, token: str) -> None:
     """Pass the operator only.
 
-    Errors: Denied for either token of a session (journalled), Unauthenticated for any other.
+    Errors: Denied for any token of a session (journalled), Unauthenticated for any other.
     """
     if is_admin(deps, token):
         return
@@ -67,14 +67,17 @@ async def check_admin(deps: ControlDeps, token: str) -> None:
 
 
 async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
-    """The session whose token or model token this is; nothing is loaded into memory."""
-    digest, named = token_digest(token), tokens.session_of(token)
+    """The session whose token, model token or hook token it is; nothing is loaded into memory."""
+    digest, for_hooks = token_digest(token), token.startswith(tokens.HOOK_PREFIX)
+    prefix = tokens.HOOK_PREFIX if for_hooks else tokens.MODEL_PREFIX
+    named = tokens.session_of(token, prefix)
     if not named:
         return await deps.store.session_by_token(digest)
     session = await deps.store.session(named)
-    if session is None or not hmac.compare_digest(session.model_token_digest, digest):
+    if session is None:
         return None
-    return session
+    known = session.hook_token_digest if for_hooks else session.model_token_digest
+    return session if hmac.compare_digest(known, digest) else None
 
 
 async def session_of(deps: ControlDeps, token: str) -> LiveSession:

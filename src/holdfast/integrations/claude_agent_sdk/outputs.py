@@ -9,8 +9,20 @@ from typing import Any, cast
 from claude_agent_sdk import HookJSONOutput
 from claude_agent_sdk.types import PreToolUseHookSpecificOutput
 
-MAX_REASON_CHARACTERS = 2_000
-FALLBACK_REASON = "refused by holdfast"
+from holdfast.core.hook_outputs import FALLBACK_REASON, MAX_REASON_CHARACTERS, fits
+
+__all__ = [
+    "FALLBACK_REASON",
+    "MAX_REASON_CHARACTERS",
+    "add_context",
+    "allow",
+    "block",
+    "deny",
+    "fits",
+    "halt",
+    "nothing",
+    "replace_output",
+]
 
 
 def nothing() -> HookJSONOutput:
@@ -76,27 +88,6 @@ def add_context(event: str, context: str) -> HookJSONOutput:
     """Let the model read `context` beside the event's own content."""
     specific = {"hookEventName": event, "additionalContext": context}
     return cast("HookJSONOutput", {"hookSpecificOutput": specific})
-
-
-def fits(original: Any, replacement: Any) -> bool:
-    """Whether the CLI will take `replacement` for a built-in tool's output.
-
-    It silently keeps the original where the shape differs, so a shape is only taken for fitting
-    when types agree all the way down, keys are the same, and text is where text was.
-    """
-    if isinstance(original, dict):
-        return (
-            isinstance(replacement, dict)
-            and original.keys() == replacement.keys()
-            and all(fits(value, replacement[key]) for key, value in original.items())
-        )
-    if isinstance(original, list):
-        return (
-            isinstance(replacement, list)
-            and len(original) == len(replacement)
-            and all(map(fits, original, replacement))
-        )
-    return type(original) is type(replacement)
 
 
 def _reason(text: str) -> str:

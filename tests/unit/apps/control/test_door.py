@@ -6,10 +6,11 @@ import pytest
 
 from holdfast.backends.policyd_client.wire import PolicyFinding
 from holdfast.model.events import Kind
-from holdfast.model.tokens import model_token
+from holdfast.model.tokens import hook_token, model_token
 from tests.control_house import ADMIN, TWO_TENANTS, House, served
 
 PUBLIC = {"/healthz", "/openapi.json"}
+_SWAPPED = ("hfm_", "hfh_")
 
 
 async def operations(house: House) -> list[tuple[str, str]]:
@@ -78,12 +79,14 @@ def test_a_sessions_token_opens_no_operators_path_and_the_attempt_is_journalled(
     served(main)
 
 
-def test_a_sessions_model_token_opens_no_operators_path_either():
+@pytest.mark.parametrize("derived", [model_token, hook_token])
+def test_a_token_derived_from_a_sessions_opens_no_operators_path_either(derived):
     async def main(house: House):
         session_id, token = await house.opened()
         house.restart()
-        right = model_token(session_id, token)
-        for tried, status in ((right, 403), (right[:-1] + "!", 401), ("hfm_nobody_x", 401)):
+        right = derived(session_id, token)
+        wrong = {right[:-1] + "!", right[:4] + "nobody_x", right[:4], right.replace(*_SWAPPED)}
+        for tried, status in [(right, 403), *((each, 401) for each in wrong - {right})]:
             answer = await house.call("GET", "/v1/sessions", token=tried)
             assert answer.status_code == status, answer.text
         assert house.sessions.loaded(session_id) is None

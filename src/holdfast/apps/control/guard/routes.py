@@ -1,6 +1,8 @@
-"""`/v1/guard/*`: every route belongs to the session whose token comes with it."""
+"""`/v1/guard/*`: every route belongs to the session whose token comes with it.
 
-import asyncio
+Not here: the route of Claude Code's own hooks, with a token of its own (`claude_code`).
+"""
+
 import base64
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,9 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.apps.control.guard import schemas
-from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.core.sessions import Command, after
-from holdfast.errors import HoldfastError, InternalError, InvalidRequest, TooLarge, Unauthenticated
+from holdfast.errors import HoldfastError, InternalError
 from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
@@ -23,10 +25,6 @@ from holdfast.runtime.view import view
 
 _T = TypeVar("_T")
 _Act = Callable[[LiveSession, bytes], Awaitable[object]]
-
-Report = Callable[[BaseException], None]
-
-_BODY_TIMEOUT_S = 60.0
 
 
 class GuardDoor:
@@ -74,8 +72,9 @@ class GuardDoor:
     def _for(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             try:
-                live = await self._sessions.authenticate(_token(request))
-                body = await self._body(request) if request.method == "POST" else b""
+                live = await self._sessions.authenticate(token_of(request))
+                posted = request.method == "POST"
+                body = await whole_body(request, self._max_body_bytes) if posted else b""
                 answer = await act(live, body)
                 return Response(msgspec.json.encode(answer), media_type="application/json")
             except ClientDisconnect:
@@ -98,25 +97,6 @@ class GuardDoor:
         return Response(
             msgspec.json.encode({"error": body}), error.http_status, media_type="application/json"
         )
-
-    async def _body(self, request: Request) -> bytes:
-        """The whole body. Errors: TooLarge, InvalidRequest when it does not come in time."""
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared[:20]) > self._max_body_bytes:
-            raise TooLarge(f"the body is larger than {self._max_body_bytes} bytes")
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT_S):
-                async for part in request.stream():
-                    size += len(part)
-                    if size > self._max_body_bytes:
-                        raise TooLarge(f"the body is larger than {self._max_body_bytes} bytes")
-                    parts.append(part)
-        except TimeoutError:
-            text = f"the body did not arrive within {_BODY_TIMEOUT_S:g} s"
-            raise InvalidRequest(text) from None
-        return b"".join(parts)
 
     async def _decide(self, live: LiveSession, body: bytes) -> schemas.DecideAnswer:
         given = _read(body, schemas.DecideBody)
@@ -181,20 +161,6 @@ class GuardDoor:
         return {"keys": {n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys}}
 
 
-def _token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    token = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-    if not token:
-        raise Unauthenticated("no session token: send it as a bearer token or as x-api-key")
-    return token
-
-
 def _read(body: bytes, kind: type[_T]) -> _T:
     """One strict reading of the body. Errors: InvalidRequest."""
-    parsed = parse_json(body)
-    if isinstance(parsed, Unreadable):
-        raise InvalidRequest(f"the body is not usable JSON: {parsed.reason}")
-    try:
-        return msgspec.convert(parsed, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the body does not fit: {str(error)[:300].lower()}") from None
+    return shaped(json_of(body), kind)

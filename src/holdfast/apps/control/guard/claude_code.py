@@ -1,0 +1,193 @@
+"""`POST /v1/guard/claude-code`: the door for Claude Code's own hooks, asked by its settings file.
+
+It takes the JSON that the CLI posts to a hook of type `http` and answers in the CLI's words. An
+HTTP error after a tool ran would let the run go on, whatever the settings say, so every fault is
+answered with 200 and an output that refuses. The token it takes opens nothing else, since the
+CLI's tools can read it; for the same reason what it says of the user's prompt is not vouched for.
+
+Not here: how answers are spelt (`core/hook_outputs`), the settings (`integrations/claude_code`).
+"""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.core import hook_outputs as outputs
+from holdfast.core.hook_outputs import Output
+from holdfast.errors import HoldfastError, InvalidRequest, SessionStopped, Unauthenticated
+from holdfast.model.decisions import Verdict
+from holdfast.model.sessions import SessionState
+from holdfast.model.tools import CallState
+from holdfast.runtime.digests import digest_of
+from holdfast.runtime.guard import Asked, Guard
+from holdfast.runtime.hooks import HookPoint
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.outcomes import Finish, Outcomes
+from holdfast.runtime.processes import Fence
+from holdfast.runtime.sessions import Sessions
+
+PATH = "/v1/guard/claude-code"
+DOOR = "claude_code"
+
+
+# The CLI changes nearly daily: fields that are not named here pass, those that are must fit.
+class _Event(msgspec.Struct):
+    hook_event_name: str
+
+
+class _Before(msgspec.Struct):
+    tool_name: str
+    tool_input: dict[str, Any]
+    tool_use_id: str
+
+
+class _After(msgspec.Struct):
+    tool_name: str
+    tool_use_id: str
+    tool_response: Any = None
+    duration_ms: float = 0
+
+
+class _Failed(msgspec.Struct):
+    tool_use_id: str
+    error: str = ""
+    duration_ms: float = 0
+
+
+class _Prompt(msgspec.Struct):
+    prompt: str
+
+
+class _Compact(msgspec.Struct):
+    trigger: str = ""
+
+
+class ClaudeCodeDoor:
+    """The route of Claude Code's hooks."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        guard: Guard,
+        outcomes: Outcomes,
+        fence: Fence,
+        *,
+        max_body_bytes: int,
+        report: Report,
+    ) -> None:
+        self._sessions = sessions
+        self._guard = guard
+        self._outcomes = outcomes
+        self._fence = fence
+        self._max_body_bytes = max_body_bytes
+        self._report = report
+        self._answers = {
+            "PreToolUse": self._before,
+            "PostToolUse": self._after,
+            "PostToolUseFailure": self._failed,
+            "UserPromptSubmit": self._prompted,
+            "PreCompact": self._overflowed,
+        }
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        return [Route(PATH, self._serve, methods=["POST"])]
+
+    async def _serve(self, request: Request) -> Response:
+        event = ""
+        try:
+            live = await self._sessions.authenticate_hook(token_of(request))
+            given = json_of(await whole_body(request, self._max_body_bytes))
+            event = shaped(given, _Event).hook_event_name
+            if not event:
+                raise InvalidRequest("the body does not fit: hook_event_name is empty")
+            answer = self._answers.get(event)
+            body = _encoded(await answer(live, given) if answer else outputs.nothing())
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except HoldfastError as error:
+            ends = isinstance(error, (SessionStopped, Unauthenticated))
+            body = _encoded(outputs.refuse(event, f"{error.code}: {error.message}", ends=ends))
+        except Exception as error:  # noqa: BLE001 -- the last boundary: a fault is a refusal
+            self._report(error)
+            text = "internal_error: holdfast could not handle the request; see its log"
+            body = _encoded(outputs.refuse(event, text, ends=False))
+        return Response(body, media_type="application/json")
+
+    async def _before(self, live: LiveSession, given: object) -> Output:
+        """Decide; what the model wrote is what runs, where the CLI tidied it."""
+        call = shaped(given, _Before)
+        await self._fence.adopt(live)
+        asked = Asked(
+            call_id=call.tool_use_id,
+            tool=call.tool_name,
+            arguments=call.tool_input,
+            door=DOOR,
+            runs_returned=True,
+        )
+        ruling = await self._guard.decide(live, asked)
+        verdict = ruling.decision.verdict
+        if verdict is not Verdict.ALLOW:
+            ended = live.session.state is not SessionState.ACTIVE
+            return outputs.deny(ruling.message or f"holdfast said {verdict}", ends=ended)
+        as_asked = digest_of(call.tool_input) == ruling.decision.digest
+        return outputs.allow(None if as_asked else ruling.arguments)
+
+    async def _after(self, live: LiveSession, given: object) -> Output:
+        """Record what came back; show the model what the server's hooks left of it."""
+        call = shaped(given, _After)
+        done = Finish(
+            call_id=call.tool_use_id,
+            ok=True,
+            output=call.tool_response,
+            duration_ms=_whole(call.duration_ms),
+        )
+        shown = await self._outcomes.finish(live, done)
+        self._sessions.check_live(live)
+        if shown == call.tool_response:
+            return outputs.nothing()
+        mcp = call.tool_name.startswith("mcp__")
+        if not mcp and not outputs.fits(call.tool_response, shown):
+            text = f"the rewritten output of {call.tool_name} has another shape than its own"
+            return outputs.halt(text)
+        return outputs.replace_output(shown, mcp=mcp)
+
+    async def _failed(self, live: LiveSession, given: object) -> Output:
+        """Record that an allowed call failed; one that was never allowed has nothing to say."""
+        call = shaped(given, _Failed)
+        known = live.calls.get(call.tool_use_id)
+        if known is not None and known.state is CallState.ALLOWED:
+            done = Finish(
+                call_id=call.tool_use_id,
+                ok=False,
+                error=call.error,
+                duration_ms=_whole(call.duration_ms),
+            )
+            await self._outcomes.finish(live, done)
+        self._sessions.check_live(live)
+        return outputs.nothing()
+
+    async def _prompted(self, live: LiveSession, given: object) -> Output:
+        """Journal what was submitted; anything in the CLI's process could have sent it."""
+        await self._outcomes.prompt(live, shaped(given, _Prompt).prompt, vouched=False)
+        return outputs.nothing()
+
+    async def _overflowed(self, live: LiveSession, given: object) -> Output:
+        """The context is about to be compacted: the hooks at `on_context_overflow` may object."""
+        self._sessions.check_live(live)
+        trigger = shaped(given, _Compact).trigger
+        reasons = await self._outcomes.reached(live, HookPoint.ON_CONTEXT_OVERFLOW, trigger)
+        objection = next((r for r in reasons if r.verdict is not Verdict.ALLOW), None)
+        return outputs.block(objection.text) if objection is not None else outputs.nothing()
+
+
+def _whole(duration_ms: float) -> int:
+    return min(max(int(duration_ms), 0), 2**53)
+
+
+def _encoded(output: Output) -> bytes:
+    return msgspec.json.encode(output)
