@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from holdfast.integrations.claude_agent_sdk.surroundings import bundled_cli
 from holdfast.testing.scripted_model import Script, ScriptedModel
 from tests.tidy.repository import ROOT
 
@@ -114,12 +115,14 @@ class Walk:
         self._state.write_text(f"cd {shlex.quote(str(self._start))}\n", encoding="utf-8")
 
     def _shims(self, folder: Path) -> None:
-        """`holdfast` and `python` as they are once the environment is installed."""
+        """`holdfast`, `python` and `claude` as they are where all of them are installed."""
         folder.mkdir()
         python = shlex.quote(sys.executable)
-        for name, behind in (("holdfast", "-m holdfast.apps.cli.main"), ("python", "")):
+        behind = {"holdfast": f"{python} -m holdfast.apps.cli.main", "python": python}
+        behind["claude"] = shlex.quote(str(bundled_cli()))
+        for name, command in behind.items():
             path = folder / name
-            path.write_text(f'#!/bin/sh\nexec {python} {behind} "$@"\n', encoding="utf-8")
+            path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
             path.chmod(0o755)
 
     def _environment(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from holdfast.errors import InvalidRequest
-from holdfast.model.tokens import model_token
+from holdfast.model.tokens import hook_token, model_token
 
 from .views import (
     HookAnswer,
@@ -62,6 +62,14 @@ class Session:
         It opens the gateway alone. What tools can read there asks for no permit.
         """
         return model_token(self.session_id, self.token)
+
+    @property
+    def hook_token(self) -> str:
+        """The token for Claude Code's own hooks (`integrations.claude_code`).
+
+        It asks for permits of calls that the model made and reports their outcomes, no more.
+        """
+        return hook_token(self.session_id, self.token)
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, {self.base_url!r})"

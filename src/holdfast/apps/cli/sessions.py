@@ -1,5 +1,6 @@
 """`holdfast sessions`: open, list, show, kill, pause, resume."""
 
+import shlex
 from pathlib import Path
 
 import typer
@@ -9,6 +10,7 @@ from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, connected, login
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import KillReceipt, SessionView, TurnRecord
+from holdfast.integrations.claude_code import environment, own_folder, write_settings
 from holdfast.model.money import format_usd
 from holdfast.model.sessions import SessionState
 
@@ -27,14 +29,19 @@ async def open_session(
     project_name: str = typer.Option("", help="The tenant's project, where it has several."),
     user: str = typer.Option("", help="For whom it works; your login name if not given."),
     task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
+    claude_code: Path | None = typer.Option(
+        None, metavar="DIR", help="Write Claude Code's settings for it into this folder."
+    ),
     as_json: bool = Json,
 ) -> None:
     """Open a session for a client of your own: what it prints is set in that client's environment.
 
     The printed token opens the model's door alone; with `--json` the session's own token, for a
-    program that asks for permits, comes too. Neither is shown again.
+    program that asks for permits, comes too. With `--claude-code` Claude Code itself asks for
+    permits, through the hooks of the settings file. No token is shown again.
     """
     named, file = agent_of(agent)
+    folder = own_folder(claude_code) if claude_code is not None else None
     async with connected(project) as client:
         session = await client.sessions.open(
             agent=named,
@@ -45,19 +52,22 @@ async def open_session(
             task=task,
         )
     async with session:
+        start = write_settings(session, folder) if folder is not None else []
         if as_json:
-            emit(
-                {
-                    "session_id": session.session_id,
-                    "base_url": session.base_url,
-                    "model_token": session.model_token,
-                    "token": session.token,
-                }
-            )
+            opened = {
+                "session_id": session.session_id,
+                "base_url": session.base_url,
+                "model_token": session.model_token,
+                "token": session.token,
+            }
+            emit(opened | ({"hook_token": session.hook_token, "start": start} if start else {}))
             return
         note(f"opened {session.session_id}")
-        say(f"export ANTHROPIC_BASE_URL={session.base_url}")
-        say(f"export ANTHROPIC_AUTH_TOKEN={session.model_token}")
+        for name, value in environment(session).items():
+            if start or name.startswith("ANTHROPIC_"):
+                say(f"export {name}={value}")
+        if start:
+            note(f"then start: {shlex.join(start)}")
 
 
 @verb(app, "list")

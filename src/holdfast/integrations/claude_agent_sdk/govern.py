@@ -11,14 +11,13 @@ from claude_agent_sdk import ClaudeAgentOptions
 
 from holdfast.client import Session
 from holdfast.errors import ConfigInvalid
+from holdfast.integrations.claude_code import UNGRANTED_TOOLS
 
 from .governor import Governor
 from .refusals import check_options
 from .surroundings import Surroundings
 
 DEADLINE_S = 30.0
-UNGRANTED_TOOLS = ("Workflow", "WebFetch", "WebSearch", "CronCreate", "ScheduleWakeup")
-"""Off unless the session's plan names them: they act where no hook of ours is asked."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

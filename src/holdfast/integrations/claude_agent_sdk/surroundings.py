@@ -19,6 +19,7 @@ import claude_agent_sdk
 
 from holdfast.client import Session
 from holdfast.errors import ConfigInvalid
+from holdfast.integrations.claude_code import cli_environment
 
 INHERITED = (
     *("PATH", "HOME", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "USER", "LOGNAME", "SHELL"),
@@ -61,17 +62,9 @@ class Surroundings:
             env.setdefault("NO_PROXY", urlsplit(session.base_url).hostname or "")
         return {
             **env,
-            "ANTHROPIC_BASE_URL": session.base_url,
-            # Tools can read it there: it opens the model's door, which is metered, and no other.
-            "ANTHROPIC_AUTH_TOKEN": session.model_token,
-            "ANTHROPIC_API_KEY": "",
+            **cli_environment(session),
             "CLAUDE_CONFIG_DIR": str(self.config_dir),
             "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "1" if scrub else "0",
-            "CLAUDE_CODE_MCP_ALLOWLIST_ENV": "1",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-            "CLAUDE_CODE_DISABLE_DEFERRED_TOOL_RESUME": "1",
-            "HOLDFAST_SESSION": session.session_id,
         }
 
     def launcher(self, cli_path: str | Path | None, names: Iterable[str]) -> Path:
