@@ -22,7 +22,6 @@ from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
-from holdfast.apps.server.front import Front
 from holdfast.apps.server.tasks import PolicyProcess, kept_up
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
@@ -31,7 +30,6 @@ from holdfast.errors import ConfigInvalid, Conflict
 from holdfast.runtime.sessions import token_digest
 
 _DRAIN_S = 2
-_KEEP_ALIVE_S = 75
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
 
@@ -127,9 +125,6 @@ async def _run(
             log_level="warning",
             server_header=False,
             date_header=False,
-            proxy_headers=False,
-            # Hooks call minutes apart; a connection closed under them would cost a decision.
-            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
             ssl_certfile=config.tls_cert_path,
             ssl_keyfile=config.tls_key_path,
@@ -193,7 +188,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _application(config: Config, harness: Harness, admin: str, url: str) -> Front:
+def _application(config: Config, harness: Harness, admin: str, url: str) -> Starlette:
     sessions, limit = harness.services.sessions, config.server.max_body_bytes
     gateway = Gateway(sessions, harness.calls, harness.entropy, max_body_bytes=limit, report=report)
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
@@ -215,7 +210,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes())
-    return Front(gateway.direct(), Starlette(routes=[*doors, Mount("/", control)]))
+    return Starlette(routes=[*doors, Mount("/", control)])
 
 
 def _check_tls(config: Config) -> None:
