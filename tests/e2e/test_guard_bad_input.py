@@ -337,7 +337,7 @@ def test_on_a_full_disk_nothing_is_allowed_and_a_restart_with_room_goes_on(small
         )
         error = refused(reply, 503, "api_error")
         assert error["code"] == "store_unavailable"
-        assert reply.headers["x-should-retry"] == "true"
+        assert reply.headers["x-should-retry"] == "false"
         sent = len(project.model.message_requests)
         for _ in range(3):
             turned_down(

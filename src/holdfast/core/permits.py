@@ -17,6 +17,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -54,6 +55,12 @@ def key_id(public_key: Ed25519PublicKey) -> str:
     return hashlib.sha256(public_key.public_bytes_raw()).hexdigest()[:16]
 
 
+@lru_cache(16)
+def _key_id_of(key: Ed25519PrivateKey) -> str:
+    """The name of a private key's public half; deriving it costs as much as signing."""
+    return key_id(key.public_key())
+
+
 def sign(permit: Permit, key: Ed25519PrivateKey) -> str:
     """The token of `permit` under `key`.
 
@@ -61,7 +68,7 @@ def sign(permit: Permit, key: Ed25519PrivateKey) -> str:
     more than `MAX_TOKEN_CHARS`): a fault of the caller, since ids are made by the house.
     """
     payload = _Payload(
-        key=key_id(key.public_key()),
+        key=_key_id_of(key),
         id=permit.permit_id,
         ses=permit.session,
         call=permit.call_id,

@@ -7,6 +7,7 @@ secret (the provider's key, session tokens) are replaced wherever they stand.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 _MAX_DEPTH = 64
@@ -73,10 +74,47 @@ RULES: tuple[tuple[str, str], ...] = (
         r"[^\s\"'\\,;}&]{6,200}",
     ),
 )
+# What must stand in an ASCII text before a rule can match there at all: looking for these costs a
+# fifteenth of trying every rule at every letter. A rule of any case is looked for in lower case.
+_SIGNS: dict[str, tuple[str, ...]] = {
+    "private_key": ("PRIVATE KEY",),
+    "age_key": ("AGE-SECRET-KEY-1",),
+    "holdfast_token": ("hfa_", "hfs_", "hfm_", "hfh_"),
+    "anthropic_key": ("sk-ant-",),
+    "openai_key": ("sk-",),
+    "aws_key": ("AKIA", "ASIA"),
+    "aws_secret": ("aws",),
+    "github_token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    "gitlab_token": ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "glsoat-"),
+    "slack_token": ("xox",),
+    "slack_webhook": ("hooks.slack.com/",),
+    "discord_webhook": (".com/api/webhooks/",),
+    "stripe_key": ("_live_", "_test_", "whsec_"),
+    "google_key": ("AIza", "ya29.", "GOCSPX-"),
+    "npm_token": ("npm_",),
+    "pypi_token": ("pypi-",),
+    "sendgrid_key": ("SG.",),
+    "twilio_key": ("SK", "AC"),
+    "telegram_token": (":AA",),
+    "vendor_token": (
+        *("hf_", "hvs.", "_v1_", "shpat_", "shpca_", "shppa_", "shpss_", "dckr_pat_", "glsa_"),
+        *("glc_", "lin_api_", "NRAK-", "PMAK-", "dapi", "gsk_", "xai-", "r8_", "pplx-", "dp."),
+        *("sq0", "sbp_", "ATATT3"),
+    ),
+    "jwt": ("eyJ",),
+    "url_password": ("://",),
+    "authorization": ("bearer", "basic"),
+    "password": ("passw", "passphrase", "pwd", "secret", "key", "token"),
+}
+# Two signs at most: more rules together are tried all at once, and no text can make us compile
+# thousands of combinations.
+_COMBINED = 2
+_SHORTEST_MATCH = 6
 _SECRET_FIELD = re.compile(
     r"(?i)^.{0,60}?(?:" + _NAMED + r"|authorization|set-cookie|cookie|credentials?)$|(?i:^token$)"
 )
 _SHORTEST_KNOWN = 8
+_SHORT = 40
 
 
 class RuleScrubber:
@@ -84,24 +122,55 @@ class RuleScrubber:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known = sorted({k for k in known if len(k) >= _SHORTEST_KNOWN}, key=len, reverse=True)
-        groups = (f"(?P<{name}>{_plain(rule)})" for name, rule in RULES)
-        self._rules = re.compile("|".join(groups))
+        self._rules = _compiled(frozenset(_SIGNS))
+        self._kept = lru_cache(4096)(self.text)
 
     def text(self, value: str) -> str:
         """The text without secrets."""
         for known in self._known:
             if known in value:
                 value = value.replace(known, "<secret:known>")
-        return self._rules.sub(_placeholder, value)
+        if len(value) < _SHORTEST_MATCH:
+            return value
+        if not value.isascii():
+            # Letters of other scripts may count as equal in any case: the rules themselves know.
+            return self._rules.sub(_placeholder, value)
+        names = _possible(value)
+        if not names:
+            return value
+        rules = _compiled(names) if len(names) <= _COMBINED else self._rules
+        return rules.sub(_placeholder, value)
 
     def tree(self, value: Any) -> Any:
         """The same over every string of a JSON value; fields named like a secret go whole."""
-        return _walk(value, self.text, 0)
+        return _walk(value, self._short_or_long, 0)
+
+    def _short_or_long(self, value: str) -> str:
+        """Short strings come again and again (names of fields, ids): their answer is kept."""
+        return self._kept(value) if len(value) <= _SHORT else self.text(value)
 
 
 def _plain(rule: str) -> str:
     """A rule that may stand inside an alternation: its flag becomes a group of its own."""
     return f"(?i:{rule.removeprefix('(?i)')})" if rule.startswith("(?i)") else rule
+
+
+_EXACT = tuple((n, s) for n, r in RULES if not r.startswith("(?i)") for s in _SIGNS[n])
+_ANY_CASE = tuple((n, s) for n, r in RULES if r.startswith("(?i)") for s in _SIGNS[n])
+
+
+def _possible(value: str) -> frozenset[str]:
+    """Names of the rules that may match somewhere in an ASCII text."""
+    found = [name for name, sign in _EXACT if sign in value]
+    lower = value.lower()
+    found += [name for name, sign in _ANY_CASE if sign in lower]
+    return frozenset(found)
+
+
+@lru_cache(512)
+def _compiled(names: frozenset[str]) -> re.Pattern[str]:
+    """These rules in their order; rules that cannot match change nothing by being left out."""
+    return re.compile("|".join(f"(?P<{n}>{_plain(r)})" for n, r in RULES if n in names))
 
 
 def _placeholder(match: re.Match[str]) -> str:

@@ -190,7 +190,8 @@ class AnswerStream:
                 return Broken("one event is larger than 8 MiB")
             return b""
         whole, self._carry = buffer[:end], buffer[end:]
-        for event in whole.replace(b"\r\n", b"\n").split(b"\n\n"):
+        lines = whole.replace(b"\r\n", b"\n") if b"\r" in whole else whole
+        for event in lines.split(b"\n\n"):
             if event:
                 broken = self._take(event)
                 if broken is not None:
@@ -198,13 +199,14 @@ class AnswerStream:
         return whole
 
     def _take(self, event: bytes) -> Broken | None:
-        lines = [
-            line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")
-        ]
-        if not lines:
-            return None
+        name, found, body = event.partition(b"\ndata: ")
+        if not found or b"\n" in body or b"\n" in name or not name.startswith(b"event:"):
+            # Not in the form that providers use: read as the standard says.
+            body = _data_of(event)
+            if not body:
+                return None
         try:
-            seen = _EVENT.decode(b"\n".join(lines))
+            seen = _EVENT.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Broken("an event is not valid JSON of the Messages API")
         return self._apply(seen)
@@ -329,3 +331,9 @@ def _last_boundary(buffer: bytes) -> int:
     """End of the last whole event, 0 when none is whole."""
     lf, crlf = buffer.rfind(b"\n\n"), buffer.rfind(b"\r\n\r\n")
     return max(lf + 2 if lf >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
+
+
+def _data_of(event: bytes) -> bytes:
+    """The data of an event in any form that the standard allows; empty when it has none."""
+    lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines)

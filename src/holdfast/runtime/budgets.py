@@ -237,7 +237,9 @@ class Budgets:
                 alerts = self.ledger.mark_full(answer.key, self._clock.now_ns())
                 records += self._alert_records(alerts, who)
                 changes += self.ledger.states([answer.key])
-        records.append(self._journal.record(Kind.BUDGET_DECIDED, who, body, verdict=verdict))
+        records.append(
+            self._journal.record_of_ours(Kind.BUDGET_DECIDED, who, body, verdict=verdict)
+        )
         return records, changes
 
     def extend(

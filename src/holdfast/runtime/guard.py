@@ -367,12 +367,14 @@ class Guard:
             self._budgets.settle_now(call.hold_id, {}, live.who)
         if case.stop is not None and live.session.state is SessionState.ACTIVE:
             durable = self._sessions.change(live, Command.STOP, case.stop.text)
+        # Signed while the disk works; handed out only once the decision is durable.
+        token = sign(permit, self._key) if permit is not None else ""
         await durable
         if permit is not None and live.session.state is not SessionState.ACTIVE:
             raise SessionStopped(f"the session is {live.session.state}")
         return Ruling(
             decision=decision,
-            permit=sign(permit, self._key) if permit is not None else "",
+            permit=token,
             arguments=case.arguments,
             message=call.denial,
             cost_nusd=live.cost_nusd,

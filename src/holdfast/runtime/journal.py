@@ -37,10 +37,18 @@ class Journal:
         self, kind: Kind, who: Principal | None, body: dict[str, Any] | None = None, **flat: Any
     ) -> Record:
         """One record about `who` (None: about the server itself); `flat` are Record's fields."""
-        scrubbed = self._scrubber.tree(body) if body else {}
+        return self.record_of_ours(kind, who, self._scrubber.tree(body) if body else {}, **flat)
+
+    def record_of_ours(
+        self, kind: Kind, who: Principal | None, body: dict[str, Any], **flat: Any
+    ) -> Record:
+        """`record`, where nothing in `body` came from a client, a model or a tool.
+
+        No secret can stand in it then, and scrubbing, which is dear beside the rest, is left out.
+        """
         at_ns = self._clock.now_ns()
         if who is None:
-            return Record(kind=kind, at_ns=at_ns, body=scrubbed, **flat)
+            return Record(kind=kind, at_ns=at_ns, body=body, **flat)
         return Record(
             kind=kind,
             at_ns=at_ns,
@@ -50,7 +58,7 @@ class Journal:
             agent=who.agent,
             session=who.session,
             task=who.task,
-            body=scrubbed,
+            body=body,
             **flat,
         )
 

@@ -8,6 +8,7 @@ Not here: HTTP (`apps/gateway`), evidence (`runtime/admission`), arithmetic (`ru
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -48,6 +49,7 @@ WAIT_FOR_ROOM_S = 60.0
 _COUNT_MARGIN_PERCENT = 5
 _COUNT_MARGIN_TOKENS = 64
 _COUNT_TIMEOUT_S = 10.0
+_NAME = re.compile(r"[A-Za-z0-9._:-]{0,48}", re.ASCII)
 _COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice", "thinking", "thread")
 
 
@@ -121,7 +123,7 @@ class ModelCalls:
             held_output_tokens=first_hold(request, offer.output_tokens, provider.max_tokens_per_s),
             started_s=asyncio.get_running_loop().time(),
             timeout_s=float(offer.seconds),
-            agent_path=headers.get("x-claude-code-agent-id", "")[:64],
+            agent_path=_plain_name(headers.get("x-claude-code-agent-id", "")),
         )
         purse = Purse(
             live,
@@ -420,3 +422,8 @@ def exhausted(refused: Refused) -> Exhausted:
         held=refused.held,
         wanted=refused.wanted,
     )
+
+
+def _plain_name(given: str) -> str:
+    """A client's name for one of its agents, if it is no more than a name."""
+    return given if _NAME.fullmatch(given) else ""

@@ -220,8 +220,12 @@ class Purse:
             "duration_ms": round(self.elapsed_s() * 1000),
             "agent_path": self.paid.agent_path,
         }
-        record = self._journal.record(
-            Kind.MODEL_CALL_SETTLED, self.live.who, body, turn=self.turn, cost_nusd=cost_nusd
+        record = self._journal.record_of_ours(
+            Kind.MODEL_CALL_SETTLED,
+            self.live.who,
+            body,
+            turn=self.turn,
+            cost_nusd=cost_nusd,
         )
         self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record])
 

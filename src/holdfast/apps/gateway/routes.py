@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.apps.gateway.errors import envelope, headers
 from holdfast.apps.gateway.tasks import ClientLeft, while_connected
@@ -55,10 +55,14 @@ class Gateway:
         self._max_body_bytes = max_body_bytes
         self._report = report
 
+    def direct(self) -> dict[str, ASGIApp]:
+        """The paths that carry streams, for whoever serves them without a router."""
+        return {"/v1/messages": _Endpoint("POST", self._messages)}
+
     def routes(self) -> list[Route]:
         """What to mount."""
         return [
-            Route("/v1/messages", _Endpoint("POST", self._messages)),
+            *(Route(path, served) for path, served in self.direct().items()),
             Route("/v1/messages/count_tokens", _Endpoint("POST", self._count)),
             Route("/v1/messages/{rest:path}", _Endpoint("", self._ungoverned)),
             Route("/v1/models", _Endpoint("GET", self._models)),
@@ -115,10 +119,10 @@ class Gateway:
         """Authenticate, read, act; every refusal leaves in the envelope of the Messages API."""
         started = False
 
-        async def sending(message: Mapping[str, object]) -> None:
+        async def sending(message: Message) -> None:
             nonlocal started
             started = True
-            await send(dict(message))
+            await send(message)
 
         try:
             live = await self._sessions.authenticate_model(_token(scope))

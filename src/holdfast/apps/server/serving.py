@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
+from holdfast.apps.server.front import Front
 from holdfast.apps.server.tasks import PolicyProcess, kept_up
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
@@ -30,6 +32,8 @@ from holdfast.errors import ConfigInvalid, Conflict
 from holdfast.runtime.sessions import token_digest
 
 _DRAIN_S = 2
+_KEEP_ALIVE_S = 75
+_GC_THRESHOLD = 20_000
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
 
@@ -93,6 +97,10 @@ async def serve(config: Config, port: int | None, ready: Callable[[str], None]) 
                 )
             )
         harness = built.result()
+        # What was loaded stays: collections that walk all of it would stop every stream for long.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
         async with kept_up(harness.upkeep.tick, report):
             await _run(config, harness, listening, policy, admin, ready)
     finally:
@@ -125,6 +133,9 @@ async def _run(
             log_level="warning",
             server_header=False,
             date_header=False,
+            proxy_headers=False,
+            # Hooks call minutes apart; a connection closed under them would cost a decision.
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
             ssl_certfile=config.tls_cert_path,
             ssl_keyfile=config.tls_key_path,
@@ -188,7 +199,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _application(config: Config, harness: Harness, admin: str, url: str) -> Starlette:
+def _application(config: Config, harness: Harness, admin: str, url: str) -> Front:
     sessions, limit = harness.services.sessions, config.server.max_body_bytes
     gateway = Gateway(sessions, harness.calls, harness.entropy, max_body_bytes=limit, report=report)
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
@@ -210,7 +221,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Star
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes())
-    return Starlette(routes=[*doors, Mount("/", control)])
+    return Front(gateway.direct(), Starlette(routes=[*doors, Mount("/", control)]))
 
 
 def _check_tls(config: Config) -> None:
