@@ -260,7 +260,8 @@ UPSTREAM = Record(
         "connect_timeout_s": Field(Real(least=0.1, most=300), "seconds to connect"),
         "silence_timeout_s": Field(Real(least=1, most=3600), "seconds between two chunks"),
         "max_tokens_per_s": Field(
-            Whole(least=1, most=1_000_000), "fastest output of any model there; lets streams hold in tranches"
+            Whole(least=1, most=1_000_000),
+            "fastest output of any model there; lets streams hold in tranches",
         ),
     },
 )
