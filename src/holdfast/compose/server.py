@@ -16,6 +16,7 @@ from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.sqlite.store import SqliteStore
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
+from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
 from holdfast.compose.config.model import Hooks as HookSettings
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
@@ -98,10 +99,14 @@ async def build(
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
     contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
     headers = header_text(config.telemetry, environment)
-    taps = journal_taps(config.telemetry, headers, clock, say)
+    receivers = alert_secrets(config.alerts, environment)
+    taps: tuple[ClosableTap, ...] = (
+        *journal_taps(config.telemetry, headers, clock, say),
+        *alert_taps(config.alerts, receivers, clock, say),
+    )
     store = SqliteStore.open(config.state_path / "holdfast.db", clock=clock)
     clock.not_before(await store.last_at_ns())
-    secrets = [*credentials.values(), headers]
+    secrets = [*credentials.values(), headers, *(s for pair in receivers.values() for s in pair)]
     journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
     ledger = Ledger(await store.accounts(), await store.holds())
     budgets = Budgets(ledger, journal, clock)

@@ -16,6 +16,8 @@ from holdfast.compose.config.attributes import Attributes
 from holdfast.compose.config.limits import LimitsShape
 from holdfast.compose.config.model import (
     AgentConfig,
+    AlertFormat,
+    AlertReceiver,
     Auth,
     DefaultLimits,
     Defaults,
@@ -250,6 +252,15 @@ TELEMETRY = Record(
     },
 )
 
+ALERT_RECEIVER = Record(
+    build=AlertReceiver,
+    fields={
+        "url_env": Field(ENV_NAME, "environment variable with the address to post to"),
+        "secret_env": Field(ENV_NAME, "environment variable with the secret that signs messages"),
+        "format": Field(Choice(AlertFormat), "Slack's own message, or every field as JSON"),
+    },
+)
+
 UPSTREAM = Record(
     build=UpstreamConfig,
     named=True,
@@ -457,5 +468,6 @@ SETTINGS = Record(
         ),
         "hooks": Field(HOOKS, "functions that run at the four points"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
+        "alerts": Field(MapOf(value=ALERT_RECEIVER, key=ID), "who is told of alerts, by name"),
     },
 )

@@ -203,6 +203,7 @@ def _assembled(
         declared_tools=frozenset(settings.tools),
         hooks=settings.hooks,
         telemetry=settings.telemetry,
+        alerts=settings.alerts,
         tls_cert_path=root / tls.cert if tls else None,
         tls_key_path=root / tls.key if tls else None,
     )

@@ -175,6 +175,21 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     headers_env: str = ""
 
 
+class AlertFormat(enum.StrEnum):
+    """How a receiver wants its messages."""
+
+    SLACK = "slack"
+    JSON = "json"
+
+
+class AlertReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told of alerts; address and signing secret stay in the environment."""
+
+    url_env: str
+    secret_env: str
+    format: AlertFormat = AlertFormat.JSON
+
+
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An agent: what it may use and how far it is trusted. No tools unless named.
 
@@ -213,6 +228,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tools: dict[str, Contract] = {}
     hooks: Hooks = Hooks()
     telemetry: Telemetry | None = None
+    alerts: dict[str, AlertReceiver] = {}
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,5 +253,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     declared_tools: frozenset[str]
     hooks: Hooks
     telemetry: Telemetry | None = None
+    alerts: dict[str, AlertReceiver] = {}
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

@@ -1,0 +1,58 @@
+"""What an operator is told at once: journal records worth a message, in one sentence each.
+
+Not here: how a message travels (`backends/webhook`), and the record itself, which stays in the
+journal whether or not a message arrives.
+"""
+
+from datetime import tzinfo
+
+import msgspec
+
+from holdfast.core.narrate import narrate
+from holdfast.model.events import Kind, Record
+
+_ALWAYS = frozenset(
+    {Kind.BUDGET_ALERT, Kind.BUDGET_OVERSHOT, Kind.EVIDENCE_MISSING, Kind.SESSION_KILLED}
+)
+
+
+class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message. `fields` are the record's own numbers and names, as JSON."""
+
+    kind: str
+    text: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    session: str
+    at_ns: int
+    fields: dict[str, object]
+
+
+def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
+    """The message of a record, None where nobody needs to be told.
+
+    Told are budget alerts and overshoots, a loop that stopped its session, a tool result without
+    a permit, a kill, and a kill one of whose levers failed.
+    """
+    body = record.body
+    told = record.kind in _ALWAYS
+    if record.kind is Kind.LOOP_ALERT:
+        told = bool(body.get("stops"))
+    elif record.kind is Kind.KILL_RECEIPT:
+        levers = body.get("levers") or ()
+        told = any(isinstance(lever, dict) and not lever.get("ok") for lever in levers)
+    if not told:
+        return None
+    return AlertMessage(
+        kind=record.kind,
+        text=narrate(record, tz, dated=True),
+        tenant=record.tenant,
+        project=record.project,
+        user=record.user,
+        agent=record.agent,
+        session=record.session,
+        at_ns=record.at_ns,
+        fields=dict(body),
+    )
