@@ -45,6 +45,23 @@ class Kind(enum.StrEnum):
     CLOCK_JUMPED = "clock.jumped"
     ADMIN_ACTED = "admin.acted"
     AUTH_REFUSED = "auth.refused"
+    TOOL_CALL_RETRIED = "tool_call.retried"
+    EFFECT_UNKNOWN = "effect.unknown"
+    EFFECT_RESOLVED = "effect.resolved"
+    RUN_SUBMITTED = "run.submitted"
+    RUN_CLAIMED = "run.claimed"
+    RUN_ANSWERED = "run.answered"
+    RUN_TOOL_ANSWERED = "run.tool_answered"
+    RUN_NOTED = "run.noted"
+    RUN_COMPACTED = "run.compacted"
+    RUN_RETRYING = "run.retrying"
+    RUN_PARKED = "run.parked"
+    RUN_RESUMED = "run.resumed"
+    RUN_DONE = "run.done"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_DEAD = "run.dead"
+    BATCH_ADVANCED = "batch.advanced"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

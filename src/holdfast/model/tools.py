@@ -46,6 +46,16 @@ class Idempotency(enum.StrEnum):
     ONCE = "once"
 
 
+class EffectKey(enum.StrEnum):
+    """What makes two calls the same effect.
+
+    `input`: the same arguments within one task. `call`: each call of the model is its own.
+    """
+
+    INPUT = "input"
+    CALL = "call"
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool promises.
 
@@ -55,7 +65,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     result comes from the operator's own systems and does not taint. `shell`: the argument that
     holds a shell command, classified by a real parse. `tags` describe the resource for policy.
     `definition_digest` pins the definition the contract was written for (`sha256:…`), empty when
-    not pinned.
+    not pinned. `effect_key` None follows the effect: `input` for what leaves the house (egress,
+    commit, destroy), `call` for the rest; `key_arguments` narrows `input` to those arguments.
     """
 
     name: str
@@ -75,6 +86,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     max_output_bytes: int = 1_000_000
     tags: dict[str, str] = {}
     definition_digest: str = ""
+    effect_key: EffectKey | None = None
+    key_arguments: tuple[str, ...] = ()
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):

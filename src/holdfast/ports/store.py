@@ -12,7 +12,9 @@ from typing import Protocol
 import msgspec
 
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tools import CallRecord
 
@@ -23,7 +25,7 @@ class HoldClosed(msgspec.Struct, frozen=True):
     hold_id: str
 
 
-Change = AccountState | HoldState | HoldClosed | Session | CallRecord
+Change = AccountState | HoldState | HoldClosed | Session | CallRecord | Run | EffectEntry
 """A state to keep: each replaces what was stored under its key."""
 
 
@@ -54,6 +56,18 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     project: str = ""
     user: str = ""
     states: tuple[SessionState, ...] = ()
+    limit: int = 200
+
+
+class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs to list; empty fields do not filter (an empty tenant is the operator's)."""
+
+    tenant: str = ""
+    project: str = ""
+    user: str = ""
+    session: str = ""
+    batch: str = ""
+    states: tuple[RunState, ...] = ()
     limit: int = 200
 
 
@@ -98,6 +112,22 @@ class Store(Protocol):
 
     async def calls(self, session_id: str) -> list[CallRecord]:
         """Every call of a session, oldest first."""
+        ...
+
+    async def run(self, run_id: str) -> Run | None:
+        """One run by id."""
+        ...
+
+    async def runs(self, where: RunFilter) -> list[Run]:
+        """Runs, newest first; those submitted at the same time by falling id."""
+        ...
+
+    async def effect(self, tenant: str, key: str) -> EffectEntry | None:
+        """One entry of the effects ledger."""
+        ...
+
+    async def effects(self, session_id: str) -> list[EffectEntry]:
+        """Every entry whose last attempt was this session's, oldest intent first, then by key."""
         ...
 
     async def accounts(self) -> list[AccountState]:

@@ -12,10 +12,12 @@ import msgspec
 
 from holdfast.errors import InvalidRequest, TooLarge
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
-from holdfast.ports.store import HoldClosed, RecordFilter, SessionFilter
+from holdfast.ports.store import HoldClosed, RecordFilter, RunFilter, SessionFilter
 
 MAX_JSON_BYTES = 1024 * 1024
 """Largest body of a record, and largest session, call or hold, as JSON."""
@@ -69,7 +71,7 @@ def record_body(record: Record) -> bytes:
     return _encode(record.body, "the body of the record")
 
 
-def state_json(state: HoldState | Session | CallRecord) -> bytes:
+def state_json(state: HoldState | Session | CallRecord | Run | EffectEntry) -> bytes:
     """The state as JSON. Errors: InvalidRequest, TooLarge, as for `record_body`."""
     if isinstance(state, HoldState):
         _check_ints((state.opened_at_ns,), "the hold")
@@ -83,6 +85,17 @@ def state_json(state: HoldState | Session | CallRecord) -> bytes:
             "the session",
         )
         return _encode(state, "the session")
+    if isinstance(state, Run):
+        _check_ints((state.submitted_at_ns, state.changed_at_ns, state.epoch), "the run")
+        check_text(
+            (state.run_id, state.session, state.tenant, state.project, state.user, state.batch),
+            "the run",
+        )
+        return _encode(state, "the run")
+    if isinstance(state, EffectEntry):
+        _check_ints((state.intended_at_ns, state.changed_at_ns, state.attempt), "the effect")
+        check_text((state.tenant, state.key, state.session, state.call_id), "the effect")
+        return _encode(state, "the effect")
     check_text((state.session, state.call_id), "the call")
     return _encode(state, "the call")
 
@@ -112,6 +125,14 @@ def check_record_filter(where: RecordFilter) -> None:
 def check_session_filter(where: SessionFilter) -> None:
     """Errors: InvalidRequest for bad text or a limit out of range."""
     check_text((where.tenant, where.project, where.user), "the filter")
+    check_text(where.states, "the filter")
+    _check_limit(where.limit)
+
+
+def check_run_filter(where: RunFilter) -> None:
+    """Errors: InvalidRequest for bad text or a limit out of range."""
+    names = (where.tenant, where.project, where.user, where.session, where.batch)
+    check_text(names, "the filter")
     check_text(where.states, "the filter")
     _check_limit(where.limit)
 

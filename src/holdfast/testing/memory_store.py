@@ -13,14 +13,17 @@ import msgspec
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
-from holdfast.ports.store import Change, HoldClosed, RecordFilter, SessionFilter
+from holdfast.ports.store import Change, HoldClosed, RecordFilter, RunFilter, SessionFilter
 from holdfast.ports.store_refusals import (
     check_account,
     check_hold_closed,
     check_record_filter,
+    check_run_filter,
     check_session_filter,
     check_text,
     record_body,
@@ -38,6 +41,8 @@ class _Durable:
         self.calls: dict[tuple[str, str], CallRecord] = {}
         self.accounts: dict[AccountKey, AccountState] = {}
         self.holds: dict[str, HoldState] = {}
+        self.runs: dict[str, Run] = {}
+        self.effects: dict[tuple[str, str], EffectEntry] = {}
 
     def apply(self, records: Sequence[Record], changes: Sequence[Change]) -> None:
         """All of one commit, or nothing. Errors: Conflict for another session's token."""
@@ -53,6 +58,10 @@ class _Durable:
                 self.holds.pop(change.hold_id, None)
             elif isinstance(change, CallRecord):
                 self.calls[change.session, change.call_id] = change
+            elif isinstance(change, Run):
+                self.runs[change.run_id] = change
+            elif isinstance(change, EffectEntry):
+                self.effects[change.tenant, change.key] = change
 
     def _take_sessions(self, sessions: Sequence[Session]) -> None:
         if not sessions:
@@ -223,6 +232,42 @@ class MemoryStore:
         self._check_readable()
         return [call for (owner, _), call in self._durable.calls.items() if owner == session_id]
 
+    async def run(self, run_id: str) -> Run | None:
+        """One run by id."""
+        check_text((run_id,), "the run id")
+        self._check_readable()
+        return self._durable.runs.get(run_id)
+
+    async def runs(self, where: RunFilter) -> list[Run]:
+        """Runs, newest first; those submitted at the same time by falling id."""
+        check_run_filter(where)
+        self._check_readable()
+        found = [
+            run
+            for run in self._durable.runs.values()
+            if where.tenant in ("", run.tenant)
+            and where.project in ("", run.project)
+            and where.user in ("", run.user)
+            and where.session in ("", run.session)
+            and where.batch in ("", run.batch)
+            and (not where.states or run.state in where.states)
+        ]
+        found.sort(key=lambda r: (r.submitted_at_ns, r.run_id.encode()), reverse=True)
+        return found[: where.limit]
+
+    async def effect(self, tenant: str, key: str) -> EffectEntry | None:
+        """One entry of the effects ledger."""
+        check_text((tenant, key), "the effect's key")
+        self._check_readable()
+        return self._durable.effects.get((tenant, key))
+
+    async def effects(self, session_id: str) -> list[EffectEntry]:
+        """Entries of one session, oldest intent first, then by key."""
+        check_text((session_id,), "the session id")
+        self._check_readable()
+        found = [e for e in self._durable.effects.values() if e.session == session_id]
+        return sorted(found, key=lambda e: (e.intended_at_ns, e.key.encode()))
+
     async def accounts(self) -> list[AccountState]:
         """Every account by key; `held` is counted from the open holds."""
         self._check_readable()
@@ -262,7 +307,7 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, HoldClosed):
         check_hold_closed(change)
         return change
-    if isinstance(change, HoldState | Session | CallRecord):
+    if isinstance(change, HoldState | Session | CallRecord | Run | EffectEntry):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
 

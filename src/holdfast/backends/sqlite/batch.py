@@ -28,6 +28,20 @@ _HOLDS_AGAIN = (
     " opened_at_ns = excluded.opened_at_ns, hold = excluded.hold"
 )
 _HOLDS_CLOSED = "DELETE FROM holds WHERE (hold_id) IN (VALUES "
+_RUNS = (
+    "INSERT INTO runs (run_id, tenant, project, user, session, batch, state, submitted_at_ns, run)"
+    " VALUES "
+)
+_RUNS_AGAIN = (
+    " ON CONFLICT (run_id) DO UPDATE SET tenant = excluded.tenant, project = excluded.project,"
+    " user = excluded.user, session = excluded.session, batch = excluded.batch,"
+    " state = excluded.state, submitted_at_ns = excluded.submitted_at_ns, run = excluded.run"
+)
+_EFFECTS = "INSERT INTO effects (tenant, key, session, intended_at_ns, effect) VALUES "
+_EFFECTS_AGAIN = (
+    " ON CONFLICT (tenant, key) DO UPDATE SET session = excluded.session,"
+    " intended_at_ns = excluded.intended_at_ns, effect = excluded.effect"
+)
 _SESSION = (
     "INSERT INTO sessions (session_id, tenant, project, user, state, opened_at_ns, token_digest,"
     " session) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO UPDATE SET"
@@ -78,16 +92,22 @@ def _write_merged(connection: apsw.Connection, commits: Sequence[CommitRows]) ->
     accounts: dict[AccountKey, AccountState] = {}
     calls: dict[tuple[str, str], bytes] = {}
     holds: dict[str, Row | None] = {}
+    runs: dict[str, Row] = {}
+    effects: dict[tuple[str, str], Row] = {}
     journal: list[Row] = []
     for commit in commits:
         journal += commit.journal
         accounts |= commit.accounts
         calls |= commit.calls
         holds |= commit.holds
+        runs |= commit.runs
+        effects |= commit.effects
     _insert(connection, _JOURNAL, journal)
     _insert(connection, _ACCOUNTS, map(account_row, accounts.values()), _ACCOUNTS_AGAIN)
     _insert(connection, _CALLS, ((*key, raw) for key, raw in calls.items()), _CALLS_AGAIN)
     _insert(connection, _HOLDS, (row for row in holds.values() if row), _HOLDS_AGAIN)
+    _insert(connection, _RUNS, runs.values(), _RUNS_AGAIN)
+    _insert(connection, _EFFECTS, effects.values(), _EFFECTS_AGAIN)
     closed = [(hold_id,) for hold_id, row in holds.items() if row is None]
     _insert(connection, _HOLDS_CLOSED, closed, ")")
 

@@ -9,10 +9,12 @@ import msgspec
 
 from holdfast.backends.sqlite import rows
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
-from holdfast.ports.store import RecordFilter, SessionFilter
+from holdfast.ports.store import RecordFilter, RunFilter, SessionFilter
 
 _ALL_TIMES = (0, 2**63 - 1)
 
@@ -96,6 +98,53 @@ def session(connection: apsw.Connection, session_id: str) -> Session | None:
     """One session by id."""
     found = connection.execute("SELECT session FROM sessions WHERE session_id = ?", (session_id,))
     return next((rows.session_of(raw) for (raw,) in found), None)
+
+
+def run(connection: apsw.Connection, run_id: str) -> Run | None:
+    """One run by id."""
+    found = connection.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,))
+    return next((rows.run_of(raw) for (raw,) in found), None)
+
+
+def runs(connection: apsw.Connection, where: RunFilter) -> list[Run]:
+    """Runs, newest first; those submitted at the same time by falling id."""
+    terms = ["1"]
+    bindings: list[str | int] = []
+    for column, wanted in (
+        ("tenant", where.tenant),
+        ("project", where.project),
+        ("user", where.user),
+        ("session", where.session),
+        ("batch", where.batch),
+    ):
+        if wanted:
+            terms.append(f"{column} = ? AND {column} <> ''")
+            bindings.append(wanted)
+    if where.states:
+        terms.append(f"state IN ({', '.join('?' * len(where.states))})")
+        bindings.extend(where.states)
+    bindings.append(where.limit)
+    sql = (
+        f"SELECT run FROM runs WHERE {' AND '.join(terms)} "  # noqa: S608
+        "ORDER BY submitted_at_ns DESC, run_id DESC LIMIT ?"
+    )
+    return [rows.run_of(raw) for (raw,) in connection.execute(sql, bindings)]
+
+
+def effect(connection: apsw.Connection, tenant: str, key: str) -> EffectEntry | None:
+    """One entry of the effects ledger."""
+    found = connection.execute(
+        "SELECT effect FROM effects WHERE tenant = ? AND key = ?", (tenant, key)
+    )
+    return next((rows.effect_of(raw) for (raw,) in found), None)
+
+
+def effects(connection: apsw.Connection, session_id: str) -> list[EffectEntry]:
+    """Entries of one session, oldest intent first, then by key."""
+    found = connection.execute(
+        "SELECT effect FROM effects WHERE session = ? ORDER BY intended_at_ns, key", (session_id,)
+    )
+    return [rows.effect_of(raw) for (raw,) in found]
 
 
 def session_by_token(connection: apsw.Connection, token_digest: str) -> Session | None:

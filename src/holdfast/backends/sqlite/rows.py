@@ -11,7 +11,9 @@ import msgspec
 
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import Change, HoldClosed
@@ -38,12 +40,23 @@ _SESSION = msgspec.json.Decoder(Session)
 _CALL = msgspec.json.Decoder(CallRecord)
 _ACCOUNT = msgspec.json.Decoder(AccountState)
 _HOLD = msgspec.json.Decoder(HoldState)
+_RUN = msgspec.json.Decoder(Run)
+_EFFECT = msgspec.json.Decoder(EffectEntry)
 
 
 class CommitRows:
     """One commit, ready to write. `holds` maps a closed hold to None; `size_bytes` is about."""
 
-    __slots__ = ("accounts", "calls", "holds", "journal", "sessions", "size_bytes")
+    __slots__ = (
+        "accounts",
+        "calls",
+        "effects",
+        "holds",
+        "journal",
+        "runs",
+        "sessions",
+        "size_bytes",
+    )
 
     def __init__(self) -> None:
         self.journal: list[Row] = []
@@ -51,12 +64,15 @@ class CommitRows:
         self.calls: dict[tuple[str, str], bytes] = {}
         self.accounts: dict[AccountKey, AccountState] = {}
         self.holds: dict[str, Row | None] = {}
+        self.runs: dict[str, Row] = {}
+        self.effects: dict[tuple[str, str], Row] = {}
         self.size_bytes = 0
 
     @property
     def empty(self) -> bool:
         """Nothing to write: the commit only waits for those before it."""
-        return not (self.journal or self.sessions or self.calls or self.accounts or self.holds)
+        states = (self.sessions, self.calls, self.accounts, self.holds, self.runs, self.effects)
+        return not self.journal and not any(states)
 
 
 def commit_rows(records: Sequence[Record], changes: Sequence[Change]) -> CommitRows:
@@ -112,6 +128,15 @@ def _add_change(rows: CommitRows, change: Change) -> int:
         raw = state_json(change)
         rows.calls[change.session, change.call_id] = raw
         return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, EffectEntry):
+        raw = state_json(change)
+        name = (change.tenant, change.key)
+        rows.effects[name] = (*name, change.session, change.intended_at_ns, raw)
+        return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, Run):
+        raw = state_json(change)
+        rows.runs[change.run_id] = _run_row(change, raw)
+        return len(raw) + _ROW_OVERHEAD_BYTES
     if isinstance(change, Session):
         raw = state_json(change)
         who = change.principal
@@ -129,6 +154,20 @@ def _add_change(rows: CommitRows, change: Change) -> int:
         )
         return len(raw) + _ROW_OVERHEAD_BYTES
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
+
+
+def _run_row(run: Run, raw: bytes) -> Row:
+    return (
+        run.run_id,
+        run.tenant,
+        run.project,
+        run.user,
+        run.session,
+        run.batch,
+        run.state,
+        run.submitted_at_ns,
+        raw,
+    )
 
 
 def account_row(state: AccountState) -> Row:
@@ -174,6 +213,16 @@ def call_of(raw: bytes) -> CallRecord:
 def account_of(raw: bytes) -> AccountState:
     """A stored account; `held` is 0 and has to be counted from the holds."""
     return _ACCOUNT.decode(raw)
+
+
+def run_of(raw: bytes) -> Run:
+    """A stored run."""
+    return _RUN.decode(raw)
+
+
+def effect_of(raw: bytes) -> EffectEntry:
+    """A stored entry of the effects ledger."""
+    return _EFFECT.decode(raw)
 
 
 def hold_of(raw: bytes) -> HoldState:

@@ -16,12 +16,19 @@ from holdfast.backends.sqlite.readers import Readers
 from holdfast.backends.sqlite.rows import commit_rows
 from holdfast.backends.sqlite.writer import Writer
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.clock import Clock
-from holdfast.ports.store import Change, RecordFilter, SessionFilter
-from holdfast.ports.store_refusals import check_record_filter, check_session_filter, check_text
+from holdfast.ports.store import Change, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store_refusals import (
+    check_record_filter,
+    check_run_filter,
+    check_session_filter,
+    check_text,
+)
 
 
 class SqliteStore:
@@ -112,6 +119,26 @@ class SqliteStore:
         """Calls of a session in the order in which they were first committed."""
         check_text((session_id,), "the session id")
         return await self._readers.read(lambda connection: queries.calls(connection, session_id))
+
+    async def run(self, run_id: str) -> Run | None:
+        """One run by id. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((run_id,), "the run id")
+        return await self._readers.read(lambda connection: queries.run(connection, run_id))
+
+    async def runs(self, where: RunFilter) -> list[Run]:
+        """Runs, newest first. Errors: InvalidRequest, StoreUnavailable."""
+        check_run_filter(where)
+        return await self._readers.read(lambda connection: queries.runs(connection, where))
+
+    async def effect(self, tenant: str, key: str) -> EffectEntry | None:
+        """One entry of the effects ledger. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((tenant, key), "the effect's key")
+        return await self._readers.read(lambda connection: queries.effect(connection, tenant, key))
+
+    async def effects(self, session_id: str) -> list[EffectEntry]:
+        """Entries of one session, oldest intent first, then by key."""
+        check_text((session_id,), "the session id")
+        return await self._readers.read(lambda connection: queries.effects(connection, session_id))
 
     async def accounts(self) -> list[AccountState]:
         """Every account by key; `held` is counted from the open holds."""
