@@ -18,6 +18,7 @@ from holdfast.core.budgets import Ledger
 from holdfast.core.scrub import RuleScrubber
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.live import LiveSession
@@ -101,8 +102,9 @@ class House:
         """Nothing in memory but what the store holds."""
         self.journal = Journal(self.store, self.clock, RuleScrubber())
         self.budgets = Budgets(Ledger(accounts), self.journal, self.clock)
+        self.effects = Effects(self.store, self.journal, self.clock)
         self.sessions = Sessions(
-            self.store, self.journal, self.budgets, self.clock, SystemEntropy()
+            self.store, self.journal, self.budgets, self.effects, self.clock, SystemEntropy()
         )
         self.deps = ControlDeps(
             sessions=self.sessions,

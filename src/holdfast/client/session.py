@@ -12,6 +12,7 @@ from holdfast.errors import InvalidRequest
 from holdfast.model.tokens import hook_token, model_token
 
 from .views import (
+    Attempt,
     HookAnswer,
     Keys,
     Nothing,
@@ -82,12 +83,15 @@ class Session:
         *,
         door: str = "client",
         runs_returned: bool = False,
+        takes_stored: bool = False,
+        key: str = "",
         timeout_s: float = TIMEOUT_S,
     ) -> Ruling:
         """May this call run? Durable before it is answered; every no of policy is a Ruling.
 
         `runs_returned` promises to run the ruling's `arguments`, whatever was asked with: they are
-        then the model's own, where a client tidies them.
+        then the model's own, where a client tidies them. `takes_stored` promises to hand on what
+        `stored` holds, where the effect was had before. `key` is an idempotency key of one's own.
         Errors: PermitInvalid for a call that the model did not make, SessionStopped,
         CredentialExpired, Unavailable, OutcomeUnknown.
         """
@@ -98,7 +102,36 @@ class Session:
             "door": door,
             "runs_returned": runs_returned,
         }
+        if takes_stored or key:
+            body |= {"takes_stored": takes_stored, "key": key}
         return await self._door.post("/v1/guard/decide", Ruling, body, timeout_s)
+
+    async def again(
+        self,
+        call_id: str,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        found: Literal["", "happened", "nothing_happened", "cannot_tell"] = "",
+        output: Any = None,
+        error: str = "",
+        door: str = "client",
+    ) -> Attempt:
+        """How does a call go on that was allowed, and whose answer was lost?
+
+        `found` is what the tool said about the attempt before. Errors: as for `decide`; Conflict
+        for a call whose outcome was reported.
+        """
+        body = {
+            "call_id": call_id,
+            "tool": tool,
+            "arguments": dict(arguments),
+            "found": found,
+            "output": output,
+            "error": error,
+            "door": door,
+        }
+        return await self._door.post("/v1/guard/again", Attempt, body)
 
     async def redeem(
         self, permit: str, call_id: str, tool: str, arguments: Mapping[str, Any]
@@ -124,9 +157,14 @@ class Session:
         output: Any = None,
         error: str = "",
         duration_ms: int = 0,
+        content: str | None = None,
+        uncertain: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> ToolOutput:
         """Report what became of a permitted call; the answer is what the model may see.
+
+        `content` is what the model is to read, journalled in the same commit. `uncertain`: the
+        tool did not answer, and its effect becomes unknown.
 
         Errors: Conflict when the call holds no permit or was reported before.
         """
@@ -137,6 +175,8 @@ class Session:
             "error": error,
             "duration_ms": duration_ms,
         }
+        if content is not None or uncertain:
+            body |= {"content": content, "uncertain": uncertain}
         return await self._door.post("/v1/guard/finish", ToolOutput, body, timeout_s)
 
     async def prompt(self, text: str, *, timeout_s: float = TIMEOUT_S) -> None:

@@ -77,13 +77,44 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     risk: str = ""
     reasons: tuple[Reason, ...] = ()
     cost_nusd: int = 0
+    effect_key: str = ""
+    stored: "Stored | None" = None
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect as it was done before. `output` is None where it was too large to keep."""
+
+    ok: bool
+    output: Any = None
+    output_kept: bool = True
+    error: str = ""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about a call that was allowed and lost its answer.
+
+    `execute` comes with a ruling that holds a fresh permit under the same `effect_key`; `probe`
+    asks the tool whether it happened; `answered` comes with what is stored; `parked` waits for a
+    person; `denied` says why in `message`.
+    """
+
+    next: Literal["execute", "probe", "answered", "parked", "denied"]
+    effect_key: str = ""
+    attempt: int = 0
+    ruling: Ruling | None = None
+    stored: Stored | None = None
+    message: str = ""
 
 
 class ToolOutput(msgspec.Struct, frozen=True):
-    """A tool's output as the hooks left it; `rewritten` when it is not what was reported."""
+    """A tool's output as the hooks left it; `rewritten` when it is not what was reported.
+
+    `content` is the reported text for the model as it was journalled, without secrets.
+    """
 
     output: Any
     rewritten: bool = False
+    content: str | None = None
 
 
 class RedeemedPermit(msgspec.Struct, frozen=True):

@@ -31,7 +31,9 @@ from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
 from holdfast.model.risk import RiskLevel
 from holdfast.runtime.admission import Admission
+from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard
 from holdfast.runtime.hooks import Hook, HookPoint, Hooks, HookSet
 from holdfast.runtime.journal import Journal
@@ -56,6 +58,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     entropy: SystemEntropy
     guard: Guard
     outcomes: Outcomes
+    attempts: Attempts
     calls: ModelCalls
     killer: Killer
     fence: Fence
@@ -110,10 +113,12 @@ async def build(
     journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
     ledger = Ledger(await store.accounts(), await store.holds())
     budgets = Budgets(ledger, journal, clock)
-    sessions = Sessions(store, journal, budgets, clock, entropy)
+    effects = Effects(store, journal, clock)
+    sessions = Sessions(store, journal, budgets, effects, clock, entropy)
     services = Services(
         sessions=sessions,
         budgets=budgets,
+        effects=effects,
         journal=journal,
         policy=RemotePolicy(FrameClient(policy_socket)),
         clock=clock,
@@ -122,6 +127,7 @@ async def build(
     await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
     hooks = Hooks(journal, hooks_default, hooks_by_agent)
+    guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key)
     return Harness(
         config=config,
         services=services,
@@ -129,7 +135,8 @@ async def build(
         policy=cast("RemotePolicy", services.policy),
         clock=clock,
         entropy=entropy,
-        guard=Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key),
+        guard=guard,
+        attempts=Attempts(services, guard, contracts),
         outcomes=Outcomes(services, contracts=contracts, hooks=hooks),
         calls=ModelCalls(
             services,

@@ -18,8 +18,10 @@ Not here: limits of one deployment; `holdfast.yaml` may replace any of these by 
 
 from typing import Any
 
+import msgspec
+
 from holdfast.model.risk import RiskLevel
-from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
+from holdfast.model.tools import ArgumentRole, Contract, Effect, EffectKey, Idempotency
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NAME: dict[str, Any] = {"type": "string", "minLength": 1}
@@ -425,7 +427,7 @@ def _lasting() -> list[Contract]:
     ]
 
 
-BUILTIN_TOOLS: tuple[Contract, ...] = (
+_ALL: tuple[Contract, ...] = (
     *_shells(),
     _stop("TaskStop", "task_id"),
     _stop("KillShell", "shell_id"),
@@ -439,5 +441,9 @@ BUILTIN_TOOLS: tuple[Contract, ...] = (
     _skill("Skill", "skill"),
     _skill("SlashCommand", "command"),
     *_lasting(),
+)
+# The same command twice is meant twice: what it does depends on more than its arguments.
+BUILTIN_TOOLS: tuple[Contract, ...] = tuple(
+    msgspec.structs.replace(contract, effect_key=EffectKey.CALL) for contract in _ALL
 )
 """Every built-in tool that has a contract; names as they stand in `tool_use` blocks."""

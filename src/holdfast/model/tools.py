@@ -65,8 +65,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     result comes from the operator's own systems and does not taint. `shell`: the argument that
     holds a shell command, classified by a real parse. `tags` describe the resource for policy.
     `definition_digest` pins the definition the contract was written for (`sha256:…`), empty when
-    not pinned. `effect_key` None follows the effect: `input` for what leaves the house (egress,
-    commit, destroy), `call` for the rest; `key_arguments` narrows `input` to those arguments.
+    not pinned. `effect_key` None follows the effect: `input` for commit and
+    destroy, `call` for the rest; `key_arguments` narrows `input` to those arguments.
     """
 
     name: str
@@ -133,3 +133,5 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     decision_id: str = ""
     hold_id: str = ""
     denial: str = ""
+    effect_key: str = ""
+    attempts: int = 0

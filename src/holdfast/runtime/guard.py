@@ -1,12 +1,13 @@
 """The guard: one composed decision for every tool call, in the order of the design.
 
 live → emitted by the model, once → pre-tool hooks → granted → contract → loop guard → risk →
-policy → flow gate → live again → reserve → journal, durably → permit. Cheap before dear, pure
-before effect; the first deny ends the line, and the strictest verdict wins. No fault of policy,
-store, hook or clock turns into an allow: each ends in a deny or in a typed error.
+policy → flow gate → effects ledger → live again → reserve → journal, durably → permit. Cheap
+before dear, pure before effect; the first deny ends the line, and the strictest verdict wins. No
+fault of policy, store, hook or clock turns into an allow: each ends in a deny or in a typed error.
 
-Not here: what becomes of a call (`runtime/outcomes`), doors (`apps/control`), model calls
-(`runtime/model_calls`), evidence at the gateway (`runtime/admission`).
+Not here: a further attempt at an allowed call (`runtime/attempts`), what becomes of a call
+(`runtime/outcomes`), doors (`apps/control`), model calls (`runtime/model_calls`), evidence at the
+gateway (`runtime/admission`).
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from holdfast.core import flow
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
+from holdfast.core.effects import Standing
 from holdfast.core.permits import key_id, sign, verify
 from holdfast.core.progress import Finding, near
 from holdfast.core.resources import resource_of
@@ -32,14 +34,16 @@ from holdfast.errors import (
 )
 from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.decisions import Decision, PolicyRequest, Reason, Verdict, strictest
+from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.findings import Violation
 from holdfast.model.permits import Permit, PermitFault
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionState
-from holdfast.model.tools import CallRecord, CallState, Contract, Effect
+from holdfast.model.tools import CallRecord, CallState, Contract, Effect, Idempotency
 from holdfast.ports.store import Change
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of
+from holdfast.runtime.effects import Proposal
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
@@ -48,6 +52,13 @@ _NS = 1_000_000_000
 PERMIT_LIFE_S = 60
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
 _LONG_CHARACTERS = 4_000
+_OPEN_EFFECT = {
+    Standing.IN_FLIGHT: ("effect_in_flight", "another call of this task is at this effect now"),
+    Standing.UNKNOWN: (
+        "outcome_unknown",
+        "this may have been done before; a person has to say, it is not tried again",
+    ),
+}
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +67,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     `runs_returned`: the door promises to run the arguments that the ruling returns, whatever it
     asked with. Claude Code tidies what the model wrote before its hooks see it; what is decided,
     permitted and run is then what the model wrote. Without the promise, other arguments than the
-    model's are refused.
+    model's are refused. `takes_stored`: the door can hand on a result that the ledger kept, in
+    place of running the call; for others a repeated effect is refused, with the result in words.
+    `key` is the caller's own idempotency key. `again`: a further attempt at a call that was
+    allowed before; it is no new call to the loop guard and to the budgets.
     """
 
     call_id: str
@@ -64,13 +78,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any]
     door: str
     runs_returned: bool = False
+    takes_stored: bool = False
+    key: str = ""
+    again: bool = False
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What a door gets back.
 
     `permit` is empty unless the verdict is allow. `arguments` are those that may run. `message`
-    is what the model may read: a code, a sentence, the rule and the decision.
+    is what the model may read: a code, a sentence, the rule and the decision. `effect_key` is the
+    idempotency key for the tool, empty for a call without an effect. `stored` is the effect as it
+    was done before: the verdict is allow then, without a permit, since nothing is to be run.
     """
 
     decision: Decision
@@ -78,13 +97,19 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any]
     message: str
     cost_nusd: int
+    effect_key: str = ""
+    stored: EffectEntry | None = None
 
 
 class _Case:
     """One call on its way through the stages."""
 
-    def __init__(self, live: LiveSession, call: CallRecord, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, live: LiveSession, call: CallRecord, arguments: dict[str, Any], asked: Asked
+    ) -> None:
         self.live = live
+        self.asked = asked
+        self.effect: Proposal | None = None
         self.claimed = call
         self.call = call
         self.arguments = arguments
@@ -98,13 +123,19 @@ class _Case:
         self.records: list[Record] = []
         self.changes: list[Change] = []
         self.stop: Finding | None = None
-        self.counted = False
+        self.counted = asked.again
         self.characters = 0
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
         self.reasons.append(
             Reason(stage=stage, verdict=Verdict.DENY, code=code, text=text, rule=rule)
         )
+
+    @property
+    def stored(self) -> EffectEntry | None:
+        """The effect as it was done before, for a door that takes it."""
+        kept = self.effect is not None and self.effect.standing is Standing.STORED
+        return self.effect.entry if kept and self.effect is not None and not self.denied else None
 
     @property
     def denied(self) -> bool:
@@ -124,6 +155,7 @@ class Guard:
     ) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
+        self._effects = services.effects
         self._journal = services.journal
         self._policy = services.policy
         self._clock = services.clock
@@ -143,7 +175,7 @@ class Guard:
         call, arguments = await self._claim(live, asked)
         live.deciding.add(call.call_id)
         try:
-            case = _Case(live, call, arguments)
+            case = _Case(live, call, arguments, asked)
             for stage in (
                 self._representable,
                 self._pre_tool_hooks,
@@ -153,6 +185,7 @@ class Guard:
                 self._risk,
                 self._ask_policy,
                 self._flow,
+                self._effect,
                 self._reserve,
             ):
                 await stage(case)
@@ -161,7 +194,7 @@ class Guard:
             if not case.counted:
                 # A call that was refused early repeats and loops like any other.
                 await self._loop(case)
-            return await self._rule(case, asked.door)
+            return await self._rule(case)
         finally:
             live.deciding.discard(call.call_id)
 
@@ -234,6 +267,8 @@ class Guard:
             case.deny("contract", "contract_violation", text, case.call.tool)
 
     async def _loop(self, case: _Case) -> None:
+        if case.asked.again:
+            return
         case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
         spelled = canonical(case.arguments)
@@ -307,13 +342,36 @@ class Guard:
     async def _flow(self, case: _Case) -> None:
         case.reasons += flow.gate(case.contract, case.arguments, case.live.vouched)
 
+    async def _effect(self, case: _Case) -> None:
+        """Claim the call's effect in the ledger, if nothing objected so far."""
+        contract = case.contract
+        if contract is None or contract.idempotency is Idempotency.PURE:
+            return
+        if strictest(case.reasons) is not Verdict.ALLOW:
+            return
+        proposal = await self._effects.propose(
+            case.live, contract, case.call, case.arguments, case.asked.key
+        )
+        entry, attempts = proposal.entry, case.call.attempts
+        case.effect = proposal
+        case.call = msgspec.structs.replace(case.call, effect_key=entry.key, attempts=attempts + 1)
+        if proposal.standing is Standing.FRESH:
+            case.changes.append(entry)
+        elif proposal.standing is not Standing.STORED:
+            case.deny("effect", *_OPEN_EFFECT[proposal.standing], rule=entry.key)
+        elif not case.asked.takes_stored:
+            kept = canonical(entry.output) if entry.output_kept else b"its result was not kept"
+            shown = kept.decode() if isinstance(kept, bytes) else ""
+            text = f"this was done before in this task, and is not done twice: {shown[:4000]}"
+            case.deny("effect", "already_done", text, entry.key)
+
     async def _reserve(self, case: _Case) -> None:
         """Hold one call, if nothing objected so far.
 
         Its time is not held: a sub-agent's tool call lasts as long as the model calls in it, which
         pay for their own seconds.
         """
-        if strictest(case.reasons) is not Verdict.ALLOW:
+        if strictest(case.reasons) is not Verdict.ALLOW or case.asked.again:
             return
         live, amounts = case.live, {Dimension.TOOL_CALLS: 1}
         hold_id = self._entropy.new_id("hld")
@@ -328,7 +386,7 @@ class Guard:
         else:
             case.call = msgspec.structs.replace(case.call, hold_id=hold_id)
 
-    async def _rule(self, case: _Case, door: str) -> Ruling:
+    async def _rule(self, case: _Case) -> Ruling:
         """Write the decision down, durably, and only then hand out the permit."""
         live, verdict, now_ns = case.live, strictest(case.reasons), self._clock.now_ns()
         if live.session.state is not SessionState.ACTIVE:
@@ -351,20 +409,30 @@ class Guard:
             policy_version=case.policy_version,
             at_ns=now_ns,
         )
-        permit = self._permit(live, decision) if verdict is Verdict.ALLOW else None
+        runs = verdict is Verdict.ALLOW and case.stored is None
+        permit = self._permit(live, decision) if runs else None
         call = self._decided(case, decision, permit)
-        records = [*case.records, self._decision_record(case, decision, door)]
+        records = [*case.records, self._decision_record(case, decision)]
+        if permit is None and case.effect is not None:
+            self._effects.release(case.effect)
+            case.changes = [change for change in case.changes if change is not case.effect.entry]
         changes: list[Change] = [*case.changes, call]
         try:
             durable = self._journal.commit(records, changes)
         except HoldfastError:
             # The journal cannot take it (too large, not text): nothing may run, nothing is held.
             self._budgets.settle_now(call.hold_id, {}, live.who)
+            if case.effect is not None:
+                self._effects.release(case.effect)
             raise
         live.calls[call.call_id] = call
         live.emitted.pop(call.call_id, None)
-        if permit is None and call.hold_id:
-            self._budgets.settle_now(call.hold_id, {}, live.who)
+        if permit is None:
+            if call.hold_id:
+                used = {Dimension.TOOL_CALLS: 1} if case.stored is not None else {}
+                self._budgets.settle_now(call.hold_id, used, live.who)
+        elif case.effect is not None:
+            self._effects.intended(live, case.effect.entry)
         if case.stop is not None and live.session.state is SessionState.ACTIVE:
             durable = self._sessions.change(live, Command.STOP, case.stop.text)
         # Signed while the disk works; handed out only once the decision is durable.
@@ -378,6 +446,8 @@ class Guard:
             arguments=case.arguments,
             message=call.denial,
             cost_nusd=live.cost_nusd,
+            effect_key=call.effect_key,
+            stored=case.stored,
         )
 
     def _permit(self, live: LiveSession, decision: Decision) -> Permit:
@@ -394,6 +464,13 @@ class Guard:
         )
 
     def _decided(self, case: _Case, decision: Decision, permit: Permit | None) -> CallRecord:
+        if permit is None and case.stored is not None and decision.verdict is Verdict.ALLOW:
+            return msgspec.structs.replace(
+                case.call,
+                state=CallState.EXECUTED,
+                decision_id=decision.decision_id,
+                redeemed=True,
+            )
         if permit is None:
             return msgspec.structs.replace(
                 case.call,
@@ -411,9 +488,9 @@ class Guard:
             permit_expires_at_ns=permit.expires_at_ns,
         )
 
-    def _decision_record(self, case: _Case, decision: Decision, door: str) -> Record:
+    def _decision_record(self, case: _Case, decision: Decision) -> Record:
         body = {
-            "door": door,
+            "door": case.asked.door,
             "digest": case.digest,
             "emitted_digest": case.call.digest,
             "near": case.near,
@@ -424,6 +501,10 @@ class Guard:
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
+        if case.effect is not None:
+            body["effect_key"] = case.effect.entry.key
+            body["effect"] = case.effect.standing
+            body["attempt"] = case.effect.entry.attempt
         return self._journal.record(
             Kind.TOOL_CALL_DECIDED,
             case.live.who,
@@ -474,11 +555,14 @@ def _registered_risk(contract: Contract | None) -> RiskLevel:
     return contract.risk if contract is not None else RiskLevel.HIGH
 
 
+_NAMED_STAGES = ("budget", "loop", "contract", "live", "policy", "effect")
+
+
 def denial_text(decision: Decision) -> str:
     """What the model reads instead of a result: stable for one decision."""
     why = decision.deciding
     code = "permission_denied"
-    if why is not None and why.stage in ("budget", "loop", "contract", "live", "policy"):
+    if why is not None and why.stage in _NAMED_STAGES:
         code = why.code
     if decision.verdict is Verdict.ASK:
         code = "approval_required"

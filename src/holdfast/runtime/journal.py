@@ -62,6 +62,11 @@ class Journal:
             **flat,
         )
 
+    def scrubbed(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """JSON without the secrets in it, for what is kept beside the journal."""
+        clean: dict[str, Any] = self._scrubber.tree(tree)
+        return clean
+
     def commit(
         self, records: Sequence[Record], changes: Sequence[Change] = ()
     ) -> asyncio.Future[None]:

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.core.flow import Vouched
 from holdfast.core.progress import Progress
 from holdfast.model.budgets import AccountKey
+from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
@@ -28,6 +29,8 @@ class LiveSession:
         # Arguments of undecided calls as the model wrote them; lost with the process, and then
         # only a door that asks with the very same arguments is answered.
         self.emitted: dict[str, dict[str, Any]] = {}
+        # Effects that were intended by a call id here and are not known to have taken.
+        self.effects: dict[str, EffectEntry] = {}
         self.progress = Progress(session.loop)
         self.vouched = Vouched()
         self.streams: dict[str, Cut] = {}

@@ -14,6 +14,7 @@ from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import CallRecord, CallState
+from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
@@ -23,13 +24,19 @@ SHOWN_CHARACTERS = 20_000
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a permitted call. `output` is any JSON value."""
+    """What became of a permitted call. `output` is any JSON value.
+
+    `content` is what the model reads, journalled in the same commit, for a loop that resumes from
+    the journal. `uncertain`: the tool did not answer (time-out, death), so its effect is unknown.
+    """
 
     call_id: str
     ok: bool
     output: Any = None
     error: str = ""
     duration_ms: int = 0
+    content: str | None = None
+    uncertain: bool = False
 
 
 class Outcomes:
@@ -38,6 +45,7 @@ class Outcomes:
     def __init__(self, services: Services, *, contracts: ContractBook, hooks: Hooks) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
+        self._effects = services.effects
         self._journal = services.journal
         self._contracts = contracts
         self._hooks = hooks
@@ -76,12 +84,30 @@ class Outcomes:
         # As it is by now: its result may have reached the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
         live.calls[call.call_id] = msgspec.structs.replace(now, state=state, redeemed=True)
-        records = [*result.records, *self._outcome(live, call, done, output)]
+        noted, effect = self._effects.finish(
+            live, call, ok=done.ok, output=output, error=done.error, uncertain=done.uncertain
+        )
+        records = [*result.records, *self._outcome(live, call, done, output), *noted]
+        if done.content is not None:
+            records.append(self.answered(live, call, done.content, failed=not done.ok))
         actual: Amounts = {Dimension.TOOL_CALLS: 1}
-        changes = [live.calls[call.call_id]]
+        changes: list[Change] = [live.calls[call.call_id], *effect]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
         return output
+
+    def shown(self, content: str) -> str:
+        """Text as the journal keeps it, so that a resumed run reads what the live one read."""
+        clean: str = self._journal.scrubbed({"content": content})["content"]
+        return clean
+
+    def answered(
+        self, live: LiveSession, call: CallRecord, content: str, *, failed: bool
+    ) -> Record:
+        """The record of what the model reads for a call."""
+        body = {"content": content, "is_error": failed}
+        flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
+        return self._journal.record(Kind.RUN_TOOL_ANSWERED, live.who, body, **flat)
 
     def _outcome(
         self, live: LiveSession, call: CallRecord, done: Finish, output: Any

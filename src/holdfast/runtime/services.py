@@ -5,6 +5,7 @@ import msgspec
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.policy import Policy
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.sessions import Sessions
 
@@ -14,6 +15,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     sessions: Sessions
     budgets: Budgets
+    effects: Effects
     journal: Journal
     policy: Policy
     clock: Clock

@@ -19,12 +19,14 @@ from holdfast.errors import (
     SessionStopped,
     Unauthenticated,
 )
+from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.live import LiveSession
 
@@ -47,11 +49,18 @@ class Sessions:
     """Every session of this server."""
 
     def __init__(
-        self, store: Store, journal: Journal, budgets: Budgets, clock: Clock, entropy: Entropy
+        self,
+        store: Store,
+        journal: Journal,
+        budgets: Budgets,
+        effects: Effects,
+        clock: Clock,
+        entropy: Entropy,
     ) -> None:
         self._store = store
         self._journal = journal
         self._budgets = budgets
+        self._effects = effects
         self._clock = clock
         self._entropy = entropy
         self._live: dict[str, LiveSession] = {}
@@ -232,11 +241,13 @@ class Sessions:
             state_reason=reason,
             state_changed_at_ns=self._clock.now_ns(),
         )
+        lost: tuple[list[Record], list[EffectEntry]] = ([], [])
         if state not in (SessionState.ACTIVE, SessionState.PAUSED):
             self._settle_unreported(live)
+            lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
         body = {"reason": reason, "by": by, "from": session.state}
         record = self._journal.record(RECORDED[command], live.who, body)
-        return self._journal.commit([*extra, record], [live.session])
+        return self._journal.commit([*extra, record, *lost[0]], [live.session, *lost[1]])
 
     def _settle_unreported(self, live: LiveSession) -> None:
         """Tool calls whose outcome will never be reported may have run: their holds are used."""
@@ -263,6 +274,10 @@ class Sessions:
         for session_id in await self._line_of(live.session):
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
+            if session_id == own:
+                for entry in await self._store.effects(own):
+                    if entry.state in (EffectState.INTENDED, EffectState.UNKNOWN):
+                        live.effects[entry.call_id] = entry
             after_seq = 0
             while True:
                 page = await self._store.records(

@@ -20,7 +20,9 @@ from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.model.tools import ArgumentRole, CallRecord, CallState, Contract, Effect
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.admission import Admission
+from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
@@ -193,18 +195,23 @@ class House:
         self.entropy = entropy if entropy is not None else SequentialEntropy()
         self.journal = Journal(self.store, self.clock, RuleScrubber())
         self.budgets = Budgets(Ledger(), self.journal, self.clock)
-        self.sessions = Sessions(self.store, self.journal, self.budgets, self.clock, self.entropy)
+        self.effects = Effects(self.store, self.journal, self.clock)
+        self.sessions = Sessions(
+            self.store, self.journal, self.budgets, self.effects, self.clock, self.entropy
+        )
         self.policy: Any = MemoryPolicy([permit("all")])
         self.upstream = FakeUpstream()
         self.processes = NoProcesses()
         services = Services(
             sessions=self.sessions,
             budgets=self.budgets,
+            effects=self.effects,
             journal=self.journal,
             policy=self.policy,
             clock=self.clock,
             entropy=self.entropy,
         )
+        self.tools = tuple(contract.name for contract in contracts)
         book = ContractBook(contracts)
         hook_points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
         self.guard: Any = Guard(
@@ -213,6 +220,7 @@ class House:
             hooks=hook_points,
             signing_key=Ed25519PrivateKey.generate(),
         )
+        self.attempts = Attempts(services, self.guard, book)
         self.outcomes = Outcomes(services, contracts=book, hooks=hook_points)
         self.calls = ModelCalls(
             services,
@@ -244,7 +252,7 @@ class House:
             token_digest="",
             limits=limits,
             loop=loop,
-            allowed_tools=(*(c.name for c in CONTRACTS), "bare"),
+            allowed_tools=(*self.tools, "bare"),
             upstream="main",
             **more,
         )

@@ -203,7 +203,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
     sessions, limit = harness.services.sessions, config.server.max_body_bytes
     gateway = Gateway(sessions, harness.calls, harness.entropy, max_body_bytes=limit, report=report)
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
-    door = GuardDoor(*parts, max_body_bytes=limit, report=report)
+    door = GuardDoor(*parts, harness.attempts, max_body_bytes=limit, report=report)
     hooks = ClaudeCodeDoor(*parts, max_body_bytes=limit, report=report)
     control = create_control_app(
         ControlDeps(

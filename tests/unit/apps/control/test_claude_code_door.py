@@ -38,7 +38,8 @@ class Desk:
         self.reported: list[BaseException] = []
         parts = (house.sessions, house.guard, house.outcomes, Fence(house.processes))
         given: Any = {"max_body_bytes": MOST_BYTES, "report": self.reported.append}
-        routes = [*ClaudeCodeDoor(*parts, **given).routes(), *GuardDoor(*parts, **given).routes()]
+        door = GuardDoor(*parts, house.attempts, **given)
+        routes = [*ClaudeCodeDoor(*parts, **given).routes(), *door.routes()]
         self.app = Starlette(routes=[Mount("/", routes=routes)])
         self.token = hook_token(live.session.session_id, house.token)
 

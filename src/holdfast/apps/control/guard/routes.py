@@ -16,7 +16,9 @@ from holdfast.apps.control.guard import schemas
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.core.sessions import Command, after
 from holdfast.errors import HoldfastError, InternalError
-from holdfast.runtime.guard import Asked, Guard
+from holdfast.model.effects import EffectEntry, EffectState
+from holdfast.runtime.attempts import Attempts, Retry
+from holdfast.runtime.guard import Asked, Guard, Ruling
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
@@ -36,6 +38,7 @@ class GuardDoor:
         guard: Guard,
         outcomes: Outcomes,
         fence: Fence,
+        attempts: Attempts,
         *,
         max_body_bytes: int,
         report: Report,
@@ -44,6 +47,7 @@ class GuardDoor:
         self._guard = guard
         self._outcomes = outcomes
         self._fence = fence
+        self._attempts = attempts
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -51,6 +55,7 @@ class GuardDoor:
         """What to mount."""
         posts: dict[str, _Act] = {
             "decide": self._decide,
+            "again": self._again,
             "finish": self._finish,
             "redeem": self._redeem,
             "prompt": self._prompt,
@@ -107,17 +112,31 @@ class GuardDoor:
             arguments=given.arguments,
             door=given.door[:64],
             runs_returned=given.runs_returned,
+            takes_stored=given.takes_stored,
+            key=given.key[:512],
         )
-        ruling = await self._guard.decide(live, asked)
-        return schemas.DecideAnswer(
-            verdict=ruling.decision.verdict,
-            decision_id=ruling.decision.decision_id,
-            permit=ruling.permit,
-            arguments=ruling.arguments,
-            message=ruling.message,
-            risk=ruling.decision.risk.name,
-            reasons=ruling.decision.reasons,
-            cost_nusd=ruling.cost_nusd,
+        return _answer(await self._guard.decide(live, asked))
+
+    async def _again(self, live: LiveSession, body: bytes) -> schemas.AgainAnswer:
+        given = _read(body, schemas.AgainBody)
+        await self._fence.adopt(live)
+        retry = Retry(
+            call_id=given.call_id,
+            tool=given.tool,
+            arguments=given.arguments,
+            door=given.door[:64],
+            found=given.found,
+            output=given.output,
+            error=given.error,
+        )
+        attempt = await self._attempts.again(live, retry)
+        return schemas.AgainAnswer(
+            next=attempt.next,
+            effect_key=attempt.effect_key,
+            attempt=attempt.attempt,
+            ruling=_answer(attempt.ruling) if attempt.ruling is not None else None,
+            stored=_stored(attempt.stored),
+            message=attempt.message,
         )
 
     async def _finish(self, live: LiveSession, body: bytes) -> schemas.FinishAnswer:
@@ -128,9 +147,11 @@ class GuardDoor:
             output=given.output,
             error=given.error,
             duration_ms=max(given.duration_ms, 0),
+            content=None if given.content is None else self._outcomes.shown(given.content),
+            uncertain=given.uncertain,
         )
         output = await self._outcomes.finish(live, done)
-        return schemas.FinishAnswer(output=output, rewritten=output != given.output)
+        return schemas.FinishAnswer(output, output != given.output, done.content)
 
     async def _redeem(self, live: LiveSession, body: bytes) -> schemas.RedeemAnswer:
         given = _read(body, schemas.RedeemBody)
@@ -159,6 +180,30 @@ class GuardDoor:
     async def _keys(self, _: LiveSession, __: bytes) -> dict[str, dict[str, str]]:
         keys = self._guard.public_keys.items()
         return {"keys": {n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys}}
+
+
+def _answer(ruling: Ruling) -> schemas.DecideAnswer:
+    return schemas.DecideAnswer(
+        verdict=ruling.decision.verdict,
+        decision_id=ruling.decision.decision_id,
+        permit=ruling.permit,
+        arguments=ruling.arguments,
+        message=ruling.message,
+        risk=ruling.decision.risk.name,
+        reasons=ruling.decision.reasons,
+        cost_nusd=ruling.cost_nusd,
+        effect_key=ruling.effect_key,
+        stored=_stored(ruling.stored),
+    )
+
+
+def _stored(entry: EffectEntry | None) -> schemas.Stored | None:
+    if entry is None:
+        return None
+    ok = entry.state is EffectState.DONE
+    return schemas.Stored(
+        ok=ok, output=entry.output, output_kept=entry.output_kept, error=entry.error
+    )
 
 
 def _read(body: bytes, kind: type[_T]) -> _T:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from holdfast.model.decisions import Reason, Verdict
+from holdfast.runtime.attempts import Found, Next
 from holdfast.runtime.hooks import HookPoint
 
 
@@ -16,6 +17,17 @@ class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
     arguments: dict[str, Any]
     door: str = "http"
     runs_returned: bool = False
+    takes_stored: bool = False
+    key: str = ""
+
+
+class Stored(msgspec.Struct, kw_only=True):
+    """An effect as it was done before; `output` is None where it was too large to keep."""
+
+    ok: bool
+    output: Any
+    output_kept: bool
+    error: str
 
 
 class DecideAnswer(msgspec.Struct, kw_only=True):
@@ -29,6 +41,31 @@ class DecideAnswer(msgspec.Struct, kw_only=True):
     risk: str
     reasons: tuple[Reason, ...]
     cost_nusd: int
+    effect_key: str = ""
+    stored: Stored | None = None
+
+
+class AgainBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A call that was allowed and lost its answer; see `runtime.attempts.Retry`."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    found: Found = Found.NOTHING_KNOWN
+    output: Any = None
+    error: str = ""
+    door: str = "http"
+
+
+class AgainAnswer(msgspec.Struct, kw_only=True):
+    """What to do about it."""
+
+    next: Next
+    effect_key: str
+    attempt: int
+    ruling: DecideAnswer | None
+    stored: Stored | None
+    message: str
 
 
 class FinishBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +76,8 @@ class FinishBody(msgspec.Struct, forbid_unknown_fields=True):
     output: Any = None
     error: str = ""
     duration_ms: int = 0
+    content: str | None = None
+    uncertain: bool = False
 
 
 class FinishAnswer(msgspec.Struct):
@@ -46,6 +85,7 @@ class FinishAnswer(msgspec.Struct):
 
     output: Any
     rewritten: bool
+    content: str | None = None
 
 
 class RedeemBody(msgspec.Struct, forbid_unknown_fields=True):

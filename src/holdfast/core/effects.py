@@ -1,0 +1,128 @@
+"""Which calls are one effect, and what an entry of the ledger lets a further attempt do.
+
+A side effect happens once a key (invariant I5). Where a crash leaves it open whether it did, the
+tool's declared class decides what may follow, and nothing is guessed. Not here: keeping entries
+(`runtime/effects`), deciding calls (`runtime/guard`).
+"""
+
+import enum
+import hashlib
+from typing import Any
+
+import msgspec
+
+from holdfast.core.canonical import Unrepresentable, canonical
+from holdfast.model.effects import EffectEntry, EffectState
+from holdfast.model.tools import Contract, Effect, EffectKey, Idempotency
+
+KEPT_OUTPUT_BYTES = 256 * 1024
+"""Largest output that the ledger keeps for a repeat, as canonical JSON."""
+
+_SAFE_TO_REPEAT = frozenset({Idempotency.IDEMPOTENT, Idempotency.KEYED})
+
+
+class Standing(enum.StrEnum):
+    """What the ledger says of a call that wants to have an effect.
+
+    `fresh`: it may be tried. `stored`: it was done, and its result is kept. `in_flight`: another
+    call is at it. `unknown`: it may have been done, and nobody knows.
+    """
+
+    FRESH = "fresh"
+    STORED = "stored"
+    IN_FLIGHT = "in_flight"
+    UNKNOWN = "unknown"
+
+
+class Recovery(enum.StrEnum):
+    """What may be done about a call that was allowed and never answered."""
+
+    EXECUTE = "execute"
+    PROBE = "probe"
+    PARK = "park"
+
+
+def key_of(
+    contract: Contract,
+    task: str,
+    session: str,
+    call_id: str,
+    arguments: dict[str, Any],
+    given: str = "",
+) -> str:
+    """The idempotency key: `eff_` and 64 hex digits, the same for every try at one effect.
+
+    `given` is the caller's own key, which stands in place of the arguments. Arguments without a
+    canonical form have no key of their own and count as the call's.
+    """
+    by_input = _kind(contract) is EffectKey.INPUT
+    named = {n: arguments[n] for n in contract.key_arguments if n in arguments}
+    spelled = canonical(named if contract.key_arguments else arguments)
+    parts: tuple[str, ...]
+    if given:
+        parts = ("given", task, contract.name, given)
+    elif by_input and not isinstance(spelled, Unrepresentable):
+        parts = ("input", task, contract.name, spelled.decode())
+    else:
+        parts = ("call", session, call_id)
+    joined = msgspec.json.encode(parts)
+    return "eff_" + hashlib.sha256(joined).hexdigest()
+
+
+def _kind(contract: Contract) -> EffectKey:
+    if contract.effect_key is not None:
+        return contract.effect_key
+    leaves_a_mark = contract.effect in (Effect.COMMIT, Effect.DESTROY)
+    return EffectKey.INPUT if leaves_a_mark else EffectKey.CALL
+
+
+def standing(entry: EffectEntry | None, session: str, call_id: str) -> Standing:
+    """What `entry` means for a call that wants the same effect now."""
+    if entry is None or entry.state is EffectState.FAILED:
+        return Standing.FRESH
+    if entry.state is EffectState.DONE:
+        return Standing.STORED
+    mine = (entry.session, entry.call_id) == (session, call_id)
+    repeatable = entry.idempotency in _SAFE_TO_REPEAT
+    if entry.state is EffectState.INTENDED:
+        return Standing.FRESH if mine and repeatable else Standing.IN_FLIGHT
+    return Standing.FRESH if repeatable else Standing.UNKNOWN
+
+
+def recovery(idempotency: Idempotency) -> Recovery:
+    """What a class allows once it is unknown whether the effect took."""
+    if idempotency is Idempotency.PROBE:
+        return Recovery.PROBE
+    if idempotency is Idempotency.ONCE:
+        return Recovery.PARK
+    return Recovery.EXECUTE
+
+
+def finished(
+    entry: EffectEntry, now_ns: int, *, ok: bool, output: Any, error: str, uncertain: bool
+) -> EffectEntry:
+    """The entry once its attempt has been reported."""
+    state = EffectState.DONE if ok else EffectState.FAILED
+    if not ok and uncertain:
+        state = EffectState.UNKNOWN
+    kept = ok and _fits(output)
+    return msgspec.structs.replace(
+        entry,
+        state=state,
+        changed_at_ns=now_ns,
+        output=output if kept else None,
+        output_kept=kept or not ok,
+        error=error[:2000],
+    )
+
+
+def unknown(entry: EffectEntry, now_ns: int, why: str) -> EffectEntry:
+    """The entry once nobody is left who could report it."""
+    return msgspec.structs.replace(
+        entry, state=EffectState.UNKNOWN, changed_at_ns=now_ns, error=why[:2000]
+    )
+
+
+def _fits(output: Any) -> bool:
+    spelled = canonical(output)
+    return not isinstance(spelled, Unrepresentable) and len(spelled) <= KEPT_OUTPUT_BYTES

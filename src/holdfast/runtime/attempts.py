@@ -1,0 +1,194 @@
+"""A further attempt at a call that was allowed and never answered: after a crash, or a time-out.
+
+What may be done is the tool's class to say (`core/effects`): run it again under the same key, ask
+the tool whether the first try took, or wait for a person. Policy, risk and flow are asked again;
+the loop guard and the budgets have counted the call already. Not here: deciding (`runtime/guard`).
+"""
+
+import enum
+from typing import Any
+
+import msgspec
+
+from holdfast.core.contracts import ContractBook
+from holdfast.core.effects import Recovery, recovery
+from holdfast.errors import Conflict, PermitInvalid
+from holdfast.model.decisions import Verdict
+from holdfast.model.effects import EffectEntry, EffectState
+from holdfast.model.events import Kind
+from holdfast.model.tools import CallRecord, CallState, Idempotency
+from holdfast.runtime.effects import Effects
+from holdfast.runtime.guard import Asked, Guard, Ruling
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.services import Services
+
+
+class Found(enum.StrEnum):
+    """What the executor knows of the attempt before: nothing, or what the tool itself said."""
+
+    NOTHING_KNOWN = ""
+    HAPPENED = "happened"
+    NOTHING_HAPPENED = "nothing_happened"
+    CANNOT_TELL = "cannot_tell"
+
+
+class Next(enum.StrEnum):
+    """What the executor is to do."""
+
+    EXECUTE = "execute"
+    PROBE = "probe"
+    ANSWERED = "answered"
+    PARKED = "parked"
+    DENIED = "denied"
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a further attempt, as a door translates it."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    door: str
+    found: Found = Found.NOTHING_KNOWN
+    output: Any = None
+    error: str = ""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer. `ruling` comes with `execute` and `denied`; `stored` with `answered`."""
+
+    next: Next
+    effect_key: str = ""
+    attempt: int = 0
+    ruling: Ruling | None = None
+    stored: EffectEntry | None = None
+    message: str = ""
+
+
+class Attempts:
+    """Says how calls that lost their answer go on."""
+
+    def __init__(self, services: Services, guard: Guard, contracts: ContractBook) -> None:
+        self._sessions = services.sessions
+        self._effects: Effects = services.effects
+        self._journal = services.journal
+        self._guard = guard
+        self._contracts = contracts
+
+    async def again(self, live: LiveSession, retry: Retry) -> Attempt:
+        """What to do about a call of this session, whatever became of it so far.
+
+        Errors: SessionStopped, CredentialExpired; PermitInvalid for a call that the model did not
+        make; Conflict for one whose outcome was reported; StoreUnavailable.
+        """
+        self._sessions.check_live(live)
+        call = live.calls.get(retry.call_id)
+        if call is None or call.session != live.session.session_id or call.tool != retry.tool:
+            raise PermitInvalid("the model made no such call in this session")
+        if call.call_id in live.deciding:
+            raise Conflict("the call is being decided", call_id=call.call_id)
+        if call.state is CallState.EMITTED:
+            return await self._decide(live, call, retry, again=False)
+        if call.state is CallState.DENIED:
+            return Attempt(next=Next.DENIED, effect_key=call.effect_key, message=call.denial)
+        entry = await self._entry(live, call)
+        if entry is not None and entry.state is EffectState.DONE:
+            return await self._answered(live, call, entry)
+        if call.state is not CallState.ALLOWED:
+            raise Conflict("the outcome of this call was reported", call_id=call.call_id)
+        return await self._lost(live, call, entry, retry)
+
+    async def _entry(self, live: LiveSession, call: CallRecord) -> EffectEntry | None:
+        if not call.effect_key:
+            return None
+        return await self._effects.find(live.who.tenant, call.effect_key)
+
+    async def _lost(
+        self, live: LiveSession, call: CallRecord, entry: EffectEntry | None, retry: Retry
+    ) -> Attempt:
+        """A call that was allowed, and of which no outcome was reported."""
+        settled = entry is None or entry.state is EffectState.FAILED
+        if settled or retry.found is Found.NOTHING_HAPPENED:
+            return await self._reopened(live, call, retry)
+        if retry.found is Found.HAPPENED:
+            records, changes = self._effects.finish(
+                live, call, ok=True, output=retry.output, error="", uncertain=False
+            )
+            await self._journal.commit(records, changes)
+            found = await self._entry(live, call)
+            if found is not None and found.state is EffectState.DONE:
+                return await self._answered(live, call, found)
+        contract = self._contracts.get(call.tool)
+        allowed = recovery(contract.idempotency if contract is not None else Idempotency.ONCE)
+        if allowed is Recovery.EXECUTE:
+            return await self._reopened(live, call, retry)
+        why = retry.error or "the executor ended before it could report"
+        records, changes = self._effects.lost(live, call.call_id, why)
+        await self._journal.commit(records, changes)
+        probes = allowed is Recovery.PROBE and retry.found is not Found.CANNOT_TELL
+        return Attempt(
+            next=Next.PROBE if probes else Next.PARKED,
+            effect_key=call.effect_key,
+            attempt=call.attempts,
+            message="it is not known whether this call took effect",
+        )
+
+    async def _reopened(self, live: LiveSession, call: CallRecord, retry: Retry) -> Attempt:
+        """Decide the call once more; whatever the tool did not do is forgotten first."""
+        if retry.found is Found.NOTHING_HAPPENED:
+            why = retry.error or "the tool says that nothing happened"
+            records, changes = self._effects.finish(
+                live, call, ok=False, output=None, error=why, uncertain=False
+            )
+            await self._journal.commit(records, changes)
+        reopened = msgspec.structs.replace(
+            call,
+            state=CallState.EMITTED,
+            permit_id="",
+            permitted_digest="",
+            permit_expires_at_ns=0,
+            redeemed=False,
+        )
+        live.calls[call.call_id] = reopened
+        body = {"attempt": call.attempts + 1, "error": retry.error[:2000]}
+        flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
+        record = self._journal.record(Kind.TOOL_CALL_RETRIED, live.who, body, **flat)
+        await self._journal.commit([record], [reopened])
+        return await self._decide(live, reopened, retry, again=True)
+
+    async def _decide(
+        self, live: LiveSession, call: CallRecord, retry: Retry, *, again: bool
+    ) -> Attempt:
+        asked = Asked(
+            call_id=call.call_id,
+            tool=call.tool,
+            arguments=retry.arguments,
+            door=retry.door,
+            takes_stored=True,
+            again=again,
+        )
+        ruling = await self._guard.decide(live, asked)
+        found = Next.EXECUTE
+        if ruling.stored is not None:
+            found = Next.ANSWERED
+        elif ruling.decision.verdict is not Verdict.ALLOW:
+            found = Next.DENIED
+        return Attempt(
+            next=found,
+            ruling=ruling,
+            stored=ruling.stored,
+            effect_key=ruling.effect_key,
+            attempt=live.calls[call.call_id].attempts,
+            message=ruling.message,
+        )
+
+    async def _answered(self, live: LiveSession, call: CallRecord, entry: EffectEntry) -> Attempt:
+        """The effect is done, as the ledger or a person says: the model reads what is kept."""
+        if call.state is CallState.ALLOWED:
+            live.calls[call.call_id] = msgspec.structs.replace(
+                call, state=CallState.EXECUTED, redeemed=True
+            )
+            await self._journal.commit((), [live.calls[call.call_id]])
+        return Attempt(
+            next=Next.ANSWERED, stored=entry, effect_key=entry.key, attempt=entry.attempt
+        )
