@@ -110,6 +110,12 @@ class PermitInvalid(Denied):
     code = "permit_invalid"
 
 
+class DelegationRefused(Denied):
+    """A session asked for a child with more authority than its own; `fields` names which."""
+
+    code = "delegation_refused"
+
+
 class LoopDetected(Denied):
     """Turns, calls, repeats or a stall reached their limit."""
 

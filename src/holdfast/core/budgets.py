@@ -30,6 +30,7 @@ _ROLLING_NS = {Window.HOUR: 3600 * _NS, Window.DAY: 86_400 * _NS}
 # A rolling window is a ring of buckets; one extra bucket is counted, so that the sum is never
 # less than what any true window of that length holds.
 _BUCKETS = 60
+_INNER = (Scope.TASK, Scope.SESSION)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -323,10 +324,21 @@ class Ledger:
 
 
 def chain(
-    limits: Sequence[Limit], owners: dict[Scope, str], counted: Sequence[Limit] = ()
+    limits: Sequence[Limit],
+    owners: dict[Scope, str],
+    counted: Sequence[Limit] = (),
+    ancestors: Sequence[AccountKey] = (),
 ) -> tuple[AccountKey, ...]:
-    """The account keys of one session, innermost first; `counted` adds accounts without a cap."""
+    """The account keys of one session, innermost first; `counted` adds accounts without a cap.
+
+    `ancestors` are accounts of the sessions that started it, innermost first; they pay for all
+    that it does, and stand between its own and its user's.
+    """
     order = list(Scope)
     keys = {AccountKey(x.scope, owners[x.scope], x.dimension, x.window) for x in limits}
     keys |= {AccountKey(x.scope, owners[x.scope], x.dimension, x.window) for x in counted}
-    return tuple(sorted(keys, key=lambda k: (order.index(k.scope), k.dimension, k.window)))
+    own = sorted(keys, key=lambda k: (order.index(k.scope), k.dimension, k.window))
+    if not ancestors:
+        return tuple(own)
+    outer = next((i for i, key in enumerate(own) if key.scope not in _INNER), len(own))
+    return (*own[:outer], *ancestors, *own[outer:])

@@ -47,6 +47,13 @@ class Vouched:
         if not self.tainted:
             self.tainted, self.tainted_by = True, tool
 
+    def copy(self) -> "Vouched":
+        """What may be believed so far, for a session that starts from here."""
+        made = Vouched()
+        made.tainted, made.tainted_by = self.tainted, self.tainted_by
+        made._tokens, made._text, made._size = set(self._tokens), list(self._text), self._size
+        return made
+
     def vouches(self, value: object, *, short_ok: bool) -> bool:
         """Whether one scalar stands verbatim in trusted text."""
         text = _plain(value).casefold()

@@ -61,6 +61,17 @@ def _opened(record: Record) -> str:
     return f"a session of {agent} was opened for {user}, task {_quoted(record.task)}"
 
 
+def _delegated(record: Record) -> str:
+    body = record.body
+    child, agent = _quoted(body.get("child", "")), _quoted(body.get("agent", ""))
+    return f"a child {child} of {agent} was started{_said(body, 'task_text')}"
+
+
+def _collected(record: Record) -> str:
+    taints = ", untrusted," if record.body.get("taints") else ""
+    return f"the result{taints} of the child {_quoted(record.body.get('child', ''))} was taken"
+
+
 def _receipt(record: Record) -> str:
     levers = record.body.get("levers")
     pulled = [x for x in levers if isinstance(x, dict)] if isinstance(levers, list | tuple) else []
@@ -254,6 +265,8 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.SESSION_KILLED: _state("was killed"),
     Kind.SESSION_EXPIRED: _state("expired"),
     Kind.SESSION_ENDED: _state("ended"),
+    Kind.SESSION_DELEGATED: _delegated,
+    Kind.SESSION_COLLECTED: _collected,
     Kind.KILL_RECEIPT: _receipt,
     Kind.PROMPT_SUBMITTED: _prompted,
     Kind.MODEL_CALL_RESERVED: _model("was reserved"),

@@ -1,5 +1,8 @@
 """Spans from the journal: one for each tool call and model call, under one root a session.
 
+A child hangs below the call that started it, in the trace of the session above it; where its
+opening was not seen (before a restart), it is a tree of its own.
+
 A fold: show it every record in order, and it answers the spans that are finished by then. A tool
 call is a span from its decision to its outcome; one that was refused, that the provider ran or
 that never ran has no length. Ids are digests of the session's and the call's, so a parent is known
@@ -59,6 +62,11 @@ class _Seen(msgspec.Struct):
     cost_nusd: int = 0
     open: dict[str, Record] = {}
     closed: set[str] = set()
+
+    @property
+    def trace(self) -> int:
+        """The trace of the session, or of the one at the top that it works for."""
+        return trace_id(entries.words(self.first, "root") or self.first.session)
 
 
 class SpanFold:
@@ -171,13 +179,15 @@ def _ended(seen: _Seen, record: Record) -> list[Span]:
         "holdfast.success": ok,
         "holdfast.ms": max(record.at_ns - seen.first.at_ns, 0) // _NS_PER_MS,
     }
-    parent = entries.words(seen.first, "parent")
+    parent, above = entries.words(seen.first, "parent"), entries.words(seen.first, "delegated_by")
     if parent:
         attributes["holdfast.parent_session"] = parent
+    if above:
+        attributes["holdfast.delegated_by"] = above
     root = Span(
-        trace_id=trace_id(record.session),
+        trace_id=seen.trace,
         span_id=root_id(record.session),
-        parent_id=0,
+        parent_id=_started_by(above, entries.words(seen.first, "by_call")),
         name=f"invoke_agent {record.agent}",
         start_ns=min(seen.first.at_ns, record.at_ns),
         end_ns=record.at_ns,
@@ -187,6 +197,13 @@ def _ended(seen: _Seen, record: Record) -> list[Span]:
         attributes=attributes,
     )
     return [root]
+
+
+def _started_by(session: str, call_id: str) -> int:
+    """The span that a child hangs below; 0 for a session that nobody started."""
+    if not session:
+        return 0
+    return call_span_id(session, call_id) if call_id else root_id(session)
 
 
 # ---- model calls ----------------------------------------------------------------------------
@@ -235,7 +252,7 @@ def _model(seen: _Seen, record: Record, error: str) -> Span:
     hold = entries.words(record, "hold_id")
     own = _span_id("hold", record.session, hold) if hold else turn_id(record.session, record.turn)
     return Span(
-        trace_id=trace_id(record.session),
+        trace_id=seen.trace,
         span_id=own,
         parent_id=root_id(record.session),
         name=f"chat {model}".strip(),
@@ -335,7 +352,7 @@ def _tool(
         "holdfast.success": not error,
     }
     span = Span(
-        trace_id=trace_id(began.session),
+        trace_id=seen.trace,
         span_id=call_span_id(began.session, key),
         parent_id=parent,
         name=f"execute_tool {began.tool}".strip(),

@@ -21,6 +21,8 @@ class Kind(enum.StrEnum):
     SESSION_KILLED = "session.killed"
     SESSION_EXPIRED = "session.expired"
     SESSION_ENDED = "session.ended"
+    SESSION_DELEGATED = "session.delegated"
+    SESSION_COLLECTED = "session.collected"
     KILL_RECEIPT = "kill.receipt"
     PROMPT_SUBMITTED = "prompt.submitted"
     MODEL_CALL_RESERVED = "model_call.reserved"

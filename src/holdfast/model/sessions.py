@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.model.budgets import Limit
+from holdfast.model.budgets import AccountKey, Limit
 from holdfast.model.principals import Principal
 
 
@@ -46,7 +46,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     tokens (`model/tokens`); the first is shown once, on opening, the others are derived from it.
     `limits` are the caps of the account chain; `task_attributes` are what policy sees as `task`.
     `allowed_models` empty means any priced model; `upstream`
-    names the provider. `state_reason` says why it is not active.
+    names the provider. `state_reason` says why it is not active. `parent` is the session that this
+    one continues. `delegated_by` is the one that started it as its child, `depth` how many stand
+    above it, `ancestor_accounts` what they pay with, since they pay for it too. `resources` are the
+    names, or beginnings of names, that its calls may touch; without any, all.
     """
 
     session_id: str
@@ -69,3 +72,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     model_token_digest: str = ""
     hook_token_digest: str = ""
     config_version: str = ""
+    delegated_by: str = ""
+    depth: int = 0
+    ancestor_accounts: tuple[AccountKey, ...] = ()
+    resources: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.contracts import ContractBook
+from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.core.evidence import NEVER_RAN, Ungoverned, check_evidence
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
@@ -18,6 +19,7 @@ from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
@@ -111,7 +113,13 @@ class Admission:
     def _admitted(self, live: LiveSession, call: CallRecord, text: str) -> Record:
         contract = self._contracts.get(call.tool)
         body: dict[str, Any] = {"characters": len(text)}
-        if contract is not None and contract.first_party:
+        # A child's text vouches for nothing, whatever its tool's contract says: a model wrote it.
+        from_child = live.collected.get(digest_of(text)) if live.collected else None
+        if from_child is None and call.tool == DELEGATE_TOOL:
+            from_child = True
+        if from_child is False:
+            body["untainted_child"] = True
+        elif from_child is None and contract is not None and contract.first_party:
             live.vouched.trust(text)
             body["trusted"] = text[:_TRUSTED_CHARACTERS]
         else:

@@ -74,18 +74,23 @@ class Budgets:
         self._tickets = itertools.count(1)
 
     def open_chain(self, session: Session) -> list[AccountState]:
-        """Make the accounts of a session exist under its limits; returns their states."""
+        """Make the accounts of a session exist under its limits; returns their states.
+
+        A child makes its own alone: what it shares stands as its ancestors found it.
+        """
         mine, now_ns = owners(session.principal), self._clock.now_ns()
         return [
             self.ledger.open_account(
                 AccountKey(x.scope, mine[x.scope], x.dimension, x.window), x, now_ns
             )
             for x in session.limits
+            if not session.delegated_by or x.scope is Scope.SESSION
         ]
 
     def chain(self, session: Session) -> tuple[AccountKey, ...]:
         """The account keys of a session, innermost first."""
-        return chain(session.limits, owners(session.principal))
+        mine = owners(session.principal)
+        return chain(session.limits, mine, ancestors=session.ancestor_accounts)
 
     async def reserve(
         self,

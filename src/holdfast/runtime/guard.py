@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from holdfast.core import flow
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
+from holdfast.core.delegation import reaches
 from holdfast.core.effects import Standing
 from holdfast.core.permits import key_id, sign, verify
 from holdfast.core.progress import Finding, near
@@ -181,6 +182,7 @@ class Guard:
                 self._pre_tool_hooks,
                 self._granted,
                 self._contract,
+                self._reached,
                 self._loop,
                 self._risk,
                 self._ask_policy,
@@ -266,6 +268,13 @@ class Guard:
             text = f"{violation.path or 'arguments'}: {violation.text}"
             case.deny("contract", "contract_violation", text, case.call.tool)
 
+    async def _reached(self, case: _Case) -> None:
+        """A child may have been given some resources only."""
+        resource = case.resource or f"tool:{case.call.tool}"
+        if not reaches(case.live.session.resources, resource):
+            text = f"`{resource[:200]}` is not among the resources of this session"
+            case.deny("session", "resource_not_granted", text, case.live.who.agent)
+
     async def _loop(self, case: _Case) -> None:
         if case.asked.again:
             return
@@ -302,12 +311,19 @@ class Guard:
             case.records.append(record)
 
     async def _ask_policy(self, case: _Case) -> None:
+        """What a child may do, each session above it may do as well."""
+        for one in case.live.line:
+            await self._ask_policy_of(case, one)
+            if case.denied:
+                break
+
+    async def _ask_policy_of(self, case: _Case, one: LiveSession) -> None:
         try:
-            answer = await self._policy.decide(self._policy_request(case))
+            answer = await self._policy.decide(self._policy_request(case, one))
         except PolicyUnavailable as error:
             case.deny("policy", error.code, error.message)
             return
-        case.policy_version = answer.policy_version
+        case.policy_version = case.policy_version or answer.policy_version
         if answer.verdict is not Verdict.ALLOW:
             rule = ", ".join(answer.rules) or (answer.nearest.rule if answer.nearest else "")
             text = answer.text or "; ".join(answer.errors) or "no rule permits this call"
@@ -316,8 +332,8 @@ class Guard:
                 Reason(stage="policy", verdict=answer.verdict, code=code, text=text, rule=rule)
             )
 
-    def _policy_request(self, case: _Case) -> PolicyRequest:
-        session, who, contract = case.live.session, case.live.who, case.contract
+    def _policy_request(self, case: _Case, one: LiveSession) -> PolicyRequest:
+        session, who, contract = one.session, one.who, case.contract
         return PolicyRequest(
             tenant=who.tenant,
             project=who.project,
@@ -389,9 +405,9 @@ class Guard:
     async def _rule(self, case: _Case) -> Ruling:
         """Write the decision down, durably, and only then hand out the permit."""
         live, verdict, now_ns = case.live, strictest(case.reasons), self._clock.now_ns()
-        if live.session.state is not SessionState.ACTIVE:
+        if (standing := live.standing) is not SessionState.ACTIVE:
             # Killed, paused or stopped while the stages ran: no permit, whatever they said.
-            case.deny("live", "session_stopped", f"the session is {live.session.state}")
+            case.deny("live", "session_stopped", f"the session is {standing}")
             verdict = Verdict.DENY
         elif live.calls.get(case.claimed.call_id) is not case.claimed:
             # Torn off by `max_tokens`, or answered as never run, while the stages ran.
@@ -438,8 +454,8 @@ class Guard:
         # Signed while the disk works; handed out only once the decision is durable.
         token = sign(permit, self._key) if permit is not None else ""
         await durable
-        if permit is not None and live.session.state is not SessionState.ACTIVE:
-            raise SessionStopped(f"the session is {live.session.state}")
+        if permit is not None and live.standing is not SessionState.ACTIVE:
+            raise SessionStopped(f"the session is {live.standing}")
         return Ruling(
             decision=decision,
             permit=token,

@@ -4,7 +4,7 @@ Everything here can be built again from the store (`runtime/sessions`): memory i
 journal, never the only place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from holdfast.core.flow import Vouched
@@ -12,7 +12,7 @@ from holdfast.core.progress import Progress
 from holdfast.model.budgets import AccountKey
 from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
-from holdfast.model.sessions import Session
+from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tools import CallRecord
 
 Cut = Callable[[str], None]
@@ -39,6 +39,11 @@ class LiveSession:
         self.cost_nusd = 0
         self.turn = 0
         self.adopted = False
+        # The session that started this one, in memory as long as this is; ids of those it started.
+        self.parent: LiveSession | None = None
+        self.children: list[str] = []
+        # Digests of texts that children handed back, and whether they taint.
+        self.collected: dict[str, bool] = {}
         # Calls whose decision is being made, so that a call is decided once even in parallel.
         self.deciding: set[str] = set()
 
@@ -46,6 +51,20 @@ class LiveSession:
     def who(self) -> Principal:
         """Whom this session acts for."""
         return self.session.principal
+
+    @property
+    def line(self) -> "Iterator[LiveSession]":
+        """This session and those above it, innermost first: each must allow what this one does."""
+        one: LiveSession | None = self
+        while one is not None:
+            yield one
+            one = one.parent
+
+    @property
+    def standing(self) -> SessionState:
+        """Its state, or that of the first above it that is not active."""
+        states = (one.session.state for one in self.line)
+        return next((s for s in states if s is not SessionState.ACTIVE), SessionState.ACTIVE)
 
     def cut_streams(self, reason: str) -> int:
         """End every answer that is streaming; the number of them."""

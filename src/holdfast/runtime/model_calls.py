@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from holdfast.core.delegation import reaches
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
 from holdfast.core.sessions import Command
 from holdfast.errors import (
@@ -173,32 +174,12 @@ class ModelCalls:
         """Tools that the provider runs never meet the guard: policy decides on the request."""
         session, who = live.session, live.who
         for name in request.server_tools:
-            granted = name in session.allowed_tools
-            verdict = Verdict.DENY
-            if granted:
-                answer = await self._policy.decide(
-                    PolicyRequest(
-                        tenant=who.tenant,
-                        project=who.project,
-                        user=who.user,
-                        agent=who.agent,
-                        session=who.session,
-                        roles=who.roles,
-                        trust=who.trust,
-                        action=name,
-                        resource=f"tool:{name}",
-                        input={},
-                        task_id=who.task,
-                        task=session.task_attributes,
-                        tenant_attributes=session.tenant_attributes,
-                        resource_tags={},
-                        risk="HIGH",
-                        effect="egress",
-                        tainted=live.vouched.tainted,
-                        at_ns=self._clock.now_ns(),
-                    )
-                )
-                verdict = answer.verdict
+            granted = name in session.allowed_tools and reaches(session.resources, f"tool:{name}")
+            verdict = Verdict.ALLOW if granted else Verdict.DENY
+            for one in live.line if granted else ():
+                if verdict is Verdict.ALLOW:
+                    asked = self._server_tool(one, name, tainted=live.vouched.tainted)
+                    verdict = (await self._policy.decide(asked)).verdict
             if verdict is not Verdict.ALLOW:
                 body = {"door": "gateway", "server_tool": name[:200], "granted": granted}
                 record = self._journal.record(
@@ -210,6 +191,29 @@ class ModelCalls:
                     " reach, and no rule permits it",
                     tool=name[:200],
                 )
+
+    def _server_tool(self, one: LiveSession, name: str, *, tainted: bool) -> PolicyRequest:
+        session, who = one.session, one.who
+        return PolicyRequest(
+            tenant=who.tenant,
+            project=who.project,
+            user=who.user,
+            agent=who.agent,
+            session=who.session,
+            roles=who.roles,
+            trust=who.trust,
+            action=name,
+            resource=f"tool:{name}",
+            input={},
+            task_id=who.task,
+            task=session.task_attributes,
+            tenant_attributes=session.tenant_attributes,
+            resource_tags={},
+            risk="HIGH",
+            effect="egress",
+            tainted=tainted,
+            at_ns=self._clock.now_ns(),
+        )
 
     async def _check_turns(self, live: LiveSession) -> None:
         retrying = live.progress.retrying(self._clock.now_ns())

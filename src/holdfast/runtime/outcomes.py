@@ -141,9 +141,10 @@ class Outcomes:
         """The user typed this: it is journalled, and its words are vouched for.
 
         Not `vouched` when it came by a token that the agent's own tools can read: it is journalled
-        alone.
+        alone. Nor in a child: no user types there, a model wrote its task.
         """
         self._sessions.check_live(live)
+        vouched = vouched and not live.session.delegated_by
         if vouched:
             live.vouched.trust(text)
         body: dict[str, Any] = {"text": text[:SHOWN_CHARACTERS]}

@@ -6,7 +6,8 @@ Not here: what a kill pulls besides the state (`runtime/kill`), what a session m
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,22 +20,24 @@ from holdfast.errors import (
     SessionStopped,
     Unauthenticated,
 )
+from holdfast.model.budgets import AccountState, Scope
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
-from holdfast.ports.store import RecordFilter, Store
+from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.live import LiveSession
 
+_JUDGED = (Kind.PROMPT_SUBMITTED, Kind.TOOL_RESULT_ADMITTED, Kind.SESSION_COLLECTED)
 _RELOADED = (
     Kind.MODEL_CALL_SETTLED,
     Kind.MODEL_CALL_REFUSED,
-    Kind.PROMPT_SUBMITTED,
-    Kind.TOOL_RESULT_ADMITTED,
+    *_JUDGED,
+    Kind.SESSION_DELEGATED,
     Kind.TOOL_CALL_DECIDED,
 )
 _PAGE = 1000
@@ -73,6 +76,62 @@ class Sessions:
         The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
         is the task; where the task ends in `/` (a kind), the session is the instance of it.
         """
+        session, token = self._born(draft)
+        if draft.parent:
+            await self._check_parent(draft)
+        accounts = self._budgets.open_chain(session)
+        record = self._opened(session, accounts, {"parent": session.parent})
+        await self._journal.commit([record], [session, *accounts])
+        live = self._made(session)
+        if session.parent:
+            await self._inherit(live)
+        self._remember(live)
+        return live, token
+
+    async def open_child(
+        self, parent: LiveSession, draft: Session, told: dict[str, Any], *, call_id: str = ""
+    ) -> tuple[LiveSession, str]:
+        """Open what `core/delegation` drafted, as a child of `parent`; with its token, shown once.
+
+        `told` is journalled with the parent, `call_id` names the parent's call that asked for it.
+        Errors: SessionStopped when the parent was stopped meanwhile; StoreUnavailable.
+        """
+        *_, top = parent.line
+        inherited = tuple(key for key in parent.chain if key.scope is Scope.SESSION)
+        draft = msgspec.structs.replace(draft, ancestor_accounts=inherited)
+        session, token = self._born(draft)
+        accounts = self._budgets.open_chain(session)
+        live = LiveSession(session, self._budgets.chain(session))
+        live.parent, live.vouched = parent, parent.vouched.copy()
+        born = {
+            "delegated_by": session.delegated_by,
+            "depth": session.depth,
+            "root": top.session.session_id,
+            "by_call": call_id,
+            "resources": list(session.resources),
+            "taints": live.vouched.tainted,
+        }
+        child = {"child": session.session_id, "agent": live.who.agent}
+        records = [
+            self._journal.record(
+                Kind.SESSION_DELEGATED, parent.who, told | child, call_id=call_id, turn=parent.turn
+            ),
+            self._opened(session, accounts, born),
+        ]
+        # Known before it is durable, so that whatever stops the parent meanwhile stops it too.
+        self._remember(live)
+        parent.children.append(session.session_id)
+        try:
+            await self._journal.commit(records, [session, *accounts])
+        except BaseException:
+            self.forget(live)
+            parent.children.remove(session.session_id)
+            raise
+        self.check_live(live)
+        return live, token
+
+    def _born(self, draft: Session) -> tuple[Session, str]:
+        """The session of a draft: with ids, times, and the digests of its tokens."""
         session_id = self._entropy.new_id("ses")
         token = self._entropy.new_token("hfs")
         task = draft.principal.task
@@ -94,25 +153,21 @@ class Sessions:
             hook_token_digest=token_digest(hook_token(session_id, token)),
             state_changed_at_ns=now_ns,
         )
-        if draft.parent:
-            await self._check_parent(draft)
-        accounts = self._budgets.open_chain(session)
+        return session, token
+
+    def _opened(
+        self, session: Session, accounts: Sequence[AccountState], more: dict[str, Any]
+    ) -> Record:
+        who = session.principal
         body = {
             "limits": {str(s.key): s.limit for s in accounts},
             "trust": who.trust,
             "roles": list(who.roles),
             "allowed_tools": list(session.allowed_tools),
             "expires_at_ns": session.expires_at_ns,
-            "parent": session.parent,
             "config_version": session.config_version,
         }
-        record = self._journal.record(Kind.SESSION_OPENED, who, body)
-        await self._journal.commit([record], [session, *accounts])
-        live = self._made(session)
-        if session.parent:
-            await self._inherit(live)
-        self._remember(live)
-        return live, token
+        return self._journal.record(Kind.SESSION_OPENED, who, body | more)
 
     async def _check_parent(self, draft: Session) -> None:
         parent = await self._store.session(draft.parent)
@@ -123,9 +178,7 @@ class Sessions:
     def _made(self, session: Session) -> LiveSession:
         """A session's memory, empty but for what the operator wrote about its task."""
         live = LiveSession(session, self._budgets.chain(session))
-        for value in session.task_attributes.values():
-            for text in value if isinstance(value, list | tuple) else (value,):
-                live.vouched.trust(str(text))
+        _trust_attributes(live, session)
         return live
 
     def _remember(self, live: LiveSession) -> None:
@@ -201,19 +254,21 @@ class Sessions:
 
         Errors: SessionStopped (with the state and why), CredentialExpired past its wall clock.
         """
-        session = live.session
-        if session.state is SessionState.ACTIVE:
-            if self._clock.now_ns() < session.expires_at_ns:
-                return
-            noted(self.change(live, Command.EXPIRE, "the session reached its wall clock"))
-            session = live.session
-        if session.state is SessionState.EXPIRED:
-            raise CredentialExpired("the session reached its wall clock", state=session.state)
-        raise SessionStopped(
-            f"the session is {session.state}: {session.state_reason or 'no reason was given'}",
-            state=session.state,
-            reason=session.state_reason,
-        )
+        for one in live.line:
+            session = one.session
+            if session.state is SessionState.ACTIVE:
+                if self._clock.now_ns() < session.expires_at_ns:
+                    continue
+                noted(self.change(one, Command.EXPIRE, "the session reached its wall clock"))
+                session = one.session
+            if session.state is SessionState.EXPIRED:
+                raise CredentialExpired("the session reached its wall clock", state=session.state)
+            which = "the session" if one is live else f"the session above it, {one.who.agent},"
+            raise SessionStopped(
+                f"{which} is {session.state}: {session.state_reason or 'no reason was given'}",
+                state=session.state,
+                reason=session.state_reason,
+            )
 
     def change(
         self,
@@ -226,15 +281,33 @@ class Sessions:
     ) -> asyncio.Future[None]:
         """Change the state at once, in memory, and queue the record; durable once awaited.
 
-        Errors: Conflict when the command does not apply to the state.
+        What ends a session ends all that it started, and cuts their streams. A pause needs no more
+        than its own state: nothing below a paused session is live. Errors: Conflict when the
+        command does not apply to the state.
         """
-        session = live.session
-        state = after(session.state, command)
+        state = after(live.session.state, command)
         if state is None:
             raise Conflict(
-                f"a session that is {session.state} cannot be told to {command}",
-                state=session.state,
+                f"a session that is {live.session.state} cannot be told to {command}",
+                state=live.session.state,
             )
+        records, changes = self._told(live, command, state, reason, by)
+        for below in self.below(live) if command not in (Command.PAUSE, Command.RESUME) else ():
+            to = after(below.session.state, command)
+            if to is None:
+                continue
+            text = f"the session above it is {state}: {reason}"
+            more, changed = self._told(below, command, to, text, by)
+            records, changes = records + more, changes + changed
+            if command is not Command.KILL:  # A kill cuts them itself, and counts them.
+                below.cut_streams(f"session_stopped: {text}")
+        return self._journal.commit([*extra, *records], changes)
+
+    def _told(
+        self, live: LiveSession, command: Command, state: SessionState, reason: str, by: str
+    ) -> tuple[list[Record], list[Change]]:
+        """One session's change in memory; what to commit of it."""
+        session = live.session
         live.session = msgspec.structs.replace(
             session,
             state=state,
@@ -247,7 +320,20 @@ class Sessions:
             lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
         body = {"reason": reason, "by": by, "from": session.state}
         record = self._journal.record(RECORDED[command], live.who, body)
-        return self._journal.commit([*extra, record, *lost[0]], [live.session, *lost[1]])
+        return [record, *lost[0]], [live.session, *lost[1]]
+
+    def below(self, live: LiveSession) -> list[LiveSession]:
+        """Every session in memory that this one started, and that those started."""
+        known = [self._live[name] for name in live.children if name in self._live]
+        return [one for child in known for one in (child, *self.below(child))]
+
+    async def descendants(self, live: LiveSession) -> list[LiveSession]:
+        """Every session that this one and its children started, those no longer in memory too."""
+        found: list[LiveSession] = []
+        for name in tuple(live.children):
+            child = await self.get(name)
+            found += [child, *await self.descendants(child)]
+        return found
 
     def _settle_unreported(self, live: LiveSession) -> None:
         """Tool calls whose outcome will never be reported may have run: their holds are used."""
@@ -256,13 +342,25 @@ class Sessions:
                 self._budgets.settle_now(hold.hold_id, hold.amounts, live.who)
 
     async def _load(self, session: Session) -> LiveSession:
-        """Build a session's memory from the store, once even when asked for twice at a time."""
+        """Build a session's memory from the store, and that of those above and below it."""
+        above = await self.get(session.delegated_by) if session.delegated_by else None
+        live = await self._load_one(session, above)
+        for name in tuple(live.children):
+            if name not in self._live:
+                child = await self._store.session(name)
+                if child is not None and child.state in (SessionState.ACTIVE, SessionState.PAUSED):
+                    await self._load(child)
+        return live
+
+    async def _load_one(self, session: Session, above: LiveSession | None) -> LiveSession:
+        """Build one session's memory, once even when asked for twice at a time."""
         lock = self._loading.setdefault(session.session_id, asyncio.Lock())
         async with lock:
             known = self._live.get(session.session_id)
             if known is not None:
                 return known
             live = self._made(session)
+            live.parent = above
             await self._inherit(live)
             self._remember(live)
         self._loading.pop(session.session_id, None)
@@ -271,37 +369,62 @@ class Sessions:
     async def _inherit(self, live: LiveSession) -> None:
         """Calls, taint and trusted text of this session and of all that it continues."""
         own = live.session.session_id
-        for session_id in await self._line_of(live.session):
+        for session in await self._line_of(live.session):
+            session_id = session.session_id
+            if session.delegated_by:
+                await self._inherit_as_child(live, session)
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
             if session_id == own:
                 for entry in await self._store.effects(own):
                     if entry.state in (EffectState.INTENDED, EffectState.UNKNOWN):
                         live.effects[entry.call_id] = entry
-            after_seq = 0
-            while True:
-                page = await self._store.records(
-                    RecordFilter(
-                        tenant=live.who.tenant,
-                        session=session_id,
-                        kinds=_RELOADED,
-                        after_seq=after_seq,
-                        limit=_PAGE,
-                    )
-                )
-                for record in page:
-                    _replay(live, record, own=session_id == own)
-                if len(page) < _PAGE:
-                    break
-                after_seq = page[-1].seq
+            async for record in self._records(session, _RELOADED):
+                _replay(live, record, own=session_id == own)
 
-    async def _line_of(self, session: Session) -> list[str]:
-        """Ids of a session and of every one before it, oldest first."""
-        line, parent = [session.session_id], session.parent
-        while parent and parent not in line:
-            line.append(parent)
-            before = await self._store.session(parent)
-            parent = before.parent if before is not None else ""
+    async def _inherit_as_child(self, live: LiveSession, child: Session) -> None:
+        """What the session that started `child` held trusted and untrusted at that moment."""
+        parent = await self._store.session(child.delegated_by)
+        if parent is None:
+            raise NotFound("the session that started this one is gone")
+        for session in await self._line_of(parent):
+            if session.delegated_by:
+                await self._inherit_as_child(live, session)
+            until_ns = child.opened_at_ns + 1
+            async for record in self._records(session, _JUDGED, until_ns=until_ns):
+                _judge(live, record)
+        _trust_attributes(live, parent)
+
+    async def _records(
+        self, session: Session, kinds: tuple[Kind, ...], *, until_ns: int = 2**63 - 1
+    ) -> AsyncIterator[Record]:
+        """A session's records of these kinds, in order."""
+        after_seq = 0
+        while True:
+            where = RecordFilter(
+                tenant=session.principal.tenant,
+                session=session.session_id,
+                kinds=kinds,
+                until_ns=until_ns,
+                after_seq=after_seq,
+                limit=_PAGE,
+            )
+            page = await self._store.records(where)
+            for record in page:
+                yield record
+            if len(page) < _PAGE:
+                return
+            after_seq = page[-1].seq
+
+    async def _line_of(self, session: Session) -> list[Session]:
+        """A session and every one that it continues, oldest first."""
+        line, seen = [session], {session.session_id}
+        while line[-1].parent and line[-1].parent not in seen:
+            seen.add(line[-1].parent)
+            before = await self._store.session(line[-1].parent)
+            if before is None:
+                break
+            line.append(before)
         return line[::-1]
 
 
@@ -310,6 +433,27 @@ def _own(live: LiveSession | None, known: str, token: str) -> LiveSession:
     if live is None or not known or not hmac.compare_digest(known, token_digest(token)):
         raise Unauthenticated("the token is not one that this server issued")
     return live
+
+
+def _trust_attributes(live: LiveSession, session: Session) -> None:
+    """What the operator wrote about a task; of a child's, a model may have chosen some."""
+    if session.delegated_by:
+        return
+    for value in session.task_attributes.values():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            live.vouched.trust(str(text))
+
+
+def _judge(live: LiveSession, record: Record) -> None:
+    """Fold in what a record says is to be believed."""
+    body = record.body
+    if record.kind is Kind.PROMPT_SUBMITTED:
+        if body.get("vouched", True):
+            live.vouched.trust(str(body.get("text", "")))
+    elif body.get("taints"):
+        live.vouched.taint(record.tool)
+    elif "trusted" in body:
+        live.vouched.trust(str(body["trusted"]))
 
 
 def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
@@ -324,14 +468,13 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
     elif record.kind is Kind.MODEL_CALL_REFUSED:
         live.turn = max(live.turn, record.turn if own else 0)
-    elif record.kind is Kind.PROMPT_SUBMITTED:
-        if body.get("vouched", True):
-            live.vouched.trust(str(body.get("text", "")))
-    elif record.kind is Kind.TOOL_RESULT_ADMITTED:
-        if body.get("taints"):
-            live.vouched.taint(record.tool)
-        elif "trusted" in body:
-            live.vouched.trust(str(body["trusted"]))
+    elif record.kind is Kind.SESSION_DELEGATED:
+        if own:
+            live.children.append(str(body.get("child", "")))
+    elif record.kind in _JUDGED:
+        _judge(live, record)
+        if "digest" in body:
+            live.collected[str(body["digest"])] = bool(body.get("taints"))
     elif own and record.call_id:
         digest, near = str(body.get("digest", "")), str(body.get("near", ""))
         live.progress.call(record.tool, digest, near, record.at_ns)
