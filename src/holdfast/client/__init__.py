@@ -11,6 +11,8 @@ from .session import Session
 from .views import (
     AuditAnswer,
     BudgetAccount,
+    ChildKilled,
+    CollectedResult,
     Health,
     HookAnswer,
     KillLever,
@@ -29,7 +31,9 @@ from .views import (
 __all__ = [
     "AuditAnswer",
     "BudgetAccount",
+    "ChildKilled",
     "Client",
+    "CollectedResult",
     "Health",
     "HookAnswer",
     "KillLever",

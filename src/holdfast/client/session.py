@@ -4,18 +4,21 @@ A handle needs the server's address and the session's token, nothing of the admi
 Not here: opening, listing and killing sessions (`client.sessions`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from holdfast.errors import InvalidRequest
+from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
 
 from .views import (
     Attempt,
+    CollectedResult,
     HookAnswer,
     Keys,
     Nothing,
+    OpenedSession,
     RedeemedPermit,
     Ruling,
     SessionPlan,
@@ -193,6 +196,56 @@ class Session:
         """A hook point that belongs to no call was reached; returns what the hooks object to."""
         body = {"point": point, "detail": detail}
         return await self._door.post("/v1/guard/hook", HookAnswer, body, timeout_s)
+
+    async def delegate(  # noqa: PLR0913 -- each is an option
+        self,
+        task_text: str,
+        *,
+        agent: str = "",
+        tools: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        trust: TrustLevel | None = None,
+        limits: Mapping[str, int | float | str] | None = None,
+        ttl_s: int | None = None,
+        resources: Sequence[str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        call_id: str = "",
+    ) -> "Session":
+        """A child with part of this session's authority; the handle holds connections of its own.
+
+        It is an `agent` of the configuration, or this one with fewer `tools`, or both. `resources`
+        are names or beginnings of names (`arn:shop:order/`), `limits` caps over its life,
+        `attributes` those of the task made tighter. `task_text` is for its prompt and vouches for
+        nothing. `call_id` is the allowed call of the tool `delegate` that asks for it.
+        Errors: DelegationRefused where this session has less, InvalidRequest, SessionStopped.
+        """
+        optional = {
+            "agent": agent,
+            "tools": tools,
+            "models": models,
+            "trust": trust,
+            "limits": dict(limits or {}),
+            "ttl_s": ttl_s,
+            "resources": resources,
+            "attributes": dict(attributes or {}),
+            "call_id": call_id,
+        }
+        body = {"task_text": task_text} | {
+            k: v for k, v in optional.items() if v is not None and v not in ("", {})
+        }
+        opened = await self._door.post("/v1/guard/delegate", OpenedSession, body)
+        own = Door(Pool(self._door.pool.url), opened.token)
+        return Session(own, opened.session.session_id, opened.plan)
+
+    async def collect(self, child: "Session | str", text: str) -> CollectedResult:
+        """Take a child's result, and end the child if it is still at work.
+
+        This session is tainted from here on if the child is. Errors: NotFound when it started no
+        such child, SessionStopped.
+        """
+        child_id = child if isinstance(child, str) else child.session_id
+        body = {"child": child_id, "text": text}
+        return await self._door.post("/v1/guard/collect", CollectedResult, body)
 
     async def view(self) -> SessionView:
         """The session as it stands."""

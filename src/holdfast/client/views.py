@@ -17,7 +17,11 @@ from holdfast.model.sessions import SessionState
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One session as it stands. `streams` counts its open model streams."""
+    """One session as it stands. `streams` counts its open model streams.
+
+    `delegated_by` is the session that started it, `children` are those that it started;
+    `cost_nusd` counts what these cost.
+    """
 
     session_id: str
     tenant: str
@@ -36,6 +40,9 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: int = 0
     streams: int = 0
     tainted: bool = False
+    delegated_by: str = ""
+    children: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
 
 
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +67,13 @@ class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionView
     token: str
     plan: SessionPlan
+
+
+class CollectedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A child's result; `tainted` says the same of the session that collected it from now on."""
+
+    tainted: bool
+    text: str
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,14 +158,27 @@ class KillLever(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class ChildKilled(msgspec.Struct, frozen=True, kw_only=True):
+    """One session below a killed one, and what was cut and ended of it."""
+
+    session_id: str
+    agent: str
+    state: SessionState
+    streams: int
+    processes: int
+    ok: bool
+    detail: str = ""
+
+
 class KillReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kill did. `already`: the session was dead before."""
+    """What a kill did. `already`: the session was dead before. `children`: all below it."""
 
     session_id: str
     state: SessionState
     already: bool
     levers: tuple[KillLever, ...]
     total_ms: float
+    children: tuple[ChildKilled, ...] = ()
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect, EffectKey, Idempotency
 
@@ -372,6 +373,33 @@ def _agent(name: str) -> Contract:
     )
 
 
+def _delegate() -> Contract:
+    """What a loop offers to start a child session (`core/delegation`)."""
+    return Contract(
+        name=DELEGATE_TOOL,
+        description=_describe(
+            "starts a child session with part of this one's authority and returns its answer.",
+            "for work that can be told in one text and needs fewer tools than this session has.",
+            "none by itself; each call of the child is decided and paid for on its own.",
+        ),
+        effect=Effect.READ,
+        risk=RiskLevel.LOW,
+        risk_reason="the child may do nothing that this session may not, and each call is decided",
+        input_schema=_input(
+            {"task": _NAME},
+            {
+                "agent": _TEXT,
+                "tools": {"type": "array", "items": _NAME},
+                "resources": {"type": "array", "items": _NAME},
+                "limits": {"type": "object"},
+            },
+        ),
+        idempotency=Idempotency.PURE,
+        errors=_FAILED | {"delegation_refused": "more was asked for than this session has"},
+        timeout_s=3600.0,
+    )
+
+
 def _skill(name: str, argument: str) -> Contract:
     return Contract(
         name=name,
@@ -438,6 +466,7 @@ _ALL: tuple[Contract, ...] = (
     *_web(),
     _agent("Agent"),
     _agent("Task"),
+    _delegate(),
     _skill("Skill", "skill"),
     _skill("SlashCommand", "command"),
     *_lasting(),

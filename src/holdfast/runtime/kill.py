@@ -2,7 +2,8 @@
 
 The refusal comes first, in memory, where it holds at once; the journal record is durable before
 the kill is acknowledged. Then streams are cut, and the session's processes ended. A lever that
-fails does not keep the others from being pulled, and the receipt says which failed.
+fails does not keep the others from being pulled, and the receipt says which failed. Sessions
+below the killed one end with it, each with its processes.
 """
 
 import asyncio
@@ -31,14 +32,30 @@ class Lever(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class ChildKilled(msgspec.Struct, frozen=True, kw_only=True):
+    """One session below the killed one: what was cut and ended of it."""
+
+    session_id: str
+    agent: str
+    state: SessionState
+    streams: int
+    processes: int
+    ok: bool
+    detail: str
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kill did. `already`: the session was dead before; the levers were pulled again."""
+    """What a kill did. `already`: the session was dead before; the levers were pulled again.
+
+    `children` are all the sessions that it started, and that those started.
+    """
 
     session_id: str
     state: SessionState
     already: bool
     levers: tuple[Lever, ...]
     total_ms: float
+    children: tuple[ChildKilled, ...] = ()
 
 
 class Killer:
@@ -50,7 +67,7 @@ class Killer:
         self._processes = processes
 
     async def kill(self, live: LiveSession, reason: str, *, by: str) -> Receipt:
-        """Kill one session; idempotent. No other session is touched."""
+        """Kill one session and all below it; idempotent. No other session is touched."""
         start = time.perf_counter()
         levers: list[Lever] = []
 
@@ -63,37 +80,20 @@ class Killer:
             levers.append(Lever(lever=name, ms=round(ms, 3), ok=ok, detail=detail))
 
         already = live.session.state is SessionState.KILLED
-        durable: list[asyncio.Future[None]] = []
-
-        async def refuse() -> str:
-            if after(live.session.state, Command.KILL) is not None:
-                durable.append(self._sessions.change(live, Command.KILL, reason, by=by))
-            return "model calls, permits and the session's token are refused"
-
-        async def streams() -> str:
-            return f"{live.cut_streams(f'session_stopped: killed: {reason}')} streams cut"
-
-        async def processes() -> str:
-            report = await self._processes.stop(live.session.session_id)
-            if report.survivors:
-                raise OSError(f"{report.survivors} of {report.found} processes survived")
-            return f"{report.found} processes ended, found by {report.how}"
-
-        async def journal() -> str:
-            for written in durable:
-                await written
-            return "durable"
-
-        await pull("refuse", refuse)
-        await pull("streams", streams)
-        await pull("journal", journal)
-        await pull("processes", processes)
+        kill = _Kill(live, reason, by, self._sessions, self._processes)
+        await pull("refuse", kill.refuse)
+        await pull("streams", kill.streams)
+        await pull("journal", kill.journal)
+        await pull("processes", kill.processes)
+        if live.children:
+            await pull("children", kill.below)
         receipt = Receipt(
             session_id=live.session.session_id,
             state=live.session.state,
             already=already,
             levers=tuple(levers),
             total_ms=round((time.perf_counter() - start) * 1000, 3),
+            children=tuple(kill.children),
         )
         body = msgspec.to_builtins(receipt) | {"reason": reason, "by": by}
         written = self._journal.commit([self._journal.record(Kind.KILL_RECEIPT, live.who, body)])
@@ -101,3 +101,77 @@ class Killer:
         with contextlib.suppress(StoreUnavailable):
             await written
         return receipt
+
+
+class _Kill:
+    """One kill: its levers, each pulled by itself."""
+
+    def __init__(
+        self, live: LiveSession, reason: str, by: str, sessions: Sessions, processes: Processes
+    ) -> None:
+        self._live = live
+        self._reason = reason
+        self._by = by
+        self._sessions = sessions
+        self._ending = processes
+        self._durable: asyncio.Future[None] | None = None
+        self._cut: dict[str, int] = {}
+        self.children: list[ChildKilled] = []
+
+    async def refuse(self) -> str:
+        if after(self._live.session.state, Command.KILL) is not None:
+            told = self._sessions.change(self._live, Command.KILL, self._reason, by=self._by)
+            self._durable = told
+        return "model calls, permits and the session's token are refused"
+
+    async def streams(self) -> str:
+        text = f"session_stopped: killed: {self._reason}"
+        for one in self._sessions.below(self._live):
+            self._cut[one.session.session_id] = one.cut_streams(text)
+        return f"{self._live.cut_streams(text)} streams cut"
+
+    async def journal(self) -> str:
+        if self._durable is not None:
+            await self._durable
+        return "durable"
+
+    async def processes(self) -> str:
+        report = await self._ending.stop(self._live.session.session_id)
+        if report.survivors:
+            raise OSError(f"{report.survivors} of {report.found} processes survived")
+        return f"{report.found} processes ended, found by {report.how}"
+
+    async def below(self) -> str:
+        """Every session below, and those that memory had let go: their processes may still run."""
+        done = self._sessions.below(self._live)
+        self.children += [await self._child(one) for one in done]
+        for one in await self._sessions.descendants(self._live):
+            if one in done:
+                continue
+            if after(one.session.state, Command.KILL) is not None:
+                text = f"the session above it is killed: {self._reason}"
+                await self._sessions.change(one, Command.KILL, text, by=self._by)
+            self.children.append(await self._child(one))
+        if failed := sum(1 for child in self.children if not child.ok):
+            raise OSError(f"{failed} of {len(self.children)} sessions below are not all ended")
+        return f"{len(self.children)} sessions below ended"
+
+    async def _child(self, one: LiveSession) -> ChildKilled:
+        found, fault = 0, ""
+        try:
+            report = await self._ending.stop(one.session.session_id)
+            found = report.found
+            if report.survivors:
+                fault = f"{report.survivors} of {report.found} processes survived"
+        except Exception as error:  # noqa: BLE001 -- whatever fails, the others are ended
+            fault = str(error) or type(error).__name__
+        state = one.session.state
+        return ChildKilled(
+            session_id=one.session.session_id,
+            agent=one.who.agent,
+            state=state,
+            streams=self._cut.get(one.session.session_id, 0),
+            processes=found,
+            ok=not fault and state is SessionState.KILLED,
+            detail=fault,
+        )

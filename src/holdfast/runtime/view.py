@@ -28,6 +28,9 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: int
     streams: int
     tainted: bool
+    delegated_by: str
+    children: tuple[str, ...]
+    resources: tuple[str, ...]
 
 
 def view(live: LiveSession) -> SessionView:
@@ -52,4 +55,7 @@ def view(live: LiveSession) -> SessionView:
         tool_calls=sum(1 for call in own if call.state in _RAN),
         streams=len(live.streams),
         tainted=live.vouched.tainted,
+        delegated_by=session.delegated_by,
+        children=tuple(live.children),
+        resources=session.resources,
     )

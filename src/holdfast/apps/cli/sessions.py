@@ -172,6 +172,10 @@ def receipt_lines(receipt: KillReceipt) -> list[str]:
     for lever in receipt.levers:
         mark = "✓" if lever.ok else "✗"
         lines.append(f"  {mark} {lever.lever:<12} {lever.ms:>8.1f} ms  {lever.detail}".rstrip())
+    for child in receipt.children:
+        mark, more = "✓" if child.ok else "✗", f": {child.detail}" if child.detail else ""
+        done = f"{child.streams} streams cut, {child.processes} processes ended"
+        lines.append(f"  {mark} child {child.session_id} of {child.agent}, {done}{more}")
     return lines
 
 
@@ -211,4 +215,10 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
     task = f", task {view.task}" if view.task else ""
     say(f"  for      {view.tenant}/{view.project}, user {view.user}{task}")
     say(f"  opened   {clock(view.opened_at_ns)} UTC, until {clock(view.expires_at_ns)} UTC")
+    if view.delegated_by:
+        say(f"  child of {view.delegated_by}")
+    if view.resources:
+        say(f"  touches  {plain(', '.join(view.resources), _SHOWN)}")
+    for child in view.children:
+        say(f"  parent of {child}")
     say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")

@@ -20,6 +20,7 @@ import holdfast
 from holdfast.apps.control.app import create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
+from holdfast.apps.control.guard.delegation import DelegationDoor
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
@@ -29,6 +30,7 @@ from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
 from holdfast.errors import ConfigInvalid, Conflict
+from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.sessions import token_digest
 
 _DRAIN_S = 2
@@ -205,6 +207,9 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
     door = GuardDoor(*parts, harness.attempts, max_body_bytes=limit, report=report)
     hooks = ClaudeCodeDoor(*parts, max_body_bytes=limit, report=report)
+    children = DelegationDoor(
+        sessions, Delegation(harness.services), config, max_body_bytes=limit, report=report
+    )
     control = create_control_app(
         ControlDeps(
             sessions=sessions,
@@ -220,7 +225,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             version=holdfast.__version__,
         )
     )
-    doors = (*gateway.routes(), *hooks.routes(), *door.routes())
+    doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes())
     return Front(gateway.direct(), Starlette(routes=[*doors, Mount("/", control)]))
 
 

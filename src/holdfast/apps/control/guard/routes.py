@@ -7,15 +7,14 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.apps.control.guard import schemas
-from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.apps.control.guard.answering import Act, answering
+from holdfast.apps.control.guard.reading import Report, json_of, shaped
 from holdfast.core.sessions import Command, after
-from holdfast.errors import HoldfastError, InternalError
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.runtime.attempts import Attempts, Retry
 from holdfast.runtime.guard import Asked, Guard, Ruling
@@ -26,7 +25,6 @@ from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.view import view
 
 _T = TypeVar("_T")
-_Act = Callable[[LiveSession, bytes], Awaitable[object]]
 
 
 class GuardDoor:
@@ -53,7 +51,7 @@ class GuardDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        posts: dict[str, _Act] = {
+        posts: dict[str, Act] = {
             "decide": self._decide,
             "again": self._again,
             "finish": self._finish,
@@ -62,7 +60,7 @@ class GuardDoor:
             "hook": self._hook,
             "end": self._end,
         }
-        gets: dict[str, _Act] = {"session": self._session, "keys": self._keys}
+        gets: dict[str, Act] = {"session": self._session, "keys": self._keys}
         return [
             *(
                 Route(f"/v1/guard/{name}", self._for(act), methods=["POST"])
@@ -74,34 +72,9 @@ class GuardDoor:
             ),
         ]
 
-    def _for(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
-        async def serve(request: Request) -> Response:
-            try:
-                live = await self._sessions.authenticate(token_of(request))
-                posted = request.method == "POST"
-                body = await whole_body(request, self._max_body_bytes) if posted else b""
-                answer = await act(live, body)
-                return Response(msgspec.json.encode(answer), media_type="application/json")
-            except ClientDisconnect:
-                return Response(status_code=400)
-            except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
-                return self._refusal(error)
-
-        return serve
-
-    def _refusal(self, error: Exception) -> Response:
-        if not isinstance(error, HoldfastError):
-            self._report(error)
-            error = InternalError("holdfast could not handle the request; see its log")
-        fields = {name: str(value) for name, value in error.fields.items()}
-        body = fields | {
-            "code": error.code,
-            "message": error.message,
-            "retryable": error.retryable,
-        }
-        return Response(
-            msgspec.json.encode({"error": body}), error.http_status, media_type="application/json"
-        )
+    def _for(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
+        limit, report = self._max_body_bytes, self._report
+        return answering(self._sessions, act, max_body_bytes=limit, report=report)
 
     async def _decide(self, live: LiveSession, body: bytes) -> schemas.DecideAnswer:
         given = _read(body, schemas.DecideBody)

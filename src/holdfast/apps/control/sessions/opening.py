@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
@@ -36,7 +37,7 @@ def planned(config: Config, asked: OpenSession) -> SessionPlan:
         project=asked.project,
         task=asked.task,
     )
-    changes: dict[str, object] = {"limits": tightened(plan.limits, _caps(asked.limits))}
+    changes: dict[str, object] = {"limits": tightened(plan.limits, caps_of(asked.limits))}
     if asked.agent_file is not None:
         # The configuration alone no longer says what governs this session.
         digest = hashlib.sha256(asked.agent_file.text.encode()).hexdigest()
@@ -122,7 +123,8 @@ def _agent_of(config: Config, file: AgentFile) -> AgentConfig:
     return agent
 
 
-def _caps(limits: dict[Dimension, Cap]) -> dict[Dimension, int]:
+def caps_of(limits: Mapping[Dimension, Cap]) -> dict[Dimension, int]:
+    """Caps as the ledger counts them. Errors: InvalidRequest."""
     return {dimension: _amount(dimension, cap) for dimension, cap in limits.items()}
 
 

@@ -60,7 +60,8 @@ class SessionView(Shown):
     """One session as it stands.
 
     `tool_calls` counts its calls that were permitted, `streams` the answers streaming to it now.
-    A session past its wall clock is shown as expired from that moment on.
+    A session past its wall clock is shown as expired from that moment on. `delegated_by` is the
+    session that started it, `children` those that it started; `cost_nusd` counts what these cost.
     """
 
     session_id: str
@@ -80,6 +81,9 @@ class SessionView(Shown):
     tool_calls: int
     streams: int
     tainted: bool
+    delegated_by: str = ""
+    children: list[str] = Field(default_factory=list)
+    resources: list[str] = Field(default_factory=list)
 
 
 class SessionList(Shown):
@@ -154,6 +158,18 @@ class Lever(Shown):
     detail: str
 
 
+class ChildKilled(Shown):
+    """One session below the killed one."""
+
+    session_id: str
+    agent: str
+    state: SessionState
+    streams: int
+    processes: int
+    ok: StrictBool
+    detail: str
+
+
 class Receipt(Shown):
     """What a kill did; `already` when the session was dead before."""
 
@@ -162,3 +178,4 @@ class Receipt(Shown):
     already: bool
     levers: list[Lever]
     total_ms: float
+    children: list[ChildKilled] = Field(default_factory=list)

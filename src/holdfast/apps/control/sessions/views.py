@@ -18,6 +18,7 @@ from holdfast.ports.store import RecordFilter, SessionFilter
 from holdfast.runtime.budgets import owners
 from holdfast.runtime.live import LiveSession
 
+_TAINTING = (Kind.SESSION_OPENED, Kind.TOOL_RESULT_ADMITTED, Kind.SESSION_COLLECTED)
 _TURNS = (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED)
 _MAX_SCANNED = 2000
 _PAGE = 1000
@@ -35,6 +36,7 @@ def of_live(deps: ControlDeps, live: LiveSession) -> SessionView:
         tool_calls=_permitted(live.session.session_id, live.calls.values()),
         streams=len(live.streams),
         tainted=live.vouched.tainted,
+        children=live.children,
     )
 
 
@@ -45,12 +47,15 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
         return of_live(deps, live)
     turn = cost_nusd = 0
     tainted = False
+    children: list[str] = []
     for session_id in filter(None, (session.parent, session.session_id)):
         mine = session_id == session.session_id
-        kinds = (Kind.TOOL_RESULT_ADMITTED, *(_TURNS if mine else ()))
+        kinds = (*_TAINTING, *((*_TURNS, Kind.SESSION_DELEGATED) if mine else ()))
         async for record in records_of(deps, session.principal.tenant, session_id, kinds):
             turn, cost_nusd = max(turn, record.turn if mine else 0), cost_nusd + record.cost_nusd
             tainted = tainted or bool(record.body.get("taints"))
+            if record.kind is Kind.SESSION_DELEGATED:
+                children.append(str(record.body.get("child", "")))
     return _view(
         deps,
         session,
@@ -59,6 +64,7 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
         tool_calls=_permitted(session.session_id, await deps.store.calls(session.session_id)),
         streams=0,
         tainted=tainted,
+        children=children,
     )
 
 
@@ -124,6 +130,7 @@ def _view(
     tool_calls: int,
     streams: int,
     tainted: bool,
+    children: list[str],
 ) -> SessionView:
     who, state = session.principal, _state(deps, session)
     late = state is not session.state
@@ -145,6 +152,9 @@ def _view(
         tool_calls=tool_calls,
         streams=streams,
         tainted=tainted,
+        delegated_by=session.delegated_by,
+        children=list(children),
+        resources=list(session.resources),
     )
 
 

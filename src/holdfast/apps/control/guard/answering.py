@@ -1,0 +1,53 @@
+"""How every route of the guard's door answers: for one session, in JSON, a refusal as a refusal.
+
+Not here: the route of Claude Code's own hooks, which answers in that client's words.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from holdfast.apps.control.guard.reading import Report, token_of, whole_body
+from holdfast.errors import HoldfastError, InternalError
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+
+Act = Callable[[LiveSession, bytes], Awaitable[object]]
+"""What a route does for the session of the token, with the body; empty for a read."""
+
+
+def answering(
+    sessions: Sessions, act: Act, *, max_body_bytes: int, report: Report
+) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that does `act` for the session whose token comes with the request."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            live = await sessions.authenticate(token_of(request))
+            posted = request.method == "POST"
+            body = await whole_body(request, max_body_bytes) if posted else b""
+            answer = await act(live, body)
+            return Response(msgspec.json.encode(answer), media_type="application/json")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
+            return _refusal(error, report)
+
+    return serve
+
+
+def _refusal(error: Exception, report: Report) -> Response:
+    if not isinstance(error, HoldfastError):
+        report(error)
+        error = InternalError("holdfast could not handle the request; see its log")
+    fields = {name: str(value) for name, value in error.fields.items()}
+    body = fields | {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+    }
+    return Response(
+        msgspec.json.encode({"error": body}), error.http_status, media_type="application/json"
+    )

@@ -1,0 +1,199 @@
+"""`POST /v1/guard/delegate` and `/collect`: a session starts children and takes their results.
+
+What the configuration says of a named agent is looked up here. Not here: how much may be handed
+on (`core/delegation`), starting and collecting (`runtime/delegation`).
+"""
+
+from typing import Any
+
+import msgspec
+from starlette.routing import Route
+
+from holdfast.apps.control.guard.answering import Act, answering
+from holdfast.apps.control.guard.reading import Report, json_of, shaped
+from holdfast.apps.control.sessions.opening import caps_of
+from holdfast.compose.config import Config, SessionPlan, resolve
+from holdfast.core.delegation import Asked, Profile
+from holdfast.errors import DelegationRefused, InvalidRequest
+from holdfast.model.budgets import Dimension, Scope, Window
+from holdfast.model.principals import TrustLevel
+from holdfast.model.sessions import Session
+from holdfast.runtime.delegation import Collected, Delegation
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.view import SessionView, view
+
+_NS = 1_000_000_000
+
+
+class DelegateBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a child is to have: an `agent` of the configuration, or `tools`, or both.
+
+    Nothing may go beyond the session's own; `ttl_s` may only shorten. `call_id` is the allowed
+    call of the tool `delegate` that asks for it.
+    """
+
+    task_text: str
+    agent: str = ""
+    tools: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    trust: TrustLevel | None = None
+    limits: dict[Dimension, int | float | str] = {}
+    ttl_s: int | None = None
+    resources: tuple[str, ...] | None = None
+    attributes: dict[str, Any] = {}
+    call_id: str = ""
+
+
+class ChildPlan(msgspec.Struct, kw_only=True):
+    """What the child's process needs; model and system prompt are empty for no known agent."""
+
+    model: str
+    system_prompt: str
+    allowed_tools: tuple[str, ...]
+    allowed_models: tuple[str, ...]
+    mcp_servers: dict[str, Any]
+    task: dict[str, Any]
+    max_turns: int
+
+
+class DelegateAnswer(msgspec.Struct, kw_only=True):
+    """A new child; the token is shown only here."""
+
+    session: SessionView
+    token: str
+    plan: ChildPlan
+
+
+class CollectBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A child's id and what it has to say."""
+
+    child: str
+    text: str
+
+
+class DelegationDoor:
+    """The routes for children."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        delegation: Delegation,
+        config: Config,
+        *,
+        max_body_bytes: int,
+        report: Report,
+    ) -> None:
+        self._sessions = sessions
+        self._delegation = delegation
+        self._config = config
+        self._max_body_bytes = max_body_bytes
+        self._report = report
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        posts: dict[str, Act] = {"delegate": self._delegate, "collect": self._collect}
+        limit, report = self._max_body_bytes, self._report
+        return [
+            Route(
+                f"/v1/guard/{name}",
+                answering(self._sessions, act, max_body_bytes=limit, report=report),
+                methods=["POST"],
+            )
+            for name, act in posts.items()
+        ]
+
+    async def _delegate(self, live: LiveSession, body: bytes) -> DelegateAnswer:
+        given = shaped(json_of(body), DelegateBody)
+        if not given.agent and given.tools is None:
+            raise InvalidRequest("a child needs either `agent` or `tools`", field="tools")
+        if given.ttl_s is not None and given.ttl_s < 1:
+            raise InvalidRequest("`ttl_s` is a whole number of seconds from 1", field="ttl_s")
+        plan = self._plan(live.session, given.agent or live.who.agent)
+        if given.agent:
+            self._check_agent(live.session, given.agent, plan)
+        asked = Asked(
+            profile=_profile(plan) if given.agent and plan is not None else None,
+            tools=given.tools,
+            models=given.models,
+            trust=given.trust,
+            caps=caps_of(given.limits),
+            ttl_ns=None if given.ttl_s is None else given.ttl_s * _NS,
+            resources=given.resources,
+            attributes=given.attributes,
+        )
+        child, token = await self._delegation.delegate(
+            live, asked, task_text=given.task_text, call_id=given.call_id
+        )
+        shown = _shown(plan, child.session, given.task_text)
+        return DelegateAnswer(session=view(child), token=token, plan=shown)
+
+    async def _collect(self, live: LiveSession, body: bytes) -> Collected:
+        given = shaped(json_of(body), CollectBody)
+        return await self._delegation.collect(live, given.child, given.text)
+
+    def _plan(self, session: Session, agent: str) -> SessionPlan | None:
+        """What the configuration says of an agent; None for one that it does not name."""
+        who = session.principal
+        if agent not in self._config.agents:
+            return None
+        return resolve(
+            self._config, agent=agent, user=who.user, tenant=who.tenant, project=who.project
+        )
+
+    def _check_agent(self, session: Session, agent: str, plan: SessionPlan | None) -> None:
+        """What no narrowing can mend. Errors: InvalidRequest, DelegationRefused."""
+        if plan is None:
+            raise InvalidRequest(f"there is no agent `{agent[:64]}`", field="agent")
+        own = self._config.agents.get(session.principal.agent)
+        hooks = (own.hooks if own is not None else None) or self._config.hooks
+        if plan.hooks != hooks:
+            text = f"the hooks of `{agent}` are not those of the session that starts it"
+            raise DelegationRefused(f"delegation_refused: {text}", authority="hooks")
+        if plan.upstream != session.upstream:
+            text = f"`{agent}` asks another provider than the session that starts it"
+            raise DelegationRefused(f"delegation_refused: {text}", authority="upstream")
+
+
+def _profile(plan: SessionPlan) -> Profile:
+    caps = {
+        limit.dimension: limit.amount
+        for limit in plan.limits
+        if limit.scope is Scope.SESSION and limit.window is Window.LIFE
+    }
+    return Profile(
+        agent=plan.agent,
+        tools=plan.allowed_tools,
+        models=plan.allowed_models,
+        trust=plan.trust,
+        caps=caps,
+        loop=plan.loop,
+        max_output_tokens=plan.max_output_tokens,
+        ttl_ns=min(plan.session_ttl_s, plan.loop.wall_clock_s) * _NS,
+        config_version=plan.config_version,
+    )
+
+
+def _shown(plan: SessionPlan | None, session: Session, task_text: str) -> ChildPlan:
+    models, turns = session.allowed_models, session.loop.max_turns
+    for limit in session.limits:
+        if limit.scope is Scope.SESSION and limit.dimension is Dimension.TURNS:
+            turns = min(turns, limit.amount)
+    model = plan.model if plan is not None else ""
+    if models and model not in models:
+        model = models[0]
+    kind, _, _ = session.principal.task.partition("/")
+    return ChildPlan(
+        model=model,
+        system_prompt=plan.system_prompt if plan is not None else "",
+        allowed_tools=session.allowed_tools,
+        allowed_models=models,
+        mcp_servers=plan.mcp_servers if plan is not None else {},
+        task={
+            "kind": kind if "/" in session.principal.task else "",
+            "id": session.principal.task,
+            "text": task_text,
+            "attributes": session.task_attributes,
+        },
+        max_turns=turns,
+    )
