@@ -142,6 +142,12 @@ class Conflict(HoldfastError):
     code, http_status, wire_type = "conflict", 409, "invalid_request_error"
 
 
+class LeaseLost(Conflict):
+    """The run was given to another worker meanwhile, or taken back; stop working at it."""
+
+    code = "lease_lost"
+
+
 # --- retry ------------------------------------------------------------------------------------
 class Unavailable(HoldfastError):
     """Something that Holdfast needs is down; nothing was allowed meanwhile."""

@@ -52,7 +52,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run. `epoch` is one higher at each activation, and fences the one before.
 
-    `priority` higher goes first. `deadline_ns` 0 is none; `not_before_ns` holds a delayed run back;
+    `priority` higher goes first. `life_left_ns` is what is left of the session's wall clock, which
+    stands still while nobody works at the run. `deadline_ns` 0 is none; `not_before_ns` holds a delayed run back;
     `lease_until_ns` is when `worker` loses it unless it says that it lives. `activations` counts
     all of them, `failures` those in a row that ended without progress. `result` is JSON, set when
     done. `retry_of` is the run that this one does again or branches from, `fork_turn` the turn
@@ -73,6 +74,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     deadline_ns: int = 0
     not_before_ns: int = 0
+    life_left_ns: int = 0
     epoch: int = 0
     worker: str = ""
     lease_until_ns: int = 0

@@ -270,6 +270,27 @@ class Sessions:
                 reason=session.state_reason,
             )
 
+    def renew(self, live: LiveSession, expires_at_ns: int) -> str:
+        """New tokens in place of the old, which are dead at once; the caller commits `session`."""
+        session_id = live.session.session_id
+        self._by_token.pop(live.session.token_digest, None)
+        token = self._entropy.new_token("hfs")
+        live.session = msgspec.structs.replace(
+            live.session,
+            token_digest=token_digest(token),
+            model_token_digest=token_digest(model_token(session_id, token)),
+            hook_token_digest=token_digest(hook_token(session_id, token)),
+            expires_at_ns=expires_at_ns,
+        )
+        self._by_token[live.session.token_digest] = session_id
+        # Whoever held the old ones is cut off in the middle of an answer, too.
+        live.cut_streams("session_stopped: the run was given to another worker")
+        return token
+
+    def let_wait(self, live: LiveSession, expires_at_ns: int) -> None:
+        """Stand still: no token opens anything until `renew`; the caller commits `session`."""
+        self.renew(live, expires_at_ns)
+
     def change(
         self,
         live: LiveSession,
@@ -278,6 +299,7 @@ class Sessions:
         *,
         by: str = "",
         extra: Sequence[Record] = (),
+        also: Sequence[Change] = (),
     ) -> asyncio.Future[None]:
         """Change the state at once, in memory, and queue the record; durable once awaited.
 
@@ -301,7 +323,7 @@ class Sessions:
             records, changes = records + more, changes + changed
             if command is not Command.KILL:  # A kill cuts them itself, and counts them.
                 below.cut_streams(f"session_stopped: {text}")
-        return self._journal.commit([*extra, *records], changes)
+        return self._journal.commit([*extra, *records], [*changes, *also])
 
     def _told(
         self, live: LiveSession, command: Command, state: SessionState, reason: str, by: str

@@ -1,0 +1,85 @@
+"""When a run's context is too full, and what is then given up.
+
+What is counted is the provider's own usage of the last call. The task's text is never given up:
+the loop puts it first again, byte for byte. Taint and permits live on the server and survive.
+Not here: making a summary (a model call, `integrations/native`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+Strategy = Literal["prune_tool_results", "keep_last", "summarise", "hand_off", "end"]
+
+
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent's `context`, as JSON in the run's plan.
+
+    `window_tokens` 0: nothing is known, and only the provider's own refusal counts as full.
+    `limit_percent` of it starts `strategy`; `keep_turns` last answers always stay.
+    `prune_tool_results` is followed by `keep_last` where it no longer helps. `summary_model` empty
+    is the run's own; its answer has at most `summary_tokens`.
+    """
+
+    window_tokens: int = 0
+    limit_percent: int = 80
+    strategy: Strategy = "prune_tool_results"
+    keep_turns: int = 5
+    summary_model: str = ""
+    summary_tokens: int = 1_024
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A compaction that is due, at so many percent of the window."""
+
+    strategy: Strategy
+    keep_from_turn: int
+    percent: int
+
+
+def context_percent(settings: ContextSettings, usage: Mapping[str, Any]) -> int:
+    """How full the window was after a call with this usage; 0 where the window is not known."""
+    names = (
+        "input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "output_tokens",
+    )
+    tokens = sum(int(usage.get(name) or 0) for name in names)
+    return tokens * 100 // settings.window_tokens if settings.window_tokens else 0
+
+
+def compaction_due(
+    settings: ContextSettings,
+    kept: Sequence[tuple[int, Mapping[str, Any]]],
+    *,
+    pruned_before: int,
+    full: bool,
+) -> Due | None:
+    """What is to be given up now, or None.
+
+    `kept` are turn and usage of every answer still in the conversation, oldest first. `full`: the
+    provider itself refused the conversation as too long.
+    """
+    if not kept:
+        return None
+    percent = context_percent(settings, kept[-1][1])
+    if not full and percent < settings.limit_percent:
+        return None
+    percent = 100 if full else percent
+    strategy = settings.strategy
+    if strategy == "end":
+        return Due(strategy, 0, percent)
+    if strategy == "hand_off":
+        return Due(strategy, kept[-1][0] + 1, percent)
+    keep = max(1, settings.keep_turns)
+    keep_from = kept[-keep][0] if len(kept) > keep else kept[0][0]
+    if strategy == "prune_tool_results":
+        if keep_from > max(pruned_before, kept[0][0]):
+            return Due(strategy, keep_from, percent)
+        strategy = "keep_last"
+    if keep_from > kept[0][0]:
+        return Due(strategy, keep_from, percent)
+    # Nothing more can go without tearing the last turns: only a provider's refusal ends the run.
+    return Due("end", 0, percent) if full else None

@@ -1,0 +1,318 @@
+"""Who works at which run: a queue in memory, each change of it one commit with its record.
+
+Seven verbs: enqueue, claim, heartbeat, recover, delay, cancel, purge. A claim raises the run's
+epoch and gives its session new tokens, so whoever had the run before is refused at both doors and
+in the journal: that is the fence, and nobody has to be asked to stop. What waits for a person or
+is over is not kept here. Built again from the store at start.
+
+Not here: which run goes next (`core/runs`), what a run is (`runtime/runs`).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+import msgspec
+
+from holdfast.core import runs as rules
+from holdfast.core.runs import SharesOf
+from holdfast.core.sessions import Command, after
+from holdfast.errors import LeaseLost, NotFound
+from holdfast.model.events import Kind, Record
+from holdfast.model.runs import Run, RunState
+from holdfast.model.sessions import SessionState
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import RunFilter, Store
+from holdfast.runtime.journal import Journal, noted
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+
+_NS = 1_000_000_000
+# How long a session may wait while nobody works at its run.
+WAITING_LIFE_NS = 30 * 86_400 * _NS
+_ALL = 100_000
+
+_RECORDED = {
+    RunState.QUEUED: Kind.RUN_RESUMED,
+    RunState.DELAYED: Kind.RUN_RETRYING,
+    RunState.PARKED: Kind.RUN_PARKED,
+    RunState.DONE: Kind.RUN_DONE,
+    RunState.FAILED: Kind.RUN_FAILED,
+    RunState.CANCELLED: Kind.RUN_CANCELLED,
+    RunState.DEAD: Kind.RUN_DEAD,
+}
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """One activation: the run as claimed, and its session's new token."""
+
+    run: Run
+    token: str
+
+
+class Dispatch:
+    """The queue of this server."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        sessions: Sessions,
+        clock: Clock,
+        *,
+        shares_of: SharesOf,
+        lease_s: float = 10.0,
+        max_activations: int = 5,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._sessions = sessions
+        self._clock = clock
+        self._shares_of = shares_of
+        self.lease_s = lease_s
+        self._max_activations = max_activations
+        self._waiting: dict[str, Run] = {}
+        self._at_work: dict[str, Run] = {}
+        self._by_session: dict[str, str] = {}
+        self._served_at: dict[str, int] = {}
+        self._serial = 0
+        self._claimants: list[asyncio.Future[None]] = []
+
+    async def load(self) -> None:
+        """Build the queue from the store; workers that still live go on with what they have."""
+        for run in await self._store.runs(RunFilter(states=rules.OPEN, limit=_ALL)):
+            self._keep(run)
+
+    def _keep(self, run: Run) -> None:
+        self._waiting.pop(run.run_id, None)
+        self._at_work.pop(run.run_id, None)
+        if run.state is RunState.RUNNING:
+            self._at_work[run.run_id] = run
+        elif run.state in rules.OPEN:
+            self._waiting[run.run_id] = run
+        else:
+            self._by_session.pop(run.session, None)
+            return
+        self._by_session[run.session] = run.run_id
+
+    def of_session(self, session_id: str) -> Run | None:
+        """The open run of a session, None when it has none here."""
+        run_id = self._by_session.get(session_id, "")
+        return self._at_work.get(run_id) or self._waiting.get(run_id)
+
+    def find(self, run_id: str) -> Run | None:
+        """An open run, None when it is over, parked or unknown."""
+        return self._at_work.get(run_id) or self._waiting.get(run_id)
+
+    def enqueue(
+        self, run: Run, records: Iterable[Record] = (), reason: str = ""
+    ) -> asyncio.Future[None]:
+        """Put a run into the queue, new or back again; durable once awaited."""
+        queued = self._changed(run, RunState.QUEUED, reason, worker="", lease_until_ns=0)
+        live = self._sessions.loaded(run.session)
+        given = list(records)
+        if not given and live is not None:
+            given = [self._record(live, queued, reason)]
+        durable = self._journal.commit(given, [queued])
+        self._keep(queued)
+        self._wake()
+        return durable
+
+    async def claim(
+        self, worker: str, *, wait_s: float = 0.0, agents: tuple[str, ...] = ()
+    ) -> Claimed | None:
+        """The next run for `worker`, waiting up to `wait_s` for one. Errors: StoreUnavailable."""
+        deadline = asyncio.get_running_loop().time() + wait_s
+        while True:
+            claimed = await self._claim_now(worker, agents)
+            left = deadline - asyncio.get_running_loop().time()
+            if claimed is not None or left <= 0:
+                return claimed
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._claimants.append(woken)
+            try:
+                # A delayed run becomes due by the clock alone.
+                await asyncio.wait_for(woken, min(left, 1.0))
+            except TimeoutError:
+                pass
+            finally:
+                with contextlib.suppress(ValueError):
+                    self._claimants.remove(woken)
+
+    async def _claim_now(self, worker: str, agents: tuple[str, ...]) -> Claimed | None:
+        while True:
+            now_ns = self._clock.now_ns()
+            mine = (r for r in self._waiting.values() if not agents or r.agent in agents)
+            run = rules.pick(mine, self._at_work.values(), self._shares_of, self._served_at, now_ns)
+            if run is None:
+                return None
+            taken = msgspec.structs.replace(
+                run,
+                state=RunState.RUNNING,
+                epoch=run.epoch + 1,
+                worker=worker,
+                lease_until_ns=now_ns + int(self.lease_s * _NS),
+                activations=run.activations + 1,
+                failures=run.failures + 1,
+                not_before_ns=0,
+                changed_at_ns=now_ns,
+                reason="",
+            )
+            # Before the first await: nobody else may pick it.
+            self._keep(taken)
+            self._serial += 1
+            self._served_at[run.tenant] = self._serial
+            claimed = await self._hand_out(taken)
+            if claimed is not None:
+                return claimed
+
+    async def _hand_out(self, run: Run) -> Claimed | None:
+        """The session's new tokens with the run, or the run's end where it cannot go on."""
+        try:
+            live = await self._sessions.get(run.session)
+        except NotFound:
+            self._keep(msgspec.structs.replace(run, state=RunState.FAILED))
+            return None
+        ended = self._why_not(run, live)
+        if ended is not None:
+            await self._end(run, live, *ended)
+            return None
+        expires_ns = self._clock.now_ns() + run.life_left_ns
+        token = self._sessions.renew(live, expires_ns)
+        body = {"run_id": run.run_id, "epoch": run.epoch, "worker": run.worker}
+        record = self._journal.record(Kind.RUN_CLAIMED, live.who, body)
+        await self._journal.commit([record], [run, live.session])
+        return Claimed(run, token)
+
+    def _why_not(self, run: Run, live: LiveSession) -> tuple[RunState, str] | None:
+        state, now_ns = live.session.state, self._clock.now_ns()
+        if state is SessionState.PAUSED:
+            return RunState.PARKED, "the session is paused"
+        if state is not SessionState.ACTIVE:
+            return RunState.CANCELLED, f"the session is {state}: {live.session.state_reason}"
+        if run.deadline_ns and now_ns >= run.deadline_ns:
+            return RunState.FAILED, "deadline_exceeded: the run's deadline passed"
+        if run.failures > self._max_activations:
+            lost = f"{self._max_activations} activations in a row ended without progress"
+            return RunState.DEAD, f"worker_lost: {lost}"
+        return None
+
+    def heartbeat(self, worker: str, held: Iterable[tuple[str, int]]) -> list[str]:
+        """Renew leases; returns the runs that `worker` has to stop at once."""
+        lost = []
+        until_ns = self._clock.now_ns() + int(self.lease_s * _NS)
+        for run_id, epoch in held:
+            run = self._at_work.get(run_id)
+            if run is None or run.epoch != epoch or run.worker != worker:
+                lost.append(run_id)
+                continue
+            live = self._sessions.loaded(run.session)
+            if live is not None and live.session.state is not SessionState.ACTIVE:
+                lost.append(run_id)
+            # In memory only: a server that starts again gives every worker one lease more.
+            self._at_work[run_id] = msgspec.structs.replace(run, lease_until_ns=until_ns)
+        return lost
+
+    def held(self, live: LiveSession, epoch: int) -> Run:
+        """The run of a session, if this epoch is the one at work. Errors: LeaseLost."""
+        run = self.of_session(live.session.session_id)
+        if run is None or run.state is not RunState.RUNNING or run.epoch != epoch:
+            raise LeaseLost("this run was given to another worker, or is over", epoch=epoch)
+        return run
+
+    def progressed(self, run: Run) -> None:
+        """Something of this activation is in the journal: it counts as no failure any more."""
+        if run.failures:
+            self._keep(msgspec.structs.replace(run, failures=0))
+
+    def leave(
+        self,
+        live: LiveSession,
+        run: Run,
+        state: RunState,
+        reason: str,
+        *,
+        delay_s: float = 0.0,
+        result: object = None,
+        records: Iterable[Record] = (),
+    ) -> asyncio.Future[None]:
+        """End an activation; durable once awaited. A run that is over ends its session."""
+        now_ns = self._clock.now_ns()
+        fields: dict[str, object] = {"worker": "", "lease_until_ns": 0}
+        if state is RunState.DELAYED:
+            fields["not_before_ns"] = now_ns + int(delay_s * _NS)
+        if state is RunState.DONE:
+            fields["result"] = result
+        if state in rules.OVER:
+            fields["life_left_ns"] = 0
+        else:
+            fields["life_left_ns"] = max(live.session.expires_at_ns - now_ns, 0)
+            self._sessions.let_wait(live, now_ns + WAITING_LIFE_NS)
+        left = self._changed(run, state, reason, **fields)
+        given = [*records, self._record(live, left, reason)]
+        command = Command.END if state is RunState.DONE else Command.STOP
+        if state in rules.OVER and after(live.session.state, command) is not None:
+            durable = self._sessions.change(
+                live, command, reason or "done", extra=given, also=[left]
+            )
+        else:
+            durable = self._journal.commit(given, [left, live.session])
+        self._keep(left)
+        self._wake()
+        return durable
+
+    async def _end(self, run: Run, live: LiveSession, state: RunState, reason: str) -> None:
+        await self.leave(live, run, state, reason)
+
+    def tick(self) -> None:
+        """Take back what lost its lease, and end what cannot go on. Queues; waits for nothing."""
+        now_ns = self._clock.now_ns()
+        for run in tuple(self._at_work.values()):
+            live = self._sessions.loaded(run.session)
+            if live is not None and live.session.state not in (
+                SessionState.ACTIVE,
+                SessionState.PAUSED,
+            ):
+                why = f"the session is {live.session.state}: {live.session.state_reason}"
+                noted(self.leave(live, run, RunState.CANCELLED, why))
+            elif now_ns >= run.lease_until_ns:
+                self._recover(run, live)
+        for run in tuple(self._waiting.values()):
+            live = self._sessions.loaded(run.session)
+            over = live is not None and live.session.state not in (
+                SessionState.ACTIVE,
+                SessionState.PAUSED,
+            )
+            if live is not None and over:
+                why = f"the session is {live.session.state}: {live.session.state_reason}"
+                noted(self.leave(live, run, RunState.CANCELLED, why))
+            elif run.not_before_ns and run.not_before_ns <= now_ns:
+                self._wake()
+
+    def _recover(self, run: Run, live: LiveSession | None) -> None:
+        queued = self._changed(run, RunState.QUEUED, "its worker was lost", worker="")
+        records: list[Record] = []
+        changes: list[Run] = [queued]
+        if live is not None:
+            records = [self._record(live, queued, queued.reason)]
+        noted(self._journal.commit(records, changes))
+        self._keep(queued)
+        self._wake()
+
+    def _changed(self, run: Run, state: RunState, reason: str, **fields: object) -> Run:
+        return msgspec.structs.replace(
+            run, state=state, reason=reason[:500], changed_at_ns=self._clock.now_ns(), **fields
+        )
+
+    def _record(self, live: LiveSession, run: Run, reason: str) -> Record:
+        body: dict[str, object] = {"run_id": run.run_id, "reason": reason[:2000]}
+        if run.state is RunState.DELAYED:
+            body |= {"not_before_ns": run.not_before_ns}
+        if run.state is RunState.DONE:
+            body |= {"result": run.result}
+        return self._journal.record(_RECORDED[run.state], live.who, body)
+
+    def _wake(self) -> None:
+        for claimant in self._claimants:
+            if not claimant.done():
+                claimant.set_result(None)
