@@ -272,16 +272,19 @@ def edited(
     *,
     max_tokens: int | None = None,
     contents: Mapping[tuple[int, int], str] | None = None,
+    model: str | None = None,
 ) -> bytes:
-    """The body with `max_tokens` and the `content` of some blocks replaced.
+    """The body with `max_tokens`, `model` and the `content` of some blocks replaced.
 
     `contents` maps (message, block) to the text that takes the place of the block's content; the
     block becomes an error. All other values keep their bytes. With nothing to edit, the very
     same bytes come back.
     """
-    if max_tokens is None and not contents:
+    if max_tokens is None and model is None and not contents:
         return body
     top = _RAW_OBJECT.decode(body)
+    if model is not None:
+        top["model"] = msgspec.Raw(msgspec.json.encode(model))
     if max_tokens is not None:
         top["max_tokens"] = msgspec.Raw(str(max_tokens).encode())
     if contents:

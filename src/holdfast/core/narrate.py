@@ -236,6 +236,14 @@ def _clock(record: Record) -> str:
     return f"the wall clock was moved{_said(record.body, 'text', 'jumped_ns', 'by_ns')}"
 
 
+def _upstream(record: Record) -> str:
+    body = record.body
+    name, key = _quoted(body.get("upstream")), _plain(body.get("key") or "its key", 20)
+    if record.kind is Kind.UPSTREAM_CLOSED:
+        return f"the upstream {name} ({key}) answers again"
+    return f"the upstream {name} ({key}) failed too often and is left alone{_said(body, 'trouble')}"
+
+
 def _admin(record: Record) -> str:
     body = record.body
     who = _plain(body.get("by") or "admin", 40)
@@ -291,4 +299,6 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.CLOCK_JUMPED: _clock,
     Kind.ADMIN_ACTED: _admin,
     Kind.AUTH_REFUSED: _auth,
+    Kind.UPSTREAM_OPENED: _upstream,
+    Kind.UPSTREAM_CLOSED: _upstream,
 }

@@ -64,6 +64,8 @@ class Kind(enum.StrEnum):
     RUN_CANCELLED = "run.cancelled"
     RUN_DEAD = "run.dead"
     BATCH_ADVANCED = "batch.advanced"
+    UPSTREAM_OPENED = "upstream.opened"
+    UPSTREAM_CLOSED = "upstream.closed"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

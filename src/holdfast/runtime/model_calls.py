@@ -1,13 +1,16 @@
 """One model call, from a client's bytes to the last byte back: who pays, how much, until when.
 
-live → model and server tools → evidence → turns → reserve → upstream → meter, extend, cut →
+live → model and server tools → evidence → turns → rate → reserve → upstream → meter, extend, cut →
 record every tool call the model emits → settle on the provider's usage → journal. The order and
-the reasons are the design's; the stream itself is `runtime/answers`.
+the reasons are the design's; the stream itself is `runtime/answers`. When an upstream has trouble,
+the call goes on to the next of its fallbacks, paid for anew.
 
-Not here: HTTP (`apps/gateway`), evidence (`runtime/admission`), arithmetic (`runtime/pricing`).
+Not here: HTTP (`apps/gateway`), evidence (`runtime/admission`), arithmetic (`runtime/pricing`),
+trying one upstream again (`runtime/reaching`).
 """
 
 import asyncio
+import random
 import re
 from collections.abc import Mapping
 
@@ -15,6 +18,7 @@ import msgspec
 
 from holdfast.core.delegation import reaches
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
+from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
 from holdfast.errors import (
     Denied,
@@ -22,6 +26,7 @@ from holdfast.errors import (
     HoldfastError,
     InvalidRequest,
     LoopDetected,
+    RateLimited,
     SessionStopped,
     UpstreamUnavailable,
 )
@@ -29,6 +34,7 @@ from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.model.decisions import PolicyRequest, Verdict
 from holdfast.model.events import Kind
 from holdfast.model.money import format_usd
+from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import Upstream, UpstreamAnswer
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer
@@ -41,7 +47,10 @@ from holdfast.runtime.pricing import (
     amounts,
     first_without_room,
 )
+from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
+from holdfast.runtime.rates import RateGate, Toll
+from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached, all_failed, resting
 from holdfast.runtime.services import Services
 
 # How long a call waits for other calls' holds to settle.
@@ -68,11 +77,12 @@ class _Offer:
         self.seconds = 0
 
 
-class Provider(msgspec.Struct, frozen=True):
-    """An upstream and the most tokens a second that any model there writes."""
+class _Given(msgspec.Struct, frozen=True):
+    """What the client sent besides the body, and what takes the place of blocks in it."""
 
-    upstream: Upstream
-    max_tokens_per_s: int | None
+    path: str
+    headers: Mapping[str, str]
+    contents: Mapping[tuple[int, int], str]
 
 
 class ModelCalls:
@@ -85,6 +95,8 @@ class ModelCalls:
         admission: Admission,
         pricing: Pricing,
         providers: Mapping[str, Provider],
+        rates: RateGate | None = None,
+        dice: Dice | None = None,
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
     ) -> None:
         self._sessions = services.sessions
@@ -96,6 +108,9 @@ class ModelCalls:
         self._admission = admission
         self._pricing = pricing
         self.providers = providers
+        self._rates = rates
+        spread = dice or random.SystemRandom().random
+        self._reaching = Reaching(services.journal, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
 
     async def call(
@@ -114,47 +129,158 @@ class ModelCalls:
         await self._check_server_tools(live, request)
         contents = await self._admission.admit(live, request)
         await self._check_turns(live)
+        return await self._carry(live, request, _Given(path, headers, contents))
+
+    async def _carry(self, live: LiveSession, request: ModelRequest, given: _Given) -> Answer:
+        """Try the session's upstream, then its fallbacks for the trouble that each one had.
+
+        Errors: what a refusal before the first upstream says; of the last when all failed.
+        """
         provider = self._provider(live)
-        hold_id, offer = await self._reserve(live, request, path, headers)
+        failed = await self._try(live, provider, request, given)
+        if isinstance(failed, Answer):
+            return failed
+        told = [f"{failed.upstream}: {failed.trouble}"]
+        resend_only = failed.sent and not provider.retries.after_sent
+        for fallback in () if resend_only else provider.fallbacks:
+            if failed.trouble not in fallback.on:
+                continue
+            failed.close()
+            try:
+                tried = await self._fall_back(live, fallback, request, given)
+            except (Denied, Exhausted, InvalidRequest, RateLimited) as error:
+                self._sessions.check_live(live)
+                told.append(f"{fallback.upstream}: {error.code}")
+                continue
+            if isinstance(tried, Answer):
+                return tried
+            failed = tried
+            told.append(f"{failed.upstream}: {failed.trouble}")
+            if failed.sent:
+                break
+        if len(told) > 1:
+            failed.close()
+            raise all_failed(told, failed)
+        if failed.answer is None:
+            raise failed.error or UpstreamUnavailable("the provider cannot be reached")
+        return Answer(failed.answer, purse=None, live=live, journal=self._journal)
+
+    async def _fall_back(
+        self, live: LiveSession, fallback: Fallback, request: ModelRequest, given: _Given
+    ) -> Answer | Unreached:
+        """The same call at another upstream, allowed and paid for as if it had been asked there."""
+        provider = self.providers.get(fallback.upstream)
+        if provider is None:
+            raise InvalidRequest(f"no upstream `{fallback.upstream}` is configured")
+        if request.continues and fallback.upstream != live.session.upstream:
+            raise InvalidRequest("the conversation is held by another upstream")
+        if fallback.model and fallback.model != request.model:
+            read = read_request(edited(request.body, model=fallback.model))
+            if isinstance(read, BadRequest):
+                raise InvalidRequest(read.text)
+            request = read
+            self._check_model(live, request)
+        return await self._try(live, provider, request, given)
+
+    async def _try(
+        self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
+    ) -> Answer | Unreached:
+        """Pay for a call and send it; again where it broke off, was settled, and may be resent.
+
+        Errors: every refusal before it was sent.
+        """
+        again = 0
+        while True:
+            answer = await self._try_once(live, provider, request, given)
+            if isinstance(answer, Answer) or not answer.sent:
+                return answer
+            retries = provider.retries
+            if not retries.after_sent or again >= retries.attempts:
+                return answer
+            await asyncio.sleep(self._reaching.delay_s(answer, retries, again))
+            again += 1
+            self._sessions.check_live(live)
+
+    async def _try_once(
+        self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
+    ) -> Answer | Unreached:
+        now_ns = self._clock.now_ns()
+        if not provider.admits(now_ns):
+            return resting(provider, now_ns)
+        offer = self._offered(live, request, given.headers)
+        toll = None
+        if self._rates is not None:
+            toll = await self._entered(live, self._rates, provider, request, offer)
+        try:
+            hold_id = await self._reserve(live, provider, request, offer, given)
+        except BaseException:
+            if toll is not None:
+                toll.unsent()
+            raise
+        rate = provider.max_tokens_per_s
         paid = Paid(
             hold_id=hold_id,
             quote=offer.quote,
             request=request,
             output_tokens=offer.output_tokens,
-            held_output_tokens=first_hold(request, offer.output_tokens, provider.max_tokens_per_s),
+            held_output_tokens=first_hold(request, offer.output_tokens, rate),
             started_s=asyncio.get_running_loop().time(),
             timeout_s=float(offer.seconds),
-            agent_path=_plain_name(headers.get("x-claude-code-agent-id", "")),
+            agent_path=_plain_name(given.headers.get("x-claude-code-agent-id", "")),
+            upstream=provider.name,
+            toll=toll,
         )
         purse = Purse(
-            live,
-            paid,
-            self._budgets,
-            self._journal,
-            self._pricing,
-            max_tokens_per_s=provider.max_tokens_per_s,
+            live, paid, self._budgets, self._journal, self._pricing, max_tokens_per_s=rate
         )
         lowered = offer.output_tokens if offer.output_tokens < request.max_tokens else None
         try:
-            sent = edited(request.body, max_tokens=lowered, contents=contents)
+            sent = edited(request.body, max_tokens=lowered, contents=given.contents)
         except BaseException:
             await purse.release("internal_error")
             raise
-        return await self._send(live, purse, path, headers, sent)
+        return await self._send(live, provider, purse, given, sent)
+
+    async def _entered(
+        self,
+        live: LiveSession,
+        rates: RateGate,
+        provider: Provider,
+        request: ModelRequest,
+        offer: _Offer,
+    ) -> Toll | None:
+        """Wait for the rates of the model and the tenant. Errors: RateLimited, SessionStopped."""
+        most = min(request.max_tokens, live.session.max_output_tokens)
+        toll = await rates.enter(
+            provider.name,
+            request.model,
+            live.who.tenant,
+            Draw(1, offer.quote.input_tokens, most),
+            timeout_s=min(provider.queue_s, live.session.loop.turn_timeout_s),
+        )
+        try:
+            self._sessions.check_live(live)
+        except HoldfastError:
+            if toll is not None:
+                toll.unsent()
+            raise
+        return toll
 
     async def count(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
     ) -> UpstreamAnswer:
         """Forward one free `count_tokens`; a stopped session may not even count."""
         self._sessions.check_live(live)
-        return await self._provider(live).upstream.send("POST", path, headers, body, timeout_s=60.0)
+        upstream = self._provider(live).free(self._clock.now_ns())
+        return await upstream.send("POST", path, headers, body, timeout_s=60.0)
 
     async def models(
         self, live: LiveSession, path: str, headers: Mapping[str, str]
     ) -> UpstreamAnswer:
         """Forward one read of `/v1/models`."""
         self._sessions.check_live(live)
-        return await self._provider(live).upstream.send("GET", path, headers, b"", timeout_s=60.0)
+        upstream = self._provider(live).free(self._clock.now_ns())
+        return await upstream.send("GET", path, headers, b"", timeout_s=60.0)
 
     def _provider(self, live: LiveSession) -> Provider:
         provider = self.providers.get(live.session.upstream)
@@ -229,19 +355,24 @@ class ModelCalls:
                 raise LoopDetected(f"loop_detected: {finding.text}", code=finding.code)
             self._journal.queue([record])
 
-    async def _reserve(
-        self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]
-    ) -> tuple[str, _Offer]:
-        """Hold money for the call: hold id, and what it was offered."""
-        wanted = min(request.max_tokens, live.session.max_output_tokens)
-        # A header may come several times, and each may name betas.
-        wide = any(
-            "context-1m" in value
-            for name, value in headers.items()
-            if name.lower() == "anthropic-beta"
-        )
+    def _offered(
+        self, live: LiveSession, request: ModelRequest, headers: Mapping[str, str]
+    ) -> _Offer:
+        """What the call is bounded by before anybody counts. Errors: UnknownModel."""
         bound = self._input_bound(live, request)
-        offer = _Offer(self._pricing.quote(request, bound, long_context=wide), tight=False)
+        return _Offer(self._pricing.quote(request, bound, long_context=_wide(headers)), tight=False)
+
+    async def _reserve(
+        self,
+        live: LiveSession,
+        provider: Provider,
+        request: ModelRequest,
+        offer: _Offer,
+        given: _Given,
+    ) -> str:
+        """Hold money for the call: the hold's id; `offer` says what it was offered."""
+        wanted = min(request.max_tokens, live.session.max_output_tokens)
+        rate = provider.max_tokens_per_s
         hold_id = self._entropy.new_id("hld")
         answer: Reserved | Refused | None = None
         while answer is None:
@@ -250,20 +381,20 @@ class ModelCalls:
                     hold_id,
                     live.session,
                     live.chain,
-                    lambda: self._plan(live, request, offer, wanted),
+                    lambda: self._plan(live, request, offer, wanted, rate),
                     purpose="model",
                     wait_s=self._wait_for_room_s,
                 )
             except _TooDear:
                 # The cheap bound reads several times too dear: only the provider's count refuses.
-                counted = await self._count(live, request, path, headers)
+                counted = await self._count(provider, request, given)
                 if counted is not None:
-                    tight = min(counted, offer.quote.input_tokens)
+                    tight, wide = min(counted, offer.quote.input_tokens), _wide(given.headers)
                     offer.quote = self._pricing.quote(request, tight, long_context=wide)
                 offer.tight = True
         if isinstance(answer, Refused):
             raise exhausted(answer)
-        return hold_id, offer
+        return hold_id
 
     def _input_bound(self, live: LiveSession, request: ModelRequest) -> int | None:
         """Tokens of input that the bytes bound; None leaves only the context window."""
@@ -277,7 +408,12 @@ class ModelCalls:
         return held + request.input_tokens_bound
 
     def _plan(
-        self, live: LiveSession, request: ModelRequest, offer: _Offer, wanted: int
+        self,
+        live: LiveSession,
+        request: ModelRequest,
+        offer: _Offer,
+        wanted: int,
+        rate: int | None,
     ) -> Amounts | Refused:
         """What to hold, given what is spent by now; sets the output that the offer allows.
 
@@ -303,20 +439,19 @@ class ModelCalls:
             if refused is not None:
                 return refused
             offer.output_tokens = least
-        rate = self._provider(live).max_tokens_per_s
         held = first_hold(request, offer.output_tokens, rate)
         return amounts(quote, held, seconds)
 
-    async def _count(
-        self, live: LiveSession, request: ModelRequest, path: str, headers: Mapping[str, str]
-    ) -> int | None:
+    async def _count(self, provider: Provider, request: ModelRequest, given: _Given) -> int | None:
         """The provider's own count of the input, with a margin; None when it does not say."""
         fields = {k: request.fields[k] for k in _COUNTED_FIELDS if k in request.fields}
-        query = path.partition("?")[2]
+        query = given.path.partition("?")[2]
+        upstream = provider.free(self._clock.now_ns())
         target = "/v1/messages/count_tokens" + (f"?{query}" if query else "")
         try:
-            answer = await self._provider(live).upstream.send(
-                "POST", target, headers, msgspec.json.encode(fields), timeout_s=_COUNT_TIMEOUT_S
+            body = msgspec.json.encode(fields)
+            answer = await upstream.send(
+                "POST", target, given.headers, body, timeout_s=_COUNT_TIMEOUT_S
             )
             try:
                 raw = await answer.read(64 * 1024)
@@ -332,53 +467,47 @@ class ModelCalls:
         return tokens + max(tokens * _COUNT_MARGIN_PERCENT // 100, _COUNT_MARGIN_TOKENS)
 
     async def _send(
-        self,
-        live: LiveSession,
-        purse: Purse,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> Answer:
+        self, live: LiveSession, provider: Provider, purse: Purse, given: _Given, body: bytes
+    ) -> Answer | Unreached:
         try:
             self._sessions.check_live(live)  # Killed while it waited for room: send nothing.
         except HoldfastError as error:
             await purse.release(error.code)
             raise
         try:
-            answer = await self._reached(live, purse, path, headers, body)
-        except UpstreamUnavailable as error:
-            live.progress.failure(self._clock.now_ns())
-            if error.fields.get("sent"):
-                # An answer in one piece is all written, and billed, before its headers.
-                purse.abandon(f"broken: {error.message}")
-            else:
-                await purse.release(error.code)
-            raise
+            reached = await self._reached(live, provider, purse, given, body)
         except BaseException:
             purse.abandon("stopped before the provider answered")
             raise
+        if isinstance(reached, Unreached):
+            if reached.sent and reached.error is not None:
+                # An answer in one piece is all written, and billed, before its headers.
+                purse.abandon(f"broken: {reached.error.message}")
+            else:
+                await self._released(purse, reached.why, reached.answer)
+            return reached
+        answer = reached.answer
         if answer.status != 200:
-            live.progress.failure(self._clock.now_ns())
-            try:
-                await purse.release(f"upstream_{answer.status}")
-            except BaseException:
-                answer.close()
-                raise
+            await self._released(purse, f"upstream_{answer.status}", answer)
             return Answer(answer, purse=None, live=live, journal=self._journal)
         live.progress.turn_taken()
+        purse.watch = lambda ended: self._reaching.ended(provider, reached, ended)
         return Answer(answer, purse=purse, live=live, journal=self._journal)
 
-    async def _reached(
-        self,
-        live: LiveSession,
-        purse: Purse,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> UpstreamAnswer:
-        """Wait for the provider's headers, within reach of a kill.
+    async def _released(self, purse: Purse, why: str, answer: UpstreamAnswer | None) -> None:
+        try:
+            await purse.release(why)
+        except BaseException:
+            if answer is not None:
+                answer.close()
+            raise
 
-        Errors: UpstreamUnavailable; SessionStopped when it was cut meanwhile.
+    async def _reached(
+        self, live: LiveSession, provider: Provider, purse: Purse, given: _Given, body: bytes
+    ) -> Reached | Unreached:
+        """Wait for a provider's headers, within reach of a kill.
+
+        Errors: SessionStopped when it was cut meanwhile.
         """
         task = asyncio.current_task()
         why = ""
@@ -389,10 +518,21 @@ class ModelCalls:
                 why = reason
                 task.cancel()
 
+        async def ask(upstream: Upstream) -> UpstreamAnswer:
+            if purse.tried and purse.paid.toll is not None:
+                purse.paid.toll.again()
+            return await upstream.send(
+                "POST", given.path, given.headers, body, timeout_s=purse.seconds_left()
+            )
+
         live.streams[purse.paid.hold_id] = cut
         try:
-            return await self._provider(live).upstream.send(
-                "POST", path, headers, body, timeout_s=purse.seconds_left()
+            return await self._reaching.reach(
+                provider,
+                ask,
+                progress=live.progress,
+                seconds_left=purse.seconds_left,
+                tried=purse.tried,
             )
         except asyncio.CancelledError:
             if why and task is not None and task.uncancel() == 0:
@@ -425,6 +565,13 @@ def exhausted(refused: Refused) -> Exhausted:
         settled=refused.settled,
         held=refused.held,
         wanted=refused.wanted,
+    )
+
+
+def _wide(headers: Mapping[str, str]) -> bool:
+    """Whether a beta widens the window; a header may come several times, each naming betas."""
+    return any(
+        "context-1m" in value for name, value in headers.items() if name.lower() == "anthropic-beta"
     )
 
 

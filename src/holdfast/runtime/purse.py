@@ -8,7 +8,7 @@ the whole output is held in any case.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -25,6 +25,7 @@ from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import Pricing, Quote, more_output, spent
+from holdfast.runtime.rates import Toll
 
 # A tranche is what the provider can write in this time: an extension waits half of it for room.
 _STALL_S = 4.0
@@ -54,6 +55,8 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float
     timeout_s: float
     agent_path: str
+    upstream: str = ""
+    toll: Toll | None = None
 
 
 class Purse:
@@ -80,6 +83,9 @@ class Purse:
         self._held = paid.held_output_tokens
         self._durable: asyncio.Future[None] | None = None
         self._open = True
+        # What went wrong before the provider answered, in order; who wants to know how it ends.
+        self.tried: list[str] = []
+        self.watch: Callable[[str], None] | None = None
         live.turn += 1
         self.turn = live.turn
 
@@ -170,7 +176,9 @@ class Purse:
         if not self._open:
             return
         self._open = False
-        body = {"model": self.paid.quote.model, "why": why, "exact": True}
+        if self.paid.toll is not None:
+            self.paid.toll.used(0, 0)
+        body = {"model": self.paid.quote.model, "why": why, "exact": True, **self._reached()}
         record = self._journal.record(Kind.MODEL_CALL_REFUSED, self.live.who, body, turn=self.turn)
         _, durable = self._budgets.settle(self.paid.hold_id, {}, self.live.who, [record])
         await durable
@@ -190,6 +198,10 @@ class Purse:
         self._open = False
         exact = metered.final and metered.saw_usage
         usage = metered.usage() if exact else self._bounded(metered)
+        if self.watch is not None:
+            self.watch(ended)
+        if self.paid.toll is not None:
+            self.paid.toll.used(_fresh_input(usage), usage.output_tokens)
         cost = self._pricing.cost(self.paid.quote.model, usage)
         seconds = self._budgets.affordable(
             self.paid.hold_id, Dimension.SECONDS, max(1, round(self.elapsed_s()))
@@ -219,6 +231,7 @@ class Purse:
             "asked_max_tokens": self.paid.request.max_tokens,
             "duration_ms": round(self.elapsed_s() * 1000),
             "agent_path": self.paid.agent_path,
+            **self._reached(),
         }
         record = self._journal.record_of_ours(
             Kind.MODEL_CALL_SETTLED,
@@ -228,6 +241,11 @@ class Purse:
             cost_nusd=cost_nusd,
         )
         self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record])
+
+    def _reached(self) -> dict[str, object]:
+        """Which upstream was asked, and what went wrong there before."""
+        asked: dict[str, object] = {"upstream": self.paid.upstream} if self.paid.upstream else {}
+        return asked | ({"retried": list(self.tried)} if self.tried else {})
 
     def _bounded(self, metered: Metered) -> Usage:
         """The most that a call without a final usage can have used; never more than was held."""
@@ -246,6 +264,11 @@ class Purse:
         if self.paid.request.cached:
             return Usage(cache_write_5m_tokens=tokens, output_tokens=output)
         return Usage(input_tokens=tokens, output_tokens=output)
+
+
+def _fresh_input(usage: Usage) -> int:
+    """Input as providers count it against a rate: what is read from the cache is free."""
+    return usage.input_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
 
 
 def _digest(call: EmittedCall) -> str:

@@ -1,0 +1,95 @@
+"""A provider as the gateway holds it: its keys, each behind a breaker, and what to do in trouble.
+
+Not here: sending and trying again (`runtime/reaching`), rates (`runtime/rates`).
+"""
+
+from collections.abc import Collection, Sequence
+
+from holdfast.core.breaker import Breaker, BreakerLimits, BreakerState
+from holdfast.model.upstreams import Fallback, Retries, Trouble
+from holdfast.ports.llm import Upstream
+
+NO_RETRIES = Retries(attempts=0)
+
+
+class Door:
+    """One key of a provider; without limits its breaker never opens."""
+
+    def __init__(self, name: str, upstream: Upstream, limits: BreakerLimits | None) -> None:
+        self.name = name
+        self.upstream = upstream
+        self.breaker = Breaker(limits) if limits is not None else None
+
+    def admits(self, now_ns: int) -> bool:
+        """Whether a call may go through it now."""
+        return self.breaker is None or self.breaker.admits(now_ns)
+
+    @property
+    def state(self) -> BreakerState:
+        """Where its breaker stands."""
+        return self.breaker.state if self.breaker is not None else BreakerState.CLOSED
+
+
+class Provider:
+    """One upstream: a door for each of its keys, used in turn.
+
+    `max_tokens_per_s` is the most that any model there writes; `spare` are further keys.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        max_tokens_per_s: int | None = None,
+        *,
+        name: str = "",
+        spare: Sequence[Upstream] = (),
+        retries: Retries = NO_RETRIES,
+        fallbacks: Sequence[Fallback] = (),
+        breaker: BreakerLimits | None = None,
+        queue_s: float = 30.0,
+    ) -> None:
+        self.upstream = upstream
+        self.max_tokens_per_s = max_tokens_per_s
+        self.name = name
+        self.retries = retries
+        self.fallbacks = tuple(fallbacks)
+        self.queue_s = queue_s
+        self.doors = tuple(
+            Door(f"key {number}", one, breaker) for number, one in enumerate((upstream, *spare), 1)
+        )
+        # What went wrong last, for calls that are refused without being sent.
+        self.trouble = Trouble.UPSTREAM
+        self._next = 0
+
+    def pick(self, now_ns: int, tried: Collection[Door] = ()) -> tuple[Door, int] | None:
+        """The next door that lets a call through, and the ticket to report with."""
+        count = len(self.doors)
+        for step in range(count):
+            place = (self._next + step) % count
+            door = self.doors[place]
+            if door in tried:
+                continue
+            ticket = 0 if door.breaker is None else door.breaker.admit(now_ns)
+            if ticket is not None:
+                self._next = (place + 1) % count
+                return door, ticket
+        return None
+
+    def admits(self, now_ns: int, tried: Collection[Door] = ()) -> bool:
+        """Whether some door outside `tried` would let a call through."""
+        return any(door.admits(now_ns) for door in self.doors if door not in tried)
+
+    def free(self, now_ns: int) -> Upstream:
+        """The key for what costs nothing: one that works, if any does."""
+        sound = (d.upstream for d in self.doors if d.state is BreakerState.CLOSED)
+        return next(sound, self.upstream)
+
+    def wait_s(self, now_ns: int) -> float:
+        """Seconds until some door may let a call try."""
+        waits = (d.breaker.wait_ns(now_ns) for d in self.doors if d.breaker is not None)
+        return min(waits, default=0) / 1e9
+
+    async def close(self) -> None:
+        """Close the idle connections of every key."""
+        for door in self.doors:
+            await door.upstream.close()

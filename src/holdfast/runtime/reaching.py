@@ -1,0 +1,211 @@
+"""Getting a provider to answer: the next key, another try after a wait, a breaker that gives up.
+
+All of it happens before the client sees a byte, and only where nothing can have been billed: a
+provider that refused with a status owes nothing and is owed nothing. A call that broke off after
+it was sent is handed back at once, for its caller to settle first.
+Not here: money (`runtime/purse`), other models (`runtime/model_calls`), rates (`runtime/rates`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from holdfast.core.progress import Progress
+from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
+from holdfast.model.events import Kind
+from holdfast.model.upstreams import Retries, Trouble
+from holdfast.ports.clock import Clock
+from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.providers import Door, Provider
+
+Ask = Callable[[Upstream], Awaitable[UpstreamAnswer]]
+Dice = Callable[[], float]
+"""A number from 0 up to 1."""
+
+_RETRY_AFTER_MAX_S = 3600.0
+_OF_STATUS = {
+    401: Trouble.CREDENTIAL,
+    403: Trouble.CREDENTIAL,
+    429: Trouble.RATE_LIMITED,
+    503: Trouble.OVERLOADED,
+    529: Trouble.OVERLOADED,
+}
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """An answer that is to be handed on, and the door and ticket that it came by."""
+
+    answer: UpstreamAnswer
+    door: Door
+    ticket: int
+
+
+class Unreached(msgspec.Struct, frozen=True, kw_only=True):
+    """No answer: the provider's own refusal, or the error that stands for it."""
+
+    upstream: str
+    trouble: Trouble
+    answer: UpstreamAnswer | None = None
+    error: Unavailable | None = None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the provider may have had the whole call, and so may bill it."""
+        return self.error is not None and bool(self.error.fields.get("sent"))
+
+    @property
+    def why(self) -> str:
+        """What the journal calls it."""
+        if self.answer is not None:
+            return f"upstream_{self.answer.status}"
+        return self.error.code if self.error is not None else str(self.trouble)
+
+    def close(self) -> None:
+        """Let go of the refusal; somebody else is asked."""
+        if self.answer is not None:
+            self.answer.close()
+
+
+class Reaching:
+    """Asks providers. `dice` spreads what is tried again, so that sessions do not march in step."""
+
+    def __init__(self, journal: Journal, clock: Clock, dice: Dice) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._dice = dice
+
+    async def reach(
+        self,
+        provider: Provider,
+        ask: Ask,
+        *,
+        progress: Progress,
+        seconds_left: Callable[[], float],
+        tried: list[str],
+    ) -> Reached | Unreached:
+        """Ask until there is an answer worth handing on, or trying is over.
+
+        Every failed try is added to `tried` and counted in `progress`. Errors: what `ask` raises
+        besides UpstreamUnavailable.
+        """
+        refused: set[Door] = set()
+        again = 0
+        while True:
+            now_ns = self._clock.now_ns()
+            picked = provider.pick(now_ns, refused)
+            if picked is None:
+                return resting(provider, now_ns)
+            door, ticket = picked
+            outcome = await self._ask(provider, door, ticket, ask)
+            if isinstance(outcome, Reached):
+                if outcome.answer.status != 200:
+                    progress.failure(self._clock.now_ns())
+                return outcome
+            now_ns = self._clock.now_ns()
+            progress.failure(now_ns)
+            tried.append(outcome.trouble)
+            refused.add(door)
+            of_key = outcome.trouble in (Trouble.CREDENTIAL, Trouble.RATE_LIMITED)
+            if of_key and provider.admits(now_ns, refused):
+                outcome.close()
+                continue
+            delay_s = self.delay_s(outcome, provider.retries, again)
+            over = outcome.sent or outcome.trouble is Trouble.CREDENTIAL
+            over = over or again >= provider.retries.attempts or delay_s >= seconds_left()
+            if over or not provider.admits(now_ns):
+                return outcome
+            outcome.close()
+            refused.clear()
+            again += 1
+            await asyncio.sleep(delay_s)
+
+    async def _ask(
+        self, provider: Provider, door: Door, ticket: int, ask: Ask
+    ) -> Reached | Unreached:
+        try:
+            answer = await ask(door.upstream)
+        except UpstreamUnavailable as error:
+            self._failed(provider, door, ticket, Trouble.UPSTREAM)
+            return Unreached(upstream=provider.name, trouble=Trouble.UPSTREAM, error=error)
+        except BaseException:
+            if door.breaker is not None:
+                door.breaker.forgotten(ticket)
+            raise
+        trouble = trouble_of(answer.status)
+        if trouble is None:
+            if door.breaker is not None and door.breaker.answered(ticket):
+                self._changed(Kind.UPSTREAM_CLOSED, provider, door)
+            return Reached(answer, door, ticket)
+        self._failed(provider, door, ticket, trouble)
+        return Unreached(upstream=provider.name, trouble=trouble, answer=answer)
+
+    def ended(self, provider: Provider, reached: Reached, ended: str) -> None:
+        """How an answer that had begun ended; see `Purse.settle` for the words."""
+        if reached.door.breaker is None:
+            return
+        if ended == "complete":
+            reached.door.breaker.completed(reached.ticket)
+        elif ended.startswith("broken"):
+            self._failed(provider, reached.door, reached.ticket, Trouble.UPSTREAM)
+
+    def _failed(self, provider: Provider, door: Door, ticket: int, trouble: Trouble) -> None:
+        provider.trouble = trouble
+        if door.breaker is None:
+            return
+        if trouble is Trouble.CREDENTIAL and len(provider.doors) == 1:
+            # One session may ask for what the key may not have; that must not close the others'.
+            door.breaker.forgotten(ticket)
+        elif door.breaker.failed(ticket, self._clock.now_ns()):
+            self._changed(Kind.UPSTREAM_OPENED, provider, door, trouble=str(trouble))
+
+    def _changed(self, kind: Kind, provider: Provider, door: Door, **more: object) -> None:
+        failures = door.breaker.failures if door.breaker is not None else 0
+        body = {"upstream": provider.name, "key": door.name, "failures": failures, **more}
+        self._journal.queue([self._journal.record(kind, None, body)])
+
+    def delay_s(self, failed: Unreached, retries: Retries, again: int) -> float:
+        """Seconds before the next try: what the provider asks for, else random below a bound."""
+        asked = retry_after_s(failed.answer.headers) if failed.answer is not None else None
+        if asked is not None:
+            return asked
+        return self._dice() * min(retries.base_s * 2.0**again, retries.most_s)
+
+
+def resting(provider: Provider, now_ns: int) -> Unreached:
+    """Nothing is sent: every key's breaker is open, or has one call trying."""
+    wait_s = round(provider.wait_s(now_ns), 3)
+    error = UpstreamUnavailable(
+        f"the upstream `{provider.name}` failed too often in a row and is left alone"
+        f" for {max(wait_s, 1):.0f} s",
+        retry_after_s=wait_s,
+    )
+    return Unreached(upstream=provider.name, trouble=provider.trouble, error=error)
+
+
+def trouble_of(status: int) -> Trouble | None:
+    """What a status means; None where the answer is to be handed on as it is."""
+    return _OF_STATUS.get(status, Trouble.UPSTREAM if status >= 500 else None)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a provider asks to be left alone; None without a number."""
+    for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        given = headers.get(name, "").strip()
+        try:
+            seconds = float(given) / per_second
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return min(seconds, _RETRY_AFTER_MAX_S)
+    return None
+
+
+def all_failed(failures: list[str], last: Unreached) -> Unavailable:
+    """The one error for a call that no upstream took; `failures` tells of each."""
+    text = f"no upstream answered: {'; '.join(failures)}"
+    asked = retry_after_s(last.answer.headers) if last.answer is not None else None
+    fields = {"failures": ", ".join(failures)} | ({"retry_after_s": asked} if asked else {})
+    kind = RateLimited if last.trouble is Trouble.RATE_LIMITED else UpstreamUnavailable
+    return kind(text, **fields)
