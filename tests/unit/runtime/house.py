@@ -212,6 +212,7 @@ class House:
             entropy=self.entropy,
         )
         self.tools = tuple(contract.name for contract in contracts)
+        self.services = services
         book = ContractBook(contracts)
         hook_points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
         self.guard: Any = Guard(
