@@ -251,3 +251,23 @@ def test_every_call_has_exactly_one_span_whatever_becomes_of_it(fates, kind):
     assert sorted(found) == sorted(f"c{n}" for n in range(len(fates)))
     assert len({span.span_id for span in spans}) == len(spans)
     assert sum(span.parent_id == 0 for span in spans) == 1
+
+
+def test_a_child_hangs_below_the_call_that_started_it_in_the_trace_of_the_top():
+    def born(session, above, call_id=""):
+        body = {"delegated_by": above, "root": "s", "by_call": call_id}
+        return record(Kind.SESSION_OPENED, session=session, body=body)
+
+    def over(session):
+        body = {"reason": "done", "from": "active"}
+        return record(Kind.SESSION_ENDED, 50 * MS, session=session, body=body)
+
+    fold = SpanFold()
+    folded(opened(), born("c", "s", "d1"), born("g", "c"), fold=fold)
+    call = record(Kind.TOOL_USE_EMITTED, session="g", call_id="x", body={"state": "server"})
+    below, grandchild, child, top = folded(call, over("g"), over("c"), over("s"), fold=fold)
+    assert {span.trace_id for span in (below, grandchild, child, top)} == {trace_id("s")}
+    assert below.parent_id == grandchild.span_id
+    assert grandchild.parent_id == child.span_id
+    assert child.parent_id == call_span_id("s", "d1")
+    assert top.parent_id == 0
