@@ -15,13 +15,17 @@ from holdfast.backends.policyd_client.wire import PolicyFinding, PolicyStatus
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.core.budgets import Ledger
+from holdfast.core.runs import Shares
 from holdfast.core.scrub import RuleScrubber
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.runs import Runs
+from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
 from holdfast.testing.memory_policy import MemoryPolicy
 from holdfast.testing.memory_store import MemoryStore
@@ -106,11 +110,27 @@ class House:
         self.sessions = Sessions(
             self.store, self.journal, self.budgets, self.effects, self.clock, SystemEntropy()
         )
+        self.dispatch = Dispatch(
+            self.store, self.journal, self.sessions, self.clock, shares_of=lambda *_: Shares()
+        )
+        services = Services(
+            sessions=self.sessions,
+            budgets=self.budgets,
+            effects=self.effects,
+            journal=self.journal,
+            policy=self.policy,
+            clock=self.clock,
+            entropy=SystemEntropy(),
+        )
+        self.runs = Runs(services, self.store, self.dispatch)
         self.deps = ControlDeps(
             sessions=self.sessions,
             budgets=self.budgets,
             journal=self.journal,
             store=self.store,
+            effects=self.effects,
+            runs=self.runs,
+            dispatch=self.dispatch,
             killer=Killer(self.sessions, self.journal, self.processes),
             policy=self.policy,
             config=parse_config(text.encode(), Path("holdfast.yaml")),

@@ -10,7 +10,6 @@ from typing import cast
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from holdfast.backends.anthropic.upstream import HttpUpstream
 from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.sqlite.store import SqliteStore
@@ -20,10 +19,12 @@ from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
 from holdfast.compose.config.model import Hooks as HookSettings
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
+from holdfast.compose.upstreams import providers, rate_gate, upstream_secrets
 from holdfast.core.budgets import Ledger
 from holdfast.core.contracts import ContractBook
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook, rates_per_mtok
+from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
 from holdfast.errors import ConfigInvalid
 from holdfast.model.events import Kind
@@ -33,15 +34,17 @@ from holdfast.model.risk import RiskLevel
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard
 from holdfast.runtime.hooks import Hook, HookPoint, Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
-from holdfast.runtime.model_calls import ModelCalls, Provider
+from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Outcomes
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.upkeep import Upkeep
@@ -59,16 +62,23 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard
     outcomes: Outcomes
     attempts: Attempts
+    runs: Runs
+    dispatch: Dispatch
     calls: ModelCalls
     killer: Killer
     fence: Fence
     upkeep: Upkeep
     taps: tuple[ClosableTap, ...] = ()
 
+    def tick(self) -> None:
+        """What is due about once a second, whether somebody asks or not."""
+        self.upkeep.tick()
+        self.dispatch.tick()
+
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
         for provider in self.calls.providers.values():
-            await provider.upstream.close()
+            await provider.close()
         await self.policy.close()
         await self.store.close()
         for tap in self.taps:
@@ -90,10 +100,6 @@ async def build(
     extra that is missing), Conflict, StoreUnavailable.
     """
     clock, entropy = SystemClock(), SystemEntropy()
-    credentials = {
-        name: environment.get(upstream.api_key_env, "")
-        for name, upstream in config.upstreams.items()
-    }
     hooks_default = _hook_set(config.hooks)
     hooks_by_agent = {
         name: _hook_set(agent.hooks) for name, agent in config.agents.items() if agent.hooks
@@ -109,7 +115,11 @@ async def build(
     )
     store = SqliteStore.open(config.state_path / "holdfast.db", clock=clock)
     clock.not_before(await store.last_at_ns())
-    secrets = [*credentials.values(), headers, *(s for pair in receivers.values() for s in pair)]
+    secrets = [
+        *upstream_secrets(config, environment),
+        headers,
+        *(s for pair in receivers.values() for s in pair),
+    ]
     journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
     ledger = Ledger(await store.accounts(), await store.holds())
     budgets = Budgets(ledger, journal, clock)
@@ -127,6 +137,16 @@ async def build(
     await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
     hooks = Hooks(journal, hooks_default, hooks_by_agent)
+    dispatch = Dispatch(
+        store,
+        journal,
+        sessions,
+        clock,
+        shares_of=_shares(config),
+        lease_s=config.runs.lease_s,
+        max_activations=config.runs.max_activations,
+    )
+    await dispatch.load()
     guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key)
     return Harness(
         config=config,
@@ -137,34 +157,21 @@ async def build(
         entropy=entropy,
         guard=guard,
         attempts=Attempts(services, guard, contracts),
+        runs=Runs(services, store, dispatch),
+        dispatch=dispatch,
         outcomes=Outcomes(services, contracts=contracts, hooks=hooks),
         calls=ModelCalls(
             services,
             admission=Admission(sessions, budgets, journal, contracts),
             pricing=pricing,
-            providers=_providers(config, credentials),
+            providers=providers(config, environment, clock),
+            rates=rate_gate(config, clock),
         ),
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
         taps=taps,
     )
-
-
-def _providers(config: Config, credentials: Mapping[str, str]) -> dict[str, Provider]:
-    return {
-        name: Provider(
-            HttpUpstream(
-                upstream.base_url,
-                credentials[name],
-                auth=upstream.auth.value,
-                connect_timeout_s=upstream.connect_timeout_s,
-                silence_timeout_s=upstream.silence_timeout_s,
-            ),
-            upstream.max_tokens_per_s,
-        )
-        for name, upstream in config.upstreams.items()
-    }
 
 
 async def _settle_lost(services: Services, store: SqliteStore, config_version: str) -> None:
@@ -179,6 +186,19 @@ async def _settle_lost(services: Services, store: SqliteStore, config_version: s
     services.budgets.settle_orphans(lost, lambda session: principals[session])
     body = {"config_version": config_version, "orphaned_holds": len(lost)}
     await services.journal.commit([services.journal.record(Kind.SERVER_STARTED, None, body)])
+
+
+def _shares(config: Config) -> SharesOf:
+    """How many runs a tenant and a project may have at work, as the configuration says."""
+
+    def shares_of(tenant: str, project: str) -> Shares:
+        owner = config.tenants.get(tenant)
+        if owner is None:
+            return Shares()
+        share = owner.projects.get(project)
+        return Shares(tenant=owner.max_runs, project=share.max_runs if share is not None else None)
+
+    return shares_of
 
 
 def _overrides(config: Config) -> list[ModelPrice]:

@@ -52,12 +52,13 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run. `epoch` is one higher at each activation, and fences the one before.
 
-    `priority` higher goes first. `life_left_ns` is what is left of the session's wall clock, which
-    stands still while nobody works at the run. `deadline_ns` 0 is none; `not_before_ns` holds a delayed run back;
-    `lease_until_ns` is when `worker` loses it unless it says that it lives. `activations` counts
-    all of them, `failures` those in a row that ended without progress. `result` is JSON, set when
-    done. `retry_of` is the run that this one does again or branches from, `fork_turn` the turn
-    after which it branches. `batch` groups runs. Times are UTC nanoseconds.
+    `priority` higher goes first. `deadline_ns` 0 is none; `not_before_ns` holds a delayed run back.
+    `life_left_ns` is what is left of the session's wall clock, which stands still while nobody
+    works at the run. `lease_until_ns` is when `worker` loses it unless it says that it lives.
+    `activations` counts all of them, `failures` those in a row that ended without progress.
+    `result` is JSON, set when done. `retry_of` is the run that this one does again or branches
+    from, `fork_turn` the turn after which it branches. `batch` groups runs. Times are UTC
+    nanoseconds.
     """
 
     run_id: str

@@ -13,8 +13,11 @@ from holdfast.compose.config import Config
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
+from holdfast.runtime.runs import Runs
 from holdfast.runtime.sessions import Sessions
 
 
@@ -69,6 +72,9 @@ class ControlDeps:
     journal: Journal
     store: Store
     killer: Killer
+    effects: Effects
+    runs: Runs
+    dispatch: Dispatch
     policy: PolicyEngine
     config: Config
     clock: Clock

@@ -22,6 +22,8 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.delegation import DelegationDoor
 from holdfast.apps.control.guard.routes import GuardDoor
+from holdfast.apps.control.guard.runs import RunDoor
+from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
 from holdfast.apps.server.front import Front
@@ -103,7 +105,7 @@ async def serve(config: Config, port: int | None, ready: Callable[[str], None]) 
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        async with kept_up(harness.upkeep.tick, report):
+        async with kept_up(harness.tick, report):
             await _run(config, harness, listening, policy, admin, ready)
     finally:
         state.withdraw(folder)
@@ -210,6 +212,9 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
     children = DelegationDoor(
         sessions, Delegation(harness.services), config, max_body_bytes=limit, report=report
     )
+    runs = RunDoor(sessions, harness.runs, harness.dispatch, max_body_bytes=limit, report=report)
+    worker = state.worker_token(config.state_path)
+    work = WorkDoor(harness.dispatch, token_digest(worker), report)
     control = create_control_app(
         ControlDeps(
             sessions=sessions,
@@ -217,6 +222,9 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             journal=harness.services.journal,
             store=harness.store,
             killer=harness.killer,
+            effects=harness.services.effects,
+            runs=harness.runs,
+            dispatch=harness.dispatch,
             policy=harness.policy,
             config=config,
             clock=harness.clock,
@@ -225,8 +233,8 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             version=holdfast.__version__,
         )
     )
-    doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes())
-    return Front(gateway.direct(), Starlette(routes=[*doors, Mount("/", control)]))
+    doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
+    return Front(gateway.direct(), Starlette(routes=[*doors, *work.routes(), Mount("/", control)]))
 
 
 def _check_tls(config: Config) -> None:

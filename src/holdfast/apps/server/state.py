@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from holdfast.errors import ConfigInvalid
 
 ADMIN_TOKEN = "admin.token"  # noqa: S105 -- a file's name
+WORKER_TOKEN = "worker.token"  # noqa: S105 -- a file's name
 SERVER_FILE = "server.json"
 _SIGNING_KEY = "signing.key"
 _TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # noqa: S105 -- an alphabet
@@ -52,11 +53,20 @@ def signing_key(state: Path) -> Ed25519PrivateKey:
 
 def admin_token(state: Path) -> str:
     """The operator's token; made on the first start. Errors: ConfigInvalid."""
-    made = "hfa_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(52))
-    token = _kept(state / ADMIN_TOKEN, made.encode).decode("ascii", "replace").strip()
-    if not token.startswith("hfa_") or len(token) != len(made):
+    return _token(state / ADMIN_TOKEN, "hfa_")
+
+
+def worker_token(state: Path) -> str:
+    """The workers' token; made on the first start. Errors: ConfigInvalid."""
+    return _token(state / WORKER_TOKEN, "hfw_")
+
+
+def _token(path: Path, prefix: str) -> str:
+    made = prefix + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(52))
+    token = _kept(path, made.encode).decode("ascii", "replace").strip()
+    if not token.startswith(prefix) or len(token) != len(made):
         raise ConfigInvalid(
-            f"`{ADMIN_TOKEN}` in the state folder is damaged; remove it to make a new one"
+            f"`{path.name}` in the state folder is damaged; remove it to make a new one"
         )
     return token
 

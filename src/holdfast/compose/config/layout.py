@@ -19,13 +19,17 @@ from holdfast.compose.config.model import (
     AlertFormat,
     AlertReceiver,
     Auth,
+    BreakerSettings,
     DefaultLimits,
     Defaults,
     Hooks,
+    HttpTool,
+    Implementation,
     LoopSettings,
     PriceOverride,
     Prices,
     Project,
+    RunSettings,
     Server,
     Settings,
     Task,
@@ -34,6 +38,7 @@ from holdfast.compose.config.model import (
     Tls,
     UpstreamConfig,
     User,
+    Vendor,
 )
 from holdfast.compose.config.nodes import Node, NodeKind
 from holdfast.compose.config.problems import key_path, quoted, suggestion
@@ -52,17 +57,20 @@ from holdfast.compose.config.shapes import (
     Usd,
     Whole,
 )
+from holdfast.core.rates import Rates
 from holdfast.core.resources import template_variables
 from holdfast.core.schemas import SchemaFault, compile_schema
 from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
+from holdfast.model.upstreams import Fallback, Retries, Trouble
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 # `tools` and `unknown_tool` are names of the policy language.
 TOOL_PATTERN = r"^(?!(?:tools|unknown_tool)$)[A-Za-z0-9_-]{1,128}$"
 EVERYONE = "*"
+ANY_MODEL = "*"
 VERSION = 1
 
 ID = Text(
@@ -82,6 +90,9 @@ ENV_NAME = Text(
 MODEL_NAME = Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,199}$", says="the name of a model")
 FILE_PATH = Text(max_chars=1024, says="a path")
 PROSE = Text()
+_PLACE = Text(
+    pattern=r"^[a-z0-9][a-z0-9:.-]{0,62}$", says="the name of a region or project in lower case"
+)
 HOOK = Text(
     pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
     says="a function as `package.module:function`",
@@ -178,6 +189,27 @@ def _contract_holds(values: Mapping[str, Any], reading: Reading, path: str) -> N
             reading.problem_at(where, f"no argument {quoted(name)} in input_schema{hint}")
 
 
+def _vendor_is_whole(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    """What a vendor cannot be asked without, and what only one of them reads."""
+    vendor, auth = values.get("vendor", Vendor.ANTHROPIC), values.get("auth", Auth.X_API_KEY)
+    needed = {Vendor.BEDROCK: ("region",), Vendor.VERTEX: ("region", "project")}
+    for name in needed.get(vendor, ()):
+        if not values.get(name):
+            reading.problem_at(f"{path}.vendor", f"`{vendor}` needs `{name}`")
+    taken = {
+        Vendor.ANTHROPIC: (Auth.X_API_KEY, Auth.BEARER),
+        Vendor.BEDROCK: (Auth.SIGV4, Auth.BEARER),
+        Vendor.VERTEX: (Auth.BEARER,),
+    }[vendor]
+    if auth not in taken:
+        words = " or ".join(f"`auth: {one}`" for one in taken)
+        reading.problem_at(f"{path}.vendor", f"`{vendor}` takes {words}")
+    if auth is Auth.SIGV4 and len(values.get("api_key_envs", ())) > 0:
+        reading.problem_at(f"{path}.api_key_envs", "one key pair: use `api_key_env` with `sigv4`")
+    if values.get("token_command") and vendor is not Vendor.VERTEX:
+        reading.problem_at(f"{path}.token_command", "only Vertex AI takes a token")
+
+
 def _model_is_listed(values: Mapping[str, Any], reading: Reading, path: str) -> None:
     model, models = values.get("model"), values.get("models")
     if model and models and model not in models:
@@ -252,6 +284,61 @@ TELEMETRY = Record(
     },
 )
 
+MODULE = Text(
+    pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", says="the name of a module"
+)
+
+HTTP_TOOL = Record(
+    build=HttpTool,
+    fields={
+        "url": Field(
+            Text(
+                pattern=r"^https?://[^\s{}]+(/[^\s]*)?$", says="an address, with arguments in `{}`"
+            ),
+            "address, a template over arguments after the host",
+        ),
+        "method": Field(
+            Text(pattern="^(GET|POST|PUT|PATCH|DELETE)$", says="a method of HTTP"), "method"
+        ),
+        "credential_env": Field(
+            ENV_NAME, "variable of the worker's environment that holds a bearer token"
+        ),
+        "key_header": Field(
+            Text(pattern=r"^[A-Za-z0-9-]{1,64}$", says="the name of a header"),
+            "header that carries the idempotency key",
+        ),
+        "probe_url": Field(
+            Text(
+                pattern=r"^https?://[^\s{}]+(/[^\s]*)?$", says="an address, with arguments in `{}`"
+            ),
+            "address that answers 200 where the effect took, 404 where not",
+        ),
+        "nothing_happened": Field(
+            ListOf(item=Whole(least=400, most=599)), "statuses that say that nothing happened"
+        ),
+    },
+)
+
+IMPLEMENTATION = Record(
+    build=Implementation,
+    fields={
+        "python": Field(HOOK, "the function that is the tool"),
+        "probe": Field(HOOK, "the function that says whether an earlier attempt took"),
+        "http": Field(HTTP_TOOL, "the request that is the tool"),
+        "tenants": Field(MapOf(value=HTTP_TOOL, key=ID), "the request, by tenant"),
+    },
+)
+
+RUNS = Record(
+    build=RunSettings,
+    fields={
+        "lease_s": Field(Real(least=1, most=3600), "seconds that a silent worker keeps a run"),
+        "max_activations": Field(
+            Whole(least=1, most=1000), "lost workers in a row until a run is dead"
+        ),
+    },
+)
+
 ALERT_RECEIVER = Record(
     build=AlertReceiver,
     fields={
@@ -261,12 +348,66 @@ ALERT_RECEIVER = Record(
     },
 )
 
+_RATE = Whole(least=1, most=1_000_000_000)
+
+RATES = Record(
+    build=Rates,
+    fields={
+        "requests": Field(_RATE, "requests a minute"),
+        "input_tokens": Field(_RATE, "tokens of input a minute, what the cache serves left out"),
+        "output_tokens": Field(_RATE, "tokens of output a minute"),
+    },
+)
+
+RETRIES = Record(
+    build=Retries,
+    fields={
+        "attempts": Field(Whole(least=0, most=10), "tries after the first"),
+        "base_s": Field(Real(least=0.01, most=60), "bound of the first random wait in seconds"),
+        "most_s": Field(Real(least=0.01, most=300), "bound that no random wait passes"),
+        "after_sent": Field(
+            Flag(), "also a call that broke off and may be billed; it is charged first"
+        ),
+    },
+)
+
+BREAKER = Record(
+    build=BreakerSettings,
+    fields={
+        "failures": Field(Whole(least=1, most=1000), "failures in a row that open it"),
+        "reset_s": Field(Real(least=0.1, most=3600), "seconds until one call may try again"),
+    },
+)
+
+FALLBACK = Record(
+    build=Fallback,
+    fields={
+        "on": Field(ListOf(item=Choice(Trouble)), "the troubles after which it is asked"),
+        "upstream": Field(Text(reference="upstream"), "the upstream to ask"),
+        "model": Field(MODEL_NAME, "the model to ask for there; empty: the call's own"),
+    },
+)
+
 UPSTREAM = Record(
     build=UpstreamConfig,
     named=True,
     fields={
-        "base_url": Field(BaseUrl(), "address of the Messages API"),
+        "vendor": Field(Choice(Vendor), "who carries the Messages API"),
+        "base_url": Field(BaseUrl(), "address; for Bedrock and Vertex AI its region's by default"),
+        "region": Field(_PLACE, "region or location, for Bedrock and Vertex AI"),
+        "project": Field(_PLACE, "project, for Vertex AI"),
+        "models": Field(
+            MapOf(value=MODEL_NAME, key=MODEL_NAME), "the vendor's names of models, by yours"
+        ),
         "api_key_env": Field(ENV_NAME, "environment variable that holds the provider's key"),
+        "api_key_envs": Field(
+            ListOf(item=ENV_NAME, most=32), "several of them, used in turn, in place of the one"
+        ),
+        "access_key_id_env": Field(ENV_NAME, "with `sigv4`: variable that holds the key's id"),
+        "session_token_env": Field(ENV_NAME, "with `sigv4`: variable of a temporary key's token"),
+        "token_command": Field(
+            Text(max_chars=1024), "for Vertex AI: command that prints a token, run without a shell"
+        ),
         "auth": Field(Choice(Auth), "how the key is sent"),
         "connect_timeout_s": Field(Real(least=0.1, most=300), "seconds to connect"),
         "silence_timeout_s": Field(Real(least=1, most=3600), "seconds between two chunks"),
@@ -274,7 +415,16 @@ UPSTREAM = Record(
             Whole(least=1, most=1_000_000),
             "fastest output of any model there; lets streams hold in tranches",
         ),
+        "rates": Field(
+            MapOf(value=RATES, key=MODEL_NAME, also=(ANY_MODEL,)),
+            "rates by model; `*` is shared by all models not named",
+        ),
+        "queue_s": Field(Real(least=0, most=600), "seconds a call waits for a rate"),
+        "retries": Field(RETRIES, "trying again before the client sees a byte"),
+        "breaker": Field(BREAKER, "when a key is left alone"),
+        "fallbacks": Field(ListOf(item=FALLBACK, most=16), "where a call goes next, in this order"),
     },
+    checks=(_vendor_is_whole,),
 )
 
 PRICE = Record(
@@ -329,9 +479,14 @@ USER = Record(
     },
 )
 
+_RUNS_AT_WORK = Whole(least=1, most=100_000)
+
 PROJECT = Record(
     build=Project,
-    fields={"limits": Field(LimitsShape(Scope.PROJECT), "limits of this project, over windows")},
+    fields={
+        "limits": Field(LimitsShape(Scope.PROJECT), "limits of this project, over windows"),
+        "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
+    },
 )
 
 TENANT = Record(
@@ -339,6 +494,8 @@ TENANT = Record(
     fields={
         "attributes": Field(Attributes(), "what policy sees as the tenant"),
         "limits": Field(LimitsShape(Scope.TENANT), "limits of this tenant, over windows"),
+        "rates": Field(RATES, "what this tenant may send to all models together"),
+        "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
         "projects": Field(MapOf(value=PROJECT, key=ID), "projects by name"),
         "users": Field(
             MapOf(value=USER, key=ID, also=(EVERYONE,)),
@@ -405,6 +562,9 @@ _AGENT_FIELDS = {
     "session_ttl_s": Field(_SECONDS, "seconds until a session's token expires"),
     "hooks": Field(HOOKS, "hooks in place of those of the file"),
     "mcp_servers": Field(Json(), "MCP servers, passed to the agent SDK as they stand"),
+    "output": Field(Json(), "what a run's result must be: `schema`, `rules`, `attempts`"),
+    "context": Field(Json(), "what a run gives up when its context fills: `strategy` and so on"),
+    "retries": Field(Json(), "how a run tries again: `model`, `tool`, `on_budget` and so on"),
 }
 
 AGENT = Record(build=AgentConfig, named=True, fields=_AGENT_FIELDS, checks=(_model_is_listed,))
@@ -467,6 +627,11 @@ SETTINGS = Record(
             MapOf(value=CONTRACT, key=TOOL_NAME, declares="tool"), "contracts by tool name"
         ),
         "hooks": Field(HOOKS, "functions that run at the four points"),
+        "tool_modules": Field(ListOf(item=MODULE), "python modules with tools, beside this file"),
+        "implementations": Field(
+            MapOf(value=IMPLEMENTATION, key=TOOL_NAME), "what a worker runs for a tool"
+        ),
+        "runs": Field(RUNS, "how runs are handed out to workers"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
         "alerts": Field(MapOf(value=ALERT_RECEIVER, key=ID), "who is told of alerts, by name"),
     },

@@ -23,6 +23,7 @@ from holdfast.compose.config.limits import compile_loop
 from holdfast.compose.config.model import (
     AgentConfig,
     Config,
+    Implementation,
     Project,
     Settings,
     Tenant,
@@ -33,9 +34,12 @@ from holdfast.compose.config.nodes import MAX_FILE_BYTES, parse_yaml
 from holdfast.compose.config.policy_inputs import conflicting_types
 from holdfast.compose.config.problems import Problem, key_path, quoted, refuse, suggestion
 from holdfast.compose.config.shapes import INVALID, Reading
+from holdfast.compose.tool_modules import described as described_tools
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
+from holdfast.errors import ConfigInvalid
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Contract
+from holdfast.tools.describe import Described
 
 SOLE = "default"
 BUILTIN: Mapping[str, Contract] = {contract.name: contract for contract in BUILTIN_TOOLS}
@@ -118,7 +122,8 @@ def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config
     if "upstream" not in reading.names:
         reading.names["upstream"] = {UpstreamConfig().name}
     names = {kind: frozenset(found) for kind, found in reading.names.items()}
-    names["tool"] = names.get("tool", frozenset()) | frozenset(builtin)
+    described = _modules(settings, path, reading)
+    names["tool"] = names.get("tool", frozenset()) | frozenset(builtin) | frozenset(described)
     reading.check_references(names)
     files: dict[str, _Loaded] = {}
     for name, file in reading.files.items():
@@ -128,11 +133,25 @@ def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config
             files[name] = loaded
     if problems or not isinstance(settings, Settings):
         refuse(problems)
-    config = _assembled(path, settings, files, builtin, digest.hexdigest())
+    for one in described.values():
+        digest.update(msgspec.json.encode(one.contract, order="deterministic"))
+    config = _assembled(path, settings, files, builtin, described, digest.hexdigest())
     _check_whole(config, reading, files)
     if problems:
         refuse(problems)
     return config
+
+
+def _modules(settings: Any, path: Path, reading: Reading) -> dict[str, Described]:
+    """The tools of the Python modules, by name; a module that does not load is a problem."""
+    if not isinstance(settings, Settings) or not settings.tool_modules:
+        return {}
+    try:
+        found = described_tools(path.absolute().parent, settings.tool_modules)
+    except ConfigInvalid as fault:
+        reading.problem_at("tool_modules", fault.message.removeprefix("tool_modules: "))
+        return {}
+    return {one.contract.name: one for one in found}
 
 
 def _pointed(
@@ -178,8 +197,11 @@ def _assembled(
     settings: Settings,
     files: Mapping[str, _Loaded],
     builtin: Mapping[str, Contract],
+    described: Mapping[str, Described],
     digest: str,
 ) -> Config:
+    ours = {name: one.contract for name, one in described.items()}
+    python = {name: Implementation(python=one.target) for name, one in described.items()}
     root = path.absolute().parent
     tls = settings.server.tls
     agents = {
@@ -199,8 +221,10 @@ def _assembled(
         tenants=_tenants(settings.tenants),
         tasks=settings.tasks,
         agents={name: _with_upstream(agent, upstreams) for name, agent in agents.items()},
-        tools={**builtin, **settings.tools},
-        declared_tools=frozenset(settings.tools),
+        tools={**builtin, **ours, **settings.tools},
+        declared_tools=frozenset(settings.tools) | frozenset(ours),
+        implementations={**python, **settings.implementations},
+        runs=settings.runs,
         hooks=settings.hooks,
         telemetry=settings.telemetry,
         alerts=settings.alerts,

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.rates import Rates
 from holdfast.model.budgets import Dimension, Window
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tools import Contract
+from holdfast.model.upstreams import Fallback, Retries
 
 AttributeValue = bool | int | Decimal | str | tuple[str, ...]
 """What policy may compare: Cedar's long, decimal, string, bool and set of strings."""
@@ -23,6 +25,15 @@ class Auth(enum.StrEnum):
 
     X_API_KEY = "x_api_key"
     BEARER = "bearer"
+    SIGV4 = "sigv4"
+
+
+class Vendor(enum.StrEnum):
+    """Who carries the Messages API, and so how it is asked."""
+
+    ANTHROPIC = "anthropic"
+    BEDROCK = "bedrock"
+    VERTEX = "vertex"
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,16 +54,40 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 33_554_432
 
 
+class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When a key of an upstream is left alone, and for how long."""
+
+    failures: int = 5
+    reset_s: float = 60.0
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider of the Messages API; the key itself stays in the environment."""
+    """A provider of the Messages API; the keys themselves stay in the environment.
+
+    `api_key_envs` stands in place of `api_key_env` where there are several keys. `models` maps the
+    names that clients use to the vendor's. `rates` maps models to rates; `*` is shared by the rest.
+    """
 
     name: str = "anthropic"
+    vendor: Vendor = Vendor.ANTHROPIC
     base_url: str = "https://api.anthropic.com"
+    region: str = ""
+    project: str = ""
+    models: dict[str, str] = {}
     api_key_env: str = "ANTHROPIC_API_KEY"
+    api_key_envs: tuple[str, ...] = ()
+    access_key_id_env: str = "AWS_ACCESS_KEY_ID"
+    session_token_env: str = "AWS_SESSION_TOKEN"
+    token_command: str = ""
     auth: Auth = Auth.X_API_KEY
     connect_timeout_s: float = 10.0
     silence_timeout_s: float = 60.0
     max_tokens_per_s: int | None = None
+    rates: dict[str, Rates] = {}
+    queue_s: float = 30.0
+    retries: Retries = Retries()
+    breaker: BreakerSettings = BreakerSettings()
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,9 +156,10 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A share of a tenant with its own limits."""
+    """A share of a tenant with its own limits; `max_runs` at work at a time, None any number."""
 
     limits: LimitSettings = ()
+    max_runs: int | None = None
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,8 +174,10 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
     attributes: dict[str, AttributeValue] = {}
     limits: LimitSettings = ()
+    rates: Rates | None = None
     projects: dict[str, Project] = {}
     users: dict[str, User] = {}
+    max_runs: int | None = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +206,44 @@ class Hooks(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 5.0
 
 
+class HttpTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool behind HTTP. `url` is a template over arguments; the others go as JSON.
+
+    `credential_env` names the variable, in the worker's environment, whose value is sent as a
+    bearer token. `probe_url` answers 200 with the result where the effect took, 404 where not.
+    `nothing_happened` are statuses by which the service says so.
+    """
+
+    url: str
+    method: str = "POST"
+    credential_env: str = ""
+    key_header: str = "Idempotency-Key"
+    probe_url: str = ""
+    nothing_happened: tuple[int, ...] = ()
+
+
+class Implementation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker runs for a tool: a Python function or a request, by tenant where they differ.
+
+    `python` and `probe` are `package.module:function`, of modules beside the settings file.
+    """
+
+    python: str = ""
+    probe: str = ""
+    http: HttpTool | None = None
+    tenants: dict[str, HttpTool] = {}
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How runs are handed out. `lease_s` is how long a silent worker keeps a run.
+
+    A run whose worker was lost `max_activations` times in a row goes to the dead-letter queue.
+    """
+
+    lease_s: float = 10.0
+    max_activations: int = 5
+
+
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     """Where spans go. `otlp_endpoint` is the whole address; headers stay in the environment."""
 
@@ -194,7 +270,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An agent: what it may use and how far it is trusted. No tools unless named.
 
     `upstream` empty means the only one, or `anthropic`. `models` empty means any model with a
-    price. `hooks` None means those of the file. `mcp_servers` is passed to the SDK as it stands.
+    price. `output`, `context` and `retries` are for runs by the house's own loop (`core/outputs`,
+    `core/context`, `integrations/native`). `hooks` None means those of the file. `mcp_servers` is
+    passed to the SDK as it stands.
     """
 
     name: str
@@ -211,6 +289,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     session_ttl_s: int = 3600
     hooks: Hooks | None = None
     mcp_servers: dict[str, Any] = {}
+    output: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    retries: dict[str, Any] = {}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +310,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     telemetry: Telemetry | None = None
     alerts: dict[str, AlertReceiver] = {}
+    tool_modules: tuple[str, ...] = ()
+    implementations: dict[str, Implementation] = {}
+    runs: RunSettings = RunSettings()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,5 +338,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks
     telemetry: Telemetry | None = None
     alerts: dict[str, AlertReceiver] = {}
+    implementations: dict[str, Implementation] = {}
+    runs: RunSettings = RunSettings()
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

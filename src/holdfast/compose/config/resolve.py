@@ -64,6 +64,9 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks
     mcp_servers: dict[str, Any]
     config_version: str
+    output: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    retries: dict[str, Any] = {}
 
     def task_id(self, session: str) -> str:
         """`kind/instance`; the session stands for the instance that was not named."""
@@ -138,6 +141,9 @@ def resolve(
         hooks=chosen.hooks or config.hooks,
         mcp_servers=chosen.mcp_servers,
         config_version=config.version,
+        output=chosen.output,
+        context=chosen.context,
+        retries=chosen.retries,
     )
 
 

@@ -33,12 +33,13 @@ def answering(
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
-            return _refusal(error, report)
+            return refusal(error, report)
 
     return serve
 
 
-def _refusal(error: Exception, report: Report) -> Response:
+def refusal(error: Exception, report: Report) -> Response:
+    """The answer to an error; one that is not ours is told to `report` only."""
     if not isinstance(error, HoldfastError):
         report(error)
         error = InternalError("holdfast could not handle the request; see its log")

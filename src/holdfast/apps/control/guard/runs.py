@@ -1,0 +1,116 @@
+"""`/v1/guard/history|append|leave`: a run's own journal, for the worker that is at it.
+
+The token is the session's, and new with each activation. Not here: getting work (`control/work`).
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.routing import Route
+
+from holdfast.apps.control.guard.answering import Act, answering
+from holdfast.apps.control.guard.reading import Report, json_of, shaped
+from holdfast.errors import LeaseLost
+from holdfast.model.events import Record
+from holdfast.model.runs import RunState
+from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.runs import Event, Runs
+from holdfast.runtime.sessions import Sessions
+
+_LEFT = {
+    "done": RunState.DONE,
+    "failed": RunState.FAILED,
+    "delay": RunState.DELAYED,
+    "park": RunState.PARKED,
+    "yield": RunState.QUEUED,
+    "dead": RunState.DEAD,
+}
+_MAX_DELAY_S = 86_400.0
+
+
+class AppendBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Records of one activation, in order."""
+
+    epoch: int
+    events: list[Event]
+
+
+class AppendAnswer(msgspec.Struct):
+    """The records as they stand in the journal, without secrets; `seq` is not told."""
+
+    records: list[Record]
+
+
+class HistoryAnswer(msgspec.Struct):
+    """Everything that the loop folds, in order."""
+
+    records: list[Record]
+
+
+class LeaveBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How an activation ends; `delay_s` belongs to `delay`, `result` to `done`."""
+
+    epoch: int
+    how: Literal["done", "failed", "delay", "park", "yield", "dead"]
+    reason: str = ""
+    delay_s: float = 0.0
+    result: Any = None
+
+
+class Nothing(msgspec.Struct):
+    """An empty answer."""
+
+
+class RunDoor:
+    """The routes of a run's worker."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        runs: Runs,
+        dispatch: Dispatch,
+        *,
+        max_body_bytes: int,
+        report: Report,
+    ) -> None:
+        self._sessions = sessions
+        self._runs = runs
+        self._dispatch = dispatch
+        self._max_body_bytes = max_body_bytes
+        self._report = report
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        return [
+            Route("/v1/guard/history", self._for(self._history), methods=["GET"]),
+            Route("/v1/guard/append", self._for(self._append), methods=["POST"]),
+            Route("/v1/guard/leave", self._for(self._leave), methods=["POST"]),
+        ]
+
+    def _for(self, act: Act) -> Any:
+        return answering(
+            self._sessions, act, max_body_bytes=self._max_body_bytes, report=self._report
+        )
+
+    async def _history(self, live: LiveSession, _: bytes) -> HistoryAnswer:
+        run = self._dispatch.of_session(live.session.session_id)
+        if run is None:
+            raise LeaseLost("this session has no run at work")
+        return HistoryAnswer(await self._runs.history(run))
+
+    async def _append(self, live: LiveSession, body: bytes) -> AppendAnswer:
+        given = shaped(json_of(body), AppendBody)
+        return AppendAnswer(await self._runs.append(live, given.epoch, given.events))
+
+    async def _leave(self, live: LiveSession, body: bytes) -> Nothing:
+        given = shaped(json_of(body), LeaveBody)
+        await self._runs.leave(
+            live,
+            given.epoch,
+            _LEFT[given.how],
+            given.reason,
+            delay_s=min(max(given.delay_s, 0.0), _MAX_DELAY_S),
+            result=given.result,
+        )
+        return Nothing()

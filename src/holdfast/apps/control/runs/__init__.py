@@ -1,0 +1,1 @@
+"""Runs, the dead-letter queue and unknown effects, for operators."""

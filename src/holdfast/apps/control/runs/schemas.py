@@ -1,0 +1,133 @@
+"""What the paths of runs take and answer. Money in nano-dollars, times in UTC nanoseconds."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictInt
+
+from holdfast.apps.control.sessions.schemas import AgentFile, Cap
+from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason, Shown
+from holdfast.model.budgets import Dimension
+from holdfast.model.effects import EffectState
+from holdfast.model.runs import RunState
+
+MAX_LISTED = 1000
+_PROMPT_CHARS = 500_000
+
+
+class Submit(Asked):
+    """Work for the house's own loop; exactly one of `agent` and `agent_file`."""
+
+    agent: Name = ""
+    agent_file: AgentFile | None = None
+    user: Name
+    tenant: Name = ""
+    project: Name = ""
+    task: Name = ""
+    limits: dict[Dimension, Cap] = Field(default_factory=dict)
+    prompt: Annotated[str, Field(min_length=1, max_length=_PROMPT_CHARS)]
+    priority: Annotated[StrictInt, Field(ge=-100, le=100)] = 0
+    deadline_s: Annotated[StrictInt, Field(ge=0, le=31_536_000)] = 0
+    batch: Annotated[str, Field(max_length=64)] = ""
+
+
+class WhichRuns(Asked):
+    """Filters of a list; an empty one does not filter."""
+
+    tenant: Name = ""
+    project: Name = ""
+    user: Name = ""
+    batch: Name = ""
+    state: Annotated[RunState | None, EMPTY_IS_ABSENT] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = 100
+
+
+class Why(Asked):
+    """Why, for the journal."""
+
+    reason: Reason = ""
+
+
+class Fork(Asked):
+    """After which turn to branch; a prompt in place of the run's own where one is given."""
+
+    turn: Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
+    prompt: Annotated[str, Field(max_length=_PROMPT_CHARS)] = ""
+    reason: Reason = ""
+
+
+class EffectView(Shown):
+    """One entry of the effects ledger."""
+
+    tenant: str
+    key: str
+    session: str
+    call_id: str
+    tool: str
+    idempotency: str
+    state: EffectState
+    intended_at_ns: int
+    changed_at_ns: int
+    attempt: int
+    output: Any = None
+    output_kept: bool = True
+    error: str = ""
+    resolved_by: str = ""
+
+
+class RunView(Shown):
+    """One run as it stands; `turns` and `cost_nusd` are of its session."""
+
+    run_id: str
+    session: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    state: RunState
+    prompt: str
+    submitted_at_ns: int
+    changed_at_ns: int
+    priority: int = 0
+    deadline_ns: int = 0
+    not_before_ns: int = 0
+    epoch: int = 0
+    worker: str = ""
+    activations: int = 0
+    failures: int = 0
+    reason: str = ""
+    result: Any = None
+    retry_of: str = ""
+    fork_turn: int = 0
+    batch: str = ""
+    turns: int = 0
+    cost_nusd: int = 0
+    unknown_effects: list[EffectView] = Field(default_factory=list)
+
+
+class RunList(Shown):
+    """Runs, newest first."""
+
+    runs: list[RunView]
+
+
+class EffectList(Shown):
+    """Entries of one session, oldest intent first."""
+
+    effects: list[EffectView]
+
+
+class Resolve(Asked):
+    """What became of an unknown effect, as a person found out."""
+
+    tenant: Name
+    key: Annotated[str, Field(min_length=1, max_length=512)]
+    outcome: Literal["done", "failed"]
+    output: Any = None
+    by: Name
+    reason: Reason = ""
+
+
+class Planned(Shown):
+    """Which loop an agent is for: the house's own, or the Claude Agent SDK's."""
+
+    engine: Literal["native", "claude"]

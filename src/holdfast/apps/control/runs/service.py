@@ -1,0 +1,163 @@
+"""Submitting runs, and what an operator does to them; each act leaves `admin.acted`.
+
+Not here: the queue (`runtime/dispatch`), what a run is (`runtime/runs`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.runs.schemas import (
+    EffectView,
+    Fork,
+    Resolve,
+    RunView,
+    Submit,
+    WhichRuns,
+)
+from holdfast.apps.control.sessions import opening
+from holdfast.apps.control.sessions.schemas import OpenSession
+from holdfast.apps.control.sessions.views import show
+from holdfast.compose.native_tools import is_native, run_plan
+from holdfast.core import runs as rules
+from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Kind
+from holdfast.model.runs import Run, RunState
+from holdfast.ports.store import RunFilter
+from holdfast.runtime.runs import Order
+
+BY = "admin"
+WAITING = (RunState.DEAD, RunState.PARKED)
+_OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits")
+
+
+async def submit(deps: ControlDeps, asked: Submit) -> RunView:
+    """Queue a run. Errors: InvalidRequest, ConfigInvalid, NotFound, StoreUnavailable."""
+    given = {name: getattr(asked, name) for name in _OPENING}
+    plan = opening.planned(deps.config, OpenSession(**given))
+    order = Order(
+        prompt=asked.prompt,
+        plan=run_plan(deps.config, plan),
+        priority=asked.priority,
+        deadline_s=asked.deadline_s,
+        batch=asked.batch,
+    )
+    run = await deps.runs.submit(opening.draft(plan, OpenSession(**given)), order)
+    await _acted(deps, run, "run.submit", "")
+    return await view(deps, run)
+
+
+def engine(deps: ControlDeps, asked: OpenSession) -> str:
+    """Which loop the agent is for. Errors: as for opening a session."""
+    return "native" if is_native(deps.config, opening.planned(deps.config, asked)) else "claude"
+
+
+async def listed(deps: ControlDeps, which: WhichRuns) -> list[RunView]:
+    """Runs, newest first."""
+    where = RunFilter(
+        tenant=which.tenant,
+        project=which.project,
+        user=which.user,
+        batch=which.batch,
+        states=(which.state,) if which.state is not None else (),
+        limit=which.limit,
+    )
+    return [_plain(run) for run in await deps.runs.listed(where)]
+
+
+async def dead_letters(deps: ControlDeps) -> list[RunView]:
+    """Every run that waits for a person, with what it waits for."""
+    found = await deps.runs.listed(RunFilter(states=WAITING, limit=1000))
+    return [await view(deps, run) for run in found]
+
+
+async def show_run(deps: ControlDeps, run_id: str) -> RunView:
+    """One run. Errors: NotFound."""
+    return await view(deps, await deps.runs.get(run_id))
+
+
+async def retry(deps: ControlDeps, run_id: str, reason: str) -> RunView:
+    """The same again, from the prompt. Errors: NotFound, Conflict."""
+    again = await deps.runs.retry(await deps.runs.get(run_id))
+    await _acted(deps, again, "run.retry", reason)
+    return await view(deps, again)
+
+
+async def fork(deps: ControlDeps, run_id: str, asked: Fork) -> RunView:
+    """A branch after a turn. Errors: NotFound, InvalidRequest."""
+    branch = await deps.runs.fork(await deps.runs.get(run_id), asked.turn, asked.prompt)
+    await _acted(deps, branch, "run.fork", asked.reason)
+    return await view(deps, branch)
+
+
+async def cancel(deps: ControlDeps, run_id: str, reason: str) -> RunView:
+    """End it for good. Errors: NotFound, Conflict."""
+    run = await deps.runs.get(run_id)
+    await _acted(deps, run, "run.cancel", reason)
+    return await view(deps, await deps.runs.cancel(run, reason or "cancelled by the operator"))
+
+
+async def resume(deps: ControlDeps, run_id: str, reason: str) -> RunView:
+    """Queue a parked or dead run again. Errors: NotFound, Conflict."""
+    run = await deps.runs.get(run_id)
+    resumed = await deps.runs.resume(run, reason)
+    await _acted(deps, run, "run.resume", reason)
+    return await view(deps, resumed)
+
+
+async def effects(deps: ControlDeps, session_id: str) -> list[EffectView]:
+    """The ledger's entries of a session. Errors: NotFound."""
+    await show(deps, session_id)
+    return [_effect(entry) for entry in await deps.store.effects(session_id)]
+
+
+async def resolve(deps: ControlDeps, asked: Resolve) -> EffectView:
+    """A person says what became of an effect; the run that waited for it goes on.
+
+    Errors: NotFound, Conflict when it is not unknown, InvalidRequest.
+    """
+    entry = await deps.effects.unknown_of(asked.tenant, asked.key)
+    live = await deps.sessions.get(entry.session, asked.tenant)
+    await deps.effects.resolve(
+        live,
+        entry,
+        done=asked.outcome == "done",
+        output=asked.output,
+        by=asked.by,
+        reason=asked.reason,
+    )
+    where = RunFilter(session=entry.session, states=(RunState.PARKED,), limit=1)
+    for run in await deps.runs.listed(where):
+        if not await deps.runs.unknown_effects(run):
+            await deps.runs.resume(run, f"`{entry.tool}` was settled by {asked.by}")
+    found = await deps.effects.find(asked.tenant, asked.key)
+    return _effect(found or entry)
+
+
+async def view(deps: ControlDeps, run: Run) -> RunView:
+    """A run with what its session used, and what it waits for."""
+    session = await show(deps, run.session)
+    shown = _plain(run)
+    unknown = [] if run.state in rules.OVER else await deps.runs.unknown_effects(run)
+    changes: dict[str, Any] = {
+        "turns": session.turn,
+        "cost_nusd": session.cost_nusd,
+        "unknown_effects": [_effect(entry) for entry in unknown],
+    }
+    return shown.model_copy(update=changes)
+
+
+def _plain(run: Run) -> RunView:
+    told = msgspec.to_builtins(run)
+    return RunView(**{name: told[name] for name in RunView.model_fields if name in told})
+
+
+def _effect(entry: EffectEntry) -> EffectView:
+    return EffectView(**msgspec.to_builtins(entry))
+
+
+async def _acted(deps: ControlDeps, run: Run, action: str, reason: str) -> None:
+    live = await deps.sessions.get(run.session)
+    body = {"action": action, "by": BY, "reason": reason, "run_id": run.run_id}
+    await deps.journal.commit([deps.journal.record(Kind.ADMIN_ACTED, live.who, body)])

@@ -1,0 +1,111 @@
+"""`/v1/work/claim` and `/v1/work/heartbeat`, for any number of workers.
+
+The worker token names no session: a claim hands out the token of the one session to work for.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.apps.control.guard.answering import refusal
+from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.errors import InvalidRequest, Unauthenticated
+from holdfast.model.runs import Run
+from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.sessions import token_digest
+
+MAX_WAIT_S = 30.0
+_MAX_BODY_BYTES = 256 * 1024
+_Act = Callable[[bytes], Awaitable[object]]
+
+
+class ClaimBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A worker that is free; `agents` empty takes any."""
+
+    worker: str
+    wait_s: float = 0.0
+    agents: tuple[str, ...] = ()
+
+
+class Work(msgspec.Struct):
+    """One activation: the run, and the session's token for it."""
+
+    run: Run
+    token: str
+
+
+class ClaimAnswer(msgspec.Struct):
+    """What there is to do, None when there is nothing."""
+
+    work: Work | None
+    lease_s: float
+
+
+class Held(msgspec.Struct, forbid_unknown_fields=True):
+    """A run that a worker is at."""
+
+    run_id: str
+    epoch: int
+
+
+class HeartbeatBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A worker that lives, and what it is at."""
+
+    worker: str
+    runs: list[Held]
+
+
+class HeartbeatAnswer(msgspec.Struct):
+    """Which of them it has to stop at once."""
+
+    lost: list[str]
+    lease_s: float
+
+
+class WorkDoor:
+    """The workers' routes."""
+
+    def __init__(self, dispatch: Dispatch, worker_digest: str, report: Report) -> None:
+        self._dispatch = dispatch
+        self._digest = worker_digest
+        self._report = report
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        return [
+            Route("/v1/work/claim", self._for(self._claim), methods=["POST"]),
+            Route("/v1/work/heartbeat", self._for(self._heartbeat), methods=["POST"]),
+        ]
+
+    def _for(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            try:
+                if not hmac.compare_digest(token_digest(token_of(request)), self._digest):
+                    raise Unauthenticated("this path takes the worker token")
+                answer = await act(await whole_body(request, _MAX_BODY_BYTES))
+                return Response(msgspec.json.encode(answer), media_type="application/json")
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
+                return refusal(error, self._report)
+
+        return serve
+
+    async def _claim(self, body: bytes) -> ClaimAnswer:
+        given = shaped(json_of(body), ClaimBody)
+        if not 0 < len(given.worker) <= 128:
+            raise InvalidRequest("a worker has a name of 1 to 128 characters", field="worker")
+        claimed = await self._dispatch.claim(
+            given.worker, wait_s=min(max(given.wait_s, 0.0), MAX_WAIT_S), agents=given.agents
+        )
+        work = Work(claimed.run, claimed.token) if claimed is not None else None
+        return ClaimAnswer(work, self._dispatch.lease_s)
+
+    async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:
+        given = shaped(json_of(body), HeartbeatBody)
+        held = [(run.run_id, run.epoch) for run in given.runs]
+        return HeartbeatAnswer(self._dispatch.heartbeat(given.worker, held), self._dispatch.lease_s)

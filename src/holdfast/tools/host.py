@@ -1,0 +1,135 @@
+"""`python -m holdfast.tools.host FOLDER`: runs the Python tools of one session, nothing else.
+
+Requests and answers are JSON lines over two pipes that the tools never see: their prints go to
+standard error. Whatever a tool does to itself (raising, exiting, forking, answering nonsense)
+ends in an answer, or in this process's death, which the router takes as no answer.
+"""
+
+import asyncio
+import importlib
+import inspect
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from holdfast.tools.declared import Happened, Refused, Tool, ToolContext
+
+_THREADS = 16
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One call; `target` is `package.module:name`."""
+
+    id: int
+    op: Literal["run", "probe"]
+    target: str
+    arguments: dict[str, Any]
+    context: ToolContext
+    max_output_bytes: int
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Its outcome. `refused`: a declared error, nothing happened. `raised`: it broke half-way.
+
+    `happened` belongs to a probe. `too_large`: it worked, and its output is left out.
+    """
+
+    id: int
+    ok: bool = False
+    output: Any = None
+    too_large: bool = False
+    happened: bool = False
+    refused: bool = False
+    raised: bool = False
+    code: str = ""
+    error: str = ""
+
+
+class Host:
+    """Runs requests, several at a time."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._pool = ThreadPoolExecutor(_THREADS)
+
+    def serve(self, requests: BinaryIO) -> None:
+        """Until the router closes its end."""
+        decoder = msgspec.json.Decoder(Request)
+        for line in requests:
+            self._pool.submit(self._one, decoder.decode(line))
+        # What still runs belongs to a session that is over.
+        os._exit(0)
+
+    def _one(self, request: Request) -> None:
+        reply = _done(request)
+        if os.getpid() != self._pid:
+            os._exit(0)  # A child that the tool forked came out of it, too.
+        raw = msgspec.json.encode(reply)
+        if len(raw) > request.max_output_bytes + 4096:
+            raw = msgspec.json.encode(Reply(id=request.id, ok=True, too_large=True))
+        with self._lock:
+            self._out.write(raw + b"\n")
+            self._out.flush()
+
+
+def _done(request: Request) -> Reply:
+    try:
+        found = _found(request.target)
+    except BaseException as error:  # noqa: BLE001 - a module may end in any way
+        return Reply(id=request.id, refused=True, code="tool_not_loaded", error=_said(error))
+    try:
+        output = found(request)
+        if inspect.isawaitable(output):
+            output = asyncio.run(_awaited(output))
+        if request.op == "probe":
+            happened = isinstance(output, Happened)
+            value = msgspec.to_builtins(output.output) if happened else None
+            return Reply(id=request.id, ok=True, happened=happened, output=value)
+        return Reply(id=request.id, ok=True, output=msgspec.to_builtins(output))
+    except Refused as no:
+        return Reply(id=request.id, refused=True, code=no.code[:64], error=no.message[:4000])
+    except BaseException as error:  # noqa: BLE001 - SystemExit of a tool is its failure, not ours
+        return Reply(id=request.id, raised=True, code="tool_execution_failed", error=_said(error))
+
+
+async def _awaited(output: Any) -> Any:
+    return await output
+
+
+def _found(target: str) -> Callable[[Request], Any]:
+    module_name, _, name = target.partition(":")
+    found = getattr(importlib.import_module(module_name), name)
+    if isinstance(found, Tool):
+        return lambda r: (found.run if r.op == "run" else found.probe)(r.arguments, r.context)
+    takes = [p.name for p in inspect.signature(found).parameters.values() if _is_context(p)]
+    return lambda r: found(**r.arguments, **dict.fromkeys(takes, r.context))
+
+
+def _is_context(parameter: inspect.Parameter) -> bool:
+    return parameter.annotation in (ToolContext, "ToolContext")
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:4000]
+
+
+def main(arguments: list[str]) -> None:
+    """The pipes are standard input and output, taken away from the tools first."""
+    requests = os.fdopen(os.dup(0), "rb")
+    out = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    sys.path.insert(0, arguments[0])
+    Host(out).serve(requests)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
