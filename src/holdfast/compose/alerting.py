@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from holdfast.backends.webhook.tap import WebhookTap
-from holdfast.compose.config.layout import is_loopback
 from holdfast.compose.config.model import AlertFormat, AlertReceiver
+from holdfast.compose.config.names import is_loopback
 from holdfast.errors import ConfigInvalid
 from holdfast.ports.clock import Clock
 

@@ -16,10 +16,10 @@ from holdfast.backends.cedar.bundle import assemble
 from holdfast.backends.cedar.inputs import PolicyInputs
 from holdfast.backends.cedar.sources import parse, read_sources
 from holdfast.backends.cedar.tables import run_tables
-from holdfast.compose.config.layout import is_loopback
 from holdfast.compose.config.limits import MONEY
 from holdfast.compose.config.load import load_config
 from holdfast.compose.config.model import AgentConfig, Config
+from holdfast.compose.config.names import is_loopback
 from holdfast.compose.config.policy_inputs import policy_inputs
 from holdfast.compose.config.resolve import limits_of, loop_of
 from holdfast.core.contract_lint import lint

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
+import msgspec
+
 
 class UpstreamAnswer(Protocol):
     """One open answer of the provider."""
@@ -46,4 +48,53 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close idle connections; idempotent."""
+        ...
+
+
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request as a vendor wants it; `target` is path and query below the vendor's address."""
+
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NotOffered(msgspec.Struct, frozen=True):
+    """The vendor has no such thing; one sentence says what is missing."""
+
+    text: str
+
+
+class Reader(Protocol):
+    """Turns a vendor's answer into what the Messages API sends."""
+
+    headers: Mapping[str, str]
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What can be handed on now. Errors: UpstreamUnavailable when the bytes do not hold."""
+        ...
+
+    def end(self) -> bytes:
+        """What is left once the answer is whole. Errors: as `feed`."""
+        ...
+
+
+class Dialect(Protocol):
+    """How a vendor other than Anthropic wants the Messages API to be asked and read."""
+
+    async def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> WireRequest | NotOffered:
+        """The request with the vendor's path, fields and credential.
+
+        Errors: UpstreamUnavailable when there is no credential to be had.
+        """
+        ...
+
+    def reader(self, status: int, headers: Mapping[str, str]) -> Reader | None:
+        """How to read an answer; None where it passes as it is."""
+        ...
+
+    def refused(self, status: int) -> None:
+        """The vendor refused with this status; a credential that was kept may be stale."""
         ...

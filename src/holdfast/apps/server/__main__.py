@@ -10,7 +10,7 @@ import uvloop
 
 from holdfast.apps.server.serving import say, serve
 from holdfast.compose.config import Config, load_config
-from holdfast.compose.config.layout import is_loopback
+from holdfast.compose.config.names import is_loopback
 from holdfast.errors import ConfigInvalid, HoldfastError
 
 

@@ -1,6 +1,7 @@
 """Forwarding to a provider with aiohttp: our credential in, the client's out, bytes untouched.
 
-Answers are asked for without compression, so that what passes can be metered as it is.
+Answers are asked for without compression, so that what passes can be metered as it is. A vendor
+that wants to be asked otherwise has a dialect (`ports.llm.Dialect`), and nothing else changes.
 """
 
 import asyncio
@@ -8,10 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Literal
 
 import aiohttp
+import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
+from holdfast.core.vendors import error_fields
 from holdfast.errors import UpstreamUnavailable
+from holdfast.ports.llm import Dialect, NotOffered, Reader, UpstreamAnswer
 
 # Hop-by-hop fields, credentials, and what the connection itself decides.
 _NOT_FORWARDED = frozenset(
@@ -43,16 +47,23 @@ _BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.Incomplet
 class HttpAnswer:
     """One open answer of the provider."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, reader: Reader | None = None) -> None:
         self._response = response
+        self._reader = reader
         self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
+        self.headers: Mapping[str, str] = response.headers if reader is None else reader.headers
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives."""
+        reader = self._reader
         try:
             async for chunk in self._response.content.iter_any():
-                yield chunk
+                if reader is None:
+                    yield chunk
+                elif out := reader.feed(chunk):
+                    yield out
+            if reader is not None and (rest := reader.end()):
+                yield rest
         except _BROKEN as error:
             self.close()
             raise UpstreamUnavailable(_sentence(error)) from error
@@ -77,8 +88,28 @@ class HttpAnswer:
             self._response.close()
 
 
+class _NotOffered:
+    """What stands for an answer where the vendor has no such thing; nothing was sent."""
+
+    def __init__(self, text: str) -> None:
+        self.status = 404
+        self.headers: Mapping[str, str] = {"content-type": "application/json"}
+        self._body = msgspec.json.encode(error_fields("not_found_error", text))
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The whole of it."""
+        yield self._body
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The whole of it."""
+        return self._body
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class HttpUpstream:
-    """A provider at `base_url`; `auth` says how it wants the credential."""
+    """A provider at `base_url`; `auth` says how it wants the credential, unless `dialect` does."""
 
     def __init__(
         self,
@@ -88,12 +119,14 @@ class HttpUpstream:
         auth: Literal["x_api_key", "bearer"] = "x_api_key",
         connect_timeout_s: float = 10.0,
         silence_timeout_s: float = 60.0,
+        dialect: Dialect | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._credential = credential
         self._auth = auth
         self._connect_timeout_s = connect_timeout_s
         self._silence_timeout_s = silence_timeout_s
+        self._dialect = dialect
         self._session: aiohttp.ClientSession | None = None
 
     def _client(self) -> aiohttp.ClientSession:
@@ -111,8 +144,22 @@ class HttpUpstream:
 
     async def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
-    ) -> HttpAnswer:
+    ) -> UpstreamAnswer:
         """Send one request; returns once headers are here. Errors: UpstreamUnavailable."""
+        dialect = self._dialect
+        if dialect is None:
+            response = await self._exchange(method, path, self._fields(headers), body, timeout_s)
+            return HttpAnswer(response)
+        asked = await dialect.request(method, path, headers, body)
+        if isinstance(asked, NotOffered):
+            return _NotOffered(asked.text)
+        fields = CIMultiDict(asked.headers, **{"accept-encoding": "identity"})
+        response = await self._exchange(method, asked.target, fields, asked.body, timeout_s)
+        if response.status != 200:
+            dialect.refused(response.status)
+        return HttpAnswer(response, dialect.reader(response.status, response.headers))
+
+    def _fields(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
         fields: CIMultiDict[str] = CIMultiDict(
             (name, _as_sent(value))
             for name, value in headers.items()
@@ -123,12 +170,17 @@ class HttpUpstream:
             fields["authorization"] = f"Bearer {self._credential}"
         else:
             fields["x-api-key"] = self._credential
+        return fields
+
+    async def _exchange(
+        self, method: str, path: str, fields: CIMultiDict[str], body: bytes, timeout_s: float
+    ) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self._connect_timeout_s, sock_read=self._silence_timeout_s
         )
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._client().request(
+                return await self._client().request(
                     method,
                     URL(self._base + path, encoded=True),
                     headers=fields,
@@ -138,7 +190,6 @@ class HttpUpstream:
                 )
         except (*_BROKEN, ValueError) as error:
             raise UpstreamUnavailable(_sentence(error), sent=_may_have_sent(error)) from error
-        return HttpAnswer(response)
 
     async def close(self) -> None:
         """Close idle connections."""

@@ -4,11 +4,8 @@ The loader, the published JSON Schema and the reference page's test all read thi
 in `model`, limits' grammar in `limits`.
 """
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,8 +15,6 @@ from holdfast.compose.config.model import (
     AgentConfig,
     AlertFormat,
     AlertReceiver,
-    Auth,
-    BreakerSettings,
     DefaultLimits,
     Defaults,
     Hooks,
@@ -36,10 +31,9 @@ from holdfast.compose.config.model import (
     Telemetry,
     Tenant,
     Tls,
-    UpstreamConfig,
     User,
-    Vendor,
 )
+from holdfast.compose.config.names import ENV_NAME, MODEL_NAME, BaseUrl, is_loopback
 from holdfast.compose.config.nodes import Node, NodeKind
 from holdfast.compose.config.problems import key_path, quoted, suggestion
 from holdfast.compose.config.shapes import (
@@ -57,20 +51,18 @@ from holdfast.compose.config.shapes import (
     Usd,
     Whole,
 )
-from holdfast.core.rates import Rates
+from holdfast.compose.config.upstream_layout import RATES, UPSTREAM
 from holdfast.core.resources import template_variables
 from holdfast.core.schemas import SchemaFault, compile_schema
 from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
-from holdfast.model.upstreams import Fallback, Retries, Trouble
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 # `tools` and `unknown_tool` are names of the policy language.
 TOOL_PATTERN = r"^(?!(?:tools|unknown_tool)$)[A-Za-z0-9_-]{1,128}$"
 EVERYONE = "*"
-ANY_MODEL = "*"
 VERSION = 1
 
 ID = Text(
@@ -83,30 +75,12 @@ TOOL_NAME = Text(
 )
 ARGUMENT = Text(pattern=r"^[A-Za-z0-9_.$-]{1,128}$", says="the name of an argument")
 WORD = Text(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$", says="a word of letters, digits and `_.:/-`")
-ENV_NAME = Text(
-    pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
-    says="the name of an environment variable (never the key itself)",
-)
-MODEL_NAME = Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,199}$", says="the name of a model")
 FILE_PATH = Text(max_chars=1024, says="a path")
 PROSE = Text()
-_PLACE = Text(
-    pattern=r"^[a-z0-9][a-z0-9:.-]{0,62}$", says="the name of a region or project in lower case"
-)
 HOOK = Text(
     pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
     says="a function as `package.module:function`",
 )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be reached from this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _server_reachable_safely(values: Mapping[str, Any], reading: Reading, path: str) -> None:
@@ -125,39 +99,6 @@ def reading_keys(reading: Reading, path: str) -> frozenset[str]:
     start = f"{path}."
     below = (p.removeprefix(start) for p in reading.places if p.startswith(start))
     return frozenset(key for key in below if "." not in key)
-
-
-class BaseUrl(msgspec.Struct, frozen=True):
-    """Where another service answers: https, or http on this machine only.
-
-    `carries` is what would be sent in clear otherwise.
-    """
-
-    carries: str = "the key"
-
-    def read(self, node: Node, reading: Reading, path: str) -> Any:
-        """A URL without a trailing slash."""
-        text = Text(max_chars=2048, says="an https address").read(node, reading, path)
-        if text is INVALID:
-            return INVALID
-        try:
-            parts = urlsplit(text)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            return reading.problem(node, path, f"{quoted(text)} is not a web address")
-        if not host or parts.scheme not in ("http", "https") or re.search(r"\s", text):
-            return reading.problem(node, path, f"expected an https address, found {quoted(text)}")
-        if parts.username is not None or parts.query or parts.fragment:
-            return reading.problem(node, path, "credentials, `?` and `#` may not stand in it")
-        if parts.scheme == "http" and not is_loopback(host):
-            return reading.problem(
-                node, path, f"http would send {self.carries} in clear: use https"
-            )
-        return text.rstrip("/")
-
-    def schema(self) -> dict[str, Any]:
-        """A string that begins like a web address."""
-        return {"type": "string", "pattern": r"^https?://\S+$", "maxLength": 2048}
 
 
 def _contract_holds(values: Mapping[str, Any], reading: Reading, path: str) -> None:
@@ -187,27 +128,6 @@ def _contract_holds(values: Mapping[str, Any], reading: Reading, path: str) -> N
         if name not in arguments:
             hint = suggestion(name, arguments)
             reading.problem_at(where, f"no argument {quoted(name)} in input_schema{hint}")
-
-
-def _vendor_is_whole(values: Mapping[str, Any], reading: Reading, path: str) -> None:
-    """What a vendor cannot be asked without, and what only one of them reads."""
-    vendor, auth = values.get("vendor", Vendor.ANTHROPIC), values.get("auth", Auth.X_API_KEY)
-    needed = {Vendor.BEDROCK: ("region",), Vendor.VERTEX: ("region", "project")}
-    for name in needed.get(vendor, ()):
-        if not values.get(name):
-            reading.problem_at(f"{path}.vendor", f"`{vendor}` needs `{name}`")
-    taken = {
-        Vendor.ANTHROPIC: (Auth.X_API_KEY, Auth.BEARER),
-        Vendor.BEDROCK: (Auth.SIGV4, Auth.BEARER),
-        Vendor.VERTEX: (Auth.BEARER,),
-    }[vendor]
-    if auth not in taken:
-        words = " or ".join(f"`auth: {one}`" for one in taken)
-        reading.problem_at(f"{path}.vendor", f"`{vendor}` takes {words}")
-    if auth is Auth.SIGV4 and len(values.get("api_key_envs", ())) > 0:
-        reading.problem_at(f"{path}.api_key_envs", "one key pair: use `api_key_env` with `sigv4`")
-    if values.get("token_command") and vendor is not Vendor.VERTEX:
-        reading.problem_at(f"{path}.token_command", "only Vertex AI takes a token")
 
 
 def _model_is_listed(values: Mapping[str, Any], reading: Reading, path: str) -> None:
@@ -346,85 +266,6 @@ ALERT_RECEIVER = Record(
         "secret_env": Field(ENV_NAME, "environment variable with the secret that signs messages"),
         "format": Field(Choice(AlertFormat), "Slack's own message, or every field as JSON"),
     },
-)
-
-_RATE = Whole(least=1, most=1_000_000_000)
-
-RATES = Record(
-    build=Rates,
-    fields={
-        "requests": Field(_RATE, "requests a minute"),
-        "input_tokens": Field(_RATE, "tokens of input a minute, what the cache serves left out"),
-        "output_tokens": Field(_RATE, "tokens of output a minute"),
-    },
-)
-
-RETRIES = Record(
-    build=Retries,
-    fields={
-        "attempts": Field(Whole(least=0, most=10), "tries after the first"),
-        "base_s": Field(Real(least=0.01, most=60), "bound of the first random wait in seconds"),
-        "most_s": Field(Real(least=0.01, most=300), "bound that no random wait passes"),
-        "after_sent": Field(
-            Flag(), "also a call that broke off and may be billed; it is charged first"
-        ),
-    },
-)
-
-BREAKER = Record(
-    build=BreakerSettings,
-    fields={
-        "failures": Field(Whole(least=1, most=1000), "failures in a row that open it"),
-        "reset_s": Field(Real(least=0.1, most=3600), "seconds until one call may try again"),
-    },
-)
-
-FALLBACK = Record(
-    build=Fallback,
-    fields={
-        "on": Field(ListOf(item=Choice(Trouble)), "the troubles after which it is asked"),
-        "upstream": Field(Text(reference="upstream"), "the upstream to ask"),
-        "model": Field(MODEL_NAME, "the model to ask for there; empty: the call's own"),
-    },
-)
-
-UPSTREAM = Record(
-    build=UpstreamConfig,
-    named=True,
-    fields={
-        "vendor": Field(Choice(Vendor), "who carries the Messages API"),
-        "base_url": Field(BaseUrl(), "address; for Bedrock and Vertex AI its region's by default"),
-        "region": Field(_PLACE, "region or location, for Bedrock and Vertex AI"),
-        "project": Field(_PLACE, "project, for Vertex AI"),
-        "models": Field(
-            MapOf(value=MODEL_NAME, key=MODEL_NAME), "the vendor's names of models, by yours"
-        ),
-        "api_key_env": Field(ENV_NAME, "environment variable that holds the provider's key"),
-        "api_key_envs": Field(
-            ListOf(item=ENV_NAME, most=32), "several of them, used in turn, in place of the one"
-        ),
-        "access_key_id_env": Field(ENV_NAME, "with `sigv4`: variable that holds the key's id"),
-        "session_token_env": Field(ENV_NAME, "with `sigv4`: variable of a temporary key's token"),
-        "token_command": Field(
-            Text(max_chars=1024), "for Vertex AI: command that prints a token, run without a shell"
-        ),
-        "auth": Field(Choice(Auth), "how the key is sent"),
-        "connect_timeout_s": Field(Real(least=0.1, most=300), "seconds to connect"),
-        "silence_timeout_s": Field(Real(least=1, most=3600), "seconds between two chunks"),
-        "max_tokens_per_s": Field(
-            Whole(least=1, most=1_000_000),
-            "fastest output of any model there; lets streams hold in tranches",
-        ),
-        "rates": Field(
-            MapOf(value=RATES, key=MODEL_NAME, also=(ANY_MODEL,)),
-            "rates by model; `*` is shared by all models not named",
-        ),
-        "queue_s": Field(Real(least=0, most=600), "seconds a call waits for a rate"),
-        "retries": Field(RETRIES, "trying again before the client sees a byte"),
-        "breaker": Field(BREAKER, "when a key is left alone"),
-        "fallbacks": Field(ListOf(item=FALLBACK, most=16), "where a call goes next, in this order"),
-    },
-    checks=(_vendor_is_whole,),
 )
 
 PRICE = Record(

@@ -77,7 +77,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     api_key_env: str = "ANTHROPIC_API_KEY"
     api_key_envs: tuple[str, ...] = ()
     access_key_id_env: str = "AWS_ACCESS_KEY_ID"
-    session_token_env: str = "AWS_SESSION_TOKEN"
+    session_token_env: str = "AWS_SESSION_TOKEN"  # noqa: S105 -- the name of a variable
     token_command: str = ""
     auth: Auth = Auth.X_API_KEY
     connect_timeout_s: float = 10.0

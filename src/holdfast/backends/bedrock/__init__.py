@@ -1,0 +1,1 @@
+"""Claude on Amazon Bedrock, asked and read as the Messages API."""

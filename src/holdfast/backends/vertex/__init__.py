@@ -1,0 +1,1 @@
+"""Claude on Google Vertex AI, asked and read as the Messages API."""

@@ -1,0 +1,64 @@
+"""Shapes of single values that several sections share: names, addresses.
+
+Not here: the sections themselves (`layout`, `upstream_layout`).
+"""
+
+import ipaddress
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from holdfast.compose.config.nodes import Node
+from holdfast.compose.config.problems import quoted
+from holdfast.compose.config.shapes import INVALID, Reading, Text
+
+ENV_NAME = Text(
+    pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
+    says="the name of an environment variable (never the key itself)",
+)
+MODEL_NAME = Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,199}$", says="the name of a model")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class BaseUrl(msgspec.Struct, frozen=True):
+    """Where another service answers: https, or http on this machine only.
+
+    `carries` is what would be sent in clear otherwise.
+    """
+
+    carries: str = "the key"
+
+    def read(self, node: Node, reading: Reading, path: str) -> Any:
+        """A URL without a trailing slash."""
+        text = Text(max_chars=2048, says="an https address").read(node, reading, path)
+        if text is INVALID:
+            return INVALID
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            return reading.problem(node, path, f"{quoted(text)} is not a web address")
+        if not host or parts.scheme not in ("http", "https") or re.search(r"\s", text):
+            return reading.problem(node, path, f"expected an https address, found {quoted(text)}")
+        if parts.username is not None or parts.query or parts.fragment:
+            return reading.problem(node, path, "credentials, `?` and `#` may not stand in it")
+        if parts.scheme == "http" and not is_loopback(host):
+            return reading.problem(
+                node, path, f"http would send {self.carries} in clear: use https"
+            )
+        return text.rstrip("/")
+
+    def schema(self) -> dict[str, Any]:
+        """A string that begins like a web address."""
+        return {"type": "string", "pattern": r"^https?://\S+$", "maxLength": 2048}

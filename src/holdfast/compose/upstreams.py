@@ -1,0 +1,127 @@
+"""Providers from their settings: keys, vendors, retries, breakers, rates."""
+
+import shlex
+from collections.abc import Mapping
+
+from holdfast.backends.anthropic.upstream import HttpUpstream
+from holdfast.backends.bedrock.dialect import BedrockDialect
+from holdfast.backends.bedrock.sigv4 import AwsKey
+from holdfast.backends.vertex.dialect import TokenCommand, VertexDialect
+from holdfast.compose.config.model import Auth, Config, UpstreamConfig, Vendor
+from holdfast.core.breaker import BreakerLimits
+from holdfast.errors import ConfigInvalid
+from holdfast.ports.clock import Clock
+from holdfast.ports.llm import Dialect
+from holdfast.runtime.providers import Provider
+from holdfast.runtime.rates import RateGate
+
+_VERTEX_WIDE = {
+    "global": "https://aiplatform.googleapis.com",
+    "us": "https://aiplatform.us.rep.googleapis.com",
+    "eu": "https://aiplatform.eu.rep.googleapis.com",
+}
+
+
+def upstream_secrets(config: Config, environment: Mapping[str, str]) -> list[str]:
+    """Every key that is sent to a provider, for what may never be journalled."""
+    found = []
+    for upstream in config.upstreams.values():
+        found += _keys(upstream, environment)
+        if upstream.auth is Auth.SIGV4:
+            found.append(environment.get(upstream.session_token_env, ""))
+    return [key for key in found if key]
+
+
+def providers(config: Config, environment: Mapping[str, str], clock: Clock) -> dict[str, Provider]:
+    """Every upstream by name. Errors: ConfigInvalid."""
+    return {
+        name: _provider(upstream, environment, clock) for name, upstream in config.upstreams.items()
+    }
+
+
+def rate_gate(config: Config, clock: Clock) -> RateGate | None:
+    """The rates of models and tenants; None where nothing is limited."""
+    models = {name: upstream.rates for name, upstream in config.upstreams.items() if upstream.rates}
+    tenants = {n: tenant.rates for n, tenant in config.tenants.items() if tenant.rates is not None}
+    return RateGate(clock, models=models, tenants=tenants) if models or tenants else None
+
+
+def _provider(upstream: UpstreamConfig, environment: Mapping[str, str], clock: Clock) -> Provider:
+    first, *spare = [
+        _carrier(upstream, key, environment, clock) for key in _keys(upstream, environment)
+    ]
+    return Provider(
+        first,
+        upstream.max_tokens_per_s,
+        name=upstream.name,
+        spare=spare,
+        retries=upstream.retries,
+        fallbacks=upstream.fallbacks,
+        breaker=BreakerLimits(
+            failures=upstream.breaker.failures, reset_ns=round(upstream.breaker.reset_s * 1e9)
+        ),
+        queue_s=upstream.queue_s,
+    )
+
+
+def _keys(upstream: UpstreamConfig, environment: Mapping[str, str]) -> list[str]:
+    names = upstream.api_key_envs or (upstream.api_key_env,)
+    return [environment.get(name, "") for name in names]
+
+
+def _carrier(
+    upstream: UpstreamConfig, key: str, environment: Mapping[str, str], clock: Clock
+) -> HttpUpstream:
+    base_url = _base_url(upstream)
+    return HttpUpstream(
+        base_url,
+        key,
+        auth="bearer" if upstream.auth is Auth.BEARER else "x_api_key",
+        connect_timeout_s=upstream.connect_timeout_s,
+        silence_timeout_s=upstream.silence_timeout_s,
+        dialect=_dialect(upstream, base_url, key, environment, clock),
+    )
+
+
+def _base_url(upstream: UpstreamConfig) -> str:
+    if upstream.base_url != UpstreamConfig().base_url or upstream.vendor is Vendor.ANTHROPIC:
+        return upstream.base_url
+    if upstream.vendor is Vendor.BEDROCK:
+        return f"https://bedrock-runtime.{upstream.region}.amazonaws.com"
+    regional = f"https://{upstream.region}-aiplatform.googleapis.com"
+    return _VERTEX_WIDE.get(upstream.region, regional)
+
+
+def _dialect(
+    upstream: UpstreamConfig,
+    base_url: str,
+    key: str,
+    environment: Mapping[str, str],
+    clock: Clock,
+) -> Dialect | None:
+    if upstream.vendor is Vendor.ANTHROPIC:
+        return None
+    if upstream.vendor is Vendor.BEDROCK:
+        pair = AwsKey(
+            environment.get(upstream.access_key_id_env, ""),
+            key,
+            environment.get(upstream.session_token_env, ""),
+        )
+        return BedrockDialect(
+            base_url,
+            pair if upstream.auth is Auth.SIGV4 else key,
+            region=upstream.region,
+            models=upstream.models,
+            clock=clock,
+        )
+    try:
+        command = shlex.split(upstream.token_command)
+    except ValueError as error:
+        path = f"upstreams.{upstream.name}.token_command"
+        raise ConfigInvalid(f"{path}: its quotes do not pair") from error
+    return VertexDialect(
+        TokenCommand(command, clock) if command else key,
+        project=upstream.project,
+        region=upstream.region,
+        models=upstream.models,
+    )
