@@ -7,6 +7,7 @@ Not here: rules of any kind, and the check of permits (`integrations`).
 
 from .client import Client, connect
 from .discovery import ServerFile, find_server_file
+from .runs import Activation, RunView, Work
 from .session import Session
 from .views import (
     AuditAnswer,
@@ -29,6 +30,7 @@ from .views import (
 )
 
 __all__ = [
+    "Activation",
     "AuditAnswer",
     "BudgetAccount",
     "ChildKilled",
@@ -43,12 +45,14 @@ __all__ = [
     "PolicyStatus",
     "Question",
     "Ruling",
+    "RunView",
     "ServerFile",
     "Session",
     "SessionPlan",
     "SessionView",
     "ToolOutput",
     "TurnRecord",
+    "Work",
     "connect",
     "find_server_file",
 ]

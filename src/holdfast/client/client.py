@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from holdfast.errors import ConfigInvalid, InvalidRequest
+from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
 
 from .discovery import locate
+from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
 from .views import (
     AccountList,
@@ -53,6 +54,9 @@ class Client:
     def __init__(self, url: str, token: str = "") -> None:
         self._door = Door(Pool(url), token)
         self.sessions = Sessions(self._door)
+        self.runs = Runs(self._door)
+        self.dlq = DeadLetters(self._door)
+        self.effects = Effects(self._door)
         self.budgets = Budgets(self._door)
         self.audit = Audit(self._door)
         self.policy = Policy(self._door)
@@ -139,7 +143,7 @@ class Sessions:
         """
         optional = {
             "agent": agent,
-            "agent_file": _agent_file(agent_file) if agent_file is not None else None,
+            "agent_file": agent_text(agent_file) if agent_file is not None else None,
             "tenant": tenant,
             "project": project,
             "task": task,
@@ -297,17 +301,3 @@ def _path(session_id: str, verb: str = "") -> str:
         raise InvalidRequest("that is no session id")
     path = f"/v1/sessions/{quote(session_id, safe='')}"
     return f"{path}/{verb}" if verb else path
-
-
-def _agent_file(path: Path) -> dict[str, str]:
-    """An agent file as it is sent; its faults are named by its own path.
-
-    Errors: ConfigInvalid when it cannot be read.
-    """
-    try:
-        return {"name": str(path), "text": path.read_bytes().decode()}
-    except OSError as fault:
-        why = (fault.strerror or type(fault).__name__).lower()
-        raise ConfigInvalid(f"`{path}` cannot be read: {why}") from None
-    except UnicodeDecodeError:
-        raise ConfigInvalid(f"`{path}` is not UTF-8 text") from None

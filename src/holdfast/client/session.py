@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from holdfast.errors import InvalidRequest
+from holdfast.model.events import Record
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
 
@@ -19,6 +20,7 @@ from .views import (
     Keys,
     Nothing,
     OpenedSession,
+    Records,
     RedeemedPermit,
     Ruling,
     SessionPlan,
@@ -181,6 +183,41 @@ class Session:
         if content is not None or uncertain:
             body |= {"content": content, "uncertain": uncertain}
         return await self._door.post("/v1/guard/finish", ToolOutput, body, timeout_s)
+
+    async def history(self) -> tuple[Record, ...]:
+        """Everything that the loop folds, of the run that this session is for.
+
+        Errors: LeaseLost.
+        """
+        return (await self._door.get("/v1/guard/history", Records, timeout_s=60.0)).records
+
+    async def append(self, epoch: int, events: Sequence[Mapping[str, Any]]) -> tuple[Record, ...]:
+        """Write records of this activation, durably; returns them as they stand, without secrets.
+
+        Each event has `kind` and `body`, and where it has them `turn`, `call_id`, `tool`.
+        Errors: LeaseLost, SessionStopped, Unavailable.
+        """
+        body = {"epoch": epoch, "events": [dict(event) for event in events]}
+        return (await self._door.post("/v1/guard/append", Records, body)).records
+
+    async def leave(
+        self,
+        epoch: int,
+        how: Literal["done", "failed", "delay", "park", "yield", "dead"],
+        reason: str = "",
+        *,
+        delay_s: float = 0.0,
+        result: Any = None,
+    ) -> None:
+        """End this activation; the token opens nothing any more. Errors: LeaseLost."""
+        body = {
+            "epoch": epoch,
+            "how": how,
+            "reason": reason[:2000],
+            "delay_s": delay_s,
+            "result": result,
+        }
+        await self._door.post("/v1/guard/leave", Nothing, body)
 
     async def prompt(self, text: str, *, timeout_s: float = TIMEOUT_S) -> None:
         """The user typed `text`: its words are vouched for from here on."""

@@ -299,6 +299,12 @@ class AccountList(msgspec.Struct, frozen=True):
     accounts: tuple[BudgetAccount, ...]
 
 
+class Records(msgspec.Struct, frozen=True):
+    """Wire form of a run's own records."""
+
+    records: tuple[Record, ...]
+
+
 class RecordList(msgspec.Struct, frozen=True):
     """Wire form of a list of journal records."""
 

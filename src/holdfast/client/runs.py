@@ -1,0 +1,293 @@
+"""Runs from outside: submit and look (operators), claim and renew (workers).
+
+Not here: doing the work (`integrations/native`).
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from holdfast.errors import ConfigInvalid, InvalidRequest
+from holdfast.model.effects import EffectEntry
+from holdfast.model.runs import Run, RunState
+
+from .wire import Door, Pool
+
+_CLAIM_MARGIN_S = 10.0
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """One run as it stands. Times are UTC nanoseconds, money nano-dollars."""
+
+    run_id: str
+    session: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    state: RunState
+    prompt: str
+    submitted_at_ns: int
+    changed_at_ns: int
+    priority: int = 0
+    deadline_ns: int = 0
+    not_before_ns: int = 0
+    epoch: int = 0
+    worker: str = ""
+    activations: int = 0
+    failures: int = 0
+    reason: str = ""
+    result: Any = None
+    retry_of: str = ""
+    fork_turn: int = 0
+    batch: str = ""
+    turns: int = 0
+    cost_nusd: int = 0
+    unknown_effects: tuple[EffectEntry, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Nothing more comes of it by itself or by a person."""
+        return self.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+class _RunList(msgspec.Struct, frozen=True):
+    runs: tuple[RunView, ...]
+
+
+class _EffectList(msgspec.Struct, frozen=True):
+    effects: tuple[EffectEntry, ...]
+
+
+class _Planned(msgspec.Struct, frozen=True):
+    engine: Literal["native", "claude"]
+
+
+class Activation(msgspec.Struct, frozen=True):
+    """A run to work at, and the token of its session for as long as the lease holds."""
+
+    run: Run
+    token: str
+
+
+class _Claimed(msgspec.Struct, frozen=True):
+    work: Activation | None
+    lease_s: float
+
+
+class _Beat(msgspec.Struct, frozen=True):
+    lost: tuple[str, ...]
+    lease_s: float
+
+
+class Runs:
+    """Submit, look at and steer runs."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def submit(  # noqa: PLR0913 -- each is an option
+        self,
+        prompt: str,
+        *,
+        user: str,
+        agent: str = "",
+        agent_file: Path | None = None,
+        tenant: str = "",
+        project: str = "",
+        task: str = "",
+        limits: Mapping[str, int | float | str] | None = None,
+        priority: int = 0,
+        deadline_s: int = 0,
+        batch: str = "",
+    ) -> RunView:
+        """Queue a run; it goes on without this process. Errors: as for opening a session."""
+        optional = {
+            **_who(agent, agent_file, tenant, project, task),
+            "limits": dict(limits or {}) or None,
+            "priority": priority or None,
+            "deadline_s": deadline_s or None,
+            "batch": batch or None,
+        }
+        given = {k: v for k, v in optional.items() if v is not None}
+        return await self._door.post("/v1/runs", RunView, {"user": user, "prompt": prompt, **given})
+
+    async def engine(
+        self,
+        *,
+        user: str,
+        agent: str = "",
+        agent_file: Path | None = None,
+        tenant: str = "",
+        project: str = "",
+        task: str = "",
+    ) -> Literal["native", "claude"]:
+        """Which loop an agent is for; nothing is opened."""
+        optional = _who(agent, agent_file, tenant, project, task)
+        given = {k: v for k, v in optional.items() if v is not None}
+        return (await self._door.post("/v1/runs/plan", _Planned, {"user": user, **given})).engine
+
+    async def list(
+        self,
+        *,
+        tenant: str = "",
+        project: str = "",
+        user: str = "",
+        batch: str = "",
+        state: RunState | str = "",
+        limit: int | None = None,
+    ) -> tuple[RunView, ...]:
+        """Runs, newest first, without what their sessions used."""
+        query: dict[str, str | int | None] = {
+            "tenant": tenant,
+            "project": project,
+            "user": user,
+            "batch": batch,
+            "state": str(state),
+            "limit": limit,
+        }
+        return (await self._door.get("/v1/runs", _RunList, query)).runs
+
+    async def show(self, run_id: str) -> RunView:
+        """One run. Errors: NotFound."""
+        return await self._door.get(_path("runs", run_id), RunView)
+
+    async def retry(self, run_id: str, reason: str) -> RunView:
+        """The same again from its prompt; effects of its task are not had twice."""
+        return await self._door.post(_path("runs", run_id, "retry"), RunView, {"reason": reason})
+
+    async def fork(self, run_id: str, turn: int, reason: str, *, prompt: str = "") -> RunView:
+        """A new run that knows the first `turn` turns."""
+        body = {"turn": turn, "reason": reason, "prompt": prompt}
+        return await self._door.post(_path("runs", run_id, "fork"), RunView, body)
+
+    async def cancel(self, run_id: str, reason: str) -> RunView:
+        """End it for good. Errors: Conflict when it is over."""
+        return await self._door.post(_path("runs", run_id, "cancel"), RunView, {"reason": reason})
+
+    async def resume(self, run_id: str, reason: str) -> RunView:
+        """Queue a run again that waits for a person. Errors: Conflict."""
+        return await self._door.post(_path("runs", run_id, "resume"), RunView, {"reason": reason})
+
+
+class DeadLetters:
+    """Runs that wait for a person."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def list(self) -> tuple[RunView, ...]:
+        """All of them, with their unknown effects."""
+        return (await self._door.get("/v1/dlq", _RunList)).runs
+
+    async def redrive(self, run_id: str, reason: str) -> RunView:
+        """Queue it again, where it stopped. Errors: Conflict."""
+        return await self._door.post(_path("dlq", run_id, "redrive"), RunView, {"reason": reason})
+
+    async def discard(self, run_id: str, reason: str) -> RunView:
+        """Give it up; its journal stays. Errors: Conflict."""
+        return await self._door.post(_path("dlq", run_id, "discard"), RunView, {"reason": reason})
+
+
+class Effects:
+    """The effects ledger."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def list(self, session: str) -> tuple[EffectEntry, ...]:
+        """Entries of a session, oldest intent first. Errors: NotFound."""
+        return (await self._door.get("/v1/effects", _EffectList, {"session": session})).effects
+
+    async def resolve(
+        self,
+        tenant: str,
+        key: str,
+        outcome: Literal["done", "failed"],
+        *,
+        by: str,
+        reason: str,
+        output: Any = None,
+    ) -> EffectEntry:
+        """Say what became of an unknown effect; the run that waits for it goes on.
+
+        Errors: NotFound, Conflict when it is not unknown.
+        """
+        body = {
+            "tenant": tenant,
+            "key": key,
+            "outcome": outcome,
+            "output": output,
+            "by": by,
+            "reason": reason,
+        }
+        return await self._door.post("/v1/effects/resolve", EffectEntry, body)
+
+
+class Work:
+    """A worker's side: needs the server's address and the worker token, nothing of the admin's."""
+
+    def __init__(self, url: str, worker_token: str, worker: str) -> None:
+        self._door = Door(Pool(url), worker_token)
+        self.worker = worker
+        self.lease_s = 10.0
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._door.pool.url
+
+    async def claim(self, wait_s: float = 20.0) -> Activation | None:
+        """The next run, waiting for one; None when there was none. Errors: Unavailable."""
+        body = {"worker": self.worker, "wait_s": wait_s}
+        claimed = await self._door.post(
+            "/v1/work/claim", _Claimed, body, timeout_s=wait_s + _CLAIM_MARGIN_S
+        )
+        self.lease_s = claimed.lease_s
+        return claimed.work
+
+    async def heartbeat(self, held: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+        """Say that it lives; returns the runs to stop at once. Errors: Unavailable."""
+        runs = [{"run_id": run_id, "epoch": epoch} for run_id, epoch in held]
+        body = {"worker": self.worker, "runs": runs}
+        return (await self._door.post("/v1/work/heartbeat", _Beat, body, timeout_s=5.0)).lost
+
+    async def close(self) -> None:
+        """Let go of the connections; idempotent."""
+        await self._door.pool.close()
+
+
+def _who(
+    agent: str, agent_file: Path | None, tenant: str, project: str, task: str
+) -> dict[str, Any]:
+    return {
+        "agent": agent or None,
+        "agent_file": agent_text(agent_file) if agent_file is not None else None,
+        "tenant": tenant or None,
+        "project": project or None,
+        "task": task or None,
+    }
+
+
+def agent_text(path: Path) -> dict[str, str]:
+    """An agent file as it is sent; its faults are named by its own path.
+
+    Errors: ConfigInvalid when it cannot be read.
+    """
+    try:
+        return {"name": str(path), "text": path.read_bytes().decode()}
+    except OSError as fault:
+        why = (fault.strerror or type(fault).__name__).lower()
+        raise ConfigInvalid(f"`{path}` cannot be read: {why}") from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"`{path}` is not UTF-8 text") from None
+
+
+def _path(kind: str, run_id: str, verb: str = "") -> str:
+    if run_id in ("", ".", ".."):
+        raise InvalidRequest("that is no run id")
+    path = f"/v1/{kind}/{quote(run_id, safe='')}"
+    return f"{path}/{verb}" if verb else path
