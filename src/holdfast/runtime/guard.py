@@ -1,7 +1,7 @@
 """The guard: one composed decision for every tool call, in the order of the design.
 
-live → emitted by the model, once → pre-tool hooks → granted → contract → loop guard → risk →
-policy → flow gate → effects ledger → live again → reserve → journal, durably → permit. Cheap
+live → emitted by the model, once → pre-tool hooks → granted → contract → resources → loop guard →
+risk → policy → flow gate → effects ledger → live again → reserve → journal, durably → permit. Cheap
 before dear, pure before effect; the first deny ends the line, and the strictest verdict wins. No
 fault of policy, store, hook or clock turns into an allow: each ends in a deny or in a typed error.
 

@@ -316,6 +316,25 @@ def test_a_childs_text_in_a_result_vouches_for_nothing_and_taints_unless_it_was_
     asyncio.run(main())
 
 
+def test_a_session_that_continues_a_child_holds_what_the_child_was_started_with():
+    async def main():
+        house = a_house()
+        parent = await a_parent(house)
+        await house.outcomes.prompt(parent, "pay bob@shop.com")
+        child = await a_child(house, parent)
+        tainted = await a_parent(house)
+        dirty = await a_child(house, tainted)
+        dirty.vouched.taint("fetch")
+        await house.children.collect(tainted, dirty.session.session_id, "x")
+        late = await a_child(house, tainted)
+        for one, taint in ((child, False), (late, True)):
+            again = await house.open(parent=one.session.session_id)
+            assert again.vouched.vouches("bob@shop.com", short_ok=False) is not taint
+            assert again.vouched.tainted is taint
+
+    asyncio.run(main())
+
+
 def test_only_a_sessions_own_child_is_collected_from():
     async def main():
         house = a_house()
