@@ -34,11 +34,14 @@ AGENTS = """
 tools:
 """
 
+# Each test is to see the provider's fault itself, whatever the others did to it before.
+PATIENT = "retries: {attempts: 0}, breaker: {failures: 1000}"
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Iterator[RunningProject]:
     settings = (
-        SETTINGS.replace("_KEY}", "_KEY, silence_timeout_s: 1.5}")
+        SETTINGS.replace("_KEY}", f"_KEY, silence_timeout_s: 1.5, {PATIENT}}}")
         .replace("\ndefaults:", LOST)
         .replace("users: {", "users: {rich: {roles: [support], limits: {usd: none}}, ")
         .replace("\ntools:\n", AGENTS)

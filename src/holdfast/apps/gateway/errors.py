@@ -1,5 +1,6 @@
 """Refusals in the caller's own protocol: the Messages API's error envelope."""
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -26,12 +27,16 @@ def envelope(error: HoldfastError, request_id: str) -> bytes:
 
 
 def headers(error: HoldfastError, request_id: str) -> Mapping[str, str]:
-    """Clients retry some statuses for minutes; this header tells them not to."""
-    return {
+    """Clients retry some statuses for minutes; these tell them not to, or when."""
+    found = {
         "content-type": "application/json",
         "request-id": request_id,
         "x-should-retry": "true" if error.retryable else "false",
     }
+    wait_s = error.fields.get("retry_after_s")
+    if isinstance(wait_s, int | float):
+        found["retry-after"] = str(max(math.ceil(wait_s), 1))
+    return found
 
 
 def _plain(value: object) -> object:

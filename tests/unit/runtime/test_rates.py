@@ -1,0 +1,158 @@
+"""The rate gate: in turn between tenants, never beyond a rate, refused where waiting is no use."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.core.rates import Draw, Rates
+from holdfast.errors import RateLimited
+from holdfast.runtime.rates import RateGate
+
+ONE = Draw(1, 0, 0)
+
+
+class LoopClock:
+    """The loop's own time, so that timers and buckets agree."""
+
+    def now_ns(self):
+        return round(asyncio.get_running_loop().time() * 1e9)
+
+
+def gate(models=None, tenants=None):
+    return RateGate(LoopClock(), models=models or {}, tenants=tenants or {})
+
+
+def run(main):
+    """Run without waiting: whenever nothing is ready, the loop's time jumps to the next timer."""
+    loop = asyncio.new_event_loop()
+    selector, skipped = loop._selector, [0.0]
+    real_select, real_time = selector.select, loop.time
+
+    def select(timeout):
+        if timeout:
+            skipped[0] += timeout
+        return real_select(0)
+
+    selector.select = select
+    loop.time = lambda: real_time() + skipped[0]
+    try:
+        return loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+async def served(gate, tenant, order, draw=ONE, model="m", timeout_s=600.0):
+    toll = await gate.enter("up", model, tenant, draw, timeout_s=timeout_s)
+    order.append(tenant)
+    return toll
+
+
+def test_call_that_no_rate_limits_draws_nothing():
+    async def main():
+        assert (
+            await gate({"up": {"other": Rates(requests=1)}}).enter(
+                "up", "m", "acme", ONE, timeout_s=0
+            )
+            is None
+        )
+
+    run(main)
+
+
+def test_noisy_tenant_leaves_the_other_its_turn():
+    async def main():
+        fair, order = gate({"up": {"*": Rates(requests=60)}}), []
+        for _ in range(60):
+            await served(fair, "loud", [])
+        loud = [asyncio.create_task(served(fair, "loud", order)) for _ in range(50)]
+        await asyncio.sleep(0)
+        quiet = [asyncio.create_task(served(fair, "quiet", order)) for _ in range(3)]
+        await asyncio.gather(*quiet)
+        assert order.count("loud") <= 4
+        for task in loud:
+            task.cancel()
+        await asyncio.gather(*loud, return_exceptions=True)
+
+    run(main)
+
+
+@settings(max_examples=25, deadline=None)
+@given(calls=st.lists(st.sampled_from("abcd"), min_size=2, max_size=40))
+def test_between_two_of_one_tenant_each_waiting_other_is_served(calls):
+    async def main():
+        fair, order = gate({"up": {"*": Rates(requests=1)}}), []
+        await served(fair, "first", [])
+        tasks = [asyncio.create_task(served(fair, t, order, timeout_s=1e6)) for t in calls]
+        await asyncio.gather(*tasks)
+        assert sorted(order) == sorted(calls)
+        left = {t: calls.count(t) for t in calls}
+        for place, tenant in enumerate(order):
+            left[tenant] -= 1
+            waiting = {t for t, n in left.items() if n and t != tenant}
+            nearest = order[place + 1 : place + 1 + len(waiting)]
+            assert waiting <= set(nearest)
+
+    run(main)
+
+
+def test_tenant_at_its_own_rate_lets_others_pass():
+    async def main():
+        both = gate({"up": {"*": Rates(requests=600)}}, {"small": Rates(requests=1)})
+        order = []
+        await served(both, "small", order)
+        waiting = asyncio.create_task(served(both, "small", order))
+        await asyncio.sleep(0)
+        await served(both, "big", order)
+        assert order == ["small", "big"]
+        await waiting
+        assert order == ["small", "big", "small"]
+
+    run(main)
+
+
+def test_wait_that_must_pass_the_deadline_is_refused_at_once_and_says_when():
+    async def main():
+        slow = gate({"up": {"m": Rates(requests=1)}})
+        await slow.enter("up", "m", "acme", ONE, timeout_s=5)
+        before = asyncio.get_running_loop().time()
+        with pytest.raises(RateLimited) as refused:
+            await slow.enter("up", "m", "acme", ONE, timeout_s=5)
+        assert 50 < refused.value.fields["retry_after_s"] <= 60
+        assert asyncio.get_running_loop().time() - before < 4
+
+    run(main)
+
+
+def test_call_behind_others_is_refused_at_its_deadline_and_draws_nothing():
+    async def main():
+        slow, order = gate({"up": {"m": Rates(requests=60)}}), []
+        for _ in range(60):
+            await served(slow, "a", [])
+        ahead = [asyncio.create_task(served(slow, "a", order)) for _ in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(RateLimited):
+            await slow.enter("up", "m", "a", ONE, timeout_s=2)
+        await asyncio.gather(*ahead)
+        assert order == ["a"] * 5
+        assert not any(line.waiting for line in slow._lines.values())
+
+    run(main)
+
+
+def test_tokens_are_corrected_to_what_was_used_once():
+    async def main():
+        tokens = gate({"up": {"m": Rates(output_tokens=1000)}})
+        toll = await tokens.enter("up", "m", "a", Draw(1, 0, 1000), timeout_s=0)
+        toll.used(0, 10)
+        toll.used(0, 0)
+        toll.unsent()
+        again = await tokens.enter("up", "m", "a", Draw(1, 0, 980), timeout_s=0)
+        assert again is not None
+        with pytest.raises(RateLimited):
+            await tokens.enter("up", "m", "a", Draw(1, 0, 980), timeout_s=0)
+        again.unsent()
+        await tokens.enter("up", "m", "a", Draw(1, 0, 980), timeout_s=0)
+
+    run(main)
