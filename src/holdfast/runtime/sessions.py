@@ -271,7 +271,10 @@ class Sessions:
             )
 
     def renew(self, live: LiveSession, expires_at_ns: int) -> str:
-        """New tokens in place of the old, which are dead at once; the caller commits `session`."""
+        """New tokens in place of the old, which are dead at once; the caller commits `session`.
+
+        Its children end: their tokens are still with whoever started them.
+        """
         session_id = live.session.session_id
         self._by_token.pop(live.session.token_digest, None)
         token = self._entropy.new_token("hfs")
@@ -284,7 +287,12 @@ class Sessions:
         )
         self._by_token[live.session.token_digest] = session_id
         # Whoever held the old ones is cut off in the middle of an answer, too.
-        live.cut_streams("session_stopped: the run was given to another worker")
+        reason = "the run was given to another worker"
+        live.cut_streams(f"session_stopped: {reason}")
+        for child in self.below(live):
+            if after(child.session.state, Command.END) is not None:
+                noted(self.change(child, Command.END, reason))
+                child.cut_streams(f"session_stopped: {reason}")
         return token
 
     def let_wait(self, live: LiveSession, expires_at_ns: int) -> None:

@@ -335,6 +335,22 @@ def test_a_session_that_continues_a_child_holds_what_the_child_was_started_with(
     asyncio.run(main())
 
 
+def test_a_session_that_gets_new_tokens_has_no_children_at_work_with_whoever_had_the_old():
+    async def main():
+        house = a_house()
+        parent, other = await a_parent(house), await a_parent(house)
+        child = await a_child(house, parent, tools=("look", DELEGATE_TOOL))
+        grandchild, beside = await a_child(house, child, tools=()), await a_child(house, other)
+        house.sessions.renew(parent, parent.session.expires_at_ns)
+        for live in (child, grandchild):
+            with pytest.raises(SessionStopped, match="another worker"):
+                house.sessions.check_live(live)
+        house.sessions.check_live(beside)
+        house.sessions.check_live(parent)
+
+    asyncio.run(main())
+
+
 def test_only_a_sessions_own_child_is_collected_from():
     async def main():
         house = a_house()
