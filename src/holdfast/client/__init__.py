@@ -6,7 +6,7 @@ Not here: rules of any kind, and the check of permits (`integrations`).
 """
 
 from .client import Client, connect
-from .discovery import ServerFile, find_server_file
+from .discovery import ServerFile, find_server_file, locate_worker
 from .runs import Activation, RunView, Work
 from .session import Session
 from .views import (
@@ -55,4 +55,5 @@ __all__ = [
     "Work",
     "connect",
     "find_server_file",
+    "locate_worker",
 ]

@@ -15,6 +15,8 @@ STATE_DIR = ".holdfast"
 SERVER_FILE = "server.json"
 URL_VARIABLE = "HOLDFAST_URL"
 TOKEN_VARIABLE = "HOLDFAST_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not a token
+WORKER_TOKEN_FILE = "worker.token"  # noqa: S105 - the name of a file
+WORKER_TOKEN_VARIABLE = "HOLDFAST_WORKER_TOKEN"  # noqa: S105 - the name of a variable
 _NOT_RUNNING = "no holdfast server was found from `{start}` upward; start one with `holdfast up`"
 
 
@@ -66,6 +68,28 @@ def locate(
         raise Unavailable(_NOT_RUNNING.format(start=start))
     server = read_server_file(found)
     return Address(server.url.rstrip("/"), token or _admin_token(found, server))
+
+
+def locate_worker(project_dir: Path, environ: Mapping[str, str] = os.environ) -> Address:
+    """The server to work for, with its worker token.
+
+    Both from the environment, or both from the project's folder. Errors: Unavailable when no
+    server is known, ConfigInvalid for a token that cannot be read.
+    """
+    url, token = environ.get(URL_VARIABLE, ""), environ.get(WORKER_TOKEN_VARIABLE, "")
+    if url and token:
+        return Address(url.rstrip("/"), token)
+    start = project_dir.resolve()
+    found = find_server_file(start)
+    if found is None:
+        raise Unavailable(_NOT_RUNNING.format(start=start))
+    try:
+        token = (found.parent / WORKER_TOKEN_FILE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigInvalid(
+            f"the worker token beside `{found}` cannot be read; set {WORKER_TOKEN_VARIABLE}"
+        ) from None
+    return Address(read_server_file(found).url.rstrip("/"), token)
 
 
 def read_server_file(path: Path) -> ServerFile:

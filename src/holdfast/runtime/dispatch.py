@@ -32,6 +32,7 @@ _NS = 1_000_000_000
 WAITING_LIFE_NS = 30 * 86_400 * _NS
 _ALL = 100_000
 
+_GOING_ON = (SessionState.ACTIVE, SessionState.PAUSED)
 _RECORDED = {
     RunState.QUEUED: Kind.RUN_RESUMED,
     RunState.DELAYED: Kind.RUN_RETRYING,
@@ -189,7 +190,7 @@ class Dispatch:
         if state is SessionState.PAUSED:
             return RunState.PARKED, "the session is paused"
         if state is not SessionState.ACTIVE:
-            return RunState.CANCELLED, f"the session is {state}: {live.session.state_reason}"
+            return _ended_as(live)
         if run.deadline_ns and now_ns >= run.deadline_ns:
             return RunState.FAILED, "deadline_exceeded: the run's deadline passed"
         if run.failures > self._max_activations:
@@ -269,23 +270,14 @@ class Dispatch:
         now_ns = self._clock.now_ns()
         for run in tuple(self._at_work.values()):
             live = self._sessions.loaded(run.session)
-            if live is not None and live.session.state not in (
-                SessionState.ACTIVE,
-                SessionState.PAUSED,
-            ):
-                why = f"the session is {live.session.state}: {live.session.state_reason}"
-                noted(self.leave(live, run, RunState.CANCELLED, why))
+            if live is not None and live.session.state not in _GOING_ON:
+                noted(self.leave(live, run, *_ended_as(live)))
             elif now_ns >= run.lease_until_ns:
                 self._recover(run, live)
         for run in tuple(self._waiting.values()):
             live = self._sessions.loaded(run.session)
-            over = live is not None and live.session.state not in (
-                SessionState.ACTIVE,
-                SessionState.PAUSED,
-            )
-            if live is not None and over:
-                why = f"the session is {live.session.state}: {live.session.state_reason}"
-                noted(self.leave(live, run, RunState.CANCELLED, why))
+            if live is not None and live.session.state not in _GOING_ON:
+                noted(self.leave(live, run, *_ended_as(live)))
             elif run.not_before_ns and run.not_before_ns <= now_ns:
                 self._wake()
 
@@ -316,3 +308,11 @@ class Dispatch:
         for claimant in self._claimants:
             if not claimant.done():
                 claimant.set_result(None)
+
+
+def _ended_as(live: LiveSession) -> tuple[RunState, str]:
+    """What the end of its session makes of a run: a limit fails it, a person cancels it."""
+    state = live.session.state
+    by_limit = state in (SessionState.STOPPED, SessionState.EXPIRED)
+    why = f"the session is {state}: {live.session.state_reason}"
+    return (RunState.FAILED if by_limit else RunState.CANCELLED), why

@@ -1,0 +1,65 @@
+"""`python -m holdfast.apps.worker`: work at runs until told to stop.
+
+The server and its worker token come from the project's `.holdfast` folder, or from HOLDFAST_URL
+and HOLDFAST_WORKER_TOKEN.
+"""
+
+import argparse
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.apps.worker.tasks import Worker
+from holdfast.client import Work, locate_worker
+from holdfast.errors import HoldfastError
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 stopped as told, 2 no server or token is known."""
+    parser = argparse.ArgumentParser(prog="holdfast-worker", description=__doc__)
+    parser.add_argument("--project", type=Path, default=Path(), help="folder of holdfast.yaml")
+    parser.add_argument("--concurrency", type=int, default=8, help="runs at a time")
+    parser.add_argument("--name", default="", help="as the journal names it")
+    parser.add_argument("--idle-exit-s", type=float, default=0.0, help="end when idle for so long")
+    given = parser.parse_args(arguments)
+    name = given.name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+    def connect() -> Work:
+        found = locate_worker(given.project)
+        return Work(found.url, found.token, name)
+
+    try:
+        connect()
+    except HoldfastError as fault:
+        _say(fault.message)
+        return 2
+    asyncio.run(_work(connect, max(1, given.concurrency), given.idle_exit_s))
+    return 0
+
+
+async def _work(connect: Callable[[], Work], concurrency: int, idle_exit_s: float) -> None:
+    worker = Worker(
+        connect,
+        concurrency=concurrency,
+        environment=os.environ,
+        say=_say,
+        idle_exit_s=idle_exit_s,
+    )
+    loop = asyncio.get_running_loop()
+    for caught in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(caught, worker.stop)
+    await worker.run()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"holdfast worker: {line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,181 @@
+"""The Python tools of one session, in a host process of their own.
+
+Whatever happens to the host, a call ends here: in its answer, at its time-out (the host is ended
+with all that it started), or with the host's death. Not here: the host itself (`tools/host`).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from holdfast.model.attempts import Probed, ToolResult
+from holdfast.tools.declared import ToolContext
+from holdfast.tools.host import Reply, Request
+
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+)
+_MAX_LINE_BYTES = 64 * 1024 * 1024
+_END_S = 2.0
+
+
+class PythonTools:
+    """Starts the host at the first call, and again after it had to be ended."""
+
+    def __init__(self, folder: str, session_id: str, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        # No token in it: tools act for the session only through calls that were decided.
+        kept = {name: environment[name] for name in KEPT if name in environment}
+        self._environment = {**kept, "HOLDFAST_SESSION": session_id}
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._waiting: dict[int, asyncio.Future[Reply | None]] = {}
+        self._serial = 0
+
+    async def run(
+        self,
+        target: str,
+        arguments: dict[str, Any],
+        context: ToolContext,
+        *,
+        timeout_s: float,
+        max_output_bytes: int,
+    ) -> ToolResult:
+        """One call of a tool; never raises for what the tool does."""
+        reply = await self._ask("run", target, arguments, context, timeout_s, max_output_bytes)
+        if reply is None:
+            text = f"the tool did not answer within {timeout_s:g} s, or its process ended"
+            return ToolResult(ok=False, error_code="tool_timeout", error=text, uncertain=True)
+        if reply.ok:
+            if reply.too_large:
+                text = f"the output is larger than {max_output_bytes} bytes and is left out"
+                return ToolResult(ok=True, output={"notice": text})
+            return ToolResult(ok=True, output=reply.output)
+        return ToolResult(
+            ok=False,
+            error_code=reply.code or "tool_execution_failed",
+            error=reply.error,
+            nothing_happened=reply.refused,
+            uncertain=reply.raised,
+        )
+
+    async def probe(
+        self,
+        target: str,
+        arguments: dict[str, Any],
+        context: ToolContext,
+        *,
+        timeout_s: float,
+        as_tool: bool,
+    ) -> Probed:
+        """Ask whether an earlier attempt took. `as_tool`: the target is the tool's own probe."""
+        operation: Literal["run", "probe"] = "probe" if as_tool else "run"
+        reply = await self._ask(operation, target, arguments, context, timeout_s, 1_000_000)
+        if reply is None or not reply.ok:
+            return Probed(found="cannot_tell")
+        if as_tool:
+            found: Literal["happened", "nothing_happened"] = (
+                "happened" if reply.happened else "nothing_happened"
+            )
+            return Probed(found=found, output=reply.output)
+        # A plain function says it by returning the result, or None for no.
+        if reply.output is None:
+            return Probed(found="nothing_happened")
+        return Probed(found="happened", output=reply.output)
+
+    async def _ask(
+        self,
+        operation: Literal["run", "probe"],
+        target: str,
+        arguments: dict[str, Any],
+        context: ToolContext,
+        timeout_s: float,
+        max_output_bytes: int,
+    ) -> Reply | None:
+        """The host's answer, None when none came."""
+        process = await self._started()
+        self._serial += 1
+        serial = self._serial
+        answer: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        self._waiting[serial] = answer
+        request = Request(
+            id=serial,
+            op=operation,
+            target=target,
+            arguments=arguments,
+            context=context,
+            max_output_bytes=max_output_bytes,
+        )
+        try:
+            if process.stdin is None:
+                return None
+            process.stdin.write(msgspec.json.encode(request) + b"\n")
+            await process.stdin.drain()
+            return await asyncio.wait_for(answer, timeout_s)
+        except (TimeoutError, ConnectionError):
+            # A tool that hangs cannot be taken out of its process: the whole host goes.
+            await self.close()
+            return None
+        finally:
+            self._waiting.pop(serial, None)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        async with self._starting:
+            if self._process is None or self._process.returncode is not None:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *("-m", "holdfast.tools.host", self._folder),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    env=self._environment,
+                    cwd=self._folder,
+                    start_new_session=True,
+                    limit=_MAX_LINE_BYTES,
+                )
+                loop = asyncio.get_running_loop()
+                self._reader = loop.create_task(self._read(self._process))
+            return self._process
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        decoder = msgspec.json.Decoder(Reply)
+        with contextlib.suppress(ValueError, ConnectionError):
+            while process.stdout is not None and (line := await process.stdout.readline()):
+                reply = decoder.decode(line)
+                waiting = self._waiting.get(reply.id)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(reply)
+        # It ended, or wrote what no host writes: whoever waits gets no answer.
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+        _end_group(process.pid)
+
+    async def close(self) -> None:
+        """End the host and everything in its process group; idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _end_group(process.pid)
+        with contextlib.suppress(TimeoutError, ProcessLookupError):
+            await asyncio.wait_for(process.wait(), _END_S)
+
+
+def _end_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

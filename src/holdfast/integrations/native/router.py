@@ -1,0 +1,94 @@
+"""Which implementation runs a tool call, for one run: Python, HTTP or MCP.
+
+Credentials are looked up here, by the name that the server gave for this run's tenant; another
+tenant's is never named. Not here: whether a call may run (`runtime/guard`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.integrations.native.http_tools import HttpTools
+from holdfast.integrations.native.mcp_tools import McpTools
+from holdfast.integrations.native.python_tools import PythonTools
+from holdfast.model.attempts import Probed, ToolResult
+from holdfast.tools.declared import ToolContext
+
+
+class Router:
+    """The tools of one run; open it and close it."""
+
+    def __init__(
+        self,
+        tools: Mapping[str, Any],
+        mcp_servers: Mapping[str, Any],
+        *,
+        session_id: str,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._tools = tools
+        self._session_id = session_id
+        self._environment = environment
+        self._python: dict[str, PythonTools] = {}
+        self._http = HttpTools(environment)
+        self._mcp = McpTools(mcp_servers, session_id, environment)
+
+    async def open(self) -> None:
+        """Start what has to run beforehand. Errors: ConfigInvalid."""
+        servers = {
+            str(one["run"]["server"]) for one in self._tools.values() if one["run"]["kind"] == "mcp"
+        }
+        if servers:
+            await self._mcp.open(servers)
+
+    async def run(
+        self, name: str, arguments: dict[str, Any], *, key: str, attempt: int, call_id: str
+    ) -> ToolResult:
+        """One attempt; whatever the tool does, a result comes back within its time-out."""
+        told = self._tools.get(name)
+        if told is None:
+            text = f"there is no tool `{name}`"
+            return ToolResult(
+                ok=False, error_code="unknown_tool", error=text, nothing_happened=True
+            )
+        how, timeout_s = told["run"], float(told["timeout_s"])
+        most = int(told["max_output_bytes"])
+        if how["kind"] == "http":
+            return await self._http.run(
+                how, arguments, key, timeout_s=timeout_s, max_output_bytes=most
+            )
+        if how["kind"] == "mcp":
+            return await self._mcp.run(how, arguments, key, timeout_s=timeout_s)
+        context = ToolContext(key=key, attempt=attempt, call_id=call_id, session=self._session_id)
+        return await self._host(how).run(
+            str(how["target"]), arguments, context, timeout_s=timeout_s, max_output_bytes=most
+        )
+
+    async def probe(self, name: str, arguments: dict[str, Any], *, key: str) -> Probed:
+        """Ask the tool whether an earlier attempt under this key took."""
+        told = self._tools.get(name)
+        if told is None:
+            return Probed(found="cannot_tell")
+        how, timeout_s = told["run"], float(told["timeout_s"])
+        if how["kind"] == "http":
+            return await self._http.probe(how, arguments, key, timeout_s=timeout_s)
+        if how["kind"] != "python":
+            return Probed(found="cannot_tell")
+        context = ToolContext(key=key, session=self._session_id)
+        own = not how.get("probe")
+        target = str(how["target"] if own else how["probe"])
+        return await self._host(how).probe(
+            target, arguments, context, timeout_s=timeout_s, as_tool=own
+        )
+
+    def _host(self, how: Mapping[str, Any]) -> PythonTools:
+        folder = str(how["folder"])
+        if folder not in self._python:
+            self._python[folder] = PythonTools(folder, self._session_id, self._environment)
+        return self._python[folder]
+
+    async def close(self) -> None:
+        """End everything that was started."""
+        for host in self._python.values():
+            await host.close()
+        await self._http.close()
+        await self._mcp.close()
