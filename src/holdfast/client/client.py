@@ -17,6 +17,7 @@ from holdfast.model.sessions import SessionState
 from .discovery import locate
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
+from .upstreams import Upstreams
 from .views import (
     AccountList,
     AuditAnswer,
@@ -58,6 +59,7 @@ class Client:
         self.dlq = DeadLetters(self._door)
         self.effects = Effects(self._door)
         self.budgets = Budgets(self._door)
+        self.upstreams = Upstreams(self._door)
         self.audit = Audit(self._door)
         self.policy = Policy(self._door)
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from holdfast.apps.cli import audit, budgets, local, project_files, run, server, sessions
+from holdfast.apps.cli import audit, budgets, local, project_files, run, server, sessions, upstreams
 from holdfast.apps.cli.verbs import guarded
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(budgets.app, name="budget")
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")
 app.add_typer(audit.app, name="audit")
+upstreams.register(app)
 project_files.register(app)
 local.register(app)
 

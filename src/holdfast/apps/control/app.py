@@ -15,6 +15,7 @@ from holdfast.apps.control.health.routes import router as health
 from holdfast.apps.control.policy.routes import router as policy
 from holdfast.apps.control.runs.routes import router as runs
 from holdfast.apps.control.sessions.routes import router as sessions
+from holdfast.apps.control.upstreams.routes import router as upstreams
 
 # Declared for the document only; `auth.Gate` is what checks.
 _TOKEN = [
@@ -53,7 +54,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
     app.add_middleware(Gate)
     errors.install(app)
     app.include_router(health)
-    for router in (sessions, runs, budgets, audit, policy):
+    for router in (sessions, runs, budgets, audit, policy, upstreams):
         app.include_router(router, dependencies=_TOKEN)
     return app
 

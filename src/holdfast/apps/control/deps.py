@@ -3,8 +3,8 @@
 Not here: wiring (`compose`), any backend by name.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
@@ -17,6 +17,7 @@ from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
+from holdfast.runtime.providers import Provider
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.sessions import Sessions
 
@@ -81,6 +82,7 @@ class ControlDeps:
     admin_token_digest: str
     base_url: str
     version: str
+    upstreams: Mapping[str, Provider] = field(default_factory=dict)
 
 
 def _of_app(request: Request) -> ControlDeps:

@@ -153,6 +153,7 @@ async def _run(
             pid=os.getpid(),
             policy_pid=policy.pid,
             version=holdfast.__version__,
+            upstreams=harness.calls.providers,
             admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
             state_dir=str(config.state_path),
         )

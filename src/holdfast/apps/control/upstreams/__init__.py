@@ -1,0 +1,1 @@
+"""What the providers' keys are up to."""
