@@ -153,7 +153,6 @@ async def _run(
             pid=os.getpid(),
             policy_pid=policy.pid,
             version=holdfast.__version__,
-            upstreams=harness.calls.providers,
             admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
             state_dir=str(config.state_path),
         )
@@ -232,6 +231,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             admin_token_digest=token_digest(admin),
             base_url=url,
             version=holdfast.__version__,
+            upstreams=harness.calls.providers,
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
