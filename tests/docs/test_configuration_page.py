@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import yaml
 
-from holdfast.compose.config import layout, parse_agent, parse_config
+from holdfast.compose.config import layout, parse_agent, parse_config, upstream_layout
 from holdfast.compose.config.schema import agent_schema, config_schema, schema_files
 from holdfast.compose.config.shapes import Record
 
@@ -22,6 +22,10 @@ SECTIONS: dict[str, Record] = {
     "`server`": layout.SERVER,
     "`server.tls`": layout.TLS,
     "`upstreams.<name>`": layout.UPSTREAM,
+    "`upstreams.<name>.rates.<model>`": upstream_layout.RATES,
+    "`upstreams.<name>.retries`": upstream_layout.RETRIES,
+    "`upstreams.<name>.breaker`": upstream_layout.BREAKER,
+    "`upstreams.<name>.fallbacks`": upstream_layout.FALLBACK,
     "`prices.overrides.<model>`": layout.PRICE,
     "`defaults`": layout.DEFAULTS,
     "`tenants.<name>`": layout.TENANT,
