@@ -21,7 +21,7 @@ SECTIONS: dict[str, Record] = {
     "The file": layout.SETTINGS,
     "`server`": layout.SERVER,
     "`server.tls`": layout.TLS,
-    "`upstreams.<name>`": layout.UPSTREAM,
+    "`upstreams.<name>`": upstream_layout.UPSTREAM,
     "`upstreams.<name>.rates.<model>`": upstream_layout.RATES,
     "`upstreams.<name>.retries`": upstream_layout.RETRIES,
     "`upstreams.<name>.breaker`": upstream_layout.BREAKER,

@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 import zlib
+from typing import Any
 
 
 def frame(payload: bytes, **headers: str) -> bytes:
@@ -30,7 +31,7 @@ def chunk(event: dict) -> bytes:
 
 
 USAGE = {"input_tokens": 11, "output_tokens": 1}
-EVENTS = [
+EVENTS: list[dict[str, Any]] = [
     {"type": "message_start", "message": {"id": "msg_bdrk_1", "role": "assistant", "usage": USAGE}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Grüß"}},

@@ -27,9 +27,10 @@ from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
-from holdfast.runtime.model_calls import ModelCalls, Provider
+from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.pricing import Pricing
+from holdfast.runtime.providers import Provider
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
 from holdfast.testing.clock import FakeClock, SequentialEntropy
