@@ -4,7 +4,8 @@ The worker token names no session: a claim hands out the token of the one sessio
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from holdfast.apps.control.guard.answering import refusal
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.apps.control.work.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated
 from holdfast.model.runs import Run
 from holdfast.runtime.dispatch import Dispatch
@@ -20,7 +22,7 @@ from holdfast.runtime.sessions import token_digest
 
 MAX_WAIT_S = 30.0
 _MAX_BODY_BYTES = 256 * 1024
-_Act = Callable[[bytes], Awaitable[object]]
+_Act = Callable[[bytes], Coroutine[Any, Any, object]]
 
 
 class ClaimBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,7 +88,8 @@ class WorkDoor:
             try:
                 if not hmac.compare_digest(token_digest(token_of(request)), self._digest):
                     raise Unauthenticated("this path takes the worker token")
-                answer = await act(await whole_body(request, _MAX_BODY_BYTES))
+                body = await whole_body(request, _MAX_BODY_BYTES)
+                answer = await while_there(request, act(body))
                 return Response(msgspec.json.encode(answer), media_type="application/json")
             except ClientDisconnect:
                 return Response(status_code=400)

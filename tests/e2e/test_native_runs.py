@@ -1,0 +1,194 @@
+"""Runs by the house's own loop: real workers, real tools, kill -9; each effect once."""
+
+import os
+import signal
+
+import pytest
+
+from holdfast.testing.scripted_model import Text, Turn
+from holdfast.testing.scripted_model.script import Fault
+from tests.native_project import SETTINGS, NativeProject, calls, end, script, until
+
+
+def test_a_run_goes_through_its_tools_to_its_result(tmp_path):
+    played = script(refund=calls(("look", "o1"), ("pay", "o1"), ("ship", "o1")))
+    with NativeProject(tmp_path, played) as house:
+        run = house.submit("refund o1")
+        assert house.show(run)["state"] == "queued"
+        house.worker()
+        done = house.until(run, "done", "failed", "dead")
+        assert (done["state"], done["result"]) == ("done", "done")
+        assert [a[:2] for a in house.acts()] == [["pay", "o1"], ["ship", "o1"]]
+        kinds = house.kinds(run)
+        assert kinds.count("run.answered") == 4
+        assert kinds.count("run.tool_answered") == 3
+        assert house.project.view(run["session"])["state"] == "ended"
+
+
+@pytest.mark.parametrize("tool", ["pay", "ship"])
+@pytest.mark.parametrize("after_the_act", [False, True])
+def test_a_worker_killed_in_the_middle_of_a_tool_repeats_nothing(tmp_path, tool, after_the_act):
+    played = script(refund=calls(("look", "slow1"), (tool, "slow1"), ("look", "o2")))
+    with NativeProject(tmp_path, played) as house:
+        first = house.worker()
+        run = house.submit("refund it")
+        if after_the_act:
+            until(lambda: house.acts(tool), 20)
+        else:
+            until(lambda: house.kinds(run).count("tool_call.decided") == 2, 20)
+        end(first)
+        house.worker()
+        done = house.until(run, "done", "failed", "dead", "parked")
+        assert done["state"] == "done", done
+        assert len({tuple(act) for act in house.acts(tool)}) == 1
+        assert len(house.acts(tool)) == 1
+        assert done["activations"] == 2
+
+
+def test_what_must_not_happen_twice_waits_for_a_person_and_then_goes_on(tmp_path):
+    with NativeProject(tmp_path, script(wire=calls(("wire", "slow1"), ("look", "o2")))) as house:
+        first = house.worker()
+        run = house.submit("wire it")
+        until(lambda: house.acts("wire"), 20)
+        end(first)
+        house.worker()
+        parked = house.until(run, "parked", "done", "failed", "dead")
+        assert parked["state"] == "parked"
+        assert [e["tool"] for e in parked["unknown_effects"]] == ["wire"]
+        listed = house.project.call("GET", "/v1/dlq").json["runs"]
+        assert [r["run_id"] for r in listed] == [run["run_id"]]
+        key = parked["unknown_effects"][0]["key"]
+        told = {"tenant": "acme", "key": key, "outcome": "done", "by": "mia", "reason": "seen"}
+        reply = house.project.call(
+            "POST", "/v1/effects/resolve", {**told, "output": {"wired": "slow1"}}
+        )
+        assert reply.status == 200, reply.body
+        done = house.until(run, "done", "failed", "dead")
+        assert done["state"] == "done"
+        assert len(house.acts("wire")) == 1
+
+
+def test_a_frozen_worker_that_wakes_up_past_its_lease_is_refused_everything(tmp_path):
+    played = script(
+        refund=calls(("look", "o1"), ("pay", "slow1"), ("ship", "slow2")), other=calls()
+    )
+    with NativeProject(tmp_path, played) as house:
+        first = house.worker()
+        run = house.submit("refund it")
+        until(lambda: house.kinds(run).count("tool_call.decided") == 2, 20)
+        os.kill(first.pid, signal.SIGSTOP)
+        try:
+            house.worker()
+            done = house.until(run, "done", "failed", "dead", "parked")
+            assert done["state"] == "done", done
+            before = house.kinds(run)
+        finally:
+            os.kill(first.pid, signal.SIGCONT)
+        # It finds its tokens dead; whatever it tries leaves no word of a run in the journal.
+        other = house.submit("other")
+        house.until(other, "done", "failed", "dead", "parked")
+        after = [k for k in house.kinds(run)[len(before) :] if k.startswith(("run.", "tool_call."))]
+        assert after == []
+        keys = [act[2] for act in house.acts() if act[1].startswith("slow")]
+        assert len(keys) == len(set(keys)) == 2
+
+
+def test_a_server_killed_in_the_middle_goes_on_where_it_was(tmp_path):
+    played = script(refund=calls(("look", "o1"), ("pay", "slow1"), ("look", "o2"), ("ship", "o3")))
+    with NativeProject(tmp_path, played) as house:
+        house.worker()
+        run = house.submit("refund it")
+        until(lambda: house.acts("pay"), 20)
+        house.project.stop(signal.SIGKILL)
+        house.project.start()
+        done = house.until(run, "done", "failed", "dead", "parked")
+        assert done["state"] == "done", done
+        assert sorted(a[:2] for a in house.acts()) == [["pay", "slow1"], ["ship", "o3"]]
+
+
+def test_a_provider_that_fails_is_asked_again_and_each_try_is_counted(tmp_path):
+    faults = (Fault(times=2, status=529, error_type="overloaded_error"),)
+    played = script(talk=(Turn(blocks=(Text(text="at last"),), faults=faults),))
+    with NativeProject(tmp_path, played) as house:
+        house.worker()
+        done = house.until(house.submit("talk"), "done", "failed", "dead")
+        assert (done["state"], done["result"]) == ("done", "at last")
+
+
+def test_a_provider_that_never_answers_ends_in_the_dead_letter_queue_and_is_redriven(tmp_path):
+    faults = (Fault(times=3, status=500),)
+    played = script(talk=(Turn(blocks=(Text(text="at last"),), faults=faults),))
+    settings = SETTINGS.replace("retries: {", "retries: {model_attempts: 1, ")
+    with NativeProject(tmp_path, played, settings=settings) as house:
+        house.worker()
+        run = house.submit("talk")
+        dead = house.until(run, "done", "failed", "dead")
+        assert dead["state"] == "dead"
+        assert dead["reason"].startswith("the model call failed 1 times")
+        for _ in range(6):
+            path = f"/v1/dlq/{run['run_id']}/redrive"
+            assert house.project.call("POST", path, {"reason": "once more"}).status == 200
+            if house.until(run, "done", "failed", "dead")["state"] == "done":
+                break
+        assert house.show(run)["result"] == "at last"
+
+
+def test_a_hanging_tool_is_ended_and_its_class_decides(tmp_path):
+    with NativeProject(tmp_path, script(pay=calls(("pay", "hang1"))), tool_timeout_s=1.0) as house:
+        house.worker()
+        done = house.until(house.submit("pay it"), "done", "failed", "dead", "parked")
+        # The second try finds that the first took: the bank knows the key.
+        assert done["state"] == "done", done
+        assert len(house.acts("pay")) == 1
+
+
+def test_a_spent_budget_fails_the_run(tmp_path):
+    with NativeProject(tmp_path, script(talk=calls())) as house:
+        house.worker()
+        run = house.submit("talk", limits={"usd": "0.0001"})
+        failed = house.until(run, "done", "failed", "dead")
+        assert failed["state"] == "failed"
+        assert failed["reason"].startswith("budget_exceeded")
+
+
+def test_a_run_is_cancelled_forked_and_done_again_without_a_second_effect(tmp_path):
+    with NativeProject(tmp_path, script(refund=calls(("look", "o1"), ("pay", "o1")))) as house:
+        waiting = house.submit("refund it")
+        path = f"/v1/runs/{waiting['run_id']}"
+        assert house.project.call("POST", f"{path}/cancel", {"reason": "no"}).json["state"] == (
+            "cancelled"
+        )
+        house.worker()
+        run = house.submit("refund it")
+        house.until(run, "done", "failed", "dead")
+        path = f"/v1/runs/{run['run_id']}"
+        again = house.project.call("POST", f"{path}/retry", {"reason": "to be sure"}).json
+        assert house.until(again, "done", "failed", "dead", "parked")["state"] == "done"
+        branch = house.project.call("POST", f"{path}/fork", {"turn": 1, "reason": "x"}).json
+        assert house.until(branch, "done", "failed", "dead", "parked")["state"] == "done"
+        assert len(house.acts("pay")) == 1
+
+
+def test_killing_its_session_ends_a_run_and_its_tool(tmp_path):
+    with NativeProject(tmp_path, script(pay=calls(("pay", "hang1")))) as house:
+        house.worker()
+        run = house.submit("pay it")
+        until(lambda: house.acts("pay"), 20)
+        killed = house.project.call(
+            "POST", f"/v1/sessions/{run['session']}/kill", {"reason": "enough"}
+        )
+        assert killed.status == 200
+        assert house.until(run, "cancelled", "failed", "dead")["state"] == "cancelled"
+
+
+def test_the_worker_token_opens_the_workers_paths_and_nothing_else(tmp_path):
+    with NativeProject(tmp_path, script(talk=calls())) as house:
+        token = (house.folder / ".holdfast" / "worker.token").read_text().strip()
+        claim = {"worker": "w", "wait_s": 0}
+        call = house.project.call
+        assert call("POST", "/v1/work/claim", claim, token=token).json["work"] is None
+        assert call("POST", "/v1/work/claim", claim).status == 401
+        assert call("GET", "/v1/runs", token=token).status == 401
+        assert call("GET", "/v1/sessions", token=token).status == 401
+        session = house.project.open(agent="clerk")
+        assert call("POST", "/v1/work/claim", claim, token=session.token).status == 401
