@@ -244,6 +244,60 @@ def _upstream(record: Record) -> str:
     return f"the upstream {name} ({key}) failed too often and is left alone{_said(body, 'trouble')}"
 
 
+def _run(done: str) -> Callable[[Record], str]:
+    def sentence(record: Record) -> str:
+        body = record.body
+        return f"the run {_quoted(body.get('run_id'))} {done}{_said(body, 'reason')}"
+
+    return sentence
+
+
+def _claimed(record: Record) -> str:
+    body = record.body
+    worker = _quoted(body.get("worker"))
+    return f"the worker {worker} took up the run {_quoted(body.get('run_id'))}"
+
+
+def _answered(record: Record) -> str:
+    why = _plain(record.body.get("stop_reason") or "without a word why", 40)
+    return f"the model's answer of turn {record.turn} was kept ({why})"
+
+
+def _tool_answered(record: Record) -> str:
+    how = "an error of" if record.body.get("is_error") else "the result of"
+    return f"{how} {_quoted(record.tool)} was kept for the model{_said(record.body, 'content')}"
+
+
+def _noted(record: Record) -> str:
+    return f"the harness told the model{_said(record.body, 'text')}"
+
+
+def _compacted(record: Record) -> str:
+    return f"the conversation was made smaller{_said(record.body, 'strategy', 'summary')}"
+
+
+def _retrying(record: Record) -> str:
+    return f"the run is tried again{_said(record.body, 'error', 'reason')}"
+
+
+def _retried(record: Record) -> str:
+    return f"{_quoted(record.tool)} is tried again{_said(record.body, 'error')}"
+
+
+def _effect(record: Record) -> str:
+    tool = _quoted(record.tool)
+    if record.kind is Kind.EFFECT_UNKNOWN:
+        return f"it is not known whether {tool} took effect{_said(record.body, 'why')}"
+    by = _plain(record.body.get("by") or "somebody", 40)
+    return f"{by} settled what became of {tool}{_said(record.body, 'outcome', 'reason')}"
+
+
+def _batch(record: Record) -> str:
+    body = record.body
+    name, chunk = _quoted(body.get("batch")), _plain(body.get("chunk", ""), 20)
+    return f"the batch {name} advanced to chunk {chunk}{_said(body, 'state')}"
+
+
 def _admin(record: Record) -> str:
     body = record.body
     who = _plain(body.get("by") or "admin", 40)
@@ -300,5 +354,22 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.ADMIN_ACTED: _admin,
     Kind.AUTH_REFUSED: _auth,
     Kind.UPSTREAM_OPENED: _upstream,
+    Kind.TOOL_CALL_RETRIED: _retried,
+    Kind.EFFECT_UNKNOWN: _effect,
+    Kind.EFFECT_RESOLVED: _effect,
+    Kind.RUN_SUBMITTED: _run("was submitted"),
+    Kind.RUN_CLAIMED: _claimed,
+    Kind.RUN_ANSWERED: _answered,
+    Kind.RUN_TOOL_ANSWERED: _tool_answered,
+    Kind.RUN_NOTED: _noted,
+    Kind.RUN_COMPACTED: _compacted,
+    Kind.RUN_RETRYING: _retrying,
+    Kind.RUN_PARKED: _run("waits for a person"),
+    Kind.RUN_RESUMED: _run("was queued again"),
+    Kind.RUN_DONE: _run("is done"),
+    Kind.RUN_FAILED: _run("failed"),
+    Kind.RUN_CANCELLED: _run("was cancelled"),
+    Kind.RUN_DEAD: _run("went to the dead-letter queue"),
+    Kind.BATCH_ADVANCED: _batch,
     Kind.UPSTREAM_CLOSED: _upstream,
 }

@@ -1,5 +1,6 @@
 """`holdfast budget`: show what is spent and held, set a limit."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -86,3 +87,20 @@ def parsed_limit(dimension: Dimension, text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InvalidRequest(f"`{text}` is no number of {dimension}; expected pieces or `none`")
     return int(text)
+
+
+def parsed_limits(given: Sequence[str]) -> dict[str, str | int]:
+    """`usd=0.50` and the like, by dimension. Errors: InvalidRequest."""
+    found: dict[str, str | int] = {}
+    known = [str(dimension) for dimension in Dimension]
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise InvalidRequest(
+                f"`{text}` is no limit; expected one of {', '.join(known)}, as usd=0.50"
+            )
+        amount = parsed_limit(Dimension(name), value)
+        if amount is None:
+            raise InvalidRequest(f"`{text}` would lift a cap; a run may only tighten one")
+        found[name] = value.removeprefix("$") if name.startswith("usd") else amount
+    return found

@@ -102,6 +102,17 @@ def _cut(record: Record) -> Line:
     return Line(f"✂ the answer was cut: {plain(why, 300)}".rstrip(": "), "red")
 
 
+def _run(record: Record) -> Line:
+    what = record.kind.partition(".")[2]
+    reason = plain(record.body.get("reason") or record.body.get("error") or "", 300)
+    return Line(f"run {what}" + (f": {reason}" if reason else ""), "bold")
+
+
+def _unknown(record: Record) -> Line:
+    why = plain(record.body.get("why", ""), 200)
+    return Line(f"? it is not known whether {record.tool} took effect: {why}", "red")
+
+
 _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.MODEL_CALL_CUT: _cut,
     Kind.MODEL_CALL_REFUSED: _refused,
@@ -112,6 +123,12 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.BUDGET_DECIDED: _refused,
     Kind.BUDGET_ALERT: _alerted,
     Kind.LOOP_ALERT: _alerted,
+    Kind.EFFECT_UNKNOWN: _unknown,
+    Kind.RUN_CLAIMED: _run,
+    Kind.RUN_RETRYING: _run,
+    Kind.RUN_PARKED: _run,
+    Kind.RUN_RESUMED: _run,
+    Kind.RUN_COMPACTED: _run,
     Kind.SESSION_OPENED: _stated,
     Kind.SESSION_PAUSED: _stated,
     Kind.SESSION_RESUMED: _stated,

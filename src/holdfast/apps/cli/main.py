@@ -4,7 +4,17 @@ import sys
 
 import typer
 
-from holdfast.apps.cli import audit, budgets, local, project_files, run, server, sessions, upstreams
+from holdfast.apps.cli import (
+    audit,
+    budgets,
+    local,
+    project_files,
+    run,
+    runs,
+    server,
+    sessions,
+    upstreams,
+)
 from holdfast.apps.cli.verbs import guarded
 
 app = typer.Typer(
@@ -18,6 +28,7 @@ app = typer.Typer(
 server.register(app)
 run.register(app)
 app.add_typer(sessions.app, name="sessions")
+runs.register(app)
 app.add_typer(budgets.app, name="budget")
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")

@@ -5,31 +5,36 @@ only its final text. Not here: what makes a session governed (`integrations/clau
 """
 
 import asyncio
+import enum
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 import typer
 
 from holdfast.apps.cli.agent_process import Spoken, agent_options, drive
-from holdfast.apps.cli.budgets import parsed_limit
-from holdfast.apps.cli.lines import line_of
+from holdfast.apps.cli.budgets import parsed_limits
 from holdfast.apps.cli.outcomes import ExitCode, Outcome, outcome_of
-from holdfast.apps.cli.printing import complain, emit, note, plain, say
+from holdfast.apps.cli.printing import complain, emit, note, say
 from holdfast.apps.cli.project import agent_of, login, project_dir
-from holdfast.apps.cli.server import serving
+from holdfast.apps.cli.runs import followed
+from holdfast.apps.cli.server import serving, working
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
+from holdfast.apps.cli.watching import Watch
 from holdfast.client import Client, Session
 from holdfast.errors import ConfigInvalid, HoldfastError, InvalidRequest
-from holdfast.model.budgets import Dimension
-from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
 
-POLL_S = 0.2
-_PAGE = 200
 _PROMPT_BYTES = 4_000_000
+
+
+class Engine(enum.StrEnum):
+    """Whose loop works: the house's own, or the Claude Agent SDK's."""
+
+    NATIVE = "native"
+    CLAUDE = "claude"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +65,9 @@ def register(app: typer.Typer) -> None:
         task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
         limit: list[str] = typer.Option([], help="Tighten a cap: `usd=0.50`, `tool_calls=5`."),
         cwd: Path | None = typer.Option(None, help="Where the agent works; the project's folder."),
+        engine: Engine | None = typer.Option(
+            None, help="The loop; `native` where the agent's tools need it, else `claude`."
+        ),
         as_json: bool = Json,
     ) -> int:
         """Run an agent under control; the exit code says what stopped it."""
@@ -81,7 +89,45 @@ def register(app: typer.Typer) -> None:
         )
         _stop_on_sigterm()
         async with serving(folder, quiet=as_json) as client:
+            if await _engine(client, asked, engine) is Engine.NATIVE:
+                return await _durable(client, asked, folder, as_json=as_json)
             return await _governed(client, asked, as_json=as_json)
+
+
+async def _engine(client: Client, asked: Asked, chosen: Engine | None) -> Engine:
+    if chosen is not None:
+        return chosen
+    found = await client.runs.engine(
+        user=asked.user,
+        agent=asked.agent,
+        agent_file=asked.agent_file,
+        tenant=asked.tenant,
+        project=asked.project_name,
+        task=asked.task,
+    )
+    return Engine(found)
+
+
+async def _durable(client: Client, asked: Asked, folder: Path, *, as_json: bool) -> int:
+    """A run by the house's own loop, with a worker for the time of it."""
+    run = await client.runs.submit(
+        asked.prompt,
+        user=asked.user,
+        agent=asked.agent,
+        agent_file=asked.agent_file,
+        tenant=asked.tenant,
+        project=asked.project_name,
+        task=asked.task,
+        limits=asked.limits,
+    )
+    if not as_json:
+        note(f"run {run.run_id}; it goes on without this terminal", style="dim")
+    async with working(folder):
+        try:
+            return await followed(client, run, as_json=as_json)
+        except asyncio.CancelledError:
+            note(f"left at work: `holdfast runs follow {run.run_id}`", style="yellow")
+            raise
 
 
 def _stop_on_sigterm() -> None:
@@ -89,23 +135,6 @@ def _stop_on_sigterm() -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-
-def parsed_limits(given: Sequence[str]) -> dict[str, str | int]:
-    """`usd=0.50` and the like, by dimension. Errors: InvalidRequest."""
-    found: dict[str, str | int] = {}
-    known = [str(dimension) for dimension in Dimension]
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or name not in known:
-            raise InvalidRequest(
-                f"`{text}` is no limit; expected one of {', '.join(known)}, as usd=0.50"
-            )
-        amount = parsed_limit(Dimension(name), value)
-        if amount is None:
-            raise InvalidRequest(f"`{text}` would lift a cap; a run may only tighten one")
-        found[name] = value.removeprefix("$") if name.startswith("usd") else amount
-    return found
 
 
 def _prompt(given: str) -> str:
@@ -149,7 +178,7 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
         return outcome.code
 
 
-async def _watched(watch: "Watch", work: Callable[[], Awaitable[Spoken]]) -> Spoken:
+async def _watched(watch: Watch, work: Callable[[], Awaitable[Spoken]]) -> Spoken:
     async with asyncio.TaskGroup() as tasks:
         done = asyncio.Event()
         tasks.create_task(watch.follow(done))
@@ -185,49 +214,3 @@ def _print_end(
     if outcome.code is not ExitCode.DONE:
         complain(f"{outcome.code.name.lower()}: {outcome.why}")
     note(f"session {session.session_id}: {format_usd(spent_nusd)} in all", style="bold")
-
-
-class Watch:
-    """The session's journal, followed and shown as it grows."""
-
-    def __init__(self, client: Client, session_id: str, *, as_json: bool) -> None:
-        self.records: list[Record] = []
-        self.spent_nusd = 0
-        self._client = client
-        self._session_id = session_id
-        self._as_json = as_json
-
-    async def follow(self, done: asyncio.Event) -> None:
-        """Show new records until told to stop; a server out of reach is asked again."""
-        while not done.is_set():
-            try:
-                await self.catch_up()
-            except HoldfastError as fault:
-                note(plain(fault.message), style="yellow")
-            try:
-                await asyncio.wait_for(done.wait(), POLL_S)
-            except TimeoutError:
-                continue
-
-    async def catch_up(self) -> None:
-        """Show every record that was not shown before."""
-        while True:
-            after_seq = self.records[-1].seq if self.records else 0
-            page = await self._client.records(
-                session=self._session_id, after_seq=after_seq, limit=_PAGE
-            )
-            for record in page:
-                self.records.append(record)
-                self._show(record)
-            if len(page) < _PAGE:
-                return
-
-    def _show(self, record: Record) -> None:
-        if record.kind is Kind.MODEL_CALL_SETTLED:
-            self.spent_nusd += record.cost_nusd
-        if self._as_json:
-            emit({"event": "record", "record": record, "spent_nusd": self.spent_nusd})
-            return
-        line = line_of(record, self.spent_nusd)
-        if line is not None:
-            note(line.text, style=line.style)

@@ -24,6 +24,7 @@ from holdfast.client import Client, connect
 from holdfast.errors import ConfigInvalid, Conflict, HoldfastError, Unavailable
 
 SERVER_MODULE = "holdfast.apps.server"
+WORKER_MODULE = "holdfast.apps.worker"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 _STDERR_BYTES = 8192
@@ -37,8 +38,11 @@ def register(app: typer.Typer) -> None:
         project: Path | None = Project,
         port: int | None = typer.Option(None, min=0, max=65535, help="0 takes a free one."),
         host: str = typer.Option("", help="Address to listen on."),
+        workers: int = typer.Option(
+            -1, min=-1, max=64, help="Workers beside it; 1 where an agent needs one."
+        ),
     ) -> None:
-        """Start the server in the foreground: gateway, control API and policy process."""
+        """Start the server in the foreground: gateway, control API, policy process, workers."""
         folder = project_dir(project)
         running = asyncio.run(_running(folder))
         if running:
@@ -48,6 +52,7 @@ def register(app: typer.Typer) -> None:
             arguments += ["--port", str(port)]
         if host:
             arguments += ["--host", host]
+        arguments += ["--workers", str(workers)]
         command = python_module(SERVER_MODULE, arguments)
         sys.stdout.flush()
         # Becomes the server, so that no process of the command line stays resident.
@@ -118,6 +123,20 @@ async def started(folder: Path, variables: Mapping[str, str] | None = None) -> A
         finally:
             os.close(read_fd)
             await _stop(process)
+
+
+@asynccontextmanager
+async def working(folder: Path) -> AsyncIterator[None]:
+    """A worker of ours for the time of the block; it gives back what it is at when it ends."""
+    process = await asyncio.create_subprocess_exec(
+        *python_module(WORKER_MODULE, ["--project", str(folder)]),
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        await _stop(process)
 
 
 async def _told(read_fd: int) -> str:

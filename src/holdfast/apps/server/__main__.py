@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--project", type=Path, default=Path(), help="folder of holdfast.yaml")
     parser.add_argument("--port", type=int, help="instead of `server.port`; 0 takes a free one")
     parser.add_argument("--host", help="instead of `server.host`")
+    parser.add_argument("--workers", type=int, help="workers beside it; by need unless given")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
     given = parser.parse_args(arguments)
 
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         config = load_config((given.project / "holdfast.yaml").resolve())
         if given.host:
             config = _at_host(config, given.host)
-        uvloop.run(serve(config, given.port, ready))
+        uvloop.run(serve(config, given.port, ready, workers=given.workers))
     except* HoldfastError as group:
         fault = _first(group)
         say(fault.message)

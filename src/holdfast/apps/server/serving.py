@@ -27,7 +27,7 @@ from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
 from holdfast.apps.server.front import Front
-from holdfast.apps.server.tasks import PolicyProcess, kept_up
+from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
@@ -72,9 +72,16 @@ def listen(config: Config, port: int | None) -> socket.socket:
     return listening
 
 
-async def serve(config: Config, port: int | None, ready: Callable[[str], None]) -> None:
+async def serve(
+    config: Config,
+    port: int | None,
+    ready: Callable[[str], None],
+    *,
+    workers: int | None = None,
+) -> None:
     """Run until SIGINT or SIGTERM.
 
+    `workers` None starts none; below zero, one where an agent of the configuration needs it.
     Errors: ConfigInvalid, Conflict, StoreUnavailable, PolicyUnavailable, before anything is
     served.
     """
@@ -106,13 +113,32 @@ async def serve(config: Config, port: int | None, ready: Callable[[str], None]) 
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
         async with kept_up(harness.tick, report):
-            await _run(config, harness, listening, policy, admin, ready)
+            count = _workers(config, workers)
+            async with WorkerProcesses(config.path.parent, count, say) as beside:
+                await _run(config, harness, listening, policy, admin, _both(beside.start, ready))
     finally:
         state.withdraw(folder)
         listening.close()
         if harness is not None:
             await harness.close()
         await policy.stop()
+
+
+def _workers(config: Config, asked: int | None) -> int:
+    if asked is None or asked >= 0:
+        return asked or 0
+    tools = (name for agent in config.agents.values() for name in agent.tools)
+    return int(any(name in config.implementations for name in tools))
+
+
+def _both(first: Callable[[], None], ready: Callable[[str], None]) -> Callable[[str], None]:
+    """`ready`, and after it whatever can wait until the server answers."""
+
+    def announced(url: str) -> None:
+        ready(url)
+        first()
+
+    return announced
 
 
 async def _run(

@@ -1,6 +1,7 @@
 """What runs beside the requests: the policy process as a child, and the server's upkeep."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 from holdfast.errors import PolicyUnavailable
 
@@ -117,6 +119,52 @@ class PolicyProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+class WorkerProcesses:
+    """Keeps so many workers running beside the server, from `start` to the end of the block."""
+
+    def __init__(self, folder: Path, count: int, report: Report) -> None:
+        self._arguments = ("-m", "holdfast.apps.worker", "--project", str(folder))
+        self._count = count
+        self._report = report
+        self._watchers: list[asyncio.Task[None]] = []
+        self._running: list[asyncio.subprocess.Process] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    def start(self) -> None:
+        """Start them; one that ends is started again."""
+        self._watchers = [asyncio.create_task(self._kept()) for _ in range(self._count)]
+
+    async def _kept(self) -> None:
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+            self._running.append(process)
+            code = await process.wait()
+            self._running.remove(process)
+            self._report(f"a worker ended with {code} and is started again")
+            await asyncio.sleep(_RESTART_DELAY_S)
+
+    async def __aexit__(self, *given: object) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
+        for process in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        for process in self._running:
+            try:
+                await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 
 import holdfast
 from holdfast.apps.cli.audit import span_s
-from holdfast.apps.cli.budgets import parsed_limit
+from holdfast.apps.cli.budgets import parsed_limit, parsed_limits
 from holdfast.apps.cli.main import app
-from holdfast.apps.cli.run import parsed_limits
 from holdfast.apps.cli.verbs import guarded
 from holdfast.errors import Denied, InvalidRequest
 from holdfast.model.budgets import Dimension
