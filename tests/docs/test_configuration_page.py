@@ -37,6 +37,9 @@ SECTIONS: dict[str, Record] = {
     "`tools.<name>`": layout.CONTRACT,
     "`hooks`": layout.HOOKS,
     "`telemetry`": layout.TELEMETRY,
+    "`implementations.<tool>`": layout.IMPLEMENTATION,
+    "`implementations.<tool>.http`": layout.HTTP_TOOL,
+    "`runs`": layout.RUNS,
 }
 
 

@@ -100,7 +100,6 @@ async def build(
     extra that is missing), Conflict, StoreUnavailable.
     """
     clock, entropy = SystemClock(), SystemEntropy()
-    hooks_default = _hook_set(config.hooks)
     hooks_by_agent = {
         name: _hook_set(agent.hooks) for name, agent in config.agents.items() if agent.hooks
     }
@@ -136,17 +135,8 @@ async def build(
     )
     await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
-    hooks = Hooks(journal, hooks_default, hooks_by_agent)
-    dispatch = Dispatch(
-        store,
-        journal,
-        sessions,
-        clock,
-        shares_of=_shares(config),
-        lease_s=config.runs.lease_s,
-        max_activations=config.runs.max_activations,
-    )
-    await dispatch.load()
+    hooks = Hooks(journal, _hook_set(config.hooks), hooks_by_agent)
+    dispatch = await _dispatch(config, services, store)
     guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key)
     return Harness(
         config=config,
@@ -172,6 +162,21 @@ async def build(
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
         taps=taps,
     )
+
+
+async def _dispatch(config: Config, services: Services, store: SqliteStore) -> Dispatch:
+    """The queue of runs, as the store holds it."""
+    dispatch = Dispatch(
+        store,
+        services.journal,
+        services.sessions,
+        services.clock,
+        shares_of=_shares(config),
+        lease_s=config.runs.lease_s,
+        max_activations=config.runs.max_activations,
+    )
+    await dispatch.load()
+    return dispatch
 
 
 async def _settle_lost(services: Services, store: SqliteStore, config_version: str) -> None:
