@@ -99,6 +99,8 @@ def cap(project: RunningProject, session: Opened, scope: str, usd_nano: int, win
 
 
 def settled_records(project: RunningProject, session: Opened) -> list[dict[str, Any]]:
+    # What ended a stream is queued, not awaited; opening a session waits for all before it.
+    project.open(user=fresh_user())
     return project.records(session=session.session_id, kind="model_call.settled")
 
 

@@ -71,6 +71,8 @@ def session(project):
 
 
 def settled(project, session):
+    # A broken stream is settled without waiting; opening a session waits for all before it.
+    project.open(user=fresh_user())
     return project.records(session=session.session_id, kind="model_call.settled")
 
 
