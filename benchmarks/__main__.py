@@ -24,6 +24,7 @@ NAMES = (
     "kills",
     "burst",
     "burst_litellm",
+    "durable_peers",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 

@@ -6,6 +6,7 @@ import typer
 
 from holdfast.apps.cli import (
     audit,
+    batch,
     budgets,
     local,
     project_files,
@@ -29,6 +30,7 @@ server.register(app)
 run.register(app)
 app.add_typer(sessions.app, name="sessions")
 runs.register(app)
+app.add_typer(batch.app, name="batch")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")

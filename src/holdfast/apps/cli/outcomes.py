@@ -27,6 +27,7 @@ class ExitCode(enum.IntEnum):
     LOOP = 7
     UPSTREAM = 8
     UNAVAILABLE = 9
+    UNVERIFIED = 10
     INTERRUPTED = 130
 
 

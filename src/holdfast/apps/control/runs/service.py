@@ -3,6 +3,7 @@
 Not here: the queue (`runtime/dispatch`), what a run is (`runtime/runs`).
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from holdfast.core import runs as rules
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind
 from holdfast.model.runs import Run, RunState
+from holdfast.model.sessions import Session
 from holdfast.ports.store import RunFilter
 from holdfast.runtime.runs import Order
 
@@ -43,9 +45,21 @@ async def submit(deps: ControlDeps, asked: Submit) -> RunView:
         deadline_s=asked.deadline_s,
         batch=asked.batch,
     )
-    run = await deps.runs.submit(opening.draft(plan, OpenSession(**given)), order)
+    draft = _in_batch(opening.draft(plan, OpenSession(**given)), asked)
+    run = await deps.runs.submit(draft, order)
     await _acted(deps, run, "run.submit", "")
     return await view(deps, run)
+
+
+def _in_batch(draft: Session, asked: Submit) -> Session:
+    """The same chunk of a batch is the same task, so that done again it does nothing twice."""
+    task = draft.principal.task
+    if not asked.batch or (task and not task.endswith("/")):
+        return draft
+    digest = hashlib.sha256(asked.prompt.encode()).hexdigest()[:16]
+    named = f"{task or 'batch/'}{asked.batch}-{digest}"
+    who = msgspec.structs.replace(draft.principal, task=named)
+    return msgspec.structs.replace(draft, principal=who)
 
 
 def engine(deps: ControlDeps, asked: OpenSession) -> str:
