@@ -87,6 +87,8 @@ class Conversation:
         # Failed tries of the model call that is due, in a row.
         self.retries = 0
         self.compactions = 0
+        # The last answer when it was last made smaller: until the next one nothing is measured.
+        self.compacted_at_turn = -1
         self.notes_before: list[tuple[str, str]] = []
         for record in records:
             self.fold(record)
@@ -144,6 +146,7 @@ class Conversation:
 
     def _compact(self, body: Mapping[str, Any]) -> None:
         self.compactions += 1
+        self.compacted_at_turn = self.turn
         turn = int(body.get("keep_from_turn", 0))
         if body.get("strategy") == "prune_tool_results":
             self.prune_before_turn = max(self.prune_before_turn, turn)
@@ -251,6 +254,8 @@ def _ask(conversation: Conversation, plan: RunPlan) -> Step:
 
 
 def _compacted(conversation: Conversation, plan: RunPlan, *, full: bool) -> Step:
+    if conversation.compacted_at_turn == conversation.turn:
+        return CallModel(conversation.turn + 1)
     settings = msgspec.convert(plan.context, ContextSettings)
     kept = [x for x in conversation.exchanges if x.turn >= conversation.keep_from_turn]
     due = compaction_due(
