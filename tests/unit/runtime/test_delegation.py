@@ -1,6 +1,7 @@
 """Children at work: money, kill, state, taint and what is vouched for, across a restart too."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +30,8 @@ ORDERS = contract("order", input_schema=ORDER, resource="arn:shop:order/{order}"
 
 
 def a_house(**more):
-    house = House(contracts=(*CONTRACTS, ORDERS, contract(DELEGATE_TOOL, first_party=True)), **more)
+    tools = (*CONTRACTS, ORDERS, contract(DELEGATE_TOOL, first_party=True))
+    house: Any = House(contracts=tools, **more)
     house.children = Delegation(house.services)
     return house
 
@@ -179,7 +181,7 @@ def test_a_kill_of_the_parent_ends_the_processes_of_all_below_and_lists_them():
         parent = await a_parent(house)
         child = await a_child(house, parent, tools=("look", DELEGATE_TOOL))
         grandchild = await a_child(house, child, tools=("look",))
-        cut = []
+        cut: list[str] = []
         grandchild.streams["h"] = cut.append
         receipt = await house.killer.kill(parent, "wrong customer", by="admin")
         ids = [live.session.session_id for live in (child, grandchild)]
@@ -367,7 +369,7 @@ def test_only_a_sessions_own_child_is_collected_from():
 def test_children_stand_at_most_so_deep_and_so_many():
     async def main():
         house = a_house()
-        live = await a_parent(house)
+        parent = last = live = await a_parent(house)
         for depth in range(1, MAX_DEPTH + 1):
             tools = ("look", DELEGATE_TOOL) if depth < MAX_DEPTH else ("look",)
             if depth == MAX_DEPTH:

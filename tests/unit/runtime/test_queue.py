@@ -14,7 +14,7 @@ from holdfast.model.events import Kind
 from holdfast.model.principals import Principal
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import LoopLimits, Session, SessionState
-from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.dispatch import Claimed, Dispatch
 from holdfast.runtime.runs import Event, Order, Runs
 from tests.unit.runtime.house import House
 
@@ -37,6 +37,12 @@ class Office:
             **{"shares_of": lambda *_: Shares()} | more,
         )
         self.runs = Runs(home.services, home.store, self.dispatch)
+
+    async def claim(self, worker="w") -> Claimed:
+        """A run that is there."""
+        claimed = await self.dispatch.claim(worker)
+        assert claimed is not None
+        return claimed
 
     def draft(self, tenant="acme", ttl_s=3600):
         who = Principal(tenant=tenant, project="p", user="ann", agent="clerk", session="", task="")
@@ -73,7 +79,7 @@ def test_a_claim_hands_out_the_run_with_a_token_that_the_one_before_has_lost():
     async def main():
         office = Office()
         run = await office.submit()
-        one = await office.dispatch.claim("w1")
+        one = await office.claim("w1")
         assert (one.run.run_id, one.run.epoch, one.run.state) == (
             run.run_id,
             1,
@@ -82,7 +88,7 @@ def test_a_claim_hands_out_the_run_with_a_token_that_the_one_before_has_lost():
         assert await office.dispatch.claim("w2") is None
         office.house.clock.advance(11)
         office.dispatch.tick()
-        two = await office.dispatch.claim("w2")
+        two = await office.claim("w2")
         assert two.run.epoch == 2
         with pytest.raises(Unauthenticated):
             await office.house.sessions.authenticate(one.token)
@@ -104,7 +110,9 @@ def test_a_lease_that_is_renewed_is_kept():
             office.house.clock.advance(8)
             assert office.dispatch.heartbeat("w1", [(run.run_id, 1)]) == []
             office.dispatch.tick()
-        assert office.dispatch.find(run.run_id).state is RunState.RUNNING
+        found = office.dispatch.find(run.run_id)
+        assert found is not None
+        assert found.state is RunState.RUNNING
 
     asyncio.run(main())
 
@@ -123,7 +131,7 @@ def test_a_run_that_loses_its_workers_without_progress_goes_to_the_dead_letters(
         assert dead.reason.startswith("worker_lost: ")
         again = await office.runs.resume(dead, "mended")
         assert again.state is RunState.QUEUED
-        assert (await office.dispatch.claim("w")).run.run_id == run.run_id
+        assert (await office.claim()).run.run_id == run.run_id
 
     asyncio.run(main())
 
@@ -133,13 +141,13 @@ def test_progress_forgives_the_workers_that_were_lost_before():
         office = Office(max_activations=2)
         await office.submit()
         for turn in range(1, 6):
-            claimed = await office.dispatch.claim("w")
+            claimed = await office.claim("w")
             live = await office.house.sessions.authenticate(claimed.token)
             event = Event(kind=Kind.RUN_ANSWERED, turn=turn, body={"content": []})
             await office.runs.append(live, claimed.run.epoch, [event])
             office.house.clock.advance(11)
             office.dispatch.tick()
-        assert (await office.dispatch.claim("w")).run.activations == 6
+        assert (await office.claim()).run.activations == 6
 
     asyncio.run(main())
 
@@ -152,13 +160,14 @@ def test_a_run_that_is_over_ends_its_session_in_the_same_commit(state, final):
     async def main():
         office = Office()
         run = await office.submit()
-        claimed = await office.dispatch.claim("w")
+        claimed = await office.claim("w")
         live = await office.house.sessions.authenticate(claimed.token)
         await office.runs.leave(live, 1, state, "so be it", result={"n": 1})
         kept = await office.house.store.run(run.run_id)
         assert kept.state is state
         assert kept.result == ({"n": 1} if state is RunState.DONE else None)
-        assert (await office.house.store.session(run.session)).state is final
+        kept_session = await office.house.store.session(run.session)
+        assert kept_session.state is final
         with pytest.raises(LeaseLost):
             await office.runs.leave(live, 1, state, "again")
 
@@ -169,13 +178,13 @@ def test_a_delayed_run_waits_its_time_and_its_wall_clock_stands_still():
     async def main():
         office = Office()
         await office.submit(ttl_s=100)
-        claimed = await office.dispatch.claim("w")
+        claimed = await office.claim("w")
         live = await office.house.sessions.authenticate(claimed.token)
         office.house.clock.advance(40)
         await office.runs.leave(live, 1, RunState.DELAYED, "later", delay_s=500)
         assert await office.dispatch.claim("w") is None
         office.house.clock.advance(501)
-        again = await office.dispatch.claim("w")
+        again = await office.claim("w")
         left = live.session.expires_at_ns - office.house.clock.now_ns()
         assert again.run.epoch == 2
         assert abs(left - 60 * S) < S
@@ -187,7 +196,7 @@ def test_a_parked_run_leaves_nothing_in_memory_and_comes_back_when_told():
     async def main():
         office = Office()
         run = await office.submit()
-        claimed = await office.dispatch.claim("w")
+        claimed = await office.claim("w")
         live = await office.house.sessions.authenticate(claimed.token)
         await office.runs.leave(live, 1, RunState.PARKED, "ask mia")
         assert office.dispatch.find(run.run_id) is None
@@ -195,7 +204,7 @@ def test_a_parked_run_leaves_nothing_in_memory_and_comes_back_when_told():
             await office.house.sessions.authenticate(claimed.token)
         parked = await office.runs.get(run.run_id)
         await office.runs.resume(parked, "mia says yes")
-        assert (await office.dispatch.claim("w")).run.epoch == 2
+        assert (await office.claim()).run.epoch == 2
         with pytest.raises(Conflict):
             await office.runs.resume(await office.runs.get(run.run_id), "twice")
 
@@ -213,7 +222,7 @@ def test_a_crash_loses_no_run(where):
         after = await office.crashed()
         after.house.clock.advance(11)
         after.dispatch.tick()
-        taken = [(await after.dispatch.claim("w")).run.run_id for _ in runs]
+        taken = [(await after.claim()).run.run_id for _ in runs]
         assert sorted(taken) == sorted(run.run_id for run in runs)
 
     asyncio.run(main())
@@ -273,7 +282,7 @@ def test_done_again_it_is_the_same_task_and_a_branch_knows_its_first_turns():
     async def main():
         office = Office()
         run = await office.submit("refund")
-        claimed = await office.dispatch.claim("w")
+        claimed = await office.claim("w")
         live = await office.house.sessions.authenticate(claimed.token)
         for turn in (1, 2, 3):
             event = Event(kind=Kind.RUN_ANSWERED, turn=turn, body={"content": [], "n": turn})
@@ -295,7 +304,7 @@ def test_a_worker_may_not_write_what_is_the_servers_own():
     async def main():
         office = Office()
         await office.submit()
-        claimed = await office.dispatch.claim("w")
+        claimed = await office.claim("w")
         live = await office.house.sessions.authenticate(claimed.token)
         for kind in (Kind.RUN_DONE, Kind.SESSION_KILLED, Kind.TOOL_CALL_DECIDED):
             with pytest.raises(InvalidRequest):
@@ -310,7 +319,9 @@ def test_whoever_waits_for_work_is_woken_by_it():
         waiting = asyncio.create_task(office.dispatch.claim("w", wait_s=20))
         await asyncio.sleep(0)
         run = await office.submit()
-        assert (await waiting).run.run_id == run.run_id
+        claimed = await waiting
+        assert claimed is not None
+        assert claimed.run.run_id == run.run_id
 
     asyncio.run(main())
 
@@ -336,8 +347,8 @@ def queued(n, tenant="a", project="p", priority=0, at=0):
 def test_priority_goes_first_then_age():
     waiting = [queued(1), queued(2, priority=5), queued(3)]
     first = pick(waiting, [], lambda *_: Shares(), {}, 0)
-    assert first.run_id == "run_0002"
-    assert pick([waiting[2], waiting[0]], [], lambda *_: Shares(), {}, 0).run_id == "run_0001"
+    assert first is waiting[1]
+    assert pick([waiting[2], waiting[0]], [], lambda *_: Shares(), {}, 0) is waiting[0]
 
 
 tenants = st.sampled_from("abc")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from holdfast.model.attempts import Probed, ToolResult
 
@@ -41,7 +42,7 @@ class HttpTools:
         headers = {str(told.get("key_header") or "Idempotency-Key"): key} if key else {}
         fault = self._sign(told, headers)
         if not address or fault:
-            text = fault or "an argument of the address is missing or empty"
+            text = fault or "an argument of the address is missing, empty or no plain value"
             return ToolResult(
                 ok=False, error_code="invalid_request", error=text, nothing_happened=True
             )
@@ -107,7 +108,7 @@ class HttpTools:
         limits = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         async with self._http.request(
             method,
-            address,
+            URL(address, encoded=True),
             json=None if method == "GET" else dict(rest),
             headers=dict(headers),
             timeout=limits,
@@ -136,13 +137,13 @@ def _filled(template: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str,
         nonlocal missing
         name = match[1]
         found = arguments.get(name)
-        if not isinstance(found, str | int | float) or isinstance(found, bool) or found == "":
+        plain = isinstance(found, str | int | float) and not isinstance(found, bool)
+        # A segment of dots alone walks up the path, however it is spelled.
+        if not plain or not str(found).strip("."):
             missing = True
             return ""
         taken.add(name)
-        spelled = quote(str(found), safe="")
-        # A segment of dots alone would walk up the path.
-        return spelled.replace(".", "%2E") if set(spelled) == {"."} else spelled
+        return quote(str(found), safe="")
 
     address = _VARIABLE.sub(value, template)
     rest = {name: v for name, v in arguments.items() if name not in taken}

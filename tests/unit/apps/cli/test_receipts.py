@@ -1,12 +1,19 @@
 """A kill's receipt in words."""
 
+from typing import Any
+
 from holdfast.apps.cli.sessions import receipt_lines
 from holdfast.client import ChildKilled, KillLever, KillReceipt
 from holdfast.model.sessions import SessionState
 
 
 def child(session_id, **more):
-    given = {"agent": "reader", "state": SessionState.KILLED, "streams": 1, "processes": 2}
+    given: dict[str, Any] = {
+        "agent": "reader",
+        "state": SessionState.KILLED,
+        "streams": 1,
+        "processes": 2,
+    }
     return ChildKilled(session_id=session_id, **given | {"ok": True} | more)
 
 
