@@ -24,7 +24,10 @@ NAMES = (
     "kills",
     "burst",
     "burst_litellm",
+    "activations",
     "durable_peers",
+    "durable_calls",
+    "journal_size",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 

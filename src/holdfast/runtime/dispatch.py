@@ -10,6 +10,7 @@ Not here: which run goes next (`core/runs`), what a run is (`runtime/runs`).
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -64,6 +65,7 @@ class Dispatch:
         shares_of: SharesOf,
         lease_s: float = 10.0,
         max_activations: int = 5,
+        rest_s: float = 60.0,
     ) -> None:
         self._store = store
         self._journal = journal
@@ -72,6 +74,8 @@ class Dispatch:
         self._shares_of = shares_of
         self.lease_s = lease_s
         self._max_activations = max_activations
+        self._rest_s = rest_s
+        self._resting: deque[tuple[int, LiveSession]] = deque()
         self._waiting: dict[str, Run] = {}
         self._at_work: dict[str, Run] = {}
         self._by_session: dict[str, str] = {}
@@ -260,7 +264,21 @@ class Dispatch:
             durable = self._journal.commit(given, [left, live.session])
         self._keep(left)
         self._wake()
+        if left.state not in rules.OPEN:
+            self._resting.append((now_ns + int(self._rest_s * _NS), live))
         return durable
+
+    def _let_go(self, now_ns: int) -> None:
+        """What waits for a person keeps nothing resident; it is read again when asked for.
+
+        Only after a while: whoever holds the session in the middle of an act has ended it by then.
+        """
+        while self._resting and self._resting[0][0] <= now_ns:
+            _, live = self._resting.popleft()
+            waits = self.of_session(live.session.session_id) is None
+            busy = live.streams or live.deciding or live.children
+            if waits and not busy and self._sessions.loaded(live.session.session_id) is live:
+                self._sessions.forget(live)
 
     async def _end(self, run: Run, live: LiveSession, state: RunState, reason: str) -> None:
         await self.leave(live, run, state, reason)
@@ -268,6 +286,7 @@ class Dispatch:
     def tick(self) -> None:
         """Take back what lost its lease, and end what cannot go on. Queues; waits for nothing."""
         now_ns = self._clock.now_ns()
+        self._let_go(now_ns)
         for run in tuple(self._at_work.values()):
             live = self._sessions.loaded(run.session)
             if live is not None and live.session.state not in _GOING_ON:

@@ -200,6 +200,9 @@ def test_a_parked_run_leaves_nothing_in_memory_and_comes_back_when_told():
         live = await office.house.sessions.authenticate(claimed.token)
         await office.runs.leave(live, 1, RunState.PARKED, "ask mia")
         assert office.dispatch.find(run.run_id) is None
+        office.house.clock.advance(61)
+        office.dispatch.tick()
+        assert office.house.sessions.loaded(run.session) is None
         with pytest.raises(Unauthenticated):
             await office.house.sessions.authenticate(claimed.token)
         parked = await office.runs.get(run.run_id)
