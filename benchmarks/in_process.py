@@ -1,0 +1,214 @@
+"""Holdfast's runtime in one process, on `SqliteStore`: the guard without its doors.
+
+Policy is a permit in memory, so that guard, ledger and journal are what is measured. Wired as
+`compose/server` does it, with what a restart does there. Not here: what is asked of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.backends.sqlite import SqliteStore
+from holdfast.backends.system.clock import SystemClock, SystemEntropy
+from holdfast.core.budgets import Ledger
+from holdfast.core.contracts import ContractBook
+from holdfast.core.scrub import RuleScrubber
+from holdfast.model.budgets import Dimension, Limit, Scope, Window
+from holdfast.model.decisions import PolicyAnswer, PolicyRequest, Verdict
+from holdfast.model.principals import Principal, TrustLevel
+from holdfast.model.risk import RiskLevel
+from holdfast.model.sessions import LoopLimits, Session, SessionState
+from holdfast.model.tools import CallRecord, CallState, Contract, Effect, Idempotency
+from holdfast.ports.store import SessionFilter, Store
+from holdfast.runtime.attempts import Attempt, Attempts, Retry
+from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.digests import digest_of
+from holdfast.runtime.effects import Effects
+from holdfast.runtime.guard import Guard, Ruling
+from holdfast.runtime.hooks import Hooks, HookSet
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.outcomes import Finish, Outcomes
+from holdfast.runtime.services import Services
+from holdfast.runtime.sessions import Sessions
+
+TENANT = "acme"
+DOOR = "native"
+_PLENTY = 10**9
+_LOOP = LoopLimits(
+    max_turns=_PLENTY,
+    warn_turns=_PLENTY - 2,
+    alert_turns=_PLENTY - 1,
+    max_tool_calls=_PLENTY,
+    repeat_calls=1000,
+    stall_window=0,
+)
+_SCOPES = (Scope.TASK, Scope.SESSION, Scope.USER, Scope.TENANT)
+_LIMITS = tuple(
+    Limit(scope=scope, dimension=dimension, window=Window.LIFE, amount=10**15)
+    for scope in _SCOPES
+    for dimension in (Dimension.TOOL_CALLS, Dimension.USD)
+)
+
+
+class PermitAll:
+    """The policy port: everything is permitted, and nobody is asked."""
+
+    async def decide(self, request: PolicyRequest) -> PolicyAnswer:
+        """Allow."""
+        return PolicyAnswer(verdict=Verdict.ALLOW, rules=("all",), policy_version="sha256:bench")
+
+    async def version(self) -> str:
+        """Always the same."""
+        return "sha256:bench"
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def tool(name: str, idempotency: Idempotency, effect: Effect = Effect.COMMIT) -> Contract:
+    """A first-party tool that takes an object."""
+    return Contract(
+        name=name,
+        description=f"what {name} does",
+        effect=effect,
+        risk=RiskLevel.LOW,
+        risk_reason="a benchmark's",
+        input_schema={"type": "object", "properties": {}, "additionalProperties": True},
+        idempotency=idempotency,
+        first_party=True,
+    )
+
+
+class InProcess:
+    """The runtime around one store. Make it with `opened`."""
+
+    def __init__(self, store: Store, contracts: Sequence[Contract], ledger: Ledger) -> None:
+        self.store = store
+        self.clock, entropy = SystemClock(), SystemEntropy()
+        self.book = ContractBook(contracts)
+        self.journal = Journal(store, self.clock, RuleScrubber())
+        self.budgets = Budgets(ledger, self.journal, self.clock)
+        self.effects = Effects(store, self.journal, self.clock)
+        self.sessions = Sessions(
+            store, self.journal, self.budgets, self.effects, self.clock, entropy
+        )
+        self.services = Services(
+            sessions=self.sessions,
+            budgets=self.budgets,
+            effects=self.effects,
+            journal=self.journal,
+            policy=PermitAll(),
+            clock=self.clock,
+            entropy=entropy,
+        )
+        hooks = Hooks(self.journal, HookSet({}, 1.0))
+        key = Ed25519PrivateKey.generate()
+        self.guard = Guard(self.services, contracts=self.book, hooks=hooks, signing_key=key)
+        self.attempts = Attempts(self.services, self.guard, self.book)
+        self.outcomes = Outcomes(self.services, contracts=self.book, hooks=hooks)
+        self._names = tuple(contract.name for contract in contracts)
+
+    @classmethod
+    async def opened(
+        cls,
+        path: Path,
+        contracts: Sequence[Contract],
+        seen: Callable[[Store], Store] = lambda store: store,
+    ) -> "InProcess":
+        """The runtime on the store at `path`, as the last process left it; `seen` may wrap it."""
+        store = seen(SqliteStore.open(path, clock=SystemClock()))
+        ledger = Ledger(await store.accounts(), await store.holds())
+        house = cls(store, contracts, ledger)
+        house.clock.not_before(await store.last_at_ns())
+        principals = {}
+        for hold in (holds := ledger.open_holds()):
+            session = await store.session(hold.session)
+            if session is None:
+                raise RuntimeError(f"the session of {hold.hold_id} is gone")
+            principals[hold.session] = session.principal
+        house.budgets.settle_orphans(holds, lambda session: principals[session])
+        return house
+
+    async def runs(self, count: int) -> list[LiveSession]:
+        """`count` sessions, each a run: loaded where the store has them, opened where not."""
+        where = SessionFilter(tenant=TENANT, limit=count + 1)
+        known = {s.principal.task: s.session_id for s in await self.store.sessions(where)}
+        found = []
+        for number in range(count):
+            task = f"run-{number}"
+            if task in known:
+                found.append(await self.sessions.get(known[task]))
+            else:
+                found.append((await self.sessions.open(self._draft(task, number)))[0])
+        return found
+
+    def _draft(self, task: str, number: int) -> Session:
+        who = Principal(
+            tenant=TENANT,
+            project="shop",
+            user=f"user{number % 50}",
+            agent="clerk",
+            session="",
+            task=task,
+            trust=TrustLevel.AUTONOMOUS,
+        )
+        return Session(
+            session_id="",
+            principal=who,
+            state=SessionState.ACTIVE,
+            opened_at_ns=0,
+            expires_at_ns=86_400 * 10**9,
+            token_digest="",
+            limits=_LIMITS,
+            loop=_LOOP,
+            allowed_tools=self._names,
+            upstream="main",
+        )
+
+    def emit(self, live: LiveSession, call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        """As if the model had asked for it; a call that is known already stays as it is."""
+        if call_id not in live.calls:
+            live.calls[call_id] = CallRecord(
+                session=live.session.session_id,
+                call_id=call_id,
+                tool=name,
+                digest=digest_of(arguments),
+                state=CallState.EMITTED,
+            )
+
+    async def again(
+        self, live: LiveSession, call_id: str, name: str, arguments: dict[str, Any]
+    ) -> Attempt:
+        """What the native loop asks for every call, the first time and after a crash."""
+        retry = Retry(call_id=call_id, tool=name, arguments=arguments, door=DOOR)
+        return await self.attempts.again(live, retry)
+
+    async def redeem(self, live: LiveSession, call_id: str, name: str, ruling: Ruling) -> None:
+        """Use up the permit."""
+        await self.guard.redeem(live, ruling.permit, call_id, name, ruling.arguments)
+
+    async def finish(self, live: LiveSession, call_id: str, content: str) -> None:
+        """Report that it is done, with what the model reads."""
+        done = Finish(call_id=call_id, ok=True, output=content, content=content)
+        await self.outcomes.finish(live, done)
+
+
+async def at_most(count: int, work: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Do all of `work`, `count` at a time; the first fault ends it."""
+    left = iter(work)
+
+    async def one() -> None:
+        for piece in left:
+            await piece()
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+def body_bytes(body: dict[str, Any]) -> int:
+    """Bytes of a record's body as JSON."""
+    return len(msgspec.json.encode(body))
