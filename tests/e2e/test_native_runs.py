@@ -181,6 +181,21 @@ def test_killing_its_session_ends_a_run_and_its_tool(tmp_path):
         assert house.until(run, "cancelled", "failed", "dead")["state"] == "cancelled"
 
 
+def test_a_paused_session_parks_its_run_and_a_resumed_one_lets_it_go_on(tmp_path):
+    played = script(refund=calls(("look", "o1"), ("pay", "slow1"), ("ship", "o2")))
+    with NativeProject(tmp_path, played) as house:
+        house.worker()
+        run = house.submit("refund it")
+        until(lambda: house.acts("pay"), 20)
+        call, path = house.project.call, f"/v1/sessions/{run['session']}"
+        assert call("POST", f"{path}/pause", {"reason": "wait"}).status == 200
+        parked = house.until(run, "parked", "done", "failed", "dead")
+        assert (parked["state"], parked["reason"]) == ("parked", "the session is paused")
+        assert call("POST", f"{path}/resume", {"reason": "go on"}).status == 200
+        assert house.until(run, "done", "failed", "dead")["state"] == "done"
+        assert len(house.acts()) == 2
+
+
 def test_the_worker_token_opens_the_workers_paths_and_nothing_else(tmp_path):
     with NativeProject(tmp_path, script(talk=calls())) as house:
         token = (house.folder / ".holdfast" / "worker.token").read_text().strip()

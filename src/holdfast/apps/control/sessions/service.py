@@ -51,6 +51,8 @@ async def tell(deps: ControlDeps, session_id: str, command: Command, reason: str
         )
     acted = _acted(deps, live, f"session.{command}", reason)
     await deps.sessions.change(live, command, reason, by=BY, extra=[acted])
+    if command is Command.RESUME:
+        await deps.runs.session_resumed(live)
     return views.of_live(deps, live)
 
 
