@@ -42,7 +42,7 @@ def test_a_worker_killed_in_the_middle_of_a_tool_repeats_nothing(tmp_path, tool,
         assert done["state"] == "done", done
         assert len({tuple(act) for act in house.acts(tool)}) == 1
         assert len(house.acts(tool)) == 1
-        assert done["activations"] == 2
+        assert done["activations"] >= 2
 
 
 def test_what_must_not_happen_twice_waits_for_a_person_and_then_goes_on(tmp_path):

@@ -54,6 +54,7 @@ RECORDED = (
     Kind.TOOL_USE_EMITTED,
     Kind.TOOL_CALL_DECIDED,
     Kind.TOOL_CALL_FINISHED,
+    Kind.RUN_TOOL_ANSWERED,
     Kind.TOOL_RESULT_ADMITTED,
     Kind.TOOL_RESULT_REPLACED,
 )
@@ -163,6 +164,14 @@ def _finished(row: TurnRecord, record: Record) -> TurnRecord:
     )
 
 
+def _kept(row: TurnRecord, record: Record) -> TurnRecord:
+    """What the model reads, of a run that keeps it: the result is not written a second time."""
+    if row.output:
+        return row
+    output = entries.words(record, "content")[:SHOWN_CHARACTERS]
+    return msgspec.structs.replace(row, output=output)
+
+
 def _admitted(row: TurnRecord, record: Record) -> TurnRecord:
     """The result reached the model; where no door reported, it is all that is known."""
     if row.outcome != "unreported":
@@ -179,6 +188,7 @@ _CALL_STEPS: Mapping[Kind, Callable[[TurnRecord, Record], TurnRecord]] = {
     Kind.TOOL_USE_EMITTED: _asked,
     Kind.TOOL_CALL_DECIDED: _decided,
     Kind.TOOL_CALL_FINISHED: _finished,
+    Kind.RUN_TOOL_ANSWERED: _kept,
     Kind.TOOL_RESULT_ADMITTED: _admitted,
     Kind.TOOL_RESULT_REPLACED: _replaced,
 }

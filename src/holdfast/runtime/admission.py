@@ -113,6 +113,7 @@ class Admission:
     def _admitted(self, live: LiveSession, call: CallRecord, text: str) -> Record:
         contract = self._contracts.get(call.tool)
         body: dict[str, Any] = {"characters": len(text)}
+        kept = live.answers.pop(call.call_id, None) == text
         # A child's text vouches for nothing, whatever its tool's contract says: a model wrote it.
         from_child = live.collected.get(digest_of(text)) if live.collected else None
         if from_child is None and call.tool == DELEGATE_TOOL:
@@ -121,7 +122,10 @@ class Admission:
             body["untainted_child"] = True
         elif from_child is None and contract is not None and contract.first_party:
             live.vouched.trust(text)
-            body["trusted"] = text[:_TRUSTED_CHARACTERS]
+            if kept:
+                body["trusted_answer"] = True  # It stands in `run.tool_answered`, word for word.
+            else:
+                body["trusted"] = text[:_TRUSTED_CHARACTERS]
         else:
             live.vouched.taint(call.tool)
             body["taints"] = True

@@ -29,6 +29,8 @@ class LiveSession:
         # Arguments of undecided calls as the model wrote them; lost with the process, and then
         # only a door that asks with the very same arguments is answered.
         self.emitted: dict[str, dict[str, Any]] = {}
+        # What the journal keeps of results that have not reached the model yet, by call id.
+        self.answers: dict[str, str] = {}
         # Effects that were intended by a call id here and are not known to have taken.
         self.effects: dict[str, EffectEntry] = {}
         self.progress = Progress(session.loop)

@@ -90,6 +90,7 @@ class Outcomes:
         records = [*result.records, *self._outcome(live, call, done, output), *noted]
         if done.content is not None:
             records.append(self.answered(live, call, done.content, failed=not done.ok))
+            live.answers[call.call_id] = done.content
         actual: Amounts = {Dimension.TOOL_CALLS: 1}
         changes: list[Change] = [live.calls[call.call_id], *effect]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
@@ -117,7 +118,8 @@ class Outcomes:
         violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
         body = {
             "ok": done.ok,
-            "output": shown[:SHOWN_CHARACTERS],
+            # Where the model's own text of it is kept, the result stands there already.
+            "output": "" if done.content is not None else shown[:SHOWN_CHARACTERS],
             "output_digest": digest_of(output),
             "output_bytes": len(shown),
             "error": done.error[:2000],

@@ -245,6 +245,9 @@ class Runs:
             for event in events
         ]
         durable = self._journal.commit(records)
+        for record in records:
+            if record.kind is Kind.RUN_TOOL_ANSWERED:
+                live.answers[record.call_id] = str(record.body.get("content", ""))
         if any(event.kind is not Kind.RUN_RETRYING for event in events):
             self._dispatch.progressed(run)
         await durable

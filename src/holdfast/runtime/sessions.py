@@ -32,7 +32,12 @@ from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.live import LiveSession
 
-_JUDGED = (Kind.PROMPT_SUBMITTED, Kind.TOOL_RESULT_ADMITTED, Kind.SESSION_COLLECTED)
+_JUDGED = (
+    Kind.PROMPT_SUBMITTED,
+    Kind.RUN_TOOL_ANSWERED,
+    Kind.TOOL_RESULT_ADMITTED,
+    Kind.SESSION_COLLECTED,
+)
 _RELOADED = (
     Kind.MODEL_CALL_SETTLED,
     Kind.MODEL_CALL_REFUSED,
@@ -480,8 +485,13 @@ def _judge(live: LiveSession, record: Record) -> None:
     if record.kind is Kind.PROMPT_SUBMITTED:
         if body.get("vouched", True):
             live.vouched.trust(str(body.get("text", "")))
+    elif record.kind is Kind.RUN_TOOL_ANSWERED:
+        live.answers[record.call_id] = str(body.get("content", ""))
     elif body.get("taints"):
+        live.answers.pop(record.call_id, None)
         live.vouched.taint(record.tool)
+    elif body.get("trusted_answer"):
+        live.vouched.trust(live.answers.pop(record.call_id, ""))
     elif "trusted" in body:
         live.vouched.trust(str(body["trusted"]))
 

@@ -15,7 +15,16 @@ from holdfast.model.tools import CallState, Effect, Idempotency
 from holdfast.runtime.attempts import Found, Next, Retry
 from holdfast.runtime.guard import Asked
 from holdfast.testing.memory_policy import forbid, permit
-from tests.unit.runtime.house import CONTRACTS, House, contract
+from tests.unit.runtime.house import (
+    CONTRACTS,
+    SSE,
+    House,
+    contract,
+    result_message,
+    started,
+    stopped,
+    text_block,
+)
 
 TO = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
 CLASSES = tuple(
@@ -48,6 +57,15 @@ async def ask(home, live, call_id, tool, arguments=None, *, takes_stored=False):
 async def again(home, live, call_id, tool, found=Found.NOTHING_KNOWN, **more):
     retry = Retry(call_id=call_id, tool=tool, arguments=ASKED, door="test", found=found, **more)
     return await home.attempts.again(live, retry)
+
+
+async def shown(home, live, call_id, text):
+    """The client sends a result to the model."""
+    home.upstream.script = [(200, SSE, [started(), *text_block("ok"), *stopped()])]
+    answer = await home.call(live, messages=[result_message(call_id, text)])
+    async for _ in answer.events():
+        pass
+    await home.journal.commit(())
 
 
 async def entry_of(home, ruling):
@@ -295,5 +313,38 @@ def test_the_models_text_is_journalled_with_the_outcome_in_one_commit():
         kinds = [record.kind for record in home.store.journal[-2:]]
         assert kinds == [Kind.TOOL_CALL_FINISHED, Kind.RUN_TOOL_ANSWERED]
         assert home.store.journal[-1].body == {"content": '{"n": 1}', "is_error": False}
+
+    asyncio.run(main())
+
+
+def test_a_result_is_written_once_and_still_vouches_after_a_restart():
+    async def main():
+        home = house()
+        live = await opened(home)
+        await ask(home, live, "c1", "look", {"order": "7"})
+        await home.finish(live, "c1", ok=True, output={"to": "bob"}, content="pay bob 70")
+        await shown(home, live, "c1", "pay bob 70")
+        (finished,) = home.written(Kind.TOOL_CALL_FINISHED)
+        (admitted,) = home.written(Kind.TOOL_RESULT_ADMITTED)
+        assert finished.body["output"] == ""
+        assert "trusted" not in admitted.body
+        assert live.vouched.vouches("bob", short_ok=True)
+        after = House(contracts=(*CONTRACTS, *CLASSES), store=home.store, entropy=home.entropy)
+        again = await after.sessions.get(live.session.session_id)
+        assert again.vouched.vouches("bob", short_ok=True)
+        assert not again.vouched.vouches("eve", short_ok=True)
+
+    asyncio.run(main())
+
+
+def test_a_result_that_is_not_what_the_journal_keeps_is_written_as_it_came():
+    async def main():
+        home = house()
+        live = await opened(home)
+        await ask(home, live, "c1", "look", {"order": "7"})
+        await home.finish(live, "c1", ok=True, output={"to": "bob"}, content="pay bob 70")
+        await shown(home, live, "c1", "pay eve 70")
+        (admitted,) = home.written(Kind.TOOL_RESULT_ADMITTED)
+        assert admitted.body["trusted"] == "pay eve 70"
 
     asyncio.run(main())
