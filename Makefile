@@ -8,7 +8,7 @@ UV     := .ci/uv $(VENV)
 SHELL  := /bin/sh
 CODE   := $(wildcard src tests benchmarks examples)
 
-.PHONY: help demo test check check-format check-lint check-types check-imports bench fix lock clean install
+.PHONY: help demo test check check-format check-lint check-types check-imports bench chaos fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SILENT:
@@ -18,6 +18,7 @@ help:
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"
+	echo "make chaos    ten thousand crash schedules, then three hundred kill -9"
 	echo "make fix      format, and repair what the linter can"
 	echo "make lock     resolve requirements/*.txt again (make lock UPGRADE=1: to the newest)"
 	echo "make clean    remove everything make made"
@@ -46,6 +47,10 @@ check-imports: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos.ledger --points 10000
+	$(BIN)/python -m tests.chaos.kills --kills 300 --workers 4
 
 fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)
