@@ -36,6 +36,7 @@ class Told(msgspec.Struct, kw_only=True):
     repeated: int = 0
     unknown: int = 0
     stuck: int = 0
+    redriven: int = 0
     seconds: float = 0.0
 
     @property
@@ -93,7 +94,7 @@ def play(
                 hands[place] = house.worker()
                 told.worker_kills += 1
         deadline = time.monotonic() + _SETTLE_S
-        while _open(house) and time.monotonic() < deadline:
+        while (_open(house) or _redrive(house, told)) and time.monotonic() < deadline:
             time.sleep(0.2)
         _judge(house, submitted, told, expected(runs, once_every))
     told.seconds = time.monotonic() - begun
@@ -103,6 +104,15 @@ def play(
 def _open(house: NativeProject) -> int:
     listed = house.project.call("GET", "/v1/runs?limit=1000").json["runs"]
     return sum(run["state"] in OPEN for run in listed)
+
+
+def _redrive(house: NativeProject, told: Told) -> int:
+    """Put back what lost five workers in a row, as an operator would; how many there were."""
+    dead = [r for r in house.project.call("GET", "/v1/dlq").json["runs"] if r["state"] == "dead"]
+    for run in dead:
+        path = f"/v1/dlq/{run['run_id']}/redrive"
+        told.redriven += house.project.call("POST", path, {"reason": "chaos"}).status == 200
+    return len(dead)
 
 
 def _judge(
@@ -157,7 +167,8 @@ def line(told: Told) -> str:
     return (
         f"{told.worker_kills} workers and {told.server_kills} servers killed,"
         f" {told.runs} runs, {told.effects} effects: lost {told.lost}, repeated {told.repeated},"
-        f" stuck {told.stuck}, parked {told.parked} (unknown {told.unknown}),"
+        f" stuck {told.stuck}, dead and redriven {told.redriven},"
+        f" parked {told.parked} (unknown {told.unknown}),"
         f" {told.seconds:.0f} s"
     )
 
