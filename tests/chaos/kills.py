@@ -125,6 +125,9 @@ def _judge(
     told.done = sum(run["state"] == "done" for run in states)
     told.parked = sum(run["state"] == "parked" for run in states)
     told.stuck = len(states) - told.done - told.parked
+    for run in states:
+        if run["state"] not in ("done", "parked"):
+            sys.stdout.write(f"  {run['run_id']} is {run['state']}: {run['reason']}\n")
     acts = Counter((tool, order) for tool, order, _ in house.acts())
     told.effects = sum(acts.values())
     told.repeated = sum(count - 1 for count in acts.values())

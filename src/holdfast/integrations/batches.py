@@ -20,17 +20,22 @@ from holdfast.errors import Conflict, InvalidRequest
 from holdfast.model.runs import RunState
 
 MAX_RECORDS = 100_000
-MAX_CHUNKS = 1_000
+# A list of runs has 1,000 at most; this leaves room for chunks that are done again.
+MAX_CHUNKS = 500
 _MAX_FILE_BYTES = 256 * 1024 * 1024
 _CHECK_TIMEOUT_S = 120.0
 _RUN_CHECK = """
-import importlib, json, sys
+import importlib, json, os, sys, types
+answer = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 sys.path.insert(0, sys.argv[1])
 module, _, name = sys.argv[2].partition(":")
 told = json.load(sys.stdin)
 found = getattr(importlib.import_module(module), name)(told["records"], told["result"])
-sys.stdout = sys.stderr
-json.dump([str(x) for x in found or ()], sys.__stdout__)
+if not isinstance(found, (list, tuple, types.GeneratorType)):
+    sys.exit(f"it returned {type(found).__name__} and no list of objections")
+json.dump([str(x) for x in found], answer)
+answer.close()
 """
 
 
@@ -67,7 +72,8 @@ def records_of(path: Path) -> tuple[dict[str, Any], ...]:
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise InvalidRequest(f"`{path}` is larger than {_MAX_FILE_BYTES} bytes")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Only a line feed ends a record; text may hold the other separators as they are.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as fault:
         why = (fault.strerror or type(fault).__name__).lower()
         raise InvalidRequest(f"`{path}` cannot be read: {why}") from None
@@ -79,12 +85,12 @@ def records_of(path: Path) -> tuple[dict[str, Any], ...]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except ValueError:
+            record = json.loads(line, parse_constant=_no_number)
+        except (ValueError, RecursionError):
             raise InvalidRequest(f"`{path}`:{number}: it is no json") from None
-        if not isinstance(record, dict) or "id" not in record:
+        name = _id_of(record)
+        if not name:
             raise InvalidRequest(f"`{path}`:{number}: a record is an object with an `id`")
-        name = str(record["id"])
         if name in seen:
             raise InvalidRequest(f"`{path}`:{number}: the id `{name[:64]}` stands there twice")
         seen.add(name)
@@ -92,6 +98,16 @@ def records_of(path: Path) -> tuple[dict[str, Any], ...]:
     if not found or len(found) > MAX_RECORDS:
         raise InvalidRequest(f"`{path}` holds {len(found)} records; 1 to {MAX_RECORDS} will do")
     return tuple(found)
+
+
+def _id_of(record: Any) -> str:
+    """A record's id as text; empty where it has none that can be told from others."""
+    found = record.get("id") if isinstance(record, dict) else None
+    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
 
 
 def chunks_of(records: Sequence[dict[str, Any]], size: int, task: str) -> tuple[Chunk, ...]:
@@ -126,7 +142,8 @@ def standings(
 ) -> list[Standing]:
     """How far each chunk is, by the batch's runs, newest first.
 
-    Errors: Conflict when a run of this name was for other records or another task.
+    Errors: Conflict when a run of this name was for other records or another task, or when the
+    runs do not reach back to the first chunk: what is not known is neither skipped nor done again.
     """
     by_prompt = {chunk.prompt: chunk for chunk in chunks}
     newest: dict[int, RunView] = {}
@@ -139,6 +156,13 @@ def standings(
                 run=run.run_id,
             )
         newest.setdefault(chunk.number, run)
+    unknown = sorted(set(range(1, max(newest, default=0))) - newest.keys())
+    if unknown:
+        raise Conflict(
+            f"the batch has too many runs to tell what became of its chunk {unknown[0]};"
+            " give the records that are left to a batch of another name",
+            chunk=unknown[0],
+        )
     return [judged(chunk, newest.get(chunk.number), check, folder) for chunk in chunks]
 
 

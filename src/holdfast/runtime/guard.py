@@ -517,6 +517,8 @@ class Guard:
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
+        if case.asked.again:
+            body["again"] = True
         if case.effect is not None:
             body["effect_key"] = case.effect.entry.key
             body["effect"] = case.effect.standing

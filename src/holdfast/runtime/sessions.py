@@ -515,6 +515,7 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
         _judge(live, record)
         if "digest" in body:
             live.collected[str(body["digest"])] = bool(body.get("taints"))
-    elif own and record.call_id:
+    elif own and record.call_id and not body.get("again"):
+        # A further attempt is no new call to the loop guard, live or after a restart.
         digest, near = str(body.get("digest", "")), str(body.get("near", ""))
         live.progress.call(record.tool, digest, near, record.at_ns)

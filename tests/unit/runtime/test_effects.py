@@ -348,3 +348,20 @@ def test_a_result_that_is_not_what_the_journal_keeps_is_written_as_it_came():
         assert admitted.body["trusted"] == "pay eve 70"
 
     asyncio.run(main())
+
+
+def test_attempts_at_one_call_are_no_loop_live_or_after_a_restart():
+    async def main():
+        home = house()
+        live = await opened(home)
+        await ask(home, live, "c1", "pay_keyed")
+        for _ in range(8):
+            assert (await again(home, live, "c1", "pay_keyed")).next is Next.EXECUTE
+            after = House(contracts=(*CONTRACTS, *CLASSES), store=home.store, entropy=home.entropy)
+            live = await after.sessions.get(live.session.session_id)
+            home = after
+        assert home.written(Kind.LOOP_ALERT) == []
+        home.emit(live, "c2", "look", {"order": "7"})
+        assert (await home.decide(live, "c2", "look", {"order": "7"})).permit
+
+    asyncio.run(main())

@@ -91,7 +91,13 @@ async def run(  # noqa: PLR0913, PLR0917 - each is an option
 
 
 async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as_json: bool) -> int:
-    runs = await client.runs.list(batch=asked.name, tenant=asked.tenant, limit=_LISTED)
+    runs = await client.runs.list(
+        batch=asked.name,
+        tenant=asked.tenant,
+        project=asked.project_name,
+        user=asked.user,
+        limit=_LISTED,
+    )
     standing = await asyncio.to_thread(standings, chunks, runs, asked.check, asked.folder)
     done = sum(one.verified for one in standing)
     if done and not as_json:
@@ -113,7 +119,13 @@ async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as
 
 
 async def _one(client: Client, asked: Asked, before: Standing) -> Standing:
-    """A chunk, to the end of its run; one that is open already is waited for."""
+    """A chunk, to the end of its run; one that is open already is waited for.
+
+    One that waits for a person is left to that person: a second run beside it would meet the same
+    unknown effect.
+    """
+    if before.run is not None and before.run.state is RunState.PARKED:
+        return before
     open_still = before.run is not None and before.run.state in _OPEN
     if open_still and before.run is not None:
         found: RunView = before.run
@@ -158,6 +170,8 @@ def _report(asked: Asked, standing: list[Standing], *, as_json: bool) -> int:
     if bad is not None:
         why = "; ".join(bad.problems) or (bad.run.reason if bad.run is not None else "")
         complain(f"chunk {bad.chunk.number} of {bad.chunk.of} does not hold: {why}")
+        if bad.run is not None and bad.run.state is RunState.PARKED:
+            complain(f"it waits for a person: `holdfast dlq show {bad.run.run_id}`")
         complain("mend what it is about, then give the same command again to go on there")
     return code
 

@@ -7,7 +7,6 @@ only its final text. Not here: what makes a session governed (`integrations/clau
 import asyncio
 import enum
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,15 +18,13 @@ from holdfast.apps.cli.budgets import parsed_limits
 from holdfast.apps.cli.outcomes import ExitCode, Outcome, outcome_of
 from holdfast.apps.cli.printing import complain, emit, note, say
 from holdfast.apps.cli.project import agent_of, login, project_dir
-from holdfast.apps.cli.runs import followed
+from holdfast.apps.cli.runs import followed, prompt_of
 from holdfast.apps.cli.server import serving, working
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
 from holdfast.apps.cli.watching import Watch
 from holdfast.client import Client, Session
-from holdfast.errors import ConfigInvalid, HoldfastError, InvalidRequest
+from holdfast.errors import ConfigInvalid, HoldfastError
 from holdfast.model.money import format_usd
-
-_PROMPT_BYTES = 4_000_000
 
 
 class Engine(enum.StrEnum):
@@ -49,6 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     limits: dict[str, str | int]
     cwd: Path
+    cancel_on_interrupt: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -68,6 +66,9 @@ def register(app: typer.Typer) -> None:
         engine: Engine | None = typer.Option(
             None, help="The loop; `native` where the agent's tools need it, else `claude`."
         ),
+        cancel_on_interrupt: bool = typer.Option(
+            False, "--cancel-on-interrupt", help="Ctrl-C ends a native run instead of leaving it."
+        ),
         as_json: bool = Json,
     ) -> int:
         """Run an agent under control; the exit code says what stopped it."""
@@ -79,13 +80,14 @@ def register(app: typer.Typer) -> None:
         asked = Asked(
             agent=named,
             agent_file=file,
-            prompt=_prompt(prompt),
+            prompt=prompt_of(prompt),
             user=user or login(),
             tenant=tenant,
             project_name=project_name,
             task=task,
             limits=parsed_limits(limit),
             cwd=place,
+            cancel_on_interrupt=cancel_on_interrupt,
         )
         _stop_on_sigterm()
         async with serving(folder, quiet=as_json) as client:
@@ -126,7 +128,16 @@ async def _durable(client: Client, asked: Asked, folder: Path, *, as_json: bool)
         try:
             return await followed(client, run, as_json=as_json)
         except asyncio.CancelledError:
-            note(f"left at work: `holdfast runs follow {run.run_id}`", style="yellow")
+            if asked.cancel_on_interrupt:
+                await client.runs.cancel(run.run_id, "interrupted on the command line")
+                note(f"run {run.run_id} is cancelled", style="yellow")
+            else:
+                # A server or worker of ours ends with us; the run waits in the queue for the next.
+                note(
+                    f"kept: `holdfast runs follow {run.run_id}` shows it, and `holdfast up` or"
+                    " `holdfast worker` goes on with it",
+                    style="yellow",
+                )
             raise
 
 
@@ -135,13 +146,6 @@ def _stop_on_sigterm() -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-
-def _prompt(given: str) -> str:
-    text = sys.stdin.read(_PROMPT_BYTES) if given == "-" else given
-    if not text.strip():
-        raise InvalidRequest("the prompt is empty")
-    return text
 
 
 async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:

@@ -32,6 +32,7 @@ _SHOWN = 80
 _POLL_S = 0.2
 _STOPS = (RunState.DONE, RunState.FAILED, RunState.CANCELLED, RunState.DEAD, RunState.PARKED)
 _RunId = typer.Argument(metavar="RUN", help="The id of the run.")
+_RunOrSession = typer.Argument(metavar="RUN_OR_SESSION", help="The id of a run, or of a session.")
 
 runs = typer.Typer(help="Durable runs: look at them, do them again.", no_args_is_help=True)
 dlq = typer.Typer(help="Runs that wait for a person.", no_args_is_help=True)
@@ -107,19 +108,25 @@ def worker(
 
 
 @verb(runs, "list")
-async def list_runs(
+async def list_runs(  # noqa: PLR0913, PLR0917 - each is an option
     project: Path | None = Project,
     tenant: str = Tenant,
     project_name: str = typer.Option("", help="A project of the tenant."),
     user: str = typer.Option("", help="Runs of this user."),
     state: RunState | None = typer.Option(None, help="Runs in this state."),
+    batch: str = typer.Option("", help="Runs of this batch."),
     limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
     as_json: bool = Json,
 ) -> None:
     """List runs, latest first."""
     async with connected(project) as client:
         found = await client.runs.list(
-            tenant=tenant, project=project_name, user=user, state=state or "", limit=limit
+            tenant=tenant,
+            project=project_name,
+            user=user,
+            batch=batch,
+            state=state or "",
+            limit=limit,
         )
     _print_runs(found, as_json=as_json, empty="no runs")
 
@@ -217,11 +224,11 @@ async def discard(
 
 @verb(effects, "list")
 async def list_effects(
-    run: str = _RunId, project: Path | None = Project, as_json: bool = Json
+    of: str = _RunOrSession, project: Path | None = Project, as_json: bool = Json
 ) -> None:
-    """List what a run did to the world outside, or meant to."""
+    """List what a run or session did to the world outside, or meant to."""
     async with connected(project) as client:
-        session = (await client.runs.show(run)).session
+        session, _ = await _whose(client, of)
         found = await client.effects.list(session)
     if as_json:
         for entry in found:
@@ -233,7 +240,7 @@ async def list_effects(
 
 @verb(effects, "resolve")
 async def resolve(  # noqa: PLR0913, PLR0917 - each is an option
-    run: str = _RunId,
+    of: str = _RunOrSession,
     key: str = typer.Argument(help="The effect's key, as `effects list` shows it."),
     done: bool = typer.Option(False, "--done", help="It took effect."),
     failed: bool = typer.Option(False, "--failed", help="It did not; it may be tried again."),
@@ -251,7 +258,7 @@ async def resolve(  # noqa: PLR0913, PLR0917 - each is an option
     except msgspec.DecodeError:
         raise InvalidRequest("--output is no JSON") from None
     async with connected(project) as client:
-        tenant = (await client.runs.show(run)).tenant
+        _, tenant = await _whose(client, of)
         entry = await client.effects.resolve(
             tenant,
             key,
@@ -264,6 +271,15 @@ async def resolve(  # noqa: PLR0913, PLR0917 - each is an option
         emit(entry)
     else:
         say(f"{entry.key} is {entry.state}, as {entry.resolved_by} says")
+
+
+async def _whose(client: Client, given: str) -> tuple[str, str]:
+    """Session and tenant of a run, or of a session itself. Errors: NotFound."""
+    if given.startswith("ses_"):
+        session = await client.sessions.show(given)
+        return session.session_id, session.tenant
+    run = await client.runs.show(given)
+    return run.session, run.tenant
 
 
 async def followed(client: Client, run: RunView, *, as_json: bool) -> int:
