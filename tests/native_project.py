@@ -25,7 +25,7 @@ upstreams:
   anthropic: {base_url: "$MODEL_URL", api_key_env: SCRIPTED_UPSTREAM_KEY}
 runs: {lease_s: 1}
 defaults:
-  limits: {project: {tokens: none}}
+  limits: {project: {tokens: none}, user: {usd: none}}
 tenants:
   acme: {projects: {support: {}}, users: {"*": {roles: [support]}}}
 tool_modules: [desk_tools]
