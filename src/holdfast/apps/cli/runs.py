@@ -108,7 +108,7 @@ def worker(
 
 
 @verb(runs, "list")
-async def list_runs(  # noqa: PLR0913, PLR0917 - each is an option
+async def list_runs(
     project: Path | None = Project,
     tenant: str = Tenant,
     project_name: str = typer.Option("", help="A project of the tenant."),
