@@ -8,17 +8,18 @@ UV     := .ci/uv $(VENV)
 SHELL  := /bin/sh
 CODE   := $(wildcard src tests benchmarks examples)
 
-.PHONY: help demo test check check-format check-lint check-types check-imports bench chaos fix lock clean install
+.PHONY: help demo test check check-format check-lint check-types check-imports bench chaos soak fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SILENT:
 
 help:
-	echo "make demo     the support desk under control: the real SDK, a scripted model, eight scenes"
+	echo "make demo     the support desk under control: the real SDK, a scripted model, ten scenes"
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"
 	echo "make chaos    ten thousand crash schedules, then three hundred kill -9"
+	echo "make soak     two hours of mixed load with faults (make soak MINUTES=20: shorter)"
 	echo "make fix      format, and repair what the linter can"
 	echo "make lock     resolve requirements/*.txt again (make lock UPGRADE=1: to the newest)"
 	echo "make clean    remove everything make made"
@@ -51,6 +52,9 @@ bench: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.ledger --points 10000
 	$(BIN)/python -m tests.chaos.kills --kills 300 --workers 4
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),120) $(ARGS)
 
 fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)

@@ -116,6 +116,8 @@ class RunningProject:
         self.folder = folder
         self.state = folder / ".holdfast"
         self.url = ""
+        self.server_module = "holdfast.apps.server"
+        """What is started; a test may name a module that watches the server from within."""
         self.model = ScriptedModel(script, api_keys=frozenset({UPSTREAM_KEY}))
         self._environment = {"SCRIPTED_UPSTREAM_KEY": UPSTREAM_KEY, **(environment or {})}
         self._log = tempfile.TemporaryFile(prefix="holdfast-log-")  # noqa: SIM115 -- `close` does
@@ -137,7 +139,7 @@ class RunningProject:
         readable, writable = os.pipe()
         port = () if "--port" in arguments else ("--port", "0")
         command = [
-            *(sys.executable, "-m", "holdfast.apps.server", "--project", str(self.folder)),
+            *(sys.executable, "-m", self.server_module, "--project", str(self.folder)),
             *("--ready-fd", str(writable), *port, *arguments),
         ]
         try:
