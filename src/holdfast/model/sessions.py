@@ -49,7 +49,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     names the provider. `state_reason` says why it is not active. `parent` is the session that this
     one continues. `delegated_by` is the one that started it as its child, `depth` how many stand
     above it, `ancestor_accounts` what they pay with, since they pay for it too. `resources` are the
-    names, or beginnings of names, that its calls may touch; without any, all.
+    names, or beginnings of names, that its calls may touch; without any, all. `purged_at_ns` says
+    when retention deleted its calls, 0 while they are kept.
     """
 
     session_id: str
@@ -76,3 +77,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     ancestor_accounts: tuple[AccountKey, ...] = ()
     resources: tuple[str, ...] = ()
+    purged_at_ns: int = 0

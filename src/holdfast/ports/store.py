@@ -12,8 +12,10 @@ from typing import Protocol
 import msgspec
 
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tools import CallRecord
@@ -25,7 +27,17 @@ class HoldClosed(msgspec.Struct, frozen=True):
     hold_id: str
 
 
-Change = AccountState | HoldState | HoldClosed | Session | CallRecord | Run | EffectEntry
+Change = (
+    AccountState
+    | HoldState
+    | HoldClosed
+    | Session
+    | CallRecord
+    | Run
+    | EffectEntry
+    | Conversation
+    | ConversationClosed
+)
 """A state to keep: each replaces what was stored under its key."""
 
 
@@ -71,6 +83,21 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 200
 
 
+class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which conversations of one user of one tenant to list.
+
+    `prefix` is how their names begin, `after` pages forward by name. Those that had expired at
+    `live_at_ns` are left out.
+    """
+
+    tenant: str
+    user: str
+    prefix: str = ""
+    after: str = ""
+    live_at_ns: int = 0
+    limit: int = 200
+
+
 class Store(Protocol):
     """Durable storage behind one writer."""
 
@@ -87,10 +114,11 @@ class Store(Protocol):
         Without records and changes it only waits for all commits before it. Cancelling the
         awaitable does not take the commit back.
         Errors: the call itself raises InvalidRequest or TooLarge, and nothing is queued. The
-        awaitable raises Conflict when a session brings another session's token (this commit alone
-        is left out), and StoreUnavailable when the commit did not become durable; the caller must
-        then allow nothing that depended on it. Memory is ahead of the disk from there on, so the
-        store refuses every later commit too, until the process starts again.
+        awaitable raises Conflict when a session brings another session's token, or a conversation
+        is not the version that the change replaces (this commit alone is left out), and
+        StoreUnavailable when the commit did not become durable; the caller must then allow nothing
+        that depended on it. Memory is ahead of the disk from there on, so the store refuses every
+        later commit too, until the process starts again.
         """
         ...
 
@@ -128,6 +156,47 @@ class Store(Protocol):
 
     async def effects(self, session_id: str) -> list[EffectEntry]:
         """Every entry whose last attempt was this session's, oldest intent first, then by key."""
+        ...
+
+    async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
+        """One conversation, expired or not."""
+        ...
+
+    async def conversations(self, where: ConversationFilter) -> list[ConversationHead]:
+        """Conversations by rising name (bytes of UTF-8), without their text."""
+        ...
+
+    async def purge(self, cuts: Cuts, *, now_ns: int, limit: int) -> Purged:
+        """Delete what is old and needed by nothing, at most `limit` of each sort; all or nothing.
+
+        One step: call again until it deleted nothing, since what one step deletes may be what the
+        next one's had to be kept for. Ordered with the commits. It deletes
+
+        - a run that is over, changed before `cuts.sessions_ns`, of a session that has ended, done
+          again or branched from by no run, and in no batch that has a run which is open or newer;
+        - the calls of a session that ended before `cuts.sessions_ns`, that has no run and no
+          effect that is intended or unknown, and that no session continues but purged ones; the
+          session stays, with `purged_at_ns` set to `now_ns`;
+        - an effect that is done or failed, changed before `cuts.effects_ns`, of a session that
+          ended before it and has no run, in a task without a session that is active or paused and
+          without a run that is not over;
+        - a conversation that had expired at `cuts.expired_ns`, or was saved before
+          `cuts.saved_ns`.
+
+        Errors: InvalidRequest; StoreUnavailable, and then nothing of this step is deleted (the
+        store goes on, memory rests on nothing of it).
+        """
+        ...
+
+    async def purgeable(self, cuts: Cuts) -> PurgeCounts:
+        """What `purge`, repeated to its end, would delete now; nothing is changed."""
+        ...
+
+    async def compact(self, at_most_bytes: int) -> Compacted:
+        """Give free space back to the disk, at most so much in this step; ordered with commits.
+
+        A store whose database does that by itself frees nothing here.
+        """
         ...
 
     async def accounts(self) -> list[AccountState]:

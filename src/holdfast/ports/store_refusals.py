@@ -12,15 +12,29 @@ import msgspec
 
 from holdfast.errors import InvalidRequest, TooLarge
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationClosed
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.retention import Cuts
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
-from holdfast.ports.store import HoldClosed, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import (
+    ConversationFilter,
+    HoldClosed,
+    RecordFilter,
+    RunFilter,
+    SessionFilter,
+)
 
 MAX_JSON_BYTES = 1024 * 1024
 """Largest body of a record, and largest session, call or hold, as JSON."""
+
+MAX_CONVERSATION_BYTES = 4 * 1024 * 1024
+"""Largest conversation, messages and metadata together."""
+
+MAX_PURGED_ROWS = 1000
+"""Most that one purge may delete of one sort."""
 
 MAX_TEXT_BYTES = 64 * 1024
 """Most that the flat text fields of one record may hold together."""
@@ -78,12 +92,11 @@ def state_json(state: HoldState | Session | CallRecord | Run | EffectEntry) -> b
         check_text((state.hold_id, state.session), "the hold")
         return _encode(state, "the hold")
     if isinstance(state, Session):
-        _check_ints((state.opened_at_ns, state.expires_at_ns), "the session")
+        times = (state.opened_at_ns, state.expires_at_ns, state.state_changed_at_ns)
+        _check_ints((*times, state.purged_at_ns), "the session")
         who = state.principal
-        check_text(
-            (state.session_id, state.token_digest, who.tenant, who.project, who.user),
-            "the session",
-        )
+        names = (state.session_id, state.token_digest, who.tenant, who.project, who.user)
+        check_text((*names, who.task, state.parent), "the session")
         return _encode(state, "the session")
     if isinstance(state, Run):
         _check_ints((state.submitted_at_ns, state.changed_at_ns, state.epoch), "the run")
@@ -91,6 +104,7 @@ def state_json(state: HoldState | Session | CallRecord | Run | EffectEntry) -> b
             (state.run_id, state.session, state.tenant, state.project, state.user, state.batch),
             "the run",
         )
+        check_text((state.retry_of,), "the run")
         return _encode(state, "the run")
     if isinstance(state, EffectEntry):
         _check_ints((state.intended_at_ns, state.changed_at_ns, state.attempt), "the effect")
@@ -109,6 +123,42 @@ def check_account(state: AccountState) -> None:
 def check_hold_closed(change: HoldClosed) -> None:
     """Errors: InvalidRequest when no hold can have that id."""
     check_text((change.hold_id,), "the hold")
+
+
+def check_conversation(change: Conversation | ConversationClosed) -> None:
+    """Errors: InvalidRequest for what has no name or version to be kept by, TooLarge."""
+    check_text((change.tenant, change.user, change.name), "the conversation")
+    if not (change.tenant and change.user and change.name):
+        raise InvalidRequest("a conversation has a tenant, a user and a name")
+    _check_ints((change.replaces,), "the conversation")
+    if isinstance(change, ConversationClosed):
+        return
+    check_text((change.digest,), "the conversation")
+    _check_ints((change.saved_at_ns, change.expires_at_ns, change.version), "the conversation")
+    if not 0 <= change.replaces < change.version:
+        raise InvalidRequest("the version of a conversation is higher than the one it replaces")
+    texts: tuple[object, ...] = (change.messages, change.metadata)
+    if not all(isinstance(text, bytes) for text in texts):
+        raise InvalidRequest("messages and metadata of a conversation are kept as bytes")
+    if len(change.messages) + len(change.metadata) > MAX_CONVERSATION_BYTES:
+        raise TooLarge(f"the conversation exceeds {MAX_CONVERSATION_BYTES} bytes")
+
+
+def check_conversation_filter(where: ConversationFilter) -> None:
+    """Errors: InvalidRequest without tenant and user, for bad text or a limit out of range."""
+    if not (where.tenant and where.user):
+        raise InvalidRequest("conversations are listed for one user of one tenant")
+    check_text((where.tenant, where.user, where.prefix, where.after), "the filter")
+    _check_ints((where.live_at_ns,), "the filter")
+    _check_limit(where.limit)
+
+
+def check_cuts(cuts: Cuts, now_ns: int = 0, limit: object = 1) -> None:
+    """Errors: InvalidRequest for times that are no times or a limit out of range."""
+    times = (cuts.sessions_ns, cuts.effects_ns, cuts.saved_ns, cuts.expired_ns, now_ns)
+    _check_ints(times, "the cut")
+    if not isinstance(limit, int) or not 1 <= limit <= MAX_PURGED_ROWS:
+        raise InvalidRequest(f"a purge deletes 1 to {MAX_PURGED_ROWS} of a sort")
 
 
 def check_record_filter(where: RecordFilter) -> None:

@@ -7,20 +7,34 @@ crash do. Not for production: nothing survives the process.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
-from holdfast.ports.store import Change, HoldClosed, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import (
+    Change,
+    ConversationFilter,
+    HoldClosed,
+    RecordFilter,
+    RunFilter,
+    SessionFilter,
+)
 from holdfast.ports.store_refusals import (
+    MAX_PURGED_ROWS,
     check_account,
+    check_conversation,
+    check_conversation_filter,
+    check_cuts,
     check_hold_closed,
     check_record_filter,
     check_run_filter,
@@ -29,6 +43,7 @@ from holdfast.ports.store_refusals import (
     record_body,
     state_json,
 )
+from holdfast.testing import memory_purge as rules
 
 
 class _Durable:
@@ -43,10 +58,16 @@ class _Durable:
         self.holds: dict[str, HoldState] = {}
         self.runs: dict[str, Run] = {}
         self.effects: dict[tuple[str, str], EffectEntry] = {}
+        self.conversations: dict[tuple[str, str, str], Conversation] = {}
 
     def apply(self, records: Sequence[Record], changes: Sequence[Change]) -> None:
-        """All of one commit, or nothing. Errors: Conflict for another session's token."""
+        """All of one commit, or nothing.
+
+        Errors: Conflict for another session's token, or a conversation that is another version.
+        """
+        conversations = self._conversations_after(changes)
         self._take_sessions([change for change in changes if isinstance(change, Session)])
+        self.conversations = conversations
         for record in records:
             self.journal.append(msgspec.structs.replace(record, seq=len(self.journal) + 1))
         for change in changes:
@@ -62,6 +83,62 @@ class _Durable:
                 self.runs[change.run_id] = change
             elif isinstance(change, EffectEntry):
                 self.effects[change.tenant, change.key] = change
+
+    def _conversations_after(
+        self, changes: Sequence[Change]
+    ) -> dict[tuple[str, str, str], Conversation]:
+        kept = self.conversations
+        for change in changes:
+            if not isinstance(change, Conversation | ConversationClosed):
+                continue
+            key = (change.tenant, change.user, change.name)
+            before = kept.get(key)
+            if isinstance(change, Conversation):
+                over = before is not None and before.expires_at_ns <= change.saved_at_ns
+                stands = 0 if before is None or over else before.version
+            else:
+                stands = -1 if before is None else before.version
+            if stands != change.replaces:
+                raise Conflict("the conversation was changed meanwhile")
+            kept = {name: one for name, one in kept.items() if name != key}
+            if isinstance(change, Conversation):
+                kept[key] = change
+        return kept
+
+    def purge(self, cuts: Cuts, now_ns: int, limit: int) -> Purged:
+        """One step, as a database does it."""
+        kept = rules.Kept(self.sessions, self.runs, self.effects)
+        runs = rules.runs_to_purge(kept, cuts, limit)
+        for run_id in runs:
+            del self.runs[run_id]
+        sessions = rules.sessions_to_purge(kept, cuts, limit)
+        for name in sessions:
+            self.sessions[name] = msgspec.structs.replace(self.sessions[name], purged_at_ns=now_ns)
+        calls = [key for key in self.calls if key[0] in sessions]
+        for call in calls:
+            del self.calls[call]
+        effects = rules.effects_to_purge(kept, cuts, limit)
+        for entry in effects:
+            del self.effects[entry]
+        gone = rules.conversations_to_purge(self.conversations.values(), cuts, limit)
+        for one in gone:
+            del self.conversations[one]
+        return Purged(
+            runs=tuple(runs),
+            sessions=tuple(sessions),
+            effects=tuple(effects),
+            calls=len(calls),
+            conversations=len(gone),
+        )
+
+    def copy(self) -> "_Durable":
+        """The same, to try something on."""
+        other = _Durable()
+        other.journal, other.tokens = self.journal, self.tokens
+        other.sessions, other.calls = dict(self.sessions), dict(self.calls)
+        other.runs, other.effects = dict(self.runs), dict(self.effects)
+        other.conversations = dict(self.conversations)
+        return other
 
     def _take_sessions(self, sessions: Sequence[Session]) -> None:
         if not sessions:
@@ -80,14 +157,19 @@ class _Durable:
 
 
 class _Queued:
-    __slots__ = ("changes", "future", "records")
+    __slots__ = ("changes", "future", "job", "records")
 
     def __init__(
-        self, records: list[Record], changes: list[Change], future: asyncio.Future[None]
+        self,
+        records: list[Record],
+        changes: list[Change],
+        future: asyncio.Future[Any],
+        job: Callable[[], Any] | None = None,
     ) -> None:
         self.records = records
         self.changes = changes
         self.future = future
+        self.job = job
 
 
 class MemoryStore:
@@ -151,12 +233,20 @@ class MemoryStore:
         """Queue one commit, durable at the loop's next turn; errors as for `SqliteStore.commit`."""
         kept_records = [_kept_record(record) for record in records]
         kept_changes = [_kept_change(change) for change in changes]
+        return self._put(kept_records, kept_changes)
+
+    def _put(
+        self,
+        records: list[Record],
+        changes: list[Change],
+        job: Callable[[], Any] | None = None,
+    ) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         if self._failure or self._closed:
             future.set_exception(StoreUnavailable(self._failure or "the store is closed"))
             return future
-        self._queue.append(_Queued(kept_records, kept_changes, future))
+        self._queue.append(_Queued(records, changes, future, job))
         if not self._held:
             loop.call_soon(self._flush)
         return future
@@ -165,14 +255,18 @@ class MemoryStore:
         while self._queue and not self._held:
             queued = self._queue.popleft()
             error: HoldfastError | None = None
+            result: Any = None
             try:
-                self._write(queued)
+                if queued.job is None:
+                    self._write(queued)
+                else:
+                    result = self._acted(queued.job)
             except HoldfastError as refused:
                 error = refused
             if queued.future.done():
                 continue
             if error is None:
-                queued.future.set_result(None)
+                queued.future.set_result(result)
             else:
                 queued.future.set_exception(error)
 
@@ -184,6 +278,14 @@ class MemoryStore:
         if self._good_commits > 0:
             self._good_commits -= 1
         self._durable.apply(queued.records, queued.changes)
+
+    def _acted(self, job: Callable[[], Any]) -> Any:
+        """Work of its own among the commits; a fault of it stops nothing else."""
+        if self._failure:
+            raise StoreUnavailable(self._failure)
+        if self._good_commits == 0:
+            raise StoreUnavailable(self._fault)
+        return job()
 
     def _check_readable(self) -> None:
         if self._closed:
@@ -268,6 +370,52 @@ class MemoryStore:
         found = [e for e in self._durable.effects.values() if e.session == session_id]
         return sorted(found, key=lambda e: (e.intended_at_ns, e.key.encode()))
 
+    async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
+        """One conversation, expired or not."""
+        check_text((tenant, user, name), "the conversation's name")
+        self._check_readable()
+        return self._durable.conversations.get((tenant, user, name))
+
+    async def conversations(self, where: ConversationFilter) -> list[ConversationHead]:
+        """Conversations of one user by rising name, without their text."""
+        check_conversation_filter(where)
+        self._check_readable()
+        found = [
+            _head(one)
+            for one in self._durable.conversations.values()
+            if (one.tenant, one.user) == (where.tenant, where.user)
+            and one.name.startswith(where.prefix)
+            and one.name.encode() > where.after.encode()
+            and one.expires_at_ns > where.live_at_ns
+        ]
+        return sorted(found, key=lambda head: head.name.encode())[: where.limit]
+
+    async def purge(self, cuts: Cuts, *, now_ns: int, limit: int) -> Purged:
+        """One step of deleting what is old; see `ports.store.Store.purge`."""
+        check_cuts(cuts, now_ns, limit)
+        purged: Purged = await self._put([], [], lambda: self._durable.purge(cuts, now_ns, limit))
+        return purged
+
+    async def purgeable(self, cuts: Cuts) -> PurgeCounts:
+        """What `purge`, repeated to its end, would delete now."""
+        check_cuts(cuts)
+        await self.commit()
+        tried, found = self._durable.copy(), PurgeCounts()
+        while not (step := tried.purge(cuts, 1, MAX_PURGED_ROWS)).nothing:
+            found = PurgeCounts(
+                sessions=found.sessions + len(step.sessions),
+                calls=found.calls + step.calls,
+                runs=found.runs + len(step.runs),
+                effects=found.effects + len(step.effects),
+                conversations=found.conversations + step.conversations,
+            )
+        return found
+
+    async def compact(self, at_most_bytes: int) -> Compacted:
+        """Nothing: memory has no file."""
+        await self.commit()
+        return Compacted()
+
     async def accounts(self) -> list[AccountState]:
         """Every account by key; `held` is counted from the open holds."""
         self._check_readable()
@@ -307,9 +455,25 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, HoldClosed):
         check_hold_closed(change)
         return change
+    if isinstance(change, Conversation | ConversationClosed):
+        check_conversation(change)
+        return change
     if isinstance(change, HoldState | Session | CallRecord | Run | EffectEntry):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
+
+
+def _head(one: Conversation) -> ConversationHead:
+    return ConversationHead(
+        tenant=one.tenant,
+        user=one.user,
+        name=one.name,
+        version=one.version,
+        size_bytes=len(one.messages) + len(one.metadata),
+        digest=one.digest,
+        saved_at_ns=one.saved_at_ns,
+        expires_at_ns=one.expires_at_ns,
+    )
 
 
 def _matches(record: Record, where: RecordFilter) -> bool:

@@ -11,9 +11,16 @@ from itertools import chain
 
 import apsw
 
-from holdfast.backends.sqlite.rows import RECORD_COLUMNS, CommitRows, Row, account_row
+from holdfast.backends.sqlite.rows import (
+    RECORD_COLUMNS,
+    CommitRows,
+    Row,
+    account_row,
+    conversation_row,
+)
 from holdfast.errors import Conflict
 from holdfast.model.budgets import AccountKey, AccountState
+from holdfast.model.conversations import Conversation, ConversationClosed
 
 _CHUNKS = (256, 64, 16, 4, 1)
 
@@ -29,25 +36,52 @@ _HOLDS_AGAIN = (
 )
 _HOLDS_CLOSED = "DELETE FROM holds WHERE (hold_id) IN (VALUES "
 _RUNS = (
-    "INSERT INTO runs (run_id, tenant, project, user, session, batch, state, submitted_at_ns, run)"
-    " VALUES "
+    "INSERT INTO runs (run_id, tenant, project, user, session, batch, state, submitted_at_ns,"
+    " changed_at_ns, retry_of, run) VALUES "
 )
 _RUNS_AGAIN = (
     " ON CONFLICT (run_id) DO UPDATE SET tenant = excluded.tenant, project = excluded.project,"
     " user = excluded.user, session = excluded.session, batch = excluded.batch,"
-    " state = excluded.state, submitted_at_ns = excluded.submitted_at_ns, run = excluded.run"
+    " state = excluded.state, submitted_at_ns = excluded.submitted_at_ns,"
+    " changed_at_ns = excluded.changed_at_ns, retry_of = excluded.retry_of, run = excluded.run"
 )
-_EFFECTS = "INSERT INTO effects (tenant, key, session, intended_at_ns, effect) VALUES "
+_EFFECTS = (
+    "INSERT INTO effects (tenant, key, session, intended_at_ns, state, changed_at_ns, effect)"
+    " VALUES "
+)
 _EFFECTS_AGAIN = (
     " ON CONFLICT (tenant, key) DO UPDATE SET session = excluded.session,"
-    " intended_at_ns = excluded.intended_at_ns, effect = excluded.effect"
+    " intended_at_ns = excluded.intended_at_ns, state = excluded.state,"
+    " changed_at_ns = excluded.changed_at_ns, effect = excluded.effect"
 )
 _SESSION = (
     "INSERT INTO sessions (session_id, tenant, project, user, state, opened_at_ns, token_digest,"
-    " session) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO UPDATE SET"
+    " task, parent, changed_at_ns, purged_at_ns, session)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO UPDATE SET"
     " tenant = excluded.tenant, project = excluded.project, user = excluded.user,"
     " state = excluded.state, opened_at_ns = excluded.opened_at_ns,"
-    " token_digest = excluded.token_digest, session = excluded.session"
+    " token_digest = excluded.token_digest, task = excluded.task, parent = excluded.parent,"
+    " changed_at_ns = excluded.changed_at_ns, purged_at_ns = excluded.purged_at_ns,"
+    " session = excluded.session"
+)
+# Each of these changes one row, or none where the conversation is another version by now.
+_CONVERSATION = (
+    "INSERT INTO conversations (tenant, user, name, version, replaces, digest, saved_at_ns,"
+    " expires_at_ns, size_bytes, messages, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (tenant, user, name) DO UPDATE SET version = excluded.version,"
+    " replaces = excluded.replaces, digest = excluded.digest,"
+    " saved_at_ns = excluded.saved_at_ns, expires_at_ns = excluded.expires_at_ns,"
+    " size_bytes = excluded.size_bytes, messages = excluded.messages,"
+    " metadata = excluded.metadata"
+    " WHERE conversations.expires_at_ns <= excluded.saved_at_ns"
+)
+_CONVERSATION_AGAIN = (
+    "UPDATE conversations SET version = ?, replaces = ?, digest = ?, saved_at_ns = ?,"
+    " expires_at_ns = ?, size_bytes = ?, messages = ?, metadata = ?"
+    " WHERE tenant = ? AND user = ? AND name = ? AND version = ? AND expires_at_ns > ?"
+)
+_CONVERSATION_CLOSED = (
+    "DELETE FROM conversations WHERE tenant = ? AND user = ? AND name = ? AND version = ?"
 )
 
 
@@ -61,7 +95,7 @@ def write(connection: apsw.Connection, commits: Sequence[CommitRows]) -> list[Co
         return [None] * len(commits)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        answers = [_write_sessions(connection, commit) for commit in commits]
+        answers = [_write_conditional(connection, commit) for commit in commits]
         kept = [c for c, refused in zip(commits, answers, strict=True) if refused is None]
         _write_merged(connection, kept)
         connection.execute("COMMIT")
@@ -73,19 +107,37 @@ def write(connection: apsw.Connection, commits: Sequence[CommitRows]) -> list[Co
     return answers
 
 
-def _write_sessions(connection: apsw.Connection, commit: CommitRows) -> Conflict | None:
-    if not commit.sessions:
+def _write_conditional(connection: apsw.Connection, commit: CommitRows) -> Conflict | None:
+    """What can be refused by what is stored; then nothing of the commit is kept."""
+    if not commit.sessions and not commit.conversations:
         return None
     connection.execute("SAVEPOINT one_commit")
+    refused = None
     try:
         for row in commit.sessions:
             connection.execute(_SESSION, row)
     except apsw.ConstraintError:
+        refused = Conflict("the token of the session is another session's")
+    for change in commit.conversations if refused is None else ():
+        connection.execute(*_conversation(change))
+        if connection.changes() != 1:
+            refused = Conflict("the conversation was changed meanwhile")
+            break
+    if refused is not None:
         connection.execute("ROLLBACK TO one_commit")
-        connection.execute("RELEASE one_commit")
-        return Conflict("the token of the session is another session's")
     connection.execute("RELEASE one_commit")
-    return None
+    return refused
+
+
+def _conversation(change: Conversation | ConversationClosed) -> tuple[str, Row]:
+    """The statement that stores or deletes a conversation if it is the version expected."""
+    key = (change.tenant, change.user, change.name)
+    if isinstance(change, ConversationClosed):
+        return _CONVERSATION_CLOSED, (*key, change.replaces)
+    row = conversation_row(change)
+    if change.replaces == 0:
+        return _CONVERSATION, row
+    return _CONVERSATION_AGAIN, (*row[3:], *key, change.replaces, change.saved_at_ns)
 
 
 def _write_merged(connection: apsw.Connection, commits: Sequence[CommitRows]) -> None:

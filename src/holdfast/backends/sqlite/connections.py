@@ -12,6 +12,9 @@ from holdfast.errors import StoreUnavailable
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for another process's lock before it counts as failed."""
 
+INCREMENTAL = 2
+"""The `auto_vacuum` of a file that can give free pages back a few at a time."""
+
 _WRITER: dict[str, int | str] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: a commit is on the disk when it returns
@@ -59,6 +62,19 @@ def open_bare(path: Path) -> apsw.Connection:
 def make_writer(connection: apsw.Connection) -> None:
     """Durable settings. Errors: StoreUnavailable when SQLite did not take one of them."""
     _apply(connection, _WRITER)
+
+
+def make_new(connection: apsw.Connection) -> None:
+    """Settings that only an empty file takes. Errors: StoreUnavailable."""
+    _apply(connection, {"auto_vacuum": INCREMENTAL})
+
+
+def open_for_trial(path: Path) -> apsw.Connection:
+    """A connection that cannot write to the database, only to tables of its own in memory."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    _apply(connection, {"trusted_schema": 0, "cell_size_check": 1, "temp_store": 2})
+    return connection
 
 
 def open_reader(path: Path) -> apsw.Connection:

@@ -9,12 +9,13 @@ import msgspec
 
 from holdfast.backends.sqlite import rows
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
-from holdfast.ports.store import RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import ConversationFilter, RecordFilter, RunFilter, SessionFilter
 
 _ALL_TIMES = (0, 2**63 - 1)
 
@@ -145,6 +146,37 @@ def effects(connection: apsw.Connection, session_id: str) -> list[EffectEntry]:
         "SELECT effect FROM effects WHERE session = ? ORDER BY intended_at_ns, key", (session_id,)
     )
     return [rows.effect_of(raw) for (raw,) in found]
+
+
+def conversation(
+    connection: apsw.Connection, tenant: str, user: str, name: str
+) -> Conversation | None:
+    """One conversation, expired or not."""
+    found = connection.execute(
+        f"SELECT {rows.CONVERSATION_COLUMNS} FROM conversations"  # noqa: S608 -- constants only
+        " WHERE tenant = ? AND user = ? AND name = ?",
+        (tenant, user, name),
+    )
+    return next((rows.conversation_of(row) for row in found), None)
+
+
+def conversations(connection: apsw.Connection, where: ConversationFilter) -> list[ConversationHead]:
+    """Conversations of one user by rising name, without their text."""
+    found = connection.execute(
+        f"SELECT {rows.HEAD_COLUMNS} FROM conversations"  # noqa: S608 -- constants only
+        " WHERE tenant = ? AND user = ? AND name > ? AND expires_at_ns > ?"
+        " AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
+        (
+            where.tenant,
+            where.user,
+            where.after,
+            where.live_at_ns,
+            len(where.prefix),
+            where.prefix,
+            where.limit,
+        ),
+    )
+    return [rows.head_of(row) for row in found]
 
 
 def session_by_token(connection: apsw.Connection, token_digest: str) -> Session | None:

@@ -7,23 +7,34 @@ is synchronous and happens before the server serves. Not here: SQL, threads, enc
 import asyncio
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import apsw
 
-from holdfast.backends.sqlite import connections, files, queries, schema
+from holdfast.backends.sqlite import connections, files, purging, queries, schema
 from holdfast.backends.sqlite.readers import Readers
 from holdfast.backends.sqlite.rows import commit_rows
 from holdfast.backends.sqlite.writer import Writer
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.clock import Clock
-from holdfast.ports.store import Change, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import (
+    Change,
+    ConversationFilter,
+    RecordFilter,
+    RunFilter,
+    SessionFilter,
+)
 from holdfast.ports.store_refusals import (
+    check_conversation_filter,
+    check_cuts,
     check_record_filter,
     check_run_filter,
     check_session_filter,
@@ -37,6 +48,7 @@ class SqliteStore:
     def __init__(self, connection: apsw.Connection, path: Path, ownership: files.Ownership) -> None:
         self._connection = connection
         self._ownership = ownership
+        self._path = path
         self._writer = Writer(connection)
         self._readers = Readers(path)
         self._closing = threading.Lock()
@@ -58,6 +70,8 @@ class SqliteStore:
             files.make_private(real)
             connection = connections.open_bare(real)
             version = schema.version_of(connection)
+            if version == 0:
+                connections.make_new(connection)
             connections.make_writer(connection)
             schema.migrate(connection, version, clock.now_ns())
             return cls(connection, real, ownership)
@@ -139,6 +153,43 @@ class SqliteStore:
         """Entries of one session, oldest intent first, then by key."""
         check_text((session_id,), "the session id")
         return await self._readers.read(lambda connection: queries.effects(connection, session_id))
+
+    async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
+        """One conversation, expired or not. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((tenant, user, name), "the conversation's name")
+        return await self._readers.read(
+            lambda connection: queries.conversation(connection, tenant, user, name)
+        )
+
+    async def conversations(self, where: ConversationFilter) -> list[ConversationHead]:
+        """Conversations of one user by rising name. Errors: InvalidRequest, StoreUnavailable."""
+        check_conversation_filter(where)
+        return await self._readers.read(lambda connection: queries.conversations(connection, where))
+
+    async def purge(self, cuts: Cuts, *, now_ns: int, limit: int) -> Purged:
+        """One step of deleting what is old; see `ports.store.Store.purge`."""
+        check_cuts(cuts, now_ns, limit)
+        purged: Purged = await self._writer.act(
+            partial(purging.purge, cuts=cuts, now_ns=now_ns, limit=limit)
+        )
+        return purged
+
+    async def purgeable(self, cuts: Cuts) -> PurgeCounts:
+        """What `purge` would delete in all. Errors: InvalidRequest, StoreUnavailable."""
+        check_cuts(cuts)
+        # What was queued before is part of the answer.
+        await self.commit()
+        try:
+            return await asyncio.to_thread(purging.purgeable, self._path, cuts)
+        except (apsw.Error, OSError) as error:
+            raise connections.unavailable(error) from error
+
+    async def compact(self, at_most_bytes: int) -> Compacted:
+        """Give so many bytes of free pages back, as far as the file was made for it."""
+        compacted: Compacted = await self._writer.act(
+            partial(purging.compact, at_most_bytes=at_most_bytes)
+        )
+        return compacted
 
     async def accounts(self) -> list[AccountState]:
         """Every account by key; `held` is counted from the open holds."""

@@ -10,9 +10,10 @@ restart (a disk can fail after it wrote); one that was acknowledged always does.
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import apsw
 
@@ -29,16 +30,21 @@ _FLOOR_BYTES = 64
 """What an empty commit counts, so that a queue of nothing is bounded too."""
 
 
+Job = Callable[[apsw.Connection], Any]
+"""Work of its own on the writing connection, in one transaction that it begins and ends."""
+
+
 class _Queued:
-    __slots__ = ("future", "loop", "rows")
+    __slots__ = ("future", "job", "loop", "rows")
 
-    def __init__(self, rows: CommitRows) -> None:
+    def __init__(self, rows: CommitRows, job: Job | None = None) -> None:
         self.rows = rows
+        self.job = job
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[None] = self.loop.create_future()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
 
 
-_Answers = list[tuple[asyncio.Future[None], HoldfastError | None]]
+_Answers = list[tuple[asyncio.Future[Any], HoldfastError | None, Any]]
 
 
 class Writer:
@@ -52,6 +58,8 @@ class Writer:
         self._queued_bytes = 0
         self._refusal = ""
         self._stopping = False
+        # Taken already, and to be done alone.
+        self._next: _Queued | None = None
         # A daemon: an interpreter that exits without `close` must not hang on it. What was not
         # acknowledged may be lost then, as in a crash.
         self._thread = threading.Thread(target=self._run, name="holdfast-store-writer", daemon=True)
@@ -71,7 +79,17 @@ class Writer:
         Errors: the future raises StoreUnavailable or Conflict. A caller that stops waiting does
         not take its commit back.
         """
-        queued = _Queued(rows)
+        return self._put(_Queued(rows))
+
+    def act(self, job: Job) -> asyncio.Future[Any]:
+        """Queue work behind the commits before it; its result is the future's.
+
+        Errors: the future raises StoreUnavailable. No memory rests on what a job does, so one that
+        fails stops nothing but itself.
+        """
+        return self._put(_Queued(CommitRows(), job))
+
+    def _put(self, queued: _Queued) -> asyncio.Future[Any]:
         refusal = self._enqueue(queued)
         if refusal:
             queued.future.set_exception(StoreUnavailable(refusal))
@@ -107,25 +125,30 @@ class Writer:
     def _run(self) -> None:
         while True:
             taken, last = self._take()
-            if taken:
+            if taken and taken[0].job is not None:
+                self._do(taken[0], taken[0].job)
+            elif taken:
                 self._finish(taken)
             if last:
                 return
 
     def _take(self) -> tuple[list[_Queued], bool]:
-        first = self._queue.get()
+        first, self._next = self._next or self._queue.get(), None
         if first is None:
             return [], True
         taken = [first]
         size = first.rows.size_bytes
         last = False
-        while len(taken) < MAX_BATCH_COMMITS and size < MAX_BATCH_BYTES:
+        while first.job is None and len(taken) < MAX_BATCH_COMMITS and size < MAX_BATCH_BYTES:
             try:
                 queued = self._queue.get_nowait()
             except Empty:
                 break
             if queued is None:
                 last = True
+                break
+            if queued.job is not None:
+                self._next = queued
                 break
             taken.append(queued)
             size += queued.rows.size_bytes
@@ -143,7 +166,21 @@ class Writer:
         except Exception as error:  # noqa: BLE001 -- whatever it was, the batch is not durable
             reason = self._fail(error)
             answers = [StoreUnavailable(reason) for _ in taken]
-        _answer(taken, answers)
+        _answer((queued, answer, None) for queued, answer in zip(taken, answers, strict=True))
+
+    def _do(self, queued: _Queued, job: Job) -> None:
+        """A job alone, between two batches."""
+        result: Any = None
+        error: HoldfastError | None = None
+        try:
+            if self._refusal:
+                raise StoreUnavailable(self._refusal)
+            result = job(self._connection)
+        except HoldfastError as refused:
+            error = refused
+        except Exception as fault:  # noqa: BLE001 -- whoever asked is told, the thread goes on
+            error = connections.unavailable(fault)
+        _answer([(queued, error, result)])
 
     def _fail(self, error: Exception) -> str:
         with self._lock:
@@ -153,10 +190,10 @@ class Writer:
             return self._refusal
 
 
-def _answer(taken: Sequence[_Queued], answers: Sequence[HoldfastError | None]) -> None:
+def _answer(answers: Iterable[tuple[_Queued, HoldfastError | None, Any]]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, _Answers] = {}
-    for queued, answer in zip(taken, answers, strict=True):
-        by_loop.setdefault(queued.loop, []).append((queued.future, answer))
+    for queued, error, result in answers:
+        by_loop.setdefault(queued.loop, []).append((queued.future, error, result))
     for loop, answered in by_loop.items():
         # A loop that was closed has nobody left who waits.
         with suppress(RuntimeError):
@@ -164,10 +201,10 @@ def _answer(taken: Sequence[_Queued], answers: Sequence[HoldfastError | None]) -
 
 
 def _resolve(answered: _Answers) -> None:
-    for future, error in answered:
+    for future, error, result in answered:
         if future.done():
             continue
         if error is None:
-            future.set_result(None)
+            future.set_result(result)
         else:
             future.set_exception(error)
