@@ -19,20 +19,23 @@ from holdfast.model.budgets import Dimension
 
 CLEAN = "HOLDFAST_DEMO_HOME"
 _KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH")
+SCENES = 10
 ASKS_ABOUT = {8: 1}
 
 
 def main() -> int:
     """Play what was asked for, in a clean environment of its own."""
     parser = argparse.ArgumentParser(prog="holdfast demo", description=__doc__)
-    parser.add_argument("--scene", type=int, action="append", choices=range(1, 9), default=[])
+    parser.add_argument(
+        "--scene", type=int, action="append", choices=range(1, SCENES + 1), default=[]
+    )
     parser.add_argument("--keep", action="store_true", help="keep the project's folder")
     parser.add_argument("--json", action="store_true", help="one JSON object a scene")
     given = parser.parse_args()
     if CLEAN not in os.environ:
         _start_again_clean()
     home = Path(os.environ[CLEAN])
-    chosen = set(given.scene) or set(range(1, 9))
+    chosen = set(given.scene) or set(range(1, SCENES + 1))
     chosen |= {ASKS_ABOUT[number] for number in chosen & set(ASKS_ABOUT)}
     try:
         return guarded(lambda: _play(home, sorted(chosen), as_json=given.json))
@@ -60,7 +63,7 @@ def _start_again_clean() -> None:
 
 async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
     try:
-        from holdfast.apps.cli.demo import kill_scene, scenes
+        from holdfast.apps.cli.demo import batch_scene, durable_scene, kill_scene, scenes
         from holdfast.apps.cli.demo.stage import Stage, staged
     except ImportError as fault:
         raise ConfigInvalid(f"the demo needs `{fault.name}`; install `holdfast[claude]`") from None
@@ -73,6 +76,8 @@ async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
         6: ("The hooks are removed", scenes.bypass),
         7: ("A kill from outside", kill_scene.kill),
         8: ("What did the agent do for this user at that minute?", scenes.question),
+        9: ("kill -9 in the middle, go on, no double refund", durable_scene.crash),
+        10: ("500 records, one bad chunk", batch_scene.batch),
     }
     begun, held, cost_nusd = time.monotonic(), 0, 0
     async with staged(home) as stage:

@@ -3,6 +3,7 @@
 A scenario is chosen by words in what the user typed. Nothing here knows of the controls.
 """
 
+from holdfast.apps.cli.demo.records import answers
 from holdfast.testing.scripted_model import Pacing, Scenario, Script, Text, ToolUse, Turn, say
 from holdfast.testing.scripted_model.script import JsonObject, Match
 
@@ -24,6 +25,7 @@ class Words:
     BYPASS = "What was ordered in ORD-1045?"
     NIGHT = "Wait for the backup, and tell me all you know meanwhile."
     SIBLING = "In a few sentences, what does the shop sell?"
+    CRASH = "Refund the toaster of ORD-1044 in full."
 
 
 _ENDLESS = (Words.LONG, Words.STALL)
@@ -35,6 +37,12 @@ def _call(name: str, **arguments: object) -> Turn:
     return Turn(blocks=(ToolUse(name=tool, input=found),))
 
 
+def _native(name: str, **arguments: object) -> Turn:
+    """A call of a tool of the house's own loop: its name is the function's."""
+    found: JsonObject = dict(arguments)
+    return Turn(blocks=(ToolUse(name=name, input=found),))
+
+
 def _refund(order: str, amount_minor: int, currency: str) -> Turn:
     return _call("issue_refund", order_id=order, amount_minor=amount_minor, currency=currency)
 
@@ -44,8 +52,8 @@ def _slow(words: int, interval_ms: float, *, after_ms: float = 0) -> Turn:
     return Turn(blocks=(Text(words=words),), pacing=pacing)
 
 
-def script() -> Script:
-    """All scenarios of the demo."""
+def script(*, all_right: bool = False) -> Script:
+    """All scenarios of the demo; `all_right` is for scene 10, once its bad chunk was seen."""
     scenes: dict[str, tuple[Turn, ...]] = {
         Words.HONEST: (
             _call("get_ticket", ticket_id="TCK-2001"),
@@ -84,10 +92,14 @@ def script() -> Script:
             _call("search_orders", text="kettle"),
             _slow(words=120, interval_ms=25),
         ),
+        Words.CRASH: (
+            _native("read_order", order_id="ORD-1044"),
+            _native("refund_order", order_id="ORD-1044", amount_minor=3900, currency="EUR"),
+            say("The toaster of ORD-1044 is refunded with 39.00 EUR."),
+        ),
     }
-    return Script(
-        scenarios=tuple(
-            Scenario(name=words, turns=turns, match=Match(text=words), loop=words in _ENDLESS)
-            for words, turns in scenes.items()
-        )
+    told = tuple(
+        Scenario(name=words, turns=turns, match=Match(text=words), loop=words in _ENDLESS)
+        for words, turns in scenes.items()
     )
+    return Script(scenarios=told + answers(all_right=all_right))

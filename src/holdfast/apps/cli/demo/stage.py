@@ -1,16 +1,17 @@
 """Where the scenes play: a copy of the example, a scripted model, a server, and agents.
 
-Not here: what a scene does and what must hold (`scenes`, `kill_scene`).
+Not here: what a scene does and what must hold (`scenes` and its siblings).
 """
 
 import asyncio
 import importlib.util
 import shutil
+import signal
 import sys
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ import msgspec
 import holdfast
 from holdfast.apps.cli.agent_process import builtin_tools, quiet_sdk
 from holdfast.apps.cli.demo.script import script
+from holdfast.apps.cli.project import python_module
 from holdfast.apps.cli.server import started
 from holdfast.client import Client, Session, SessionView, connect
 from holdfast.errors import ConfigInvalid
@@ -32,11 +34,14 @@ if TYPE_CHECKING:
 FAKE_KEY = "sk-ant-demo-not-a-key"
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
 PLAY_TIMEOUT_S = 120.0
+END_TIMEOUT_S = 10.0
 _PAGE = 500
 _UPSTREAM = """
 # Added by the demo: a scripted model in the provider's place.
 upstreams:
   anthropic: {{base_url: "{url}", max_tokens_per_s: 512}}
+# And a worker that is gone is noticed sooner than usual.
+runs: {{lease_s: 2}}
 """
 
 
@@ -143,9 +148,40 @@ class Stage:
             if len(page) < _PAGE:
                 return found
 
+    @asynccontextmanager
+    async def program(
+        self, module: str, *arguments: str
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """One of our programs in the project's folder; it has ended when the block has."""
+        process = await asyncio.create_subprocess_exec(
+            *python_module(module, arguments),
+            cwd=self.folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            await ended(process)
+
     def ran(self, tool: str) -> int:
         """How often a tool of the shop really ran, by the shop's own count."""
         return int(self.shop.rows("SELECT count(*) AS n FROM calls WHERE tool = ?", tool)[0]["n"])
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """Interrupt a program of ours as Ctrl-C does, and end it if that is not enough."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(process.communicate(), END_TIMEOUT_S)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 async def _converse(words: str, options: "ClaudeAgentOptions", messages: list[Any]) -> str:
