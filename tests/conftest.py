@@ -4,8 +4,12 @@
 """
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import PostgresServer, serving
 
 # Deadlines are off: the machine is shared, and a slow example is no wrong example.
 settings.register_profile(
@@ -19,3 +23,10 @@ settings.register_profile(
 )
 settings.register_profile("explore", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One Postgres for the whole run; whoever stops or breaks it takes one of their own."""
+    with serving() as server:
+        yield server

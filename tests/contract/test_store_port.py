@@ -16,13 +16,8 @@ from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.ports.store import HoldClosed, RecordFilter, SessionFilter, Store
-from holdfast.testing.conformance.store import (
-    StoreConformance,
-    a_call,
-    a_hold,
-    a_record,
-    a_session,
-)
+from holdfast.testing.conformance.store import a_call, a_hold, a_record, a_session
+from holdfast.testing.conformance.store_runs import StoreRunsConformance
 from holdfast.testing.memory_store import MemoryStore
 
 
@@ -31,7 +26,7 @@ class SystemClock:
         return time.time_ns()
 
 
-class TestSqliteStore(StoreConformance):
+class TestSqliteStore(StoreRunsConformance):
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path):
         self.path = tmp_path / "holdfast.db"
@@ -44,7 +39,7 @@ class TestSqliteStore(StoreConformance):
         return await self.open_store()
 
 
-class TestMemoryStore(StoreConformance):
+class TestMemoryStore(StoreRunsConformance):
     async def open_store(self) -> Store:
         return MemoryStore()
 

@@ -1,0 +1,254 @@
+"""Writing many commits with one statement.
+
+A round trip costs more than the rows that it carries: all tables of a batch are written by one
+statement of several parts, which Postgres commits by itself. Only where a session brings a token
+that is another's are commits told apart, one by one. Not here: queues, waiting.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from holdfast.backends.postgres.connections import Connection
+from holdfast.errors import Conflict
+from holdfast.model.budgets import AccountKey, AccountState
+from holdfast.ports.store_rows import CommitRows, Row, account_row
+
+TEXT, INT, BYTES = "text", "bigint", "bytea"
+
+TABLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "journal": (
+        ("seq", INT),
+        ("at_ns", INT),
+        ("kind", TEXT),
+        ("tenant", TEXT),
+        ("project", TEXT),
+        ('"user"', TEXT),
+        ("agent", TEXT),
+        ("session", TEXT),
+        ("task", TEXT),
+        ("turn", INT),
+        ("call_id", TEXT),
+        ("decision_id", TEXT),
+        ("tool", TEXT),
+        ("verdict", TEXT),
+        ("risk", TEXT),
+        ("cost_nusd", INT),
+        ("body", BYTES),
+    ),
+    "accounts": (("key", TEXT), ("account", BYTES)),
+    "calls": (("position", INT), ("session", TEXT), ("call_id", TEXT), ("call", BYTES)),
+    "holds": (("hold_id", TEXT), ("opened_at_ns", INT), ("hold", BYTES)),
+    "sessions": (
+        ("session_id", TEXT),
+        ("tenant", TEXT),
+        ("project", TEXT),
+        ('"user"', TEXT),
+        ("state", TEXT),
+        ("opened_at_ns", INT),
+        ("token_digest", TEXT),
+        ("session", BYTES),
+    ),
+    "runs": (
+        ("run_id", TEXT),
+        ("tenant", TEXT),
+        ("project", TEXT),
+        ('"user"', TEXT),
+        ("session", TEXT),
+        ("batch", TEXT),
+        ("state", TEXT),
+        ("submitted_at_ns", INT),
+        ("run", BYTES),
+    ),
+    "effects": (
+        ("tenant", TEXT),
+        ("key", TEXT),
+        ("session", TEXT),
+        ("intended_at_ns", INT),
+        ("effect", BYTES),
+    ),
+}
+"""Every table in the order of its columns, with their types."""
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "accounts": ("key",),
+    "calls": ("session", "call_id"),
+    "holds": ("hold_id",),
+    "sessions": ("session_id",),
+    "runs": ("run_id",),
+    "effects": ("tenant", "key"),
+}
+"""What a state replaces by; the journal replaces nothing."""
+
+_FIXED = {"calls": ("position",)}
+
+
+class Counters(msgspec.Struct):
+    """The last numbers given away: of the journal, and of calls."""
+
+    seq: int
+    position: int
+
+
+def insert_sql(table: str, first: int) -> str:
+    """`INSERT` of one table from arrays, whose parameters are numbered from `first`."""
+    columns = TABLES[table]
+    names = ", ".join(name for name, _ in columns)
+    arrays = ", ".join(f"${n}::{kind}[]" for n, (_, kind) in enumerate(columns, first))
+    sql = f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 -- constants
+    if table not in KEYS:
+        return sql
+    keys = KEYS[table]
+    kept = (*keys, *_FIXED.get(table, ()))
+    again = ", ".join(f"{name} = excluded.{name}" for name, _ in columns if name not in kept)
+    return f"{sql} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {again}"
+
+
+def _whole_sql() -> str:
+    parts, first = [], 1
+    for table, columns in TABLES.items():
+        parts.append(f"{table}_in AS ({insert_sql(table, first)})")
+        first += len(columns)
+    closed = f"DELETE FROM holds WHERE hold_id = ANY(${first}::text[])"  # noqa: S608 -- constants
+    return f"WITH {', '.join(parts)} {closed}"
+
+
+_WHOLE = _whole_sql()
+_TOKEN = [name for name, _ in TABLES["sessions"]].index("token_digest")
+_SESSION = (
+    f"INSERT INTO sessions ({', '.join(name for name, _ in TABLES['sessions'])})"  # noqa: S608
+    f" VALUES ({', '.join(f'${n}' for n in range(1, len(TABLES['sessions']) + 1))})"
+    " ON CONFLICT (session_id) DO UPDATE SET "
+    + ", ".join(f"{n} = excluded.{n}" for n, _ in TABLES["sessions"] if n != "session_id")
+)
+
+
+async def write(
+    connection: Connection, commits: Sequence[CommitRows], counters: Counters
+) -> list[Conflict | None]:
+    """Make all commits durable in their order, or none.
+
+    Shape: one answer a commit; a Conflict means that this commit alone left nothing behind.
+    Errors: asyncpg's, then nothing was written as far as this side can tell.
+    """
+    if all(commit.empty for commit in commits):
+        return [None] * len(commits)
+    if not any(commit.sessions for commit in commits):
+        await _write_merged(connection, commits, counters, ())
+        return [None] * len(commits)
+    sessions = {row[0]: row for commit in commits for row in commit.sessions}
+    if _token_changes_twice(commits):
+        return await _write_apart(connection, commits, counters)
+    before = msgspec.structs.replace(counters)
+    try:
+        await _write_merged(connection, commits, counters, list(sessions.values()))
+    except asyncpg.UniqueViolationError:
+        counters.seq, counters.position = before.seq, before.position
+        return await _write_apart(connection, commits, counters)
+    return [None] * len(commits)
+
+
+def _token_changes_twice(commits: Sequence[CommitRows]) -> bool:
+    """Whether a token is free between two commits of the batch, which merged rows cannot show."""
+    tokens: dict[str, str] = {}
+    rows = (row for commit in commits for row in commit.sessions)
+    return any(tokens.setdefault(row[0], row[_TOKEN]) != row[_TOKEN] for row in rows)
+
+
+async def _write_apart(
+    connection: Connection, commits: Sequence[CommitRows], counters: Counters
+) -> list[Conflict | None]:
+    async with connection.transaction():
+        answers = [await _write_sessions(connection, commit) for commit in commits]
+        kept = [c for c, refused in zip(commits, answers, strict=True) if refused is None]
+        await _write_merged(connection, kept, counters, ())
+    return answers
+
+
+async def _write_sessions(connection: Connection, commit: CommitRows) -> Conflict | None:
+    try:
+        async with connection.transaction():
+            for row in commit.sessions:
+                await connection.execute(_SESSION, *(_plain(value) for value in row))
+    except asyncpg.UniqueViolationError:
+        return Conflict("the token of the session is another session's")
+    return None
+
+
+async def _write_merged(
+    connection: Connection,
+    commits: Sequence[CommitRows],
+    counters: Counters,
+    sessions: Sequence[Row],
+) -> None:
+    accounts: dict[AccountKey, AccountState] = {}
+    calls: dict[tuple[str, str], bytes] = {}
+    holds: dict[str, Row | None] = {}
+    runs: dict[str, Row] = {}
+    effects: dict[tuple[str, str], Row] = {}
+    journal: list[Row] = []
+    for commit in commits:
+        journal += commit.journal
+        accounts |= commit.accounts
+        calls |= commit.calls
+        holds |= commit.holds
+        runs |= commit.runs
+        effects |= commit.effects
+    rows: dict[str, Iterable[Row]] = {
+        "journal": [(n, *row) for n, row in enumerate(journal, counters.seq + 1)],
+        "accounts": map(account_row, accounts.values()),
+        "calls": [
+            (n, *key, raw) for n, (key, raw) in enumerate(calls.items(), counters.position + 1)
+        ],
+        "holds": [row for row in holds.values() if row],
+        "sessions": sessions,
+        "runs": runs.values(),
+        "effects": effects.values(),
+    }
+    bindings: list[Any] = []
+    for table in TABLES:
+        bindings += columns_of(table, rows[table])
+    bindings.append([_plain(hold_id) for hold_id, row in holds.items() if row is None])
+    await connection.execute(_WHOLE, *bindings)
+    counters.seq += len(journal)
+    counters.position += len(calls)
+
+
+def columns_of(table: str, rows: Iterable[Row]) -> list[Sequence[Any]]:
+    """Rows turned into one array a column, as `insert_sql` takes them."""
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return [()] * len(TABLES[table])
+    return [
+        _texts(column) if kind is TEXT else column
+        for column, (_, kind) in zip(columns, TABLES[table], strict=True)
+    ]
+
+
+def _texts(column: Sequence[str]) -> Sequence[str]:
+    joined = "".join(column)
+    if "\0" in joined or "\1" in joined:
+        return [_plain(text) for text in column]
+    return column
+
+
+def _plain(value: Any) -> Any:
+    """Text that Postgres can keep: it knows no NUL, so that one is spelled with two others."""
+    if isinstance(value, str) and ("\0" in value or "\1" in value):
+        return value.replace("\1", "\1\1").replace("\0", "\1\2")
+    return value
+
+
+def escaped(text: str) -> str:
+    """Text as it stands in a column."""
+    found: str = _plain(text)
+    return found
+
+
+def unescaped(text: str) -> str:
+    """What `escaped` was given."""
+    if "\1" not in text:
+        return text
+    return "\1".join(part.replace("\1\2", "\0") for part in text.split("\1\1"))

@@ -1,0 +1,51 @@
+"""Reads over connections that cannot write; each sees every commit acknowledged before it.
+
+Not here: SQL.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from holdfast.backends.postgres.connections import FAULTS, Connection, Pool, unavailable
+from holdfast.errors import StoreUnavailable
+
+MAX_READERS = 4
+_ACQUIRE_S = 10.0
+
+T = TypeVar("T")
+
+
+class Readers:
+    """A few connections that are asked in turn."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._closed = False
+
+    async def read(self, query: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run one query. Errors: StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            async with self._pool.acquire(timeout=_ACQUIRE_S) as connection:
+                return await query(connection)
+        except FAULTS as error:
+            raise unavailable(error) from error
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            raise StoreUnavailable(
+                f"the database holds a row that this holdfast cannot read ({error})"
+            ) from error
+
+    async def close(self) -> None:
+        """Finish the reads that run and close; what does not end soon is cut."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(_ACQUIRE_S):
+                await self._pool.close()
+        except FAULTS:
+            self._pool.terminate()

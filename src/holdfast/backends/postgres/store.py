@@ -1,0 +1,188 @@
+"""`PostgresStore`: the Store port on one database of a Postgres server.
+
+One Holdfast server owns the store: it holds an advisory lock on the connection that writes, so
+that whoever loses the connection can write nothing any more, and another may begin. Not here:
+SQL, queues, encoding.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from holdfast.backends.postgres import connections, queries, schema
+from holdfast.backends.postgres.batch import Counters
+from holdfast.backends.postgres.connections import Connection
+from holdfast.backends.postgres.readers import MAX_READERS, Readers
+from holdfast.backends.postgres.writer import Writer
+from holdfast.errors import Conflict
+from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Record
+from holdfast.model.runs import Run
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import Change, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store_refusals import (
+    check_record_filter,
+    check_run_filter,
+    check_session_filter,
+    check_text,
+)
+from holdfast.ports.store_rows import commit_rows
+
+_LOCK = 0x484F4C44
+"""`HOLD`: the first key of the advisory lock; the second is of the schema's name."""
+
+_LOCK_PATIENCE_S = 5.0
+_LOCK_POLL_S = 0.05
+
+
+class PostgresStore:
+    """Durable storage in one database; made by `open`, and used in the loop that opened it."""
+
+    def __init__(self, connection: Connection, readers: Readers, counters: Counters) -> None:
+        self._connection = connection
+        self._readers = readers
+        self._writer = Writer(connection, counters)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, url: str, *, clock: Clock) -> "PostgresStore":
+        """Own the database at `url`, brought to the newest schema.
+
+        Errors: ConfigInvalid for an address that cannot be used; Conflict when another server
+        owns it; StoreUnavailable when it cannot be reached or written, would forget what it
+        acknowledged, is not Holdfast's, or is newer than this Holdfast.
+        """
+        connection = await connections.connect(url)
+        try:
+            await connections.check_durable(connection)
+            await _own(connection)
+            version = await schema.version_of(connection)
+            await schema.migrate(connection, version, clock.now_ns())
+            counters = await _counters(connection)
+            readers = Readers(await connections.open_readers(url, MAX_READERS))
+            return cls(connection, readers, counters)
+        except connections.FAULTS as error:
+            connection.terminate()
+            raise connections.unavailable(error) from None
+        except BaseException:
+            connection.terminate()
+            raise
+
+    @property
+    def failure(self) -> str:
+        """Why the store writes nothing more, empty while all is well (for readiness checks)."""
+        return self._writer.failure
+
+    def commit(
+        self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
+    ) -> asyncio.Future[None]:
+        """Queue one commit; ordered by the call itself, durable when the future is done.
+
+        Without records and changes it only waits for all commits before it. Cancelling the
+        future does not take the commit back.
+        Errors: the call itself raises InvalidRequest or TooLarge, and nothing is queued. The
+        future raises Conflict when a session brings another session's token (this commit alone
+        is left out), StoreUnavailable when the commit did not become durable: then every later
+        commit fails too, until the process starts again.
+        """
+        return self._writer.put(commit_rows(records, changes))
+
+    async def records(self, where: RecordFilter) -> list[Record]:
+        """Journal records of one tenant by rising `seq`.
+
+        Errors: InvalidRequest for an empty tenant or a filter out of range, StoreUnavailable.
+        """
+        check_record_filter(where)
+        return await self._readers.read(lambda connection: queries.records(connection, where))
+
+    async def sessions(self, where: SessionFilter) -> list[Session]:
+        """Sessions, newest first. Errors: InvalidRequest, StoreUnavailable."""
+        check_session_filter(where)
+        return await self._readers.read(lambda connection: queries.sessions(connection, where))
+
+    async def session(self, session_id: str) -> Session | None:
+        """One session by id. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((session_id,), "the session id")
+        return await self._readers.read(lambda connection: queries.session(connection, session_id))
+
+    async def session_by_token(self, token_digest: str) -> Session | None:
+        """One session by the digest of its token. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((token_digest,), "the digest")
+        return await self._readers.read(
+            lambda connection: queries.session_by_token(connection, token_digest)
+        )
+
+    async def calls(self, session_id: str) -> list[CallRecord]:
+        """Calls of a session in the order in which they were first committed."""
+        check_text((session_id,), "the session id")
+        return await self._readers.read(lambda connection: queries.calls(connection, session_id))
+
+    async def run(self, run_id: str) -> Run | None:
+        """One run by id. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((run_id,), "the run id")
+        return await self._readers.read(lambda connection: queries.run(connection, run_id))
+
+    async def runs(self, where: RunFilter) -> list[Run]:
+        """Runs, newest first. Errors: InvalidRequest, StoreUnavailable."""
+        check_run_filter(where)
+        return await self._readers.read(lambda connection: queries.runs(connection, where))
+
+    async def effect(self, tenant: str, key: str) -> EffectEntry | None:
+        """One entry of the effects ledger. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((tenant, key), "the effect's key")
+        return await self._readers.read(lambda connection: queries.effect(connection, tenant, key))
+
+    async def effects(self, session_id: str) -> list[EffectEntry]:
+        """Entries of one session, oldest intent first, then by key."""
+        check_text((session_id,), "the session id")
+        return await self._readers.read(lambda connection: queries.effects(connection, session_id))
+
+    async def accounts(self) -> list[AccountState]:
+        """Every account by key; `held` is counted from the open holds."""
+        return await self._readers.read(queries.accounts)
+
+    async def holds(self) -> list[HoldState]:
+        """Every open reservation, oldest first."""
+        return await self._readers.read(queries.holds)
+
+    async def last_at_ns(self) -> int:
+        """Time of the newest journal record, 0 when there is none."""
+        return await self._readers.read(queries.last_at_ns)
+
+    async def close(self) -> None:
+        """Finish queued commits, close, and give the store free; idempotent."""
+        await self._writer.stop()
+        if self._closed:
+            return
+        self._closed = True
+        await self._readers.close()
+        try:
+            await self._connection.close(timeout=connections.CONNECT_TIMEOUT_S)
+        except connections.FAULTS:
+            self._connection.terminate()
+
+
+async def _own(connection: Connection) -> None:
+    """Errors: Conflict when another server owns the store.
+
+    A server that was killed a moment ago has its lock until Postgres noticed.
+    """
+    clock = asyncio.get_running_loop()
+    until = clock.time() + _LOCK_PATIENCE_S
+    while True:
+        taken = await connection.fetchval(
+            "SELECT pg_try_advisory_lock($1, hashtext($2))", _LOCK, connections.SCHEMA
+        )
+        if taken:
+            return
+        if clock.time() >= until:
+            raise Conflict("another server owns this store; one serves it at a time")
+        await asyncio.sleep(_LOCK_POLL_S)
+
+
+async def _counters(connection: Connection) -> Counters:
+    seq = await connection.fetchval("SELECT coalesce(max(seq), 0) FROM journal")
+    position = await connection.fetchval("SELECT coalesce(max(position), 0) FROM calls")
+    return Counters(seq=int(seq), position=int(position))

@@ -1,0 +1,230 @@
+"""Between the model's values and the rows of the tables.
+
+Everything that can be refused is refused here, on the caller's side, before a commit is queued:
+what the writer gets, it can write. Not here: SQL statements.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from holdfast.errors import InvalidRequest
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Kind, Record
+from holdfast.model.runs import Run
+from holdfast.model.sessions import Session
+from holdfast.model.tools import CallRecord
+from holdfast.ports.store import Change, HoldClosed
+from holdfast.ports.store_refusals import (
+    check_account,
+    check_hold_closed,
+    record_body,
+    state_json,
+)
+
+RECORD_COLUMNS = (
+    "at_ns, kind, tenant, project, user, agent, session, task, turn, call_id, decision_id, tool, "
+    "verdict, risk, cost_nusd, body"
+)
+
+Row = tuple[Any, ...]
+
+_ROW_OVERHEAD_BYTES = 200
+_ACCOUNT_BYTES = 400
+_KINDS = {kind.value: kind for kind in Kind}
+_ENCODER = msgspec.json.Encoder()
+_BODY = msgspec.json.Decoder(dict[str, Any])
+_SESSION = msgspec.json.Decoder(Session)
+_CALL = msgspec.json.Decoder(CallRecord)
+_ACCOUNT = msgspec.json.Decoder(AccountState)
+_HOLD = msgspec.json.Decoder(HoldState)
+_RUN = msgspec.json.Decoder(Run)
+_EFFECT = msgspec.json.Decoder(EffectEntry)
+
+
+class CommitRows:
+    """One commit, ready to write. `holds` maps a closed hold to None; `size_bytes` is about."""
+
+    __slots__ = (
+        "accounts",
+        "calls",
+        "effects",
+        "holds",
+        "journal",
+        "runs",
+        "sessions",
+        "size_bytes",
+    )
+
+    def __init__(self) -> None:
+        self.journal: list[Row] = []
+        self.sessions: list[Row] = []
+        self.calls: dict[tuple[str, str], bytes] = {}
+        self.accounts: dict[AccountKey, AccountState] = {}
+        self.holds: dict[str, Row | None] = {}
+        self.runs: dict[str, Row] = {}
+        self.effects: dict[tuple[str, str], Row] = {}
+        self.size_bytes = 0
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to write: the commit only waits for those before it."""
+        states = (self.sessions, self.calls, self.accounts, self.holds, self.runs, self.effects)
+        return not self.journal and not any(states)
+
+
+def commit_rows(records: Sequence[Record], changes: Sequence[Change]) -> CommitRows:
+    """Encode one commit. Errors: InvalidRequest, TooLarge; then nothing of it may be stored."""
+    rows = CommitRows()
+    size = 0
+    for record in records:
+        body = record_body(record)
+        rows.journal.append(_journal_row(record, body))
+        size += len(body) + _ROW_OVERHEAD_BYTES
+    for change in changes:
+        size += _add_change(rows, change)
+    rows.size_bytes = size
+    return rows
+
+
+def _journal_row(record: Record, body: bytes) -> Row:
+    return (
+        record.at_ns,
+        record.kind,
+        record.tenant,
+        record.project,
+        record.user,
+        record.agent,
+        record.session,
+        record.task,
+        record.turn,
+        record.call_id,
+        record.decision_id,
+        record.tool,
+        record.verdict,
+        record.risk,
+        record.cost_nusd,
+        body,
+    )
+
+
+def _add_change(rows: CommitRows, change: Change) -> int:
+    if isinstance(change, AccountState):
+        # Encoded by the writer: of many states of one account in a batch only the last is written.
+        check_account(change)
+        rows.accounts[change.key] = change
+        return _ACCOUNT_BYTES
+    if isinstance(change, HoldClosed):
+        check_hold_closed(change)
+        rows.holds[change.hold_id] = None
+        return _ROW_OVERHEAD_BYTES
+    if isinstance(change, HoldState):
+        raw = state_json(change)
+        rows.holds[change.hold_id] = (change.hold_id, change.opened_at_ns, raw)
+        return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, CallRecord):
+        raw = state_json(change)
+        rows.calls[change.session, change.call_id] = raw
+        return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, EffectEntry):
+        raw = state_json(change)
+        name = (change.tenant, change.key)
+        rows.effects[name] = (*name, change.session, change.intended_at_ns, raw)
+        return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, Run):
+        raw = state_json(change)
+        rows.runs[change.run_id] = _run_row(change, raw)
+        return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, Session):
+        raw = state_json(change)
+        who = change.principal
+        rows.sessions.append(
+            (
+                change.session_id,
+                who.tenant,
+                who.project,
+                who.user,
+                change.state,
+                change.opened_at_ns,
+                change.token_digest,
+                raw,
+            )
+        )
+        return len(raw) + _ROW_OVERHEAD_BYTES
+    raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
+
+
+def _run_row(run: Run, raw: bytes) -> Row:
+    return (
+        run.run_id,
+        run.tenant,
+        run.project,
+        run.user,
+        run.session,
+        run.batch,
+        run.state,
+        run.submitted_at_ns,
+        raw,
+    )
+
+
+def account_row(state: AccountState) -> Row:
+    """Key and JSON. What is held is never stored: open holds say it."""
+    if state.held:
+        state = msgspec.structs.replace(state, held=0)
+    return (str(state.key), _ENCODER.encode(state))
+
+
+def record_of(row: Row) -> Record:
+    """A journal row, `seq` first, as a record."""
+    return Record(
+        seq=row[0],
+        at_ns=row[1],
+        kind=_KINDS[row[2]],
+        tenant=row[3],
+        project=row[4],
+        user=row[5],
+        agent=row[6],
+        session=row[7],
+        task=row[8],
+        turn=row[9],
+        call_id=row[10],
+        decision_id=row[11],
+        tool=row[12],
+        verdict=row[13],
+        risk=row[14],
+        cost_nusd=row[15],
+        body=_BODY.decode(row[16]),
+    )
+
+
+def session_of(raw: bytes) -> Session:
+    """A stored session."""
+    return _SESSION.decode(raw)
+
+
+def call_of(raw: bytes) -> CallRecord:
+    """A stored call."""
+    return _CALL.decode(raw)
+
+
+def account_of(raw: bytes) -> AccountState:
+    """A stored account; `held` is 0 and has to be counted from the holds."""
+    return _ACCOUNT.decode(raw)
+
+
+def run_of(raw: bytes) -> Run:
+    """A stored run."""
+    return _RUN.decode(raw)
+
+
+def effect_of(raw: bytes) -> EffectEntry:
+    """A stored entry of the effects ledger."""
+    return _EFFECT.decode(raw)
+
+
+def hold_of(raw: bytes) -> HoldState:
+    """A stored hold."""
+    return _HOLD.decode(raw)
