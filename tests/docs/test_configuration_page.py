@@ -8,7 +8,13 @@ import msgspec
 import pytest
 import yaml
 
-from holdfast.compose.config import layout, parse_agent, parse_config, upstream_layout
+from holdfast.compose.config import (
+    layout,
+    parse_agent,
+    parse_config,
+    tool_layout,
+    upstream_layout,
+)
 from holdfast.compose.config.schema import agent_schema, config_schema, schema_files
 from holdfast.compose.config.shapes import Record
 
@@ -35,6 +41,8 @@ SECTIONS: dict[str, Record] = {
     "`agents.<name>`": layout.AGENT,
     "`loop`": layout.LOOP,
     "`tools.<name>`": layout.CONTRACT,
+    "`tool_standard`": tool_layout.TOOL_STANDARD,
+    "`tool_standard.rules`": tool_layout.RULE_LEVELS,
     "`hooks`": layout.HOOKS,
     "`telemetry`": layout.TELEMETRY,
     "`implementations.<tool>`": layout.IMPLEMENTATION,

@@ -15,7 +15,7 @@ from holdfast.model.findings import Finding
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
 
 MIN_SENTENCE_CHARS = 20
-_LABEL = re.compile(r"(?:^|(?<=\s))(What|When|Side effects):", re.ASCII)
+LABELS = ("What", "When", "Side effects")
 _NOTHING = re.compile(r"(none|no( side effects?)?|nothing|n/a)?\W*", re.IGNORECASE)
 _DECIDING = frozenset({ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.MUCH, ArgumentRole.URL})
 _CONSEQUENTIAL = frozenset({Effect.COMMIT, Effect.DESTROY, Effect.EGRESS})
@@ -43,9 +43,10 @@ def lint(contract: Contract) -> tuple[Finding, ...]:
     return tuple(Finding(contract.name, code, text) for code, text in faults)
 
 
-def labelled(description: str) -> dict[str, str]:
+def labelled(description: str, labels: tuple[str, ...] = LABELS) -> dict[str, str]:
     """The labelled sentences of a description: `{"What": …, "When": …, "Side effects": …}`."""
-    _, *pieces = _LABEL.split(description)
+    words = "|".join(re.escape(label) for label in labels)
+    _, *pieces = re.split(rf"(?:^|(?<=\s))({words}):", description, flags=re.ASCII)
     return {
         label: sentence.strip() for label, sentence in zip(pieces[::2], pieces[1::2], strict=True)
     }

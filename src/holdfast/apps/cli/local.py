@@ -52,13 +52,13 @@ def _policies(name: str, folder: Path, *, as_json: bool) -> int:
         contracts = Path(scratch, "policy-inputs.json")
         contracts.write_text(json.dumps(inputs), encoding="utf-8")
         arguments = [name, "--policies", policies, "--contracts", str(contracts)]
-        return _passed_through(POLICY_MODULE, arguments, as_json=as_json)
+        return passed_through(POLICY_MODULE, arguments, as_json=as_json)
 
 
 @verb(config, "check")
 def check_config(project: Path | None = Project, as_json: bool = Json) -> int:
     """Check holdfast.yaml and its agent files. Exit code 2 when they do not hold."""
-    return _passed_through(DOCTOR_MODULE, ["config", str(project_dir(project))], as_json=as_json)
+    return passed_through(DOCTOR_MODULE, ["config", str(project_dir(project))], as_json=as_json)
 
 
 @config.callback()
@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         """Which of the five week-one controls stand here? Exit code 1 when too few do."""
         if not folder.is_dir():
             raise ConfigInvalid(f"`{folder}` is no folder")
-        return _passed_through(DOCTOR_MODULE, ["doctor", str(folder)], as_json=as_json)
+        return passed_through(DOCTOR_MODULE, ["doctor", str(folder)], as_json=as_json)
 
     @verb(app, "demo")
     def demo(
@@ -116,7 +116,7 @@ def _captured(module: str, arguments: list[str]) -> str:
     return done.stdout
 
 
-def _passed_through(module: str, arguments: list[str], *, as_json: bool) -> int:
+def passed_through(module: str, arguments: list[str], *, as_json: bool) -> int:
     """Run a module, show what it says, and hand its exit code on."""
     done = subprocess.run(
         python_module(module, [*arguments, *(["--json"] if as_json else [])]),

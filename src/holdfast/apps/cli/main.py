@@ -14,6 +14,7 @@ from holdfast.apps.cli import (
     runs,
     server,
     sessions,
+    tools,
     upstreams,
 )
 from holdfast.apps.cli.verbs import guarded
@@ -34,6 +35,7 @@ app.add_typer(batch.app, name="batch")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")
+app.add_typer(tools.app, name="tools")
 app.add_typer(audit.app, name="audit")
 upstreams.register(app)
 project_files.register(app)

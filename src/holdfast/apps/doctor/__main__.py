@@ -1,4 +1,4 @@
-"""`python -m holdfast.apps.doctor`: `doctor`, `config` and `inputs` of a project folder.
+"""`python -m holdfast.apps.doctor`: `doctor`, `config`, `inputs`, `tools-…` of a project folder.
 
 Its own process, because reading settings needs the wiring that the command line may not know.
 Nothing is changed; `inputs` prints what the policy process is told of the settings.
@@ -11,9 +11,12 @@ from typing import Any
 
 import msgspec
 
+from holdfast.apps.doctor.tools import tools_lint, tools_list
 from holdfast.compose.config import Config, load_config, policy_inputs
 from holdfast.compose.doctor import CONFIG_NAME, DoctorReport, doctor
 from holdfast.errors import HoldfastError
+
+VERBS = ("doctor", "config", "inputs", "tools-list", "tools-lint")
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,15 +37,19 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code: 0 it holds, 1 a control is missing (`doctor`), 2 the settings do not hold."""
+    """Exit code: 0 it holds, 1 a control is missing or a tool falls short, 2 bad settings."""
     parser = argparse.ArgumentParser(prog="doctor", description=__doc__)
-    parser.add_argument("verb", choices=("doctor", "config", "inputs"))
+    parser.add_argument("verb", choices=VERBS)
     parser.add_argument("project", type=Path, nargs="?", default=Path())
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
+    parser.add_argument("--mcp", action="append", default=[], help="for `tools-lint`: a server")
+    parser.add_argument("--mcp-all", action="store_true", help="for `tools-lint`: every server")
     given = parser.parse_args(arguments)
     try:
         if given.verb == "inputs":
             return _inputs(given.project)
+        if given.verb.startswith("tools-"):
+            return _tools(given)
         verb = _doctor if given.verb == "doctor" else _config
         return verb(given.project, as_json=given.json)
     except HoldfastError as fault:
@@ -82,6 +89,17 @@ def _config(project: Path, *, as_json: bool) -> int:
     )
     _print(checked, [f"settings hold: {config.version}"], as_json=as_json)
     return 0
+
+
+def _tools(given: argparse.Namespace) -> int:
+    if given.verb == "tools-list":
+        text, ok = tools_list(given.project, as_json=given.json), True
+    else:
+        text, ok = tools_lint(
+            given.project, only=given.mcp, every_server=given.mcp_all, as_json=given.json
+        )
+    sys.stdout.write(f"{text}\n" if text else "")
+    return 0 if ok else 1
 
 
 def _inputs(project: Path) -> int:

@@ -51,6 +51,7 @@ from holdfast.compose.config.shapes import (
     Usd,
     Whole,
 )
+from holdfast.compose.config.tool_layout import TOOL_STANDARD
 from holdfast.compose.config.upstream_layout import RATES, UPSTREAM
 from holdfast.core.resources import template_variables
 from holdfast.core.schemas import SchemaFault, compile_schema
@@ -469,6 +470,7 @@ SETTINGS = Record(
         ),
         "hooks": Field(HOOKS, "functions that run at the four points"),
         "tool_modules": Field(ListOf(item=MODULE), "python modules with tools, beside this file"),
+        "tool_standard": Field(TOOL_STANDARD, "what every tool of the organisation has to say"),
         "implementations": Field(
             MapOf(value=IMPLEMENTATION, key=TOOL_NAME), "what a worker runs for a tool"
         ),

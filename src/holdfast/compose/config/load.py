@@ -34,6 +34,7 @@ from holdfast.compose.config.nodes import MAX_FILE_BYTES, parse_yaml
 from holdfast.compose.config.policy_inputs import conflicting_types
 from holdfast.compose.config.problems import Problem, key_path, quoted, refuse, suggestion
 from holdfast.compose.config.shapes import INVALID, Reading
+from holdfast.compose.config.tool_checks import enforced
 from holdfast.compose.tool_modules import described as described_tools
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.errors import ConfigInvalid
@@ -224,6 +225,7 @@ def _assembled(
         tools={**builtin, **ours, **settings.tools},
         declared_tools=frozenset(settings.tools) | frozenset(ours),
         implementations={**python, **settings.implementations},
+        tool_standard=settings.tool_standard,
         runs=settings.runs,
         hooks=settings.hooks,
         telemetry=settings.telemetry,
@@ -261,6 +263,10 @@ def _check_whole(config: Config, reading: Reading, files: Mapping[str, _Loaded])
         _check_agent(
             agent, files.get(name, _Loaded(agent, reading, key_path("agents", name))), config
         )
+    for short in enforced(config):
+        own = key_path("tools", short.tool)
+        where = own if own in reading.places else "tool_modules"
+        reading.problem_at(where, f"{quoted(short.tool)} [{short.rule}]: {short.text}; {short.fix}")
     for owner, kind, text in conflicting_types(config):
         reading.problem_at(f"{owner}.attributes.{kind}", text)
 

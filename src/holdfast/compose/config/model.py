@@ -13,6 +13,7 @@ import msgspec
 from holdfast.core.rates import Rates
 from holdfast.model.budgets import Dimension, Window
 from holdfast.model.principals import TrustLevel
+from holdfast.model.tool_standard import ToolStandard
 from holdfast.model.tools import Contract
 from holdfast.model.upstreams import Fallback, Retries
 
@@ -311,6 +312,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     telemetry: Telemetry | None = None
     alerts: dict[str, AlertReceiver] = {}
     tool_modules: tuple[str, ...] = ()
+    tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
 
@@ -338,6 +340,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks
     telemetry: Telemetry | None = None
     alerts: dict[str, AlertReceiver] = {}
+    tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
     tls_cert_path: Path | None = None

@@ -20,6 +20,13 @@ KEY_META = "holdfast/idempotency-key"
 _START_S = 30.0
 
 
+def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a server finds in its environment: no key of ours, and this Python's programs."""
+    kept = {name: environment[name] for name in KEPT if name in environment}
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return {**kept, "PATH": path}
+
+
 class McpTools:
     """Connections to the servers of one run. Opened and closed by the same task."""
 
@@ -27,9 +34,7 @@ class McpTools:
         self, servers: Mapping[str, Any], session_id: str, environment: Mapping[str, str]
     ) -> None:
         self._servers = servers
-        kept = {name: environment[name] for name in KEPT if name in environment}
-        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-        self._environment = {**kept, "PATH": path, "HOLDFAST_SESSION": session_id}
+        self._environment = {**surroundings(environment), "HOLDFAST_SESSION": session_id}
         self._stack = AsyncExitStack()
         self._sessions: dict[str, Any] = {}
 
@@ -82,9 +87,9 @@ class McpTools:
             return ToolResult(ok=False, error_code="tool_timeout", error=text, uncertain=True)
         texts = [block.text for block in answer.content if getattr(block, "type", "") == "text"]
         said = "\n".join(texts)
-        if answer.isError:
+        if answer.is_error:
             return ToolResult(ok=False, error_code="tool_failed", error=said[:4000])
-        structured = getattr(answer, "structuredContent", None)
+        structured = getattr(answer, "structured_content", None)
         return ToolResult(ok=True, output=structured if structured is not None else said)
 
     async def close(self) -> None:
