@@ -17,6 +17,10 @@ from holdfast.compose.config import (
 )
 from holdfast.compose.config.schema import agent_schema, config_schema, schema_files
 from holdfast.compose.config.shapes import Record
+from holdfast.core.context import ContextSettings
+from holdfast.core.judging import JudgeSettings
+from holdfast.core.outputs import OutputSettings
+from holdfast.core.runs import RetrySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -68,14 +72,29 @@ def rows(record: Record) -> list[str]:
     return found
 
 
+def section_text(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
 def section(title: str) -> list[str]:
-    body = PAGE.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(r"^\| `.*\|$", body, re.MULTILINE)
+    """The rows of the section's first table."""
+    table = re.search(r"^\| key .*\n(?:\|.*\n)+", section_text(title), re.MULTILINE)
+    return re.findall(r"^\| `.*\|$", table[0] if table else "", re.MULTILINE)
 
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_every_key_is_documented_with_its_meaning_and_default(title):
     assert section(title) == rows(SECTIONS[title])
+
+
+@pytest.mark.parametrize("kind", [OutputSettings, JudgeSettings, ContextSettings, RetrySettings])
+def test_every_setting_of_a_run_is_documented_with_its_default(kind):
+    for field in msgspec.structs.fields(kind):
+        default = field.default if field.default is not msgspec.NODEFAULT else []
+        plain = default in (None, "")
+        shown = "" if plain else f"`{msgspec.json.encode(default).decode()}`"
+        pattern = rf"^\| `{field.name}` \| .* \| {re.escape(shown)} ?\|$"
+        assert re.search(pattern, section_text("`agents.<name>`"), re.MULTILINE), field.name
 
 
 @pytest.mark.parametrize("name", schema_files())

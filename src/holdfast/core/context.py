@@ -6,14 +6,14 @@ Not here: making a summary (a model call, `integrations/native`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 Strategy = Literal["prune_tool_results", "keep_last", "summarise", "hand_off", "end"]
 
 
-class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An agent's `context`, as JSON in the run's plan.
 
     `window_tokens` 0: nothing is known, and only the provider's own refusal counts as full.
@@ -22,12 +22,12 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     is the run's own; its answer has at most `summary_tokens`.
     """
 
-    window_tokens: int = 0
-    limit_percent: int = 80
+    window_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 80
     strategy: Strategy = "prune_tool_results"
-    keep_turns: int = 5
+    keep_turns: Annotated[int, msgspec.Meta(ge=1)] = 5
     summary_model: str = ""
-    summary_tokens: int = 1_024
+    summary_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1_024
 
 
 class Due(msgspec.Struct, frozen=True):

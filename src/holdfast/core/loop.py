@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.context import ContextSettings, compaction_due
+from holdfast.core.judging import MAX_UNREADABLE, Verdict
 from holdfast.core.outputs import OutputSettings, check_output
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import RunPlan
@@ -23,6 +24,7 @@ FOLDED = (
     Kind.RUN_ANSWERED,
     Kind.RUN_TOOL_ANSWERED,
     Kind.RUN_NOTED,
+    Kind.RUN_JUDGED,
     Kind.RUN_COMPACTED,
     Kind.RUN_RETRYING,
 )
@@ -49,7 +51,10 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct):
-    """One answer of the model and what was said back: results by call id, notes in order."""
+    """One answer of the model and what was said back: results by call id, notes in order.
+
+    `verdicts` are a judge's, in order, of the result that the answer ends with.
+    """
 
     turn: int
     content: list[dict[str, Any]]
@@ -57,6 +62,7 @@ class Exchange(msgspec.Struct):
     usage: dict[str, Any]
     results: dict[str, Result] = {}
     notes: list[tuple[str, str]] = []
+    verdicts: list[Verdict] = []
 
     @property
     def calls(self) -> list[Call]:
@@ -129,6 +135,8 @@ class Conversation:
         elif record.kind is Kind.RUN_NOTED:
             note = (str(body.get("text", "")), str(body.get("why", "")))
             (self.exchanges[-1].notes if self.exchanges else self.notes_before).append(note)
+        elif record.kind is Kind.RUN_JUDGED:
+            self._judge(record)
         elif record.kind is Kind.RUN_COMPACTED:
             self._compact(body)
         elif record.kind is Kind.RUN_RETRYING:
@@ -142,6 +150,18 @@ class Conversation:
             if any(call.call_id == record.call_id for call in exchange.calls):
                 # The first answer stands: a second one for the same call changes nothing.
                 exchange.results.setdefault(record.call_id, result)
+                return
+
+    def _judge(self, record: Record) -> None:
+        self.retries = 0
+        said = record.body.get("verdict")
+        why = str(record.body.get("why", ""))
+        told = Verdict(
+            "pass" if said == "pass" else "fail" if said == "fail" else "unreadable", why
+        )
+        for exchange in reversed(self.exchanges):
+            if exchange.turn == record.turn:
+                exchange.verdicts.append(told)
                 return
 
     def _compact(self, body: Mapping[str, Any]) -> None:
@@ -213,6 +233,12 @@ class Compact(msgspec.Struct, frozen=True):
     percent: int
 
 
+class Judge(msgspec.Struct, frozen=True):
+    """Ask the judge about this result, and journal what it says."""
+
+    result: Any
+
+
 class Finish(msgspec.Struct, frozen=True):
     """The run is done with this result."""
 
@@ -226,7 +252,7 @@ class Fail(msgspec.Struct, frozen=True):
     text: str
 
 
-Step = CallModel | RunTools | Say | Compact | Finish | Fail
+Step = CallModel | RunTools | Say | Compact | Judge | Finish | Fail
 
 
 def next_step(conversation: Conversation, plan: RunPlan) -> Step:
@@ -284,12 +310,27 @@ def _continued(conversation: Conversation) -> Step:
 
 def _ended(conversation: Conversation, plan: RunPlan) -> Step:
     settings = msgspec.convert(plan.output, OutputSettings)
-    whole = _whole_text(conversation)
-    checked = check_output(settings, whole)
-    if not checked.problems:
+    checked = check_output(settings, _whole_text(conversation))
+    if checked.problems:
+        return _not_passed(conversation, settings, "; ".join(checked.problems[:5]))
+    if settings.judge is None:
         return Finish(checked.value)
+    verdicts = conversation.exchanges[-1].verdicts
+    told = next((v for v in verdicts if v.verdict != "unreadable"), None)
+    if told is None:
+        if len(verdicts) >= MAX_UNREADABLE:
+            text = f"the judge could not be read {len(verdicts)} times: {verdicts[-1].why}"
+            return Fail("judge_unreadable", text)
+        return Judge(checked.value)
+    if told.verdict == "pass":
+        return Finish(checked.value)
+    if settings.judge.on_fail == "fail":
+        return Fail("output_invalid", f"the judge did not pass the result: {told.why}")
+    return _not_passed(conversation, settings, f"the judge says: {told.why}")
+
+
+def _not_passed(conversation: Conversation, settings: OutputSettings, problems: str) -> Step:
     tried = sum(why == "output_check" for x in conversation.exchanges for _, why in x.notes)
-    problems = "; ".join(checked.problems[:5])
     if tried >= settings.attempts:
         return Fail("output_invalid", f"the result did not pass {tried + 1} times: {problems}")
     return Say(

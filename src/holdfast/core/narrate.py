@@ -272,6 +272,12 @@ def _noted(record: Record) -> str:
     return f"the harness told the model{_said(record.body, 'text')}"
 
 
+def _judged(record: Record) -> str:
+    said = record.body.get("verdict")
+    how = {"pass": "passed the result", "fail": "did not pass the result"}
+    return f"the judge {how.get(str(said), 'could not be read')}{_said(record.body, 'why')}"
+
+
 def _compacted(record: Record) -> str:
     return f"the conversation was made smaller{_said(record.body, 'strategy', 'summary')}"
 
@@ -362,6 +368,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.RUN_ANSWERED: _answered,
     Kind.RUN_TOOL_ANSWERED: _tool_answered,
     Kind.RUN_NOTED: _noted,
+    Kind.RUN_JUDGED: _judged,
     Kind.RUN_COMPACTED: _compacted,
     Kind.RUN_RETRYING: _retrying,
     Kind.RUN_PARKED: _run("waits for a person"),

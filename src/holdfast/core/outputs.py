@@ -1,22 +1,24 @@
 """A run's result before it leaves: is it what was asked for?
 
 A schema says what shape it has, rules say what the business holds. Both are declared with the
-agent; a result that does not pass is an error that the model reads. Not here: judges.
+agent; a result that does not pass is an error that the model reads. Not here: what a judge is asked
+(`core/judging`).
 """
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.judging import JudgeSettings
 from holdfast.core.schemas import SchemaFault, compile_schema
 
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n```", re.DOTALL)
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that holds of a result; `field` is a dotted path into it, empty the whole."""
 
     field: str = ""
@@ -29,15 +31,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     says: str = ""
 
 
-class OutputSettings(msgspec.Struct, frozen=True, kw_only=True):
+class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An agent's `output`, as JSON in the run's plan. Without a schema and rules any text passes.
 
-    `attempts` is how often the model may try again after a result that did not pass.
+    `attempts` is how often the model may try again after a result that did not pass. `judge` is
+    asked once schema and rules hold.
     """
 
     schema: dict[str, Any] | None = None
     rules: list[Rule] = []
-    attempts: int = 2
+    attempts: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
+    judge: JudgeSettings | None = None
 
 
 class Checked(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ Not here: leases, memory, records (`runtime/dispatch`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,6 +16,25 @@ OPEN = (RunState.QUEUED, RunState.RUNNING, RunState.DELAYED)
 """States that a server keeps in memory."""
 
 OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+_Tries = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+
+
+class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent's `retries`, as JSON in the run's plan.
+
+    `model_attempts` are tries of one model call over all activations, `tool_attempts` those of one
+    tool call within one. Waits double from `base_s` to `most_s`, with full jitter. `on_budget` says
+    what a spent cap does: `fail`, or `park` until a person resumes the run.
+    """
+
+    model_attempts: _Tries = 4
+    tool_attempts: _Tries = 3
+    base_s: _Seconds = 0.5
+    most_s: _Seconds = 60.0
+    on_budget: Literal["fail", "park"] = "fail"
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):

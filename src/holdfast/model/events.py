@@ -55,6 +55,7 @@ class Kind(enum.StrEnum):
     RUN_ANSWERED = "run.answered"
     RUN_TOOL_ANSWERED = "run.tool_answered"
     RUN_NOTED = "run.noted"
+    RUN_JUDGED = "run.judged"
     RUN_COMPACTED = "run.compacted"
     RUN_RETRYING = "run.retrying"
     RUN_PARKED = "run.parked"

@@ -28,6 +28,7 @@ APPENDED = frozenset(
         Kind.RUN_ANSWERED,
         Kind.RUN_TOOL_ANSWERED,
         Kind.RUN_NOTED,
+        Kind.RUN_JUDGED,
         Kind.RUN_COMPACTED,
         Kind.RUN_RETRYING,
     }

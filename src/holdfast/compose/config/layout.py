@@ -53,7 +53,10 @@ from holdfast.compose.config.shapes import (
 )
 from holdfast.compose.config.tool_layout import TOOL_STANDARD
 from holdfast.compose.config.upstream_layout import RATES, UPSTREAM
+from holdfast.core.context import ContextSettings
+from holdfast.core.outputs import OutputSettings, settings_fault
 from holdfast.core.resources import template_variables
+from holdfast.core.runs import RetrySettings
 from holdfast.core.schemas import SchemaFault, compile_schema
 from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
@@ -136,6 +139,35 @@ def _model_is_listed(values: Mapping[str, Any], reading: Reading, path: str) -> 
     if model and models and model not in models:
         where = f"{path}.models" if path else "models"
         reading.problem_at(where, f"the agent's own model {quoted(model)} is not in the list")
+
+
+def _run_settings_hold(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    """What a worker would stumble over later is named here, where it stands."""
+    models = values.get("models")
+    for key, kind in (
+        ("output", OutputSettings),
+        ("context", ContextSettings),
+        ("retries", RetrySettings),
+    ):
+        where = f"{path}.{key}" if path else key
+        try:
+            found: Any = msgspec.convert(values.get(key, {}), kind)
+        except msgspec.ValidationError as fault:
+            reading.problem_at(where, _lower(str(fault)))
+            continue
+        asked = ""
+        if isinstance(found, OutputSettings):
+            if fault_text := settings_fault(found):
+                reading.problem_at(where, fault_text)
+            asked = found.judge.model if found.judge is not None else ""
+        elif isinstance(found, ContextSettings):
+            asked = found.summary_model
+        if asked and models and asked not in models:
+            reading.problem_at(where, f"the model {quoted(asked)} is not in the agent's `models`")
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 _SECONDS = Whole(least=1, most=31_536_000)
@@ -404,12 +436,17 @@ _AGENT_FIELDS = {
     "session_ttl_s": Field(_SECONDS, "seconds until a session's token expires"),
     "hooks": Field(HOOKS, "hooks in place of those of the file"),
     "mcp_servers": Field(Json(), "MCP servers, passed to the agent SDK as they stand"),
-    "output": Field(Json(), "what a run's result must be: `schema`, `rules`, `attempts`"),
+    "output": Field(Json(), "what a run's result must be: `schema`, `rules`, `attempts`, `judge`"),
     "context": Field(Json(), "what a run gives up when its context fills: `strategy` and so on"),
-    "retries": Field(Json(), "how a run tries again: `model`, `tool`, `on_budget` and so on"),
+    "retries": Field(Json(), "how a run tries again: `model_attempts`, `on_budget` and so on"),
 }
 
-AGENT = Record(build=AgentConfig, named=True, fields=_AGENT_FIELDS, checks=(_model_is_listed,))
+AGENT = Record(
+    build=AgentConfig,
+    named=True,
+    fields=_AGENT_FIELDS,
+    checks=(_model_is_listed, _run_settings_hold),
+)
 
 
 class AgentPointer(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from holdfast.client import Session
 from holdfast.client.views import Attempt, Ruling, Stored
 from holdfast.core.assembled import Assembled
 from holdfast.core.context import ContextSettings, context_percent
+from holdfast.core.judging import judge_request, read_verdict
 from holdfast.core.loop import (
     Call,
     CallModel,
@@ -23,11 +24,13 @@ from holdfast.core.loop import (
     Conversation,
     Fail,
     Finish,
+    Judge,
     RunTools,
     Say,
     next_step,
 )
-from holdfast.core.runs import backoff_s
+from holdfast.core.outputs import OutputSettings
+from holdfast.core.runs import RetrySettings, backoff_s
 from holdfast.errors import (
     Conflict,
     CredentialExpired,
@@ -56,21 +59,6 @@ _SUMMARISE = (
     "Summarise what was done so far, what was found out and what is left to do, so that somebody"
     " who knows only the task and your summary can go on. Name ids, amounts and files exactly."
 )
-
-
-class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent's `retries`, as JSON in the run's plan.
-
-    `model_attempts` are tries of one model call over all activations, `tool_attempts` those of one
-    tool call within one. Waits double from `base_s` to `most_s`, with full jitter. `on_budget` says
-    what a spent cap does: `fail`, or `park` until a person resumes the run.
-    """
-
-    model_attempts: int = 4
-    tool_attempts: int = 3
-    base_s: float = 0.5
-    most_s: float = 60.0
-    on_budget: Literal["fail", "park"] = "fail"
 
 
 class _Left(Exception):
@@ -154,6 +142,8 @@ class Driver:
             await self._write(Kind.RUN_NOTED, {"text": step.text, "why": step.why})
         elif isinstance(step, Compact):
             await self._compact(step)
+        elif isinstance(step, Judge):
+            await self._judge(step.result)
         elif isinstance(step, Finish):
             await self._leave("done", result=step.result)
         elif isinstance(step, Fail):
@@ -205,7 +195,7 @@ class Driver:
         if fault.code in ("session_stopped", "credential_expired", "loop_detected"):
             view = await self._session.view()
             raise SessionStopped(fault.text, state=view.state)
-        if fault.status in (400, 413) and any(t in fault.text.lower() for t in _TOO_LONG):
+        if _too_long(fault):
             await self._session.hook("on_context_overflow", fault.text[:500])
             await self._overflowed()
             return
@@ -213,6 +203,27 @@ class Driver:
         if fault.final:
             await self._leave("failed", reason)
         await self._again_later(fault, reason)
+
+    async def _judge(self, result: Any) -> None:
+        """One verdict, as a record of its own: what is journalled is not asked for again."""
+        settings = msgspec.convert(self._plan.output, OutputSettings).judge
+        if settings is None:
+            raise Conflict("the run has no judge")
+        task = "\n\n".join(part for part in (self._talk.task_text, self._talk.prompt) if part)
+        answer = await self._model.ask(judge_request(settings, self._plan.model, task, result))
+        if isinstance(answer, Fault):
+            if _too_long(answer):
+                await self._leave("failed", "judge_unreadable: the result is too long to judge")
+            await self._failed(answer)
+            return
+        said = read_verdict("".join(str(b.get("text", "")) for b in answer.content))
+        body = {
+            "verdict": said.verdict,
+            "why": said.why,
+            "model": answer.model,
+            "usage": answer.usage,
+        }
+        await self._write(Kind.RUN_JUDGED, body)
 
     async def _overflowed(self) -> None:
         """The provider took the conversation as too long: give up more of it, or end."""
@@ -400,6 +411,10 @@ class Driver:
                 body=body,
             )
         )
+
+
+def _too_long(fault: Fault) -> bool:
+    return fault.status in (400, 413) and any(t in fault.text.lower() for t in _TOO_LONG)
 
 
 def _shown(output: Any) -> str:

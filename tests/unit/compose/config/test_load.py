@@ -111,7 +111,23 @@ SEEDED = [
     ("policies: policies", "policies: a\npolicies: b", "policies: b", "stands already on line 10"),
     ("region: eu", "region: {a: b}", "region", "expected text, a number"),
     ("timeout_s: 30", "timeout_s: .inf", ".inf", "expected a number"),
+    ("{attempts: 1,", "{atempts: 1,", "atempts", "object contains unknown field `atempts`"),
+    ("{attempts: 1,", "{attempts: -1,", "-1", "expected `int` >= 0"),
+    ("on_fail: fail", "on_fail: pass", "on_fail: pass", "invalid enum value 'pass'"),
+    ("window_tokens: 200000", "window: 200000", "window: 2", "unknown field `window`"),
+    ("on_budget: park", "on_budget: wait", "on_budget: wait", "invalid enum value 'wait'"),
 ]
+
+
+def test_a_judge_is_one_of_the_models_that_the_agent_may_call():
+    judge = replaced("{instructions: It names", "{model: claude-opus-5-5, instructions: It names")
+    only = judge.replace("session_ttl_s: 3600", "models: [claude-sonnet-5-5]")
+    assert "`claude-opus-5-5` is not in the agent's `models`" in fault(only)
+
+
+def test_a_schema_of_a_result_that_is_none_is_named():
+    said = fault(replaced("{attempts: 1,", "{schema: {type: objct},"))
+    assert "agents.support-desk.output: schema: " in said
 
 
 @pytest.mark.parametrize(("old", "new", "word", "said"), SEEDED)
