@@ -19,7 +19,7 @@ from holdfast.integrations.native.mcp_tools import surroundings
 from holdfast.model.tool_standard import Definition, ServerListing
 
 MOST_TOOLS = 1_000
-LIST_S = 15.0
+LIST_S = 30.0
 _MOST_LINE_BYTES = 4 * 1024 * 1024
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_PAGES = 100
@@ -122,11 +122,18 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         if process.stdin is not None:
             process.stdin.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _END_S)
+        await asyncio.wait_for(_left(process), _END_S)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _END_S)
+        await asyncio.wait_for(_left(process), _END_S)
+
+
+async def _left(process: asyncio.subprocess.Process) -> None:
+    """Until it is gone; a process whose output nobody takes does not go."""
+    while process.stdout is not None and await process.stdout.read(65_536):
+        pass
+    await process.wait()
 
 
 class _LastLine:
