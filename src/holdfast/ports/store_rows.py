@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run
@@ -19,6 +20,7 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports.store import Change, HoldClosed
 from holdfast.ports.store_refusals import (
     check_account,
+    check_conversation,
     check_hold_closed,
     record_body,
     state_json,
@@ -50,6 +52,7 @@ class CommitRows:
     __slots__ = (
         "accounts",
         "calls",
+        "conversations",
         "effects",
         "holds",
         "journal",
@@ -66,13 +69,14 @@ class CommitRows:
         self.holds: dict[str, Row | None] = {}
         self.runs: dict[str, Row] = {}
         self.effects: dict[tuple[str, str], Row] = {}
+        self.conversations: list[Conversation | ConversationClosed] = []
         self.size_bytes = 0
 
     @property
     def empty(self) -> bool:
         """Nothing to write: the commit only waits for those before it."""
         states = (self.sessions, self.calls, self.accounts, self.holds, self.runs, self.effects)
-        return not self.journal and not any(states)
+        return not self.journal and not self.conversations and not any(states)
 
 
 def commit_rows(records: Sequence[Record], changes: Sequence[Change]) -> CommitRows:
@@ -131,7 +135,8 @@ def _add_change(rows: CommitRows, change: Change) -> int:
     if isinstance(change, EffectEntry):
         raw = state_json(change)
         name = (change.tenant, change.key)
-        rows.effects[name] = (*name, change.session, change.intended_at_ns, raw)
+        standing = (change.state, change.changed_at_ns)
+        rows.effects[name] = (*name, change.session, change.intended_at_ns, *standing, raw)
         return len(raw) + _ROW_OVERHEAD_BYTES
     if isinstance(change, Run):
         raw = state_json(change)
@@ -149,10 +154,19 @@ def _add_change(rows: CommitRows, change: Change) -> int:
                 change.state,
                 change.opened_at_ns,
                 change.token_digest,
+                who.task,
+                change.parent,
+                change.state_changed_at_ns,
+                change.purged_at_ns,
                 raw,
             )
         )
         return len(raw) + _ROW_OVERHEAD_BYTES
+    if isinstance(change, Conversation | ConversationClosed):
+        check_conversation(change)
+        rows.conversations.append(change)
+        held = change if isinstance(change, Conversation) else None
+        return _ROW_OVERHEAD_BYTES + (len(held.messages) + len(held.metadata) if held else 0)
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
 
 
@@ -166,7 +180,62 @@ def _run_row(run: Run, raw: bytes) -> Row:
         run.batch,
         run.state,
         run.submitted_at_ns,
+        run.changed_at_ns,
+        run.retry_of,
         raw,
+    )
+
+
+def conversation_row(one: Conversation) -> Row:
+    """A conversation in the order of its table's columns."""
+    return (
+        one.tenant,
+        one.user,
+        one.name,
+        one.version,
+        one.replaces,
+        one.digest,
+        one.saved_at_ns,
+        one.expires_at_ns,
+        len(one.messages) + len(one.metadata),
+        one.messages,
+        one.metadata,
+    )
+
+
+CONVERSATION_COLUMNS = (
+    "tenant, user, name, version, replaces, digest, saved_at_ns, expires_at_ns, messages, metadata"
+)
+HEAD_COLUMNS = "tenant, user, name, version, size_bytes, digest, saved_at_ns, expires_at_ns"
+
+
+def conversation_of(row: Row) -> Conversation:
+    """A row of CONVERSATION_COLUMNS."""
+    return Conversation(
+        tenant=row[0],
+        user=row[1],
+        name=row[2],
+        version=row[3],
+        replaces=row[4],
+        digest=row[5],
+        saved_at_ns=row[6],
+        expires_at_ns=row[7],
+        messages=row[8],
+        metadata=row[9],
+    )
+
+
+def head_of(row: Row) -> ConversationHead:
+    """A row of HEAD_COLUMNS."""
+    return ConversationHead(
+        tenant=row[0],
+        user=row[1],
+        name=row[2],
+        version=row[3],
+        size_bytes=row[4],
+        digest=row[5],
+        saved_at_ns=row[6],
+        expires_at_ns=row[7],
     )
 
 

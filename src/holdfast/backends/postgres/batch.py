@@ -1,8 +1,9 @@
 """Writing many commits with one statement.
 
 A round trip costs more than the rows that it carries: all tables of a batch are written by one
-statement of several parts, which Postgres commits by itself. Only where a session brings a token
-that is another's are commits told apart, one by one. Not here: queues, waiting.
+statement of several parts, which Postgres commits by itself. Commits are told apart, one by one,
+only where what is stored can refuse one: a session whose token is another's, a conversation that
+was changed meanwhile. Not here: queues, waiting.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,8 @@ import msgspec
 from holdfast.backends.postgres.connections import Connection
 from holdfast.errors import Conflict
 from holdfast.model.budgets import AccountKey, AccountState
-from holdfast.ports.store_rows import CommitRows, Row, account_row
+from holdfast.model.conversations import Conversation, ConversationClosed
+from holdfast.ports.store_rows import CommitRows, Row, account_row, conversation_row
 
 TEXT, INT, BYTES = "text", "bigint", "bytea"
 
@@ -49,6 +51,10 @@ TABLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("state", TEXT),
         ("opened_at_ns", INT),
         ("token_digest", TEXT),
+        ("task", TEXT),
+        ("parent", TEXT),
+        ("changed_at_ns", INT),
+        ("purged_at_ns", INT),
         ("session", BYTES),
     ),
     "runs": (
@@ -60,6 +66,8 @@ TABLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("batch", TEXT),
         ("state", TEXT),
         ("submitted_at_ns", INT),
+        ("changed_at_ns", INT),
+        ("retry_of", TEXT),
         ("run", BYTES),
     ),
     "effects": (
@@ -67,6 +75,8 @@ TABLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("key", TEXT),
         ("session", TEXT),
         ("intended_at_ns", INT),
+        ("state", TEXT),
+        ("changed_at_ns", INT),
         ("effect", BYTES),
     ),
 }
@@ -124,6 +134,35 @@ _SESSION = (
     + ", ".join(f"{n} = excluded.{n}" for n, _ in TABLES["sessions"] if n != "session_id")
 )
 
+_SETS = (
+    "version = {0}version, replaces = {0}replaces, digest = {0}digest,"
+    " saved_at_ns = {0}saved_at_ns, expires_at_ns = {0}expires_at_ns,"
+    " size_bytes = {0}size_bytes, messages = {0}messages, metadata = {0}metadata"
+)
+_VALUES = (
+    "($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::text, $7::bigint, $8::bigint,"
+    " $9::bigint, $10::bytea, $11::bytea)"
+)
+_NAMES = (
+    'tenant, "user", name, version, replaces, digest, saved_at_ns, expires_at_ns, size_bytes,'
+    " messages, metadata"
+)
+# Each of these changes one row, or none where the conversation is another version by now.
+_CONVERSATION = (
+    f"INSERT INTO conversations ({_NAMES}) VALUES {_VALUES}"  # noqa: S608 -- constants only
+    f' ON CONFLICT (tenant, "user", name) DO UPDATE SET {_SETS.format("excluded.")}'
+    " WHERE conversations.expires_at_ns <= excluded.saved_at_ns"
+)
+_CONVERSATION_AGAIN = (
+    f"UPDATE conversations AS c SET {_SETS.format('n.')}"  # noqa: S608 -- constants only
+    f" FROM (VALUES {_VALUES}) AS n ({_NAMES})"
+    ' WHERE c.tenant = n.tenant AND c."user" = n."user" AND c.name = n.name'
+    " AND c.version = $12 AND c.expires_at_ns > $13"
+)
+_CONVERSATION_CLOSED = (
+    'DELETE FROM conversations WHERE tenant = $1 AND "user" = $2 AND name = $3 AND version = $4'
+)
+
 
 async def write(
     connection: Connection, commits: Sequence[CommitRows], counters: Counters
@@ -135,11 +174,8 @@ async def write(
     """
     if all(commit.empty for commit in commits):
         return [None] * len(commits)
-    if not any(commit.sessions for commit in commits):
-        await _write_merged(connection, commits, counters, ())
-        return [None] * len(commits)
     sessions = {row[0]: row for commit in commits for row in commit.sessions}
-    if _token_changes_twice(commits):
+    if any(commit.conversations for commit in commits) or _token_changes_twice(commits):
         return await _write_apart(connection, commits, counters)
     before = msgspec.structs.replace(counters)
     try:
@@ -161,20 +197,41 @@ async def _write_apart(
     connection: Connection, commits: Sequence[CommitRows], counters: Counters
 ) -> list[Conflict | None]:
     async with connection.transaction():
-        answers = [await _write_sessions(connection, commit) for commit in commits]
+        answers = [await _write_conditional(connection, commit) for commit in commits]
         kept = [c for c, refused in zip(commits, answers, strict=True) if refused is None]
         await _write_merged(connection, kept, counters, ())
     return answers
 
 
-async def _write_sessions(connection: Connection, commit: CommitRows) -> Conflict | None:
+async def _write_conditional(connection: Connection, commit: CommitRows) -> Conflict | None:
+    """What can be refused by what is stored; then nothing of the commit is kept."""
+    if not commit.sessions and not commit.conversations:
+        return None
     try:
         async with connection.transaction():
             for row in commit.sessions:
-                await connection.execute(_SESSION, *(_plain(value) for value in row))
+                await connection.execute(_SESSION, *map(_plain, row))
+            for change in commit.conversations:
+                statement, values = _conversation(change)
+                done = await connection.execute(statement, *map(_plain, values))
+                if not done.endswith(" 1"):
+                    raise Conflict("the conversation was changed meanwhile")
     except asyncpg.UniqueViolationError:
         return Conflict("the token of the session is another session's")
+    except Conflict as refused:
+        return refused
     return None
+
+
+def _conversation(change: Conversation | ConversationClosed) -> tuple[str, Row]:
+    """The statement that stores or deletes a conversation if it is the version expected."""
+    key = (change.tenant, change.user, change.name)
+    if isinstance(change, ConversationClosed):
+        return _CONVERSATION_CLOSED, (*key, change.replaces)
+    row = conversation_row(change)
+    if change.replaces == 0:
+        return _CONVERSATION, row
+    return _CONVERSATION_AGAIN, (*row, change.replaces, change.saved_at_ns)
 
 
 async def _write_merged(
@@ -235,9 +292,12 @@ def _texts(column: Sequence[str]) -> Sequence[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Text that Postgres can keep: it knows no NUL, so that one is spelled with two others."""
+    """Text that Postgres can keep: it knows no NUL, so that one is spelled with two others.
+
+    The order of texts stays as it was.
+    """
     if isinstance(value, str) and ("\0" in value or "\1" in value):
-        return value.replace("\1", "\1\1").replace("\0", "\1\2")
+        return value.replace("\1", "\1\2").replace("\0", "\1\1")
     return value
 
 
@@ -251,4 +311,4 @@ def unescaped(text: str) -> str:
     """What `escaped` was given."""
     if "\1" not in text:
         return text
-    return "\1".join(part.replace("\1\2", "\0") for part in text.split("\1\1"))
+    return text.replace("\1\1", "\0").replace("\1\2", "\1")

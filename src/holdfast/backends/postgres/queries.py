@@ -7,15 +7,18 @@ import msgspec
 from holdfast.backends.postgres.batch import TABLES, TEXT, escaped, unescaped
 from holdfast.backends.postgres.connections import Connection
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports import store_rows
-from holdfast.ports.store import RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import ConversationFilter, RecordFilter, RunFilter, SessionFilter
 
 _JOURNAL = ", ".join(name for name, _ in TABLES["journal"])
+_CONVERSATION = store_rows.CONVERSATION_COLUMNS.replace(" user,", ' "user",')
+_HEAD = store_rows.HEAD_COLUMNS.replace(" user,", ' "user",')
 _JOURNAL_TEXTS = [n for n, (_, kind) in enumerate(TABLES["journal"]) if kind is TEXT]
 
 
@@ -151,6 +154,42 @@ async def effect(connection: Connection, tenant: str, key: str) -> EffectEntry |
         "SELECT effect FROM effects WHERE tenant = $1 AND key = $2", escaped(tenant), escaped(key)
     )
     return None if raw is None else store_rows.effect_of(raw)
+
+
+async def conversation(
+    connection: Connection, tenant: str, user: str, name: str
+) -> Conversation | None:
+    """One conversation, expired or not."""
+    row = await connection.fetchrow(
+        f"SELECT {_CONVERSATION} FROM conversations"  # noqa: S608 -- constants only
+        ' WHERE tenant = $1 AND "user" = $2 AND name = $3',
+        escaped(tenant),
+        escaped(user),
+        escaped(name),
+    )
+    return None if row is None else store_rows.conversation_of(_all_unescaped(row))
+
+
+async def conversations(
+    connection: Connection, where: ConversationFilter
+) -> list[ConversationHead]:
+    """Conversations of one user by rising name, without their text."""
+    rows = await connection.fetch(
+        f"SELECT {_HEAD} FROM conversations"  # noqa: S608 -- constants only
+        ' WHERE tenant = $1 AND "user" = $2 AND name > $3 AND expires_at_ns > $4'
+        " AND starts_with(name, $5) ORDER BY name LIMIT $6",
+        escaped(where.tenant),
+        escaped(where.user),
+        escaped(where.after),
+        where.live_at_ns,
+        escaped(where.prefix),
+        where.limit,
+    )
+    return [store_rows.head_of(_all_unescaped(row)) for row in rows]
+
+
+def _all_unescaped(row: Any) -> tuple[Any, ...]:
+    return tuple(unescaped(value) if isinstance(value, str) else value for value in row)
 
 
 async def effects(connection: Connection, session_id: str) -> list[EffectEntry]:

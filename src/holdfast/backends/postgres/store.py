@@ -7,22 +7,33 @@ SQL, queues, encoding.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
-from holdfast.backends.postgres import connections, queries, schema
+from holdfast.backends.postgres import connections, purging, queries, schema
 from holdfast.backends.postgres.batch import Counters
 from holdfast.backends.postgres.connections import Connection
 from holdfast.backends.postgres.readers import MAX_READERS, Readers
 from holdfast.backends.postgres.writer import Writer
 from holdfast.errors import Conflict
 from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.clock import Clock
-from holdfast.ports.store import Change, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import (
+    Change,
+    ConversationFilter,
+    RecordFilter,
+    RunFilter,
+    SessionFilter,
+)
 from holdfast.ports.store_refusals import (
+    check_conversation_filter,
+    check_cuts,
     check_record_filter,
     check_run_filter,
     check_session_filter,
@@ -40,8 +51,12 @@ _LOCK_POLL_S = 0.05
 class PostgresStore:
     """Durable storage in one database; made by `open`, and used in the loop that opened it."""
 
-    def __init__(self, connection: Connection, readers: Readers, counters: Counters) -> None:
+    def __init__(
+        self, url: str, connection: Connection, readers: Readers, counters: Counters, store_id: str
+    ) -> None:
+        self._url = url
         self._connection = connection
+        self._store_id = store_id
         self._readers = readers
         self._writer = Writer(connection, counters)
         self._closed = False
@@ -62,7 +77,8 @@ class PostgresStore:
             await schema.migrate(connection, version, clock.now_ns())
             counters = await _counters(connection)
             readers = Readers(await connections.open_readers(url, MAX_READERS))
-            return cls(connection, readers, counters)
+            store_id = await connection.fetchval("SELECT store_id FROM identity")
+            return cls(url, connection, readers, counters, str(store_id))
         except connections.FAULTS as error:
             connection.terminate()
             raise connections.unavailable(error) from None
@@ -74,6 +90,11 @@ class PostgresStore:
     def failure(self) -> str:
         """Why the store writes nothing more, empty while all is well (for readiness checks)."""
         return self._writer.failure
+
+    @property
+    def store_id(self) -> str:
+        """Tells this store from every other, whatever address it is reached at."""
+        return self._store_id
 
     def commit(
         self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
@@ -138,6 +159,45 @@ class PostgresStore:
         """Entries of one session, oldest intent first, then by key."""
         check_text((session_id,), "the session id")
         return await self._readers.read(lambda connection: queries.effects(connection, session_id))
+
+    async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
+        """One conversation, expired or not. Errors: InvalidRequest, StoreUnavailable."""
+        check_text((tenant, user, name), "the conversation's name")
+        return await self._readers.read(
+            lambda connection: queries.conversation(connection, tenant, user, name)
+        )
+
+    async def conversations(self, where: ConversationFilter) -> list[ConversationHead]:
+        """Conversations of one user by rising name. Errors: InvalidRequest, StoreUnavailable."""
+        check_conversation_filter(where)
+        return await self._readers.read(lambda connection: queries.conversations(connection, where))
+
+    async def purge(self, cuts: Cuts, *, now_ns: int, limit: int) -> Purged:
+        """One step of deleting what is old; see `ports.store.Store.purge`."""
+        check_cuts(cuts, now_ns, limit)
+        purged: Purged = await self._writer.act(
+            partial(purging.purge, cuts=cuts, now_ns=now_ns, limit=limit)
+        )
+        return purged
+
+    async def purgeable(self, cuts: Cuts) -> PurgeCounts:
+        """What `purge` would delete in all. Errors: InvalidRequest, StoreUnavailable."""
+        check_cuts(cuts)
+        # What was queued before is part of the answer.
+        await self.commit()
+        # The readers' own connections cannot write even beside the tables.
+        connection = await connections.connect(self._url)
+        try:
+            return await purging.purgeable(connection, cuts)
+        except connections.FAULTS as error:
+            raise connections.unavailable(error) from error
+        finally:
+            await connection.close()
+
+    async def compact(self, at_most_bytes: int) -> Compacted:
+        """Nothing: Postgres gives space back by itself, to new rows first."""
+        await self.commit()
+        return Compacted()
 
     async def accounts(self) -> list[AccountState]:
         """Every account by key; `held` is counted from the open holds."""

@@ -11,7 +11,8 @@ holds the store's lock, so that a server which lost it can write nothing any mor
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from holdfast.backends.postgres import batch
 from holdfast.backends.postgres.connections import FAULTS, Connection, unavailable
@@ -27,7 +28,10 @@ MAX_QUEUED_BYTES = 256 * 1024 * 1024
 _FLOOR_BYTES = 64
 """What an empty commit counts, so that a queue of nothing is bounded too."""
 
-_Queued = tuple[CommitRows, "asyncio.Future[None]"]
+Job = Callable[[Connection], Coroutine[Any, Any, Any]]
+"""Work of its own on the writing connection, in one transaction that it begins and ends."""
+
+_Queued = tuple[CommitRows, "asyncio.Future[Any]", Job | None]
 
 
 class Writer:
@@ -56,13 +60,24 @@ class Writer:
         Errors: the future raises StoreUnavailable or Conflict. A caller that stops waiting does
         not take its commit back.
         """
-        future: asyncio.Future[None] = self._loop.create_future()
-        refusal = self._enqueue(rows, future)
+        return self._put(rows)
+
+    def act(self, job: Job) -> asyncio.Future[Any]:
+        """Queue work behind the commits before it; its result is the future's.
+
+        Errors: the future raises StoreUnavailable. No memory rests on what a job does, so one that
+        fails stops nothing but itself, unless the connection broke.
+        """
+        return self._put(CommitRows(), job)
+
+    def _put(self, rows: CommitRows, job: Job | None = None) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        refusal = self._enqueue(rows, future, job)
         if refusal:
             future.set_exception(StoreUnavailable(refusal))
         return future
 
-    def _enqueue(self, rows: CommitRows, future: "asyncio.Future[None]") -> str:
+    def _enqueue(self, rows: CommitRows, future: "asyncio.Future[Any]", job: Job | None) -> str:
         size = rows.size_bytes + _FLOOR_BYTES
         if self._refusal:
             return self._refusal
@@ -73,7 +88,7 @@ class Writer:
         if self._queued_bytes + size > MAX_QUEUED_BYTES:
             return f"{MAX_QUEUED_BYTES} bytes are waiting for the database already"
         self._queued_bytes += size
-        self._queue.append((rows, future))
+        self._queue.append((rows, future, job))
         self._due.set()
         return ""
 
@@ -88,7 +103,13 @@ class Writer:
             await self._due.wait()
             self._due.clear()
             while self._queue:
-                await self._finish(self._taken())
+                rows, future, job = self._queue[0]
+                if job is None:
+                    await self._finish(self._taken())
+                else:
+                    self._queue.popleft()
+                    self._queued_bytes -= rows.size_bytes + _FLOOR_BYTES
+                    await self._do(job, future)
             if self._stopping:
                 return
 
@@ -96,6 +117,8 @@ class Writer:
         taken: list[_Queued] = []
         size = 0
         while self._queue and len(taken) < MAX_BATCH_COMMITS and size < MAX_BATCH_BYTES:
+            if self._queue[0][2] is not None:
+                break
             queued = self._queue.popleft()
             size += queued[0].size_bytes
             taken.append(queued)
@@ -107,18 +130,26 @@ class Writer:
         try:
             if self._refusal:
                 raise StoreUnavailable(self._refusal)
-            rows = [commit for commit, _ in taken]
+            rows = [queued[0] for queued in taken]
             answers = await batch.write(self._connection, rows, self._counters)
         except Exception as error:  # noqa: BLE001 -- whatever it was, the batch is not durable
             reason = self._fail(error)
             answers = [StoreUnavailable(reason) for _ in taken]
-        for (_, future), answer in zip(taken, answers, strict=True):
-            if future.done():
-                continue
-            if answer is None:
-                future.set_result(None)
-            else:
-                future.set_exception(answer)
+        for (_, future, _), answer in zip(taken, answers, strict=True):
+            _settle(future, answer, None)
+
+    async def _do(self, job: Job, future: "asyncio.Future[Any]") -> None:
+        """A job alone, between two batches."""
+        try:
+            if self._refusal:
+                raise StoreUnavailable(self._refusal)
+            result = await job(self._connection)
+        except HoldfastError as refused:
+            _settle(future, refused, None)
+        except Exception as fault:  # noqa: BLE001 -- whoever asked is told, the task goes on
+            _settle(future, unavailable(fault), None)
+        else:
+            _settle(future, None, result)
 
     def _lost(self, _connection: object) -> None:
         """The connection ended by itself, and the store's lock with it."""
@@ -133,3 +164,12 @@ class Writer:
                 cause = f"the database failed ({type(error).__name__}: {error})"
             self._refusal = f"a commit did not become durable: {cause}; restart to go on"
         return self._refusal
+
+
+def _settle(future: "asyncio.Future[Any]", error: HoldfastError | None, result: object) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

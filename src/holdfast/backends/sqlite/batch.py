@@ -11,16 +11,16 @@ from itertools import chain
 
 import apsw
 
-from holdfast.backends.sqlite.rows import (
+from holdfast.errors import Conflict
+from holdfast.model.budgets import AccountKey, AccountState
+from holdfast.model.conversations import Conversation, ConversationClosed
+from holdfast.ports.store_rows import (
     RECORD_COLUMNS,
     CommitRows,
     Row,
     account_row,
     conversation_row,
 )
-from holdfast.errors import Conflict
-from holdfast.model.budgets import AccountKey, AccountState
-from holdfast.model.conversations import Conversation, ConversationClosed
 
 _CHUNKS = (256, 64, 16, 4, 1)
 

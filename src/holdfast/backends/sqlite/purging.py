@@ -11,8 +11,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from holdfast.backends.sqlite import connections, rows
+from holdfast.backends.sqlite import connections
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
+from holdfast.ports import store_rows
 from holdfast.ports.store_refusals import MAX_PURGED_ROWS
 
 _OVER = "('done', 'failed', 'cancelled')"
@@ -144,7 +145,7 @@ def _mark(connection: apsw.Connection, sessions: Sequence[str], now_ns: int) -> 
     """Say in the sessions that their calls are gone."""
     for name in sessions:
         read = connection.execute("SELECT session FROM sessions WHERE session_id = ?", (name,))
-        session = msgspec.structs.replace(rows.session_of(read.get), purged_at_ns=now_ns)
+        session = msgspec.structs.replace(store_rows.session_of(read.get), purged_at_ns=now_ns)
         connection.execute(
             "UPDATE sessions SET session = ?, purged_at_ns = ? WHERE session_id = ?",
             (msgspec.json.encode(session), now_ns, name),

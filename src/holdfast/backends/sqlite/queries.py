@@ -7,7 +7,6 @@ statistics that a database may not have. Not here: threads, checks of the filter
 import apsw
 import msgspec
 
-from holdfast.backends.sqlite import rows
 from holdfast.model.budgets import AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -15,6 +14,7 @@ from holdfast.model.events import Record
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
+from holdfast.ports import store_rows
 from holdfast.ports.store import ConversationFilter, RecordFilter, RunFilter, SessionFilter
 
 _ALL_TIMES = (0, 2**63 - 1)
@@ -46,7 +46,7 @@ def journal_query(where: RecordFilter) -> tuple[str, list[str | int]]:
     terms.append("seq > ?")
     bindings += [where.after_seq, where.limit]
     sql = (
-        f"SELECT seq, {rows.RECORD_COLUMNS} FROM journal INDEXED BY {_way_in(where)} "  # noqa: S608
+        f"SELECT seq, {store_rows.RECORD_COLUMNS} FROM journal INDEXED BY {_way_in(where)} "  # noqa: S608
         f"WHERE {' AND '.join(terms)} ORDER BY seq LIMIT ?"
     )
     return sql, bindings
@@ -69,7 +69,7 @@ def _way_in(where: RecordFilter) -> str:
 def records(connection: apsw.Connection, where: RecordFilter) -> list[Record]:
     """Journal records by rising `seq`."""
     sql, bindings = journal_query(where)
-    return [rows.record_of(row) for row in connection.execute(sql, bindings)]
+    return [store_rows.record_of(row) for row in connection.execute(sql, bindings)]
 
 
 def sessions(connection: apsw.Connection, where: SessionFilter) -> list[Session]:
@@ -92,19 +92,19 @@ def sessions(connection: apsw.Connection, where: SessionFilter) -> list[Session]
         f"SELECT session FROM sessions WHERE {' AND '.join(terms)} "  # noqa: S608
         "ORDER BY opened_at_ns DESC, session_id DESC LIMIT ?"
     )
-    return [rows.session_of(raw) for (raw,) in connection.execute(sql, bindings)]
+    return [store_rows.session_of(raw) for (raw,) in connection.execute(sql, bindings)]
 
 
 def session(connection: apsw.Connection, session_id: str) -> Session | None:
     """One session by id."""
     found = connection.execute("SELECT session FROM sessions WHERE session_id = ?", (session_id,))
-    return next((rows.session_of(raw) for (raw,) in found), None)
+    return next((store_rows.session_of(raw) for (raw,) in found), None)
 
 
 def run(connection: apsw.Connection, run_id: str) -> Run | None:
     """One run by id."""
     found = connection.execute("SELECT run FROM runs WHERE run_id = ?", (run_id,))
-    return next((rows.run_of(raw) for (raw,) in found), None)
+    return next((store_rows.run_of(raw) for (raw,) in found), None)
 
 
 def runs(connection: apsw.Connection, where: RunFilter) -> list[Run]:
@@ -129,7 +129,7 @@ def runs(connection: apsw.Connection, where: RunFilter) -> list[Run]:
         f"SELECT run FROM runs WHERE {' AND '.join(terms)} "  # noqa: S608
         "ORDER BY submitted_at_ns DESC, run_id DESC LIMIT ?"
     )
-    return [rows.run_of(raw) for (raw,) in connection.execute(sql, bindings)]
+    return [store_rows.run_of(raw) for (raw,) in connection.execute(sql, bindings)]
 
 
 def effect(connection: apsw.Connection, tenant: str, key: str) -> EffectEntry | None:
@@ -137,7 +137,7 @@ def effect(connection: apsw.Connection, tenant: str, key: str) -> EffectEntry | 
     found = connection.execute(
         "SELECT effect FROM effects WHERE tenant = ? AND key = ?", (tenant, key)
     )
-    return next((rows.effect_of(raw) for (raw,) in found), None)
+    return next((store_rows.effect_of(raw) for (raw,) in found), None)
 
 
 def effects(connection: apsw.Connection, session_id: str) -> list[EffectEntry]:
@@ -145,7 +145,7 @@ def effects(connection: apsw.Connection, session_id: str) -> list[EffectEntry]:
     found = connection.execute(
         "SELECT effect FROM effects WHERE session = ? ORDER BY intended_at_ns, key", (session_id,)
     )
-    return [rows.effect_of(raw) for (raw,) in found]
+    return [store_rows.effect_of(raw) for (raw,) in found]
 
 
 def conversation(
@@ -153,17 +153,17 @@ def conversation(
 ) -> Conversation | None:
     """One conversation, expired or not."""
     found = connection.execute(
-        f"SELECT {rows.CONVERSATION_COLUMNS} FROM conversations"  # noqa: S608 -- constants only
+        f"SELECT {store_rows.CONVERSATION_COLUMNS} FROM conversations"  # noqa: S608 -- constants only
         " WHERE tenant = ? AND user = ? AND name = ?",
         (tenant, user, name),
     )
-    return next((rows.conversation_of(row) for row in found), None)
+    return next((store_rows.conversation_of(row) for row in found), None)
 
 
 def conversations(connection: apsw.Connection, where: ConversationFilter) -> list[ConversationHead]:
     """Conversations of one user by rising name, without their text."""
     found = connection.execute(
-        f"SELECT {rows.HEAD_COLUMNS} FROM conversations"  # noqa: S608 -- constants only
+        f"SELECT {store_rows.HEAD_COLUMNS} FROM conversations"  # noqa: S608 -- constants only
         " WHERE tenant = ? AND user = ? AND name > ? AND expires_at_ns > ?"
         " AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
         (
@@ -176,7 +176,7 @@ def conversations(connection: apsw.Connection, where: ConversationFilter) -> lis
             where.limit,
         ),
     )
-    return [rows.head_of(row) for row in found]
+    return [store_rows.head_of(row) for row in found]
 
 
 def session_by_token(connection: apsw.Connection, token_digest: str) -> Session | None:
@@ -185,7 +185,7 @@ def session_by_token(connection: apsw.Connection, token_digest: str) -> Session 
         "SELECT session FROM sessions WHERE token_digest = ? AND token_digest <> ''",
         (token_digest,),
     )
-    return next((rows.session_of(raw) for (raw,) in found), None)
+    return next((store_rows.session_of(raw) for (raw,) in found), None)
 
 
 def calls(connection: apsw.Connection, session_id: str) -> list[CallRecord]:
@@ -193,13 +193,13 @@ def calls(connection: apsw.Connection, session_id: str) -> list[CallRecord]:
     found = connection.execute(
         "SELECT call FROM calls WHERE session = ? ORDER BY position", (session_id,)
     )
-    return [rows.call_of(raw) for (raw,) in found]
+    return [store_rows.call_of(raw) for (raw,) in found]
 
 
 def holds(connection: apsw.Connection) -> list[HoldState]:
     """Open holds, oldest first."""
     found = connection.execute("SELECT hold FROM holds ORDER BY opened_at_ns, hold_id")
-    return [rows.hold_of(raw) for (raw,) in found]
+    return [store_rows.hold_of(raw) for (raw,) in found]
 
 
 def accounts(connection: apsw.Connection) -> list[AccountState]:
@@ -207,7 +207,7 @@ def accounts(connection: apsw.Connection) -> list[AccountState]:
     with connection:
         open_holds = holds(connection)
         found = connection.execute("SELECT account FROM accounts ORDER BY key")
-        stored = [rows.account_of(raw) for (raw,) in found]
+        stored = [store_rows.account_of(raw) for (raw,) in found]
     held: dict[str, int] = {}
     for hold in open_holds:
         for key in hold.keys:

@@ -14,7 +14,6 @@ import apsw
 
 from holdfast.backends.sqlite import connections, files, purging, queries, schema
 from holdfast.backends.sqlite.readers import Readers
-from holdfast.backends.sqlite.rows import commit_rows
 from holdfast.backends.sqlite.writer import Writer
 from holdfast.model.budgets import AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
@@ -40,6 +39,7 @@ from holdfast.ports.store_refusals import (
     check_session_filter,
     check_text,
 )
+from holdfast.ports.store_rows import commit_rows
 
 
 class SqliteStore:

@@ -18,8 +18,8 @@ from typing import Any
 import apsw
 
 from holdfast.backends.sqlite import batch, connections
-from holdfast.backends.sqlite.rows import CommitRows
 from holdfast.errors import HoldfastError, StoreUnavailable
+from holdfast.ports.store_rows import CommitRows
 
 MAX_BATCH_COMMITS = 512
 MAX_BATCH_BYTES = 8 * 1024 * 1024

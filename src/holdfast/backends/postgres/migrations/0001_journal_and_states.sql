@@ -3,6 +3,13 @@
 -- came in, so that moving a store changes nothing. One server writes, and counts `seq` and
 -- `position` itself: what is on the disk is a prefix of what happened, without gaps.
 
+-- Tells one store from another, wherever it is moved.
+CREATE TABLE identity (
+  store_id text NOT NULL
+);
+
+INSERT INTO identity VALUES (gen_random_uuid()::text);
+
 CREATE TABLE journal (
   seq         bigint NOT NULL PRIMARY KEY,
   at_ns       bigint NOT NULL,
@@ -47,12 +54,20 @@ CREATE TABLE sessions (
   state        text COLLATE "C" NOT NULL,
   opened_at_ns bigint NOT NULL,
   token_digest text COLLATE "C" NOT NULL,
+  task         text COLLATE "C" NOT NULL,
+  parent       text COLLATE "C" NOT NULL,
+  changed_at_ns bigint NOT NULL,
+  purged_at_ns bigint NOT NULL,
   session      bytea NOT NULL
 ) WITH (fillfactor = 70);
 
 CREATE INDEX sessions_by_tenant ON sessions (tenant, opened_at_ns, session_id);
 CREATE INDEX sessions_by_time   ON sessions (opened_at_ns, session_id);
 CREATE UNIQUE INDEX sessions_by_token ON sessions (token_digest) WHERE token_digest <> '';
+CREATE INDEX sessions_by_parent ON sessions (parent) WHERE parent <> '';
+CREATE INDEX sessions_live      ON sessions (tenant, task) WHERE state IN ('active', 'paused');
+CREATE INDEX sessions_to_purge  ON sessions (changed_at_ns)
+  WHERE purged_at_ns = 0 AND state IN ('stopped', 'killed', 'expired', 'ended');
 
 -- `position` keeps calls in the order in which they were first seen.
 CREATE TABLE calls (
@@ -85,6 +100,8 @@ CREATE TABLE runs (
   batch           text COLLATE "C" NOT NULL,
   state           text COLLATE "C" NOT NULL,
   submitted_at_ns bigint NOT NULL,
+  changed_at_ns   bigint NOT NULL,
+  retry_of        text COLLATE "C" NOT NULL,
   run             bytea NOT NULL
 ) WITH (fillfactor = 70);
 
@@ -94,14 +111,37 @@ CREATE INDEX runs_by_session ON runs (session);
 CREATE INDEX runs_by_batch   ON runs (batch) WHERE batch <> '';
 CREATE INDEX runs_open       ON runs (state)
   WHERE state IN ('queued', 'running', 'delayed', 'parked', 'dead');
+CREATE INDEX runs_by_retry ON runs (retry_of) WHERE retry_of <> '';
+CREATE INDEX runs_to_purge ON runs (changed_at_ns) WHERE state IN ('done', 'failed', 'cancelled');
 
 CREATE TABLE effects (
   tenant         text COLLATE "C" NOT NULL,
   key            text COLLATE "C" NOT NULL,
   session        text COLLATE "C" NOT NULL,
   intended_at_ns bigint NOT NULL,
+  state          text COLLATE "C" NOT NULL,
+  changed_at_ns  bigint NOT NULL,
   effect         bytea NOT NULL,
   PRIMARY KEY (tenant, key)
 ) WITH (fillfactor = 70);
 
 CREATE INDEX effects_by_session ON effects (session);
+CREATE INDEX effects_to_purge   ON effects (changed_at_ns) WHERE state IN ('done', 'failed');
+
+CREATE TABLE conversations (
+  tenant        text COLLATE "C" NOT NULL,
+  "user"        text COLLATE "C" NOT NULL,
+  name          text COLLATE "C" NOT NULL,
+  version       bigint NOT NULL,
+  replaces      bigint NOT NULL,
+  digest        text COLLATE "C" NOT NULL,
+  saved_at_ns   bigint NOT NULL,
+  expires_at_ns bigint NOT NULL,
+  size_bytes    bigint NOT NULL,
+  messages      bytea NOT NULL,
+  metadata      bytea NOT NULL,
+  PRIMARY KEY (tenant, "user", name)
+);
+
+CREATE INDEX conversations_by_end  ON conversations (expires_at_ns);
+CREATE INDEX conversations_by_save ON conversations (saved_at_ns);
