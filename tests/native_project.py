@@ -148,11 +148,18 @@ class NativeProject:
         *,
         settings: str = SETTINGS,
         tool_timeout_s: float = 60.0,
+        environment: dict[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         (folder / "desk_tools.py").write_text(TOOLS.replace("TIMEOUT_S", str(tool_timeout_s)))
-        self.project = RunningProject(folder, script=played, settings=settings, policies=POLICIES)
+        self.project = RunningProject(
+            folder,
+            script=played,
+            settings=settings,
+            policies=POLICIES,
+            environment=environment,
+        )
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:

@@ -44,6 +44,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: str = ""
     fork_turn: int = 0
     batch: str = ""
+    context_percent: int = 0
+    context_alerted: bool = False
     turns: int = 0
     cost_nusd: int = 0
     unknown_effects: tuple[EffectEntry, ...] = ()

@@ -10,9 +10,13 @@ import msgspec
 
 from holdfast.compose.config.model import Config, HttpTool, Implementation
 from holdfast.compose.config.resolve import SessionPlan
+from holdfast.core.price_table import PRICE_TABLE
+from holdfast.core.prices import PriceBook
 from holdfast.errors import ConfigInvalid
 from holdfast.model.runs import RunPlan
 from holdfast.model.tools import Contract
+
+_SHIPPED = PriceBook(PRICE_TABLE)
 
 
 def run_plan(config: Config, plan: SessionPlan) -> RunPlan:
@@ -29,9 +33,18 @@ def run_plan(config: Config, plan: SessionPlan) -> RunPlan:
         tools={name: _tool(config, plan, name) for name in plan.allowed_tools},
         mcp_servers=plan.mcp_servers,
         output=plan.output,
-        context=plan.context,
+        context={"window_tokens": _window_tokens(config, plan.model), **plan.context},
         retries=plan.retries,
     )
+
+
+def _window_tokens(config: Config, model: str) -> int:
+    """The model's context window, as its price says; 0 where it has none."""
+    override = config.prices.overrides.get(model)
+    if override is not None:
+        return override.context_tokens
+    price = _SHIPPED.find(model)
+    return price.context_tokens if price is not None else 0
 
 
 def is_native(config: Config, plan: SessionPlan) -> bool:

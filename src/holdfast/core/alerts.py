@@ -12,7 +12,13 @@ from holdfast.core.narrate import narrate
 from holdfast.model.events import Kind, Record
 
 _ALWAYS = frozenset(
-    {Kind.BUDGET_ALERT, Kind.BUDGET_OVERSHOT, Kind.EVIDENCE_MISSING, Kind.SESSION_KILLED}
+    {
+        Kind.BUDGET_ALERT,
+        Kind.BUDGET_OVERSHOT,
+        Kind.CONTEXT_ALERT,
+        Kind.EVIDENCE_MISSING,
+        Kind.SESSION_KILLED,
+    }
 )
 
 
@@ -33,8 +39,8 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
 def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
     """The message of a record, None where nobody needs to be told.
 
-    Told are budget alerts and overshoots, a loop that stopped its session, a tool result without
-    a permit, a kill, and a kill one of whose levers failed.
+    Told are budget alerts and overshoots, a context that fills, a loop that stopped its session, a
+    tool result without a permit, a kill, and a kill one of whose levers failed.
     """
     body = record.body
     told = record.kind in _ALWAYS

@@ -17,12 +17,14 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """An agent's `context`, as JSON in the run's plan.
 
     `window_tokens` 0: nothing is known, and only the provider's own refusal counts as full.
-    `limit_percent` of it starts `strategy`; `keep_turns` last answers always stay.
-    `prune_tool_results` is followed by `keep_last` where it no longer helps. `summary_model` empty
-    is the run's own; its answer has at most `summary_tokens`.
+    From `alert_percent` of it on somebody is told, once a run. `limit_percent` of it starts
+    `strategy`; `keep_turns` last answers always stay. `prune_tool_results` is followed by
+    `keep_last` where it no longer helps. `summary_model` empty is the run's own; its answer has at
+    most `summary_tokens`.
     """
 
     window_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    alert_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 80
     limit_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 80
     strategy: Strategy = "prune_tool_results"
     keep_turns: Annotated[int, msgspec.Meta(ge=1)] = 5

@@ -221,6 +221,15 @@ def _loop(record: Record) -> str:
     return f"the loop guard noticed something{stops}{_said(record.body, 'text', 'code')}"
 
 
+def _context(record: Record) -> str:
+    body = record.body
+    percent, threshold = _plain(body.get("percent"), 10), _plain(body.get("threshold"), 10)
+    return (
+        f"the context of the run {_quoted(body.get('run_id'))} is {percent} % full, "
+        f"{threshold} % or more"
+    )
+
+
 def _risk(record: Record) -> str:
     reasons = record.body.get("reasons")
     why = "; ".join(str(x) for x in reasons) if isinstance(reasons, list | tuple) else ""
@@ -354,6 +363,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.BUDGET_CHANGED: _budget_changed,
     Kind.BUDGET_OVERSHOT: _overshot,
     Kind.LOOP_ALERT: _loop,
+    Kind.CONTEXT_ALERT: _context,
     Kind.RISK_NOTICE: _risk,
     Kind.POLICY_CHANGED: _policy,
     Kind.CLOCK_JUMPED: _clock,

@@ -42,6 +42,7 @@ class Kind(enum.StrEnum):
     BUDGET_CHANGED = "budget.changed"
     BUDGET_OVERSHOT = "budget.overshot"
     LOOP_ALERT = "loop.alert"
+    CONTEXT_ALERT = "context.alert"
     RISK_NOTICE = "risk.notice"
     POLICY_CHANGED = "policy.changed"
     CLOCK_JUMPED = "clock.jumped"

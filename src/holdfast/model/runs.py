@@ -57,8 +57,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     works at the run. `lease_until_ns` is when `worker` loses it unless it says that it lives.
     `activations` counts all of them, `failures` those in a row that ended without progress.
     `result` is JSON, set when done. `retry_of` is the run that this one does again or branches
-    from, `fork_turn` the turn after which it branches. `batch` groups runs. Times are UTC
-    nanoseconds.
+    from, `fork_turn` the turn after which it branches. `batch` groups runs. `context_percent` is
+    how full the context was after the last answer, `context_alerted` that somebody was told. Times
+    are UTC nanoseconds.
     """
 
     run_id: str
@@ -86,3 +87,5 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: str = ""
     fork_turn: int = 0
     batch: str = ""
+    context_percent: int = 0
+    context_alerted: bool = False

@@ -226,8 +226,11 @@ class Dispatch:
         return run
 
     def progressed(self, run: Run) -> None:
-        """Something of this activation is in the journal: it counts as no failure any more."""
-        if run.failures:
+        """Something of this activation is in the journal: it counts as no failure any more.
+
+        `run` is as it stands here, with what else became known of it.
+        """
+        if run.failures or run is not self.find(run.run_id):
             self._keep(msgspec.structs.replace(run, failures=0))
 
     def leave(

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core import runs as rules
+from holdfast.core.context import ContextSettings
 from holdfast.core.loop import FOLDED
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict, InvalidRequest, NotFound
@@ -245,14 +246,27 @@ class Runs:
             )
             for event in events
         ]
-        durable = self._journal.commit(records)
+        used = _with_use(run, events)
+        told = self._use_alerts(live, run, used)
+        durable = self._journal.commit([*records, *told], [used] if told else [])
         for record in records:
             if record.kind is Kind.RUN_TOOL_ANSWERED:
                 live.answers[record.call_id] = str(record.body.get("content", ""))
         if any(event.kind is not Kind.RUN_RETRYING for event in events):
-            self._dispatch.progressed(run)
+            self._dispatch.progressed(used)
         await durable
         return records
+
+    def _use_alerts(self, live: LiveSession, before: Run, run: Run) -> list[Record]:
+        """Once a run: that its context is as full as the agent's `alert_percent`."""
+        if not run.context_alerted or before.context_alerted:
+            return []
+        body = {
+            "run_id": run.run_id,
+            "percent": run.context_percent,
+            "threshold": _alert_percent(run),
+        }
+        return [self._journal.record(Kind.CONTEXT_ALERT, live.who, body)]
 
     async def leave(
         self,
@@ -271,3 +285,17 @@ class Runs:
     def ended_by_session(self, live: LiveSession) -> bool:
         """Whether nothing more can come of the session's run."""
         return after(live.session.state, Command.END) is None
+
+
+def _alert_percent(run: Run) -> int:
+    return msgspec.convert(run.plan.context, ContextSettings).alert_percent
+
+
+def _with_use(run: Run, events: Sequence[Event]) -> Run:
+    """The run with the use of its context after the last of these answers."""
+    answers = [e.body.get("context_percent") for e in events if e.kind is Kind.RUN_ANSWERED]
+    percent = answers[-1] if answers else None
+    if not isinstance(percent, int) or percent == run.context_percent:
+        return run
+    alerted = run.context_alerted or percent >= _alert_percent(run)
+    return msgspec.structs.replace(run, context_percent=percent, context_alerted=alerted)

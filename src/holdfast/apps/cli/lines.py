@@ -83,6 +83,8 @@ def _alerted(record: Record) -> Line:
     body = record.body
     if record.kind is Kind.BUDGET_ALERT:
         return Line(f"! {body.get('percent')} % of {plain(body.get('account', ''))}", "yellow")
+    if record.kind is Kind.CONTEXT_ALERT:
+        return Line(f"! the context is {body.get('percent')} % full", "yellow")
     return Line(f"! {plain(body.get('text', ''), 300)}", "yellow")
 
 
@@ -108,6 +110,13 @@ def _run(record: Record) -> Line:
     return Line(f"run {what}" + (f": {reason}" if reason else ""), "bold")
 
 
+def _judged(record: Record) -> Line:
+    said = {"pass": "passed the result", "fail": "did not pass the result"}
+    told = said.get(str(record.body.get("verdict")), "could not be read")
+    style = "green" if record.body.get("verdict") == "pass" else "red"
+    return Line(f"the judge {told}: {plain(record.body.get('why', ''), 300)}", style)
+
+
 def _unknown(record: Record) -> Line:
     why = plain(record.body.get("why", ""), 200)
     return Line(f"? it is not known whether {record.tool} took effect: {why}", "red")
@@ -123,6 +132,8 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.BUDGET_DECIDED: _refused,
     Kind.BUDGET_ALERT: _alerted,
     Kind.LOOP_ALERT: _alerted,
+    Kind.CONTEXT_ALERT: _alerted,
+    Kind.RUN_JUDGED: _judged,
     Kind.EFFECT_UNKNOWN: _unknown,
     Kind.RUN_CLAIMED: _run,
     Kind.RUN_RETRYING: _run,

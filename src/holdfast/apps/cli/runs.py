@@ -359,6 +359,9 @@ def _print_run(run: RunView, *, as_json: bool) -> None:
     say(f"  agent    {run.agent}, for {run.tenant}/{run.user}")
     say(f"  session  {run.session}")
     say(f"  so far   {run.turns} turns, {format_usd(run.cost_nusd)}, {run.activations} activations")
+    if run.context_percent:
+        alerted = ", an alert was raised" if run.context_alerted else ""
+        say(f"  context  {run.context_percent} % full after the last answer{alerted}")
     if run.worker:
         say(f"  worker   {run.worker}")
     if run.retry_of:

@@ -99,6 +99,8 @@ class RunView(Shown):
     retry_of: str = ""
     fork_turn: int = 0
     batch: str = ""
+    context_percent: int = 0
+    context_alerted: bool = False
     turns: int = 0
     cost_nusd: int = 0
     unknown_effects: list[EffectView] = Field(default_factory=list)
