@@ -60,6 +60,12 @@ class NotFound(InvalidRequest):
     code, http_status, wire_type = "not_found", 404, "not_found_error"
 
 
+class VersionMismatch(InvalidRequest):
+    """Client and server are of versions that do not work together; the message says what to do."""
+
+    code, http_status = "version_mismatch", 409
+
+
 class UnknownModel(InvalidRequest):
     """No price is known for the model, so it cannot be paid for; refused, never free."""
 

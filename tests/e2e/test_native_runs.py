@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from holdfast.model.runs import WORK_PROTOCOL
 from holdfast.testing.scripted_model import Text, Turn
 from holdfast.testing.scripted_model.script import Fault
 from tests.native_project import SETTINGS, NativeProject, calls, end, script, until
@@ -199,7 +200,7 @@ def test_a_paused_session_parks_its_run_and_a_resumed_one_lets_it_go_on(tmp_path
 def test_the_worker_token_opens_the_workers_paths_and_nothing_else(tmp_path):
     with NativeProject(tmp_path, script(talk=calls())) as house:
         token = (house.folder / ".holdfast" / "worker.token").read_text().strip()
-        claim = {"worker": "w", "wait_s": 0}
+        claim = {"worker": "w", "wait_s": 0, "protocol": WORK_PROTOCOL}
         call = house.project.call
         assert call("POST", "/v1/work/claim", claim, token=token).json["work"] is None
         assert call("POST", "/v1/work/claim", claim).status == 401

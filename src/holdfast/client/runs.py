@@ -12,7 +12,7 @@ import msgspec
 
 from holdfast.errors import ConfigInvalid, InvalidRequest
 from holdfast.model.effects import EffectEntry
-from holdfast.model.runs import Run, RunState
+from holdfast.model.runs import WORK_PROTOCOL, Run, RunState
 
 from .wire import Door, Pool
 
@@ -243,8 +243,11 @@ class Work:
         return self._door.pool.url
 
     async def claim(self, wait_s: float = 20.0) -> Activation | None:
-        """The next run, waiting for one; None when there was none. Errors: Unavailable."""
-        body = {"worker": self.worker, "wait_s": wait_s}
+        """The next run, waiting for one; None when there was none.
+
+        Errors: VersionMismatch when the server is of another version, Unavailable.
+        """
+        body = {"worker": self.worker, "wait_s": wait_s, "protocol": WORK_PROTOCOL}
         claimed = await self._door.post(
             "/v1/work/claim", _Claimed, body, timeout_s=wait_s + _CLAIM_MARGIN_S
         )
@@ -252,9 +255,9 @@ class Work:
         return claimed.work
 
     async def heartbeat(self, held: Iterable[tuple[str, int]]) -> tuple[str, ...]:
-        """Say that it lives; returns the runs to stop at once. Errors: Unavailable."""
+        """Say that it lives; returns the runs to stop at once. Errors: as for `claim`."""
         runs = [{"run_id": run_id, "epoch": epoch} for run_id, epoch in held]
-        body = {"worker": self.worker, "runs": runs}
+        body = {"worker": self.worker, "runs": runs, "protocol": WORK_PROTOCOL}
         return (await self._door.post("/v1/work/heartbeat", _Beat, body, timeout_s=5.0)).lost
 
     async def close(self) -> None:

@@ -15,6 +15,8 @@ from holdfast.errors import PolicyUnavailable
 
 _START_TIMEOUT_S = 10.0
 _RESTART_DELAY_S = 0.5
+_UNFIT = 2
+_UNFIT_DELAY_S = 5.0
 _END_TIMEOUT_S = 3.0
 _PR_SET_PDEATHSIG = 1
 _TICK_S = 1.0
@@ -151,7 +153,8 @@ class WorkerProcesses:
             code = await process.wait()
             self._running.remove(process)
             self._report(f"a worker ended with {code} and is started again")
-            await asyncio.sleep(_RESTART_DELAY_S)
+            # One of another version, put in the place of ours while we run, will not fit at once.
+            await asyncio.sleep(_UNFIT_DELAY_S if code == _UNFIT else _RESTART_DELAY_S)
 
     async def __aexit__(self, *given: object) -> None:
         for watcher in self._watchers:

@@ -20,7 +20,7 @@ from holdfast.errors import HoldfastError
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code: 0 stopped as told, 2 no server or token is known."""
+    """Exit code: 0 stopped as told, 2 no server or token is known, or it is of another version."""
     parser = argparse.ArgumentParser(prog="holdfast-worker", description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), help="folder of holdfast.yaml")
     parser.add_argument("--concurrency", type=int, default=8, help="runs at a time")
@@ -38,11 +38,12 @@ def main(arguments: list[str]) -> int:
     except HoldfastError as fault:
         _say(fault.message)
         return 2
-    asyncio.run(_work(connect, max(1, given.concurrency), given.idle_exit_s))
-    return 0
+    fits = asyncio.run(_work(connect, max(1, given.concurrency), given.idle_exit_s))
+    return 0 if fits else 2
 
 
-async def _work(connect: Callable[[], Work], concurrency: int, idle_exit_s: float) -> None:
+async def _work(connect: Callable[[], Work], concurrency: int, idle_exit_s: float) -> bool:
+    """Whether the worker fitted the server."""
     worker = Worker(
         connect,
         concurrency=concurrency,
@@ -54,6 +55,7 @@ async def _work(connect: Callable[[], Work], concurrency: int, idle_exit_s: floa
     for caught in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(caught, worker.stop)
     await worker.run()
+    return not worker.misfit
 
 
 def _say(line: str) -> None:

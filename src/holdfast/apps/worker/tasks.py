@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from holdfast.client import Activation, Session, SessionPlan, Work
 from holdfast.client.wire import Door, Pool
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, VersionMismatch
 from holdfast.integrations.native.driver import Driver
 from holdfast.integrations.native.router import Router
 
@@ -25,7 +25,8 @@ class Worker:
     """Claims runs and works at up to `concurrency` of them at a time.
 
     `connect` finds the server, again each time that it is not to be reached. `idle_exit_s` over 0
-    ends the worker once there is nothing to do for so long.
+    ends the worker once there is nothing to do for so long. A server of another version ends it,
+    and `misfit` is true.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Worker:
         self._free = asyncio.Semaphore(concurrency)
         self._stopping = asyncio.Event()
         self._pause_s = _PAUSE_S
+        self.misfit = False
 
     def stop(self) -> None:
         """Take nothing more; what is at work ends its step and gives the run back."""
@@ -84,6 +86,9 @@ class Worker:
     async def _claim(self) -> Activation | None:
         try:
             found = await self._work.claim(self._idle_exit_s or _CLAIM_S)
+        except VersionMismatch as fault:
+            self._unfit(fault)
+            return None
         except HoldfastError as fault:
             self._say(f"{fault.message}; asking again in {self._pause_s:g} s")
             await asyncio.sleep(self._pause_s)
@@ -92,6 +97,15 @@ class Worker:
             return None
         self._pause_s = _PAUSE_S
         return found
+
+    def _unfit(self, fault: VersionMismatch) -> None:
+        """What is at work is dropped: the server gives it to a worker that fits."""
+        if not self.misfit:
+            self._say(fault.message)
+        self.misfit = True
+        self.stop()
+        for _, _, task in self._held.values():
+            task.cancel()
 
     async def _look_again(self) -> None:
         """A server that was started again may have another address."""
@@ -139,6 +153,9 @@ class Worker:
                 continue
             try:
                 lost = await self._work.heartbeat(held)
+            except VersionMismatch as fault:
+                self._unfit(fault)
+                continue
             except HoldfastError:
                 continue  # What cannot be renewed is lost by itself.
             for run_id in lost:

@@ -53,14 +53,19 @@ def unavailable(error: Exception) -> StoreUnavailable:
 
 
 def open_bare(path: Path) -> apsw.Connection:
-    """A connection for writing, before any setting: looking at the file changes nothing."""
+    """A connection for writing, before any setting: looking at the file changes nothing.
+
+    Not even closing it again does, where a server that was killed left a log beside the file.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     return connection
 
 
 def make_writer(connection: apsw.Connection) -> None:
     """Durable settings. Errors: StoreUnavailable when SQLite did not take one of them."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     _apply(connection, _WRITER)
 
 

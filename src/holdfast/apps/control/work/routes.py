@@ -1,6 +1,8 @@
 """`/v1/work/claim` and `/v1/work/heartbeat`, for any number of workers.
 
-The worker token names no session: a claim hands out the token of the one session to work for.
+The worker token names no session: a claim hands out the token of the one session to work for. A
+worker that speaks another protocol is told so, before anything is claimed for it; one that names
+none is older than the question.
 """
 
 import hmac
@@ -12,11 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdfast import __version__
 from holdfast.apps.control.guard.answering import refusal
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.apps.control.work.tasks import while_there
-from holdfast.errors import InvalidRequest, Unauthenticated
-from holdfast.model.runs import Run
+from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
+from holdfast.model.runs import WORK_PROTOCOL, Run
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.sessions import token_digest
 
@@ -31,6 +34,7 @@ class ClaimBody(msgspec.Struct, forbid_unknown_fields=True):
     worker: str
     wait_s: float = 0.0
     agents: tuple[str, ...] = ()
+    protocol: int = 0
 
 
 class Work(msgspec.Struct):
@@ -59,6 +63,7 @@ class HeartbeatBody(msgspec.Struct, forbid_unknown_fields=True):
 
     worker: str
     runs: list[Held]
+    protocol: int = 0
 
 
 class HeartbeatAnswer(msgspec.Struct):
@@ -100,6 +105,7 @@ class WorkDoor:
 
     async def _claim(self, body: bytes) -> ClaimAnswer:
         given = shaped(json_of(body), ClaimBody)
+        _agrees(given.protocol)
         if not 0 < len(given.worker) <= 128:
             raise InvalidRequest("a worker has a name of 1 to 128 characters", field="worker")
         claimed = await self._dispatch.claim(
@@ -110,5 +116,24 @@ class WorkDoor:
 
     async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:
         given = shaped(json_of(body), HeartbeatBody)
+        _agrees(given.protocol)
         held = [(run.run_id, run.epoch) for run in given.runs]
         return HeartbeatAnswer(self._dispatch.heartbeat(given.worker, held), self._dispatch.lease_s)
+
+
+def _agrees(spoken: int) -> None:
+    """Errors: VersionMismatch for a worker that would misread the server, or be misread."""
+    if spoken == WORK_PROTOCOL:
+        return
+    todo = (
+        "update the worker"
+        if spoken < WORK_PROTOCOL
+        else "update the server, or run workers of its version"
+    )
+    raise VersionMismatch(
+        f"this server (holdfast {__version__}) speaks work protocol {WORK_PROTOCOL} and the worker"
+        f" {spoken}: {todo}",
+        server_protocol=WORK_PROTOCOL,
+        worker_protocol=spoken,
+        server_version=__version__,
+    )
