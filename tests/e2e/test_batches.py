@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from holdfast.testing.scripted_model import Text, Turn
-from tests.native_project import NativeProject, script
+from tests.native_project import SETTINGS, NativeProject, script
 
 RECORDS = [{"id": f"r{n}", "cents": n * 10} for n in range(1, 41)]
 CHECK = """
@@ -22,6 +22,14 @@ def objections(records, result):
 
 def crashes(records, result):
     raise RuntimeError("no such check")
+
+
+def says_nothing(records, result):
+    print("[]")
+
+
+def says_yes(records, result):
+    return True
 """
 
 
@@ -35,14 +43,14 @@ def answers(numbers=range(4), *, leave_out=""):
     return script(**turns)
 
 
-def batch(house, *more, check="batch_check:objections", expect=0):
+def batch(house, *more, check="batch_check:objections", user="ann", expect=0):
     (house.folder / "batch_check.py").write_text(CHECK)
     records = house.folder / "records.jsonl"
     if not records.exists():
         records.write_text("".join(json.dumps(r) + "\n" for r in RECORDS))
     command = [
         *(sys.executable, "-m", "holdfast.apps.cli.main", "batch", "run", "--agent", "clerk"),
-        *("--user", "ann", "--records", str(records), "--chunk", "10", "--json"),
+        *("--user", user, "--records", str(records), "--chunk", "10", "--json"),
         *("--project", str(house.folder), *(("--check", check) if check else ()), *more),
         "Sum up each record.",
     ]
@@ -77,6 +85,64 @@ def test_a_check_that_breaks_lets_nothing_pass(tmp_path):
     with NativeProject(tmp_path, answers()) as house:
         *chunks, _ = batch(house, check="batch_check:crashes", expect=10)
         assert chunks[0]["problems"] == ["the check failed: RuntimeError: no such check"]
+
+
+@pytest.mark.parametrize(
+    ("check", "returned"), [("says_nothing", "NoneType"), ("says_yes", "bool")]
+)
+def test_a_check_that_answers_without_a_list_ends_unverified(tmp_path, check, returned):
+    with NativeProject(tmp_path, answers()) as house:
+        (chunk, result) = batch(house, check=f"batch_check:{check}", expect=10)
+        assert (chunk["state"], chunk["verified"]) == ("done", False)
+        assert chunk["problems"] == [
+            f"the check failed: it returned {returned} and no list of objections"
+        ]
+        assert (result["verified"], result["records"], result["exit_code"]) == (0, 0, 10)
+
+
+def test_the_same_batch_for_a_second_user_runs_for_that_user(tmp_path):
+    with NativeProject(tmp_path, answers()) as house:
+        (house.folder / "mended").touch()
+        *firsts, result = batch(house)
+        assert (len(firsts), result["verified"]) == (4, 4)
+        *seconds, result = batch(house, user="bob")
+        assert [c["chunk"] for c in seconds] == [1, 2, 3, 4]
+        assert (result["verified"], result["records"]) == (4, 40)
+        runs = {r["run_id"]: r for r in house.project.call("GET", "/v1/runs").json["runs"]}
+        assert {runs[c["run_id"]]["user"] for c in firsts} == {"ann"}
+        assert {runs[c["run_id"]]["user"] for c in seconds} == {"bob"}
+        assert len(runs) == 8
+        # And the first has nothing left to do.
+        (result,) = batch(house)
+        assert result["verified"] == 4
+
+
+def test_what_stopped_for_one_user_does_not_stop_for_another(tmp_path):
+    with NativeProject(tmp_path, answers()) as house:
+        *firsts, _ = batch(house, "--name", "march", expect=10)
+        (house.folder / "mended").touch()
+        *seconds, result = batch(house, "--name", "march", user="bob")
+        assert [c["chunk"] for c in seconds] == [1, 2, 3, 4]
+        assert result["verified"] == 4
+        # The first user's chunk 3 is as it was left: mended, and the last one still to be run.
+        *firsts, result = batch(house, "--name", "march")
+        assert [c["chunk"] for c in firsts] == [4]
+        assert result["verified"] == 4
+
+
+def test_where_there_are_several_tenants_a_batch_says_whose_it_is(tmp_path):
+    tenant = '{projects: {support: {}}, users: {"*": {roles: [support]}}}'
+    settings = SETTINGS.replace("tool_modules", f"  globex: {tenant}\ntool_modules")
+    with NativeProject(tmp_path, answers(), settings=settings) as house:
+        (house.folder / "mended").touch()
+        *_, result = batch(house, "--name", "march", "--tenant", "acme")
+        assert result["verified"] == 4
+        # The same user of another tenant is somebody else, and nobody is guessed.
+        batch(house, "--name", "march", expect=2)
+        *chunks, result = batch(house, "--name", "march", "--tenant", "globex")
+        assert (len(chunks), result["verified"]) == (4, 4)
+        runs = house.project.call("GET", "/v1/runs").json["runs"]
+        assert sorted(r["tenant"] for r in runs) == ["acme"] * 4 + ["globex"] * 4
 
 
 def test_other_records_under_the_same_name_are_refused(tmp_path):

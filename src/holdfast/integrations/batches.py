@@ -138,17 +138,29 @@ def name_of(task: str, records: Sequence[dict[str, Any]], agent: str) -> str:
 
 
 def standings(
-    chunks: Sequence[Chunk], runs: Iterable[RunView], check: str, folder: Path
+    chunks: Sequence[Chunk],
+    runs: Iterable[RunView],
+    check: str,
+    folder: Path,
+    *,
+    agent: str = "",
 ) -> list[Standing]:
-    """How far each chunk is, by the batch's runs, newest first.
+    """How far each chunk is, by the batch's runs, newest first; `agent` where it has a name.
 
-    Errors: Conflict when a run of this name was for other records or another task, or when the
-    runs do not reach back to the first chunk: what is not known is neither skipped nor done again.
+    Errors: Conflict when a run of this name was for other records, another task or another agent,
+    or when the runs do not reach back to the first chunk: what is not known is neither skipped nor
+    done again.
     """
     by_prompt = {chunk.prompt: chunk for chunk in chunks}
     newest: dict[int, RunView] = {}
     for run in runs:
         chunk = by_prompt.get(run.prompt)
+        if agent and run.agent != agent:
+            raise Conflict(
+                f"`{run.batch}` was begun by another agent, `{run.agent}`;"
+                " give this one a name of its own",
+                run=run.run_id,
+            )
         if chunk is None:
             raise Conflict(
                 f"`{run.batch}` was begun with other records, another task or another chunk size;"

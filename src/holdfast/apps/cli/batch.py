@@ -91,6 +91,15 @@ async def run(  # noqa: PLR0913, PLR0917 - each is an option
 
 
 async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as_json: bool) -> int:
+    # Says whose the batch is: where that is open, runs of several would be taken for this one's.
+    await client.runs.engine(
+        user=asked.user,
+        agent=asked.agent,
+        agent_file=asked.agent_file,
+        tenant=asked.tenant,
+        project=asked.project_name,
+        task=asked.task,
+    )
     runs = await client.runs.list(
         batch=asked.name,
         tenant=asked.tenant,
@@ -98,7 +107,9 @@ async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as
         user=asked.user,
         limit=_LISTED,
     )
-    standing = await asyncio.to_thread(standings, chunks, runs, asked.check, asked.folder)
+    standing = await asyncio.to_thread(
+        standings, chunks, runs, asked.check, asked.folder, agent=asked.agent
+    )
     done = sum(one.verified for one in standing)
     if done and not as_json:
         note(f"{asked.name}: {done} of {len(chunks)} chunks are verified already", style="dim")
