@@ -13,9 +13,12 @@
     )
     def refund(order: str, cents: int, context: ToolContext) -> Receipt: ...
 
+What a type does not say stands beside it: `Annotated[str, Meta(max_length=40, description="…")]`.
 A function that says too little is not registered. Its process is not the server's: tools run in a
 host of their own (`tools/host`), started by a worker.
 """
+
+from msgspec import Meta
 
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Effect, EffectKey, Idempotency
@@ -27,6 +30,7 @@ __all__ = [
     "EffectKey",
     "Happened",
     "Idempotency",
+    "Meta",
     "Refused",
     "RiskLevel",
     "Tool",

@@ -111,6 +111,7 @@ def tool(  # noqa: PLR0913 - a contract has many lines
 
     def registered(function: Function) -> Tool:
         named = name or function.__name__
+        untold = Idempotency.PURE if effect is Effect.READ else Idempotency.ONCE
         gaps = _gaps(effect, idempotency, probe)
         shape, _ = _shape_of(function)
         contract = Contract(
@@ -122,7 +123,7 @@ def tool(  # noqa: PLR0913 - a contract has many lines
             input_schema=_schema_of(shape, closed=True),
             output_schema=_output_schema(function),
             roles=dict(roles or {}),
-            idempotency=idempotency or Idempotency.PURE,
+            idempotency=idempotency or untold,
             first_party=first_party,
             resource=resource,
             shell=shell,
@@ -154,7 +155,7 @@ def _gaps(effect: Effect, idempotency: Idempotency | None, probe: Function | Non
 def _shape_of(function: Function) -> tuple[type[msgspec.Struct], str]:
     """The arguments as a struct, and the name of the parameter that takes the context."""
     try:
-        hints = typing.get_type_hints(function)
+        hints = typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
         raise ConfigInvalid(
             f"the annotations of `{function.__name__}` do not hold: {error}"
@@ -200,7 +201,7 @@ def _schema_of(kind: Any, *, closed: bool) -> dict[str, Any]:
 
 
 def _output_schema(function: Function) -> dict[str, Any] | None:
-    kind = typing.get_type_hints(function).get("return", Any)
+    kind = typing.get_type_hints(function, include_extras=True).get("return", Any)
     if kind is Any:
         return None
     return _schema_of(type(None) if kind is None else kind, closed=False)

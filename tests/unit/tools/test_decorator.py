@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from holdfast.tools import (
     ArgumentRole,
     Effect,
     Idempotency,
+    Meta,
     RiskLevel,
     ToolContext,
     tool,
@@ -58,6 +59,41 @@ def test_a_function_becomes_a_contract_with_strict_schemas():
     assert schema["properties"]["currency"]["enum"] == ["EUR", "USD"]
     assert contract.output_schema is not None
     assert set(contract.output_schema["properties"]) == {"order", "cents"}
+
+
+def test_what_stands_beside_a_type_is_in_the_schema_and_holds():
+    def pay(
+        order: Annotated[str, Meta(max_length=5, description="the order")],
+    ) -> Annotated[int, Meta(le=9)]:
+        return len(order)
+
+    made = tool(**GOOD)(pay)
+    assert made.contract.input_schema["properties"]["order"] == {
+        "type": "string",
+        "maxLength": 5,
+        "description": "the order",
+    }
+    assert made.contract.output_schema == {"type": "integer", "maximum": 9}
+    assert made.run({"order": "12345"}, ToolContext()) == 5
+    with pytest.raises(InvalidRequest):
+        made.run({"order": "123456"}, ToolContext())
+
+
+def test_a_missing_class_is_one_gap_and_not_two():
+    with pytest.raises(ConfigInvalid) as refused:
+        tool(**{**GOOD, "idempotency": None})(refund)
+    assert refused.value.message.endswith(
+        "is not registered: a tool that changes something says its idempotency class"
+    )
+
+
+def test_a_module_that_does_not_load_is_the_only_fault_told(tmp_path):
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    text = "version: 1\ntool_modules: [broken]\nagents: {a: {model: m, tools: [its_tool]}}\n"
+    with pytest.raises(ConfigInvalid) as refused:
+        parse_config(text.encode(), tmp_path / "holdfast.yaml")
+    assert len(refused.value.message.splitlines()) == 1
+    assert "ZeroDivisionError" in refused.value.message
 
 
 def test_a_registered_function_is_still_a_function():

@@ -151,6 +151,8 @@ def _modules(settings: Any, path: Path, reading: Reading) -> dict[str, Described
         found = described_tools(path.absolute().parent, settings.tool_modules)
     except ConfigInvalid as fault:
         reading.problem_at("tool_modules", fault.message.removeprefix("tool_modules: "))
+        # Which names the modules would have brought is not known.
+        reading.references[:] = [one for one in reading.references if one.kind != "tool"]
         return {}
     return {one.contract.name: one for one in found}
 
