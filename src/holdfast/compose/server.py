@@ -34,6 +34,7 @@ from holdfast.model.risk import RiskLevel
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.conversations import Conversations
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard
@@ -44,6 +45,7 @@ from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Outcomes
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.retention import Retention, Terms
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
@@ -68,6 +70,8 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     killer: Killer
     fence: Fence
     upkeep: Upkeep
+    conversations: Conversations
+    retention: Retention
     taps: tuple[ClosableTap, ...] = ()
 
     def tick(self) -> None:
@@ -160,6 +164,8 @@ async def build(
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
+        conversations=Conversations(store, journal, clock),
+        retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
         taps=taps,
     )
 
@@ -191,6 +197,16 @@ async def _settle_lost(services: Services, store: SqliteStore, config_version: s
     services.budgets.settle_orphans(lost, lambda session: principals[session])
     body = {"config_version": config_version, "orphaned_holds": len(lost)}
     await services.journal.commit([services.journal.record(Kind.SERVER_STARTED, None, body)])
+
+
+def _terms(config: Config) -> Terms:
+    kept = config.retention
+    return Terms(
+        sessions_days=kept.sessions_days,
+        effects_days=kept.effects_days,
+        conversations_days=kept.conversations_days,
+        every_s=kept.every_s,
+    )
 
 
 def _shares(config: Config) -> SharesOf:

@@ -8,6 +8,7 @@ from holdfast.apps.cli import (
     audit,
     batch,
     budgets,
+    gc,
     local,
     project_files,
     run,
@@ -38,6 +39,7 @@ app.add_typer(local.config, name="config")
 app.add_typer(tools.app, name="tools")
 app.add_typer(audit.app, name="audit")
 upstreams.register(app)
+gc.register(app)
 project_files.register(app)
 local.register(app)
 

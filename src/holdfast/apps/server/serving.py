@@ -18,6 +18,7 @@ from starlette.routing import Mount
 
 import holdfast
 from holdfast.apps.control.app import create_control_app
+from holdfast.apps.control.conversations.routes import ConversationDoor
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.delegation import DelegationDoor
@@ -27,7 +28,7 @@ from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
 from holdfast.apps.server.front import Front
-from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up
+from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
@@ -112,7 +113,11 @@ async def serve(
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        async with kept_up(harness.tick, report):
+        retention = harness.retention
+        async with (
+            kept_up(harness.tick, report),
+            repeated(retention.due, retention.every_s, report),
+        ):
             count = _workers(config, workers)
             async with WorkerProcesses(config.path.parent, count, say) as beside:
                 await _run(config, harness, listening, policy, admin, _both(beside.start, ready))
@@ -241,6 +246,9 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
     runs = RunDoor(sessions, harness.runs, harness.dispatch, max_body_bytes=limit, report=report)
     worker = state.worker_token(config.state_path)
     work = WorkDoor(harness.dispatch, token_digest(worker), report)
+    talks = ConversationDoor(
+        sessions, harness.conversations, token_digest(admin), frozenset(config.tenants), report
+    )
     control = create_control_app(
         ControlDeps(
             sessions=sessions,
@@ -251,6 +259,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             effects=harness.services.effects,
             runs=harness.runs,
             dispatch=harness.dispatch,
+            retention=harness.retention,
             policy=harness.policy,
             config=config,
             clock=harness.clock,
@@ -261,7 +270,10 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
-    return Front(gateway.direct(), Starlette(routes=[*doors, *work.routes(), Mount("/", control)]))
+    return Front(
+        gateway.direct(),
+        Starlette(routes=[*doors, *talks.routes(), *work.routes(), Mount("/", control)]),
+    )
 
 
 def _check_tls(config: Config) -> None:

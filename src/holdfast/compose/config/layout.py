@@ -24,6 +24,7 @@ from holdfast.compose.config.model import (
     PriceOverride,
     Prices,
     Project,
+    RetentionSettings,
     RunSettings,
     Server,
     Settings,
@@ -292,6 +293,19 @@ RUNS = Record(
     },
 )
 
+_DAYS = Whole(least=1, most=36_500)
+RETENTION = Record(
+    build=RetentionSettings,
+    fields={
+        "sessions_days": Field(_DAYS, "days that calls of ended sessions and runs are kept"),
+        "effects_days": Field(
+            Whole(least=7, most=36_500), "days that done and failed effects are kept"
+        ),
+        "conversations_days": Field(_DAYS, "days that conversations are kept after a save"),
+        "every_s": Field(Real(least=1, most=86_400), "seconds between two passes"),
+    },
+)
+
 ALERT_RECEIVER = Record(
     build=AlertReceiver,
     fields={
@@ -512,6 +526,7 @@ SETTINGS = Record(
             MapOf(value=IMPLEMENTATION, key=TOOL_NAME), "what a worker runs for a tool"
         ),
         "runs": Field(RUNS, "how runs are handed out to workers"),
+        "retention": Field(RETENTION, "when what is over is deleted"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
         "alerts": Field(MapOf(value=ALERT_RECEIVER, key=ID), "who is told of alerts, by name"),
     },

@@ -229,6 +229,7 @@ def _assembled(
         implementations={**python, **settings.implementations},
         tool_standard=settings.tool_standard,
         runs=settings.runs,
+        retention=settings.retention,
         hooks=settings.hooks,
         telemetry=settings.telemetry,
         alerts=settings.alerts,
@@ -261,6 +262,10 @@ def _check_whole(config: Config, reading: Reading, files: Mapping[str, _Loaded])
     if fault:
         reading.problem_at("defaults.loop", fault)
         return
+    kept = config.retention
+    if kept.effects_days is not None and kept.effects_days < (kept.sessions_days or 0):
+        text = "effects are kept at least as long as sessions: a run done again needs them"
+        reading.problem_at("retention.effects_days", text)
     for name, agent in config.agents.items():
         _check_agent(
             agent, files.get(name, _Loaded(agent, reading, key_path("agents", name))), config

@@ -245,6 +245,15 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_activations: int = 5
 
 
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many days things are kept once they are over; None keeps them. A pass each `every_s`."""
+
+    sessions_days: int | None = None
+    effects_days: int | None = None
+    conversations_days: int | None = None
+    every_s: float = 3_600.0
+
+
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     """Where spans go. `otlp_endpoint` is the whole address; headers stay in the environment."""
 
@@ -315,6 +324,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
+    retention: RetentionSettings = RetentionSettings()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -343,5 +353,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
+    retention: RetentionSettings = RetentionSettings()
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None
