@@ -79,7 +79,7 @@ async def crash(stage: Stage) -> Told:
 def _check_end(told: Told, run: RunView, records: list[Record], seconds: float) -> None:
     claimed = [r.body.get("worker") for r in records if r.kind is Kind.RUN_CLAIMED]
     told.check(
-        f"{SECOND} went on, and the run was done {seconds:.1f} s after it was started",
+        f"{SECOND} was started and went on: the run was done {seconds:.1f} s later",
         run.state is RunState.DONE
         and claimed == [FIRST, SECOND]
         and str(run.result).startswith("The toaster of ORD-1044 is refunded"),

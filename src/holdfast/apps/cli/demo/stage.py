@@ -36,6 +36,8 @@ KEY_VARIABLE = "ANTHROPIC_API_KEY"
 PLAY_TIMEOUT_S = 120.0
 END_TIMEOUT_S = 10.0
 _PAGE = 500
+# The demo starts afresh, also where somebody has worked in the example's folder.
+_LEFT_BY_USE = ("__pycache__", ".holdfast", "shop.db*", "*.jsonl")
 _UPSTREAM = """
 # Added by the demo: a scripted model in the provider's place.
 upstreams:
@@ -218,7 +220,7 @@ def example() -> Path:
 async def staged(folder: Path) -> AsyncIterator[Stage]:
     """Set the stage in an empty folder, and clear it away afterwards (the folder stays)."""
     project = folder / "project"
-    shutil.copytree(example(), project, ignore=shutil.ignore_patterns("__pycache__", ".holdfast"))
+    shutil.copytree(example(), project, ignore=shutil.ignore_patterns(*_LEFT_BY_USE))
     shop = _module(project / "shop.py")
     books = shop.Shop(shop.create(project / "shop.db"))
     with ScriptedModel(script(), api_keys=frozenset({FAKE_KEY})) as model:
