@@ -24,6 +24,7 @@ from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.retention import Retention, Terms
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
@@ -131,6 +132,9 @@ class House:
             effects=self.effects,
             runs=self.runs,
             dispatch=self.dispatch,
+            retention=Retention(
+                self.store, self.journal, self.sessions, self.effects, self.clock, Terms()
+            ),
             killer=Killer(self.sessions, self.journal, self.processes),
             policy=self.policy,
             config=parse_config(text.encode(), Path("holdfast.yaml")),

@@ -52,6 +52,7 @@ SECTIONS: dict[str, Record] = {
     "`implementations.<tool>`": layout.IMPLEMENTATION,
     "`implementations.<tool>.http`": layout.HTTP_TOOL,
     "`runs`": layout.RUNS,
+    "`retention`": layout.RETENTION,
 }
 
 

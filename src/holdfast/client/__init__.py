@@ -6,7 +6,9 @@ Not here: rules of any kind, and the check of permits (`integrations`).
 """
 
 from .client import Client, connect
+from .conversations import Conversation, ConversationHead, Conversations
 from .discovery import ServerFile, find_server_file, locate_worker
+from .retention import GcDone
 from .runs import Activation, RunView, Work
 from .session import Session
 from .views import (
@@ -36,6 +38,10 @@ __all__ = [
     "ChildKilled",
     "Client",
     "CollectedResult",
+    "Conversation",
+    "ConversationHead",
+    "Conversations",
+    "GcDone",
     "Health",
     "HookAnswer",
     "KillLever",

@@ -14,7 +14,9 @@ from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
 
+from .conversations import Conversations
 from .discovery import locate
+from .retention import GcDone, collect
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
 from .upstreams import Upstreams
@@ -99,6 +101,18 @@ class Client:
             "limit": limit,
         }
         return (await self._door.get("/v1/records", RecordList, query)).records
+
+    def conversations(self, *, user: str, tenant: str = "") -> Conversations:
+        """The conversations of one user; `tenant` may be left out where there is one."""
+        return Conversations(self._door, "/v1/conversations", {"tenant": tenant, "user": user})
+
+    async def gc(self, *, older_than_s: int | None = None, dry_run: bool = False) -> GcDone:
+        """Delete what is old and needed by nothing, or say what would go.
+
+        `older_than_s` stands in place of `retention.sessions_days`. Errors: Conflict while another
+        pass is under way, OutcomeUnknown where the answer was lost (the pass goes on).
+        """
+        return await collect(self._door, older_than_s, dry_run=dry_run)
 
     async def close(self) -> None:
         """Let go of the connections; idempotent."""

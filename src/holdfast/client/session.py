@@ -13,6 +13,7 @@ from holdfast.model.events import Record
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
 
+from .conversations import Conversations
 from .views import (
     Attempt,
     CollectedResult,
@@ -38,6 +39,7 @@ class Session:
         self.plan = plan
         self._door = door
         self._keys: dict[str, str] = {}
+        self.conversations = Conversations(door, "/v1/guard/conversations", {})
 
     @classmethod
     async def attach(cls, url: str, token: str, *, plan: SessionPlan | None = None) -> Self:

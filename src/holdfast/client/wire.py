@@ -5,6 +5,7 @@ and lets go of them without complaint when it is dropped. Not here: which paths 
 """
 
 import asyncio
+import io
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ _CONNECT_TIMEOUT_S = 5.0
 _KEEPALIVE_S = 4.0
 """Below the 5 s after which the server drops an idle connection, so that it is not reused then."""
 _MAX_ANSWER_BYTES = 64_000_000
+_AT_ONCE_BYTES = 512 * 1024
 
 _BY_CODE = {cls.code: cls for cls in all_errors()}
 _OWN_FIELDS = frozenset({"code", "message", "retryable"})
@@ -133,7 +135,7 @@ class Door:
             async with self.pool.http().request(
                 method,
                 self.pool.url + path,
-                data=content,
+                data=_sendable(content),
                 params=query,
                 headers=headers,
                 timeout=limits,
@@ -166,6 +168,12 @@ class Door:
             text = f"the holdfast server at {self.pool.url} broke off the answer"
         cls = OutcomeUnknown if method == "POST" else Unavailable
         return cls(text, cause=type(error).__name__)
+
+
+def _sendable(content: bytes | None) -> bytes | io.BytesIO | None:
+    """A large body is sent piece by piece, so that the loop goes on meanwhile."""
+    large = content is not None and len(content) > _AT_ONCE_BYTES
+    return io.BytesIO(content) if large and content is not None else content
 
 
 def _spell(body: Mapping[str, Any]) -> bytes:

@@ -313,6 +313,23 @@ def _batch(record: Record) -> str:
     return f"the batch {name} advanced to chunk {chunk}{_said(body, 'state')}"
 
 
+def _conversation(done: str) -> Callable[[Record], str]:
+    def sentence(record: Record) -> str:
+        body = record.body
+        size = _plain(body.get("size_bytes", "?"), 20)
+        return f"the conversation {_quoted(body.get('name'))} ({size} bytes) was {done}{_by(body)}"
+
+    return sentence
+
+
+def _retention(record: Record) -> str:
+    body = record.body
+    names = ("sessions", "calls", "runs", "effects", "conversations")
+    counted = [f"{_plain(body[name], 20)} {name}" for name in names if body.get(name)]
+    what = ", ".join(counted) or "nothing"
+    return f"retention deleted {what}{_by(body)}{_said(body, 'fault')}"
+
+
 def _admin(record: Record) -> str:
     body = record.body
     who = _plain(body.get("by") or "admin", 40)
@@ -388,5 +405,9 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.RUN_CANCELLED: _run("was cancelled"),
     Kind.RUN_DEAD: _run("went to the dead-letter queue"),
     Kind.BATCH_ADVANCED: _batch,
+    Kind.CONVERSATION_SAVED: _conversation("saved"),
+    Kind.CONVERSATION_LOADED: _conversation("loaded"),
+    Kind.CONVERSATION_DELETED: _conversation("deleted"),
+    Kind.RETENTION_APPLIED: _retention,
     Kind.UPSTREAM_CLOSED: _upstream,
 }

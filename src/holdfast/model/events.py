@@ -66,6 +66,10 @@ class Kind(enum.StrEnum):
     RUN_CANCELLED = "run.cancelled"
     RUN_DEAD = "run.dead"
     BATCH_ADVANCED = "batch.advanced"
+    CONVERSATION_SAVED = "conversation.saved"
+    CONVERSATION_LOADED = "conversation.loaded"
+    CONVERSATION_DELETED = "conversation.deleted"
+    RETENTION_APPLIED = "retention.applied"
     UPSTREAM_OPENED = "upstream.opened"
     UPSTREAM_CLOSED = "upstream.closed"
 

@@ -7,6 +7,7 @@ asked only about keys that memory has let go. Not here: what a state means (`cor
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -47,18 +48,31 @@ class Effects:
         self._clock = clock
         # Newest state by name; oldest use first. Entries in flight are never let go.
         self._known: OrderedDict[_Name, EffectEntry] = OrderedDict()
+        self._purges = 0
 
     async def find(self, tenant: str, key: str) -> EffectEntry | None:
         """The newest state of an entry. Errors: StoreUnavailable."""
         name = (tenant, key)
         known = self._known.get(name)
         if known is None:
-            stored = await self._store.effect(tenant, key)
+            stored, purges = None, -1
+            while purges != self._purges:
+                # What was read before a purge may be what the purge deleted.
+                purges = self._purges
+                stored = await self._store.effect(tenant, key)
             # Somebody may have claimed it while it was read.
             known = self._known.get(name, stored)
             if known is not None:
                 self._remember(known)
         return known
+
+    def forget(self, names: Iterable[_Name]) -> None:
+        """These were deleted from the store; one that was claimed anew since then stays."""
+        self._purges += 1
+        for name in names:
+            known = self._known.get(name)
+            if known is not None and known.state in (EffectState.DONE, EffectState.FAILED):
+                del self._known[name]
 
     async def propose(
         self,

@@ -179,6 +179,9 @@ class Sessions:
         same = parent is not None and parent.principal.tenant == draft.principal.tenant
         if not same or parent is None or parent.principal.user != draft.principal.user:
             raise NotFound(f"no session `{draft.parent}` to continue for this user")
+        if parent.purged_at_ns:
+            # Without its permits, the results in its conversation would count as forged.
+            raise Conflict("retention deleted what that session's calls were; begin a new one")
 
     def _made(self, session: Session) -> LiveSession:
         """A session's memory, empty but for what the operator wrote about its task."""

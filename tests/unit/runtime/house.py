@@ -242,7 +242,7 @@ class House:
             user=user,
             agent="clerk",
             session="",
-            task="",
+            task=more.pop("task", ""),
             trust=trust,
         )
         draft = Session(

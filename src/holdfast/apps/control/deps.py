@@ -18,6 +18,7 @@ from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.providers import Provider
+from holdfast.runtime.retention import Retention
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.sessions import Sessions
 
@@ -76,6 +77,7 @@ class ControlDeps:
     effects: Effects
     runs: Runs
     dispatch: Dispatch
+    retention: Retention
     policy: PolicyEngine
     config: Config
     clock: Clock

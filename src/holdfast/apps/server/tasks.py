@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -43,6 +43,32 @@ async def kept_up(
         yield
     finally:
         task.cancel()
+
+
+@asynccontextmanager
+async def repeated(
+    act: Callable[[], Awaitable[None]], every_s: float, report: Callable[[BaseException], None]
+) -> AsyncIterator[None]:
+    """Do `act` after each `every_s` seconds while the block runs; a fault of it is only reported.
+
+    When the block ends, what is under way is given up where it waits.
+    """
+
+    async def repeating() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await act()
+            except Exception as error:  # noqa: BLE001 -- upkeep must not take the server down
+                report(error)
+
+    task = asyncio.create_task(repeating())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 class PolicyProcess:

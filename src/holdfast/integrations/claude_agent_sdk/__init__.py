@@ -8,5 +8,6 @@ It translates and holds no rule of its own: every decision is the server's.
 """
 
 from .govern import govern
+from .session_store import HoldfastSessionStore
 
-__all__ = ["govern"]
+__all__ = ["HoldfastSessionStore", "govern"]

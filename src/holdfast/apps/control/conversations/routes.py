@@ -1,0 +1,247 @@
+"""`/v1/guard/conversations/*` with a session's token, `/v1/conversations/*` with the admin's.
+
+A session reaches its own user's conversations alone; the operator names tenant and user. Text is
+handed through as it was written, which the shapes of the other routes would not do. Not here: what
+may be saved (`runtime/conversations`).
+"""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.apps.control.guard.answering import answering, refusal
+from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.errors import Denied, InvalidRequest, NotFound
+from holdfast.model.conversations import Conversation, ConversationHead
+from holdfast.ports.store_refusals import MAX_CONVERSATION_BYTES, MAX_TEXT_BYTES
+from holdfast.runtime.conversations import Conversations, Draft, Owner
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions, token_digest
+
+_MAX_BODY_BYTES = MAX_CONVERSATION_BYTES + MAX_TEXT_BYTES
+_READ_ASIDE_BYTES = 128 * 1024
+"""Bodies above this are read in a thread, so that no decision waits for them."""
+_MOST_LISTED = 1000
+
+
+class Named(msgspec.Struct, kw_only=True):
+    """Whose; both are empty where a session's token says it."""
+
+    tenant: str = ""
+    user: str = ""
+
+
+class SaveBody(Named, forbid_unknown_fields=True, kw_only=True):
+    """`messages` and `metadata` stay as they are written here."""
+
+    name: str
+    messages: msgspec.Raw
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    ttl_s: int = 3600
+    expected_version: int | None = None
+
+
+class LoadBody(Named, forbid_unknown_fields=True, kw_only=True):
+    """Which one."""
+
+    name: str
+
+
+class DeleteBody(LoadBody, forbid_unknown_fields=True, kw_only=True):
+    """Which one, and the version that it is expected to be."""
+
+    expected_version: int | None = None
+
+
+class ListBody(Named, forbid_unknown_fields=True, kw_only=True):
+    """Which ones, in the order of their names."""
+
+    prefix: str = ""
+    after: str = ""
+    limit: int = 200
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A conversation without its text."""
+
+    name: str
+    version: int
+    size_bytes: int
+    digest: str
+    saved_at_ns: int
+    expires_at_ns: int
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """One conversation as it was saved."""
+
+    name: str
+    version: int
+    messages: msgspec.Raw
+    metadata: msgspec.Raw
+    digest: str
+    saved_at_ns: int
+    expires_at_ns: int
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """By rising name."""
+
+    conversations: list[Head]
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """It is gone."""
+
+    name: str
+
+
+_Verb = Callable[[Owner, bytes], Awaitable[object]]
+
+
+class ConversationDoor:
+    """The four verbs, twice: for whoever holds a session's token, and for the operator."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        conversations: Conversations,
+        admin_digest: str,
+        tenants: frozenset[str],
+        report: Report,
+    ) -> None:
+        self._sessions = sessions
+        self._conversations = conversations
+        self._admin_digest = admin_digest
+        self._tenants = tenants
+        self._report = report
+
+    def routes(self) -> list[Route]:
+        """What to mount."""
+        verbs: dict[str, _Verb] = {
+            "save": self._save,
+            "load": self._load,
+            "list": self._list,
+            "delete": self._delete,
+        }
+        found = []
+        for name, act in verbs.items():
+            path = f"conversations/{name}"
+            found.append(Route(f"/v1/guard/{path}", self._for_session(act), methods=["POST"]))
+            found.append(Route(f"/v1/{path}", self._for_admin(act), methods=["POST"]))
+        return found
+
+    def _for_session(self, act: _Verb) -> Callable[[Request], Awaitable[Response]]:
+        async def acting(live: LiveSession, body: bytes) -> object:
+            self._sessions.check_live(live)
+            who = live.who
+            return await act(Owner(tenant=who.tenant, user=who.user, who=who), body)
+
+        return answering(
+            self._sessions, acting, max_body_bytes=_MAX_BODY_BYTES, report=self._report
+        )
+
+    def _for_admin(self, act: _Verb) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            try:
+                if not hmac.compare_digest(token_digest(token_of(request)), self._admin_digest):
+                    raise Denied("this path takes the admin token; a session has its own")
+                body = await whole_body(request, _MAX_BODY_BYTES)
+                answer = await act(self._named(body), body)
+                return Response(msgspec.json.encode(answer), media_type="application/json")
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
+                return refusal(error, self._report)
+
+        return serve
+
+    def _named(self, body: bytes) -> Owner:
+        """Whom the operator means. Errors: InvalidRequest, NotFound for no such tenant."""
+        try:
+            named = msgspec.json.decode(body, type=Named)
+        except msgspec.MsgspecError:
+            raise InvalidRequest("the body is not usable JSON") from None
+        tenant = named.tenant
+        if not tenant and len(self._tenants) == 1:
+            (tenant,) = self._tenants
+        if not tenant or not named.user:
+            raise InvalidRequest("name a tenant and a user", field="user")
+        if tenant not in self._tenants:
+            raise NotFound(f"no tenant `{tenant[:64]}`")
+        return Owner(tenant=tenant, user=named.user)
+
+    async def _save(self, owner: Owner, body: bytes) -> Head:
+        if len(body) > _READ_ASIDE_BYTES:
+            await asyncio.to_thread(json_of, body)
+        else:
+            json_of(body)
+        given = _exactly(body, owner)
+        draft = Draft(
+            name=given.name,
+            messages=bytes(given.messages),
+            metadata=bytes(given.metadata),
+            ttl_s=given.ttl_s,
+            expected=given.expected_version,
+        )
+        return _shown(await self._conversations.save(owner, draft))
+
+    async def _load(self, owner: Owner, body: bytes) -> Loaded:
+        given = shaped(json_of(body), LoadBody)
+        _check_owner(owner, given)
+        return _whole(await self._conversations.load(owner, given.name))
+
+    async def _list(self, owner: Owner, body: bytes) -> Listed:
+        given = shaped(json_of(body), ListBody)
+        _check_owner(owner, given)
+        if not 1 <= given.limit <= _MOST_LISTED:
+            raise InvalidRequest(f"a list has 1 to {_MOST_LISTED} conversations", field="limit")
+        heads = await self._conversations.listed(
+            owner, prefix=given.prefix, after=given.after, limit=given.limit
+        )
+        return Listed([_shown(head) for head in heads])
+
+    async def _delete(self, owner: Owner, body: bytes) -> Deleted:
+        given = shaped(json_of(body), DeleteBody)
+        _check_owner(owner, given)
+        await self._conversations.delete(owner, given.name, given.expected_version)
+        return Deleted(given.name)
+
+
+def _exactly(body: bytes, owner: Owner) -> SaveBody:
+    """The body's fields, with the two texts as they stand in it. Errors: InvalidRequest."""
+    try:
+        given = msgspec.json.decode(body, type=SaveBody)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"the body does not fit: {str(error)[:300].lower()}") from None
+    _check_owner(owner, given)
+    return given
+
+
+def _check_owner(owner: Owner, given: Named) -> None:
+    """A session's token says whose; another name in the body is a mistake to be told of."""
+    if owner.who is not None and (given.tenant or given.user):
+        raise InvalidRequest("a session's token names tenant and user; leave them out")
+
+
+def _shown(head: ConversationHead) -> Head:
+    return Head(
+        head.name, head.version, head.size_bytes, head.digest, head.saved_at_ns, head.expires_at_ns
+    )
+
+
+def _whole(one: Conversation) -> Loaded:
+    return Loaded(
+        one.name,
+        one.version,
+        msgspec.Raw(one.messages),
+        msgspec.Raw(one.metadata),
+        one.digest,
+        one.saved_at_ns,
+        one.expires_at_ns,
+    )

@@ -1,0 +1,1 @@
+"""Deleting what is old, when the operator asks for it."""

@@ -1,0 +1,59 @@
+"""`/v1/gc`: one pass of retention, or a trial of one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field, StrictBool, StrictInt
+
+from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.wire import Asked, Shown, refusals
+
+MAX_AGE_S = 366 * 86_400
+
+router = APIRouter(prefix="/v1", tags=["retention"], responses=refusals(409))
+
+
+class Gc(Asked):
+    """`older_than_s` stands in place of `retention.sessions_days`; a trial deletes nothing."""
+
+    older_than_s: Annotated[StrictInt, Field(ge=1, le=MAX_AGE_S)] | None = None
+    dry_run: StrictBool = False
+
+
+class GcDone(Shown):
+    """What was deleted, or would be. Cuts are UTC nanoseconds, 0 where that sort is kept."""
+
+    dry_run: bool
+    sessions: int
+    calls: int
+    runs: int
+    effects: int
+    conversations: int
+    freed_bytes: int
+    free_bytes: int
+    sessions_before_ns: int
+    effects_before_ns: int
+    conversations_before_ns: int
+
+
+@router.post("/gc")
+async def collect_garbage(asked: Gc, deps: Deps) -> GcDone:
+    """Delete what is old and needed by nothing; the journal is never touched."""
+    if asked.dry_run:
+        done = await deps.retention.trial(asked.older_than_s)
+    else:
+        done = await deps.retention.collect(asked.older_than_s, by="admin")
+    counts, cuts = done.counts, done.cuts
+    return GcDone(
+        dry_run=done.dry_run,
+        sessions=counts.sessions,
+        calls=counts.calls,
+        runs=counts.runs,
+        effects=counts.effects,
+        conversations=counts.conversations,
+        freed_bytes=done.freed_bytes,
+        free_bytes=done.free_bytes,
+        sessions_before_ns=cuts.sessions_ns,
+        effects_before_ns=cuts.effects_ns,
+        conversations_before_ns=cuts.saved_ns,
+    )
