@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -239,7 +240,10 @@ def test_a_server_that_dies_fails_the_lint_in_one_line(tmp_path):
 
 def test_settings_that_enforce_the_standard_do_not_load_with_a_tool_that_breaks_it(tmp_path):
     bad = {**CONTRACT, "errors": {}}
-    more = {"tools": {"mcp__shop__refund": bad}, "tool_standard": {"enforce": True}}
+    more: dict[str, dict] = {
+        "tools": {"mcp__shop__refund": bad},
+        "tool_standard": {"enforce": True},
+    }
     folder = project(tmp_path, more=more)
     with pytest.raises(ConfigInvalid, match=r"tools.mcp__shop__refund: .*\[errors\]"):
         load_config(folder / "holdfast.yaml")
@@ -257,10 +261,10 @@ def asked(folder: Path, *mode: str, within_s: float = 10.0):
     ("mode", "fault"),
     [
         ("hang", "within 1 s"),
-        ("bomb", "within 1 s"),
+        ("bomb", "not JSON"),
         ("dies", "ended before"),
         ("endless_line", "longer than"),
-        ("chatter", "more than 16777216 bytes"),
+        ("chatter", "more than 8388608 bytes"),
         ("not_utf8", "not UTF-8"),
         ("many", f"more than {MOST_TOOLS} tools"),
         ("pages", "more than 100 pages"),
@@ -296,13 +300,21 @@ def test_a_tool_listed_twice_is_a_finding(tmp_path):
     assert any("lists `look` twice" in finding["text"] for finding in report["findings"])
 
 
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_a_server_that_clings_to_life_is_ended_with_all_that_it_started(tmp_path):
     pids = tmp_path / "pids"
     found = asked(tmp_path, "clings", str(pids))
     assert [one.name for one in found.definitions] == ["look"]
-    for pid in pids.read_text().split():
-        state = Path(f"/proc/{pid}/stat")
-        assert not state.exists() or state.read_text().split()[2] == "Z"
+    deadline = time.monotonic() + 10
+    while lives := [pid for pid in pids.read_text().split() if alive(pid)]:
+        assert time.monotonic() < deadline, lives
+        time.sleep(0.02)
 
 
 def test_a_server_sees_no_key_of_ours(tmp_path):

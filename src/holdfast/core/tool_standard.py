@@ -19,7 +19,12 @@ from holdfast.core.tool_schemas import (
     undescribed,
     untyped,
 )
-from holdfast.core.tool_wording import hidden_characters, steering_phrase, texts_of
+from holdfast.core.tool_wording import (
+    MOST_TEXT_CHARS,
+    hidden_characters,
+    steering_phrase,
+    texts_of,
+)
 from holdfast.errors import ConfigInvalid
 from holdfast.model.tool_standard import Definition, Level, Shortfall, ToolStandard
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
@@ -188,8 +193,10 @@ def _poison(definition: Definition) -> _Faults:
             fix = "remove them: what a person reviews must be what a model reads"
             faults.setdefault(("hidden_text", where), ("hidden_text", seen, fix))
         phrase = steering_phrase(text)
-        if phrase:
+        unread = len(text) > MOST_TEXT_CHARS
+        if phrase or unread:
             seen = f'{where} instructs the model: "{phrase}"'
+            seen = seen if phrase else f"{where} is longer than can be looked through"
             fix = "say what the tool does, not what the model is to do"
             faults.setdefault(("instructions", where), ("instructions", seen, fix))
     return list(faults.values())

@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.model.tool_standard import Definition
 
-_MOST_TEXT_CHARS = 100_000
+MOST_TEXT_CHARS = 100_000
 _MOST_QUOTED_CHARS = 80
 _MOST_DEPTH = 40
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
@@ -62,7 +62,7 @@ def _hides(char: str) -> bool:
 
 def steering_phrase(text: str) -> str:
     """The first known phrase that steers the model, printable and short; empty when none is."""
-    folded = unicodedata.normalize("NFKC", text[:_MOST_TEXT_CHARS])
+    folded = unicodedata.normalize("NFKC", text[:MOST_TEXT_CHARS])
     seen = " ".join("".join(char for char in folded if char in _SHOWN or not _hides(char)).split())
     for phrase in _PHRASES:
         match = phrase.search(seen)

@@ -1,5 +1,7 @@
 """An organisation's standard: a tool that meets it, and each way to fall short of each rule."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -16,7 +18,7 @@ from holdfast.model.tool_standard import RULES, Definition, Level, RuleLevels, T
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
 
 STANDARD = ToolStandard()
-INPUT = {
+INPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
         "order_id": {"type": "string", "maxLength": 40, "description": "the order's own id"},
@@ -271,6 +273,15 @@ def test_a_plain_description_is_let_pass(text):
 )
 def test_a_character_that_does_not_show_is_found(char):
     assert hidden_characters(f"a{char}b{char}") == (f"U+{ord(char):04X}",)
+
+
+def test_a_text_too_long_to_look_through_is_found():
+    schema = properties(note={"type": "string", "maxLength": 1, "description": "x " * 60_000})
+    (found,) = judged(altered(input_schema=schema), STANDARD)
+    assert (found.rule, found.text) == (
+        "instructions",
+        "the input schema is longer than can be looked through",
+    )
 
 
 def test_letters_of_every_script_and_emoji_show():

@@ -21,7 +21,7 @@ from holdfast.model.tool_standard import Definition, ServerListing
 MOST_TOOLS = 1_000
 LIST_S = 30.0
 _MOST_LINE_BYTES = 4 * 1024 * 1024
-_MOST_BYTES = 16 * 1024 * 1024
+_MOST_BYTES = 8 * 1024 * 1024
 _MOST_PAGES = 100
 _MOST_SHOWN = 200
 _END_S = 1.0
@@ -230,6 +230,8 @@ class _Conversation:
             try:
                 message = msgspec.json.decode(line)
             except (msgspec.DecodeError, RecursionError):
+                if line.lstrip().startswith(b"{"):
+                    raise _Fault("it wrote a message that is not JSON") from None
                 continue
             if isinstance(message, dict):
                 return message
