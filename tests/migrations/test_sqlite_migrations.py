@@ -11,6 +11,7 @@ from holdfast.backends.sqlite import SqliteStore, schema
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.store import RecordFilter
 from holdfast.testing.conformance.store import a_record
+from holdfast.testing.conformance.store_runs import an_effect
 
 
 class SystemClock:
@@ -108,3 +109,35 @@ def test_a_first_migration_that_fails_leaves_an_empty_database(tmp_path, monkeyp
     monkeypatch.undo()
     open_and_close(path)
     assert len(applied(path)) == len(schema.migrations())
+
+
+def test_effects_of_a_database_that_kept_them_by_key_are_all_there_afterwards(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "holdfast.db"
+    before = schema.migrations()[:3]
+    kept = [an_effect(f"k{9 - n}", intended_at_ns=n, tenant=t) for n in range(9) for t in "ab"]
+    after = an_effect("k5", intended_at_ns=4, tenant="a", session="ses_2", attempt=2)
+
+    async def write():
+        store = opened(path)
+        await store.commit([], kept)
+        await store.close()
+
+    async def read():
+        store = opened(path)
+        await store.commit([], [after])
+        found = [await store.effect(one.tenant, one.key) for one in kept]
+        listed = (await store.effects("ses_1"), await store.effects("ses_2"))
+        await store.close()
+        return found, listed
+
+    with monkeypatch.context() as older:
+        older.setattr(schema, "migrations", lambda: before)
+        asyncio.run(write())
+    found, (first, second) = asyncio.run(read())
+    wanted = [after if (one.tenant, one.key) == ("a", "k5") else one for one in kept]
+    assert found == wanted
+    assert len(first) == 17
+    assert first == [one for one in wanted if one is not after]
+    assert second == [after]

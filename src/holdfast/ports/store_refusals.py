@@ -57,10 +57,11 @@ def record_body(record: Record) -> bytes:
     """
     if record.seq != 0:
         raise InvalidRequest("a new record has no sequence number, the store gives it")
-    try:
-        Kind(record.kind)
-    except ValueError:
-        raise InvalidRequest("the record is of no known kind") from None
+    if type(record.kind) is not Kind:
+        try:
+            Kind(record.kind)
+        except ValueError:
+            raise InvalidRequest("the record is of no known kind") from None
     _check_ints((record.at_ns, record.turn, record.cost_nusd), "the record")
     if not 0 <= record.at_ns < _MAX_INT:
         raise InvalidRequest("the time of a record lies outside what a filter can reach")
@@ -109,7 +110,8 @@ def state_json(state: HoldState | Session | CallRecord | Run | EffectEntry) -> b
     if isinstance(state, EffectEntry):
         _check_ints((state.intended_at_ns, state.changed_at_ns, state.attempt), "the effect")
         check_text((state.tenant, state.key, state.session, state.call_id), "the effect")
-        return _encode(state, "the effect")
+        # Every other field is text or a number: without an output there is no tree to walk.
+        return _encode(state, "the effect", flat=state.output is None)
     check_text((state.session, state.call_id), "the call")
     return _encode(state, "the call")
 
@@ -211,14 +213,15 @@ def _check_ints(numbers: Iterable[object], what: str) -> None:
             raise InvalidRequest(f"{what} holds a number that is no 64-bit integer")
 
 
-def _encode(value: Any, what: str) -> bytes:
+def _encode(value: Any, what: str, *, flat: bool = False) -> bytes:
     try:
         raw = _ENCODER.encode(value)
         if len(raw) > MAX_JSON_BYTES:
             raise TooLarge(f"{what} exceeds {MAX_JSON_BYTES} bytes")
         # A number that is not finite is written as `null`, and depth needs brackets: without
         # either there is nothing to look for, which spares nearly every record the walk.
-        if b"null" in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        # A `flat` value holds no number of the caller's and no brackets.
+        if not flat and (b"null" in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH):
             _check_tree(msgspec.to_builtins(value), what)
     except UnicodeEncodeError:
         raise InvalidRequest(f"{what} holds text that is not valid unicode") from None

@@ -21,8 +21,12 @@ _WRITER: dict[str, int | str] = {
     "fullfsync": 1,  # the same promise on macOS, where fsync alone does not make it
     "trusted_schema": 0,
     "cell_size_check": 1,
-    "cache_size": -8_192,
+    "cache_size": -32_768,
+    # A page that many commits change is copied back once for all of them. The log grows to 16 MB.
+    "wal_autocheckpoint": 4_000,
 }
+# What undoes one statement stays in memory. Not for migrations: they may sort more than fits there.
+_SERVING: dict[str, int | str] = {"temp_store": 2}
 _READER: dict[str, int | str] = {
     "query_only": 1,
     "trusted_schema": 0,
@@ -80,6 +84,11 @@ def open_for_trial(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     _apply(connection, {"trusted_schema": 0, "cell_size_check": 1, "temp_store": 2})
     return connection
+
+
+def make_serving(connection: apsw.Connection) -> None:
+    """Settings of the writer once its schema stands. Errors: StoreUnavailable, as above."""
+    _apply(connection, _SERVING)
 
 
 def open_reader(path: Path) -> apsw.Connection:

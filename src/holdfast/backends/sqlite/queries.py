@@ -4,9 +4,13 @@ A journal read names its index itself: which way in is short follows from the fi
 statistics that a database may not have. Not here: threads, checks of the filter.
 """
 
+from collections.abc import Sequence
+from itertools import chain
+
 import apsw
 import msgspec
 
+from holdfast.backends.sqlite.chunks import chunked
 from holdfast.model.budgets import AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -17,6 +21,10 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports import store_rows
 from holdfast.ports.store import ConversationFilter, RecordFilter, RunFilter, SessionFilter
 
+EffectName = tuple[str, str]
+"""Tenant and key."""
+
+_NAMES = (64, 16, 4, 1)
 _ALL_TIMES = (0, 2**63 - 1)
 
 
@@ -132,12 +140,22 @@ def runs(connection: apsw.Connection, where: RunFilter) -> list[Run]:
     return [store_rows.run_of(raw) for (raw,) in connection.execute(sql, bindings)]
 
 
-def effect(connection: apsw.Connection, tenant: str, key: str) -> EffectEntry | None:
-    """One entry of the effects ledger."""
-    found = connection.execute(
-        "SELECT effect FROM effects WHERE tenant = ? AND key = ?", (tenant, key)
-    )
-    return next((store_rows.effect_of(raw) for (raw,) in found), None)
+def effects_named(
+    connection: apsw.Connection, names: Sequence[EffectName]
+) -> dict[EffectName, EffectEntry]:
+    """The entries of the effects ledger that there are of those names."""
+    found: dict[EffectName, EffectEntry] = {}
+    for part in chunked(names, _NAMES):
+        wanted = ", ".join(["(?, ?)"] * len(part))
+        # Each name is looked up in the primary key, whatever the planner knows of the table.
+        sql = (
+            f"WITH wanted (tenant, key) AS (VALUES {wanted}) "  # noqa: S608 -- placeholders only
+            "SELECT e.tenant, e.key, e.effect FROM wanted AS w CROSS JOIN effects AS e "
+            "WHERE e.tenant = w.tenant AND e.key = w.key"
+        )
+        for tenant, key, raw in connection.execute(sql, tuple(chain.from_iterable(part))):
+            found[tenant, key] = store_rows.effect_of(raw)
+    return found
 
 
 def effects(connection: apsw.Connection, session_id: str) -> list[EffectEntry]:

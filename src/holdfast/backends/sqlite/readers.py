@@ -35,11 +35,14 @@ class Readers:
 
     async def read(self, query: Callable[[apsw.Connection], T]) -> T:
         """Run one query. Errors: StoreUnavailable."""
+        return await self.start(query)
+
+    def start(self, query: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+        """`read`, for a caller that does not wait. Errors: StoreUnavailable, here or there."""
         try:
-            running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
+            return asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
         except RuntimeError:
             raise StoreUnavailable("the store is closed") from None
-        return await running
 
     def _run(self, query: Callable[[apsw.Connection], T]) -> T:
         try:

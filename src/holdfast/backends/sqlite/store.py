@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from holdfast.backends.sqlite import connections, files, purging, queries, schema
+from holdfast.backends.sqlite.lookups import EffectLookups
 from holdfast.backends.sqlite.readers import Readers
 from holdfast.backends.sqlite.writer import Writer
 from holdfast.model.budgets import AccountState, HoldState
@@ -51,6 +52,7 @@ class SqliteStore:
         self._path = path
         self._writer = Writer(connection)
         self._readers = Readers(path)
+        self._lookups = EffectLookups(self._readers)
         self._closing = threading.Lock()
         self._closed = False
         self._writer.start()
@@ -74,6 +76,7 @@ class SqliteStore:
                 connections.make_new(connection)
             connections.make_writer(connection)
             schema.migrate(connection, version, clock.now_ns())
+            connections.make_serving(connection)
             return cls(connection, real, ownership)
         except BaseException as error:
             if connection is not None:
@@ -147,7 +150,7 @@ class SqliteStore:
     async def effect(self, tenant: str, key: str) -> EffectEntry | None:
         """One entry of the effects ledger. Errors: InvalidRequest, StoreUnavailable."""
         check_text((tenant, key), "the effect's key")
-        return await self._readers.read(lambda connection: queries.effect(connection, tenant, key))
+        return await self._lookups.find((tenant, key))
 
     async def effects(self, session_id: str) -> list[EffectEntry]:
         """Entries of one session, oldest intent first, then by key."""

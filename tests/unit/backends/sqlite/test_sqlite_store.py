@@ -16,6 +16,7 @@ from holdfast.errors import Conflict, StoreUnavailable
 from holdfast.model.events import Kind
 from holdfast.ports.store import RecordFilter
 from holdfast.testing.conformance.store import a_hold, a_record, a_session
+from holdfast.testing.conformance.store_runs import an_effect
 
 
 class SystemClock:
@@ -356,5 +357,79 @@ def test_reads_do_not_stop_the_event_loop(path, monkeypatch):
         assert not reading.done()
         release.set()
         assert await reading == []
+
+    with_store(path, body)
+
+
+def test_effects_asked_for_at_once_are_one_query_and_each_gets_its_own_answer(path, monkeypatch):
+    queried = []
+    named = queries.effects_named
+
+    def counted(connection, names):
+        queried.append(len(names))
+        return named(connection, names)
+
+    monkeypatch.setattr(queries, "effects_named", counted)
+
+    async def body(store):
+        kept = [an_effect(f"k{n}", output={"n": n}) for n in range(90)]
+        await store.commit([], kept)
+        asked = [("acme", f"k{n}") for n in range(100)] + [("other", "k3"), ("acme", "k3")]
+        answers = await asyncio.gather(*(store.effect(*name) for name in asked))
+        assert answers == [*kept, *[None] * 11, kept[3]]
+        assert queried == [101]
+
+    with_store(path, body)
+
+
+def test_one_who_stops_asking_for_an_effect_takes_no_answer_from_the_others(path):
+    async def body(store):
+        await store.commit([], [an_effect()])
+        leaving = asyncio.ensure_future(store.effect("acme", "k1"))
+        staying = asyncio.ensure_future(store.effect("acme", "k1"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await staying == an_effect()
+
+    with_store(path, body)
+
+
+def test_a_fault_of_the_database_reaches_everyone_who_asked_for_an_effect(path):
+    async def body(store):
+        await store.commit([], [an_effect()])
+        store._connection.execute("UPDATE effects SET effect = x'00'")
+        asked = [store.effect("acme", "k1"), store.effect("acme", "k2")]
+        for fault in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(fault, StoreUnavailable)
+
+    with_store(path, body)
+
+
+def test_a_closed_store_says_so_to_whoever_asks_for_an_effect(path):
+    async def main():
+        store = opened(path)
+        await store.close()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.effect("acme", "k1")
+
+    asyncio.run(main())
+
+
+def test_each_effect_is_looked_up_by_its_key(path):
+    async def body(store):
+        plans = []
+
+        def noted(cursor, sql, bindings):
+            plans.append(sql)
+            return True
+
+        store._connection.exec_trace = noted
+        queries.effects_named(store._connection, [("acme", "k1"), ("acme", "k2")])
+        store._connection.exec_trace = None
+        for sql in plans:
+            found = store._connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("acme", "k1"))
+            steps = " / ".join(step[3] for step in found)
+            assert "SEARCH e USING INDEX sqlite_autoindex_effects_1 (tenant=? AND key=?)" in steps
+        assert plans
 
     with_store(path, body)

@@ -1,5 +1,8 @@
 """The clock never runs backwards, whatever is done to the wall's."""
 
+import base64
+import secrets
+
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 
 NS = 1_000_000_000
@@ -50,3 +53,10 @@ def test_identifiers_are_well_formed_and_never_the_same():
     assert len(ids) == 1_000
     assert all(len(one) == 30 and one == one.lower() for one in ids)
     assert len(entropy.new_token("hfs")) == 56
+
+
+def test_an_identifier_spells_its_bits_in_base32(monkeypatch):
+    for raw in (bytes(16), b"\xff" * 16, secrets.token_bytes(16)):
+        monkeypatch.setattr(secrets, "token_bytes", lambda count, raw=raw: raw[:count])
+        spelt = base64.b32encode(raw).decode().rstrip("=").lower()
+        assert SystemEntropy().new_id("ses") == f"ses_{spelt}"
