@@ -49,15 +49,19 @@ def key_of(
     call_id: str,
     arguments: dict[str, Any],
     given: str = "",
+    spelled: bytes | Unrepresentable | None = None,
 ) -> str:
     """The idempotency key: `eff_` and 64 hex digits, the same for every try at one effect.
 
     `given` is the caller's own key, which stands in place of the arguments. Arguments without a
-    canonical form have no key of their own and count as the call's.
+    canonical form have no key of their own and count as the call's. `spelled` is the canonical JSON
+    of all arguments, where it is at hand.
     """
     by_input = _kind(contract) is EffectKey.INPUT
-    named = {n: arguments[n] for n in contract.key_arguments if n in arguments}
-    spelled = canonical(named if contract.key_arguments else arguments)
+    if contract.key_arguments:
+        spelled = canonical({n: arguments[n] for n in contract.key_arguments if n in arguments})
+    elif spelled is None:
+        spelled = canonical(arguments)
     parts: tuple[str, ...]
     if given:
         parts = ("given", task, contract.name, given)

@@ -23,7 +23,6 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from holdfast.core.canonical import canonical
 from holdfast.model.permits import Permit, PermitFault, PermitFaultCode
 
 VERSION = "hfp1"
@@ -47,6 +46,7 @@ class _Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(_Payload)
+_encoder = msgspec.json.Encoder(order="sorted")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
@@ -148,10 +148,12 @@ def _authentic(token: str, public_keys: Mapping[str, Ed25519PublicKey]) -> Permi
 
 
 def _spell(payload: _Payload) -> bytes:
-    encoded = canonical(msgspec.to_builtins(payload))
-    if isinstance(encoded, bytes):
-        return encoded
-    raise ValueError(f"the permit cannot be signed: {encoded.reason}")
+    """Canonical: nine strings under ASCII names, which msgspec writes as RFC 8785 does."""
+    try:
+        return _encoder.encode(payload)
+    except ValueError:
+        reason = "a string holds a lone surrogate"
+        raise ValueError(f"the permit cannot be signed: {reason}") from None
 
 
 def _read_payload(encoded: bytes) -> _Payload | None:
@@ -160,7 +162,7 @@ def _read_payload(encoded: bytes) -> _Payload | None:
     except (msgspec.MsgspecError, ValueError):
         return None
     times_hold = _DECIMAL.fullmatch(payload.iat) and _DECIMAL.fullmatch(payload.exp)
-    if not times_hold or canonical(msgspec.to_builtins(payload)) != encoded:
+    if not times_hold or _encoder.encode(payload) != encoded:
         return None
     return payload
 

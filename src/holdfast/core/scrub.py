@@ -124,6 +124,7 @@ class RuleScrubber:
         self._known = sorted({k for k in known if len(k) >= _SHORTEST_KNOWN}, key=len, reverse=True)
         self._rules = _compiled(frozenset(_SIGNS))
         self._kept = lru_cache(4096)(self.text)
+        self._latest = ("", "")
 
     def text(self, value: str) -> str:
         """The text without secrets."""
@@ -146,8 +147,17 @@ class RuleScrubber:
         return _walk(value, self._short_or_long, 0)
 
     def _short_or_long(self, value: str) -> str:
-        """Short strings come again and again (names of fields, ids): their answer is kept."""
-        return self._kept(value) if len(value) <= _SHORT else self.text(value)
+        """Short strings come again and again (names of fields, ids): their answer is kept.
+
+        Of long ones only the latest is: an outcome goes to the ledger and to the journal at once.
+        """
+        if len(value) <= _SHORT:
+            return self._kept(value)
+        before, clean = self._latest
+        if value != before:
+            clean = self.text(value)
+            self._latest = (value, clean)
+        return clean
 
 
 def _plain(rule: str) -> str:
@@ -177,6 +187,16 @@ def _placeholder(match: re.Match[str]) -> str:
     return f"<secret:{match.lastgroup}>"
 
 
+def _named_like_a_secret(key: str) -> bool:
+    return _kept_name(key) if len(key) <= _SHORT else _SECRET_FIELD.match(key) is not None
+
+
+@lru_cache(4096)
+def _kept_name(key: str) -> bool:
+    """The names of fields are few; what matching one of them costs is paid once."""
+    return _SECRET_FIELD.match(key) is not None
+
+
 def _hides(value: object) -> bool:
     """Whether a value under a secret's name may be the secret: nothing and flags are not."""
     return value is not None and not isinstance(value, bool) and value not in ("", [], {})
@@ -191,7 +211,7 @@ def _walk(value: Any, clean: Callable[[str], str], depth: int) -> Any:
         return {
             clean(key) if isinstance(key, str) else key: (
                 "<secret:field>"
-                if isinstance(key, str) and _hides(inner) and _SECRET_FIELD.match(key)
+                if isinstance(key, str) and _hides(inner) and _named_like_a_secret(key)
                 else _walk(inner, clean, depth + 1)
             )
             for key, inner in value.items()

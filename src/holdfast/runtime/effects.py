@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core import effects
+from holdfast.core.canonical import Unrepresentable
 from holdfast.core.effects import Standing
 from holdfast.errors import Conflict, InvalidRequest, NotFound
 from holdfast.model.effects import EffectEntry, EffectState
@@ -81,14 +82,16 @@ class Effects:
         call: CallRecord,
         arguments: dict[str, Any],
         given_key: str,
+        spelled: bytes | Unrepresentable | None = None,
     ) -> Proposal:
         """Claim the effect of a call, in memory, unless the ledger objects.
 
+        `spelled` is the canonical JSON of the arguments, where it is at hand.
         A claim is made durable by the caller's commit of `entry`, or given back with `release`.
         """
         who = live.who
         key = effects.key_of(
-            contract, who.task, who.session, call.call_id, arguments, given=given_key
+            contract, who.task, who.session, call.call_id, arguments, given_key, spelled
         )
         before = await self.find(who.tenant, key)
         stands = effects.standing(before, who.session, call.call_id)

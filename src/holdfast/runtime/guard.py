@@ -20,6 +20,7 @@ from holdfast.core import flow
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
+from holdfast.core.denials import denial_text
 from holdfast.core.effects import Standing
 from holdfast.core.permits import key_id, sign, verify
 from holdfast.core.progress import Finding, near
@@ -43,7 +44,7 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect, Idempotency
 from holdfast.ports.store import Change
-from holdfast.runtime.digests import UNREPRESENTABLE, digest_of
+from holdfast.runtime.digests import UNREPRESENTABLE, digest_of, digest_of_spelled
 from holdfast.runtime.effects import Proposal
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
@@ -106,7 +107,12 @@ class _Case:
     """One call on its way through the stages."""
 
     def __init__(
-        self, live: LiveSession, call: CallRecord, arguments: dict[str, Any], asked: Asked
+        self,
+        live: LiveSession,
+        call: CallRecord,
+        arguments: dict[str, Any],
+        asked: Asked,
+        spelled: bytes | Unrepresentable,
     ) -> None:
         self.live = live
         self.asked = asked
@@ -114,6 +120,7 @@ class _Case:
         self.claimed = call
         self.call = call
         self.arguments = arguments
+        self.spelled = spelled
         self.digest = call.digest
         self.near = ""
         self.contract: Contract | None = None
@@ -173,10 +180,10 @@ class Guard:
         make or that was decided before; StoreUnavailable. Every other no is a Ruling.
         """
         self._sessions.check_live(live)
-        call, arguments = await self._claim(live, asked)
+        call, arguments, spelled = await self._claim(live, asked)
         live.deciding.add(call.call_id)
         try:
-            case = _Case(live, call, arguments, asked)
+            case = _Case(live, call, arguments, asked, spelled)
             for stage in (
                 self._representable,
                 self._pre_tool_hooks,
@@ -200,13 +207,20 @@ class Guard:
         finally:
             live.deciding.discard(call.call_id)
 
-    async def _claim(self, live: LiveSession, asked: Asked) -> tuple[CallRecord, dict[str, Any]]:
-        """The model's own call behind a request, undecided so far, and the model's arguments."""
+    async def _claim(
+        self, live: LiveSession, asked: Asked
+    ) -> tuple[CallRecord, dict[str, Any], bytes | Unrepresentable]:
+        """The model's own call behind a request, undecided so far, and the model's arguments.
+
+        The last value is how the arguments are spelt canonically.
+        """
         call = live.calls.get(asked.call_id)
-        arguments, digest = asked.arguments, digest_of(asked.arguments)
+        arguments, spelled = asked.arguments, canonical(asked.arguments)
+        digest = digest_of_spelled(spelled)
         if asked.runs_returned and call is not None and call.digest != digest:
             arguments = live.emitted.get(asked.call_id, arguments)
-            digest = digest_of(arguments)
+            spelled = canonical(arguments)
+            digest = digest_of_spelled(spelled)
         fault = ""
         if call is None or call.session != live.session.session_id:
             # A continued session knows its parent's calls, but only the parent may run them.
@@ -216,7 +230,7 @@ class Guard:
         elif call.state is not CallState.EMITTED or call.call_id in live.deciding:
             fault = "this call was decided before"
         if call is not None and not fault:
-            return call, arguments
+            return call, arguments, spelled
         body = {"why": fault, "door": asked.door, "digest": digest}
         flat = {"call_id": asked.call_id[:200], "tool": asked.tool[:200], "verdict": Verdict.DENY}
         await self._journal.commit(
@@ -243,7 +257,8 @@ class Guard:
         case.reasons += result.reasons
         if result.arguments is not None:
             case.arguments = result.arguments
-            case.digest = digest_of(result.arguments)
+            case.spelled = canonical(result.arguments)
+            case.digest = digest_of_spelled(case.spelled)
 
     async def _granted(self, case: _Case) -> None:
         if case.call.tool not in case.live.session.allowed_tools:
@@ -252,9 +267,8 @@ class Guard:
 
     async def _contract(self, case: _Case) -> None:
         case.contract = self._contracts.get(case.call.tool)
-        spelled = canonical(case.arguments)
-        if isinstance(spelled, Unrepresentable):
-            case.deny("contract", "contract_violation", spelled.reason)
+        if isinstance(case.spelled, Unrepresentable):
+            case.deny("contract", "contract_violation", case.spelled.reason)
             return
         if case.contract is None:
             return
@@ -280,8 +294,7 @@ class Guard:
             return
         case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
-        spelled = canonical(case.arguments)
-        shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
+        shown = "" if isinstance(case.spelled, Unrepresentable) else case.spelled.decode()
         case.characters = len(shown)
         case.near = near(case.call.tool, shown)
         for finding in progress.call(case.call.tool, case.digest, case.near, now_ns):
@@ -366,7 +379,7 @@ class Guard:
         if strictest(case.reasons) is not Verdict.ALLOW:
             return
         proposal = await self._effects.propose(
-            case.live, contract, case.call, case.arguments, case.asked.key
+            case.live, contract, case.call, case.arguments, case.asked.key, case.spelled
         )
         entry, attempts = proposal.entry, case.call.attempts
         case.effect = proposal
@@ -505,28 +518,31 @@ class Guard:
         )
 
     def _decision_record(self, case: _Case, decision: Decision) -> Record:
-        body = {
+        body: dict[str, Any] = {
             "door": case.asked.door,
-            "digest": case.digest,
-            "emitted_digest": case.call.digest,
             "near": case.near,
-            "arguments": _shown(case.arguments),
+            "arguments": _shown(case.arguments, case.spelled),
             "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
             "resource": case.resource,
+        }
+        ours: dict[str, Any] = {
+            "digest": case.digest,
+            "emitted_digest": case.call.digest,
             "risk_reasons": [r.code for r in case.risk.reasons] if case.risk else [],
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
         if case.asked.again:
-            body["again"] = True
+            ours["again"] = True
         if case.effect is not None:
-            body["effect_key"] = case.effect.entry.key
-            body["effect"] = case.effect.standing
-            body["attempt"] = case.effect.entry.attempt
+            ours["effect_key"] = case.effect.entry.key
+            ours["effect"] = case.effect.standing
+            ours["attempt"] = case.effect.entry.attempt
         return self._journal.record(
             Kind.TOOL_CALL_DECIDED,
             case.live.who,
             body,
+            ours,
             turn=case.call.turn,
             call_id=decision.call_id,
             decision_id=decision.decision_id,
@@ -573,24 +589,7 @@ def _registered_risk(contract: Contract | None) -> RiskLevel:
     return contract.risk if contract is not None else RiskLevel.HIGH
 
 
-_NAMED_STAGES = ("budget", "loop", "contract", "live", "policy", "effect")
-
-
-def denial_text(decision: Decision) -> str:
-    """What the model reads instead of a result: stable for one decision."""
-    why = decision.deciding
-    code = "permission_denied"
-    if why is not None and why.stage in _NAMED_STAGES:
-        code = why.code
-    if decision.verdict is Verdict.ASK:
-        code = "approval_required"
-    text = why.text if why is not None else "refused"
-    rule = f" (rule {why.rule})" if why is not None and why.rule else ""
-    return f"{code}: {text}{rule} [{decision.decision_id}]"
-
-
-def _shown(arguments: dict[str, Any]) -> dict[str, Any]:
+def _shown(arguments: dict[str, Any], spelled: bytes | Unrepresentable) -> dict[str, Any]:
     """Arguments as the journal keeps them; what it could not keep is left to the digest."""
-    spelled = canonical(arguments)
     fits = isinstance(spelled, bytes) and len(spelled) <= _SHOWN_ARGUMENT_BYTES
     return arguments if fits else {}

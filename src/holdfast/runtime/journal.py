@@ -34,10 +34,20 @@ class Journal:
         self._say = say
 
     def record(
-        self, kind: Kind, who: Principal | None, body: dict[str, Any] | None = None, **flat: Any
+        self,
+        kind: Kind,
+        who: Principal | None,
+        body: dict[str, Any] | None = None,
+        ours: dict[str, Any] | None = None,
+        /,
+        **flat: Any,
     ) -> Record:
-        """One record about `who` (None: about the server itself); `flat` are Record's fields."""
-        return self.record_of_ours(kind, who, self._scrubber.tree(body) if body else {}, **flat)
+        """One record about `who` (None: about the server itself); `flat` are Record's fields.
+
+        `ours` joins the body as it is: nothing in it came from a client, a model or a tool.
+        """
+        clean = self._scrubber.tree(body) if body else {}
+        return self.record_of_ours(kind, who, {**clean, **ours} if ours else clean, **flat)
 
     def record_of_ours(
         self, kind: Kind, who: Principal | None, body: dict[str, Any], **flat: Any

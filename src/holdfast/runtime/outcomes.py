@@ -15,7 +15,7 @@ from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
-from holdfast.runtime.digests import digest_of
+from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
@@ -117,14 +117,17 @@ class Outcomes:
         shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
         violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
         body = {
-            "ok": done.ok,
             # Where the model's own text of it is kept, the result stands there already.
             "output": "" if done.content is not None else shown[:SHOWN_CHARACTERS],
-            "output_digest": digest_of(output),
-            "output_bytes": len(shown),
             "error": done.error[:2000],
-            "duration_ms": done.duration_ms,
             "contract": violations[:5],
+        }
+        digest = digest_of_spelled(spelled)
+        ours = {
+            "ok": done.ok,
+            "output_digest": digest,
+            "output_bytes": len(shown),
+            "duration_ms": done.duration_ms,
         }
         flat = {
             "turn": call.turn,
@@ -132,8 +135,8 @@ class Outcomes:
             "decision_id": call.decision_id,
             "tool": call.tool,
         }
-        records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, **flat)]
-        finding = live.progress.outcome(str(body["output_digest"]))
+        records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, ours, **flat)]
+        finding = live.progress.outcome(digest)
         if finding is not None:
             seen = {"code": finding.code, "text": finding.text, "stops": False}
             records.append(self._journal.record(Kind.LOOP_ALERT, live.who, seen))

@@ -192,3 +192,20 @@ def test_hostile_repetition_does_not_hang(piece):
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_long_text_is_scrubbed_each_time_it_comes_whatever_came_between():
+    scrubber = RuleScrubber()
+    secret = "the key of the shop is AKIA" + "A" * 16 + ", do not tell"
+    plain = "nothing to see in a text that is longer than the short ones are"
+    for text in (secret, secret, plain, secret, "", secret):
+        assert ("AKIA" in scrubber.tree([text])[0]) is False
+    assert scrubber.tree([plain, plain]) == [plain, plain]
+
+
+def test_a_field_named_like_a_secret_is_hidden_each_time_it_comes():
+    scrubber = RuleScrubber()
+    for name in ("password", "x" * 50 + "_token", "api_key", "password", "x" * 50 + "_api_key"):
+        hidden = scrubber.tree({name: "1234"})[name] == "<secret:field>"
+        assert hidden is (not name.endswith("x_token")), name
+    assert scrubber.tree({"passage": "1234"}) == {"passage": "1234"}
