@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.apps.control.app import ControlApp, create_control_app
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operator_file import Operators
 from holdfast.backends.policyd_client.wire import PolicyFinding, PolicyStatus
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
@@ -139,6 +140,7 @@ class House:
             policy=self.policy,
             config=parse_config(text.encode(), Path("holdfast.yaml")),
             clock=self.clock,
+            operators=Operators(Path("no-state-folder")),
             admin_token_digest=hashlib.sha256(ADMIN.encode()).hexdigest(),
             base_url="http://127.0.0.1:8787",
             version="0.1.0",

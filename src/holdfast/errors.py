@@ -98,6 +98,12 @@ class ApprovalRequired(Denied):
     code = "approval_required"
 
 
+class ApproverRequired(Denied):
+    """Only an operator whom the configuration names as an approver may let this go on."""
+
+    code = "approver_required"
+
+
 class SessionStopped(Denied):
     """The session was killed, paused, expired or stopped by a limit of the loop guard."""
 

@@ -16,6 +16,7 @@ from holdfast.model.sessions import SessionState
 
 from .conversations import Conversations
 from .discovery import locate
+from .operators import Operators
 from .retention import GcDone, collect
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
@@ -44,7 +45,8 @@ def connect(
     """A client of the server that the argument, the environment or the nearest file names.
 
     Order: `url`; `project_dir` and above; HOLDFAST_URL with HOLDFAST_ADMIN_TOKEN; the nearest
-    `.holdfast/server.json` from the working directory upward. Nothing is sent yet.
+    `.holdfast/server.json` from the working directory upward. HOLDFAST_OPERATOR_TOKEN, where it is
+    set, stands in place of the admin's token. Nothing is sent yet.
     Errors: Unavailable when no server is known, ConfigInvalid for an unreadable file.
     """
     address = locate(url, token, project_dir)
@@ -62,6 +64,7 @@ class Client:
         self.effects = Effects(self._door)
         self.budgets = Budgets(self._door)
         self.upstreams = Upstreams(self._door)
+        self.operators = Operators(self._door)
         self.audit = Audit(self._door)
         self.policy = Policy(self._door)
 

@@ -15,6 +15,7 @@ STATE_DIR = ".holdfast"
 SERVER_FILE = "server.json"
 URL_VARIABLE = "HOLDFAST_URL"
 TOKEN_VARIABLE = "HOLDFAST_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not a token
+OPERATOR_TOKEN_VARIABLE = "HOLDFAST_OPERATOR_TOKEN"  # noqa: S105 - the name of a variable
 WORKER_TOKEN_FILE = "worker.token"  # noqa: S105 - the name of a file
 WORKER_TOKEN_VARIABLE = "HOLDFAST_WORKER_TOKEN"  # noqa: S105 - the name of a variable
 _NOT_RUNNING = "no holdfast server was found from `{start}` upward; start one with `holdfast up`"
@@ -56,9 +57,11 @@ def locate(
     """The server to talk to.
 
     Where a URL is given or stands in the environment, no file is read: a token found in a file is
-    never shown to a server that the file does not name. Errors: Unavailable when no server is
+    never shown to a server that the file does not name. An operator's own token in the environment
+    stands in place of the admin's. Errors: Unavailable when no server is
     known, ConfigInvalid for a file that cannot be read.
     """
+    token = token or environ.get(OPERATOR_TOKEN_VARIABLE, "")
     chosen = url or ("" if project_dir is not None else environ.get(URL_VARIABLE, ""))
     if chosen:
         return Address(chosen.rstrip("/"), token or environ.get(TOKEN_VARIABLE, ""))

@@ -35,6 +35,7 @@ def run_plan(config: Config, plan: SessionPlan) -> RunPlan:
         output=plan.output,
         context={"window_tokens": _window_tokens(config, plan.model), **plan.context},
         retries=plan.retries,
+        approvers=plan.approvers,
     )
 
 

@@ -39,7 +39,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `tools` maps a tool's name to what the worker needs to run it (`integrations/native`): JSON, no
     secret. `task_text` is put before the prompt, and again byte for byte after each compaction.
-    `output` and `context` are the agent's own settings as JSON, empty where it has none.
+    `output`, `context`, `retries` and `approvers` are the agent's own, empty where it has none.
     """
 
     model: str
@@ -52,6 +52,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     output: dict[str, Any] = {}
     context: dict[str, Any] = {}
     retries: dict[str, Any] = {}
+    approvers: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from holdfast.apps.cli import (
     budgets,
     gc,
     local,
+    operators,
     project_files,
     run,
     runs,
@@ -34,6 +35,7 @@ app.add_typer(sessions.app, name="sessions")
 runs.register(app)
 app.add_typer(batch.app, name="batch")
 app.add_typer(budgets.app, name="budget")
+app.add_typer(operators.app, name="operators")
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")
 app.add_typer(tools.app, name="tools")

@@ -13,6 +13,7 @@ from holdfast.apps.control.budgets.routes import router as budgets
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.gc.routes import router as gc
 from holdfast.apps.control.health.routes import router as health
+from holdfast.apps.control.operators.routes import router as operators
 from holdfast.apps.control.policy.routes import router as policy
 from holdfast.apps.control.runs.routes import router as runs
 from holdfast.apps.control.sessions.routes import router as sessions
@@ -20,7 +21,7 @@ from holdfast.apps.control.upstreams.routes import router as upstreams
 
 # Declared for the document only; `auth.Gate` is what checks.
 _TOKEN = [
-    Security(HTTPBearer(auto_error=False, description="the admin token")),
+    Security(HTTPBearer(auto_error=False, description="the admin's or an operator's token")),
     Security(APIKeyHeader(name="x-api-key", auto_error=False)),
 ]
 
@@ -55,7 +56,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
     app.add_middleware(Gate)
     errors.install(app)
     app.include_router(health)
-    for router in (sessions, runs, budgets, audit, policy, upstreams, gc):
+    for router in (sessions, runs, budgets, audit, policy, upstreams, operators, gc):
         app.include_router(router, dependencies=_TOKEN)
     return app
 

@@ -1,4 +1,4 @@
-"""Who is at the door: the operator with the admin token, or an agent with its session's token.
+"""Who is at the door: the admin, an operator by name, or an agent with its session's token.
 
 One gate before all routes, closed unless it knows the path: a route that someone adds is the
 operator's until this file says otherwise. Bodies are read here, after the token was checked, with
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.errors import answer
+from holdfast.apps.control.operator_file import ADMIN
 from holdfast.core.canonical import Unreadable, parse_json
 from holdfast.errors import Denied, HoldfastError, InvalidRequest, TooLarge, Unauthenticated
 from holdfast.model import tokens
@@ -51,13 +52,18 @@ def is_admin(deps: ControlDeps, token: str) -> bool:
     return hmac.compare_digest(found, deps.admin_token_digest)
 
 
-async def check_admin(deps: ControlDeps, token: str) -> None:
-    """Pass the operator only.
+def operator_of(deps: ControlDeps, token: str) -> str:
+    """Whose token it is: an operator's name, `admin`, or empty for no operator."""
+    return ADMIN if is_admin(deps, token) else deps.operators.name_of(token)
+
+
+async def check_operator(deps: ControlDeps, token: str) -> str:
+    """The operator's name; nobody else passes.
 
     Errors: Denied for any token of a session (journalled), Unauthenticated for any other.
     """
-    if is_admin(deps, token):
-        return
+    if name := operator_of(deps, token):
+        return name
     session = await _session_behind(deps, token)
     if session is None:
         raise Unauthenticated("the token is not one that this server issued")
@@ -83,10 +89,10 @@ async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
 async def session_of(deps: ControlDeps, token: str) -> LiveSession:
     """The session of a token, whatever its state.
 
-    Errors: Denied for the admin token, Unauthenticated for one never issued.
+    Errors: Denied for an operator's token, Unauthenticated for one never issued.
     """
-    if is_admin(deps, token):
-        raise Denied("the admin token acts for no session; use the session's own token")
+    if operator_of(deps, token):
+        raise Denied("an operator's token acts for no session; use the session's own token")
     return await deps.sessions.authenticate(token)
 
 
@@ -126,7 +132,7 @@ async def _admit(scope: Scope) -> int:
     if path.startswith(SESSION_PATHS):
         await session_of(deps, token)
         return deps.config.server.max_body_bytes
-    await check_admin(deps, token)
+    scope.setdefault("state", {})["operator"] = await check_operator(deps, token)
     return ADMIN_BODY_BYTES
 
 

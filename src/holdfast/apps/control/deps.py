@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from holdfast.apps.control.operator_file import Operators
 from holdfast.compose.config import Config
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -82,6 +83,7 @@ class ControlDeps:
     config: Config
     clock: Clock
     admin_token_digest: str
+    operators: Operators
     base_url: str
     version: str
     upstreams: Mapping[str, Provider] = field(default_factory=dict)
@@ -94,3 +96,12 @@ def _of_app(request: Request) -> ControlDeps:
 
 Deps = Annotated[ControlDeps, Depends(_of_app)]
 """Parameter of a route that uses the control API's parts."""
+
+
+def _who_acts(request: Request) -> str:
+    name: str = request.state.operator
+    return name
+
+
+By = Annotated[str, Depends(_who_acts)]
+"""Parameter of a route that does something: the operator whose token it was, or `admin`."""

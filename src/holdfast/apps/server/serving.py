@@ -24,6 +24,7 @@ from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.delegation import DelegationDoor
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
+from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
@@ -264,6 +265,7 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             config=config,
             clock=harness.clock,
             admin_token_digest=token_digest(admin),
+            operators=Operators(config.state_path),
             base_url=url,
             version=holdfast.__version__,
             upstreams=harness.calls.providers,

@@ -368,12 +368,16 @@ USER = Record(
 )
 
 _RUNS_AT_WORK = Whole(least=1, most=100_000)
+_APPROVERS = Field(
+    ListOf(item=ID), "operators who alone may let go on what waits for a person; empty: any"
+)
 
 PROJECT = Record(
     build=Project,
     fields={
         "limits": Field(LimitsShape(Scope.PROJECT), "limits of this project, over windows"),
         "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
+        "approvers": _APPROVERS,
     },
 )
 
@@ -384,6 +388,7 @@ TENANT = Record(
         "limits": Field(LimitsShape(Scope.TENANT), "limits of this tenant, over windows"),
         "rates": Field(RATES, "what this tenant may send to all models together"),
         "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
+        "approvers": _APPROVERS,
         "projects": Field(MapOf(value=PROJECT, key=ID), "projects by name"),
         "users": Field(
             MapOf(value=USER, key=ID, also=(EVERYONE,)),
@@ -453,6 +458,7 @@ _AGENT_FIELDS = {
     "output": Field(Json(), "what a run's result must be: `schema`, `rules`, `attempts`, `judge`"),
     "context": Field(Json(), "what a run gives up when its context fills: `strategy` and so on"),
     "retries": Field(Json(), "how a run tries again: `model_attempts`, `on_budget` and so on"),
+    "approvers": _APPROVERS,
 }
 
 AGENT = Record(

@@ -157,10 +157,14 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A share of a tenant with its own limits; `max_runs` at work at a time, None any number."""
+    """A share of a tenant with its own limits; `max_runs` at work at a time, None any number.
+
+    `approvers` are operators who alone may let go on what waits for a person; without any, all.
+    """
 
     limits: LimitSettings = ()
     max_runs: int | None = None
+    approvers: tuple[str, ...] = ()
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +183,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     projects: dict[str, Project] = {}
     users: dict[str, User] = {}
     max_runs: int | None = None
+    approvers: tuple[str, ...] = ()
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,6 +307,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     output: dict[str, Any] = {}
     context: dict[str, Any] = {}
     retries: dict[str, Any] = {}
+    approvers: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

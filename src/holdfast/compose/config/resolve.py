@@ -67,6 +67,7 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     output: dict[str, Any] = {}
     context: dict[str, Any] = {}
     retries: dict[str, Any] = {}
+    approvers: tuple[str, ...] = ()
 
     def task_id(self, session: str) -> str:
         """`kind/instance`; the session stands for the instance that was not named."""
@@ -144,6 +145,7 @@ def resolve(
         output=chosen.output,
         context=chosen.context,
         retries=chosen.retries,
+        approvers=chosen.approvers,
     )
 
 

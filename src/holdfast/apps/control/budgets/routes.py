@@ -11,7 +11,7 @@ from holdfast.apps.control.budgets.schemas import (
     SetLimit,
     WhichAccounts,
 )
-from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.wire import refusals
 
 router = APIRouter(prefix="/v1/budgets", tags=["budgets"], responses=refusals(404))
@@ -24,6 +24,6 @@ async def show_budgets(which: Annotated[WhichAccounts, Query()], deps: Deps) -> 
 
 
 @router.put("")
-async def set_budget(asked: SetLimit, deps: Deps) -> AccountView:
+async def set_budget(asked: SetLimit, deps: Deps, by: By) -> AccountView:
     """Set or lift one limit; journalled with the old and the new one."""
-    return await service.set_limit(deps, asked)
+    return await service.set_limit(deps, asked, by)

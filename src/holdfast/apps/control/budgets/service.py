@@ -4,6 +4,7 @@ A limit is only set on an account that stands in some session's chain, or will b
 configuration: on any other it would limit nothing and look as if it did.
 """
 
+from holdfast.apps.control import approvals
 from holdfast.apps.control.budgets.schemas import AccountView, SetLimit, WhichAccounts
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config import Config
@@ -12,7 +13,6 @@ from holdfast.errors import InvalidRequest, NotFound
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
 from holdfast.model.events import Kind
 
-BY = "admin"
 _PARTS = {Scope.TENANT: (1, 1), Scope.TASK: (2, 3)}
 _SHAPE = {
     Scope.TASK: "`tenant/kind/instance` or `tenant/session`",
@@ -42,11 +42,12 @@ async def accounts(deps: ControlDeps, which: WhichAccounts) -> list[AccountView]
     return [_shown(state) for state in owned]
 
 
-async def set_limit(deps: ControlDeps, asked: SetLimit) -> AccountView:
+async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> AccountView:
     """Change one limit, durably. Below what is spent it refuses only what comes next.
 
-    Errors: InvalidRequest for an owner that is none, NotFound for an account that no session
-    draws on.
+    Raising one may let a stopped run go on, so it takes an approver where there are some. Errors:
+    InvalidRequest for an owner that is none, NotFound for an account that no session draws on,
+    ApproverRequired.
     """
     parts = _parts(asked.scope, asked.owner)
     key = AccountKey(asked.scope, asked.owner, asked.dimension, asked.window)
@@ -60,8 +61,10 @@ async def set_limit(deps: ControlDeps, asked: SetLimit) -> AccountView:
                 account=str(key),
             )
         before = ledger.open_account(key, configured, now_ns)
+    if before.limit is not None and (asked.limit is None or asked.limit > before.limit):
+        await _approved(deps, asked.scope, parts, by)
     place = _place(asked.scope, parts)
-    told = {"account": str(key), "reason": asked.reason, "by": BY}
+    told = {"account": str(key), "reason": asked.reason, "by": by}
     changed = deps.journal.record(
         Kind.BUDGET_CHANGED, None, {**told, "old": before.limit, "new": asked.limit}, **place
     )
@@ -70,6 +73,15 @@ async def set_limit(deps: ControlDeps, asked: SetLimit) -> AccountView:
     state, durable = deps.budgets.set_limit(key, asked.limit, changed)
     await durable
     return _shown(state)
+
+
+async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by: str) -> None:
+    """Errors: ApproverRequired."""
+    if scope is Scope.SESSION:
+        await approvals.check_session(deps, parts[1], by, "budget.set")
+        return
+    project = parts[1] if scope is Scope.PROJECT else ""
+    await approvals.check(deps, (parts[0], project, ""), by, "budget.set")
 
 
 def _shown(state: AccountState) -> AccountView:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, StrictBool, StrictInt
 
-from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.wire import Asked, Shown, refusals
 
 MAX_AGE_S = 366 * 86_400
@@ -37,12 +37,12 @@ class GcDone(Shown):
 
 
 @router.post("/gc")
-async def collect_garbage(asked: Gc, deps: Deps) -> GcDone:
+async def collect_garbage(asked: Gc, deps: Deps, by: By) -> GcDone:
     """Delete what is old and needed by nothing; the journal is never touched."""
     if asked.dry_run:
         done = await deps.retention.trial(asked.older_than_s)
     else:
-        done = await deps.retention.collect(asked.older_than_s, by="admin")
+        done = await deps.retention.collect(asked.older_than_s, by=by)
     counts, cuts = done.counts, done.cuts
     return GcDone(
         dry_run=done.dry_run,

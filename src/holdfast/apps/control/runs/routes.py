@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query
 
-from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.runs import service
 from holdfast.apps.control.runs.schemas import (
     EffectList,
@@ -28,9 +28,9 @@ _CHANGES = refusals(404, 409)
 
 
 @router.post("/runs", responses=refusals(404))
-async def submit_run(asked: Submit, deps: Deps) -> RunView:
+async def submit_run(asked: Submit, deps: Deps, by: By) -> RunView:
     """Queue a run for the workers."""
-    return await service.submit(deps, asked)
+    return await service.submit(deps, asked, by)
 
 
 @router.post("/runs/plan", responses=refusals(404))
@@ -52,27 +52,27 @@ async def show_run(run_id: RunId, deps: Deps) -> RunView:
 
 
 @router.post("/runs/{run_id}/retry", responses=_CHANGES)
-async def retry_run(run_id: RunId, why: Reasoned, deps: Deps) -> RunView:
+async def retry_run(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunView:
     """Do it again from its prompt; what was done in its task is not done twice."""
-    return await service.retry(deps, run_id, why.reason)
+    return await service.retry(deps, run_id, why.reason, by)
 
 
 @router.post("/runs/{run_id}/fork", responses=_CHANGES)
-async def fork_run(run_id: RunId, asked: Fork, deps: Deps) -> RunView:
+async def fork_run(run_id: RunId, asked: Fork, deps: Deps, by: By) -> RunView:
     """A new run that knows its first turns."""
-    return await service.fork(deps, run_id, asked)
+    return await service.fork(deps, run_id, asked, by)
 
 
 @router.post("/runs/{run_id}/cancel", responses=_CHANGES)
-async def cancel_run(run_id: RunId, why: Reasoned, deps: Deps) -> RunView:
+async def cancel_run(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunView:
     """End it for good."""
-    return await service.cancel(deps, run_id, why.reason)
+    return await service.cancel(deps, run_id, why.reason, by)
 
 
 @router.post("/runs/{run_id}/resume", responses=_CHANGES)
-async def resume_run(run_id: RunId, why: Reasoned, deps: Deps) -> RunView:
+async def resume_run(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunView:
     """Queue a run again that waits for a person."""
-    return await service.resume(deps, run_id, why.reason)
+    return await service.resume(deps, run_id, why.reason, by)
 
 
 @router.get("/dlq")
@@ -82,15 +82,15 @@ async def list_dead_letters(deps: Deps) -> RunList:
 
 
 @router.post("/dlq/{run_id}/redrive", responses=_CHANGES)
-async def redrive_dead_letter(run_id: RunId, why: Reasoned, deps: Deps) -> RunView:
+async def redrive_dead_letter(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunView:
     """Queue it again, where it stopped."""
-    return await service.resume(deps, run_id, why.reason)
+    return await service.resume(deps, run_id, why.reason, by)
 
 
 @router.post("/dlq/{run_id}/discard", responses=_CHANGES)
-async def discard_dead_letter(run_id: RunId, why: Reasoned, deps: Deps) -> RunView:
+async def discard_dead_letter(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunView:
     """Give it up; its journal stays."""
-    return await service.cancel(deps, run_id, why.reason or "discarded by the operator")
+    return await service.cancel(deps, run_id, why.reason or "discarded by the operator", by)
 
 
 @router.get("/effects", responses=refusals(404))
@@ -100,6 +100,6 @@ async def list_effects(session: Annotated[Name, Query()], deps: Deps) -> EffectL
 
 
 @router.post("/effects/resolve", responses=_CHANGES)
-async def resolve_effect(asked: Resolve, deps: Deps) -> EffectView:
+async def resolve_effect(asked: Resolve, deps: Deps, by: By) -> EffectView:
     """Say what became of an unknown effect."""
-    return await service.resolve(deps, asked)
+    return await service.resolve(deps, asked, by)

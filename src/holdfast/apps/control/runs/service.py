@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.runs.schemas import (
     EffectView,
     Fork,
@@ -29,12 +31,10 @@ from holdfast.model.sessions import Session
 from holdfast.ports.store import RunFilter
 from holdfast.runtime.runs import Order
 
-BY = "admin"
-WAITING = (RunState.DEAD, RunState.PARKED)
 _OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits")
 
 
-async def submit(deps: ControlDeps, asked: Submit) -> RunView:
+async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
     """Queue a run. Errors: InvalidRequest, ConfigInvalid, NotFound, StoreUnavailable."""
     given = {name: getattr(asked, name) for name in _OPENING}
     plan = opening.planned(deps.config, OpenSession(**given))
@@ -47,7 +47,7 @@ async def submit(deps: ControlDeps, asked: Submit) -> RunView:
     )
     draft = _in_batch(opening.draft(plan, OpenSession(**given)), asked)
     run = await deps.runs.submit(draft, order)
-    await _acted(deps, run, "run.submit", "")
+    await _acted(deps, run, "run.submit", "", by)
     return await view(deps, run)
 
 
@@ -82,7 +82,7 @@ async def listed(deps: ControlDeps, which: WhichRuns) -> list[RunView]:
 
 async def dead_letters(deps: ControlDeps) -> list[RunView]:
     """Every run that waits for a person, with what it waits for."""
-    found = await deps.runs.listed(RunFilter(states=WAITING, limit=1000))
+    found = await deps.runs.listed(RunFilter(states=approvals.WAITING, limit=1000))
     return [await view(deps, run) for run in found]
 
 
@@ -91,32 +91,37 @@ async def show_run(deps: ControlDeps, run_id: str) -> RunView:
     return await view(deps, await deps.runs.get(run_id))
 
 
-async def retry(deps: ControlDeps, run_id: str, reason: str) -> RunView:
-    """The same again, from the prompt. Errors: NotFound, Conflict."""
-    again = await deps.runs.retry(await deps.runs.get(run_id))
-    await _acted(deps, again, "run.retry", reason)
+async def retry(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
+    """The same again, from the prompt. Errors: NotFound, Conflict, ApproverRequired."""
+    run = await deps.runs.get(run_id)
+    await approvals.check_run(deps, run, by, "run.retry")
+    again = await deps.runs.retry(run)
+    await _acted(deps, again, "run.retry", reason, by)
     return await view(deps, again)
 
 
-async def fork(deps: ControlDeps, run_id: str, asked: Fork) -> RunView:
-    """A branch after a turn. Errors: NotFound, InvalidRequest."""
-    branch = await deps.runs.fork(await deps.runs.get(run_id), asked.turn, asked.prompt)
-    await _acted(deps, branch, "run.fork", asked.reason)
+async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str) -> RunView:
+    """A branch after a turn. Errors: NotFound, InvalidRequest, ApproverRequired."""
+    run = await deps.runs.get(run_id)
+    await approvals.check_run(deps, run, by, "run.fork")
+    branch = await deps.runs.fork(run, asked.turn, asked.prompt)
+    await _acted(deps, branch, "run.fork", asked.reason, by)
     return await view(deps, branch)
 
 
-async def cancel(deps: ControlDeps, run_id: str, reason: str) -> RunView:
+async def cancel(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
     """End it for good. Errors: NotFound, Conflict."""
     run = await deps.runs.get(run_id)
-    await _acted(deps, run, "run.cancel", reason)
+    await _acted(deps, run, "run.cancel", reason, by)
     return await view(deps, await deps.runs.cancel(run, reason or "cancelled by the operator"))
 
 
-async def resume(deps: ControlDeps, run_id: str, reason: str) -> RunView:
-    """Queue a parked or dead run again. Errors: NotFound, Conflict."""
+async def resume(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
+    """Queue a parked or dead run again. Errors: NotFound, Conflict, ApproverRequired."""
     run = await deps.runs.get(run_id)
+    await approvals.check_run(deps, run, by, "run.resume")
     resumed = await deps.runs.resume(run, reason)
-    await _acted(deps, run, "run.resume", reason)
+    await _acted(deps, run, "run.resume", reason, by)
     return await view(deps, resumed)
 
 
@@ -126,25 +131,29 @@ async def effects(deps: ControlDeps, session_id: str) -> list[EffectView]:
     return [_effect(entry) for entry in await deps.store.effects(session_id)]
 
 
-async def resolve(deps: ControlDeps, asked: Resolve) -> EffectView:
+async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectView:
     """A person says what became of an effect; the run that waited for it goes on.
 
-    Errors: NotFound, Conflict when it is not unknown, InvalidRequest.
+    Who has a name of their own says it under that name; the admin says for whom. Errors: NotFound,
+    Conflict when it is not unknown, InvalidRequest, ApproverRequired.
     """
     entry = await deps.effects.unknown_of(asked.tenant, asked.key)
+    where = RunFilter(session=entry.session, states=(RunState.PARKED,), limit=1)
+    for run in await deps.runs.listed(where):
+        await approvals.check_run(deps, run, by, "effect.resolve")
+    said_by = asked.by if by == ADMIN else by
     live = await deps.sessions.get(entry.session, asked.tenant)
     await deps.effects.resolve(
         live,
         entry,
         done=asked.outcome == "done",
         output=asked.output,
-        by=asked.by,
+        by=said_by,
         reason=asked.reason,
     )
-    where = RunFilter(session=entry.session, states=(RunState.PARKED,), limit=1)
     for run in await deps.runs.listed(where):
         if not await deps.runs.unknown_effects(run):
-            await deps.runs.resume(run, f"`{entry.tool}` was settled by {asked.by}")
+            await deps.runs.resume(run, f"`{entry.tool}` was settled by {said_by}")
     found = await deps.effects.find(asked.tenant, asked.key)
     return _effect(found or entry)
 
@@ -171,7 +180,7 @@ def _effect(entry: EffectEntry) -> EffectView:
     return EffectView(**msgspec.to_builtins(entry))
 
 
-async def _acted(deps: ControlDeps, run: Run, action: str, reason: str) -> None:
+async def _acted(deps: ControlDeps, run: Run, action: str, reason: str, by: str) -> None:
     live = await deps.sessions.get(run.session)
-    body = {"action": action, "by": BY, "reason": reason, "run_id": run.run_id}
+    body = {"action": action, "by": by, "reason": reason, "run_id": run.run_id}
     await deps.journal.commit([deps.journal.record(Kind.ADMIN_ACTED, live.who, body)])

@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response
 
-from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.sessions import service, turns, views
 from holdfast.apps.control.sessions.schemas import (
     Opened,
@@ -29,9 +29,9 @@ _CHANGES = refusals(404, 409)
 
 
 @router.post("", responses=refusals(404))
-async def open_session(asked: OpenSession, deps: Deps) -> Opened:
+async def open_session(asked: OpenSession, deps: Deps, by: By) -> Opened:
     """Open a session; its token is in this answer and nowhere else."""
-    return await service.open_session(deps, asked)
+    return await service.open_session(deps, asked, by)
 
 
 @router.get("")
@@ -58,24 +58,24 @@ async def list_turns(
 
 
 @router.post("/{session_id}/kill", responses=refusals(404))
-async def kill_session(session_id: SessionId, deps: Deps, why: Why) -> Receipt:
+async def kill_session(session_id: SessionId, deps: Deps, why: Why, by: By) -> Receipt:
     """Stop everything of it, for good; the receipt times each lever."""
-    return await service.kill(deps, session_id, why.reason)
+    return await service.kill(deps, session_id, why.reason, by)
 
 
 @router.post("/{session_id}/pause", responses=_CHANGES)
-async def pause_session(session_id: SessionId, deps: Deps, why: Why) -> SessionView:
+async def pause_session(session_id: SessionId, deps: Deps, why: Why, by: By) -> SessionView:
     """Refuse its model calls and permits until it is resumed; open answers stream on."""
-    return await service.tell(deps, session_id, Command.PAUSE, why.reason)
+    return await service.tell(deps, session_id, Command.PAUSE, why.reason, by)
 
 
 @router.post("/{session_id}/resume", responses=_CHANGES)
-async def resume_session(session_id: SessionId, deps: Deps, why: Why) -> SessionView:
+async def resume_session(session_id: SessionId, deps: Deps, why: Why, by: By) -> SessionView:
     """Let a paused session go on."""
-    return await service.tell(deps, session_id, Command.RESUME, why.reason)
+    return await service.tell(deps, session_id, Command.RESUME, why.reason, by)
 
 
 @router.post("/{session_id}/end", responses=_CHANGES)
-async def end_session(session_id: SessionId, deps: Deps, why: Why) -> SessionView:
+async def end_session(session_id: SessionId, deps: Deps, why: Why, by: By) -> SessionView:
     """Close it as done."""
-    return await service.tell(deps, session_id, Command.END, why.reason)
+    return await service.tell(deps, session_id, Command.END, why.reason, by)

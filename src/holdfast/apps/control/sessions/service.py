@@ -5,6 +5,7 @@ Not here: reading (`views`), what a session gets (`opening`).
 
 import msgspec
 
+from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.sessions import opening, views
 from holdfast.apps.control.sessions.schemas import Opened, OpenSession, Receipt, SessionView
@@ -13,35 +14,36 @@ from holdfast.errors import Conflict
 from holdfast.model.events import Kind, Record
 from holdfast.runtime.live import LiveSession
 
-BY = "admin"
 
-
-async def open_session(deps: ControlDeps, asked: OpenSession) -> Opened:
+async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened:
     """Open a session under the configuration.
 
     Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, StoreUnavailable.
     """
     plan = opening.planned(deps.config, asked)
     live, token = await deps.sessions.open(opening.draft(plan, asked))
-    await deps.journal.commit([_acted(deps, live, "session.open", "")])
+    await deps.journal.commit([_acted(deps, live, "session.open", "", by)])
     return Opened(
         session=views.of_live(deps, live), token=token, plan=opening.shown(plan, live.session)
     )
 
 
-async def kill(deps: ControlDeps, session_id: str, reason: str) -> Receipt:
+async def kill(deps: ControlDeps, session_id: str, reason: str, by: str) -> Receipt:
     """Stop everything of a session, for good; twice is harmless. Errors: NotFound."""
     live = await deps.sessions.get(session_id)
     # Queued, not awaited: nothing comes before the levers.
-    deps.journal.queue([_acted(deps, live, "session.kill", reason)])
-    receipt = await deps.killer.kill(live, reason, by=BY)
+    deps.journal.queue([_acted(deps, live, "session.kill", reason, by)])
+    receipt = await deps.killer.kill(live, reason, by=by)
     return Receipt.model_validate(msgspec.to_builtins(receipt))
 
 
-async def tell(deps: ControlDeps, session_id: str, command: Command, reason: str) -> SessionView:
+async def tell(
+    deps: ControlDeps, session_id: str, command: Command, reason: str, by: str
+) -> SessionView:
     """Change a session's state. A pause lets open answers stream on; it refuses what comes next.
 
-    Errors: NotFound, Conflict when the state does not allow it, StoreUnavailable.
+    Errors: NotFound, Conflict when the state does not allow it, ApproverRequired,
+    StoreUnavailable.
     """
     live = await deps.sessions.get(session_id)
     if after(live.session.state, command) is None:
@@ -49,13 +51,15 @@ async def tell(deps: ControlDeps, session_id: str, command: Command, reason: str
             f"a session that is {live.session.state} cannot be told to {command}",
             state=live.session.state,
         )
-    acted = _acted(deps, live, f"session.{command}", reason)
-    await deps.sessions.change(live, command, reason, by=BY, extra=[acted])
+    if command is Command.RESUME:
+        await approvals.check_session(deps, session_id, by, "session.resume")
+    acted = _acted(deps, live, f"session.{command}", reason, by)
+    await deps.sessions.change(live, command, reason, by=by, extra=[acted])
     if command is Command.RESUME:
         await deps.runs.session_resumed(live)
     return views.of_live(deps, live)
 
 
-def _acted(deps: ControlDeps, live: LiveSession, action: str, reason: str) -> Record:
-    body = {"action": action, "by": BY, "reason": reason}
+def _acted(deps: ControlDeps, live: LiveSession, action: str, reason: str, by: str) -> Record:
+    body = {"action": action, "by": by, "reason": reason}
     return deps.journal.record(Kind.ADMIN_ACTED, live.who, body)

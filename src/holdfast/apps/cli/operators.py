@@ -1,0 +1,48 @@
+"""`holdfast operators`: who acts beside the admin, by name."""
+
+from pathlib import Path
+
+import typer
+
+from holdfast.apps.cli.printing import clock, emit, note, say, table
+from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.verbs import Json, Project, verb
+
+app = typer.Typer(help="Operators by name, beside the admin.", no_args_is_help=True)
+_Name = typer.Argument(help="As `approvers` and the journal name them.")
+
+
+@verb(app, "add")
+async def add(name: str = _Name, project: Path | None = Project, as_json: bool = Json) -> None:
+    """Name an operator and print their token, this once. Only the admin may."""
+    async with connected(project) as client:
+        added = await client.operators.add(name)
+    if as_json:
+        emit(added)
+        return
+    note(f"the token of {added.name}, shown this once; they set HOLDFAST_OPERATOR_TOKEN to it")
+    say(added.token)
+
+
+@verb(app, "list")
+async def list_operators(project: Path | None = Project, as_json: bool = Json) -> None:
+    """List operators; the admin has no entry."""
+    async with connected(project) as client:
+        found = await client.operators.list()
+    if as_json:
+        for one in found:
+            emit(one)
+        return
+    rows = ((one.name, clock(one.added_at_ns)) for one in found)
+    table(("name", "added (UTC)"), rows, empty="no operators but the admin")
+
+
+@verb(app, "remove")
+async def remove(name: str = _Name, project: Path | None = Project, as_json: bool = Json) -> None:
+    """Take an operator's token back. Only the admin may."""
+    async with connected(project) as client:
+        await client.operators.remove(name)
+    if as_json:
+        emit({"removed": name})
+    else:
+        say(f"{name} is no operator any more")

@@ -1,0 +1,104 @@
+"""The file of operators: names with the digests of their tokens, for its owner alone.
+
+One server owns it, as it owns the state folder. A token is shown once, by whoever calls `add`, and
+never kept. Not here: who may add one (`operators`), what each may let go on
+(`approvals`).
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from holdfast.errors import ConfigInvalid, Conflict, NotFound
+
+ADMIN = "admin"
+FILE = "operators.json"
+_PREFIX = "hfo_"
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_LENGTH = 52
+
+
+class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One operator; `digest` is SHA-256 of the token, in hex."""
+
+    name: str
+    digest: str
+    added_at_ns: int
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    operators: tuple[Operator, ...] = ()
+
+
+class Operators:
+    """Every operator but the admin, who has no entry and cannot be removed."""
+
+    def __init__(self, state: Path, choose: Callable[[str], str] = secrets.choice) -> None:
+        """Read the file of a state folder. Errors: ConfigInvalid when it does not hold."""
+        self._path = state / FILE
+        self._choose = choose
+        self._by_name = {one.name: one for one in _read(self._path).operators}
+
+    def all(self) -> list[Operator]:
+        """By name."""
+        return sorted(self._by_name.values(), key=lambda one: one.name)
+
+    def name_of(self, token: str) -> str:
+        """Whose token it is, empty for nobody's; every entry is compared, in the same time."""
+        digest, found = _digest(token), ""
+        for one in self._by_name.values():
+            if hmac.compare_digest(digest, one.digest):
+                found = one.name
+        return found
+
+    def add(self, name: str, at_ns: int) -> str:
+        """A new operator's token; durable on return. Errors: Conflict for a name that is taken."""
+        if name == ADMIN or name in self._by_name:
+            raise Conflict(f"there is an operator `{name}` already")
+        token = _PREFIX + "".join(self._choose(_ALPHABET) for _ in range(_LENGTH))
+        self._write({**self._by_name, name: Operator(name, _digest(token), at_ns)})
+        return token
+
+    def remove(self, name: str) -> None:
+        """Their token opens nothing from here on. Errors: NotFound."""
+        if name not in self._by_name:
+            raise NotFound(f"there is no operator `{name[:64]}`")
+        self._write({n: one for n, one in self._by_name.items() if n != name})
+
+    def _write(self, wanted: dict[str, Operator]) -> None:
+        """The file first, whole or not at all; memory follows what is on disk."""
+        content = msgspec.json.encode(_File(tuple(wanted.values())))
+        draft = self._path.with_name(f"{FILE}.{os.getpid()}")
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                file.write(msgspec.json.format(content) + b"\n")
+                file.flush()
+                os.fsync(descriptor)
+            draft.replace(self._path)
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            raise ConfigInvalid(f"`{FILE}` cannot be written: {why}") from None
+        self._by_name = wanted
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read(path: Path) -> _File:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError:
+        return _File()
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise ConfigInvalid(f"`{FILE}` cannot be read: {why}") from None
+    except msgspec.MsgspecError:
+        raise ConfigInvalid(f"`{FILE}` in the state folder is damaged") from None

@@ -1,0 +1,1 @@
+"""Operators by name, beside the admin."""

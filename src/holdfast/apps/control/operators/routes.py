@@ -1,0 +1,56 @@
+"""`/v1/operators`: who operates beside the admin. Only the admin adds and removes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from holdfast.apps.control.deps import By, ControlDeps, Deps
+from holdfast.apps.control.operator_file import ADMIN
+from holdfast.apps.control.operators.schemas import (
+    AddOperator,
+    OperatorAdded,
+    OperatorList,
+    OperatorView,
+)
+from holdfast.apps.control.wire import refusals
+from holdfast.errors import Denied
+from holdfast.model.events import Kind
+
+router = APIRouter(prefix="/v1/operators", tags=["operators"], responses=refusals())
+OperatorName = Annotated[str, Path(max_length=64)]
+
+
+@router.get("")
+async def list_operators(deps: Deps) -> OperatorList:
+    """Every operator but the admin."""
+    shown = [OperatorView(name=o.name, added_at_ns=o.added_at_ns) for o in deps.operators.all()]
+    return OperatorList(operators=shown)
+
+
+@router.post("", responses=refusals(409))
+async def add_operator(asked: AddOperator, deps: Deps, by: By) -> OperatorAdded:
+    """Name an operator; the token is in this answer and nowhere else."""
+    await _acted(deps, by, "operator.add", asked.name)
+    token = deps.operators.add(asked.name, deps.clock.now_ns())
+    return OperatorAdded(name=asked.name, token=token)
+
+
+@router.post("/{name}/remove", responses=refusals(404))
+async def remove_operator(name: OperatorName, deps: Deps, by: By) -> OperatorList:
+    """Their token opens nothing any more."""
+    await _acted(deps, by, "operator.remove", name)
+    deps.operators.remove(name)
+    return await list_operators(deps)
+
+
+async def _acted(deps: ControlDeps, by: str, action: str, name: str) -> None:
+    """Errors: Denied, journalled, for everybody but the admin."""
+    allowed = by == ADMIN
+    kind = Kind.ADMIN_ACTED if allowed else Kind.AUTH_REFUSED
+    body = {"action": action, "by": by, "reason": f"operator {name}"}
+    if not allowed:
+        body["why"] = f"`{by}` is not the admin"
+    # Of no tenant: operators are the server's own.
+    await deps.journal.commit([deps.journal.record(kind, None, body)])
+    if not allowed:
+        raise Denied("only the admin names operators")
