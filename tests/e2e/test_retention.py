@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 
+import apsw
 import pytest
 from claude_agent_sdk import ClaudeAgentOptions, ResultMessage, query
 from claude_agent_sdk.testing import run_session_store_conformance
@@ -195,6 +196,33 @@ def test_gc_deletes_the_calls_of_ended_sessions_alone(project):
     project.start()
     told = project.records(tenant="acme", session=ended.session_id)
     assert next(one["kind"] for one in told) == "session.opened"
+
+
+def test_the_timer_deletes_what_expired(tmp_path):
+    settings = TENANTS.replace("every_s: 3600", "every_s: 1")
+    with RunningProject(tmp_path, script=SCRIPT, settings=settings) as project:
+
+        async def main():
+            async with client(project) as admin:
+                await admin.conversations(user="ann", tenant="acme").save("brief", [1], ttl_s=1)
+                await asyncio.sleep(1.0)
+                for _ in range(100):
+                    rows = apsw.Connection(
+                        str(project.state / "holdfast.db"), flags=apsw.SQLITE_OPEN_READONLY
+                    )
+                    left = rows.execute("SELECT count(*) FROM conversations").get
+                    told = rows.execute(
+                        "SELECT body FROM journal WHERE kind = 'retention.applied'"
+                    ).fetchall()
+                    rows.close()
+                    if told:
+                        break
+                    await asyncio.sleep(0.1)
+                assert left == 0
+                (body,) = (json.loads(raw) for (raw,) in told)
+                assert (body["by"], body["conversations"]) == ("the timer", 1)
+
+        asyncio.run(main())
 
 
 def test_the_sdks_own_suite_holds_for_its_store_on_holdfast(project):

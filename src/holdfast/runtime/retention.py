@@ -19,7 +19,7 @@ from holdfast.runtime.sessions import Sessions
 
 _NS = 1_000_000_000
 _DAY_S = 86_400
-_STEP_ROWS = 50
+_STEP_ROWS = 25
 _STEP_BYTES = 1024 * 1024
 _REST_S = 0.01
 """Between two steps, so that what decisions commit is never far behind in the queue."""

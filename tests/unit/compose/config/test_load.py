@@ -116,6 +116,8 @@ SEEDED = [
     ("on_fail: fail", "on_fail: pass", "on_fail: pass", "invalid enum value 'pass'"),
     ("window_tokens: 200000", "window: 200000", "window: 2", "unknown field `window`"),
     ("on_budget: park", "on_budget: wait", "on_budget: wait", "invalid enum value 'wait'"),
+    ("effects_days: 90", "effects_days: 6", "effects_days: 6", "from 7 to"),
+    ("effects_days: 90", "effects_days: 29", "effects_days: 29", "at least as long as sessions"),
 ]
 
 
