@@ -28,6 +28,7 @@ NAMES = (
     "durable_peers",
     "durable_calls",
     "journal_size",
+    "noisy_tenant",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 
