@@ -3,7 +3,7 @@
 Not here: doing the work (`integrations/native`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -102,14 +102,19 @@ class Runs:
         project: str = "",
         task: str = "",
         limits: Mapping[str, int | float | str] | None = None,
+        scope: Mapping[str, Sequence[str]] | None = None,
         priority: int = 0,
         deadline_s: int = 0,
         batch: str = "",
     ) -> RunView:
-        """Queue a run; it goes on without this process. Errors: as for opening a session."""
+        """Queue a run; it goes on without this process. Errors: as for opening a session.
+
+        `scope` maps names of arguments to patterns of paths, within which its calls have to stay.
+        """
         optional = {
             **_who(agent, agent_file, tenant, project, task),
             "limits": dict(limits or {}) or None,
+            "scope": {name: [*patterns] for name, patterns in (scope or {}).items()} or None,
             "priority": priority or None,
             "deadline_s": deadline_s or None,
             "batch": batch or None,

@@ -43,6 +43,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     delegated_by: str = ""
     children: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    scopes: tuple[dict[str, tuple[str, ...]], ...] = ()
 
 
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,8 +49,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     names the provider. `state_reason` says why it is not active. `parent` is the session that this
     one continues. `delegated_by` is the one that started it as its child, `depth` how many stand
     above it, `ancestor_accounts` what they pay with, since they pay for it too. `resources` are the
-    names, or beginnings of names, that its calls may touch; without any, all. `purged_at_ns` says
-    when retention deleted its calls, 0 while they are kept.
+    names, or beginnings of names, that its calls may touch; without any, all. `scopes` are
+    patterns by argument (`core/scopes`), each of which has to hold. `purged_at_ns` says when
+    retention deleted its calls, 0 while they are kept.
     """
 
     session_id: str
@@ -77,4 +78,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     ancestor_accounts: tuple[AccountKey, ...] = ()
     resources: tuple[str, ...] = ()
+    scopes: tuple[dict[str, tuple[str, ...]], ...] = ()
     purged_at_ns: int = 0

@@ -27,6 +27,7 @@ from holdfast.core.progress import Finding, near
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk, assess
+from holdfast.core.scopes import outside
 from holdfast.core.sessions import Command
 from holdfast.errors import (
     HoldfastError,
@@ -283,11 +284,16 @@ class Guard:
             case.deny("contract", "contract_violation", text, case.call.tool)
 
     async def _reached(self, case: _Case) -> None:
-        """A child may have been given some resources only."""
+        """A child may have been given some resources only, a task some files only."""
         resource = case.resource or f"tool:{case.call.tool}"
         if not reaches(case.live.session.resources, resource):
             text = f"`{resource[:200]}` is not among the resources of this session"
             case.deny("session", "resource_not_granted", text, case.live.who.agent)
+            return
+        schema = case.contract.input_schema if case.contract is not None else {}
+        scopes = case.live.session.scopes
+        if text := outside(scopes, case.call.tool, schema, case.arguments):
+            case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def _loop(self, case: _Case) -> None:
         if case.asked.again:

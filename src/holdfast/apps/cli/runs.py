@@ -7,6 +7,7 @@ the work (`apps/worker`), the live lines (`watching`).
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ async def submit(  # noqa: PLR0913, PLR0917 - each is an option
     user: str = typer.Option("", help="For whom it works; your login name if not given."),
     task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
     limit: list[str] = typer.Option([], help="Tighten a cap: `usd=0.50`, `tool_calls=5`."),
+    scope: list[str] = typer.Option([], help="Files it may name: `path=src/**`, `tool=NAME`."),
     priority: int = typer.Option(0, min=-100, max=100, help="Higher goes first."),
     deadline: int = typer.Option(0, min=0, help="Seconds until it is too late to begin."),
     as_json: bool = Json,
@@ -73,6 +75,7 @@ async def submit(  # noqa: PLR0913, PLR0917 - each is an option
             project=project_name,
             task=task,
             limits=parsed_limits(limit),
+            scope=parsed_scope(scope),
             priority=priority,
             deadline_s=deadline,
         )
@@ -80,6 +83,17 @@ async def submit(  # noqa: PLR0913, PLR0917 - each is an option
         emit(run)
     else:
         say(run.run_id)
+
+
+def parsed_scope(given: Sequence[str]) -> dict[str, list[str]]:
+    """Patterns by argument, of `path=src/**` and the like. Errors: InvalidRequest."""
+    found: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, pattern = text.partition("=")
+        if not (name and equals and pattern):
+            raise InvalidRequest(f"`{text}` is no scope; expected `argument=pattern`")
+        found.setdefault(name, []).append(pattern)
+    return found
 
 
 def prompt_of(given: str) -> str:

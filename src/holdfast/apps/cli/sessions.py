@@ -219,6 +219,9 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
         say(f"  child of {view.delegated_by}")
     if view.resources:
         say(f"  touches  {plain(', '.join(view.resources), _SHOWN)}")
+    for scope in view.scopes:
+        told = "; ".join(f"{name}={', '.join(given)}" for name, given in scope.items())
+        say(f"  within   {plain(told, _SHOWN)}")
     for child in view.children:
         say(f"  parent of {child}")
     say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")

@@ -59,6 +59,7 @@ from holdfast.core.outputs import OutputSettings, settings_fault
 from holdfast.core.resources import template_variables
 from holdfast.core.runs import RetrySettings
 from holdfast.core.schemas import SchemaFault, compile_schema
+from holdfast.core.scopes import scope_fault
 from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
@@ -165,6 +166,11 @@ def _run_settings_hold(values: Mapping[str, Any], reading: Reading, path: str) -
             asked = found.summary_model
         if asked and models and asked not in models:
             reading.problem_at(where, f"the model {quoted(asked)} is not in the agent's `models`")
+
+
+def _scope_holds(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    if fault := scope_fault(values.get("scope", {})):
+        reading.problem_at(f"{path}.scope", fault)
 
 
 def _lower(text: str) -> str:
@@ -405,7 +411,12 @@ TASK = Record(
         "attributes": Field(Attributes(), "what policy sees as the task"),
         "limits": Field(LimitsShape(Scope.TASK), "limits of one task of this kind"),
         "done_when": Field(PROSE, "how to tell that it is done"),
+        "scope": Field(
+            MapOf(value=ListOf(item=Text(max_chars=512)), key=ARGUMENT),
+            "files that its calls may name: patterns by argument, tools by `tool`",
+        ),
     },
+    checks=(_scope_holds,),
 )
 
 CONTRACT = Record(

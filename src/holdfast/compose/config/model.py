@@ -187,13 +187,17 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of work with its own scope and limits; policy sees `attributes` as `task`."""
+    """A kind of work with its own limits; policy sees `attributes` as `task`.
+
+    `scope` are patterns by argument, within which its calls have to stay (`core/scopes`).
+    """
 
     name: str
     description: str = ""
     attributes: dict[str, AttributeValue] = {}
     limits: LimitSettings = ()
     done_when: str = ""
+    scope: dict[str, tuple[str, ...]] = {}
 
     def text(self) -> str:
         """The task in words, for the agent's prompt."""

@@ -68,6 +68,7 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, Any] = {}
     retries: dict[str, Any] = {}
     approvers: tuple[str, ...] = ()
+    scope: dict[str, tuple[str, ...]] = {}
 
     def task_id(self, session: str) -> str:
         """`kind/instance`; the session stands for the instance that was not named."""
@@ -146,6 +147,7 @@ def resolve(
         context=chosen.context,
         retries=chosen.retries,
         approvers=chosen.approvers,
+        scope=work.scope if work else {},
     )
 
 

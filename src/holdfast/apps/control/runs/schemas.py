@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt
 
-from holdfast.apps.control.sessions.schemas import AgentFile, Cap
+from holdfast.apps.control.sessions.schemas import AgentFile, Cap, Scope
 from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason, Shown
 from holdfast.model.budgets import Dimension
 from holdfast.model.effects import EffectState
@@ -24,6 +24,7 @@ class Submit(Asked):
     project: Name = ""
     task: Name = ""
     limits: dict[Dimension, Cap] = Field(default_factory=dict)
+    scope: Scope = Field(default_factory=dict)
     prompt: Annotated[str, Field(min_length=1, max_length=_PROMPT_CHARS)]
     priority: Annotated[StrictInt, Field(ge=-100, le=100)] = 0
     deadline_s: Annotated[StrictInt, Field(ge=0, le=31_536_000)] = 0

@@ -31,7 +31,7 @@ from holdfast.model.sessions import Session
 from holdfast.ports.store import RunFilter
 from holdfast.runtime.runs import Order
 
-_OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits")
+_OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits", "scope")
 
 
 async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:

@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
+from holdfast.core.scopes import scope_fault
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.money import parse_usd
@@ -46,7 +47,10 @@ def planned(config: Config, asked: OpenSession) -> SessionPlan:
 
 
 def draft(plan: SessionPlan, asked: OpenSession) -> Session:
-    """What `Sessions.open` takes: without ids, `expires_at_ns` counted from the opening."""
+    """What `Sessions.open` takes: without ids, `expires_at_ns` counted from the opening.
+
+    Errors: InvalidRequest for a scope that cannot be held.
+    """
     ttl_s = min(plan.session_ttl_s, plan.loop.wall_clock_s)
     if asked.ttl_s is not None:
         ttl_s = min(ttl_s, asked.ttl_s)
@@ -67,6 +71,7 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         parent=asked.parent,
         upstream=plan.upstream,
         config_version=plan.config_version,
+        scopes=_scopes(plan, asked),
     )
 
 
@@ -91,6 +96,14 @@ def shown(plan: SessionPlan, session: Session) -> Plan:
         },
         max_turns=min(plan.loop.max_turns, *turns),
     )
+
+
+def _scopes(plan: SessionPlan, asked: OpenSession) -> tuple[dict[str, tuple[str, ...]], ...]:
+    """The task's own, and what was asked for on top of it: both have to hold."""
+    wanted = {name: tuple(patterns) for name, patterns in asked.scope.items()}
+    if fault := scope_fault(wanted):
+        raise InvalidRequest(fault, field="scope")
+    return tuple(scope for scope in (plan.scope, wanted) if scope)
 
 
 def tightened(limits: tuple[Limit, ...], caps: dict[Dimension, int]) -> tuple[Limit, ...]:

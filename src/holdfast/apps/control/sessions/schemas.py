@@ -15,6 +15,12 @@ Cap = StrictInt | StrictFloat | StrictStr
 """Dollars as text or a number, pieces as a whole number."""
 
 
+Scope = dict[
+    Annotated[str, Field(max_length=128)],
+    Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=64)],
+]
+
+
 class AgentFile(Asked):
     """An agent that the configuration does not name; `name` is what its faults are reported at."""
 
@@ -26,7 +32,7 @@ class OpenSession(Asked):
     """Who is to act for whom; exactly one of `agent` and `agent_file`.
 
     `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
-    over its life and may only tighten.
+    over its life and may only tighten. `scope` are patterns by argument, on top of the task's.
     """
 
     agent: Name = ""
@@ -38,6 +44,7 @@ class OpenSession(Asked):
     ttl_s: Annotated[StrictInt, Field(ge=1, le=31_536_000)] | None = None
     parent: Name = ""
     limits: dict[Dimension, Cap] = Field(default_factory=dict)
+    scope: Scope = Field(default_factory=dict)
 
 
 class Told(Asked):
@@ -84,6 +91,7 @@ class SessionView(Shown):
     delegated_by: str = ""
     children: list[str] = Field(default_factory=list)
     resources: list[str] = Field(default_factory=list)
+    scopes: list[dict[str, list[str]]] = Field(default_factory=list)
 
 
 class SessionList(Shown):

@@ -155,6 +155,7 @@ def _view(
         delegated_by=session.delegated_by,
         children=list(children),
         resources=list(session.resources),
+        scopes=[{k: list(v) for k, v in scope.items()} for scope in session.scopes],
     )
 
 
