@@ -291,8 +291,7 @@ class Guard:
             case.deny("session", "resource_not_granted", text, case.live.who.agent)
             return
         schema = case.contract.input_schema if case.contract is not None else {}
-        scopes = case.live.session.scopes
-        if text := outside(scopes, case.call.tool, schema, case.arguments):
+        if text := outside(case.live.session.scopes, case.call.tool, schema, case.arguments):
             case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def _loop(self, case: _Case) -> None:
