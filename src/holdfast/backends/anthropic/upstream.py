@@ -66,7 +66,9 @@ class HttpAnswer:
                 yield rest
         except _BROKEN as error:
             self.close()
-            raise UpstreamUnavailable(_sentence(error)) from error
+            # aiohttp raises one and the same exception for every answer that is closed while it is
+            # read: its traceback would grow with each, and hold on to all of them.
+            raise UpstreamUnavailable(_sentence(error)) from error.with_traceback(None)
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body."""

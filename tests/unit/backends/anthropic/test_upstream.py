@@ -1,8 +1,10 @@
 """The way to the provider, against one that misbehaves."""
 
 import asyncio
+import gc
 import json
 import socket
+import weakref
 
 import pytest
 
@@ -159,3 +161,30 @@ def test_error_of_the_provider_is_an_answer(status):
 
     got, _ = against([{"text": "x", "fault": {"status": status}}], act)
     assert got == (status, "error")
+
+
+def test_answers_that_were_closed_while_they_were_read_are_let_go_of():
+    async def act(upstream):
+        kept = []
+        for _ in range(3):
+            answer = await post(upstream)
+            kept.append(weakref.ref(answer))
+            reading = asyncio.create_task(read_on(answer))
+            await asyncio.sleep(0.05)
+            answer.close()
+            # Only its name: the error itself would keep what it went through.
+            assert await reading == "UpstreamUnavailable"
+            del answer, reading
+        gc.collect()
+        return [one() for one in kept]
+
+    async def read_on(answer):
+        try:
+            async for _ in answer.chunks():
+                pass
+        except UpstreamUnavailable as error:
+            return type(error).__name__
+        return ""
+
+    left, _ = against([{"words": 500, "pacing": {"event_interval_ms": 20}}], act)
+    assert left == [None, None, None]
