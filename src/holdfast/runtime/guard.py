@@ -22,7 +22,7 @@ from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.denials import denial_text
 from holdfast.core.effects import Standing
-from holdfast.core.permits import key_id, sign, verify
+from holdfast.core.permits import Signed, key_id, sign, verify
 from holdfast.core.progress import Finding, near
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
@@ -172,6 +172,7 @@ class Guard:
         self._contracts = contracts
         self._hooks = hooks
         self._key = signing_key
+        self._signed = Signed()
         self.public_keys = {key_id(signing_key.public_key()): signing_key.public_key()}
 
     async def decide(self, live: LiveSession, asked: Asked) -> Ruling:
@@ -474,6 +475,8 @@ class Guard:
         await durable
         if permit is not None and live.standing is not SessionState.ACTIVE:
             raise SessionStopped(f"the session is {live.standing}")
+        if permit is not None:
+            self._signed.remember(token, permit)
         return Ruling(
             decision=decision,
             permit=token,
@@ -573,6 +576,7 @@ class Guard:
             tool=tool,
             digest=digest_of(arguments),
             now_ns=self._clock.now_ns(),
+            signed=self._signed,
         )
         call = live.calls.get(call_id)
         fault = permit.text if isinstance(permit, PermitFault) else ""
@@ -584,6 +588,7 @@ class Guard:
             await self._journal.commit([record])
             raise PermitInvalid(fault)
         live.calls[call_id] = msgspec.structs.replace(call, redeemed=True)
+        self._signed.forget(token)
         await self._journal.commit((), [live.calls[call_id]])
         self._sessions.check_live(live)  # Killed while that was written: nothing may run.
         return permit

@@ -7,7 +7,14 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from holdfast.core.permits import CLOCK_SKEW_NS, MAX_TOKEN_CHARS, key_id, sign, verify
+from holdfast.core.permits import (
+    CLOCK_SKEW_NS,
+    MAX_TOKEN_CHARS,
+    Signed,
+    key_id,
+    sign,
+    verify,
+)
 from holdfast.model.permits import Permit, PermitFault, PermitFaultCode
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -49,17 +56,17 @@ def test_a_token_is_three_parts_with_a_readable_payload_naming_its_key():
     assert read["tool"] == "Bash"
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({"session": "ses_2"}, PermitFaultCode.WRONG_SESSION),
-        ({"call_id": "toolu_2"}, PermitFaultCode.WRONG_CALL),
-        ({"tool": "bash"}, PermitFaultCode.WRONG_TOOL),
-        ({"digest": "sha256:" + "b" * 64}, PermitFaultCode.WRONG_DIGEST),
-        ({"now_ns": PERMIT.expires_at_ns}, PermitFaultCode.EXPIRED),
-        ({"now_ns": START - CLOCK_SKEW_NS - 1}, PermitFaultCode.NOT_YET_VALID),
-    ],
-)
+WRONG = [
+    ({"session": "ses_2"}, PermitFaultCode.WRONG_SESSION),
+    ({"call_id": "toolu_2"}, PermitFaultCode.WRONG_CALL),
+    ({"tool": "bash"}, PermitFaultCode.WRONG_TOOL),
+    ({"digest": "sha256:" + "b" * 64}, PermitFaultCode.WRONG_DIGEST),
+    ({"now_ns": PERMIT.expires_at_ns}, PermitFaultCode.EXPIRED),
+    ({"now_ns": START - CLOCK_SKEW_NS - 1}, PermitFaultCode.NOT_YET_VALID),
+]
+
+
+@pytest.mark.parametrize(("changed", "expected"), WRONG)
 def test_a_permit_holds_for_its_own_call_and_time_only(changed, expected):
     assert code(check(sign(PERMIT, KEY), **changed)) is expected
 
@@ -147,3 +154,29 @@ def test_what_is_no_token_is_malformed(token):
 def test_a_permit_that_no_token_can_hold_is_not_signed(changed):
     with pytest.raises(ValueError, match="permit"):
         sign(msgspec.structs.replace(PERMIT, **changed), KEY)
+
+
+@pytest.mark.parametrize(("changed", "expected"), WRONG)
+def test_a_token_that_is_remembered_holds_for_its_own_call_and_time_only(changed, expected):
+    signed, token = Signed(), sign(PERMIT, KEY)
+    signed.remember(token, PERMIT)
+    # Without keys nothing but memory can know it.
+    assert check(token, {}, signed=signed) == PERMIT
+    assert code(check(token, signed=signed, **changed)) is expected
+
+
+def test_a_token_that_is_not_remembered_to_the_letter_is_checked_as_any_other():
+    signed, token = Signed(), sign(PERMIT, KEY)
+    signed.remember(token, PERMIT)
+    for other in (token + "=", token[:-1], token.upper(), sign(PERMIT, OTHER)):
+        assert isinstance(check(other, signed=signed), PermitFault)
+    signed.forget(token)
+    assert code(check(token, {}, signed=signed)) is PermitFaultCode.BAD_SIGNATURE
+    assert check(token, signed=signed) == PERMIT
+
+
+def test_only_so_many_tokens_are_remembered_and_the_oldest_is_forgotten_first():
+    signed = Signed(kept=2)
+    for name in ("a", "b", "c"):
+        signed.remember(name, PERMIT)
+    assert [signed.get(name) is not None for name in ("a", "b", "c")] == [False, True, True]

@@ -638,6 +638,20 @@ def test_permit_is_used_once():
     asyncio.run(main())
 
 
+def test_permit_of_another_process_with_the_same_key_is_redeemed_by_its_signature():
+    async def main():
+        house = House()
+        live = await house.open()
+        token = (await allowed(house, live)).permit
+        house.guard._signed.forget(token)
+        permit = await house.guard.redeem(live, token, "c1", "look", {"order": "7"})
+        assert permit.permit_id == live.calls["c1"].permit_id
+        with pytest.raises(PermitInvalid, match="used before"):
+            await house.guard.redeem(live, token, "c1", "look", {"order": "7"})
+
+    asyncio.run(main())
+
+
 def test_permit_redeemed_in_parallel_is_used_once():
     async def main():
         house = House()
