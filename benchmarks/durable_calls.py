@@ -2,14 +2,18 @@
 
 A call is its intent and its outcome, each durable before the session goes on. The whole pipeline
 runs with policy in memory; then the very commits that it made are put to a fresh store without a
-pipeline; then a bare apsw loop writes as many bytes, a batch of all sessions a commit. Not here:
-doors, the policy process, tools.
+pipeline; then a bare apsw loop writes as many bytes, a batch of all sessions a commit. Garbage
+collector and threads' turns are set as `apps/server` sets them, each row is the best of three. Not
+here: doors, the policy process, tools.
 """
 
 import asyncio
+import gc
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +35,10 @@ from holdfast.runtime.live import LiveSession
 NAME = "durable_calls"
 SESSIONS = 200
 _TARGET_PER_S = 5000
+_TRIES = 3
+# As `apps/server/serving` sets them.
+_GC_THRESHOLD = 20_000
+_SWITCH_INTERVAL_S = 0.0005
 _TOOL = "refund"
 _OUTPUT = "refunded: " + "receipt and balance of the order as the shop returned it. " * 5
 
@@ -147,12 +155,31 @@ def encoded_bytes(commit: Commit) -> int:
     return sum(len(msgspec.json.encode(one)) for part in commit for one in part)
 
 
+@contextmanager
+def _as_the_server() -> Iterator[None]:
+    """Collector and threads' turns as a server has them, for as long as this lasts."""
+    thresholds, interval_s = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(_GC_THRESHOLD)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval_s)
+
+
+def _best(tries: int, measure: Callable[[int], Pace]) -> Pace:
+    """The fastest of so many; each is told its number, for a file of its own."""
+    return max((measure(number) for number in range(tries)), key=lambda pace: pace.per_s)
+
+
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called alike
     """Rows of calls a second, each with its CPU, and what they are of the floor."""
-    return asyncio.run(_run(scratch(NAME), 3 if quick else 25))
+    with _as_the_server():
+        return _run(scratch(NAME), 3 if quick else 25, 1 if quick else _TRIES)
 
 
-async def _run(folder: Path, each: int) -> list[Row]:
+def _run(folder: Path, each: int, tries: int) -> list[Row]:
     noted: list[Seen] = []
 
     def seen(store: Store) -> Store:
@@ -160,19 +187,26 @@ async def _run(folder: Path, each: int) -> list[Row]:
         return cast("Store", noted[-1])
 
     calls = SESSIONS * each
-    await pipeline(folder / "seen.db", each, redeems=False, seen=seen)
+    asyncio.run(pipeline(folder / "seen.db", each, redeems=False, seen=seen))
     # The pipeline's own commits only: a session's opening is none of a call's.
     commits = [c for c in noted[0].commits if _session_of(c[0])]
     commit_bytes = sum(map(encoded_bytes, commits)) // len(commits)
-    floor = bare(folder / "bare.db", commit_bytes, 2 * each)
-    store = await replayed(folder / "replayed.db", commits, calls)
-    whole = await pipeline(folder / "whole.db", each, redeems=False)
-    redeemed = await pipeline(folder / "redeemed.db", each, redeems=True)
+
+    def whole(number: int, *, redeems: bool) -> Pace:
+        path = folder / f"{'redeemed' if redeems else 'whole'}-{number}.db"
+        return asyncio.run(pipeline(path, each, redeems=redeems))
+
+    floor = _best(tries, lambda n: bare(folder / f"bare-{n}.db", commit_bytes, 2 * each))
+    store = _best(
+        tries, lambda n: asyncio.run(replayed(folder / f"replayed-{n}.db", commits, calls))
+    )
+    finished = _best(tries, partial(whole, redeems=False))
+    redeemed = _best(tries, partial(whole, redeems=True))
     note = f"{len(commits) / calls:.1f} commits a call of {commit_bytes} bytes"
     return [
         _row("floor: bare apsw, all sessions a commit", floor, floor, note),
         _row("store alone: the same commits", store, floor, "", judged=True),
-        _row("whole pipeline: decide, finish", whole, floor, ""),
+        _row("whole pipeline: decide, finish", finished, floor, ""),
         _row("whole pipeline: decide, redeem, finish", redeemed, floor, "3 commits a call"),
     ]
 
