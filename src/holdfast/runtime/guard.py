@@ -26,7 +26,7 @@ from holdfast.core.permits import Signed, key_id, sign, verify
 from holdfast.core.progress import Finding, near
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
-from holdfast.core.risk.registry import Risk, assess
+from holdfast.core.risk.registry import Risk, assess, registered
 from holdfast.core.scopes import outside
 from holdfast.core.sessions import Command
 from holdfast.errors import (
@@ -41,7 +41,6 @@ from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.findings import Violation
 from holdfast.model.permits import Permit, PermitFault
-from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect, Idempotency
 from holdfast.ports.store import Change
@@ -440,7 +439,7 @@ class Guard:
             digest=case.digest,
             verdict=verdict,
             reasons=tuple(case.reasons),
-            risk=case.risk.level if case.risk else _registered_risk(case.contract),
+            risk=case.risk.level if case.risk else registered(case.contract),
             policy_version=case.policy_version,
             at_ns=now_ns,
         )
@@ -592,11 +591,6 @@ class Guard:
         await self._journal.commit((), [live.calls[call_id]])
         self._sessions.check_live(live)  # Killed while that was written: nothing may run.
         return permit
-
-
-def _registered_risk(contract: Contract | None) -> RiskLevel:
-    """The risk of a call that was refused before its arguments were looked at."""
-    return contract.risk if contract is not None else RiskLevel.HIGH
 
 
 def _shown(arguments: dict[str, Any], spelled: bytes | Unrepresentable) -> dict[str, Any]:

@@ -42,6 +42,11 @@ def assess(contract: Contract | None, tool: str, arguments: Mapping[str, Any]) -
     return Risk(max(reason.level for reason in reasons), tuple(reasons))
 
 
+def registered(contract: Contract | None) -> RiskLevel:
+    """The risk of a call whose arguments nobody looked at."""
+    return contract.risk if contract is not None else RiskLevel.HIGH
+
+
 def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]:
     """System and superuser paths, and our own state, in the arguments that name files."""
     found = []
