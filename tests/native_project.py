@@ -149,7 +149,11 @@ class NativeProject:
         settings: str = SETTINGS,
         tool_timeout_s: float = 60.0,
         environment: dict[str, str] | None = None,
+        store_url: str = "",
     ) -> None:
+        if store_url:
+            settings += "store: {url_env: TEST_STORE_URL}\n"
+            environment = {**(environment or {}), "TEST_STORE_URL": store_url}
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         (folder / "desk_tools.py").write_text(TOOLS.replace("TIMEOUT_S", str(tool_timeout_s)))

@@ -10,7 +10,8 @@ Every block in `console`, `python`, `yaml` or `cedar` says after its language wh
 - `shown: WHY` is not run.
 
 Spaces in a row count as one. What differs from a reader's terminal: the provider is the scripted
-model, `holdfast up` takes a free port, and `ses_…` in a command is the newest session.
+model, `holdfast up` takes a free port, `ses_…` in a command is the newest session, and the database
+of a page is a new one of the Postgres that the tests started.
 """
 
 import datetime as dt
@@ -35,12 +36,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from holdfast.integrations.claude_agent_sdk.surroundings import bundled_cli
+from holdfast.ports.store_urls import shown as shown_url
 from holdfast.testing.scripted_model import Script, ScriptedModel
 from tests.tidy.repository import ROOT
 
 EXECUTABLE = ("console", "python", "yaml", "cedar", "bash", "sh", "shell")
 _FENCE = re.compile(r"^```(\S+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PORTS = re.compile(r"(?<=:)(?:8787|8443)\b")
+DATABASE_URL = "postgresql://holdfast@127.0.0.1/holdfast"
 _COMMAND_S = 60.0
 _READY_S = 30.0
 
@@ -100,7 +103,8 @@ def loosely(said: str) -> re.Pattern[str]:
 class Walk:
     """Walks through one page as a reader would."""
 
-    def __init__(self, folder: Path, script: Script) -> None:
+    def __init__(self, folder: Path, script: Script, database_url: str = "") -> None:
+        self._database_url = database_url
         self._home = folder / "home"
         self._start = folder / "work"
         self._state = folder / "state"
@@ -108,6 +112,7 @@ class Walk:
         self._model = ScriptedModel(script)
         self._background: list[tuple[Step, subprocess.Popen[bytes], Path]] = []
         self._port = ""
+        self._ports: list[str] = []
         self._last = 0
         self._home.mkdir()
         self._start.mkdir()
@@ -179,7 +184,7 @@ class Walk:
     def finish(self) -> None:
         """Wait for what runs in the background, and check what it said."""
         for step, process, output in reversed(self._background):
-            if step.command.startswith("holdfast up"):
+            if step.command.startswith(("holdfast up", "holdfast worker")):
                 process.send_signal(signal.SIGINT)
             code = process.wait(_COMMAND_S)
             said = squeezed(self._shown(output.read_text(encoding="utf-8")))
@@ -250,6 +255,8 @@ class Walk:
         """The command as this machine has to be told it."""
         if "ses_…" in command:
             command = command.replace("ses_…", self._newest_session())
+        if self._database_url:
+            command = command.replace(DATABASE_URL, shlex.quote(self._database_url))
         if self._port:
             command = _PORTS.sub(self._port, command)
         return command
@@ -274,11 +281,12 @@ class Walk:
 
     def _shown(self, said: str) -> str:
         """What was said, as the page shows it."""
-        if not self._port:
-            return said
-        return re.sub(rf"(127\.0\.0\.1):{self._port}\b", r"\1:8787", said).replace(
-            f"0.0.0.0:{self._port}", "0.0.0.0:8443"
-        )
+        if self._database_url:
+            said = said.replace(shown_url(self._database_url), shown_url(DATABASE_URL))
+        for port in self._ports:
+            said = re.sub(rf"(127\.0\.0\.1):{port}\b", r"\1:8787", said)
+            said = said.replace(f"0.0.0.0:{port}", "0.0.0.0:8443")
+        return said
 
     def _run(self, command: str) -> tuple[int, str]:
         """Type one command in the reader's shell; its exit code and all it said."""
@@ -335,3 +343,4 @@ class Walk:
             found = re.search(r"ready on \S+:(\d+)", said)
             assert found, said
             self._port = found[1]
+            self._ports.append(self._port)

@@ -12,6 +12,7 @@ from holdfast.compose.config import (
     layout,
     parse_agent,
     parse_config,
+    store_layout,
     tool_layout,
     upstream_layout,
 )
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Record] = {
     "The file": layout.SETTINGS,
     "`server`": layout.SERVER,
     "`server.tls`": layout.TLS,
+    "`store`": store_layout.STORE,
     "`upstreams.<name>`": upstream_layout.UPSTREAM,
     "`upstreams.<name>.rates.<model>`": upstream_layout.RATES,
     "`upstreams.<name>.retries`": upstream_layout.RETRIES,

@@ -10,7 +10,16 @@ import pytest
 
 from holdfast.testing.scripted_model import Script
 from holdfast.testing.scripted_model.script import load_script
-from tests.docs.examples import EXECUTABLE, Walk, blocks_of, loosely, pattern_of, steps_of
+from tests.docs.examples import (
+    DATABASE_URL,
+    EXECUTABLE,
+    Walk,
+    blocks_of,
+    loosely,
+    pattern_of,
+    steps_of,
+)
+from tests.postgres import PostgresServer
 from tests.tidy.repository import ROOT, shown
 
 SCRIPT = Path(__file__).with_name("script.yaml")
@@ -21,9 +30,11 @@ PAGES = [README, *WALKED]
 LINKED = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def walk_through(page: Path, folder: Path, script: Script) -> None:
+def walk_through(page: Path, folder: Path, script: Script, postgres: PostgresServer) -> None:
     """Do all that a page says, as a reader would."""
-    with Walk(folder, script) as walk:
+    needs_one = DATABASE_URL in page.read_text(encoding="utf-8")
+    database_url = postgres.new_database() if needs_one else ""
+    with Walk(folder, script, database_url) as walk:
         try:
             for block in blocks_of(page):
                 if block.language in EXECUTABLE:
@@ -34,12 +45,14 @@ def walk_through(page: Path, folder: Path, script: Script) -> None:
 
 
 @pytest.fixture(scope="module")
-def walks(tmp_path_factory) -> Iterator[dict[Path, Future[None]]]:
+def walks(tmp_path_factory, postgres) -> Iterator[dict[Path, Future[None]]]:
     """Two pages at a time: most of a walk is waiting for processes to start."""
     script = load_script(SCRIPT)
     with ThreadPoolExecutor(max_workers=2) as walkers:
         yield {
-            page: walkers.submit(walk_through, page, tmp_path_factory.mktemp("walk"), script)
+            page: walkers.submit(
+                walk_through, page, tmp_path_factory.mktemp("walk"), script, postgres
+            )
             for page in WALKED
         }
         walkers.shutdown(cancel_futures=True)

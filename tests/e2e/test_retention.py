@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from typing import Any
 
 import apsw
 import pytest
@@ -206,6 +207,8 @@ def test_the_timer_deletes_what_expired(tmp_path):
             async with client(project) as admin:
                 await admin.conversations(user="ann", tenant="acme").save("brief", [1], ttl_s=1)
                 await asyncio.sleep(1.0)
+                left: Any = -1
+                told: list[Any] = []
                 for _ in range(100):
                     rows = apsw.Connection(
                         str(project.state / "holdfast.db"), flags=apsw.SQLITE_OPEN_READONLY
@@ -225,6 +228,11 @@ def test_the_timer_deletes_what_expired(tmp_path):
         asyncio.run(main())
 
 
+def kept_by_sdk(conversations, **settings) -> Any:
+    """The store, for entries of which only a test knows what they hold."""
+    return HoldfastSessionStore(conversations, **settings)
+
+
 def test_the_sdks_own_suite_holds_for_its_store_on_holdfast(project):
     async def main():
         async with client(project) as admin:
@@ -232,7 +240,7 @@ def test_the_sdks_own_suite_holds_for_its_store_on_holdfast(project):
 
             def fresh():
                 kept = admin.conversations(user=f"sdk-{next(users)}", tenant="acme")
-                return HoldfastSessionStore(kept)
+                return kept_by_sdk(kept)
 
             await run_session_store_conformance(fresh)
 
@@ -243,7 +251,7 @@ def test_a_transcript_grows_over_parts_and_writers_and_repeats_nothing(project):
     async def main():
         async with client(project) as admin:
             kept = admin.conversations(user="parts", tenant="acme")
-            one, other = HoldfastSessionStore(kept), HoldfastSessionStore(kept)
+            one, other = kept_by_sdk(kept), kept_by_sdk(kept)
             key = {"project_key": "p", "session_id": "s"}
             big = "x" * 200_000
 
@@ -256,14 +264,14 @@ def test_a_transcript_grows_over_parts_and_writers_and_repeats_nothing(project):
                 *(s.append(key, [entry(8 + k)]) for k, s in enumerate((one, other)))
             )
             await one.append(key, [entry(n) for n in range(6, 11)])
-            found = await HoldfastSessionStore(kept).load(key)
+            found = await kept_by_sdk(kept).load(key)
             assert sorted(e["n"] for e in found) == list(range(11))
             assert [e["n"] for e in found][:8] == list(range(8))
             parts = await kept.list("claude-sdk/")
             assert len(parts) >= 5
             # A transcript that lost a part is not there, rather than wrong.
             await kept.delete(parts[1].name)
-            assert await HoldfastSessionStore(kept).load(key) is None
+            assert await kept_by_sdk(kept).load(key) is None
 
     asyncio.run(main())
 
@@ -272,7 +280,7 @@ def test_earlier_parts_live_as_long_as_the_last(project):
     async def main():
         async with client(project) as admin:
             kept = admin.conversations(user="long", tenant="acme")
-            store = HoldfastSessionStore(kept, ttl_s=3)
+            store = kept_by_sdk(kept, ttl_s=3)
             key = {"project_key": "p", "session_id": "s"}
             for n in range(6):
                 await store.append(key, [{"type": "user", "n": n, "text": "x" * 300_000}])
@@ -295,9 +303,9 @@ def test_the_real_sdk_resumes_from_holdfast_where_its_own_files_are_gone(project
     async def main():
         async with client(project) as admin:
             session = await admin.sessions.open(agent="desk", user="sdk", tenant="acme")
-            store = HoldfastSessionStore(session.conversations)
+            store = kept_by_sdk(session.conversations)
             first = await said(session, store, "Remember the kettle.")
-            again = HoldfastSessionStore(session.conversations)
+            again = kept_by_sdk(session.conversations)
             second = await said(session, again, "What did I say?", resume=first)
             assert second == first
             sent = json.dumps(project.model.message_requests[-1].json)

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.policyd_client.client import RemotePolicy
-from holdfast.backends.sqlite.store import SqliteStore
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
 from holdfast.compose.config.model import Hooks as HookSettings
+from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.compose.upstreams import providers, rate_gate, upstream_secrets
 from holdfast.core.budgets import Ledger
@@ -31,6 +31,7 @@ from holdfast.model.events import Kind
 from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
 from holdfast.model.risk import RiskLevel
+from holdfast.ports.store import Store
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets
@@ -57,7 +58,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
 
     config: Config
     services: Services
-    store: SqliteStore
+    store: Store
     policy: RemotePolicy
     clock: SystemClock
     entropy: SystemEntropy
@@ -73,6 +74,14 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     conversations: Conversations
     retention: Retention
     taps: tuple[ClosableTap, ...] = ()
+
+    @property
+    def lost(self) -> str:
+        """Why a server of a store elsewhere has to begin again; empty while all is well.
+
+        A disk of its own that failed stays failed: that server refuses until a person looks.
+        """
+        return self.store.failure if self.config.store is not None else ""
 
     def tick(self) -> None:
         """What is due about once a second, whether somebody asks or not."""
@@ -116,7 +125,7 @@ async def build(
         *journal_taps(config.telemetry, headers, clock, say),
         *alert_taps(config.alerts, receivers, clock, say),
     )
-    store = SqliteStore.open(config.state_path / "holdfast.db", clock=clock)
+    store = await open_store(config, environment, clock)
     clock.not_before(await store.last_at_ns())
     secrets = [
         *upstream_secrets(config, environment),
@@ -170,7 +179,7 @@ async def build(
     )
 
 
-async def _dispatch(config: Config, services: Services, store: SqliteStore) -> Dispatch:
+async def _dispatch(config: Config, services: Services, store: Store) -> Dispatch:
     """The queue of runs, as the store holds it."""
     dispatch = Dispatch(
         store,
@@ -185,7 +194,7 @@ async def _dispatch(config: Config, services: Services, store: SqliteStore) -> D
     return dispatch
 
 
-async def _settle_lost(services: Services, store: SqliteStore, config_version: str) -> None:
+async def _settle_lost(services: Services, store: Store, config_version: str) -> None:
     """What was in flight when the last server died may have been used: its holds are."""
     principals: dict[str, Principal] = {}
     lost = []

@@ -82,6 +82,7 @@ class Dispatch:
         self._served_at: dict[str, int] = {}
         self._serial = 0
         self._claimants: list[asyncio.Future[None]] = []
+        self._closed = False
 
     async def load(self) -> None:
         """Build the queue from the store; workers that still live go on with what they have."""
@@ -131,7 +132,7 @@ class Dispatch:
         while True:
             claimed = await self._claim_now(worker, agents)
             left = deadline - asyncio.get_running_loop().time()
-            if claimed is not None or left <= 0:
+            if claimed is not None or left <= 0 or self._closed:
                 return claimed
             woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._claimants.append(woken)
@@ -144,8 +145,15 @@ class Dispatch:
                 with contextlib.suppress(ValueError):
                     self._claimants.remove(woken)
 
+    def close(self) -> None:
+        """Hand out nothing more, and let those who wait go."""
+        self._closed = True
+        for woken in self._claimants:
+            if not woken.done():
+                woken.set_result(None)
+
     async def _claim_now(self, worker: str, agents: tuple[str, ...]) -> Claimed | None:
-        while True:
+        while not self._closed:
             now_ns = self._clock.now_ns()
             mine = (r for r in self._waiting.values() if not agents or r.agent in agents)
             run = rules.pick(mine, self._at_work.values(), self._shares_of, self._served_at, now_ns)
@@ -170,6 +178,7 @@ class Dispatch:
             claimed = await self._hand_out(taken)
             if claimed is not None:
                 return claimed
+        return None
 
     async def _hand_out(self, run: Run) -> Claimed | None:
         """The session's new tokens with the run, or the run's end where it cannot go on."""

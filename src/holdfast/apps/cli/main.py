@@ -16,6 +16,7 @@ from holdfast.apps.cli import (
     runs,
     server,
     sessions,
+    store,
     tools,
     upstreams,
 )
@@ -40,6 +41,7 @@ app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")
 app.add_typer(tools.app, name="tools")
 app.add_typer(audit.app, name="audit")
+app.add_typer(store.app, name="store")
 upstreams.register(app)
 gc.register(app)
 project_files.register(app)

@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
         workers: int = typer.Option(
             -1, min=-1, max=64, help="Workers beside it; 1 where an agent needs one."
         ),
+        store: str = typer.Option("", help="A Postgres, as `postgresql://host/database`."),
     ) -> None:
         """Start the server in the foreground: gateway, control API, policy process, workers."""
         folder = project_dir(project)
@@ -52,6 +53,8 @@ def register(app: typer.Typer) -> None:
             arguments += ["--port", str(port)]
         if host:
             arguments += ["--host", host]
+        if store:
+            arguments += ["--store", store]
         arguments += ["--workers", str(workers)]
         command = python_module(SERVER_MODULE, arguments)
         sys.stdout.flush()

@@ -4,14 +4,20 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import uvloop
 
-from holdfast.apps.server.serving import say, serve
+from holdfast.apps.server.serving import StoreLost, say, serve
 from holdfast.compose.config import Config, load_config
+from holdfast.compose.config.model import StoreSettings
 from holdfast.compose.config.names import is_loopback
+from holdfast.compose.storage import wait_for_store
 from holdfast.errors import ConfigInvalid, HoldfastError
+from holdfast.ports.store_urls import has_password, store_url_fault
+
+Fault = TypeVar("Fault", bound=Exception)
 
 
 def main(arguments: list[str]) -> int:
@@ -21,6 +27,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, help="instead of `server.port`; 0 takes a free one")
     parser.add_argument("--host", help="instead of `server.host`")
     parser.add_argument("--workers", type=int, help="workers beside it; by need unless given")
+    parser.add_argument("--store", default="", help="instead of `store.url`")
+    parser.add_argument("--again", action="store_true", help="wait for a store that went away")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
     given = parser.parse_args(arguments)
 
@@ -39,7 +47,15 @@ def main(arguments: list[str]) -> int:
         config = load_config((given.project / "holdfast.yaml").resolve())
         if given.host:
             config = _at_host(config, given.host)
+        if given.store:
+            config = _with_store(config, given.store)
+        if given.again:
+            uvloop.run(wait_for_store(config, os.environ, say))
         uvloop.run(serve(config, given.port, ready, workers=given.workers))
+    except* StoreLost as lost:
+        gone = _first(lost)
+        say(f"{gone}; beginning again")
+        _begin_again(given, gone.port)
     except* HoldfastError as group:
         fault = _first(group)
         say(fault.message)
@@ -58,7 +74,29 @@ def _at_host(config: Config, host: str) -> Config:
     return msgspec.structs.replace(config, server=server)
 
 
-def _first(group: BaseExceptionGroup[HoldfastError]) -> HoldfastError:
+def _with_store(config: Config, url: str) -> Config:
+    """The configuration with another store; what the file may not say, this may not either."""
+    fault = store_url_fault(url)
+    if not fault and has_password(url):
+        fault = "everybody on this machine can read a password here: name its variable in"
+        fault += " `store.url_env` of holdfast.yaml"
+    if fault:
+        raise ConfigInvalid(f"--store: {fault}")
+    return msgspec.structs.replace(config, store=StoreSettings(url=url))
+
+
+def _begin_again(given: argparse.Namespace, port: int) -> None:
+    """Become a new server on the same port: memory is ahead of the store, and starts from it."""
+    arguments = ["--project", str(given.project), "--port", str(port), "--again"]
+    for name in ("host", "workers", "store"):
+        value = getattr(given, name)
+        if value not in {None, ""}:
+            arguments += [f"--{name}", str(value)]
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "holdfast.apps.server", *arguments])  # noqa: S606 - no shell
+
+
+def _first(group: BaseExceptionGroup[Fault]) -> Fault:
     """The first fault of a group, however deep."""
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

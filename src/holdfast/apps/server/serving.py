@@ -44,6 +44,14 @@ _GC_THRESHOLD = 20_000
 _SWITCH_INTERVAL_S = 0.0005
 
 
+class StoreLost(Exception):
+    """The store went away; the server has to begin again from what it holds, on the same port."""
+
+    def __init__(self, why: str, port: int) -> None:
+        super().__init__(why)
+        self.port = port
+
+
 def report(error: BaseException) -> None:
     """A fault of ours, for the operator's log; callers get a sentence without it."""
     traceback.print_exception(error, file=sys.stderr)
@@ -85,7 +93,7 @@ async def serve(
 
     `workers` None starts none; below zero, one where an agent of the configuration needs it.
     Errors: ConfigInvalid, Conflict, StoreUnavailable, PolicyUnavailable, before anything is
-    served.
+    served; StoreLost when a store elsewhere went away afterwards.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     folder = config.state_path
@@ -121,7 +129,7 @@ async def serve(
         ):
             count = _workers(config, workers)
             async with WorkerProcesses(config.path.parent, count, say) as beside:
-                await _run(config, harness, listening, policy, admin, _both(beside.start, ready))
+                await _run(config, harness, listening, policy, admin, beside, ready)
     finally:
         state.withdraw(folder)
         listening.close()
@@ -137,22 +145,13 @@ def _workers(config: Config, asked: int | None) -> int:
     return int(any(name in config.implementations for name in tools))
 
 
-def _both(first: Callable[[], None], ready: Callable[[str], None]) -> Callable[[str], None]:
-    """`ready`, and after it whatever can wait until the server answers."""
-
-    def announced(url: str) -> None:
-        ready(url)
-        first()
-
-    return announced
-
-
 async def _run(
     config: Config,
     harness: Harness,
     listening: socket.socket,
     policy: PolicyProcess,
     admin: str,
+    beside: WorkerProcesses,
     ready: Callable[[str], None],
 ) -> None:
     tls = config.tls_cert_path is not None
@@ -177,6 +176,7 @@ async def _run(
             ssl_keyfile=config.tls_key_path,
         ),
         harness,
+        beside,
     )
 
     def announce() -> None:
@@ -194,9 +194,14 @@ async def _run(
         announce()
         policy.on_return = announce
         ready(url)
+        # What can wait until the server answers.
+        beside.start()
 
     server.announce = announced
+    port = listening.getsockname()[1]
     await server.serve(sockets=[listening])
+    if harness.lost:
+        raise StoreLost(harness.lost, port)
 
 
 class _Server(uvicorn.Server):
@@ -204,9 +209,10 @@ class _Server(uvicorn.Server):
 
     announce: Callable[[], None]
 
-    def __init__(self, config: uvicorn.Config, harness: Harness) -> None:
+    def __init__(self, config: uvicorn.Config, harness: Harness, beside: WorkerProcesses) -> None:
         super().__init__(config)
         self._harness = harness
+        self._beside = beside
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -228,8 +234,14 @@ class _Server(uvicorn.Server):
         if self.started:
             self.announce()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop: as told, or because memory is ahead of a store that is gone."""
+        return await super().on_tick(counter) or bool(self._harness.lost)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Cut streams well-formed first: they could otherwise outlast the drain."""
+        """Let workers go and cut streams well-formed first: they would outlast the drain."""
+        self._harness.dispatch.close()
+        await self._beside.end()
         for live in self._harness.services.sessions.in_memory():
             live.cut_streams("unavailable: the server is stopping")
         await super().shutdown(sockets)

@@ -182,7 +182,8 @@ class WorkerProcesses:
             # One of another version, put in the place of ours while we run, will not fit at once.
             await asyncio.sleep(_UNFIT_DELAY_S if code == _UNFIT else _RESTART_DELAY_S)
 
-    async def __aexit__(self, *given: object) -> None:
+    async def end(self) -> None:
+        """End them, while the server still answers: they give back what they are at; idempotent."""
         for watcher in self._watchers:
             watcher.cancel()
         for process in self._running:
@@ -194,6 +195,9 @@ class WorkerProcesses:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+    async def __aexit__(self, *given: object) -> None:
+        await self.end()
 
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

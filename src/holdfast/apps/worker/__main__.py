@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         return Work(found.url, found.token, name)
 
     try:
-        connect()
+        _say(f"{name} takes runs of {connect().url}")
     except HoldfastError as fault:
         _say(fault.message)
         return 2

@@ -1,5 +1,6 @@
-"""The Store port on Postgres. The package's door is `PostgresStore`."""
+"""The Store port on Postgres: `PostgresStore` to serve from, `PostgresCopy` to move one."""
 
+from holdfast.backends.postgres.copying import PostgresCopy
 from holdfast.backends.postgres.store import PostgresStore
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresCopy", "PostgresStore"]

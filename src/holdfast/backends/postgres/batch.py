@@ -17,82 +17,11 @@ from holdfast.errors import Conflict
 from holdfast.model.budgets import AccountKey, AccountState
 from holdfast.model.conversations import Conversation, ConversationClosed
 from holdfast.ports.store_rows import CommitRows, Row, account_row, conversation_row
+from holdfast.ports.store_tables import KEYS, TABLES, TEXT
 
-TEXT, INT, BYTES = "text", "bigint", "bytea"
-
-TABLES: dict[str, tuple[tuple[str, str], ...]] = {
-    "journal": (
-        ("seq", INT),
-        ("at_ns", INT),
-        ("kind", TEXT),
-        ("tenant", TEXT),
-        ("project", TEXT),
-        ('"user"', TEXT),
-        ("agent", TEXT),
-        ("session", TEXT),
-        ("task", TEXT),
-        ("turn", INT),
-        ("call_id", TEXT),
-        ("decision_id", TEXT),
-        ("tool", TEXT),
-        ("verdict", TEXT),
-        ("risk", TEXT),
-        ("cost_nusd", INT),
-        ("body", BYTES),
-    ),
-    "accounts": (("key", TEXT), ("account", BYTES)),
-    "calls": (("position", INT), ("session", TEXT), ("call_id", TEXT), ("call", BYTES)),
-    "holds": (("hold_id", TEXT), ("opened_at_ns", INT), ("hold", BYTES)),
-    "sessions": (
-        ("session_id", TEXT),
-        ("tenant", TEXT),
-        ("project", TEXT),
-        ('"user"', TEXT),
-        ("state", TEXT),
-        ("opened_at_ns", INT),
-        ("token_digest", TEXT),
-        ("task", TEXT),
-        ("parent", TEXT),
-        ("changed_at_ns", INT),
-        ("purged_at_ns", INT),
-        ("session", BYTES),
-    ),
-    "runs": (
-        ("run_id", TEXT),
-        ("tenant", TEXT),
-        ("project", TEXT),
-        ('"user"', TEXT),
-        ("session", TEXT),
-        ("batch", TEXT),
-        ("state", TEXT),
-        ("submitted_at_ns", INT),
-        ("changed_at_ns", INT),
-        ("retry_of", TEXT),
-        ("run", BYTES),
-    ),
-    "effects": (
-        ("tenant", TEXT),
-        ("key", TEXT),
-        ("session", TEXT),
-        ("intended_at_ns", INT),
-        ("state", TEXT),
-        ("changed_at_ns", INT),
-        ("effect", BYTES),
-    ),
-}
-"""Every table in the order of its columns, with their types."""
-
-KEYS: dict[str, tuple[str, ...]] = {
-    "accounts": ("key",),
-    "calls": ("session", "call_id"),
-    "holds": ("hold_id",),
-    "sessions": ("session_id",),
-    "runs": ("run_id",),
-    "effects": ("tenant", "key"),
-}
-"""What a state replaces by; the journal replaces nothing."""
-
+_MERGED = [table for table in TABLES if table != "conversations"]
 _FIXED = {"calls": ("position",)}
+_TOKEN = [name for name, _ in TABLES["sessions"]].index("token_digest")
 
 
 class Counters(msgspec.Struct):
@@ -102,38 +31,41 @@ class Counters(msgspec.Struct):
     position: int
 
 
-def insert_sql(table: str, first: int) -> str:
-    """`INSERT` of one table from arrays, whose parameters are numbered from `first`."""
-    columns = TABLES[table]
-    names = ", ".join(name for name, _ in columns)
-    arrays = ", ".join(f"${n}::{kind}[]" for n, (_, kind) in enumerate(columns, first))
-    sql = f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 -- constants
-    if table not in KEYS:
-        return sql
-    keys = KEYS[table]
-    kept = (*keys, *_FIXED.get(table, ()))
-    again = ", ".join(f"{name} = excluded.{name}" for name, _ in columns if name not in kept)
-    return f"{sql} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {again}"
+def columns_sql(table: str) -> str:
+    """The columns of a table, quoted (one of them is a word of SQL)."""
+    return ", ".join(f'"{name}"' for name, _ in TABLES[table])
+
+
+def _again_sql(table: str) -> str:
+    if table == "journal":
+        return ""
+    kept = (*KEYS[table], *_FIXED.get(table, ()))
+    sets = ", ".join(f'"{n}" = excluded."{n}"' for n, _ in TABLES[table] if n not in kept)
+    return f" ON CONFLICT ({', '.join(KEYS[table])}) DO UPDATE SET {sets}"
 
 
 def _whole_sql() -> str:
+    """All tables in one statement; a parameter is the array of one column."""
     parts, first = [], 1
-    for table, columns in TABLES.items():
-        parts.append(f"{table}_in AS ({insert_sql(table, first)})")
-        first += len(columns)
+    for table in _MERGED:
+        arrays = ", ".join(
+            f"${n}::{kind.value}[]" for n, (_, kind) in enumerate(TABLES[table], first)
+        )
+        parts.append(
+            f"{table}_in AS (INSERT INTO {table} ({columns_sql(table)})"  # noqa: S608 -- constants
+            f" SELECT * FROM unnest({arrays}){_again_sql(table)})"
+        )
+        first += len(TABLES[table])
     closed = f"DELETE FROM holds WHERE hold_id = ANY(${first}::text[])"  # noqa: S608 -- constants
     return f"WITH {', '.join(parts)} {closed}"
 
 
 _WHOLE = _whole_sql()
-_TOKEN = [name for name, _ in TABLES["sessions"]].index("token_digest")
 _SESSION = (
-    f"INSERT INTO sessions ({', '.join(name for name, _ in TABLES['sessions'])})"  # noqa: S608
+    f"INSERT INTO sessions ({columns_sql('sessions')})"  # noqa: S608 -- constants
     f" VALUES ({', '.join(f'${n}' for n in range(1, len(TABLES['sessions']) + 1))})"
-    " ON CONFLICT (session_id) DO UPDATE SET "
-    + ", ".join(f"{n} = excluded.{n}" for n, _ in TABLES["sessions"] if n != "session_id")
+    + _again_sql("sessions")
 )
-
 _SETS = (
     "version = {0}version, replaces = {0}replaces, digest = {0}digest,"
     " saved_at_ns = {0}saved_at_ns, expires_at_ns = {0}expires_at_ns,"
@@ -143,10 +75,7 @@ _VALUES = (
     "($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::text, $7::bigint, $8::bigint,"
     " $9::bigint, $10::bytea, $11::bytea)"
 )
-_NAMES = (
-    'tenant, "user", name, version, replaces, digest, saved_at_ns, expires_at_ns, size_bytes,'
-    " messages, metadata"
-)
+_NAMES = columns_sql("conversations")
 # Each of these changes one row, or none where the conversation is another version by now.
 _CONVERSATION = (
     f"INSERT INTO conversations ({_NAMES}) VALUES {_VALUES}"  # noqa: S608 -- constants only
@@ -265,7 +194,7 @@ async def _write_merged(
         "effects": effects.values(),
     }
     bindings: list[Any] = []
-    for table in TABLES:
+    for table in _MERGED:
         bindings += columns_of(table, rows[table])
     bindings.append([_plain(hold_id) for hold_id, row in holds.items() if row is None])
     await connection.execute(_WHOLE, *bindings)
@@ -274,7 +203,7 @@ async def _write_merged(
 
 
 def columns_of(table: str, rows: Iterable[Row]) -> list[Sequence[Any]]:
-    """Rows turned into one array a column, as `insert_sql` takes them."""
+    """Rows turned into one array a column."""
     columns = list(zip(*rows, strict=True))
     if not columns:
         return [()] * len(TABLES[table])

@@ -5,11 +5,11 @@ asked over a connection.
 """
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from holdfast.errors import ConfigInvalid, HoldfastError, StoreUnavailable
+from holdfast.errors import ConfigInvalid, StoreUnavailable
+from holdfast.ports.store_urls import store_url_fault
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -28,8 +28,6 @@ CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 30.0
 """How long a statement may take before it counts as failed."""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SETTINGS = {
     "application_name": "holdfast",
     "search_path": SCHEMA,
@@ -76,32 +74,11 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     return StoreUnavailable(f"postgres failed ({name})")
 
 
-def check_url(url: str) -> None:
-    """Errors: ConfigInvalid for what is no address of a Postgres, or leaves TLS to chance."""
-    try:
-        parts = urlsplit(url)
-        asked = parse_qs(parts.query)
-        host = parts.hostname or next(iter(asked.get("host", [])), "")
-        _ = parts.port
-    except ValueError:
-        raise ConfigInvalid("the store's url cannot be read") from None
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise ConfigInvalid("the store's url begins with postgresql://")
-    if not parts.path.strip("/"):
-        raise ConfigInvalid("the store's url names a database: postgresql://host/DATABASE")
-    mode = next(iter(asked.get("sslmode", [])), "")
-    if mode and mode not in _SSL_MODES:
-        raise ConfigInvalid(f"sslmode is one of {', '.join(_SSL_MODES)}")
-    if host and not host.startswith("/") and host not in _LOOPBACK and not mode:
-        raise ConfigInvalid(
-            "the store's url says no sslmode; add `?sslmode=verify-full`, or `disable` on a"
-            " network that is yours alone"
-        )
-
-
 async def connect(url: str) -> Connection:
     """One connection, settings in place. Errors: ConfigInvalid, StoreUnavailable."""
-    check_url(url)
+    fault = store_url_fault(url)
+    if fault:
+        raise ConfigInvalid(fault)
     try:
         return await asyncpg.connect(
             url,
@@ -109,8 +86,6 @@ async def connect(url: str) -> Connection:
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings=_SETTINGS,
         )
-    except HoldfastError:
-        raise
     except ValueError as error:
         raise ConfigInvalid("the store's url cannot be used") from error
     except FAULTS as error:

@@ -51,8 +51,9 @@ AND s.state IN {_ENDED} AND s.changed_at_ns < $1
 AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.session = e.session)
 AND NOT EXISTS (SELECT 1 FROM sessions AS live
   WHERE live.tenant = s.tenant AND live.task = s.task AND live.state IN {_LIVE})
-AND NOT EXISTS (SELECT 1 FROM runs AS r JOIN sessions AS o ON o.session_id = r.session
-  WHERE r.state IN {_OPEN} AND o.tenant = s.tenant AND o.task = s.task)
+AND (s.tenant, s.task) NOT IN (SELECT o.tenant, o.task
+  FROM runs AS r JOIN sessions AS o ON o.session_id = r.session
+  WHERE r.state IN {_OPEN})
 ORDER BY e.changed_at_ns, e.tenant, e.key LIMIT $2
 """  # noqa: S608
 _CONVERSATIONS = (

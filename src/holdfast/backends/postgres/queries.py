@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.backends.postgres.batch import TABLES, TEXT, escaped, unescaped
+from holdfast.backends.postgres.batch import columns_sql, escaped, unescaped
 from holdfast.backends.postgres.connections import Connection
 from holdfast.model.budgets import AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
@@ -15,8 +15,9 @@ from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports import store_rows
 from holdfast.ports.store import ConversationFilter, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store_tables import TABLES, TEXT
 
-_JOURNAL = ", ".join(name for name, _ in TABLES["journal"])
+_JOURNAL = columns_sql("journal")
 _CONVERSATION = store_rows.CONVERSATION_COLUMNS.replace(" user,", ' "user",')
 _HEAD = store_rows.HEAD_COLUMNS.replace(" user,", ' "user",')
 _JOURNAL_TEXTS = [n for n, (_, kind) in enumerate(TABLES["journal"]) if kind is TEXT]

@@ -39,6 +39,11 @@ class Readers:
                 f"the database holds a row that this holdfast cannot read ({error})"
             ) from error
 
+    def cut(self) -> None:
+        """Let go of every connection at once; idempotent."""
+        self._closed = True
+        self._pool.terminate()
+
     async def close(self) -> None:
         """Finish the reads that run and close; what does not end soon is cut."""
         if self._closed:

@@ -72,7 +72,7 @@ class PostgresStore:
         connection = await connections.connect(url)
         try:
             await connections.check_durable(connection)
-            await _own(connection)
+            await own(connection)
             version = await schema.version_of(connection)
             await schema.migrate(connection, version, clock.now_ns())
             counters = await _counters(connection)
@@ -217,6 +217,11 @@ class PostgresStore:
         if self._closed:
             return
         self._closed = True
+        if self._writer.failure:
+            # What is broken has nothing to say goodbye to, and must not hold its owner up.
+            self._readers.cut()
+            self._connection.terminate()
+            return
         await self._readers.close()
         try:
             await self._connection.close(timeout=connections.CONNECT_TIMEOUT_S)
@@ -224,7 +229,7 @@ class PostgresStore:
             self._connection.terminate()
 
 
-async def _own(connection: Connection) -> None:
+async def own(connection: Connection) -> None:
     """Errors: Conflict when another server owns the store.
 
     A server that was killed a moment ago has its lock until Postgres noticed.

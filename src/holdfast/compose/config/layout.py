@@ -52,6 +52,7 @@ from holdfast.compose.config.shapes import (
     Usd,
     Whole,
 )
+from holdfast.compose.config.store_layout import STORE
 from holdfast.compose.config.tool_layout import TOOL_STANDARD
 from holdfast.compose.config.upstream_layout import RATES, UPSTREAM
 from holdfast.core.context import ContextSettings
@@ -524,6 +525,7 @@ SETTINGS = Record(
     fields={
         "version": Field(FILE_VERSION, "version of this format"),
         "server": Field(SERVER, "where Holdfast listens and keeps its state"),
+        "store": Field(STORE, "a Postgres database; a file in the state folder unless given"),
         "policies": Field(FILE_PATH, "folder of Cedar files, relative to this file"),
         "upstreams": Field(
             MapOf(value=UPSTREAM, key=ID, declares="upstream"), "model providers by name"

@@ -244,6 +244,13 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     tenants: dict[str, HttpTool] = {}
 
 
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A Postgres database: its address, or the environment variable that holds it."""
+
+    url: str = ""
+    url_env: str = ""
+
+
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How runs are handed out. `lease_s` is how long a silent worker keeps a run.
 
@@ -319,6 +326,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     server: Server = Server()
+    store: StoreSettings | None = None
     policies: str = "policies"
     upstreams: dict[str, UpstreamConfig] = {}
     prices: Prices = Prices()
@@ -364,5 +372,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
     retention: RetentionSettings = RetentionSettings()
+    store: StoreSettings | None = None
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

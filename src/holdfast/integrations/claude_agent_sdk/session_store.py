@@ -10,7 +10,7 @@ governing the SDK (`govern`).
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -20,6 +20,7 @@ from claude_agent_sdk.types import (
     SessionStore,
     SessionStoreEntry,
     SessionStoreListEntry,
+    SessionSummaryEntry,
 )
 
 from holdfast.client import ConversationHead, Conversations
@@ -53,6 +54,12 @@ class HoldfastSessionStore(SessionStore):
     `ttl_s` counts from the last append, of the whole transcript. Errors of each method are those
     of `holdfast.client.Conversations`; the SDK logs a failed append and goes on.
     """
+
+    if TYPE_CHECKING:
+
+        async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
+            """Optional, and left out: the SDK looks whether it is there, type checkers do not."""
+            ...
 
     def __init__(self, conversations: Conversations, *, ttl_s: int = TTL_S) -> None:
         self._conversations = conversations

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.apps.cli.demo.script import Words
@@ -16,12 +16,12 @@ from holdfast.apps.cli.demo.stage import PLAY_TIMEOUT_S, Stage
 from holdfast.apps.cli.demo.verdicts import Told
 from holdfast.apps.cli.server import WORKER_MODULE
 from holdfast.client import RunView
-from holdfast.core.narrate import narrate
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import RunState
 
 TOOL = "refund_order"
+_NS = 1_000_000_000
 LEDGER = "payments.jsonl"
 FIRST, SECOND = "worker-1", "worker-2"
 _OPEN = (RunState.QUEUED, RunState.RUNNING, RunState.DELAYED)
@@ -50,7 +50,7 @@ async def crash(stage: Stage) -> Told:
         run = await _stopped(stage, run)
     seconds = time.monotonic() - begun
     records, asked = await _records(stage, run), ledger(stage)
-    told.lines += [narrate(record, UTC) for record in records if _shown(record)]
+    told.lines += await _told(stage, records)
     told.lines += [_payment_line(line) for line in asked]
     told.cost_nusd = run.cost_nusd
     told.check(
@@ -121,6 +121,15 @@ async def _effects(stage: Stage, run: RunView) -> list[EffectEntry]:
 
 async def _records(stage: Stage, run: RunView) -> list[Record]:
     return list(await stage.client.records(session=run.session, limit=500))
+
+
+async def _told(stage: Stage, records: list[Record]) -> list[str]:
+    """What the operator is told of the records that matter here, a sentence each."""
+    at = f"{datetime.fromtimestamp(records[0].at_ns // _NS, UTC):%Y-%m-%d %H:%M}"
+    answer = await stage.client.audit.ask(user=records[0].user, at=at, window_s=600)
+    shown = {record.seq for record in records if _shown(record)}
+    pairs = zip(answer.records, answer.lines, strict=True)
+    return [line for record, line in pairs if record.seq in shown]
 
 
 def _of(records: list[Record], kind: Kind) -> list[Record]:

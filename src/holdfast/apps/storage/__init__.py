@@ -1,0 +1,1 @@
+"""Work at a project's store without a server: moving it."""
