@@ -18,7 +18,7 @@ help:
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"
-	echo "make chaos    ten thousand crash schedules, then three hundred kill -9"
+	echo "make chaos    crash schedules and kill -9, on SQLite and on Postgres"
 	echo "make soak     two hours of mixed load with faults (make soak MINUTES=20: shorter)"
 	echo "make fix      format, and repair what the linter can"
 	echo "make lock     resolve requirements/*.txt again (make lock UPGRADE=1: to the newest)"
@@ -51,7 +51,10 @@ bench: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.ledger --points 10000
-	$(BIN)/python -m tests.chaos.kills --kills 300 --workers 4
+	$(BIN)/python -m tests.chaos.ledger --points 1000 --calls 10 --store sqlite
+	$(BIN)/python -m tests.chaos.ledger --points 1000 --calls 10 --store postgres
+	$(BIN)/python -m tests.chaos.kills --kills 300 --workers 1 2 4
+	$(BIN)/python -m tests.chaos.kills --kills 150 --workers 1 2 4 --store postgres
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),120) $(ARGS)

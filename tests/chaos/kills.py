@@ -2,10 +2,11 @@
 
 The tools write down what they really do; that log is held against what the runs say of it.
 
-    python -m tests.chaos.kills --kills 300 --workers 4
+    python -m tests.chaos.kills --kills 300 --workers 1 2 4 --store sqlite|postgres
 """
 
 import argparse
+import contextlib
 import random
 import signal
 import sys
@@ -18,6 +19,7 @@ import msgspec
 
 from holdfast.testing.scripted_model import Script
 from tests.native_project import NativeProject, calls, end, script
+from tests.postgres import PostgresServer, serving
 
 OPEN = ("queued", "running", "delayed")
 _SETTLE_S = 180.0
@@ -75,11 +77,18 @@ def expected(runs: int, once_every: int) -> dict[tuple[str, str], int]:
 
 
 def play(
-    folder: Path, *, runs: int, workers: int, kills: int, seed: int, once_every: int = 5
+    folder: Path,
+    *,
+    runs: int,
+    workers: int,
+    kills: int,
+    seed: int,
+    once_every: int = 5,
+    store_url: str = "",
 ) -> Told:
     """One round: kill until so many died or nothing is left to do, then let it come to rest."""
     dice, told, begun = random.Random(seed), Told(runs=runs), time.monotonic()
-    with NativeProject(folder, played(runs, once_every)) as house:
+    with NativeProject(folder, played(runs, once_every), store_url=store_url) as house:
         hands = [house.worker() for _ in range(workers)]
         submitted = [house.submit(f"job-{n:05}.") for n in range(runs)]
         while told.worker_kills + told.server_kills < kills and _open(house):
@@ -142,27 +151,38 @@ def _judge(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--workers", type=int, nargs="+", default=[4], help="a round with each")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     given = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        postgres = stack.enter_context(serving()) if given.store == "postgres" else None
+        total = _rounds(given, postgres)
+    return 0 if total.held else 1
+
+
+def _rounds(given: argparse.Namespace, postgres: PostgresServer | None) -> Told:
     total, rounds = Told(), 0
     while total.worker_kills + total.server_kills < given.kills and rounds < 60:
         left = given.kills - total.worker_kills - total.server_kills
+        workers = given.workers[rounds % len(given.workers)]
         with tempfile.TemporaryDirectory(prefix="holdfast-chaos-") as folder:
             told = play(
                 Path(folder),
                 runs=40,
-                workers=given.workers,
+                workers=workers,
                 kills=min(left, 40),
                 seed=given.seed + rounds,
+                store_url=postgres.new_database() if postgres is not None else "",
             )
         rounds += 1
         for name in Told.__struct_fields__:
             setattr(total, name, getattr(total, name) + getattr(told, name))
-        sys.stdout.write(f"round {rounds}: {line(told)}\n")
+        sys.stdout.write(f"{given.store}, round {rounds}, {workers} workers: {line(told)}\n")
         sys.stdout.flush()
-    sys.stdout.write(f"{rounds} rounds, {given.workers} workers: {line(total)}\n")
-    return 0 if total.held else 1
+    workers = ", ".join(map(str, given.workers))
+    sys.stdout.write(f"{given.store}, {rounds} rounds of {workers} workers: {line(total)}\n")
+    return total
 
 
 def line(told: Told) -> str:

@@ -5,17 +5,20 @@ on, the outcome reported. A *position* is a commit that does not become durable,
 or after the world was touched. From there on nothing of the old process counts: a new one loads
 what the store kept and goes on. The world knows what really happened.
 
-    python -m tests.chaos.ledger --points 10000
+    python -m tests.chaos.ledger --points 10000 --store memory|sqlite|postgres
 """
 
 import argparse
 import asyncio
 import contextlib
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from holdfast.errors import StoreUnavailable
 from holdfast.model.effects import EffectState
@@ -24,6 +27,8 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import CallState, Effect, Idempotency
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.attempts import Found, Next, Retry
+from tests.chaos.stores import Disk, Memory, PostgresDisk, SqliteDisk
+from tests.postgres import serving
 from tests.unit.runtime.house import CONTRACTS, House, contract
 
 ARGUMENTS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -85,10 +90,11 @@ class Told:
 class Trial:
     """One session, from its first call to its last, over any number of processes."""
 
-    def __init__(self, calls: int) -> None:
+    def __init__(self, calls: int, disk: Disk, store: Any) -> None:
+        self.disk = disk
         self.names = [(f"c{n}", f"do_{list(Idempotency)[n % 5]}", n) for n in range(calls)]
         self.world = World()
-        self.home = House(contracts=(*CONTRACTS, *TOOLS))
+        self.home = House(contracts=(*CONTRACTS, *TOOLS), store=store)
         self.session_id = ""
         self.parked: set[str] = set()
 
@@ -145,9 +151,9 @@ class Trial:
             return
         raise AssertionError("a call neither ran nor was answered")
 
-    def crash(self) -> None:
+    async def crash(self) -> None:
         """Drop the process's memory; the disk stays."""
-        store = self.home.store.crashed()
+        store = await self.disk.crashed(self.home.store)
         entropy = self.home.entropy  # ids of the next process must not repeat those before
         self.home = House(contracts=(*CONTRACTS, *TOOLS), store=store, entropy=entropy)
         self.world.crash_at = -1
@@ -171,15 +177,15 @@ class Trial:
         return told
 
 
-def open_calls(trial: Trial) -> set[str]:
+async def open_calls(trial: Trial) -> set[str]:
     """Calls that were allowed and not reported when the process ended, by what is on the disk."""
-    calls = trial.home.store._durable.calls.values()
+    calls = await trial.home.store.calls(trial.session_id)
     return {call.call_id for call in calls if call.state is CallState.ALLOWED}
 
 
-async def positions(calls: int) -> tuple[int, int]:
+async def positions(calls: int, disk: Disk) -> tuple[int, int]:
     """How many commits and how many moments a trial without a crash has."""
-    trial = Trial(calls)
+    trial = Trial(calls, disk, await disk.opened())
     commits = 0
     commit = trial.home.store.commit
 
@@ -190,21 +196,24 @@ async def positions(calls: int) -> tuple[int, int]:
 
     trial.home.store.commit = counting
     await trial.play()
+    await trial.home.store.close()
     return commits, trial.world.moments
 
 
-async def crashed_at(calls: int, crashes: list[tuple[str, int]]) -> Told:
+async def crashed_at(calls: int, crashes: list[tuple[str, int]], disk: Disk) -> Told:
     """One trial with these crashes, then one process that ends it."""
-    trial = Trial(calls)
+    trial = Trial(calls, disk, await disk.opened())
     in_flight: set[str] = set()
     for kind, at in crashes:
         trial.world.crash_at = trial.world.moments + at if kind == "moment" else -1
         with contextlib.suppress(Crash, StoreUnavailable):
             await trial.play(at if kind == "commit" else -1)
-        trial.crash()
-        in_flight |= open_calls(trial)
+        await trial.crash()
+        in_flight |= await open_calls(trial)
     await trial.play()
-    return await trial.judged(in_flight)
+    told = await trial.judged(in_flight)
+    await trial.home.store.close()
+    return told
 
 
 def schedules(commits: int, moments: int) -> Iterator[list[tuple[str, int]]]:
@@ -220,28 +229,44 @@ def schedules(commits: int, moments: int) -> Iterator[list[tuple[str, int]]]:
             yield from ([one, two, ("moment", n)] for n in range(10))
 
 
-async def run(points: int, calls: int = 20) -> tuple[int, Told]:
+async def run(points: int, calls: int = 20, disk: Disk | None = None) -> tuple[int, Told]:
     """Up to `points` trials; the sum of what they came to."""
-    total, tried = Told(), 0
-    for crashes in schedules(*await positions(calls)):
+    total, tried, disk = Told(), 0, disk or Memory()
+    for crashes in schedules(*await positions(calls, disk)):
         if tried >= points:
             break
-        told = await crashed_at(calls, crashes)
+        told = await crashed_at(calls, crashes, disk)
         tried += 1
         for name in vars(total):
             setattr(total, name, getattr(total, name) + getattr(told, name))
     return tried, total
 
 
+@contextlib.contextmanager
+def disk_of(kind: str) -> Iterator[Disk]:
+    """Where the trials' stores lie."""
+    if kind == "memory":
+        yield Memory()
+    elif kind == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="holdfast-chaos-") as folder:
+            yield SqliteDisk(Path(folder))
+    else:
+        with serving() as postgres:
+            yield PostgresDisk(postgres.new_database())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=10_000)
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--store", choices=("memory", "sqlite", "postgres"), default="memory")
     given = parser.parse_args()
     begun = time.monotonic()
-    tried, told = asyncio.run(run(given.points))
+    with disk_of(given.store) as disk:
+        tried, told = asyncio.run(run(given.points, given.calls, disk))
     sys.stdout.write(
-        f"{tried} crash schedules in {time.monotonic() - begun:.0f} s: lost {told.lost},"
-        f" repeated {told.repeated}, once {told.done}, parked {told.parked}"
+        f"{given.store}: {tried} crash schedules in {time.monotonic() - begun:.0f} s:"
+        f" lost {told.lost}, repeated {told.repeated}, once {told.done}, parked {told.parked}"
         f" (surfaced {told.surfaced}, in flight at the crashes {told.in_flight})\n"
     )
     return 1 if told.lost or told.repeated else 0
