@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from holdfast.testing.scripted_model import Text, Turn
+from holdfast.testing.scripted_model import Text, ToolUse, Turn
 from tests.native_project import SETTINGS, NativeProject, script
 
 RECORDS = [{"id": f"r{n}", "cents": n * 10} for n in range(1, 41)]
@@ -115,6 +115,26 @@ def test_the_same_batch_for_a_second_user_runs_for_that_user(tmp_path):
         # And the first has nothing left to do.
         (result,) = batch(house)
         assert result["verified"] == 4
+
+
+def test_what_a_tool_did_for_one_user_is_not_told_to_another(tmp_path):
+    said = json.dumps([{"id": record["id"]} for record in RECORDS[:10]])
+    paying = (
+        Turn(blocks=(ToolUse(name="pay", input={"order": "o1"}),)),
+        Turn(blocks=(Text(text=said),)),
+    )
+    with NativeProject(tmp_path, script(**{"part 1 of 1": paying})) as house:
+        few = "".join(json.dumps(record) + "\n" for record in RECORDS[:10])
+        (house.folder / "records.jsonl").write_text(few)
+        for user, acts in (("ann", 1), ("bob", 2)):
+            *_, result = batch(house, check="", user=user)
+            assert result["verified"] == 1
+            assert len(house.acts("pay")) == acts
+        # Under one name they go on together: what was done is done.
+        for user in ("cem", "dora"):
+            *_, result = batch(house, "--name", "ours", check="", user=user)
+            assert result["verified"] == 1
+        assert len(house.acts("pay")) == 3
 
 
 def test_what_stopped_for_one_user_does_not_stop_for_another(tmp_path):

@@ -134,6 +134,19 @@ def test_a_provider_that_never_answers_ends_in_the_dead_letter_queue_and_is_redr
         assert house.show(run)["result"] == "at last"
 
 
+def test_the_journal_says_how_long_a_tool_ran(tmp_path):
+    with NativeProject(tmp_path, script(pay=calls(("pay", "slow1")))) as house:
+        house.worker()
+        run = house.submit("pay it")
+        house.until(run, "done", "failed", "dead")
+        records = house.project.records(session=run["session"])
+        (took_ms,) = [
+            r["body"]["duration_ms"] for r in records if r["kind"] == "tool_call.finished"
+        ]
+        # A slow order sleeps for 0.3 and for 0.5 seconds.
+        assert 800 <= took_ms < 30_000
+
+
 def test_a_hanging_tool_is_ended_and_its_class_decides(tmp_path):
     with NativeProject(tmp_path, script(pay=calls(("pay", "hang1"))), tool_timeout_s=1.0) as house:
         house.worker()

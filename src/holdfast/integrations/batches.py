@@ -131,9 +131,14 @@ def _prompt(task: str, number: int, of: int, records: Iterable[dict[str, Any]]) 
     )
 
 
-def name_of(task: str, records: Sequence[dict[str, Any]], agent: str) -> str:
-    """The name of a batch that was given none: the same work has the same name."""
-    spelled = json.dumps([agent, task, list(records)], ensure_ascii=False, sort_keys=True)
+def name_of(task: str, records: Sequence[dict[str, Any]], agent: str, user: str) -> str:
+    """The name of a batch that was given none: the same work for the same user has the same name.
+
+    Effects belong to a batch's name, so nobody gets what a tool did or told for somebody else,
+    unless both give the batch one name.
+    """
+    work = [agent, task, list(records), user]
+    spelled = json.dumps(work, ensure_ascii=False, sort_keys=True)
     return f"batch-{hashlib.sha256(spelled.encode()).hexdigest()[:16]}"
 
 

@@ -13,7 +13,8 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `output` is any JSON value. A failed attempt says what is known: `nothing_happened` (the tool
     refused, or was never reached) or `uncertain` (no answer came, or the tool broke half-way); with
-    neither, the tool answered that it failed. `retryable`: trying again soon may help.
+    neither, the tool answered that it failed. `retryable`: trying again soon may help. `took_ms` is
+    how long it ran, by its caller's clock.
     """
 
     ok: bool
@@ -23,6 +24,7 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     nothing_happened: bool = False
     uncertain: bool = False
     retryable: bool = False
+    took_ms: int = 0
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):

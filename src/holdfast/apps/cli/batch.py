@@ -74,14 +74,15 @@ async def run(  # noqa: PLR0913, PLR0917 - each is an option
         raise InvalidRequest("a check is `module:function`")
     folder, text, found = project_dir(project), prompt_of(prompt), records_of(records)
     named, file = agent_of(agent)
+    whose = user or login()
     asked = Asked(
         agent=named,
         agent_file=file,
-        user=user or login(),
+        user=whose,
         tenant=tenant,
         project_name=project_name,
         task=task,
-        name=name or name_of(text, found, agent),
+        name=name or name_of(text, found, agent, whose),
         check=check,
         folder=folder,
     )

@@ -7,6 +7,7 @@ the next activation folds the same records and goes on. Not here: what comes nex
 import asyncio
 import json
 import random
+import time
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -355,13 +356,16 @@ class Driver:
         ruling = cast("Ruling", attempt.ruling)
         await self._permits.check(ruling, call.call_id, call.tool)
         await self._session.redeem(ruling.permit, call.call_id, call.tool, ruling.arguments)
-        return await self._router.run(
+        begun_s = time.monotonic()
+        result = await self._router.run(
             call.tool,
             ruling.arguments,
             key=ruling.effect_key,
             attempt=max(attempt.attempt, 1),
             call_id=call.call_id,
         )
+        took_ms = round((time.monotonic() - begun_s) * 1000)
+        return msgspec.structs.replace(result, took_ms=took_ms)
 
     async def _outcome(self, call: Call, result: ToolResult, tried: int) -> Attempt | None:
         """Report an attempt; returns how the call goes on where it is not over."""
@@ -388,6 +392,7 @@ class Driver:
             ok=result.ok,
             output=result.output,
             error="" if result.ok else error[:2000],
+            duration_ms=result.took_ms,
             content=content,
             uncertain=result.uncertain,
         )
