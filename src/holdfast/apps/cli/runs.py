@@ -115,7 +115,7 @@ def worker(
     """
     elsewhere = os.environ.get("HOLDFAST_URL") and os.environ.get("HOLDFAST_WORKER_TOKEN")
     folder = Path.cwd() if elsewhere and project is None else project_dir(project)
-    arguments = ["--project", str(folder), "--concurrency", str(concurrency)]
+    arguments = ["--project", str(folder), "--concurrency", str(concurrency), "--announce"]
     command = python_module(WORKER_MODULE, arguments + (["--name", name] if name else []))
     sys.stdout.flush()
     os.execve(command[0], command, {**os.environ})  # noqa: S606 - there is no shell

@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--concurrency", type=int, default=8, help="runs at a time")
     parser.add_argument("--name", default="", help="as the journal names it")
     parser.add_argument("--idle-exit-s", type=float, default=0.0, help="end when idle for so long")
+    parser.add_argument("--announce", action="store_true", help="say whose runs it takes")
     given = parser.parse_args(arguments)
     name = given.name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
@@ -34,10 +35,12 @@ def main(arguments: list[str]) -> int:
         return Work(found.url, found.token, name)
 
     try:
-        _say(f"{name} takes runs of {connect().url}")
+        url = connect().url
     except HoldfastError as fault:
         _say(fault.message)
         return 2
+    if given.announce:
+        _say(f"{name} takes runs of {url}")
     fits = asyncio.run(_work(connect, max(1, given.concurrency), given.idle_exit_s))
     return 0 if fits else 2
 
