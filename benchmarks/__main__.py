@@ -27,6 +27,7 @@ NAMES = (
     "activations",
     "durable_peers",
     "durable_calls",
+    "durable_calls_postgres",
     "journal_size",
     "noisy_tenant",
 )

@@ -112,13 +112,15 @@ async def pipeline(
     return pace
 
 
-async def replayed(path: Path, commits: Sequence[Commit], calls: int) -> Pace:
-    """The same commits again, each session's one after the other, without a pipeline."""
+async def replayed(store: Store, commits: Sequence[Commit], calls: int) -> Pace:
+    """The same commits again, each session's one after the other, without a pipeline.
+
+    The store is closed afterwards.
+    """
     lines: dict[str, list[Commit]] = defaultdict(list)
     for records, changes in commits:
         fresh = tuple(msgspec.structs.replace(record, seq=0) for record in records)
-        lines[_session_of(records)].append((fresh, changes))
-    store = SqliteStore.open(path, clock=SystemClock())
+        lines[session_of(records)].append((fresh, changes))
 
     async def work(line: Sequence[Commit]) -> None:
         for records, changes in line:
@@ -129,7 +131,12 @@ async def replayed(path: Path, commits: Sequence[Commit], calls: int) -> Pace:
     return pace
 
 
-def _session_of(records: Sequence[Record]) -> str:
+async def replay_file(path: Path, commits: Sequence[Commit], calls: int) -> Pace:
+    """`replayed` on a new file."""
+    return await replayed(SqliteStore.open(path, clock=SystemClock()), commits, calls)
+
+
+def session_of(records: Sequence[Record]) -> str:
     """The session whose tool call a commit is about; empty for any other commit."""
     return next((record.session for record in records if record.call_id), "")
 
@@ -156,7 +163,7 @@ def encoded_bytes(commit: Commit) -> int:
 
 
 @contextmanager
-def _as_the_server() -> Iterator[None]:
+def as_the_server() -> Iterator[None]:
     """Collector and threads' turns as a server has them, for as long as this lasts."""
     thresholds, interval_s = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(_GC_THRESHOLD)
@@ -168,14 +175,14 @@ def _as_the_server() -> Iterator[None]:
         sys.setswitchinterval(interval_s)
 
 
-def _best(tries: int, measure: Callable[[int], Pace]) -> Pace:
+def best(tries: int, measure: Callable[[int], Pace]) -> Pace:
     """The fastest of so many; each is told its number, for a file of its own."""
     return max((measure(number) for number in range(tries)), key=lambda pace: pace.per_s)
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called alike
     """Rows of calls a second, each with its CPU, and what they are of the floor."""
-    with _as_the_server():
+    with as_the_server():
         return _run(scratch(NAME), 3 if quick else 25, 1 if quick else _TRIES)
 
 
@@ -189,29 +196,30 @@ def _run(folder: Path, each: int, tries: int) -> list[Row]:
     calls = SESSIONS * each
     asyncio.run(pipeline(folder / "seen.db", each, redeems=False, seen=seen))
     # The pipeline's own commits only: a session's opening is none of a call's.
-    commits = [c for c in noted[0].commits if _session_of(c[0])]
+    commits = [c for c in noted[0].commits if session_of(c[0])]
     commit_bytes = sum(map(encoded_bytes, commits)) // len(commits)
 
     def whole(number: int, *, redeems: bool) -> Pace:
         path = folder / f"{'redeemed' if redeems else 'whole'}-{number}.db"
         return asyncio.run(pipeline(path, each, redeems=redeems))
 
-    floor = _best(tries, lambda n: bare(folder / f"bare-{n}.db", commit_bytes, 2 * each))
-    store = _best(
-        tries, lambda n: asyncio.run(replayed(folder / f"replayed-{n}.db", commits, calls))
+    floor = best(tries, lambda n: bare(folder / f"bare-{n}.db", commit_bytes, 2 * each))
+    store = best(
+        tries, lambda n: asyncio.run(replay_file(folder / f"replayed-{n}.db", commits, calls))
     )
-    finished = _best(tries, partial(whole, redeems=False))
-    redeemed = _best(tries, partial(whole, redeems=True))
+    finished = best(tries, partial(whole, redeems=False))
+    redeemed = best(tries, partial(whole, redeems=True))
     note = f"{len(commits) / calls:.1f} commits a call of {commit_bytes} bytes"
     return [
-        _row("floor: bare apsw, all sessions a commit", floor, floor, note),
-        _row("store alone: the same commits", store, floor, "", judged=True),
-        _row("whole pipeline: decide, finish", finished, floor, ""),
-        _row("whole pipeline: decide, redeem, finish", redeemed, floor, "3 commits a call"),
+        row_of("floor: bare apsw, all sessions a commit", floor, floor, note),
+        row_of("store alone: the same commits", store, floor, "", target=_TARGET_PER_S),
+        row_of("whole pipeline: decide, finish", finished, floor, ""),
+        row_of("whole pipeline: decide, redeem, finish", redeemed, floor, "3 commits a call"),
     ]
 
 
-def _row(what: str, pace: Pace, floor: Pace, note: str, *, judged: bool = False) -> Row:
+def row_of(what: str, pace: Pace, floor: Pace, note: str, *, target: int = 0) -> Row:
+    """A row with its CPU and its floor; judged where it has a target."""
     of_floor = f"{pace.cpu_us:.0f} us CPU a call; floor / this {floor.per_s / pace.per_s:.1f} x"
     row = Row(
         bench=NAME,
@@ -220,7 +228,7 @@ def _row(what: str, pace: Pace, floor: Pace, note: str, *, judged: bool = False)
         unit="calls/s",
         note="; ".join(part for part in (of_floor, note) if part),
     )
-    if not judged:
+    if not target:
         return row
-    verdict = at_least(_TARGET_PER_S, pace.per_s)
-    return msgspec.structs.replace(row, target=f">= {_TARGET_PER_S}", verdict=verdict)
+    verdict = at_least(target, pace.per_s)
+    return msgspec.structs.replace(row, target=f">= {target}", verdict=verdict)

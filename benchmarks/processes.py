@@ -134,6 +134,12 @@ def cpu_s(pid: int) -> float:
     return total / _TICKS_PER_S
 
 
+def ended_cpu_s(pid: int) -> float:
+    """CPU seconds of children that `pid` has waited for."""
+    fields = _stat(pid)
+    return (int(fields[13]) + int(fields[14])) / _TICKS_PER_S
+
+
 def busy_s(core: int) -> float:
     """CPU seconds that one core has spent on anything, steal included, since the start."""
     for line in Path("/proc/stat").read_text().splitlines():
