@@ -25,7 +25,7 @@ from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect, Idempotency
 from holdfast.ports.store import SessionFilter, Store
 from holdfast.runtime.attempts import Attempt, Attempts, Retry
-from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.budgets import Budgets, last_ledger
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard, Ruling
@@ -92,7 +92,7 @@ class InProcess:
         self.clock, entropy = SystemClock(), SystemEntropy()
         self.book = ContractBook(contracts)
         self.journal = Journal(store, self.clock, RuleScrubber())
-        self.budgets = Budgets(ledger, self.journal, self.clock)
+        self.budgets = Budgets(ledger, self.journal, self.clock, store)
         self.effects = Effects(store, self.journal, self.clock)
         self.sessions = Sessions(
             store, self.journal, self.budgets, self.effects, self.clock, entropy
@@ -122,7 +122,7 @@ class InProcess:
     ) -> "InProcess":
         """The runtime on the store at `path`, as the last process left it; `seen` may wrap it."""
         store = seen(SqliteStore.open(path, clock=SystemClock()))
-        ledger = Ledger(await store.accounts(), await store.holds())
+        ledger = await last_ledger(store)
         house = cls(store, contracts, ledger)
         house.clock.not_before(await store.last_at_ns())
         principals = {}

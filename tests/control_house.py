@@ -104,10 +104,10 @@ class House:
         self.processes = NoProcesses()
         self.restart(text)
 
-    def restart(self, text: str = ONE_TENANT, accounts: Sequence[Any] = ()) -> None:
+    def restart(self, text: str = ONE_TENANT) -> None:
         """Nothing in memory but what the store holds."""
         self.journal = Journal(self.store, self.clock, RuleScrubber())
-        self.budgets = Budgets(Ledger(accounts), self.journal, self.clock)
+        self.budgets = Budgets(Ledger(), self.journal, self.clock, self.store)
         self.effects = Effects(self.store, self.journal, self.clock)
         self.sessions = Sessions(
             self.store, self.journal, self.budgets, self.effects, self.clock, SystemEntropy()

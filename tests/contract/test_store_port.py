@@ -161,7 +161,9 @@ async def answers(store: Store, commits, filters, session_filters) -> list[objec
     seen += [await store.session_by_token(t) for t in ("", "t1", "t2", "t3")]
     seen += [await store.session(s) for s in ("s1", "s2", "s3")]
     seen += [await store.calls(s) for s in ("s1", "s2")]
-    return [*seen, await store.accounts(), await store.holds(), await store.last_at_ns()]
+    every = await store.accounts()
+    seen += [await store.accounts([s.key for s in every[::2]]), await store.accounts([])]
+    return [*seen, every, await store.holds(), await store.last_at_ns()]
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = 1_795_000_000_000_000_000
-        self.ledger = Ledger()
+        self.ledger = Ledger(absent=KEYS)
         self.limits = {}
         self.spent: list[tuple[int, AccountKey, int]] = []
         self.count = 0

@@ -20,7 +20,6 @@ from holdfast.compose.config.model import Hooks as HookSettings
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.compose.upstreams import providers, rate_gate, upstream_secrets
-from holdfast.core.budgets import Ledger
 from holdfast.core.contracts import ContractBook
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook, rates_per_mtok
@@ -34,7 +33,7 @@ from holdfast.model.risk import RiskLevel
 from holdfast.ports.store import Store
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
-from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.budgets import Budgets, last_ledger
 from holdfast.runtime.conversations import Conversations
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.effects import Effects
@@ -133,8 +132,7 @@ async def build(
         *(s for pair in receivers.values() for s in pair),
     ]
     journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
-    ledger = Ledger(await store.accounts(), await store.holds())
-    budgets = Budgets(ledger, journal, clock)
+    budgets = Budgets(await last_ledger(store), journal, clock, store)
     effects = Effects(store, journal, clock)
     sessions = Sessions(store, journal, budgets, effects, clock, entropy)
     services = Services(

@@ -4,7 +4,9 @@ Invariant I1: settled + held <= limit on every account, after every call, as lon
 settled stays within what was held; `settle` reports the accounts where the provider charged more.
 
 State lives in `Ledger`, which does no I/O and reads no clock. Whoever owns it makes the returned
-changes durable before acting on them (`runtime/ledger`). Not here: waiting, prices, storage.
+changes durable before acting on them (`runtime/budgets`). It keeps the accounts that somebody uses
+or that a hold is open on; the others are in the store, and it refuses to touch one of those, since
+a guess at zero would forget what was spent. Not here: waiting, prices, storage.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,11 +50,14 @@ class _Account:
         "alerts",
         "buckets",
         "held",
+        "holds",
         "key",
         "limit",
         "period",
+        "saved",
         "set_by_hand",
         "settled",
+        "spent",
     )
 
     def __init__(self, state: AccountState) -> None:
@@ -60,6 +65,9 @@ class _Account:
         self.limit = state.limit
         self.settled = state.settled
         self.held = 0
+        self.holds = 0  # How many are open on it, of nothing too.
+        self.spent = 0  # Which spending of the ledger was the last on it,
+        self.saved = 0  # and the last on it that is durable.
         self.period = state.period
         self.buckets = dict(state.buckets)
         self.alerts = state.alerts
@@ -130,23 +138,114 @@ def _period(window: Window, now_ns: int) -> int:
 
 
 class Ledger:
-    """Every account and open hold of one authority. Not thread-safe: one owner, one thread."""
+    """The accounts in use and the open holds of one authority.
+
+    Not thread-safe: one owner, one thread. Errors: LookupError for an account that is neither here
+    nor declared absent, whatever was asked of it.
+    """
 
     def __init__(
-        self, accounts: Iterable[AccountState] = (), holds: Iterable[HoldState] = ()
+        self,
+        accounts: Iterable[AccountState] = (),
+        holds: Iterable[HoldState] = (),
+        *,
+        absent: Iterable[AccountKey] = (),
     ) -> None:
-        self._accounts = {state.key: _Account(state) for state in accounts}
+        """Begin with what is stored: `holds` are all that are open, `accounts` at least theirs.
+
+        `absent` names accounts that are not stored; of one that is in `accounts` it says nothing.
+        """
+        # None stands for an account that is known not to exist yet.
+        self._accounts: dict[AccountKey, _Account | None] = dict.fromkeys(absent)
+        self._accounts.update((state.key, _Account(state)) for state in accounts)
+        self._uses: dict[AccountKey, int] = {}
+        self._spendings = 0
+        # What nobody uses, and was not looked at since: it may be ready to go.
+        self._idle = set(self._accounts)
         self._holds: dict[str, HoldState] = {}
         for hold in holds:
             self._holds[hold.hold_id] = hold
             for key in hold.keys:
-                self._account(key).held += hold.amounts.get(key.dimension, 0)
+                account = self._account(key)
+                account.held += hold.amounts.get(key.dimension, 0)
+                account.holds += 1
+
+    def use(self, keys: Iterable[AccountKey]) -> list[AccountKey]:
+        """Keep accounts here until `leave`; returns those to read from the store and `know`.
+
+        To be called before they are read: what is in use cannot leave and come back meanwhile.
+        """
+        missing = []
+        for key in keys:
+            self._uses[key] = self._uses.get(key, 0) + 1
+            if key not in self._accounts:
+                missing.append(key)
+        return missing
+
+    def know(self, keys: Iterable[AccountKey], stored: Iterable[AccountState]) -> None:
+        """Take in what the store holds of `keys`; those not among `stored` do not exist yet.
+
+        What is here already is newer, and stays. Errors: LookupError for what nobody uses.
+        """
+        found = {state.key: state for state in stored}
+        for key in keys:
+            if key not in self._uses:
+                raise LookupError(f"the account `{key}` was read before anyone used it")
+            if key not in self._accounts:
+                state = found.get(key)
+                self._accounts[key] = None if state is None else _Account(state)
+
+    def knows(self, key: AccountKey) -> bool:
+        """Whether an account is here, or known not to exist."""
+        return key in self._accounts
+
+    def leave(self, keys: Iterable[AccountKey]) -> None:
+        """End one `use`.
+
+        An account leaves the memory once nobody uses it, no hold is open on it, and all that was
+        spent on it is `kept`.
+        """
+        for key in keys:
+            left = self._uses[key] - 1
+            if left:
+                self._uses[key] = left
+            else:
+                del self._uses[key]
+                self._idle.add(key)
+        self._let_go()
+
+    def spendings(self, keys: Iterable[AccountKey]) -> dict[AccountKey, int]:
+        """Which spending was the last on each account; for `kept`, beside their `states`."""
+        return {key: self._account(key).spent for key in keys}
+
+    def kept(self, spendings: dict[AccountKey, int]) -> None:
+        """What was spent on accounts up to these spendings is durable."""
+        for key, number in spendings.items():
+            account = self._accounts.get(key)
+            if account is None:
+                continue
+            account.saved = max(account.saved, number)
+            if key not in self._uses:
+                self._idle.add(key)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what may go; what may not is looked at again when its last obstacle falls."""
+        for key in self._idle:
+            if key in self._uses:
+                continue
+            account = self._accounts.get(key)
+            if account is None or not (account.holds or account.spent > account.saved):
+                self._accounts.pop(key, None)
+        self._idle.clear()
 
     def _account(self, key: AccountKey) -> _Account:
-        account = self._accounts.get(key)
+        try:
+            account = self._accounts[key]
+        except KeyError:
+            raise LookupError(f"the account `{key}` was not read from the store") from None
         if account is None:
-            account = _Account(AccountState(key=key, limit=None, settled=0))
-            self._accounts[key] = account
+            account = self._accounts[key] = _Account(AccountState(key=key, limit=None, settled=0))
         return account
 
     def open_account(self, key: AccountKey, limit: Limit | None, now_ns: int) -> AccountState:
@@ -175,19 +274,12 @@ class Ledger:
         return account.state()
 
     def account(self, key: AccountKey, now_ns: int) -> AccountState | None:
-        """One account as it stands, or None."""
-        account = self._accounts.get(key)
-        if account is None:
+        """One account as it stands, None when it does not exist."""
+        if key in self._accounts and self._accounts[key] is None:
             return None
+        account = self._account(key)
         account.roll(now_ns)
         return account.state()
-
-    def owned_by(self, scope: Scope, owner: str, now_ns: int) -> list[AccountState]:
-        """Every account of one owner."""
-        found = [a for k, a in self._accounts.items() if k.scope is scope and k.owner == owner]
-        for account in found:
-            account.roll(now_ns)
-        return sorted((a.state() for a in found), key=lambda s: s.key)
 
     def hold(self, hold_id: str) -> HoldState | None:
         """One open hold, or None."""
@@ -261,7 +353,9 @@ class Ledger:
         if refused is not None:
             return refused
         for key in keys:
-            self._account(key).held += amounts.get(key.dimension, 0)
+            account = self._account(key)
+            account.held += amounts.get(key.dimension, 0)
+            account.holds += 1
         self._holds[hold_id] = HoldState(
             hold_id=hold_id,
             session=session,
@@ -297,13 +391,19 @@ class Ledger:
             account = self._account(key)
             account.roll(now_ns)
             account.held -= hold.amounts.get(key.dimension, 0)
+            account.holds -= 1
             amount = actual.get(key.dimension, 0)
             account.add(amount, now_ns)
+            if amount:
+                self._spendings += 1
+                account.spent = self._spendings
             limit = account.limit
             over = limit is not None and account.settled + account.held > limit
             if over and amount > hold.amounts.get(key.dimension, 0):
                 overshot.append(key)
             alerts.extend(account.crossed())
+            if key not in self._uses:
+                self._idle.add(key)
         return Settled(tuple(alerts), tuple(overshot))
 
     def mark_full(self, key: AccountKey, now_ns: int) -> tuple[Alert, ...]:
@@ -317,10 +417,11 @@ class Ledger:
         return [self._account(key).state() for key in keys]
 
     def all_states(self, now_ns: int) -> list[AccountState]:
-        """Every account as it stands."""
-        for account in self._accounts.values():
+        """Every account that is here, as it stands."""
+        here = [account for account in self._accounts.values() if account is not None]
+        for account in here:
             account.roll(now_ns)
-        return [account.state() for account in self._accounts.values()]
+        return [account.state() for account in here]
 
 
 def chain(

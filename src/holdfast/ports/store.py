@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
@@ -199,8 +199,11 @@ class Store(Protocol):
         """
         ...
 
-    async def accounts(self) -> list[AccountState]:
-        """Every account, for the ledger's start."""
+    async def accounts(self, keys: Sequence[AccountKey] | None = None) -> list[AccountState]:
+        """Accounts in the order of their keys' text: those of `keys` that there are, or all.
+
+        `held` is counted from the open holds.
+        """
         ...
 
     async def holds(self) -> list[HoldState]:

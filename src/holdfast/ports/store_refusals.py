@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from holdfast.errors import InvalidRequest, TooLarge
-from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
@@ -120,6 +120,12 @@ def check_account(state: AccountState) -> None:
     """Errors: InvalidRequest when the account's name or amounts cannot be kept."""
     check_text((state.key.owner,), "the account")
     _check_ints((state.settled, state.period, state.limit or 0), "the account")
+
+
+def check_account_keys(keys: Iterable[AccountKey]) -> None:
+    """Errors: InvalidRequest when no account can have one of these names, TooLarge."""
+    for key in keys:
+        check_text((key.owner,), "the account")
 
 
 def check_hold_closed(change: HoldClosed) -> None:

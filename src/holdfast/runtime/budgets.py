@@ -2,13 +2,16 @@
 
 The ledger in memory decides at once; the hold is on disk before its caller acts. A call that
 would fit but for other calls' holds waits its turn (first come, first served on the account that
-refused it) until its deadline. Not here: the arithmetic (`core/budgets`), what a call costs.
+refused it) until its deadline. Accounts that nobody uses are in the store alone; they are read
+again before anything is done with them. Not here: the arithmetic (`core/budgets`), what a call
+costs.
 """
 
 import asyncio
 import itertools
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 
 from holdfast.core.budgets import Ledger, Settled, chain
 from holdfast.model.budgets import (
@@ -21,13 +24,14 @@ from holdfast.model.budgets import (
     Refused,
     Reserved,
     Scope,
+    Window,
 )
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session
 from holdfast.ports.clock import Clock
-from holdfast.ports.store import Change, HoldClosed
+from holdfast.ports.store import Change, HoldClosed, Store
 from holdfast.runtime.journal import Journal, noted
 
 Plan = Callable[[], Amounts | Refused]
@@ -45,6 +49,22 @@ def owners(who: Principal) -> dict[Scope, str]:
     }
 
 
+def accounts_of(scope: Scope, owner: str) -> list[AccountKey]:
+    """Every account that an owner can have, in the order of keys."""
+    return sorted(AccountKey(scope, owner, d, w) for d in Dimension for w in Window)
+
+
+async def last_ledger(store: Store) -> Ledger:
+    """The ledger as the last process left it: every open hold, and the accounts under them.
+
+    The other accounts are read when somebody uses them. Errors: StoreUnavailable.
+    """
+    holds = await store.holds()
+    keys = list(dict.fromkeys(key for hold in holds for key in hold.keys))
+    return Ledger(await store.accounts(keys), holds, absent=keys)
+
+
+_INNER = (Scope.TASK, Scope.SESSION)
 _NO_TURN = 0
 """A ticket before all others."""
 
@@ -66,12 +86,55 @@ def _ticket(turn: _Turn) -> int:
 class Budgets:
     """The ledger with a journal behind it."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, journal: Journal, clock: Clock, store: Store) -> None:
         self.ledger = ledger
         self._journal = journal
         self._clock = clock
+        self._store = store
         self._lines: dict[AccountKey, list[_Turn]] = {}
         self._tickets = itertools.count(1)
+
+    def use(self, keys: Iterable[AccountKey], *, new: str = "") -> list[AccountKey]:
+        """Keep accounts in memory until `leave`; returns those that have to be recalled first.
+
+        `new` is the id of a session that is being opened: what is named after it is in no store.
+        """
+        missing = self.ledger.use(keys)
+        fresh = [k for k in missing if new and k.scope in _INNER and k.owner.endswith(f"/{new}")]
+        if not fresh:
+            return missing
+        self.ledger.know(fresh, ())
+        return [key for key in missing if not self.ledger.knows(key)]
+
+    def leave(self, keys: Iterable[AccountKey]) -> None:
+        """End one `use`: what nobody uses any more, and no hold is open on, leaves the memory."""
+        self.ledger.leave(keys)
+
+    @asynccontextmanager
+    async def at_hand(self, keys: Sequence[AccountKey], *, new: str = "") -> AsyncIterator[None]:
+        """Use accounts, recalled from the store where they are not in memory.
+
+        Errors: StoreUnavailable.
+        """
+        missing = self.use(keys, new=new)
+        try:
+            if missing:
+                self.ledger.know(missing, await self._stored(missing))
+            yield
+        finally:
+            self.leave(keys)
+
+    async def states(self, keys: Sequence[AccountKey]) -> list[AccountState]:
+        """Those of the accounts that exist, as they stand. Errors: StoreUnavailable."""
+        async with self.at_hand(keys):
+            now_ns = self._clock.now_ns()
+            found = [self.ledger.account(key, now_ns) for key in keys]
+        return [state for state in found if state is not None]
+
+    async def _stored(self, keys: Sequence[AccountKey]) -> list[AccountState]:
+        """What the store holds of accounts that are not in memory, once it holds all of it."""
+        await self._journal.commit(())
+        return await self._store.accounts(keys)
 
     def open_chain(self, session: Session) -> list[AccountState]:
         """Make the accounts of a session exist under its limits; returns their states.
@@ -108,6 +171,28 @@ class Budgets:
         Returns once the hold, its `budget.decided` record and `extra` are durable. A refusal is
         recorded too. Errors: StoreUnavailable; the hold is then not to be relied on.
         """
+        async with self.at_hand(keys):
+            answer, amounts = await self._in_line(hold_id, session, keys, plan, purpose, wait_s)
+            try:
+                decided = self._decided(answer, amounts, session, purpose, extra)
+                await self._journal.commit(*decided)
+            except BaseException:
+                # The caller never learns of this hold, so nobody else could give it back.
+                if isinstance(answer, Reserved):
+                    self.settle_now(hold_id, {}, session.principal)
+                raise
+        return answer, amounts
+
+    async def _in_line(
+        self,
+        hold_id: str,
+        session: Session,
+        keys: Sequence[AccountKey],
+        plan: Plan,
+        purpose: str,
+        wait_s: float,
+    ) -> tuple[Reserved | Refused, Amounts]:
+        """Hold what `plan` says once it fits, or the refusal at the deadline."""
         deadline = asyncio.get_running_loop().time() + wait_s
         ticket = next(self._tickets)
         blocked: AccountKey | None = None
@@ -128,13 +213,6 @@ class Budgets:
         finally:
             # Whoever leaves, served or not, lets the next in line try.
             self._wake(keys)
-        try:
-            await self._journal.commit(*self._decided(answer, amounts, session, purpose, extra))
-        except BaseException:
-            # The caller never learns of this hold, so nobody else could give it back.
-            if isinstance(answer, Reserved):
-                self.settle_now(hold_id, {}, session.principal)
-            raise
         return answer, amounts
 
     def reserve_now(
@@ -274,9 +352,21 @@ class Budgets:
             self._journal.record(Kind.BUDGET_OVERSHOT, who, {"account": str(key)})
             for key in settled.overshot
         ]
-        kept: list[Change] = [*changes, HoldClosed(hold_id)]
-        kept += self.ledger.states(k for k in keys if actual.get(k.dimension, 0))
-        return settled, self._journal.commit(written, kept)
+        alerted = {alert.key for alert in settled.alerts}
+        changed = [k for k in keys if actual.get(k.dimension, 0) or k in alerted]
+        states = self.ledger.states(changed)
+        durable = self._journal.commit(written, [*changes, HoldClosed(hold_id), *states])
+        if not changed:
+            return settled, durable
+        spendings = self.ledger.spendings(changed)
+        durable.add_done_callback(lambda done: self._kept(spendings, done))
+        # A caller that stops waiting must not hide from us whether it became durable.
+        return settled, asyncio.shield(durable)
+
+    def _kept(self, spendings: dict[AccountKey, int], done: asyncio.Future[None]) -> None:
+        """What was refused stays in memory: the sum there is the only true one."""
+        if not done.cancelled() and done.exception() is None:
+            self.ledger.kept(spendings)
 
     def affordable(self, hold_id: str, dimension: Dimension, amount: int) -> int:
         """`amount`, or as much of it as the hold and what is left of its chain cover.

@@ -50,13 +50,15 @@ class Delegation:
         self._sessions.check_live(live)
         if call_id:
             self._check_call(live, call_id)
-        drafted = self._drafted(live, asked)
-        if isinstance(drafted, Refusal):
-            raise DelegationRefused(
-                f"delegation_refused: {drafted.text}", authority=drafted.authority.value
-            )
-        told = {"task_text": task_text[:_SHOWN_CHARACTERS], "tools": list(drafted.allowed_tools)}
-        return await self._sessions.open_child(live, drafted, told, call_id=call_id)
+        async with self._budgets.at_hand(live.chain):
+            drafted = self._drafted(live, asked)
+            if isinstance(drafted, Refusal):
+                raise DelegationRefused(
+                    f"delegation_refused: {drafted.text}", authority=drafted.authority.value
+                )
+            tools = list(drafted.allowed_tools)
+            told = {"task_text": task_text[:_SHOWN_CHARACTERS], "tools": tools}
+            return await self._sessions.open_child(live, drafted, told, call_id=call_id)
 
     def _drafted(self, live: LiveSession, asked: Asked) -> Session | Refusal:
         known = (self._sessions.loaded(name) for name in live.children)

@@ -409,9 +409,10 @@ class Guard:
             return
         live, amounts = case.live, {Dimension.TOOL_CALLS: 1}
         hold_id = self._entropy.new_id("hld")
-        answer, records, changes = self._budgets.reserve_now(
-            hold_id, live.session, live.chain, amounts, purpose="tool"
-        )
+        async with self._budgets.at_hand(live.chain):
+            answer, records, changes = self._budgets.reserve_now(
+                hold_id, live.session, live.chain, amounts, purpose="tool"
+            )
         case.records += records
         case.changes += changes
         if isinstance(answer, Refused):

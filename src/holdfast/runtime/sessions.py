@@ -84,13 +84,14 @@ class Sessions:
         session, token = self._born(draft)
         if draft.parent:
             await self._check_parent(draft)
-        accounts = self._budgets.open_chain(session)
-        record = self._opened(session, accounts, {"parent": session.parent})
-        await self._journal.commit([record], [session, *accounts])
         live = self._made(session)
-        if session.parent:
-            await self._inherit(live)
-        self._remember(live)
+        async with self._budgets.at_hand(live.chain, new=session.session_id):
+            accounts = self._budgets.open_chain(session)
+            record = self._opened(session, accounts, {"parent": session.parent})
+            await self._journal.commit([record], [session, *accounts])
+            if session.parent:
+                await self._inherit(live)
+            self._remember(live)
         return live, token
 
     async def open_child(
@@ -101,13 +102,30 @@ class Sessions:
         `told` is journalled with the parent, `call_id` names the parent's call that asked for it.
         Errors: SessionStopped when the parent was stopped meanwhile; StoreUnavailable.
         """
-        *_, top = parent.line
         inherited = tuple(key for key in parent.chain if key.scope is Scope.SESSION)
         draft = msgspec.structs.replace(draft, ancestor_accounts=inherited)
         session, token = self._born(draft)
-        accounts = self._budgets.open_chain(session)
         live = LiveSession(session, self._budgets.chain(session))
         live.parent, live.vouched = parent, parent.vouched.copy()
+        # Known before it is durable, so that whatever stops the parent meanwhile stops it too.
+        self._remember(live, new=session.session_id)
+        parent.children.append(session.session_id)
+        try:
+            await self._begun(live, parent, told, call_id)
+        except BaseException:
+            self.forget(live)
+            parent.children.remove(session.session_id)
+            raise
+        self.check_live(live)
+        return live, token
+
+    def _begun(
+        self, live: LiveSession, parent: LiveSession, told: dict[str, Any], call_id: str
+    ) -> asyncio.Future[None]:
+        """A child's accounts and first records, its parent's too; durable once awaited."""
+        session = live.session
+        accounts = self._budgets.open_chain(session)
+        *_, top = parent.line
         born = {
             "delegated_by": session.delegated_by,
             "depth": session.depth,
@@ -123,17 +141,7 @@ class Sessions:
             ),
             self._opened(session, accounts, born),
         ]
-        # Known before it is durable, so that whatever stops the parent meanwhile stops it too.
-        self._remember(live)
-        parent.children.append(session.session_id)
-        try:
-            await self._journal.commit(records, [session, *accounts])
-        except BaseException:
-            self.forget(live)
-            parent.children.remove(session.session_id)
-            raise
-        self.check_live(live)
-        return live, token
+        return self._journal.commit(records, [session, *accounts])
 
     def _born(self, draft: Session) -> tuple[Session, str]:
         """The session of a draft: with ids, times, and the digests of its tokens."""
@@ -189,14 +197,21 @@ class Sessions:
         _trust_attributes(live, session)
         return live
 
-    def _remember(self, live: LiveSession) -> None:
-        self._live[live.session.session_id] = live
-        self._by_token[live.session.token_digest] = live.session.session_id
+    def _remember(self, live: LiveSession, *, new: str = "") -> None:
+        session_id = live.session.session_id
+        before = self._live.get(session_id)
+        self._budgets.use(live.chain, new=new)
+        self._live[session_id] = live
+        self._by_token[live.session.token_digest] = session_id
+        if before is not None:
+            self._budgets.leave(before.chain)
 
     def forget(self, live: LiveSession) -> None:
-        """Give back the memory of a session; it is built again when somebody asks."""
-        self._live.pop(live.session.session_id, None)
+        """Give back the memory of a session and of its accounts; both are read again when asked."""
+        before = self._live.pop(live.session.session_id, None)
         self._by_token.pop(live.session.token_digest, None)
+        if before is not None:
+            self._budgets.leave(before.chain)
 
     async def authenticate(self, token: str) -> LiveSession:
         """The session of a token, whatever its state.
@@ -399,8 +414,9 @@ class Sessions:
                 return known
             live = self._made(session)
             live.parent = above
-            await self._inherit(live)
-            self._remember(live)
+            async with self._budgets.at_hand(live.chain):
+                await self._inherit(live)
+                self._remember(live)
         self._loading.pop(session.session_id, None)
         return live
 

@@ -32,6 +32,7 @@ from holdfast.ports.store import (
 from holdfast.ports.store_refusals import (
     MAX_PURGED_ROWS,
     check_account,
+    check_account_keys,
     check_conversation,
     check_conversation_filter,
     check_cuts,
@@ -416,14 +417,17 @@ class MemoryStore:
         await self.commit()
         return Compacted()
 
-    async def accounts(self) -> list[AccountState]:
-        """Every account by key; `held` is counted from the open holds."""
+    async def accounts(self, keys: Sequence[AccountKey] | None = None) -> list[AccountState]:
+        """All accounts, or those of `keys`, by key; `held` is counted from the open holds."""
+        check_account_keys(keys or ())
         self._check_readable()
         held: dict[AccountKey, int] = {}
         for hold in self._durable.holds.values():
             for key in hold.keys:
                 held[key] = held.get(key, 0) + hold.amounts.get(key.dimension, 0)
-        found = sorted(self._durable.accounts.values(), key=lambda state: str(state.key).encode())
+        kept = self._durable.accounts
+        wanted = kept.values() if keys is None else [kept[k] for k in set(keys) if k in kept]
+        found = sorted(wanted, key=lambda state: str(state.key).encode())
         return [msgspec.structs.replace(s, held=held.get(s.key, 0)) for s in found]
 
     async def holds(self) -> list[HoldState]:

@@ -26,7 +26,7 @@ def key(scope=Scope.SESSION, window=Window.LIFE, dimension=USD):
 
 
 def ledger(*keys, limit=100, alerts=(50, 80, 100)) -> Any:
-    book = Ledger()
+    book = Ledger(absent=(*keys, key(Scope.TENANT)))
     for one in keys:
         cap = Limit(
             scope=one.scope,

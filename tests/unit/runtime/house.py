@@ -195,7 +195,7 @@ class House:
         self.clock = clock if clock is not None else FakeClock()
         self.entropy = entropy if entropy is not None else SequentialEntropy()
         self.journal = Journal(self.store, self.clock, RuleScrubber())
-        self.budgets = Budgets(Ledger(), self.journal, self.clock)
+        self.budgets = Budgets(Ledger(), self.journal, self.clock, self.store)
         self.effects = Effects(self.store, self.journal, self.clock)
         self.sessions = Sessions(
             self.store, self.journal, self.budgets, self.effects, self.clock, self.entropy

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.core.budgets import Ledger
 from holdfast.core.delegation import DELEGATE_TOOL, MAX_DEPTH, MAX_OPEN_CHILDREN, Asked
 from holdfast.core.sessions import Command
 from holdfast.errors import (
@@ -21,6 +20,7 @@ from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
+from holdfast.runtime.budgets import last_ledger
 from holdfast.runtime.delegation import Delegation
 from holdfast.testing.memory_policy import MemoryPolicy, permit
 from tests.unit.runtime.house import CONTRACTS, ORDER, House, contract, limit, result_message
@@ -52,7 +52,7 @@ async def a_child(house, parent, **asked):
 
 async def restarted(house):
     after = a_house(store=house.store.crashed(), clock=house.clock, entropy=house.entropy)
-    after.budgets.ledger = Ledger(await after.store.accounts(), await after.store.holds())
+    after.budgets.ledger = await last_ledger(after.store)
     return after
 
 

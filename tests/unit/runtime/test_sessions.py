@@ -5,7 +5,6 @@ import asyncio
 import msgspec
 import pytest
 
-from holdfast.core.budgets import Ledger
 from holdfast.core.sessions import Command
 from holdfast.errors import (
     Conflict,
@@ -18,6 +17,7 @@ from holdfast.errors import (
 from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
+from holdfast.runtime.budgets import last_ledger
 from tests.unit.runtime.house import (
     SSE,
     USD,
@@ -59,7 +59,7 @@ async def busy(house, live):
 
 async def restarted(house):
     after = House(store=house.store.crashed(), clock=house.clock, entropy=house.entropy)
-    after.budgets.ledger = Ledger(await after.store.accounts(), await after.store.holds())
+    after.budgets.ledger = await last_ledger(after.store)
     return after
 
 

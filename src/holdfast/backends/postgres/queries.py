@@ -1,12 +1,13 @@
 """What is read, as SQL. Not here: connections, and turning rows into the model's values."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from holdfast.backends.postgres.batch import columns_sql, escaped, unescaped
 from holdfast.backends.postgres.connections import Connection
-from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
@@ -208,11 +209,17 @@ async def holds(connection: Connection) -> list[HoldState]:
     return [store_rows.hold_of(row[0]) for row in rows]
 
 
-async def accounts(connection: Connection) -> list[AccountState]:
+async def accounts(
+    connection: Connection, keys: Sequence[AccountKey] | None = None
+) -> list[AccountState]:
     """Accounts by key, what is held counted from the open holds of the same instant."""
+    terms = _Terms()
+    if keys is not None:
+        terms.add("key = ANY({}::text[])", [escaped(str(key)) for key in keys])
+    sql = f"SELECT account FROM accounts WHERE {terms.where} ORDER BY key"  # noqa: S608
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         open_holds = await holds(connection)
-        rows = await connection.fetch("SELECT account FROM accounts ORDER BY key")
+        rows = await connection.fetch(sql, *terms.values)
     held: dict[str, int] = {}
     for hold in open_holds:
         for key in hold.keys:

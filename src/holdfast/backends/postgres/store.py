@@ -15,7 +15,7 @@ from holdfast.backends.postgres.connections import Connection
 from holdfast.backends.postgres.readers import MAX_READERS, Readers
 from holdfast.backends.postgres.writer import Writer
 from holdfast.errors import Conflict
-from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
@@ -32,6 +32,7 @@ from holdfast.ports.store import (
     SessionFilter,
 )
 from holdfast.ports.store_refusals import (
+    check_account_keys,
     check_conversation_filter,
     check_cuts,
     check_record_filter,
@@ -199,9 +200,10 @@ class PostgresStore:
         await self.commit()
         return Compacted()
 
-    async def accounts(self) -> list[AccountState]:
-        """Every account by key; `held` is counted from the open holds."""
-        return await self._readers.read(queries.accounts)
+    async def accounts(self, keys: Sequence[AccountKey] | None = None) -> list[AccountState]:
+        """All accounts, or those of `keys`, by key; `held` is counted from the open holds."""
+        check_account_keys(keys or ())
+        return await self._readers.read(lambda connection: queries.accounts(connection, keys))
 
     async def holds(self) -> list[HoldState]:
         """Every open reservation, oldest first."""

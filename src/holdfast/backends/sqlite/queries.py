@@ -11,7 +11,7 @@ import apsw
 import msgspec
 
 from holdfast.backends.sqlite.chunks import chunked
-from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
@@ -220,17 +220,31 @@ def holds(connection: apsw.Connection) -> list[HoldState]:
     return [store_rows.hold_of(raw) for (raw,) in found]
 
 
-def accounts(connection: apsw.Connection) -> list[AccountState]:
+def accounts(
+    connection: apsw.Connection, keys: Sequence[AccountKey] | None = None
+) -> list[AccountState]:
     """Accounts by key, what is held counted from the open holds of the same instant."""
     with connection:
         open_holds = holds(connection)
-        found = connection.execute("SELECT account FROM accounts ORDER BY key")
-        stored = [store_rows.account_of(raw) for (raw,) in found]
+        if keys is None:
+            rows = connection.execute("SELECT account FROM accounts ORDER BY key")
+            stored = [store_rows.account_of(raw) for (raw,) in rows]
+        else:
+            stored = _accounts_named(connection, sorted({str(key) for key in keys}))
     held: dict[str, int] = {}
     for hold in open_holds:
         for key in hold.keys:
             held[str(key)] = held.get(str(key), 0) + hold.amounts.get(key.dimension, 0)
     return [msgspec.structs.replace(s, held=held.get(str(s.key), 0)) for s in stored]
+
+
+def _accounts_named(connection: apsw.Connection, names: Sequence[str]) -> list[AccountState]:
+    found: list[AccountState] = []
+    for part in chunked(names, _NAMES):
+        wanted = ", ".join("?" * len(part))
+        sql = f"SELECT account FROM accounts WHERE key IN ({wanted}) ORDER BY key"  # noqa: S608
+        found += [store_rows.account_of(raw) for (raw,) in connection.execute(sql, tuple(part))]
+    return found
 
 
 def last_at_ns(connection: apsw.Connection) -> int:

@@ -16,7 +16,7 @@ from holdfast.backends.sqlite import connections, files, purging, queries, schem
 from holdfast.backends.sqlite.lookups import EffectLookups
 from holdfast.backends.sqlite.readers import Readers
 from holdfast.backends.sqlite.writer import Writer
-from holdfast.model.budgets import AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
@@ -33,6 +33,7 @@ from holdfast.ports.store import (
     SessionFilter,
 )
 from holdfast.ports.store_refusals import (
+    check_account_keys,
     check_conversation_filter,
     check_cuts,
     check_record_filter,
@@ -194,9 +195,10 @@ class SqliteStore:
         )
         return compacted
 
-    async def accounts(self) -> list[AccountState]:
-        """Every account by key; `held` is counted from the open holds."""
-        return await self._readers.read(queries.accounts)
+    async def accounts(self, keys: Sequence[AccountKey] | None = None) -> list[AccountState]:
+        """All accounts, or those of `keys`, by key; `held` is counted from the open holds."""
+        check_account_keys(keys or ())
+        return await self._readers.read(lambda connection: queries.accounts(connection, keys))
 
     async def holds(self) -> list[HoldState]:
         """Every open reservation, oldest first."""

@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable, TooLarge
 from holdfast.model.budgets import AccountKey, AccountState, Dimension, HoldState, Scope, Window
 from holdfast.model.events import Kind, Record
@@ -376,6 +378,29 @@ class StoreConformance(abc.ABC):
             assert (by_key[USD].held, by_key[USD].settled) == (6, 3)
             assert (by_key[USD].buckets, by_key[USD].alerted) == ({5: 3}, (50,))
             assert await store.holds() == [a_hold("h1", nusd=6)]
+
+        self.run(body)
+
+    def test_accounts_are_found_by_their_keys_and_no_others_come_along(self) -> None:
+        """However many are asked for; one that was never stored is left out, not made up."""
+
+        async def body(store: Store) -> None:
+            owners = ["acme", "acme/a", "acme/a:b", "acme/\0x", *(f"acme/{n}" for n in range(150))]
+            keys = [AccountKey(Scope.USER, o, Dimension.USD, Window.DAY) for o in owners]
+            states = [AccountState(key=key, limit=n, settled=n) for n, key in enumerate(keys)]
+            await store.commit(changes=[*states, AccountState(key=USD, limit=1, settled=1)])
+            await store.commit(changes=[a_hold("h")])
+            assert await store.accounts([]) == []
+            assert await store.accounts([TOKENS]) == []
+            assert [(s.key, s.held) for s in await store.accounts([USD, TOKENS])] == [(USD, 5)]
+            found = await store.accounts([*keys, keys[0]])
+            assert found == sorted(states, key=lambda state: str(state.key).encode())
+            longer = msgspec.structs.replace(keys[1], window=Window.HOUR)
+            assert await store.accounts([longer, keys[2]]) == [states[2]]
+            every = await store.accounts()
+            assert [s for s in every if s.key != USD] == found
+            bad = msgspec.structs.replace(USD, owner="\ud800")
+            await self._refuses(InvalidRequest, lambda: store.accounts([bad]))
 
         self.run(body)
 

@@ -1,8 +1,9 @@
 """Sessions over the control API: opening, looking, stopping."""
 
+import msgspec
 import pytest
 
-from holdfast.model.budgets import Dimension
+from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from tests.control_house import NOON, TWO_TENANTS, House, S, served
@@ -358,9 +359,14 @@ def test_a_session_not_in_memory_is_shown_from_the_store_and_not_loaded():
         refused = house.journal.record(Kind.MODEL_CALL_REFUSED, live.who, {}, turn=2)
         tainted = house.journal.record(Kind.TOOL_RESULT_ADMITTED, live.who, {"taints": True})
         await house.journal.commit([settled, tainted, settled, refused])
+        purse = [k for k in live.chain if (k.scope, k.dimension) == (Scope.SESSION, Dimension.USD)]
+        [account] = await house.store.accounts(purse)
+        # What its account was charged counts, with what a crash took.
+        charged = msgspec.structs.replace(account, settled=15)
+        await house.journal.commit([], [charged])
         house.restart()
         view = await house.get(f"/v1/sessions/{session_id}")
-        assert (view["turn"], view["cost_nusd"], view["tainted"]) == (2, 14, True)
+        assert (view["turn"], view["cost_nusd"], view["tainted"]) == (2, 15, True)
         assert (await house.get("/v1/sessions"))["sessions"] == [view]
         assert house.sessions.loaded(session_id) is None
         killed = await house.call("POST", f"/v1/sessions/{session_id}/kill")

@@ -12,6 +12,7 @@ from holdfast.compose.config.resolve import limits_of
 from holdfast.errors import InvalidRequest, NotFound
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
 from holdfast.model.events import Kind
+from holdfast.runtime.budgets import accounts_of
 
 _PARTS = {Scope.TENANT: (1, 1), Scope.TASK: (2, 3)}
 _SHAPE = {
@@ -25,7 +26,6 @@ _SHAPE = {
 
 async def accounts(deps: ControlDeps, which: WhichAccounts) -> list[AccountView]:
     """Accounts of a session's chain or of one owner. Errors: InvalidRequest, NotFound."""
-    now_ns = deps.clock.now_ns()
     if which.session:
         if which.scope is not None or which.owner:
             raise InvalidRequest("name either a session or a scope and its owner", field="session")
@@ -33,12 +33,12 @@ async def accounts(deps: ControlDeps, which: WhichAccounts) -> list[AccountView]
         session = live.session if live else await deps.store.session(which.session)
         if session is None:
             raise NotFound(f"no session `{which.session[:64]}`")
-        found = (deps.budgets.ledger.account(k, now_ns) for k in deps.budgets.chain(session))
-        return [_shown(state) for state in found if state is not None]
+        found = await deps.budgets.states(deps.budgets.chain(session))
+        return [_shown(state) for state in found]
     if which.scope is None or not which.owner:
         raise InvalidRequest("name a session, or a scope and its owner", field="session")
     _parts(which.scope, which.owner)
-    owned = deps.budgets.ledger.owned_by(which.scope, which.owner, now_ns)
+    owned = await deps.budgets.states(accounts_of(which.scope, which.owner))
     return [_shown(state) for state in owned]
 
 
@@ -51,6 +51,13 @@ async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> AccountView:
     """
     parts = _parts(asked.scope, asked.owner)
     key = AccountKey(asked.scope, asked.owner, asked.dimension, asked.window)
+    async with deps.budgets.at_hand((key,)):
+        return await _set_limit(deps, asked, by, key, parts)
+
+
+async def _set_limit(
+    deps: ControlDeps, asked: SetLimit, by: str, key: AccountKey, parts: tuple[str, ...]
+) -> AccountView:
     ledger, now_ns = deps.budgets.ledger, deps.clock.now_ns()
     before = ledger.account(key, now_ns)
     if before is None:

@@ -28,10 +28,12 @@ _MAY_HAVE_EXPIRED = frozenset({S.ACTIVE, S.PAUSED})
 
 def of_live(deps: ControlDeps, live: LiveSession) -> SessionView:
     """A session that is in memory."""
+    key, ledger = _purse(live.session), deps.budgets.ledger
+    account = ledger.account(key, deps.clock.now_ns()) if ledger.knows(key) else None
     return _view(
         deps,
         live.session,
-        cost_nusd=live.cost_nusd,
+        cost_nusd=live.cost_nusd if account is None else account.settled,
         turn=live.turn,
         tool_calls=_permitted(live.session.session_id, live.calls.values()),
         streams=len(live.streams),
@@ -56,6 +58,8 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
             tainted = tainted or bool(record.body.get("taints"))
             if record.kind is Kind.SESSION_DELEGATED:
                 children.append(str(record.body.get("child", "")))
+    for account in await deps.budgets.states([_purse(session)]):
+        cost_nusd = account.settled
     return _view(
         deps,
         session,
@@ -147,7 +151,7 @@ def _view(
         state_reason="the session reached its wall clock" if late else session.state_reason,
         opened_at_ns=session.opened_at_ns,
         expires_at_ns=session.expires_at_ns,
-        cost_nusd=_cost(deps, session, cost_nusd),
+        cost_nusd=cost_nusd,
         turn=turn,
         tool_calls=tool_calls,
         streams=streams,
@@ -165,12 +169,10 @@ def _state(deps: ControlDeps, session: Session) -> S:
     return session.state
 
 
-def _cost(deps: ControlDeps, session: Session, counted_nusd: int) -> int:
-    """What its account was charged, calls whose outcome a crash took included."""
+def _purse(session: Session) -> AccountKey:
+    """The account of what the session cost, calls whose outcome a crash took included."""
     owner = owners(session.principal)[Scope.SESSION]
-    key = AccountKey(Scope.SESSION, owner, Dimension.USD, Window.LIFE)
-    account = deps.budgets.ledger.account(key, deps.clock.now_ns())
-    return counted_nusd if account is None else account.settled
+    return AccountKey(Scope.SESSION, owner, Dimension.USD, Window.LIFE)
 
 
 def _permitted(session_id: str, calls: Iterable[CallRecord]) -> int:
