@@ -1,23 +1,28 @@
 """Runs handed out and given back: activations a second, and how soon a run goes on once it may.
 
-In one process, on `SqliteStore`, without HTTP: the queue, its commits and the session's new tokens
-are what is measured. The floor is a bare commit of the same store, measured in the same run.
+In one process, on a file and then on a Postgres of this machine, without HTTP: the queue, its
+commits and the session's new tokens are what is measured. The floor is a bare commit of the same
+store, measured in the same run.
 """
 
 import asyncio
 import time
-from pathlib import Path
 
 from benchmarks.in_process import InProcess
 from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_least, at_most, percentile
+from holdfast.backends.postgres import PostgresStore
+from holdfast.backends.sqlite import SqliteStore
+from holdfast.backends.system.clock import SystemClock
 from holdfast.core.runs import Shares
 from holdfast.model.events import Kind
 from holdfast.model.principals import Principal
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import LoopLimits, Session, SessionState
+from holdfast.ports.store import Store
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.runs import Order, Runs
+from tests.postgres import serving
 
 NAME = "activations"
 _WORKERS = 64
@@ -26,7 +31,21 @@ _S = 1_000_000_000
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called alike
     """Rows of activations a second, of waiting, and of what a parked run weighs."""
-    return asyncio.run(_measured(scratch(NAME), 200 if quick else 2000))
+    count = 200 if quick else 2000
+    with serving() as postgres:
+        return [
+            *asyncio.run(_on_file(count)),
+            *asyncio.run(_on_postgres(postgres.new_database(), count)),
+        ]
+
+
+async def _on_file(count: int) -> list[Row]:
+    store = SqliteStore.open(scratch(NAME) / "holdfast.db", clock=SystemClock())
+    return await _measured(store, "SQLite", count)
+
+
+async def _on_postgres(url: str, count: int) -> list[Row]:
+    return await _measured(await PostgresStore.open(url, clock=SystemClock()), "Postgres", count)
 
 
 class _Queue:
@@ -71,8 +90,8 @@ class _Queue:
         return claimed.run
 
 
-async def _measured(folder: Path, count: int) -> list[Row]:
-    house = await InProcess.opened(folder / "holdfast.db", ())
+async def _measured(store: Store, where: str, count: int) -> list[Row]:
+    house = await InProcess.on(store, ())
     queue = _Queue(house)
     try:
         for _ in range(_WORKERS * 2):
@@ -86,7 +105,7 @@ async def _measured(folder: Path, count: int) -> list[Row]:
     return [
         Row(
             bench=NAME,
-            what=f"activations a second (claim and give back, {_WORKERS} at a time)",
+            what=f"{where}: activations a second (claim and give back, {_WORKERS} at a time)",
             figure=rate,
             unit="/s",
             target=">= 300 /s",
@@ -95,7 +114,7 @@ async def _measured(folder: Path, count: int) -> list[Row]:
         ),
         Row(
             bench=NAME,
-            what="parked run resumed to claimed, p99",
+            what=f"{where}: parked run resumed to claimed, p99",
             figure=percentile(wakes, 99) * 1000,
             unit="ms",
             target="< 100 ms",
@@ -104,7 +123,7 @@ async def _measured(folder: Path, count: int) -> list[Row]:
         ),
         Row(
             bench=NAME,
-            what="parked runs of which anything is kept in memory, of 200",
+            what=f"{where}: parked runs of which anything is kept in memory, of 200",
             figure=float(parked),
             unit="runs",
             target="0",

@@ -1,4 +1,4 @@
-"""Holdfast's runtime in one process, on `SqliteStore`: the guard without its doors.
+"""Holdfast's runtime in one process, on a store: the guard without its doors.
 
 Policy is a permit in memory, so that guard, ledger and journal are what is measured. Wired as
 `compose/server` does it, with what a restart does there. Not here: what is asked of it.
@@ -120,8 +120,12 @@ class InProcess:
         contracts: Sequence[Contract],
         seen: Callable[[Store], Store] = lambda store: store,
     ) -> "InProcess":
-        """The runtime on the store at `path`, as the last process left it; `seen` may wrap it."""
-        store = seen(SqliteStore.open(path, clock=SystemClock()))
+        """The runtime on the file at `path`, as `on` says; `seen` may wrap its store."""
+        return await cls.on(seen(SqliteStore.open(path, clock=SystemClock())), contracts)
+
+    @classmethod
+    async def on(cls, store: Store, contracts: Sequence[Contract]) -> "InProcess":
+        """The runtime on a store, as the last process left it."""
         ledger = await last_ledger(store)
         house = cls(store, contracts, ledger)
         house.clock.not_before(await store.last_at_ns())
