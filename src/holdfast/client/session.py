@@ -4,11 +4,13 @@ A handle needs the server's address and the session's token, nothing of the admi
 Not here: opening, listing and killing sessions (`client.sessions`).
 """
 
+import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from holdfast.errors import InvalidRequest
+from holdfast.errors import InvalidRequest, RateLimited
 from holdfast.model.events import Record
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
@@ -29,6 +31,9 @@ from .views import (
     ToolOutput,
 )
 from .wire import TIMEOUT_S, Door, Pool
+
+_T = TypeVar("_T")
+_LEAST_WAIT_S = 0.05
 
 
 class Session:
@@ -99,8 +104,9 @@ class Session:
         `runs_returned` promises to run the ruling's `arguments`, whatever was asked with: they are
         then the model's own, where a client tidies them. `takes_stored` promises to hand on what
         `stored` holds, where the effect was had before. `key` is an idempotency key of one's own.
+        Where the tenant asks for too much at once, it is asked again when the server says so.
         Errors: PermitInvalid for a call that the model did not make, SessionStopped,
-        CredentialExpired, Unavailable, OutcomeUnknown.
+        CredentialExpired, Unavailable, OutcomeUnknown; RateLimited when that took half the time.
         """
         body = {
             "call_id": call_id,
@@ -111,7 +117,7 @@ class Session:
         }
         if takes_stored or key:
             body |= {"takes_stored": takes_stored, "key": key}
-        return await self._door.post("/v1/guard/decide", Ruling, body, timeout_s)
+        return await self._in_turn("/v1/guard/decide", Ruling, body, timeout_s)
 
     async def again(
         self,
@@ -138,7 +144,26 @@ class Session:
             "error": error,
             "door": door,
         }
-        return await self._door.post("/v1/guard/again", Attempt, body)
+        return await self._in_turn("/v1/guard/again", Attempt, body, TIMEOUT_S)
+
+    async def _in_turn(
+        self, path: str, kind: type[_T], body: Mapping[str, Any], timeout_s: float
+    ) -> _T:
+        """Ask; after a refusal that says when, ask again, as long as half of the time is left.
+
+        What is refused for its number was not decided, so asking again decides nothing twice.
+        """
+        loop = asyncio.get_running_loop()
+        end_s, left_s = loop.time() + timeout_s, timeout_s
+        while True:
+            try:
+                return await self._door.post(path, kind, body, left_s)
+            except RateLimited as limited:
+                wait_s = _told_wait_s(limited)
+                left_s = end_s - loop.time() - wait_s
+                if left_s < timeout_s / 2:
+                    raise
+            await asyncio.sleep(wait_s)
 
     async def redeem(
         self, permit: str, call_id: str, tool: str, arguments: Mapping[str, Any]
@@ -314,3 +339,12 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _told_wait_s(limited: RateLimited) -> float:
+    """When to ask again; never, where the server did not say."""
+    try:
+        told_s = float(str(limited.fields.get("retry_after_s", "")))
+    except ValueError:
+        return math.inf
+    return max(told_s, _LEAST_WAIT_S) if math.isfinite(told_s) else math.inf

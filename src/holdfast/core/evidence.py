@@ -1,11 +1,12 @@
 """Which tool results may reach the model: only those of calls that hold a permit.
 
-A call that never ran (unknown tool, invalid input, denied, interrupted) has no permit: its result
-passes only as an error, and its content is a fixed text of ours, the same whenever the history is
-sent, so that prompt caches hold. Anything else without a permit is ungoverned (invariant I3).
+A call that never ran (unknown tool, invalid input, denied, interrupted, refused for the number of
+calls) has no permit: its result passes only as an error, and its content is a fixed text of ours,
+the same whenever the history is sent, so that prompt caches hold. Anything else without a permit is
+ungoverned (invariant I3).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -17,6 +18,11 @@ NEVER_RAN = (
     " (unknown tool, invalid input or interrupted)."
 )
 
+LIMITED = (
+    "rate_limited: this tool call did not run, because this tenant asks for calls faster than they"
+    " are decided; it may be made again."
+)
+
 _RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
@@ -24,7 +30,8 @@ class Admitted(msgspec.Struct, frozen=True):
     """Everything is covered.
 
     `contents` are replacements by (message, block). `first_seen` are permitted calls whose result
-    arrives for the first time, `never_ran` undecided ones whose error does: they stay undecided.
+    arrives for the first time, `never_ran` undecided ones whose error does, with the text that the
+    model reads as their denial: they stay undecided.
     """
 
     contents: dict[tuple[int, int], str]
@@ -41,9 +48,14 @@ class Ungoverned(msgspec.Struct, frozen=True):
 
 
 def check_evidence(
-    evidence: Iterable[Evidence], calls: Mapping[str, CallRecord]
+    evidence: Iterable[Evidence],
+    calls: Mapping[str, CallRecord],
+    limited: Collection[str] = (),
 ) -> Admitted | Ungoverned:
-    """Judge every block that answers a tool call; `calls` are the session's, by call id."""
+    """Judge every block that answers a tool call; `calls` are the session's, by call id.
+
+    `limited` are ids of undecided calls that were refused for their number.
+    """
     contents: dict[tuple[int, int], str] = {}
     first_seen: dict[str, CallRecord] = {}
     never_ran: dict[str, CallRecord] = {}
@@ -60,10 +72,12 @@ def check_evidence(
         fault = _fault(block, call, at_server=at_server)
         if fault is not None:
             return fault
-        denial = call.denial if call is not None and call.denial else NEVER_RAN
+        denial = LIMITED if block.call_id in limited else NEVER_RAN
+        if call is not None and call.denial:
+            denial = call.denial
         contents[(block.message, block.block)] = denial
         if call is not None and call.state is CallState.EMITTED:
-            never_ran[call.call_id] = call
+            never_ran[call.call_id] = msgspec.structs.replace(call, denial=denial)
     return Admitted(contents, tuple(first_seen.values()), tuple(never_ran.values()))
 
 

@@ -132,6 +132,7 @@ class Conversation:
             self.retries = 0
         elif record.kind is Kind.RUN_TOOL_ANSWERED:
             self._answer(record)
+            self.retries = 0
         elif record.kind is Kind.RUN_NOTED:
             note = (str(body.get("text", "")), str(body.get("why", "")))
             (self.exchanges[-1].notes if self.exchanges else self.notes_before).append(note)

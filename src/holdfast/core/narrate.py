@@ -241,6 +241,13 @@ def _policy(record: Record) -> str:
     return f"the policy changed{_said(record.body, 'version', 'text')}"
 
 
+def _limited(record: Record) -> str:
+    count = record.body.get("refused")
+    calls = "a tool call was" if count == 1 else f"{_plain(count, 20)} tool calls were"
+    asked = f"the tenant {_quoted(record.tenant)} asked for more than are decided"
+    return f"{calls} refused within a second, since {asked}"
+
+
 def _clock(record: Record) -> str:
     return f"the wall clock was moved{_said(record.body, 'text', 'jumped_ns', 'by_ns')}"
 
@@ -369,6 +376,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.MODEL_CALL_SETTLED: _settled,
     Kind.TOOL_USE_EMITTED: _emitted,
     Kind.TOOL_CALL_DECIDED: _decided,
+    Kind.TOOL_CALL_LIMITED: _limited,
     Kind.TOOL_CALL_FINISHED: _finished,
     Kind.TOOL_RESULT_ADMITTED: _admitted,
     Kind.TOOL_RESULT_REPLACED: _replaced,

@@ -1,8 +1,8 @@
 """Token buckets: how many requests and tokens a minute a model or a tenant may draw.
 
-Integers only. A bucket holds a minute's worth and refills evenly; what is drawn beyond what it
-holds (a single call larger than a minute's worth, a correction once the provider has counted)
-leaves it in debt, and nobody draws from it until the debt is paid.
+Integers only. A bucket holds a minute's worth, unless it is made for another time, and refills
+evenly; what is drawn beyond what it holds (a single call larger than a minute's worth, a correction
+once the provider has counted) leaves it in debt, and nobody draws from it until the debt is paid.
 Not here: who waits, and in what order (`runtime/rates`).
 """
 
@@ -30,33 +30,37 @@ class Draw(msgspec.Struct, frozen=True):
 
 
 class Bucket:
-    """One rate. Levels are pieces times nanoseconds of a minute, so that refilling is exact."""
+    """`most` pieces, and as many again every `every_ns`: a minute, unless said otherwise.
 
-    __slots__ = ("_at_ns", "_level", "per_minute")
+    Levels are pieces times nanoseconds of that time, so that refilling is exact.
+    """
 
-    def __init__(self, per_minute: int, now_ns: int) -> None:
-        self.per_minute = per_minute
-        self._level = per_minute * NS_PER_MIN
+    __slots__ = ("_at_ns", "_every_ns", "_level", "most")
+
+    def __init__(self, most: int, now_ns: int, every_ns: int = NS_PER_MIN) -> None:
+        self.most = most
+        self._every_ns = every_ns
+        self._level = most * every_ns
         self._at_ns = now_ns
 
     def _refill(self, now_ns: int) -> None:
         passed = now_ns - self._at_ns
         if passed > 0:
-            full = self.per_minute * NS_PER_MIN
-            self._level = min(full, self._level + passed * self.per_minute)
+            full = self.most * self._every_ns
+            self._level = min(full, self._level + passed * self.most)
             self._at_ns = now_ns
 
     def wait_ns(self, pieces: int, now_ns: int) -> int:
         """Nanoseconds until `pieces` may be drawn, 0 for now; more than it holds needs it full."""
         self._refill(now_ns)
-        lacking = min(pieces, self.per_minute) * NS_PER_MIN - self._level
-        return -(-lacking // self.per_minute) if lacking > 0 and pieces > 0 else 0
+        lacking = min(pieces, self.most) * self._every_ns - self._level
+        return -(-lacking // self.most) if lacking > 0 and pieces > 0 else 0
 
     def draw(self, pieces: int, now_ns: int) -> None:
         """Take `pieces`, into debt where they are not there; negative gives back."""
         self._refill(now_ns)
-        full = self.per_minute * NS_PER_MIN
-        self._level = min(full, self._level - pieces * NS_PER_MIN)
+        full = self.most * self._every_ns
+        self._level = min(full, self._level - pieces * self._every_ns)
 
 
 class Meters:

@@ -31,6 +31,7 @@ class Kind(enum.StrEnum):
     MODEL_CALL_SETTLED = "model_call.settled"
     TOOL_USE_EMITTED = "tool_use.emitted"
     TOOL_CALL_DECIDED = "tool_call.decided"
+    TOOL_CALL_LIMITED = "tool_call.limited"
     TOOL_CALL_FINISHED = "tool_call.finished"
     TOOL_RESULT_ADMITTED = "tool_result.admitted"
     TOOL_RESULT_REPLACED = "tool_result.replaced"

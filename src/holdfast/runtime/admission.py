@@ -10,7 +10,7 @@ import msgspec
 
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
-from holdfast.core.evidence import NEVER_RAN, Ungoverned, check_evidence
+from holdfast.core.evidence import Ungoverned, check_evidence
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
 from holdfast.errors import EvidenceMissing
@@ -45,7 +45,7 @@ class Admission:
         """
         if not request.evidence:
             return {}
-        judged = check_evidence(request.evidence, live.calls)
+        judged = check_evidence(request.evidence, live.calls, live.limited)
         if isinstance(judged, Ungoverned):
             await self._stop(live, judged)
         elif judged.first_seen or judged.never_ran:
@@ -81,12 +81,13 @@ class Admission:
         """The model is told that these never ran, so it must stay true."""
         records: list[Record] = []
         for call in never_ran:
-            closed = msgspec.structs.replace(call, state=CallState.DENIED, denial=NEVER_RAN)
+            closed = msgspec.structs.replace(call, state=CallState.DENIED)
             live.emitted.pop(call.call_id, None)
+            live.limited.discard(call.call_id)
             live.calls[call.call_id] = closed
             flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
             kind = Kind.TOOL_RESULT_REPLACED
-            records.append(self._journal.record(kind, live.who, {"text": NEVER_RAN}, **flat))
+            records.append(self._journal.record(kind, live.who, {"text": call.denial}, **flat))
         return records, [live.calls[call.call_id] for call in never_ran]
 
     def _take_in(

@@ -16,13 +16,14 @@ from holdfast.errors import (
     InvalidRequest,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     Unavailable,
     all_errors,
 )
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
-from tests.unit.client.api_double import ApiDouble
+from tests.unit.client.api_double import RULING, ApiDouble
 
 UNUSED = "http://127.0.0.1:9"
 
@@ -148,6 +149,39 @@ def test_every_error_code_comes_back_as_its_own_class_with_its_fields():
             )
             with pytest.raises(Exhausted):
                 await client.sessions.show("ses_1")
+
+    with_server(scenario)
+
+
+def test_decision_refused_for_the_number_of_calls_is_asked_again_when_the_server_says_so():
+    left = [2]
+
+    def busy(_):
+        left[0] -= 1
+        error = {"code": "rate_limited", "message": "later", "retry_after_s": "0.01"}
+        return JSONResponse({"error": error}, 429) if left[0] >= 0 else RULING
+
+    async def scenario(api):
+        api.answers["POST", "/v1/guard/decide"] = busy
+        async with await Session.attach(api.url, "t") as session:
+            ruling = await session.decide("c1", "Bash", {"command": "ls"})
+        assert ruling.verdict is Verdict.DENY
+        bodies = [body for _, path, _, body, _ in api.asked if path == "/v1/guard/decide"]
+        assert len(bodies) == 3
+        assert bodies[0] == bodies[1] == bodies[2]
+
+    with_server(scenario)
+
+
+@pytest.mark.parametrize("told", [{}, {"retry_after_s": "16"}, {"retry_after_s": "nan"}])
+def test_decision_is_not_asked_again_past_half_its_time_or_when_nobody_said_when(told):
+    async def scenario(api):
+        fields = {"code": "rate_limited", "message": "later", **told}
+        api.refuse("POST", "/v1/guard/decide", 429, **fields)
+        async with await Session.attach(api.url, "t") as session:
+            with pytest.raises(RateLimited):
+                await session.decide("c1", "Bash", {"command": "ls"})
+        assert [path for _, path, *_ in api.asked].count("/v1/guard/decide") == 1
 
     with_server(scenario)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.core.evidence import NEVER_RAN, Admitted, Ungoverned, check_evidence
+from holdfast.core.evidence import LIMITED, NEVER_RAN, Admitted, Ungoverned, check_evidence
 from holdfast.core.messages import Evidence
 from holdfast.model.tools import CallRecord, CallState
 
@@ -48,6 +48,23 @@ def test_error_of_a_call_that_never_ran_is_replaced():
     got = judge(record(CallState.DENIED, denial="denied: why"), is_error=True)
     assert got.contents == {(3, 1): "denied: why"}
     assert got.never_ran == ()
+
+
+@pytest.mark.parametrize("is_error", [True, False])
+def test_call_refused_for_the_number_of_calls_says_so_and_is_no_less_ungoverned(is_error):
+    block = Evidence(3, 1, "tool_result", "c", is_error)
+    got = check_evidence([block], {"c": record(CallState.EMITTED)}, {"c"})
+    if not is_error:
+        assert isinstance(got, Ungoverned)
+        return
+    assert isinstance(got, Admitted)
+    assert got.contents == {(3, 1): LIMITED}
+    assert [c.denial for c in got.never_ran] == [LIMITED]
+    # What was decided since, or told before, goes before it.
+    for call in (record(CallState.DENIED, denial="denied: why"), record(CallState.FAILED)):
+        later = check_evidence([block], {"c": call}, {"c"})
+        assert isinstance(later, Admitted)
+        assert later.contents == ({(3, 1): call.denial} if call.denial else {})
 
 
 @pytest.mark.parametrize("kind", ["web_search_tool_result", "mcp_tool_result", "text", "x"])

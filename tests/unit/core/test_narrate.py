@@ -89,6 +89,10 @@ DENIED = {
             "14:42:07 the outcome of a model call is unknown",
         ),
         (
+            record(Kind.TOOL_CALL_LIMITED, {"refused": 40}, tenant="acme"),
+            "14:42:07 40 tool calls were refused within a second, since the tenant `acme` asked for more than are decided",
+        ),
+        (
             record(Kind.SERVER_STARTED, {"orphaned_holds": 2}),
             "14:42:07 the server started, and counted what 2 cut-off calls held as used",
         ),

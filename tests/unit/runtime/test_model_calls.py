@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.evidence import NEVER_RAN
+from holdfast.core.evidence import LIMITED, NEVER_RAN
 from holdfast.errors import (
     Denied,
     EvidenceMissing,
@@ -671,6 +671,26 @@ def test_error_of_a_call_that_never_ran_is_replaced_by_the_same_bytes_for_ever()
         # The model was told that it never ran: it must stay so.
         with pytest.raises(PermitInvalid):
             await house.decide(live, "c1", "look", {"order": "7"}, emit=False)
+
+    asyncio.run(main())
+
+
+def test_call_refused_for_the_number_of_calls_is_told_so_in_the_same_words_for_ever():
+    async def main():
+        house = House()
+        live = await house.open(limit(USD, 10**9))
+        house.upstream.script = [GOOD]
+        house.emit(live, "c1", "look", {"order": "7"})
+        live.limited.add("c1")
+        messages = [result_message("c1", "rate_limited: come back", is_error=True)]
+        sent = []
+        for _ in range(2):
+            await drained(await house.call(live, messages=messages))
+            sent.append(house.upstream.sent[-1][3])
+        assert len(set(sent)) == 1
+        assert json.loads(sent[0])["messages"][0]["content"][0]["content"] == LIMITED
+        assert not live.limited
+        assert [r.body["text"] for r in house.written(Kind.TOOL_RESULT_REPLACED)] == [LIMITED]
 
     asyncio.run(main())
 

@@ -25,6 +25,7 @@ from holdfast.runtime.answers import Answer
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.turns import Turns
 
 _BODY_TIMEOUT_S = 60.0
 # What the provider's connection decided, or what ours decides anew.
@@ -46,12 +47,14 @@ class Gateway:
         calls: ModelCalls,
         entropy: Entropy,
         *,
+        turns: Turns,
         max_body_bytes: int,
         report: Report,
     ) -> None:
         self._sessions = sessions
         self._calls = calls
         self._entropy = entropy
+        self._turns = turns
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -126,6 +129,7 @@ class Gateway:
 
         try:
             live = await self._sessions.authenticate_model(_token(scope))
+            self._turns.seen(live.who.tenant)
             body = await read_body(scope, receive, self._max_body_bytes)
             given = _readable_headers(scope)
             async with while_connected(receive):

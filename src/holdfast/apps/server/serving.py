@@ -34,8 +34,10 @@ from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
 from holdfast.errors import ConfigInvalid, Conflict
+from holdfast.model.events import Kind
 from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.sessions import token_digest
+from holdfast.runtime.turns import Turns
 
 _DRAIN_S = 2
 _KEEP_ALIVE_S = 75
@@ -247,12 +249,32 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _decisions_per_s(config: Config) -> dict[str, int]:
+    most = ((name, tenant.max_decisions_per_s) for name, tenant in config.tenants.items())
+    return {name: per_s for name, per_s in most if per_s is not None}
+
+
 def _application(config: Config, harness: Harness, admin: str, url: str) -> Front:
     sessions, limit = harness.services.sessions, config.server.max_body_bytes
-    gateway = Gateway(sessions, harness.calls, harness.entropy, max_body_bytes=limit, report=report)
+    journal = harness.services.journal
+
+    def limited(tenant: str, refused: int) -> None:
+        body = {"refused": refused}
+        told = journal.record_of_ours(Kind.TOOL_CALL_LIMITED, None, body, tenant=tenant)
+        journal.queue([told])
+
+    turns = Turns(harness.clock, tell=limited, per_s=_decisions_per_s(config))
+    gateway = Gateway(
+        sessions,
+        harness.calls,
+        harness.entropy,
+        turns=turns,
+        max_body_bytes=limit,
+        report=report,
+    )
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
-    door = GuardDoor(*parts, harness.attempts, max_body_bytes=limit, report=report)
-    hooks = ClaudeCodeDoor(*parts, max_body_bytes=limit, report=report)
+    door = GuardDoor(*parts, harness.attempts, turns=turns, max_body_bytes=limit, report=report)
+    hooks = ClaudeCodeDoor(*parts, turns=turns, max_body_bytes=limit, report=report)
     children = DelegationDoor(
         sessions, Delegation(harness.services), config, max_body_bytes=limit, report=report
     )

@@ -394,6 +394,10 @@ TENANT = Record(
         "attributes": Field(Attributes(), "what policy sees as the tenant"),
         "limits": Field(LimitsShape(Scope.TENANT), "limits of this tenant, over windows"),
         "rates": Field(RATES, "what this tenant may send to all models together"),
+        "max_decisions_per_s": Field(
+            Whole(least=1, most=100_000),
+            "tool calls decided for it a second; more wait, or are 429",
+        ),
         "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
         "approvers": _APPROVERS,
         "projects": Field(MapOf(value=PROJECT, key=ID), "projects by name"),

@@ -175,11 +175,15 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """One customer or department; nothing is shared between tenants."""
+    """One customer or department; nothing is shared between tenants.
+
+    `max_decisions_per_s` may be had at once, then evenly; None as many as the server makes.
+    """
 
     attributes: dict[str, AttributeValue] = {}
     limits: LimitSettings = ()
     rates: Rates | None = None
+    max_decisions_per_s: int | None = None
     projects: dict[str, Project] = {}
     users: dict[str, User] = {}
     max_runs: int | None = None

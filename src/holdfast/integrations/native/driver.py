@@ -39,6 +39,7 @@ from holdfast.errors import (
     LeaseLost,
     OutcomeUnknown,
     PermitInvalid,
+    RateLimited,
     SessionStopped,
     Unauthenticated,
     Unavailable,
@@ -55,6 +56,7 @@ SHOWN_CHARACTERS = 200_000
 _AT_ONCE = 8
 _SAFE = ("pure", "idempotent", "keyed")
 _SLEPT_S = 5.0
+_LIMITED_S = 5.0
 _TOO_LONG = ("prompt is too long", "context window", "too many tokens")
 _SUMMARISE = (
     "Summarise what was done so far, what was found out and what is left to do, so that somebody"
@@ -302,15 +304,25 @@ class Driver:
                 return await self._tool(call)
 
         found = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
-        faults = [fault for fault in found if isinstance(fault, BaseException)]
+        limited = [fault for fault in found if isinstance(fault, RateLimited)]
+        faults = [f for f in found if isinstance(f, BaseException) and f not in limited]
         for fault in faults:
             if isinstance(fault, LeaseLost | Unauthenticated | SessionStopped):
                 raise fault
         if faults:
             raise faults[0]
+        if limited:
+            await self._make_room(limited[0])
         waiting = [str(text) for text in found if text]
         if waiting:
             await self._leave("park", "; ".join(waiting))
+
+    async def _make_room(self, limited: RateLimited) -> None:
+        """Its tenant has asked for too much at once for a while: let its other runs go first."""
+        body = {"error_class": limited.code, "error": limited.message, "delay_s": _LIMITED_S}
+        # What stands in the journal is progress: no number of these makes the run a dead letter.
+        await self._write(Kind.RUN_RETRYING, body)
+        await self._leave("delay", f"{limited.code}: {limited.message}", delay_s=_LIMITED_S)
 
     async def _tool(self, call: Call) -> str:
         """One call, to what the model reads of it; or why a person has to look first."""

@@ -22,6 +22,7 @@ from holdfast.model.tools import CallState
 from holdfast.runtime.hooks import HookAnswer, HookPoint
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.turns import Bounds, Turns
 from tests.unit.runtime.house import House
 
 MOST_BYTES = 100_000
@@ -32,12 +33,18 @@ Output = dict[str, Any]
 class Desk:
     """A server's routes with one session, asked as the CLI asks."""
 
-    def __init__(self, house: House, live: LiveSession) -> None:
+    def __init__(self, house: House, live: LiveSession, bounds: Bounds | None = None) -> None:
         self.house = house
         self.live = live
         self.reported: list[BaseException] = []
+        self.told: list[tuple[str, int]] = []
+        self.turns = Turns(house.clock, tell=lambda *told: self.told.append(told), bounds=bounds)
         parts = (house.sessions, house.guard, house.outcomes, Fence(house.processes))
-        given: Any = {"max_body_bytes": MOST_BYTES, "report": self.reported.append}
+        given: Any = {
+            "turns": self.turns,
+            "max_body_bytes": MOST_BYTES,
+            "report": self.reported.append,
+        }
         door = GuardDoor(*parts, house.attempts, **given)
         routes = [*ClaudeCodeDoor(*parts, **given).routes(), *door.routes()]
         self.app = Starlette(routes=[Mount("/", routes=routes)])
@@ -167,6 +174,71 @@ def test_a_refused_call_says_why_and_the_run_goes_on():
         assert await desk.before("c2", order="7") == ALLOW
 
     served(main)
+
+
+async def in_line(desk: Desk) -> None:
+    """Return once a call stands in line."""
+    for _ in range(1_000):
+        if desk.turns.waiting(desk.live.who.tenant):
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("nothing stands in line")
+
+
+ONE = Bounds(at_work=1, beside=1, waiting=1, wait_s=30, turn_s=30)
+
+
+def test_a_call_refused_for_the_number_of_calls_is_denied_undecided_and_may_be_asked_for_again():
+    async def run() -> None:
+        house = House()
+        desk = Desk(house, await house.open(), ONE)
+        desk.emit(order="7")
+        async with desk.turns.turn(desk.live.who.tenant):
+            waits = asyncio.create_task(desk.turns.turn(desk.live.who.tenant).__aenter__())
+            await asyncio.sleep(0)
+            denied(await desk.before(order="7"), says="rate_limited: this tenant asks")
+            elsewhere = await desk.post(
+                "/v1/guard/decide",
+                b'{"call_id": "c1", "tool": "look", "arguments": {"order": "7"}}',
+                house.token,
+            )
+            assert (elsewhere.status_code, elsewhere.headers["retry-after"]) == (429, "1")
+            assert desk.live.limited == {"c1"}
+            assert desk.house.written(Kind.TOOL_CALL_DECIDED) == []
+            waits.cancel()
+        assert await desk.before(order="7") == ALLOW
+
+    asyncio.run(run())
+
+
+def test_a_call_whose_token_was_replaced_while_it_waited_is_not_decided():
+    async def run() -> None:
+        house = House()
+        desk = Desk(house, await house.open(), ONE)
+        desk.emit(order="7")
+        async with desk.turns.turn(desk.live.who.tenant):
+            asked = asyncio.create_task(desk.before(order="7"))
+            await in_line(desk)
+            house.sessions.renew(desk.live, desk.live.session.expires_at_ns)
+        denied(await asked, says="unauthenticated: the token was replaced", ends=True)
+        assert desk.house.written(Kind.TOOL_CALL_DECIDED) == []
+
+    asyncio.run(run())
+
+
+def test_a_call_that_waits_is_refused_where_its_session_was_killed_meanwhile():
+    async def run() -> None:
+        house = House()
+        desk = Desk(house, await house.open(), ONE)
+        desk.emit(order="7")
+        async with desk.turns.turn(desk.live.who.tenant):
+            asked = asyncio.create_task(desk.before(order="7"))
+            await in_line(desk)
+            await house.sessions.change(desk.live, Command.KILL, "a test")
+        denied(await asked, says="session_stopped", ends=True)
+        assert desk.house.written(Kind.TOOL_CALL_DECIDED) == []
+
+    asyncio.run(run())
 
 
 def test_a_call_that_the_model_did_not_make_is_denied():

@@ -286,7 +286,7 @@ def test_no_read_crosses_a_tenant():
             project = {"project": dice.choice(("shop", "web"))} if tenant == "acme" else {}
             session_id, _ = await house.opened(tenant=tenant, user=user, **project)
             await house.call("POST", f"/v1/sessions/{session_id}/{dice.choice(('pause', 'kill'))}")
-        house.restart(TWO_TENANTS, await house.store.accounts())
+        house.restart(TWO_TENANTS)
         reads = 0
         for mine, other in (tenants, tenants[::-1]):
             theirs = {

@@ -3,6 +3,7 @@
 Not here: the route of Claude Code's own hooks, which answers in that client's words.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -49,6 +50,13 @@ def refusal(error: Exception, report: Report) -> Response:
         "message": error.message,
         "retryable": error.retryable,
     }
+    wait_s = error.fields.get("retry_after_s")
+    headers = {}
+    if isinstance(wait_s, int | float):
+        headers["retry-after"] = str(max(math.ceil(wait_s), 1))
     return Response(
-        msgspec.json.encode({"error": body}), error.http_status, media_type="application/json"
+        msgspec.json.encode({"error": body}),
+        error.http_status,
+        headers,
+        media_type="application/json",
     )

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdfast.apps.control.guard.in_turn import in_turn
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.hook_outputs import Output
@@ -29,6 +30,7 @@ from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.turns import Turns
 
 PATH = "/v1/guard/claude-code"
 DOOR = "claude_code"
@@ -76,6 +78,7 @@ class ClaudeCodeDoor:
         outcomes: Outcomes,
         fence: Fence,
         *,
+        turns: Turns,
         max_body_bytes: int,
         report: Report,
     ) -> None:
@@ -83,6 +86,7 @@ class ClaudeCodeDoor:
         self._guard = guard
         self._outcomes = outcomes
         self._fence = fence
+        self._turns = turns
         self._max_body_bytes = max_body_bytes
         self._report = report
         self._answers = {
@@ -121,7 +125,6 @@ class ClaudeCodeDoor:
     async def _before(self, live: LiveSession, given: object) -> Output:
         """Decide; what the model wrote is what runs, where the CLI tidied it."""
         call = shaped(given, _Before)
-        await self._fence.adopt(live)
         asked = Asked(
             call_id=call.tool_use_id,
             tool=call.tool_name,
@@ -129,7 +132,8 @@ class ClaudeCodeDoor:
             door=DOOR,
             runs_returned=True,
         )
-        ruling = await self._guard.decide(live, asked)
+        async with in_turn(self._turns, self._fence, live, asked.call_id):
+            ruling = await self._guard.decide(live, asked)
         verdict = ruling.decision.verdict
         if verdict is not Verdict.ALLOW:
             ended = live.session.state is not SessionState.ACTIVE

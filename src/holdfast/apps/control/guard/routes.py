@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from holdfast.apps.control.guard import schemas
 from holdfast.apps.control.guard.answering import Act, answering
+from holdfast.apps.control.guard.in_turn import in_turn
 from holdfast.apps.control.guard.reading import Report, json_of, shaped
 from holdfast.core.sessions import Command, after
 from holdfast.model.effects import EffectEntry, EffectState
@@ -22,6 +23,7 @@ from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.turns import Turns
 from holdfast.runtime.view import view
 
 _T = TypeVar("_T")
@@ -38,6 +40,7 @@ class GuardDoor:
         fence: Fence,
         attempts: Attempts,
         *,
+        turns: Turns,
         max_body_bytes: int,
         report: Report,
     ) -> None:
@@ -46,6 +49,7 @@ class GuardDoor:
         self._outcomes = outcomes
         self._fence = fence
         self._attempts = attempts
+        self._turns = turns
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -78,7 +82,6 @@ class GuardDoor:
 
     async def _decide(self, live: LiveSession, body: bytes) -> schemas.DecideAnswer:
         given = _read(body, schemas.DecideBody)
-        await self._fence.adopt(live)
         asked = Asked(
             call_id=given.call_id,
             tool=given.tool,
@@ -88,11 +91,11 @@ class GuardDoor:
             takes_stored=given.takes_stored,
             key=given.key[:512],
         )
-        return _answer(await self._guard.decide(live, asked))
+        async with in_turn(self._turns, self._fence, live, asked.call_id):
+            return _answer(await self._guard.decide(live, asked))
 
     async def _again(self, live: LiveSession, body: bytes) -> schemas.AgainAnswer:
         given = _read(body, schemas.AgainBody)
-        await self._fence.adopt(live)
         retry = Retry(
             call_id=given.call_id,
             tool=given.tool,
@@ -102,7 +105,8 @@ class GuardDoor:
             output=given.output,
             error=given.error,
         )
-        attempt = await self._attempts.again(live, retry)
+        async with in_turn(self._turns, self._fence, live, retry.call_id):
+            attempt = await self._attempts.again(live, retry)
         return schemas.AgainAnswer(
             next=attempt.next,
             effect_key=attempt.effect_key,

@@ -1,0 +1,243 @@
+"""Turns at the guard: how many decisions are at work at a time, and whose is next.
+
+One event loop and one policy process serve every tenant, so whatever one tenant has at work stands
+before the next one's. While others are about, a tenant has few decisions at work; the rest of its
+own wait here, where they cost nobody anything. A tenant that is alone has as many as are worth
+working at together. Whoever finds no room stands in line, and tenants take turns.
+
+A place is given back when the decision is made, or after `turn_s`: what lasts longer waits for
+something else (a hook, the disk, a parser's thread), and must not keep others from the loop.
+What is refused is counted, and told once a second for each tenant, however many they were.
+Not here: rates of model calls (`runtime/rates`), turns of runs (`runtime/dispatch`). Nothing else
+stands in this line: kills, outcomes and heartbeats pass it by.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from holdfast.core.rates import Bucket
+from holdfast.errors import RateLimited
+from holdfast.ports.clock import Clock
+
+_NS = 1_000_000_000
+_TELL_S = 1.0
+
+Tell = Callable[[str, int], None]
+"""Takes a tenant, and how many of its decisions were refused since it was last told of."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is at work, and how much waits.
+
+    `at_work`: decisions of all tenants together; `beside`: of one tenant, while another one has
+    asked for anything in the last `near_s`. `waiting`: in line, of one tenant, for `wait_s` at
+    most. `turn_s`: after that long a decision no longer counts as at work.
+    """
+
+    at_work: int = 32
+    beside: int = 2
+    near_s: float = 10.0
+    waiting: int = 1_000
+    wait_s: float = 5.0
+    turn_s: float = 0.025
+
+
+class _Place:
+    """One decision's place among those at work."""
+
+    __slots__ = ("_held", "_lapse", "_tenant", "_turns")
+
+    def __init__(self, turns: "Turns", tenant: str, turn_s: float) -> None:
+        self._turns = turns
+        self._tenant = tenant
+        self._held = True
+        self._lapse = asyncio.get_running_loop().call_later(turn_s, self.give_back)
+
+    def give_back(self) -> None:
+        """Let the next one in; idempotent."""
+        if self._held:
+            self._held = False
+            self._lapse.cancel()
+            self._turns.left(self._tenant)
+
+
+_Waiter = asyncio.Future[_Place]
+
+
+class Turns:
+    """Who may be decided for now. `per_s` are most decisions a second by tenant; others have none.
+
+    A tenant with a rate may have a second's worth at once.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        tell: Tell,
+        per_s: Mapping[str, int] | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._clock = clock
+        self._tell = tell
+        self._refused: dict[str, int] = {}
+        self._bounds = bounds or Bounds()
+        now_ns = clock.now_ns()
+        self._buckets = {name: Bucket(n, now_ns, _NS) for name, n in (per_s or {}).items()}
+        # Tenants with somebody waiting, the next in turn first.
+        self._line: dict[str, deque[_Waiter]] = {}
+        self._at_work: dict[str, int] = {}
+        self._all_at_work = 0
+        self._timer: asyncio.TimerHandle | None = None
+        # Who asked last, and the last one before that was somebody else: tenant, when.
+        self._last = ("", 0)
+        self._other = ("", 0)
+
+    def seen(self, tenant: str) -> None:
+        """A tenant asked for something, a decision or not: others leave it room from now on."""
+        if self._last[0] != tenant:
+            self._other = self._last
+        self._last = (tenant, self._clock.now_ns())
+
+    def waiting(self, tenant: str) -> int:
+        """How many of a tenant's decisions stand in line."""
+        return len(self._line.get(tenant, ()))
+
+    @asynccontextmanager
+    async def turn(self, tenant: str) -> AsyncIterator[None]:
+        """Work at one decision, at once or in turn.
+
+        Errors: RateLimited when the tenant has too many in line, or at the deadline, or at once
+        when its rate leaves no room before that.
+        """
+        place = await self._enter(tenant)
+        try:
+            yield
+        finally:
+            place.give_back()
+
+    async def _enter(self, tenant: str) -> _Place:
+        self.seen(tenant)
+        now_ns = self._clock.now_ns()
+        # Whoever could be let in has been, so with nobody of one's own in line nobody is passed.
+        if (
+            tenant not in self._line
+            and self._has_room(tenant, now_ns)
+            and self._rate_wait_ns(tenant, now_ns) == 0
+        ):
+            return self._take(tenant, now_ns)
+        self._refuse_in_vain(tenant, now_ns)
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        self._line.setdefault(tenant, deque()).append(waiter)
+        self._pump()
+        try:
+            async with asyncio.timeout(self._bounds.wait_s):
+                return await waiter
+        except BaseException as left:
+            if waiter.done() and not waiter.cancelled():
+                # Let in in the very moment that it left.
+                waiter.result().give_back()
+            self._leave_line(tenant, waiter)
+            if isinstance(left, TimeoutError):
+                raise self._refusal(tenant, "its turn did not come in time", 1.0) from None
+            raise
+
+    def _refuse_in_vain(self, tenant: str, now_ns: int) -> None:
+        ahead = self.waiting(tenant)
+        if ahead >= self._bounds.waiting:
+            raise self._refusal(tenant, f"{ahead} of its decisions are in line", 1.0)
+        bucket = self._buckets.get(tenant)
+        if bucket is None:
+            return
+        wait_s = bucket.wait_ns(1, now_ns) / _NS + ahead / bucket.most
+        if wait_s > self._bounds.wait_s:
+            why = f"its {bucket.most} a second leave no room in time"
+            raise self._refusal(tenant, why, wait_s)
+
+    def _refusal(self, tenant: str, why: str, wait_s: float) -> RateLimited:
+        """Count it, and have it told with the others of this second."""
+        if tenant not in self._refused:
+            asyncio.get_running_loop().call_later(_TELL_S, self._told, tenant)
+        self._refused[tenant] = self._refused.get(tenant, 0) + 1
+        return RateLimited(
+            f"this tenant asks for decisions faster than they are made; {why}",
+            retry_after_s=round(wait_s, 3),
+        )
+
+    def _told(self, tenant: str) -> None:
+        self._tell(tenant, self._refused.pop(tenant))
+
+    def _leave_line(self, tenant: str, waiter: _Waiter) -> None:
+        queue = self._line.get(tenant)
+        if queue is not None and waiter in queue:
+            queue.remove(waiter)
+            if not queue:
+                del self._line[tenant]
+
+    def _has_room(self, tenant: str, now_ns: int) -> bool:
+        bounds = self._bounds
+        if self._all_at_work >= bounds.at_work:
+            return False
+        of_it = self._at_work.get(tenant, 0)
+        return of_it < bounds.beside or not self._beside_others(tenant, now_ns)
+
+    def _beside_others(self, tenant: str, now_ns: int) -> bool:
+        name, at_ns = self._other if self._last[0] == tenant else self._last
+        return bool(name) and now_ns - at_ns < self._bounds.near_s * _NS
+
+    def _rate_wait_ns(self, tenant: str, now_ns: int) -> int:
+        bucket = self._buckets.get(tenant)
+        return bucket.wait_ns(1, now_ns) if bucket is not None else 0
+
+    def _take(self, tenant: str, now_ns: int) -> _Place:
+        if (bucket := self._buckets.get(tenant)) is not None:
+            bucket.draw(1, now_ns)
+        self._all_at_work += 1
+        self._at_work[tenant] = self._at_work.get(tenant, 0) + 1
+        return _Place(self, tenant, self._bounds.turn_s)
+
+    def left(self, tenant: str) -> None:
+        """A place of this tenant is free."""
+        self._all_at_work -= 1
+        self._at_work[tenant] -= 1
+        if not self._at_work[tenant]:
+            del self._at_work[tenant]
+        if self._line:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Let in whom there is room for, in turn; look again when a rate may have room."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        least_ns = self._let_in()
+        while least_ns == 0:
+            least_ns = self._let_in()
+        if least_ns is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(least_ns / _NS, self._pump)
+
+    def _let_in(self) -> int | None:
+        """Let one in; 0 when one was, else until a rate may have room; None where none would."""
+        now_ns, least_ns = self._clock.now_ns(), None
+        for tenant in self._line:
+            if not self._has_room(tenant, now_ns):
+                continue
+            wait_ns = self._rate_wait_ns(tenant, now_ns)
+            if wait_ns == 0:
+                self._serve(tenant, now_ns)
+                return 0
+            least_ns = wait_ns if least_ns is None else min(least_ns, wait_ns)
+        return least_ns
+
+    def _serve(self, tenant: str, now_ns: int) -> None:
+        queue = self._line.pop(tenant)
+        waiter = queue.popleft()
+        if queue:
+            self._line[tenant] = queue
+        if not waiter.done():  # Else it has left, and takes no place.
+            waiter.set_result(self._take(tenant, now_ns))

@@ -1,0 +1,88 @@
+"""The house's own loop where its tenant asks for too much: the run makes room, and loses nothing."""
+
+import asyncio
+from typing import Any, cast
+
+from holdfast.client import Session
+from holdfast.core.loop import Conversation
+from holdfast.errors import RateLimited
+from holdfast.integrations.native.driver import Driver
+from holdfast.integrations.native.router import Router
+from holdfast.model.events import Kind, Record
+from holdfast.model.runs import Run, RunPlan, RunState
+
+TOOLS = {"look": {"definition": {}, "idempotency": "pure", "run": {"kind": "http"}}}
+RUN = Run(
+    run_id="run_1",
+    session="ses_1",
+    tenant="acme",
+    project="shop",
+    user="ann",
+    agent="desk",
+    state=RunState.RUNNING,
+    prompt="go",
+    plan=RunPlan(model="m", tools=TOOLS),
+    submitted_at_ns=1,
+    changed_at_ns=1,
+    epoch=3,
+)
+WANTED = {"type": "tool_use", "id": "c1", "name": "look", "input": {}}
+HISTORY = (
+    Record(kind=Kind.RUN_SUBMITTED, at_ns=1, body={"prompt": "go"}),
+    Record(
+        kind=Kind.RUN_ANSWERED,
+        at_ns=2,
+        turn=1,
+        body={"content": [WANTED], "stop_reason": "tool_use", "usage": {}},
+    ),
+)
+
+
+class Busy:
+    """A session at a server whose guard is not reached in time."""
+
+    base_url, token, model_token = "http://127.0.0.1:9", "t", "t"
+
+    def __init__(self) -> None:
+        self.left: list[tuple[Any, ...]] = []
+        self.written: list[Any] = []
+
+    async def history(self) -> tuple[Record, ...]:
+        return HISTORY
+
+    async def again(self, *_: Any, **__: Any) -> None:
+        raise RateLimited("later", retry_after_s="1.0")
+
+    async def append(self, epoch: int, events: list[Any]) -> tuple[Record, ...]:
+        self.written += [(epoch, event["kind"], event["body"]["error_class"]) for event in events]
+        return ()
+
+    async def leave(self, epoch: int, how: str, reason: str, *, delay_s: float, **_: Any) -> None:
+        self.left.append((epoch, how, reason, delay_s))
+
+
+def test_run_whose_tenant_asks_for_too_much_is_delayed_and_its_call_stays_open():
+    session = Busy()
+
+    async def main() -> None:
+        router = Router(TOOLS, {}, session_id="ses_1", environment={})
+        await Driver(cast("Session", session), RUN, router).activate()
+
+    asyncio.run(main())
+    assert session.written == [(3, Kind.RUN_RETRYING, "rate_limited")]
+    assert session.left == [(3, "delay", "rate_limited: later", 5.0)]
+
+
+def test_tries_at_a_tool_call_are_not_counted_as_tries_at_the_next_model_call():
+    talk = Conversation()
+    again = Record(kind=Kind.RUN_RETRYING, at_ns=3, body={"error_class": "rate_limited"})
+    answered = Record(
+        kind=Kind.RUN_TOOL_ANSWERED, at_ns=4, call_id="c1", tool="look", body={"content": "ok"}
+    )
+    for record in (*HISTORY, *[again] * 9):
+        talk.fold(record)
+    assert talk.retries == 9
+    talk.fold(answered)
+    assert talk.retries == 0
+    talk.fold(again)
+    assert talk.retries == 1
