@@ -16,6 +16,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -131,13 +132,17 @@ class Signed:
 
     def __init__(self, kept: int = 10_000) -> None:
         self._kept = kept
-        self._permits: dict[str, Permit] = {}
+        self._permits: OrderedDict[str, Permit] = OrderedDict()
 
     def remember(self, token: str, permit: Permit) -> None:
-        """`token` is what `sign` made of `permit`."""
+        """`token` is what `sign` made of `permit`; what had expired by then is let go."""
         self._permits[token] = permit
-        if len(self._permits) > self._kept:
-            del self._permits[next(iter(self._permits))]
+        while self._permits:
+            oldest = next(iter(self._permits))
+            expired = self._permits[oldest].expires_at_ns <= permit.issued_at_ns
+            if not expired and len(self._permits) <= self._kept:
+                return
+            del self._permits[oldest]
 
     def forget(self, token: str) -> None:
         """It will not be asked for again."""

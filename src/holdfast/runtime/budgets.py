@@ -10,8 +10,8 @@ costs.
 import asyncio
 import itertools
 from bisect import insort
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from holdfast.core.budgets import Ledger, Settled, chain
 from holdfast.model.budgets import (
@@ -83,6 +83,29 @@ def _ticket(turn: _Turn) -> int:
     return turn.ticket
 
 
+class _AtHand:
+    """One use of accounts. Entered for each call, so no generator, which costs thrice as much."""
+
+    __slots__ = ("_budgets", "_keys", "_new")
+
+    def __init__(self, budgets: "Budgets", keys: Sequence[AccountKey], new: str) -> None:
+        self._budgets = budgets
+        self._keys = keys
+        self._new = new
+
+    async def __aenter__(self) -> None:
+        missing = self._budgets.use(self._keys, new=self._new)
+        if missing:
+            try:
+                await self._budgets.recall(missing)
+            except BaseException:
+                self._budgets.leave(self._keys)
+                raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._budgets.leave(self._keys)
+
+
 class Budgets:
     """The ledger with a journal behind it."""
 
@@ -110,19 +133,20 @@ class Budgets:
         """End one `use`: what nobody uses any more, and no hold is open on, leaves the memory."""
         self.ledger.leave(keys)
 
-    @asynccontextmanager
-    async def at_hand(self, keys: Sequence[AccountKey], *, new: str = "") -> AsyncIterator[None]:
+    def at_hand(
+        self, keys: Sequence[AccountKey], *, new: str = ""
+    ) -> AbstractAsyncContextManager[None]:
         """Use accounts, recalled from the store where they are not in memory.
 
         Errors: StoreUnavailable.
         """
-        missing = self.use(keys, new=new)
-        try:
-            if missing:
-                self.ledger.know(missing, await self._stored(missing))
-            yield
-        finally:
-            self.leave(keys)
+        return _AtHand(self, keys, new)
+
+    async def recall(self, missing: Sequence[AccountKey]) -> None:
+        """Read accounts that are in use and not in memory. Errors: StoreUnavailable."""
+        # Once this is durable, so is all that was ever said of them.
+        await self._journal.commit(())
+        self.ledger.know(missing, await self._store.accounts(missing))
 
     async def states(self, keys: Sequence[AccountKey]) -> list[AccountState]:
         """Those of the accounts that exist, as they stand. Errors: StoreUnavailable."""
@@ -130,11 +154,6 @@ class Budgets:
             now_ns = self._clock.now_ns()
             found = [self.ledger.account(key, now_ns) for key in keys]
         return [state for state in found if state is not None]
-
-    async def _stored(self, keys: Sequence[AccountKey]) -> list[AccountState]:
-        """What the store holds of accounts that are not in memory, once it holds all of it."""
-        await self._journal.commit(())
-        return await self._store.accounts(keys)
 
     def open_chain(self, session: Session) -> list[AccountState]:
         """Make the accounts of a session exist under its limits; returns their states.

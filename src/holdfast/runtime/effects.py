@@ -24,7 +24,8 @@ from holdfast.ports.store import Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 
-_KEPT_ENTRIES = 20_000
+_KEPT_ENTRIES = 2_000
+"""Whoever asks again soon is answered from memory. Each may hold an output of many kilobytes."""
 
 _Name = tuple[str, str]
 

@@ -50,7 +50,15 @@ from holdfast.runtime.pricing import (
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 from holdfast.runtime.rates import RateGate, Toll
-from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached, all_failed, resting
+from holdfast.runtime.reaching import (
+    Dice,
+    Reached,
+    Reaching,
+    Unreached,
+    all_failed,
+    resting,
+    unanswered,
+)
 from holdfast.runtime.services import Services
 
 # How long a call waits for other calls' holds to settle.
@@ -162,7 +170,7 @@ class ModelCalls:
             failed.close()
             raise all_failed(told, failed)
         if failed.answer is None:
-            raise failed.error or UpstreamUnavailable("the provider cannot be reached")
+            raise unanswered(failed)
         return Answer(failed.answer, purse=None, live=live, journal=self._journal)
 
     async def _fall_back(

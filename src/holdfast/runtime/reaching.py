@@ -202,6 +202,18 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+def unanswered(failed: Unreached) -> Unavailable:
+    """The error for a call that its only upstream did not answer.
+
+    A new one: the frame that raises it holds `failed`, and an error held by a frame of its own
+    traceback stays in memory, the call with it, until the collector looks.
+    """
+    error = failed.error
+    if error is None:
+        return UpstreamUnavailable("the provider cannot be reached")
+    return type(error)(error.message, **error.fields)
+
+
 def all_failed(failures: list[str], last: Unreached) -> Unavailable:
     """The one error for a call that no upstream took; `failures` tells of each."""
     text = f"no upstream answered: {'; '.join(failures)}"

@@ -180,3 +180,16 @@ def test_only_so_many_tokens_are_remembered_and_the_oldest_is_forgotten_first():
     for name in ("a", "b", "c"):
         signed.remember(name, PERMIT)
     assert [signed.get(name) is not None for name in ("a", "b", "c")] == [False, True, True]
+
+
+def test_tokens_that_expired_are_let_go_when_the_next_is_remembered():
+    signed = Signed()
+    signed.remember("a", PERMIT)
+    early = msgspec.structs.replace(PERMIT, issued_at_ns=PERMIT.expires_at_ns - 1)
+    signed.remember("b", early)
+    assert signed.get("a") == PERMIT
+    late = msgspec.structs.replace(
+        PERMIT, issued_at_ns=PERMIT.expires_at_ns, expires_at_ns=PERMIT.expires_at_ns + 1
+    )
+    signed.remember("c", late)
+    assert (signed.get("a"), signed.get("b"), signed.get("c")) == (None, None, late)

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
+import weakref
 
 import pytest
 
@@ -564,3 +566,28 @@ def test_unknown_model_is_refused_before_any_upstream_and_needs_no_fallback(monk
         assert house.upstream.sent == house.other.sent == []
 
     asyncio.run(main())
+
+
+def test_error_of_a_call_that_nobody_answered_keeps_nothing_in_memory():
+    async def main():
+        house = House()
+        live = await house.open(limit(USD, 10**9))
+
+        def refusing(body):
+            raise UpstreamUnavailable("refused")
+
+        house.upstream.script = [refusing]
+        errors = []
+        for _ in range(2):
+            try:
+                await house.call(live)
+            except UpstreamUnavailable as error:
+                errors.append((error.message, weakref.ref(error)))
+        assert [(text, ref()) for text, ref in errors] == [("refused", None)] * 2
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
