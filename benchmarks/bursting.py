@@ -101,23 +101,17 @@ def _burst(
     ]
     try:
         for child, part in zip(children, parts, strict=True):
-            _tell(child, msgspec.json.encode(Job(url, path, part)))
+            child.tell(msgspec.json.encode(Job(url, path, part)))
         for child in children:
             child.line()
         for child in children:
-            _tell(child, b"go")
+            child.tell(b"go")
         outcomes = [msgspec.json.decode(child.line(200), type=Outcome) for child in children]
     finally:
         for child in children:
             child.stop()
     statuses = Counter(status for outcome in outcomes for status in outcome.statuses)
     return statuses, max(outcome.lasted_s for outcome in outcomes)
-
-
-def _tell(child: Child, line: bytes) -> None:
-    if child.process.stdin is not None:
-        child.process.stdin.write(line + b"\n")
-        child.process.stdin.flush()
 
 
 def told(statuses: Counter[int]) -> str:

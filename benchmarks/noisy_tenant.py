@@ -4,7 +4,8 @@ The quiet tenant does a small, steady, paced load: decisions, streamed model cal
 alone; then while the noisy one floods all three doors within what the configuration declares for
 it (a rate of requests, so many runs at work), far beyond its share: its model calls and runs wait
 in line, its decisions come at a pace that no limit holds back; then while it also asks for
-decisions in a closed loop, as fast as it is answered.
+decisions in a closed loop, as fast as it is answered. The floor is the provider asked directly
+throughout, by the same client: what the machine itself makes of the flood.
 """
 
 import asyncio
@@ -19,19 +20,20 @@ import aiohttp
 import msgspec
 import uvloop
 
+from benchmarks.noisy_flood import PER_TURN, SHORT, TOOLS, Agent, Job
 from benchmarks.processes import Child, cpu_s, environment, python, scratch
 from benchmarks.rows import Row, Verdict, at_most, percentile
-from benchmarks.sse_client import Connection, Timing, post
+from benchmarks.sse_client import Connection, post
 from benchmarks.worlds import KEY, Provider, Server, Session, text_request
 
 NAME = "noisy_tenant"
 QUIET, NOISY = "acme", "noisy"
-_TOOLS, _SHORT = "BENCH-TOOLS", "BENCH-SHORT"
-_PER_TURN = 400
 _FLAT = 1.5
 """By how much the quiet tenant's p99 may rise beside the noisy one and still count as flat."""
-_DECISIONS_PER_S, _CALLS_PER_S, _RUNS_PER_S = 10, 5, 1
+_DECISIONS_PER_S, _CALLS_PER_S, _RUNS_PER_S = 20, 10, 1
 _DRAIN_S = 6.0
+_PREPARED_S = 200.0
+"""The longest that the model may take to ask for all that the flood is to have decided."""
 _CLOSED_PER_S = 50
 """Decisions a second that one caller in a closed loop can have at most, for what is prepared."""
 _AGENT = {"name": "clerk.yaml", "text": "model: claude-sonnet-4-5\ntools: []\n"}
@@ -58,62 +60,16 @@ _CLOSED = _Flood(model_callers=40, paced_decisions_per_s=0, closed_callers=16, r
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called alike
     """Rows of the quiet tenant's p50 and p99, alone and beside the noisy one."""
-    return uvloop.run(_rows(4 if quick else 20))
+    return uvloop.run(_rows(4 if quick else 30))
 
 
 def _scenarios() -> list[dict[str, Any]]:
-    tools = [{"tool": "Read", "input": {"file_path": f"/tmp/f{n}"}} for n in range(_PER_TURN)]
+    tools = [{"tool": "Read", "input": {"file_path": f"/tmp/f{n}"}} for n in range(PER_TURN)]
     short = {"text": "word " * 20, "pacing": {"events": 10}}
     return [
-        {"name": "tools", "match": {"text": _TOOLS}, "turns": [{"tools": tools}], "loop": True},
-        {"name": "short", "match": {"text": _SHORT}, "turns": [short], "loop": True},
+        {"name": "tools", "match": {"text": TOOLS}, "turns": [{"tools": tools}], "loop": True},
+        {"name": "short", "match": {"text": SHORT}, "turns": [short], "loop": True},
     ]
-
-
-class _Agent:
-    """One session with calls of its model that wait for a decision."""
-
-    def __init__(self, server: Server, session: Session) -> None:
-        self.server = server
-        self.session = session
-        self._calls: list[bytes] = []
-        self._line: Connection | None = None
-
-    async def prepare(self, count: int) -> None:
-        """Let the model ask for at least so many calls."""
-        line = await Connection.open(self.server.url, keep_body=True)
-        tool = {"name": "Read", "input_schema": {"type": "object"}}
-        asked = text_request(_TOOLS, max_tokens=60_000, tools=[tool], stream=False)
-        while len(self._calls) < count:
-            answer = await line.ask(post("/v1/messages", asked, self.session.token))
-            if answer.status != 200:
-                raise RuntimeError(f"the model could not be asked: {answer.body[:300]!r}")
-            for block in msgspec.json.decode(answer.body)["content"]:
-                body = {"call_id": block["id"], "tool": "Read", "arguments": block["input"]}
-                asking = msgspec.json.encode({**body, "door": "claude_agent_sdk"})
-                self._calls.append(post("/v1/guard/decide", asking, self.session.token))
-        line.close()
-
-    async def decide(self) -> float:
-        """Milliseconds of one decision. Errors: RuntimeError when it is no allow."""
-        if not self._calls:
-            raise RuntimeError("no call is left to be decided")
-        answer = await self._ask(self._calls.pop())
-        if answer.status != 200 or b'"verdict":"allow"' not in answer.body:
-            raise RuntimeError(f"no allow: {answer.status} {answer.body[:300]!r}")
-        return (answer.last_s - answer.sent_s) * 1000
-
-    async def _ask(self, request: bytes) -> Timing:
-        """On a kept connection, anew where the server closed it while it stood idle."""
-        if self._line is None:
-            self._line = await Connection.open(self.server.url, keep_body=True)
-        answer: Timing | None = None
-        with contextlib.suppress(ConnectionResetError):
-            answer = await self._line.ask(request)
-        if answer is None or not answer.status:
-            self._line = await Connection.open(self.server.url, keep_body=True)
-            answer = await self._line.ask(request)
-        return answer
 
 
 class _Felt(msgspec.Struct):
@@ -131,7 +87,7 @@ async def _first_byte(url: str, token: str) -> float:
     """Milliseconds to the first byte of one streamed call on a connection of its own."""
     line = await Connection.open(url)
     try:
-        answer = await line.ask(post("/v1/messages", text_request(_SHORT), token))
+        answer = await line.ask(post("/v1/messages", text_request(SHORT), token))
     finally:
         line.close()
     if answer.status != 200 or not answer.whole:
@@ -142,7 +98,8 @@ async def _first_byte(url: str, token: str) -> float:
 class _Phase:
     """The quiet load for some seconds, with or without the flood."""
 
-    def __init__(self, server: Server, provider: Provider, seconds: float) -> None:
+    def __init__(self, folder: Path, server: Server, provider: Provider, seconds: float) -> None:
+        self._folder = folder
         self._server = server
         self._provider = provider
         self._seconds = seconds
@@ -152,13 +109,23 @@ class _Phase:
 
     async def felt(self, http: aiohttp.ClientSession, flood: _Flood | None) -> _Felt:
         """Run it."""
-        quiet = _Agent(self._server, await self._server.open(http, tenant=QUIET))
+        quiet = Agent(self._server.url, (await self._server.open(http, tenant=QUIET)).token)
         await quiet.prepare(int(self._seconds * _DECISIONS_PER_S * 2) + 10)
         caller = await self._server.open(http, tenant=QUIET)
-        noise = [asyncio.create_task(one) for one in await self._noise(http, flood)]
-        # A minute's worth may be sent at once; from then on, calls wait for their rate.
-        await asyncio.sleep(_DRAIN_S if flood else 0.0)
-        self._felt.noise.clear()
+        noise = await self._noise(http, flood) if flood else None
+        with noise or contextlib.nullcontext():
+            # A minute's worth may be sent at once; from then on, calls wait for their rate.
+            await asyncio.sleep(_DRAIN_S if flood else 0.0)
+            drained = await _counts(noise)
+            await self._measured(http, quiet, caller)
+            counts = await _counts(noise)
+        self._felt.noise = {what: n - drained.get(what, 0) for what, n in counts.items()}
+        for begun_ns, session in self._runs:
+            self._felt.to_model.append(await self._reached_model(http, begun_ns, session))
+        return self._felt
+
+    async def _measured(self, http: aiohttp.ClientSession, quiet: Agent, caller: Session) -> None:
+        """The quiet tenant's load."""
         before, begun = cpu_s(self._server.pid), time.perf_counter()
 
         async def decide() -> None:
@@ -171,7 +138,7 @@ class _Phase:
         async def submit() -> None:
             begun_ns = time.time_ns()
             asked = {"agent_file": _AGENT, "user": "ann", "tenant": QUIET, "project": "desk"}
-            found = await self._server.admin(http, "POST", "/v1/runs", {**asked, "prompt": _SHORT})
+            found = await self._server.admin(http, "POST", "/v1/runs", {**asked, "prompt": SHORT})
             self._runs.append((begun_ns, found["session"]))
 
         await asyncio.gather(
@@ -181,14 +148,6 @@ class _Phase:
         )
         used_s, lasted_s = cpu_s(self._server.pid) - before, time.perf_counter() - begun
         self._felt.cpu_share = 100 * used_s / lasted_s
-        for one in noise:
-            one.cancel()
-        for ended in await asyncio.gather(*noise, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
-        for begun_ns, session in self._runs:
-            self._felt.to_model.append(await self._reached_model(http, begun_ns, session))
-        return self._felt
 
     async def _paced(self, act: Callable[[], Awaitable[None]], per_s: float) -> None:
         """So often a second; what is due while the last still waits comes right after it."""
@@ -215,46 +174,40 @@ class _Phase:
 
     # ---- the noise
 
-    async def _noise(self, http: aiohttp.ClientSession, flood: _Flood | None) -> list[Any]:
-        if flood is None:
-            return []
+    async def _noise(self, http: aiohttp.ClientSession, flood: _Flood) -> Child:
         asked = {"agent_file": _AGENT, "user": "bob", "tenant": NOISY, "project": "desk"}
         for _ in range(flood.runs):
-            await self._server.admin(http, "POST", "/v1/runs", {**asked, "prompt": _SHORT})
-        acts = [
-            self._calling(await self._server.open(http, tenant=NOISY))
-            for _ in range(flood.model_callers)
-        ]
-        callers = flood.closed_callers or min(10, flood.paced_decisions_per_s)
-        for _ in range(callers):
-            agent = _Agent(self._server, await self._server.open(http, tenant=NOISY))
-            pace_s = callers / flood.paced_decisions_per_s if flood.paced_decisions_per_s else 0.0
-            per_s = 1 / pace_s if pace_s else _CLOSED_PER_S
-            await agent.prepare(int((self._seconds + _DRAIN_S + 6) * per_s))
-            acts.append(self._deciding(agent, pace_s))
-        return acts
+            await self._server.admin(http, "POST", "/v1/runs", {**asked, "prompt": SHORT})
+        deciders = flood.closed_callers or min(10, flood.paced_decisions_per_s)
+        pause_s = 0.0 if flood.closed_callers else deciders / flood.paced_decisions_per_s
+        per_s = 1 / pause_s if pause_s else _CLOSED_PER_S
 
-    async def _calling(self, session: Session) -> None:
-        """Model calls as fast as they are answered; most wait for the tenant's rate."""
-        while True:
-            line = await Connection.open(self._server.url)
-            try:
-                answer = await line.ask(post("/v1/messages", text_request(_SHORT), session.token))
-            finally:
-                line.close()
-            self._count("model calls" if answer.status == 200 else f"refused {answer.status}")
-            if answer.status != 200:
-                await asyncio.sleep(0.2)
+        async def tokens(count: int) -> list[str]:
+            opened = [await self._server.open(http, tenant=NOISY) for _ in range(count)]
+            return [session.token for session in opened]
 
-    async def _deciding(self, agent: _Agent, pace_s: float) -> None:
-        while True:
-            with contextlib.suppress(ConnectionResetError):
-                await agent.decide()
-            self._count("decisions")
-            await asyncio.sleep(pace_s)
+        job = Job(
+            url=self._server.url,
+            callers=await tokens(flood.model_callers),
+            deciders=await tokens(deciders),
+            pause_s=pause_s,
+            calls=int((self._seconds + _DRAIN_S + 6) * per_s),
+        )
+        child = Child(
+            python("-m", "benchmarks.noisy_flood"), log=self._folder / "flood.log", piped=True
+        )
+        child.tell(msgspec.json.encode(job))
+        await asyncio.to_thread(child.line, _PREPARED_S)
+        child.tell(b"begin")
+        return child
 
-    def _count(self, what: str) -> None:
-        self._felt.noise[what] = self._felt.noise.get(what, 0) + 1
+
+async def _counts(noise: Child | None) -> dict[str, int]:
+    """What the flood did so far."""
+    if noise is None:
+        return {}
+    noise.tell(b"count")
+    return msgspec.json.decode(await asyncio.to_thread(noise.line), type=dict[str, int])
 
 
 async def _rows(seconds: float) -> list[Row]:
@@ -265,9 +218,9 @@ async def _rows(seconds: float) -> list[Row]:
         _worker(folder),
     ):
         async with aiohttp.ClientSession() as http:
-            alone = await _Phase(server, provider, seconds).felt(http, None)
-            within = await _Phase(server, provider, seconds).felt(http, _WITHIN)
-            closed = await _Phase(server, provider, seconds).felt(http, _CLOSED)
+            alone = await _Phase(folder, server, provider, seconds).felt(http, None)
+            within = await _Phase(folder, server, provider, seconds).felt(http, _WITHIN)
+            closed = await _Phase(folder, server, provider, seconds).felt(http, _CLOSED)
     return [
         *_figures("beside a flood within its rates", alone, within, judged=True),
         *_figures("beside decisions in a closed loop, too", alone, closed, judged=False),
@@ -281,6 +234,7 @@ def _worker(folder: Path) -> Child:
 
 def _figures(beside: str, alone: _Felt, loud: _Felt, *, judged: bool) -> list[Row]:
     pairs = (
+        ("floor: the provider itself, first byte", alone.direct, loud.direct),
         ("decision", alone.decisions, loud.decisions),
         ("model call, added time to first byte", _added(alone), _added(loud)),
         ("run, submit to first model call", alone.to_model, loud.to_model),
@@ -291,7 +245,7 @@ def _figures(beside: str, alone: _Felt, loud: _Felt, *, judged: bool) -> list[Ro
         for percent in (50, 99):
             was, now = percentile(before, percent), percentile(after, percent)
             ratio = now / was
-            limit = judged and percent == 99
+            limit = judged and percent == 99 and not what.startswith("floor")
             verdict: Verdict = at_most(_FLAT, ratio) if limit else "printed"
             rows.append(
                 Row(

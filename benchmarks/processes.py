@@ -79,6 +79,14 @@ class Child:
             raise Unavailable(f"{self.process.args!r} said nothing: {self.said()}")
         return found
 
+    def tell(self, line: bytes) -> None:
+        """Write a line to its standard input. Errors: RuntimeError when it has none."""
+        stdin = self.process.stdin
+        if stdin is None:
+            raise RuntimeError("the process was started without pipes")
+        stdin.write(line + b"\n")
+        stdin.flush()
+
     def said(self) -> str:
         """The end of its standard error."""
         self._log.flush()
