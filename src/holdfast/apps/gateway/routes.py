@@ -137,20 +137,29 @@ class Gateway:
         except ClientLeft:
             return
         except Exception as error:
-            refusal = error
-            if not isinstance(refusal, HoldfastError):
+            if not isinstance(error, HoldfastError):
                 self._report(error)
-                refusal = InternalError("holdfast could not handle the request; see its log")
             if started:
                 # Headers are gone: all that is left is to break off, which clients see.
                 raise
-            request_id = self._entropy.new_id("req")
-            await _respond(
-                send,
-                refusal.http_status,
-                headers(refusal, request_id),
-                envelope(refusal, request_id),
-            )
+            await self._refuse(send, error)
+
+    async def _refuse(self, send: Send, error: Exception) -> None:
+        """The envelope of an error.
+
+        Not in the frame that caught it: a frame that its own error's traceback holds must not hold
+        the error, or both stay in memory, the body with them, until the collector looks.
+        """
+        refusal = error
+        if not isinstance(refusal, HoldfastError):
+            refusal = InternalError("holdfast could not handle the request; see its log")
+        request_id = self._entropy.new_id("req")
+        await _respond(
+            send,
+            refusal.http_status,
+            headers(refusal, request_id),
+            envelope(refusal, request_id),
+        )
 
 
 class _Endpoint:
