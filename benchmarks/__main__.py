@@ -25,6 +25,7 @@ NAMES = (
     "burst",
     "burst_litellm",
     "activations",
+    "restart",
     "durable_peers",
     "durable_calls",
     "durable_calls_postgres",
