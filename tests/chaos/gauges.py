@@ -22,9 +22,13 @@ _LEAST_SAMPLES = 30
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. Times are seconds from the start, sizes megabytes."""
+    """One look. Times are seconds from the start, sizes megabytes.
+
+    `recent`: how many sessions the load had opened in the ten minutes before, and stay in memory.
+    """
 
     at_s: float
+    recent: int
     rss_mb: float
     policy_rss_mb: float
     files: int
@@ -57,7 +61,7 @@ class Watch:
         self.samples: list[Sample] = []
         self.inside: list[tuple[float, dict[str, Any]]] = []
 
-    def look(self, *, within: bool) -> Sample:
+    def look(self, *, within: bool, recent: int) -> Sample:
         """One more sample; `within` asks the server, too, what it holds."""
         at_s = time.monotonic() - self._begun
         if within:
@@ -66,6 +70,7 @@ class Watch:
         seen = self.inside[-1][1] if self.inside else {}
         sample = Sample(
             at_s=at_s,
+            recent=recent,
             rss_mb=_status(self._pid, "VmRSS") / _MB,
             policy_rss_mb=_status(self._policy_pid, "VmRSS") / _MB,
             files=_entries(self._pid, "fd"),
@@ -113,25 +118,30 @@ def _size(path: Path) -> float:
     return path.stat().st_size / _MB if path.exists() else 0.0
 
 
-def slope(points: Sequence[tuple[float, float]]) -> Slope | None:
+def slope(
+    points: Sequence[tuple[float, float]], beside: Sequence[float] | None = None
+) -> Slope | None:
     """Least squares through (seconds, MB); None where there are too few to say anything.
 
-    What a process holds hangs on what it held just before. The interval is widened for that by
-    counting only as many samples as are worth an independent one.
+    `beside` is what the load was at each point: the slope is then that of an even load. What a
+    process holds hangs on what it held just before. The interval is widened for that by counting
+    only as many samples as are worth an independent one.
     """
     n = len(points)
     if n < _LEAST_SAMPLES:
         return None
-    mean_x = sum(x for x, _ in points) / n
-    mean_y = sum(y for _, y in points) / n
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    rise = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    rest = [y - mean_y - rise * (x - mean_x) for x, y in points]
+    times, sizes = _centred([x for x, _ in points]), _centred([y for _, y in points])
+    if beside is not None:
+        load = _centred(beside)
+        times, sizes = _without(times, load), _without(sizes, load)
+    spread = sum(x * x for x in times)
+    rise = sum(x * y for x, y in zip(times, sizes, strict=True)) / spread
+    rest = [y - rise * x for x, y in zip(times, sizes, strict=True)]
     squares = sum(r * r for r in rest)
     kin = sum(a * b for a, b in pairwise(rest)) / squares if squares else 0.0
     kin = min(max(kin, 0.0), 0.99)
     worth = max(3.0, n * (1 - kin) / (1 + kin))
-    wide = _Z * math.sqrt(squares / n * n / worth / spread) if worth > 2 else math.inf
+    wide = _Z * math.sqrt(squares / worth / spread) if worth > 2 else math.inf
     return Slope(
         mb_per_min=rise * 60,
         low=(rise - wide) * 60,
@@ -139,3 +149,17 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope | None:
         samples=n,
         over_min=(points[-1][0] - points[0][0]) / 60,
     )
+
+
+def _centred(values: Sequence[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    return [value - mean for value in values]
+
+
+def _without(values: Sequence[float], cause: Sequence[float]) -> list[float]:
+    """What is left of centred values once a line through a centred cause is taken away."""
+    squares = sum(one * one for one in cause)
+    if not squares:
+        return list(values)
+    share = sum(v * c for v, c in zip(values, cause, strict=True)) / squares
+    return [v - share * c for v, c in zip(values, cause, strict=True)]

@@ -119,7 +119,7 @@ class Soak:
         self.watch = Watch(project.pid, project.policy_pid, self._told, database)
         begun = time.monotonic()
         load = Load(self.house, seed=seed, workers=2, most_open=most_open, pause_s=pause_s)
-        sampling = asyncio.create_task(self._sample())
+        sampling = asyncio.create_task(self._sample(load))
         sweeping = asyncio.create_task(self._sweep())
         try:
             await load.play(seconds)
@@ -132,14 +132,15 @@ class Soak:
             sweeping.cancel()
             await load.close()
         samples = [s for s in self.watch.samples if s.at_s >= warm_up_s(told.minutes)]
-        told.rss = slope([(s.at_s, s.rss_mb) for s in samples])
-        told.policy_rss = slope([(s.at_s, s.policy_rss_mb) for s in samples])
+        recent = [s.recent for s in samples]
+        told.rss = slope([(s.at_s, s.rss_mb) for s in samples], recent)
+        told.policy_rss = slope([(s.at_s, s.policy_rss_mb) for s in samples], recent)
         return told
 
-    async def _sample(self) -> None:
+    async def _sample(self, load: Load) -> None:
         number = 0
         while True:
-            self.watch.look(within=number % 6 == 0)
+            self.watch.look(within=number % 6 == 0, recent=load.recent())
             number += 1
             await asyncio.sleep(self._every_s)
 
@@ -250,11 +251,13 @@ def report(told: Told, watch: Watch, bound: float) -> str:
     lines = [f"{told.minutes:.1f} minutes of load: {told.runs} runs {told.states}"]
     lines += [f"  {name}: {n}" for name, n in sorted(told.counts.items())]
     lines += [f"  refused, {name}: {n}" for name, n in sorted(told.refused.items())]
-    lines.append("samples: minute, RSS, policy RSS, files, threads, tasks, objects, WAL, database")
+    lines.append(
+        "samples: minute, sessions of ten minutes, RSS, policy RSS, files, threads, tasks, objects, WAL, database"
+    )
     step = max(1, len(watch.samples) // 20)
     shown = watch.samples[::step] + watch.samples[-1:]
     lines += [
-        f"  {s.at_s / 60:6.1f} {s.rss_mb:7.1f} {s.policy_rss_mb:7.1f} MB {s.files:4} {s.threads:3}"
+        f"  {s.at_s / 60:6.1f} {s.recent:6} {s.rss_mb:7.1f} {s.policy_rss_mb:7.1f} MB {s.files:4} {s.threads:3}"
         f" {s.tasks:4} {s.objects:8} {s.wal_mb:6.1f} {s.database_mb:7.1f} MB"
         for s in shown
     ]
@@ -262,7 +265,7 @@ def report(told: Told, watch: Watch, bound: float) -> str:
     for what in ("ours", "plain", "tasks", "allocated"):
         lines += [f"  grew, {what}: {n} {a} -> {b}" for n, a, b in watch.grown(what, from_s)]
     for name, found in (("server", told.rss), ("policy process", told.policy_rss)):
-        lines.append(f"RSS of the {name}: {_sloped(found, bound)}")
+        lines.append(f"RSS of the {name} at an even load: {_sloped(found, bound)}")
     for name in ("stuck", "failed", "lost", "repeated", "held", "surprises"):
         found_here: list[str] = getattr(told, name)
         lines.append(f"{name}: {len(found_here)}")

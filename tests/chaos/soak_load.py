@@ -10,7 +10,8 @@ import contextlib
 import itertools
 import json
 import random
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ _STATUSES = (429, 500, 529)
 _BROKEN = ("half_event", "invalid_json", "missing_message_stop", "error_event", "truncated_utf8")
 _FORESEEN = frozenset({"upstream_unavailable", "rate_limited", "session_stopped", "conflict"})
 _SURPRISES_KEPT = 100
+_KEPT_S = 600.0
+"""How long what is over stays in the memory of a server."""
 _RECORDS = tuple({"id": f"r{n}", "cents": n * 10} for n in range(1, 13))
 _CHUNK = 4
 
@@ -67,12 +70,19 @@ class Load:
         self.refused: Counter[str] = Counter()
         self.surprises: list[str] = []
         self.expected: dict[str, list[tuple[str, str]]] = {}
+        self._opened_s: deque[float] = deque()
         self._hands = [house.worker() for _ in range(workers)]
         self._most_open = most_open
         self._pause_s = pause_s
         self._numbers = itertools.count()
         self.client = Client(house.project.url, house.project.admin_token)
         self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=4.0))
+
+    def recent(self) -> int:
+        """How many sessions were opened in the last ten minutes, for runs and without."""
+        while self._opened_s and time.monotonic() - self._opened_s[0] > _KEPT_S:
+            self._opened_s.popleft()
+        return len(self._opened_s)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -161,6 +171,7 @@ class Load:
         turns = [self._faulty({"tool": tool, "input": {"order": word}}) for tool, word in asked]
         prompt = f"FAKE:{json.dumps([*turns, {'text': 'done'}])}"
         run = await self.client.runs.submit(prompt, user=self._who(), agent="clerk")
+        self._opened_s.append(time.monotonic())
         self.expected[run.run_id] = [one for one in asked if one[0] != "look"]
 
     async def open_runs(self) -> list[RunView]:
@@ -176,6 +187,7 @@ class Load:
             run = await self.client.runs.submit(
                 chunk.prompt, user=self._who(), agent="clerk", batch=f"batch-{number}"
             )
+            self._opened_s.append(time.monotonic())
             self.expected[run.run_id] = []
             while not run.over and not self.stopping.is_set():
                 await asyncio.sleep(0.2)
@@ -219,7 +231,9 @@ class Load:
     # ---- sessions
 
     async def _open(self, **asked: Any) -> Session:
-        return await self.client.sessions.open(user=self._who(), agent="clerk", **asked)
+        session = await self.client.sessions.open(user=self._who(), agent="clerk", **asked)
+        self._opened_s.append(time.monotonic())
+        return session
 
     async def _ask(
         self, session: Session, messages: list[dict[str, Any]], *, read: int = -1, **fields: Any

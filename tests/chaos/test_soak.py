@@ -1,5 +1,6 @@
 """A short soak: a mixed load with faults, held against its own ledger; `make soak` plays hours."""
 
+import math
 import random
 
 import pytest
@@ -31,6 +32,20 @@ def test_a_rise_is_found_beyond_its_noise_and_noise_alone_is_none():
     assert flat.low < 0 < flat.high
     assert Told(rss=rising).rises(0.1)
     assert not Told(rss=flat).rises(0.1)
+
+
+def test_what_a_rising_load_holds_is_no_leak_and_a_leak_under_it_is_found():
+    dice = random.Random(3)
+    load = [1000 + 8.0 * n + 400 * math.sin(n / 9) for n in range(120)]
+    held = [100 + 0.05 * one + dice.gauss(0, 0.5) for one in load]
+    for leak, low, high in ((0.0, -0.3, 0.3), (1.0, 0.7, 1.3)):
+        seen = [(n * 5.0, size + leak * n / 12) for n, size in enumerate(held)]
+        alone, beside = slope(seen), slope(seen, load)
+        assert alone is not None
+        assert beside is not None
+        assert alone.mb_per_min > 3
+        assert low < beside.mb_per_min < high
+        assert beside.low < leak < beside.high
 
 
 def test_steps_that_hang_together_widen_the_interval():
