@@ -24,6 +24,7 @@ NAMES = (
     "kills",
     "burst",
     "burst_litellm",
+    "relays",
     "activations",
     "restart",
     "durable_peers",

@@ -84,16 +84,24 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """`python -m holdfast.apps.server` over a project made for the benchmark."""
+    """`python -m holdfast.apps.server` over a project made for the benchmark.
+
+    `more` are further sections of its `holdfast.yaml`; `model_url` is where model calls go.
+    """
 
     def __init__(
-        self, folder: Path, upstream_url: str, *, tenants: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        upstream_url: str,
+        *,
+        tenants: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         project = folder / "project"
         (project / "policies").mkdir(parents=True)
         (project / "policies" / "bench.cedar").write_text(_POLICY)
         (project / "holdfast.yaml").write_bytes(
-            msgspec.json.encode(_settings(upstream_url, tenants))
+            msgspec.json.encode({**_settings(upstream_url, tenants), **(more or {})})
         )
         readable, writable = os.pipe()
         began = time.perf_counter()
@@ -115,6 +123,8 @@ class Server:
             raise Unavailable(f"the server did not start: {self.child.log.read_text()[-600:]}")
         state = project / ".holdfast"
         self.database = state / "holdfast.db"
+        announced = msgspec.json.decode((state / "server.json").read_bytes())
+        self.model_url: str = announced["model_url"] or self.url
         self._admin = {"authorization": f"Bearer {(state / 'admin.token').read_text().strip()}"}
 
     @property

@@ -202,14 +202,17 @@ def claude(
 class Reader(threading.Thread):
     """Reads one stream in a thread; `seen` grows as bytes arrive."""
 
-    def __init__(self, project: RunningProject, session: Opened, request: Any) -> None:
+    def __init__(
+        self, project: RunningProject, session: Opened, request: Any, url: str = ""
+    ) -> None:
         super().__init__()
         self.seen = b""
         self.status = 0
         self.broken = False
-        self._line = project.connection()
+        self._line = project.connection(url=url)
         headers = {**VERSION, "x-api-key": session.token}
         self._line.request("POST", "/v1/messages", json.dumps(request), headers)
+        self.port: int = self._line.sock.getsockname()[1]
         self.start()
 
     def run(self) -> None:

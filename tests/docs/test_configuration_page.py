@@ -32,6 +32,7 @@ SECTIONS: dict[str, Record] = {
     "The file": layout.SETTINGS,
     "`server`": layout.SERVER,
     "`server.tls`": layout.TLS,
+    "`gateway`": layout.GATEWAY,
     "`store`": store_layout.STORE,
     "`upstreams.<name>`": upstream_layout.UPSTREAM,
     "`upstreams.<name>.rates.<model>`": upstream_layout.RATES,

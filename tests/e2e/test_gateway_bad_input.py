@@ -329,7 +329,8 @@ def test_a_provider_that_hangs_before_its_headers_is_a_retryable_refusal(project
     reply = ask(project, session, body(turn, stream=stream))
     refused(reply, 502, "api_error", says="did not answer in time")
     assert reply.headers["x-should-retry"] == "true"
-    # It had the request, so it may bill for it.
+    # It had the request, so it may bill for it. What was queued is there once a session is opened.
+    project.open(user=fresh_user())
     [record] = project.records(session=session.session_id, kind="model_call.settled")
     assert record["body"]["exact"] is False
     assert usd(project, session)["settled"] == record["cost_nusd"] > 0

@@ -73,6 +73,7 @@ class Activation(msgspec.Struct, frozen=True):
 
     run: Run
     token: str
+    model_port: int = 0
 
 
 class _Claimed(msgspec.Struct, frozen=True):

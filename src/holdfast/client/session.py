@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from holdfast.errors import InvalidRequest, RateLimited
 from holdfast.model.events import Record
@@ -60,8 +61,14 @@ class Session:
 
     @property
     def base_url(self) -> str:
-        """What `ANTHROPIC_BASE_URL` is set to."""
+        """The server's address: its guard, its control API, and the model's door."""
         return self._door.pool.url
+
+    @property
+    def model_url(self) -> str:
+        """What `ANTHROPIC_BASE_URL` is set to: the server's address, or that of its relays."""
+        port = self.plan.model_port
+        return self.base_url if not port else _at_port(self.base_url, port)
 
     @property
     def token(self) -> str:
@@ -348,3 +355,11 @@ def _told_wait_s(limited: RateLimited) -> float:
     except ValueError:
         return math.inf
     return max(told_s, _LEAST_WAIT_S) if math.isfinite(told_s) else math.inf
+
+
+def _at_port(url: str, port: int) -> str:
+    """The same host at another port: clients reach it by a name that the server need not know."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}:{port}"

@@ -50,7 +50,8 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration gives an agent: its model, its words, its tools.
 
     `allowed_models` empty means any priced model. `mcp_servers` is keyed by server name, in the
-    shape of `.mcp.json`.
+    shape of `.mcp.json`. `model_port` is where its model calls go at the
+    server's host; 0 for the server's own port.
     """
 
     model: str = ""
@@ -60,6 +61,7 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     mcp_servers: dict[str, Any] = {}
     task: dict[str, Any] = {}
     max_turns: int = 30
+    model_port: int = 0
 
 
 class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,6 +281,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     policy: str
     store: str = "ok"
+    gateway: str = ""
 
 
 class SessionList(msgspec.Struct, frozen=True):

@@ -165,7 +165,7 @@ async def build(
             services,
             admission=Admission(sessions, budgets, journal, contracts),
             pricing=pricing,
-            providers=providers(config, environment, clock),
+            providers=providers(config.upstreams, environment, clock),
             rates=rate_gate(config, clock),
         ),
         killer=Killer(sessions, journal, processes),

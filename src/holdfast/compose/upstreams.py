@@ -32,11 +32,11 @@ def upstream_secrets(config: Config, environment: Mapping[str, str]) -> list[str
     return [key for key in found if key]
 
 
-def providers(config: Config, environment: Mapping[str, str], clock: Clock) -> dict[str, Provider]:
+def providers(
+    upstreams: Mapping[str, UpstreamConfig], environment: Mapping[str, str], clock: Clock
+) -> dict[str, Provider]:
     """Every upstream by name. Errors: ConfigInvalid."""
-    return {
-        name: _provider(upstream, environment, clock) for name, upstream in config.upstreams.items()
-    }
+    return {name: _provider(one, environment, clock) for name, one in upstreams.items()}
 
 
 def rate_gate(config: Config, clock: Clock) -> RateGate | None:

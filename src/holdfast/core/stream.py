@@ -91,6 +91,17 @@ _MESSAGE = msgspec.json.Decoder(_Message)
 _TOOL_BLOCKS = ("tool_use", "server_tool_use", "mcp_tool_use")
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a meter shows at one moment; the fields are those of `Metered`."""
+
+    usage: Usage = Usage()
+    message_id: str = ""
+    stop_reason: str = ""
+    saw_usage: bool = False
+    final: bool = False
+    output_bytes: int = 0
+
+
 class Metered:
     """Usage and output of one answer so far.
 
@@ -150,6 +161,17 @@ class Metered:
             cache_write_1h_tokens=wire.get("1h", 0),
             output_tokens=wire.get("output_tokens", 0),
             server_tool_calls=dict(self._tools),
+        )
+
+    def reading(self) -> Reading:
+        """What stands here now, for whoever settles on it."""
+        return Reading(
+            usage=self.usage(),
+            message_id=self.message_id,
+            stop_reason=self.stop_reason,
+            saw_usage=self.saw_usage,
+            final=self.final,
+            output_bytes=self.output_bytes,
         )
 
 

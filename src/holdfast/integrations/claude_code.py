@@ -58,7 +58,7 @@ def managed_settings(base_url: str, granted: Sequence[str] = ()) -> dict[str, An
 def environment(session: Session) -> dict[str, str]:
     """What the CLI is started with. A kill finds its processes by the last of these."""
     return {
-        "ANTHROPIC_BASE_URL": session.base_url,
+        "ANTHROPIC_BASE_URL": session.model_url,
         "ANTHROPIC_AUTH_TOKEN": session.model_token,
         HOOK_TOKEN: session.hook_token,
         "HOLDFAST_SESSION": session.session_id,
@@ -68,7 +68,7 @@ def environment(session: Session) -> dict[str, str]:
 def cli_environment(session: Session) -> dict[str, str]:
     """Variables that the CLI always has under a session, however it was started."""
     return {
-        "ANTHROPIC_BASE_URL": session.base_url,
+        "ANTHROPIC_BASE_URL": session.model_url,
         # Tools can read it there: it opens the model's door, which is metered, and no other.
         "ANTHROPIC_AUTH_TOKEN": session.model_token,
         "ANTHROPIC_API_KEY": "",

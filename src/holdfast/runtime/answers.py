@@ -4,24 +4,97 @@ Whole events are forwarded as they came. A cut closes the provider's connection 
 stream well-formed, as if `max_tokens` had been reached, so that clients stop instead of retrying;
 a fault of the provider is passed on as an error event, so that they may. A client that leaves
 closes the provider's connection too: nobody pays for tokens that nobody reads.
+
+Who pays may be in this process (`runtime/purse`) or in another (`runtime/relays`).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
-from holdfast.core.stream import AnswerStream, Broken, read_answer
-from holdfast.errors import DeadlineExceeded, SessionStopped, UpstreamUnavailable
-from holdfast.model.events import Kind
-from holdfast.model.sessions import SessionState
+from holdfast.core.cover import Cover
+from holdfast.core.stream import AnswerStream, Broken, EmittedCall, Reading, read_answer
+from holdfast.errors import HoldfastError, UpstreamUnavailable
 from holdfast.ports.llm import UpstreamAnswer
-from holdfast.runtime.journal import Journal
-from holdfast.runtime.live import LiveSession
-from holdfast.runtime.purse import Purse
+from holdfast.runtime.live import Cut
 
 _WHOLE_BYTES_MAX = 64 * 1024 * 1024
 _ERROR_BYTES_MAX = 1024 * 1024
+
+
+class Payer(Protocol):
+    """Pays for one answer, remembers what the model asks for in it, and may have it cut.
+
+    What is told without `await` is remembered in the order of the calls; `caught_up` waits for it.
+    """
+
+    cover: Cover
+
+    @property
+    def cached_1h(self) -> bool:
+        """Whether the request caches for an hour somewhere."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """The turn's time-out."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the session may not act any more, so that nothing may be shown."""
+        ...
+
+    @property
+    def lapsed(self) -> str:
+        """Why nothing may go on though nobody cut it; nearly always nothing."""
+        ...
+
+    def seconds_left(self) -> float:
+        """Until the turn's time-out; above 0."""
+        ...
+
+    def opened(self, cut: Cut) -> None:
+        """From here on a kill reaches the answer by `cut`; at once where one came meanwhile."""
+        ...
+
+    def closed(self) -> None:
+        """Nothing of the answer is open any more; idempotent."""
+        ...
+
+    async def extend(self, more_tokens: int) -> str:
+        """Hold so many tokens more; a sentence when the stream must be cut instead."""
+        ...
+
+    def emitted(self, calls: Iterable[EmittedCall]) -> None:
+        """Remember the tool calls the model asked for, before the client can see them."""
+        ...
+
+    def void(self, call_id: str) -> None:
+        """A call cut off by `max_tokens` may be half-written: it gets no permit any more."""
+        ...
+
+    async def caught_up(self) -> str:
+        """Once all of what was told is remembered: nothing, or why the answer must be cut."""
+        ...
+
+    def note_cut(self, reading: Reading, reason: str) -> None:
+        """Journal that the answer was ended early."""
+        ...
+
+    def settle(self, reading: Reading, *, ended: str) -> None:
+        """Replace the hold by the provider's usage, or by a bound; the first time counts."""
+        ...
+
+    def abandon(self, why: str) -> None:
+        """The provider was asked and nothing came back: what it may have done is charged."""
+        ...
+
+    def refusal(self, reason: str) -> HoldfastError:
+        """The error for an answer that was cut before any of it was shown."""
+        ...
 
 
 class Answer:
@@ -30,29 +103,19 @@ class Answer:
     While it is open it can be reached by a kill, and the turn's time-out ends it, read or not.
     """
 
-    def __init__(
-        self, upstream: UpstreamAnswer, *, purse: Purse | None, live: LiveSession, journal: Journal
-    ) -> None:
+    def __init__(self, upstream: UpstreamAnswer, payer: Payer | None) -> None:
         self._upstream = upstream
-        self._purse = purse
-        self._live = live
-        self._journal = journal
+        self._payer = payer
         self._cut_because = ""
         self._reading = False
         self._timer: asyncio.TimerHandle | None = None
         self.status = upstream.status
         self.headers: Mapping[str, str] = upstream.headers
-        if purse is not None:
-            self._open(purse)
-
-    def _open(self, purse: Purse) -> None:
-        text = f"deadline_exceeded: the turn took longer than {purse.paid.timeout_s:g} s"
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(purse.seconds_left(), self.cut, text)
-        self._live.streams[purse.paid.hold_id] = self.cut
-        if self._live.session.state is not SessionState.ACTIVE:
-            # Stopped between the provider's headers and this line.
-            self.cut(f"session_stopped: the session is {self._live.session.state}")
+        if payer is not None:
+            text = f"deadline_exceeded: the turn took longer than {payer.timeout_s:g} s"
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(payer.seconds_left(), self.cut, text)
+            payer.opened(self.cut)
 
     @property
     def streams(self) -> bool:
@@ -65,18 +128,18 @@ class Answer:
         if not self._cut_because:
             self._cut_because = reason
             self._upstream.close()
-            if not self._reading and self._purse is not None:
+            if not self._reading and self._payer is not None:
                 # Nobody has come for it yet, and perhaps nobody will.
-                self._purse.abandon(f"cut: {reason}")
+                self._payer.abandon(f"cut: {reason}")
 
     def close(self) -> None:
         """Let go of the provider's connection and settle what nobody settled; idempotent."""
         if self._timer is not None:
             self._timer.cancel()
         self._upstream.close()
-        if self._purse is not None:
-            self._live.streams.pop(self._purse.paid.hold_id, None)
-            self._purse.abandon("abandoned")
+        if self._payer is not None:
+            self._payer.closed()
+            self._payer.abandon("abandoned")
 
     async def whole(self) -> bytes:
         """The body of an answer that does not stream, settled before it is handed on.
@@ -86,46 +149,47 @@ class Answer:
         """
         self._reading = True
         try:
-            if self._purse is None:
+            if self._payer is None:
                 return await self._upstream.read(_ERROR_BYTES_MAX)
-            return await self._paid_whole(self._purse)
+            return await self._paid_whole(self._payer)
         finally:
             self.close()
 
-    async def _paid_whole(self, purse: Purse) -> bytes:
+    async def _paid_whole(self, payer: Payer) -> bytes:
         try:
             body = await self._upstream.read(_WHOLE_BYTES_MAX)
-            read = read_answer(body, cached_1h=purse.paid.request.cached_1h)
+            read = read_answer(body, cached_1h=payer.cached_1h)
             if isinstance(read, Broken):
                 raise UpstreamUnavailable(read.text)
         except UpstreamUnavailable as error:
-            purse.abandon(self._cut_because or f"broken: {error.message}")
+            payer.abandon(self._cut_because or f"broken: {error.message}")
             if not self._cut_because:
                 raise
         else:
             metered, calls = read
-            purse.emitted(calls)
-            purse.settle(metered, ended="complete")
+            payer.emitted(calls)
+            payer.settle(metered.reading(), ended="complete")
+            if reason := await payer.caught_up():
+                self.cut(reason)
             if not self._cut_because:
                 return body
         # It may be here to its last byte: after a kill, no token goes on.
-        if self._live.session.state is SessionState.ACTIVE:
-            raise DeadlineExceeded(self._cut_because)
-        raise SessionStopped(self._cut_because)
+        raise payer.refusal(self._cut_because)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """The event stream, in whole events."""
-        purse = self._purse
-        if purse is None:
+        payer = self._payer
+        if payer is None:
             raise RuntimeError("an answer that nobody pays for does not stream")
-        meter = AnswerStream(cached_1h=purse.paid.request.cached_1h)
+        meter = AnswerStream(cached_1h=payer.cached_1h)
         ended = "abandoned"
         self._reading = True
         try:
             try:
                 async for chunk in self._upstream.chunks():
-                    out = await self._take(chunk, meter, purse)
-                    if out and self._may_show():
+                    out = await self._take(chunk, meter, payer)
+                    if out and not (self._cut_because and payer.stopped):
+                        # Shown even where money or time ended meanwhile, never after a stop.
                         meter.shown()
                         yield out
                     if self._cut_because:
@@ -136,53 +200,49 @@ class Answer:
             except UpstreamUnavailable as error:
                 if not self._cut_because:
                     ended = f"broken: {error.message}"
-                    purse.settle(meter.metered, ended=ended)
+                    payer.settle(meter.metered.reading(), ended=ended)
                     yield _error_event("api_error", f"{error.code}: {error.message}")
             finally:
                 if self._cut_because:
                     ended = f"cut: {self._cut_because}"
-                    self._record_cut(meter)
-                purse.settle(meter.metered, ended=ended)
+                    payer.note_cut(meter.metered.reading(), self._cut_because)
+                payer.settle(meter.metered.reading(), ended=ended)
             if self._cut_because:
                 # Before the first event there is no message to end.
                 yield meter.ending() or _error_event("permission_error", self._cut_because)
         finally:
             self.close()
 
-    def _may_show(self) -> bool:
-        """What is here may still be shown when money or time ended, never after a stop."""
-        return not self._cut_because or self._live.session.state is SessionState.ACTIVE
-
-    async def _take(self, chunk: bytes, meter: AnswerStream, purse: Purse) -> bytes:
+    async def _take(self, chunk: bytes, meter: AnswerStream, payer: Payer) -> bytes:
         """Meter one chunk; the whole events to forward, once what they ask for is remembered.
 
         Errors: UpstreamUnavailable when the provider broke its own protocol.
         """
+        if payer.lapsed:
+            self.cut(payer.lapsed)
+            return b""
         out = meter.feed(chunk)
         if isinstance(out, Broken):
             raise UpstreamUnavailable(out.text)
+        told = bool(meter.calls or meter.torn or meter.ended)
         if meter.calls:
-            purse.emitted(meter.calls)
+            payer.emitted(meter.calls)
             meter.calls.clear()
         if meter.torn:
-            purse.void(meter.torn)
+            payer.void(meter.torn)
+        reason = ""
         if meter.ended:
             # Before the client can send its next call, which draws on the same accounts.
-            purse.settle(meter.metered, ended="complete")
-        elif not purse.is_ahead(meter.metered):
-            reason = await purse.get_ahead(meter.metered)
-            if reason:
-                self.cut(reason)
+            payer.settle(meter.metered.reading(), ended="complete")
+        elif payer.cover.is_overrun(meter.metered):
+            reason = "the provider wrote more than the `max_tokens` it was given"
+        elif not payer.cover.is_ahead(meter.metered):
+            reason = await payer.extend(payer.cover.wanted(meter.metered))
+        if told and not reason:
+            reason = await payer.caught_up()
+        if reason:
+            self.cut(reason)
         return out
-
-    def _record_cut(self, meter: AnswerStream) -> None:
-        body = {
-            "reason": self._cut_because,
-            "output_bytes": meter.metered.output_bytes,
-            "message_id": meter.metered.message_id,
-        }
-        record = self._journal.record(Kind.MODEL_CALL_CUT, self._live.who, body)
-        self._journal.queue([record])
 
 
 def _error_event(kind: str, message: str) -> bytes:

@@ -6,7 +6,7 @@ the reasons are the design's; the stream itself is `runtime/answers`. When an up
 the call goes on to the next of its fallbacks, paid for anew.
 
 Not here: HTTP (`apps/gateway`), evidence (`runtime/admission`), arithmetic (`runtime/pricing`),
-trying one upstream again (`runtime/reaching`).
+trying one upstream again (`runtime/reaching`), who takes a call there (`runtime/carrying`).
 """
 
 import asyncio
@@ -27,7 +27,6 @@ from holdfast.errors import (
     InvalidRequest,
     LoopDetected,
     RateLimited,
-    SessionStopped,
     UpstreamUnavailable,
 )
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
@@ -35,9 +34,10 @@ from holdfast.model.decisions import PolicyRequest, Verdict
 from holdfast.model.events import Kind
 from holdfast.model.money import format_usd
 from holdfast.model.upstreams import Fallback
-from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer
+from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
@@ -52,7 +52,6 @@ from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 from holdfast.runtime.rates import RateGate, Toll
 from holdfast.runtime.reaching import (
     Dice,
-    Reached,
     Reaching,
     Unreached,
     all_failed,
@@ -86,11 +85,13 @@ class _Offer:
 
 
 class _Given(msgspec.Struct, frozen=True):
-    """What the client sent besides the body, and what takes the place of blocks in it."""
+    """What the client sent besides the body, what takes the place of blocks in it, and who goes."""
 
+    model: str
     path: str
     headers: Mapping[str, str]
     contents: Mapping[tuple[int, int], str]
+    carrier: Carrier
 
 
 class ModelCalls:
@@ -118,7 +119,7 @@ class ModelCalls:
         self.providers = providers
         self._rates = rates
         spread = dice or random.SystemRandom().random
-        self._reaching = Reaching(services.journal, services.clock, spread)
+        self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
 
     async def call(
@@ -129,6 +130,19 @@ class ModelCalls:
         Errors: every typed refusal (see `errors`); nothing was sent upstream then. A provider's
         own error comes back as an Answer with its status and bytes.
         """
+        carrier = Here(self._reaching, path, headers, body, self._clock.now_ns)
+        carried = await self.carry(live, path, headers, body, carrier)
+        return Answer(carried.answer, carried.purse)
+
+    async def carry(
+        self,
+        live: LiveSession,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        carrier: Carrier,
+    ) -> Carried:
+        """As `call`, by whoever carries it. Errors: as `call`."""
         self._sessions.check_live(live)
         request = read_request(body)
         if isinstance(request, BadRequest):
@@ -137,16 +151,20 @@ class ModelCalls:
         await self._check_server_tools(live, request)
         contents = await self._admission.admit(live, request)
         await self._check_turns(live)
-        return await self._carry(live, request, _Given(path, headers, contents))
+        given = _Given(request.model, path, headers, contents, carrier)
+        return await self._carry(live, request, given)
 
-    async def _carry(self, live: LiveSession, request: ModelRequest, given: _Given) -> Answer:
+    def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
+        self._journal.queue([self._journal.record(kind, None, dict(body))])
+
+    async def _carry(self, live: LiveSession, request: ModelRequest, given: _Given) -> Carried:
         """Try the session's upstream, then its fallbacks for the trouble that each one had.
 
         Errors: what a refusal before the first upstream says; of the last when all failed.
         """
         provider = self._provider(live)
         failed = await self._try(live, provider, request, given)
-        if isinstance(failed, Answer):
+        if isinstance(failed, Carried):
             return failed
         told = [f"{failed.upstream}: {failed.trouble}"]
         resend_only = failed.sent and not provider.retries.after_sent
@@ -160,7 +178,7 @@ class ModelCalls:
                 self._sessions.check_live(live)
                 told.append(f"{fallback.upstream}: {error.code}")
                 continue
-            if isinstance(tried, Answer):
+            if isinstance(tried, Carried):
                 return tried
             failed = tried
             told.append(f"{failed.upstream}: {failed.trouble}")
@@ -171,11 +189,11 @@ class ModelCalls:
             raise all_failed(told, failed)
         if failed.answer is None:
             raise unanswered(failed)
-        return Answer(failed.answer, purse=None, live=live, journal=self._journal)
+        return Carried(failed.answer, None)
 
     async def _fall_back(
         self, live: LiveSession, fallback: Fallback, request: ModelRequest, given: _Given
-    ) -> Answer | Unreached:
+    ) -> Carried | Unreached:
         """The same call at another upstream, allowed and paid for as if it had been asked there."""
         provider = self.providers.get(fallback.upstream)
         if provider is None:
@@ -192,7 +210,7 @@ class ModelCalls:
 
     async def _try(
         self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
-    ) -> Answer | Unreached:
+    ) -> Carried | Unreached:
         """Pay for a call and send it; again where it broke off, was settled, and may be resent.
 
         Errors: every refusal before it was sent.
@@ -200,7 +218,7 @@ class ModelCalls:
         again = 0
         while True:
             answer = await self._try_once(live, provider, request, given)
-            if isinstance(answer, Answer) or not answer.sent:
+            if isinstance(answer, Carried) or not answer.sent:
                 return answer
             retries = provider.retries
             if not retries.after_sent or again >= retries.attempts:
@@ -211,7 +229,7 @@ class ModelCalls:
 
     async def _try_once(
         self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
-    ) -> Answer | Unreached:
+    ) -> Carried | Unreached:
         now_ns = self._clock.now_ns()
         if not provider.admits(now_ns):
             return resting(provider, now_ns)
@@ -241,13 +259,12 @@ class ModelCalls:
         purse = Purse(
             live, paid, self._budgets, self._journal, self._pricing, max_tokens_per_s=rate
         )
-        lowered = offer.output_tokens if offer.output_tokens < request.max_tokens else None
-        try:
-            sent = edited(request.body, max_tokens=lowered, contents=given.contents)
-        except BaseException:
-            await purse.release("internal_error")
-            raise
-        return await self._send(live, provider, purse, given, sent)
+        edits = Edits(
+            model=request.model if request.model != given.model else "",
+            max_tokens=offer.output_tokens if offer.output_tokens < request.max_tokens else None,
+            contents=tuple((*place, text) for place, text in given.contents.items()),
+        )
+        return await self._send(live, provider, purse, given.carrier, edits)
 
     async def _entered(
         self,
@@ -274,21 +291,25 @@ class ModelCalls:
             raise
         return toll
 
+    def free(self, live: LiveSession) -> Provider:
+        """Whom to ask what costs nothing; a stopped session may not even count.
+
+        Errors: SessionStopped, CredentialExpired, UpstreamUnavailable.
+        """
+        self._sessions.check_live(live)
+        return self._provider(live)
+
     async def count(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
     ) -> UpstreamAnswer:
-        """Forward one free `count_tokens`; a stopped session may not even count."""
-        self._sessions.check_live(live)
-        upstream = self._provider(live).free(self._clock.now_ns())
-        return await upstream.send("POST", path, headers, body, timeout_s=60.0)
+        """Forward one free `count_tokens`."""
+        return await self.free(live).count(self._clock.now_ns(), path, headers, body)
 
     async def models(
         self, live: LiveSession, path: str, headers: Mapping[str, str]
     ) -> UpstreamAnswer:
         """Forward one read of `/v1/models`."""
-        self._sessions.check_live(live)
-        upstream = self._provider(live).free(self._clock.now_ns())
-        return await upstream.send("GET", path, headers, b"", timeout_s=60.0)
+        return await self.free(live).models(self._clock.now_ns(), path, headers)
 
     def _provider(self, live: LiveSession) -> Provider:
         provider = self.providers.get(live.session.upstream)
@@ -475,32 +496,30 @@ class ModelCalls:
         return tokens + max(tokens * _COUNT_MARGIN_PERCENT // 100, _COUNT_MARGIN_TOKENS)
 
     async def _send(
-        self, live: LiveSession, provider: Provider, purse: Purse, given: _Given, body: bytes
-    ) -> Answer | Unreached:
+        self, live: LiveSession, provider: Provider, purse: Purse, carrier: Carrier, edits: Edits
+    ) -> Carried | Unreached:
         try:
             self._sessions.check_live(live)  # Killed while it waited for room: send nothing.
         except HoldfastError as error:
             await purse.release(error.code)
             raise
         try:
-            reached = await self._reached(live, provider, purse, given, body)
+            answer = await carrier.reach(provider, purse, edits)
         except BaseException:
             purse.abandon("stopped before the provider answered")
             raise
-        if isinstance(reached, Unreached):
-            if reached.sent and reached.error is not None:
+        if isinstance(answer, Unreached):
+            if answer.sent and answer.error is not None:
                 # An answer in one piece is all written, and billed, before its headers.
-                purse.abandon(f"broken: {reached.error.message}")
+                purse.abandon(f"broken: {answer.error.message}")
             else:
-                await self._released(purse, reached.why, reached.answer)
-            return reached
-        answer = reached.answer
+                await self._released(purse, answer.why, answer.answer)
+            return answer
         if answer.status != 200:
             await self._released(purse, f"upstream_{answer.status}", answer)
-            return Answer(answer, purse=None, live=live, journal=self._journal)
+            return Carried(answer, None)
         live.progress.turn_taken()
-        purse.watch = lambda ended: self._reaching.ended(provider, reached, ended)
-        return Answer(answer, purse=purse, live=live, journal=self._journal)
+        return Carried(answer, purse)
 
     async def _released(self, purse: Purse, why: str, answer: UpstreamAnswer | None) -> None:
         try:
@@ -509,45 +528,6 @@ class ModelCalls:
             if answer is not None:
                 answer.close()
             raise
-
-    async def _reached(
-        self, live: LiveSession, provider: Provider, purse: Purse, given: _Given, body: bytes
-    ) -> Reached | Unreached:
-        """Wait for a provider's headers, within reach of a kill.
-
-        Errors: SessionStopped when it was cut meanwhile.
-        """
-        task = asyncio.current_task()
-        why = ""
-
-        def cut(reason: str) -> None:
-            nonlocal why
-            if not why and task is not None:
-                why = reason
-                task.cancel()
-
-        async def ask(upstream: Upstream) -> UpstreamAnswer:
-            if purse.tried and purse.paid.toll is not None:
-                purse.paid.toll.again()
-            return await upstream.send(
-                "POST", given.path, given.headers, body, timeout_s=purse.seconds_left()
-            )
-
-        live.streams[purse.paid.hold_id] = cut
-        try:
-            return await self._reaching.reach(
-                provider,
-                ask,
-                progress=live.progress,
-                seconds_left=purse.seconds_left,
-                tried=purse.tried,
-            )
-        except asyncio.CancelledError:
-            if why and task is not None and task.uncancel() == 0:
-                raise SessionStopped(why) from None
-            raise
-        finally:
-            live.streams.pop(purse.paid.hold_id, None)
 
 
 def first_hold(request: ModelRequest, output_tokens: int, max_tokens_per_s: int | None) -> int:

@@ -3,12 +3,13 @@
 Not here: sending and trying again (`runtime/reaching`), rates (`runtime/rates`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from holdfast.core.breaker import Breaker, BreakerLimits, BreakerState
 from holdfast.model.upstreams import Fallback, Retries, Trouble
-from holdfast.ports.llm import Upstream
+from holdfast.ports.llm import Upstream, UpstreamAnswer
 
+_FREE_TIMEOUT_S = 60.0
 NO_RETRIES = Retries(attempts=0)
 
 
@@ -83,6 +84,18 @@ class Provider:
         """The key for what costs nothing: one that works, if any does."""
         sound = (d.upstream for d in self.doors if d.state is BreakerState.CLOSED)
         return next(sound, self.upstream)
+
+    async def count(
+        self, now_ns: int, path: str, headers: Mapping[str, str], body: bytes
+    ) -> UpstreamAnswer:
+        """Forward one `count_tokens`. Errors: UpstreamUnavailable."""
+        upstream = self.free(now_ns)
+        return await upstream.send("POST", path, headers, body, timeout_s=_FREE_TIMEOUT_S)
+
+    async def models(self, now_ns: int, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:
+        """Forward one read of `/v1/models`. Errors: UpstreamUnavailable."""
+        upstream = self.free(now_ns)
+        return await upstream.send("GET", path, headers, b"", timeout_s=_FREE_TIMEOUT_S)
 
     def wait_s(self, now_ns: int) -> float:
         """Seconds until some door may let a call try."""

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from holdfast.core.cover import Cover
 from holdfast.core.messages import ModelRequest
 from holdfast.core.prices import Unpriced
-from holdfast.core.stream import EmittedCall, Metered
-from holdfast.errors import StoreUnavailable
+from holdfast.core.stream import EmittedCall, Reading
+from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, StoreUnavailable
 from holdfast.model.budgets import Amounts, Dimension, Refused
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import Usage
+from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.live import LiveSession
+from holdfast.runtime.live import Cut, LiveSession
 from holdfast.runtime.pricing import Pricing, Quote, more_output, spent
 from holdfast.runtime.rates import Toll
 
@@ -60,7 +62,10 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Purse:
-    """Pays for one answer. Settles exactly once, whatever happens to the stream."""
+    """Pays for one answer (`runtime/answers.Payer`). Settles once, whatever happens to the stream.
+
+    `unseen`: somebody else carried the answer and can no longer say what came of it.
+    """
 
     def __init__(
         self,
@@ -78,9 +83,12 @@ class Purse:
         self._journal = journal
         self._pricing = pricing
         self._tokens_per_s = max_tokens_per_s or _LIKELY_TOKENS_PER_S
-        # What may be on its way unseen when an answer ends early.
-        self._in_flight = tranche_tokens(self._tokens_per_s) or 0
-        self._held = paid.held_output_tokens
+        self.cover = Cover(
+            held_tokens=paid.held_output_tokens,
+            in_flight_tokens=tranche_tokens(self._tokens_per_s) or 0,
+            most_tokens=paid.output_tokens,
+        )
+        self.unseen = False
         self._durable: asyncio.Future[None] | None = None
         self._open = True
         # What went wrong before the provider answered, in order; who wants to know how it ends.
@@ -88,6 +96,40 @@ class Purse:
         self.watch: Callable[[str], None] | None = None
         live.turn += 1
         self.turn = live.turn
+
+    @property
+    def cached_1h(self) -> bool:
+        """Whether the request caches for an hour somewhere."""
+        return self.paid.request.cached_1h
+
+    @property
+    def timeout_s(self) -> float:
+        """The turn's time-out."""
+        return self.paid.timeout_s
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the session may not act any more, so that nothing may be shown."""
+        return self.live.session.state is not SessionState.ACTIVE
+
+    @property
+    def lapsed(self) -> str:
+        """Nothing: who pays is in this process."""
+        return ""
+
+    def opened(self, cut: Cut) -> None:
+        """From here on a kill reaches the answer by `cut`; at once where one came meanwhile."""
+        self.live.streams[self.paid.hold_id] = cut
+        if self.stopped:
+            cut(f"session_stopped: the session is {self.live.session.state}")
+
+    def closed(self) -> None:
+        """Nothing of the answer is open any more; idempotent."""
+        self.live.streams.pop(self.paid.hold_id, None)
+
+    def refusal(self, reason: str) -> HoldfastError:
+        """The error for an answer that was cut before any of it was shown."""
+        return SessionStopped(reason) if self.stopped else DeadlineExceeded(reason)
 
     def elapsed_s(self) -> float:
         """Seconds since the call was paid for."""
@@ -97,34 +139,26 @@ class Purse:
         """Until the turn's time-out; never less than a tenth of a second."""
         return max(self.paid.timeout_s - self.elapsed_s(), 0.1)
 
-    def is_ahead(self, metered: Metered) -> bool:
-        """Whether the hold still covers what was seen and a tranche beyond it."""
-        ahead = min(metered.output_bytes + self._in_flight, self.paid.output_tokens)
-        return self._held >= ahead and metered.deltas <= self.paid.output_tokens
-
-    async def get_ahead(self, metered: Metered) -> str:
-        """Extend the hold by a tranche; a sentence when the stream must be cut instead."""
-        if metered.deltas > self.paid.output_tokens:
-            return "the provider wrote more than the `max_tokens` it was given"
-        # A large chunk may need several tranches at once.
-        behind = metered.output_bytes + self._in_flight - self._held
-        more = min(max(behind, self._in_flight), self.paid.output_tokens - self._held)
+    async def extend(self, more_tokens: int) -> str:
+        """Hold so many tokens more; a sentence when the stream must be cut instead."""
+        more = self.cover.possible(more_tokens)
         deadline = asyncio.get_running_loop().time() + _EXTEND_WAIT_S
         try:
             if self._durable is not None:
                 await self._durable
-            while True:
+            while self._open:
                 answer, self._durable = self._budgets.extend(
                     self.paid.hold_id, more_output(self.paid.quote, more)
                 )
                 if not isinstance(answer, Refused):
-                    self._held += more
+                    self.cover.held_tokens += more
                     return ""
                 await self._durable
                 out_of_time = asyncio.get_running_loop().time() >= deadline
                 if out_of_time or not answer.fits_when_settled:
                     return f"budget_exceeded: `{answer.key}` has no room for more output"
                 await asyncio.sleep(_EXTEND_RETRY_S)
+            return "the call is over"
         except StoreUnavailable as error:
             return f"{error.code}: {error.message}"
 
@@ -171,6 +205,20 @@ class Purse:
             tool=call.tool,
         )
 
+    async def caught_up(self) -> str:
+        """Once all of the above is remembered: nothing, or why the answer must be cut."""
+        return ""
+
+    def note_cut(self, reading: Reading, reason: str) -> None:
+        """Journal that the answer was ended early."""
+        body = {
+            "reason": reason,
+            "output_bytes": reading.output_bytes,
+            "message_id": reading.message_id,
+        }
+        record = self._journal.record(Kind.MODEL_CALL_CUT, self.live.who, body)
+        self._journal.queue([record])
+
     async def release(self, why: str) -> None:
         """Give the hold back: the provider refused or was never reached, so nothing is owed."""
         if not self._open:
@@ -185,9 +233,9 @@ class Purse:
 
     def abandon(self, why: str) -> None:
         """The provider was asked and nothing came back: what it may have done is charged."""
-        self.settle(Metered(cached_1h=self.paid.request.cached_1h), ended=why)
+        self.settle(Reading(), ended=why)
 
-    def settle(self, metered: Metered, *, ended: str) -> None:
+    def settle(self, reading: Reading, *, ended: str) -> None:
         """Replace the hold by the provider's usage, or by a bound where it did not say.
 
         `ended` is `complete`, `cut: …`, `abandoned`, `broken: …`; queued, not awaited: it may run
@@ -196,8 +244,8 @@ class Purse:
         if not self._open:
             return
         self._open = False
-        exact = metered.final and metered.saw_usage
-        usage = metered.usage() if exact else self._bounded(metered)
+        exact = reading.final and reading.saw_usage
+        usage = reading.usage if exact else self._bounded(reading)
         if self.watch is not None:
             self.watch(ended)
         if self.paid.toll is not None:
@@ -215,8 +263,8 @@ class Purse:
         cost_nusd = actual.get(Dimension.USD, 0)
         self.live.cost_nusd += cost_nusd
         thread_tokens = usage.total_tokens
-        if metered.message_id:
-            self.live.threads[metered.message_id] = thread_tokens
+        if reading.message_id:
+            self.live.threads[reading.message_id] = thread_tokens
         body = {
             "model": self.paid.quote.model,
             "usage": msgspec.to_builtins(usage),
@@ -224,8 +272,8 @@ class Purse:
             "out_nusd": actual.get(Dimension.USD_OUT, 0),
             "exact": exact,
             "ended": ended,
-            "stop_reason": metered.stop_reason,
-            "message_id": metered.message_id,
+            "stop_reason": reading.stop_reason,
+            "message_id": reading.message_id,
             "thread_tokens": thread_tokens,
             "max_tokens": self.paid.output_tokens,
             "asked_max_tokens": self.paid.request.max_tokens,
@@ -247,16 +295,18 @@ class Purse:
         asked: dict[str, object] = {"upstream": self.paid.upstream} if self.paid.upstream else {}
         return asked | ({"retried": list(self.tried)} if self.tried else {})
 
-    def _bounded(self, metered: Metered) -> Usage:
+    def _bounded(self, reading: Reading) -> Usage:
         """The most that a call without a final usage can have used; never more than was held."""
-        seen = metered.usage()
-        if self.paid.request.opaque or not self.paid.request.stream:
+        seen, in_flight = reading.usage, self.cover.in_flight_tokens
+        if self.unseen:
+            likely = self.cover.held_tokens
+        elif self.paid.request.opaque or not self.paid.request.stream:
             # Bytes bound nothing where tokens are billed unseen, or none are seen until the end.
-            likely = round(self.elapsed_s() * self._tokens_per_s) + self._in_flight
+            likely = round(self.elapsed_s() * self._tokens_per_s) + in_flight
         else:
-            likely = metered.output_bytes + self._in_flight
-        output = min(self._held, max(likely, seen.output_tokens))
-        if metered.saw_usage:
+            likely = reading.output_bytes + in_flight
+        output = min(self.cover.held_tokens, max(likely, seen.output_tokens))
+        if reading.saw_usage:
             return msgspec.structs.replace(seen, output_tokens=output)
         tokens = self.paid.quote.input_tokens
         if self.paid.request.cached_1h:

@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from holdfast.core.progress import Progress
 from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Retries, Trouble
 from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Upstream, UpstreamAnswer
-from holdfast.runtime.journal import Journal
 from holdfast.runtime.providers import Door, Provider
 
 Ask = Callable[[Upstream], Awaitable[UpstreamAnswer]]
 Dice = Callable[[], float]
 """A number from 0 up to 1."""
+Note = Callable[[Kind, Mapping[str, object]], None]
+"""Journals what became of an upstream; queued, not awaited."""
 
 _RETRY_AFTER_MAX_S = 3600.0
 _OF_STATUS = {
@@ -71,8 +71,8 @@ class Unreached(msgspec.Struct, frozen=True, kw_only=True):
 class Reaching:
     """Asks providers. `dice` spreads what is tried again, so that sessions do not march in step."""
 
-    def __init__(self, journal: Journal, clock: Clock, dice: Dice) -> None:
-        self._journal = journal
+    def __init__(self, note: Note, clock: Clock, dice: Dice) -> None:
+        self._note = note
         self._clock = clock
         self._dice = dice
 
@@ -81,13 +81,13 @@ class Reaching:
         provider: Provider,
         ask: Ask,
         *,
-        progress: Progress,
+        failed: Callable[[], None],
         seconds_left: Callable[[], float],
         tried: list[str],
     ) -> Reached | Unreached:
         """Ask until there is an answer worth handing on, or trying is over.
 
-        Every failed try is added to `tried` and counted in `progress`. Errors: what `ask` raises
+        Every failed try is added to `tried` and told to `failed`. Errors: what `ask` raises
         besides UpstreamUnavailable.
         """
         refused: set[Door] = set()
@@ -101,10 +101,10 @@ class Reaching:
             outcome = await self._ask(provider, door, ticket, ask)
             if isinstance(outcome, Reached):
                 if outcome.answer.status != 200:
-                    progress.failure(self._clock.now_ns())
+                    failed()
                 return outcome
             now_ns = self._clock.now_ns()
-            progress.failure(now_ns)
+            failed()
             tried.append(outcome.trouble)
             refused.add(door)
             of_key = outcome.trouble in (Trouble.CREDENTIAL, Trouble.RATE_LIMITED)
@@ -163,7 +163,7 @@ class Reaching:
     def _changed(self, kind: Kind, provider: Provider, door: Door, **more: object) -> None:
         failures = door.breaker.failures if door.breaker is not None else 0
         body = {"upstream": provider.name, "key": door.name, "failures": failures, **more}
-        self._journal.queue([self._journal.record(kind, None, body)])
+        self._note(kind, body)
 
     def delay_s(self, failed: Unreached, retries: Retries, again: int) -> float:
         """Seconds before the next try: what the provider asks for, else random below a bound."""

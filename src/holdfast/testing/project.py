@@ -212,6 +212,12 @@ class RunningProject:
         return int(announced["policy_pid"])
 
     @property
+    def model_url(self) -> str:
+        """Where model calls go: the server's address, or that of its relays."""
+        announced = msgspec.json.decode((self.state / "server.json").read_bytes())
+        return str(announced["model_url"]) or self.url
+
+    @property
     def admin_token(self) -> str:
         """The operator's token."""
         return (self.state / "admin.token").read_text(encoding="ascii").strip()
@@ -230,8 +236,11 @@ class RunningProject:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = _CALL_TIMEOUT_S,
+        url: str = "",
     ) -> Reply:
         """One request; `body` is bytes, or any JSON value. The operator's token unless given.
+
+        `url` is another address than the server's.
 
         Errors: OSError, http.client.HTTPException.
         """
@@ -240,16 +249,18 @@ class RunningProject:
         fields = {"content-type": "application/json"} if body is not None else {}
         if shown:
             fields["authorization"] = f"Bearer {shown}"
-        with contextlib.closing(self.connection(timeout_s)) as line:
+        with contextlib.closing(self.connection(timeout_s, url)) as line:
             fields.update(headers or {})
             line.request(method, path, raw if body is not None else None, fields)
             answer = line.getresponse()
             answered = {name.lower(): value for name, value in answer.getheaders()}
             return Reply(answer.status, answered, answer.read())
 
-    def connection(self, timeout_s: float = _CALL_TIMEOUT_S) -> http.client.HTTPConnection:
+    def connection(
+        self, timeout_s: float = _CALL_TIMEOUT_S, url: str = ""
+    ) -> http.client.HTTPConnection:
         """A connection of one's own, for requests that are sent or read in pieces."""
-        parts = urlsplit(self.url)
+        parts = urlsplit(url or self.url)
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
 
     def open(self, *, agent: str = "desk", user: str = "ann", **asked: Any) -> Opened:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.stream import Metered
+from holdfast.core.stream import Reading
 from holdfast.runtime.pricing import Quote
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 
@@ -36,7 +36,7 @@ def bound_after(seconds: float, *, stream: bool, opaque: bool) -> int:
         live: Any = SimpleNamespace(turn=0)
         nobody: Any = None
         purse = Purse(live, paid, nobody, nobody, nobody, max_tokens_per_s=TOKENS_PER_S)
-        return purse._bounded(Metered(cached_1h=False)).output_tokens
+        return purse._bounded(Reading()).output_tokens
 
     return asyncio.run(main())
 

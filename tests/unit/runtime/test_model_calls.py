@@ -39,6 +39,17 @@ from tests.unit.runtime.house import (
     tool_block,
     whole_answer,
 )
+from tests.unit.runtime.relay_pair import Relayed
+
+HERE, RELAYED = House, Relayed
+
+
+@pytest.fixture(autouse=True, params=["here", "through a relay"])
+def carried(request, monkeypatch):
+    """Whoever takes a call to its provider: every line below holds."""
+    house = HERE if request.param == "here" else RELAYED
+    monkeypatch.setattr("tests.unit.runtime.test_model_calls.House", house)
+
 
 IN, OUT = 1_000, 5_000
 GOOD = (200, SSE, [started(), *text_block("hi ", "there"), *stopped()])

@@ -103,7 +103,8 @@ async def started(folder: Path, variables: Mapping[str, str] | None = None) -> A
     ConfigInvalid, Unavailable.
     """
     read_fd, write_fd = os.pipe()
-    arguments = ["--project", str(folder), "--port", "0", "--ready-fd", str(write_fd)]
+    arguments = ["--project", str(folder), "--port", "0", "--gateway-port", "0"]
+    arguments += ["--ready-fd", str(write_fd)]
     with tempfile.TemporaryFile(prefix="holdfast-") as said:
         try:
             process = await asyncio.create_subprocess_exec(

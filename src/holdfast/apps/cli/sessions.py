@@ -57,6 +57,7 @@ async def open_session(
             opened = {
                 "session_id": session.session_id,
                 "base_url": session.base_url,
+                "model_url": session.model_url,
                 "model_token": session.model_token,
                 "token": session.token,
             }

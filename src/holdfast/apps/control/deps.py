@@ -3,9 +3,9 @@
 Not here: wiring (`compose`), any backend by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 from fastapi import Depends, Request
 
@@ -66,9 +66,20 @@ class PolicyEngine(Protocol):
         ...
 
 
+class RelaysHere(NamedTuple):
+    """How many processes are to serve the model's door, and how many are here."""
+
+    wanted: int
+    here: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class ControlDeps:
-    """Everything that the routes use. `admin_token_digest` is SHA-256 of the token, in hex."""
+    """Everything that the routes use. `admin_token_digest` is SHA-256 of the token, in hex.
+
+    `model_port` is where model calls go, 0 where that is the server's own; `relays` tells of the
+    processes that serve there, None where there are none to be.
+    """
 
     sessions: Sessions
     budgets: Budgets
@@ -87,6 +98,8 @@ class ControlDeps:
     base_url: str
     version: str
     upstreams: Mapping[str, Provider] = field(default_factory=dict)
+    model_port: int = 0
+    relays: Callable[[], RelaysHere] | None = None
 
 
 def _of_app(request: Request) -> ControlDeps:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -22,10 +23,6 @@ from holdfast.errors import (
 from holdfast.ports.clock import Entropy
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.answers import Answer
-from holdfast.runtime.live import LiveSession
-from holdfast.runtime.model_calls import ModelCalls
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.turns import Turns
 
 _BODY_TIMEOUT_S = 60.0
 # What the provider's connection decided, or what ours decides anew.
@@ -36,25 +33,56 @@ _NOT_RETURNED = frozenset(
 _PLAIN_BYTES_MAX = 16 * 1024 * 1024
 
 Report = Callable[[BaseException], None]
+Who = TypeVar("Who")
+Who_co = TypeVar("Who_co", covariant=True)
+Who_contra = TypeVar("Who_contra", contravariant=True)
 
 
-class Gateway:
+class Doorkeeper(Protocol[Who_co]):
+    """Knows whose a token is."""
+
+    async def authenticate_model(self, token: str, /) -> Who_co:
+        """The session, as `Calls` wants it. Errors: Unauthenticated."""
+        ...
+
+
+class Calls(Protocol[Who_contra]):
+    """Takes model calls to a provider: `runtime/model_calls`, or `runtime/relays/calls`."""
+
+    async def call(
+        self, who: Who_contra, path: str, headers: Mapping[str, str], body: bytes, /
+    ) -> Answer:
+        """One `POST /v1/messages`. Errors: every typed refusal."""
+        ...
+
+    async def count(
+        self, who: Who_contra, path: str, headers: Mapping[str, str], body: bytes, /
+    ) -> UpstreamAnswer:
+        """One `count_tokens`, free."""
+        ...
+
+    async def models(
+        self, who: Who_contra, path: str, headers: Mapping[str, str], /
+    ) -> UpstreamAnswer:
+        """One read of `/v1/models`, free."""
+        ...
+
+
+class Gateway(Generic[Who]):
     """The routes of the model's door."""
 
     def __init__(
         self,
-        sessions: Sessions,
-        calls: ModelCalls,
+        sessions: Doorkeeper[Who],
+        calls: Calls[Who],
         entropy: Entropy,
         *,
-        turns: Turns,
         max_body_bytes: int,
         report: Report,
     ) -> None:
         self._sessions = sessions
         self._calls = calls
         self._entropy = entropy
-        self._turns = turns
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -62,8 +90,9 @@ class Gateway:
         """The paths that carry streams, for whoever serves them without a router."""
         return {"/v1/messages": _Endpoint("POST", self._messages)}
 
-    def routes(self) -> list[Route]:
-        """What to mount."""
+    def routes(self, *, alone: bool = False) -> list[Route]:
+        """What to mount; `alone`: nothing else is served at this address."""
+        rest = [Route("/{rest:path}", _Endpoint("", self._ungoverned))] if alone else []
         return [
             *(Route(path, served) for path, served in self.direct().items()),
             Route("/v1/messages/count_tokens", _Endpoint("POST", self._count)),
@@ -71,6 +100,7 @@ class Gateway:
             Route("/v1/models", _Endpoint("GET", self._models)),
             Route("/v1/models/{model_id}", _Endpoint("GET", self._models)),
             Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
+            *rest,
         ]
 
     async def _hello(self, _: Request) -> Response:
@@ -89,8 +119,8 @@ class Gateway:
         await self._governed(scope, receive, send, refuse)
 
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def forward(live: LiveSession, given: Headers, body: bytes, send: Send) -> None:
-            answer = await self._calls.call(live, _target(scope), given, body)
+        async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
+            answer = await self._calls.call(who, _target(scope), given, body)
             if answer.streams:
                 await _stream(send, answer)
             else:
@@ -100,15 +130,15 @@ class Gateway:
         await self._governed(scope, receive, send, forward)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def forward(live: LiveSession, given: Headers, body: bytes, send: Send) -> None:
+        async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
             path = _target(scope)
-            await _plain(await self._calls.count(live, path, given, body), send)
+            await _plain(await self._calls.count(who, path, given, body), send)
 
         await self._governed(scope, receive, send, forward)
 
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def forward(live: LiveSession, given: Headers, _: bytes, send: Send) -> None:
-            await _plain(await self._calls.models(live, _target(scope), given), send)
+        async def forward(who: Who, given: Headers, _: bytes, send: Send) -> None:
+            await _plain(await self._calls.models(who, _target(scope), given), send)
 
         await self._governed(scope, receive, send, forward)
 
@@ -117,7 +147,7 @@ class Gateway:
         scope: Scope,
         receive: Receive,
         send: Send,
-        act: Callable[[LiveSession, Headers, bytes, Send], Awaitable[None]],
+        act: Callable[[Who, Headers, bytes, Send], Awaitable[None]],
     ) -> None:
         """Authenticate, read, act; every refusal leaves in the envelope of the Messages API."""
         started = False
@@ -128,12 +158,11 @@ class Gateway:
             await send(message)
 
         try:
-            live = await self._sessions.authenticate_model(_token(scope))
-            self._turns.seen(live.who.tenant)
+            who = await self._sessions.authenticate_model(_token(scope))
             body = await read_body(scope, receive, self._max_body_bytes)
             given = _readable_headers(scope)
             async with while_connected(receive):
-                await act(live, given, body, sending)
+                await act(who, given, body, sending)
         except ClientLeft:
             return
         except Exception as error:

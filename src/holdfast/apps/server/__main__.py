@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="holdfast-server", description=__doc__)
     parser.add_argument("--project", type=Path, default=Path(), help="folder of holdfast.yaml")
     parser.add_argument("--port", type=int, help="instead of `server.port`; 0 takes a free one")
+    parser.add_argument("--gateway-port", type=int, help="instead of `gateway.port`")
     parser.add_argument("--host", help="instead of `server.host`")
     parser.add_argument("--workers", type=int, help="workers beside it; by need unless given")
     parser.add_argument("--store", default="", help="instead of `store.url`")
@@ -51,11 +52,19 @@ def main(arguments: list[str]) -> int:
             config = _with_store(config, given.store)
         if given.again:
             uvloop.run(wait_for_store(config, os.environ, say))
-        uvloop.run(serve(config, given.port, ready, workers=given.workers))
+        uvloop.run(
+            serve(
+                config,
+                given.port,
+                ready,
+                workers=given.workers,
+                gateway_port=given.gateway_port,
+            )
+        )
     except* StoreLost as lost:
         gone = _first(lost)
         say(f"{gone}; beginning again")
-        _begin_again(given, gone.port)
+        _begin_again(given, gone)
     except* HoldfastError as group:
         fault = _first(group)
         say(fault.message)
@@ -85,9 +94,11 @@ def _with_store(config: Config, url: str) -> Config:
     return msgspec.structs.replace(config, store=StoreSettings(url=url))
 
 
-def _begin_again(given: argparse.Namespace, port: int) -> None:
-    """Become a new server on the same port: memory is ahead of the store, and starts from it."""
-    arguments = ["--project", str(given.project), "--port", str(port), "--again"]
+def _begin_again(given: argparse.Namespace, gone: StoreLost) -> None:
+    """Become a new server on the same ports: memory is ahead of the store, and starts from it."""
+    arguments = ["--project", str(given.project), "--port", str(gone.port), "--again"]
+    if gone.gateway_port:
+        arguments += ["--gateway-port", str(gone.gateway_port)]
     for name in ("host", "workers", "store"):
         value = getattr(given, name)
         if value not in {None, ""}:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -11,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,9 +28,10 @@ from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.work.routes import WorkDoor
+from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.server import state
-from holdfast.apps.server.front import Front
+from holdfast.apps.server.relays import Relays, relaying
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
@@ -36,6 +39,8 @@ from holdfast.compose.server import Harness, build
 from holdfast.errors import ConfigInvalid, Conflict
 from holdfast.model.events import Kind
 from holdfast.runtime.delegation import Delegation
+from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
 from holdfast.runtime.turns import Turns
 
@@ -47,11 +52,12 @@ _SWITCH_INTERVAL_S = 0.0005
 
 
 class StoreLost(Exception):
-    """The store went away; the server has to begin again from what it holds, on the same port."""
+    """The store went away; the server has to begin again from what it holds, on the same ports."""
 
-    def __init__(self, why: str, port: int) -> None:
+    def __init__(self, why: str, port: int, gateway_port: int) -> None:
         super().__init__(why)
         self.port = port
+        self.gateway_port = gateway_port
 
 
 def report(error: BaseException) -> None:
@@ -65,19 +71,17 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def listen(config: Config, port: int | None) -> socket.socket:
-    """The listening socket. Errors: Conflict when the port is taken."""
-    host = config.server.host
-    chosen = config.server.port if port is None else port
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Errors: Conflict when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, chosen))
+        listening.bind((host, port))
     except OSError as error:
         listening.close()
         raise Conflict(
-            f"cannot listen on {host}:{chosen}: {(error.strerror or 'refused').lower()};"
+            f"cannot listen on {host}:{port}: {(error.strerror or 'refused').lower()};"
             " is another server running?"
         ) from error
     listening.listen(2048)
@@ -90,12 +94,14 @@ async def serve(
     ready: Callable[[str], None],
     *,
     workers: int | None = None,
+    gateway_port: int | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM.
 
     `workers` None starts none; below zero, one where an agent of the configuration needs it.
-    Errors: ConfigInvalid, Conflict, StoreUnavailable, PolicyUnavailable, before anything is
-    served; StoreLost when a store elsewhere went away afterwards.
+    `gateway_port` stands in place of `gateway.port`. Errors: ConfigInvalid, Conflict,
+    StoreUnavailable, PolicyUnavailable, Unavailable (relays that do not start), before anything
+    is served; StoreLost when a store elsewhere went away afterwards.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     folder = config.state_path
@@ -104,7 +110,7 @@ async def serve(
     _check_tls(config)
     inputs = folder / "policy-inputs.json"
     inputs.write_bytes(policy_inputs(config))
-    listening = listen(config, port)
+    listening = listen(config.server.host, config.server.port if port is None else port)
     policy = PolicyProcess(_socket_path(folder), config.policies_path, inputs, say)
     harness: Harness | None = None
     try:
@@ -129,9 +135,19 @@ async def serve(
             kept_up(harness.tick, report),
             repeated(retention.due, retention.every_s, report),
         ):
-            count = _workers(config, workers)
-            async with WorkerProcesses(config.path.parent, count, say) as beside:
-                await _run(config, harness, listening, policy, admin, beside, ready)
+            count, turns = _workers(config, workers), _turns(config, harness)
+            doorkeeper = ModelDoorkeeper(harness.services.sessions, turns)
+            desk = RelayDesk(
+                secrets.token_hex(8), doorkeeper, harness.services, harness.calls, report
+            )
+            async with (
+                relaying(config, desk, gateway_port, listen=listen, say=say) as relays,
+                kept_up(relays.tick, report),
+                WorkerProcesses(config.path.parent, count, say) as workers_kept,
+            ):
+                await relays.start()
+                beside = _Beside(policy, workers_kept, relays, turns)
+                await _run(config, harness, listening, admin, beside, ready)
     finally:
         state.withdraw(folder)
         listening.close()
@@ -147,18 +163,27 @@ def _workers(config: Config, asked: int | None) -> int:
     return int(any(name in config.implementations for name in tools))
 
 
+class _Beside(NamedTuple):
+    """What a server has besides its harness."""
+
+    policy: PolicyProcess
+    workers: WorkerProcesses
+    relays: Relays
+    turns: Turns
+
+
 async def _run(
     config: Config,
     harness: Harness,
     listening: socket.socket,
-    policy: PolicyProcess,
     admin: str,
-    beside: WorkerProcesses,
+    beside: _Beside,
     ready: Callable[[str], None],
 ) -> None:
-    tls = config.tls_cert_path is not None
+    policy, relays, tls = beside.policy, beside.relays, config.tls_cert_path is not None
     url = _url(config, listening.getsockname()[1], tls=tls)
-    app = _application(config, harness, admin, url)
+    model_url = _url(config, relays.port, tls=tls) if relays.port else ""
+    app = _application(config, harness, beside, admin, url=url)
     server = _Server(
         uvicorn.Config(
             app,
@@ -189,6 +214,7 @@ async def _run(
             version=holdfast.__version__,
             admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
             state_dir=str(config.state_path),
+            model_url=model_url,
         )
         state.announce(config.state_path, running)
 
@@ -197,13 +223,13 @@ async def _run(
         policy.on_return = announce
         ready(url)
         # What can wait until the server answers.
-        beside.start()
+        beside.workers.start()
 
     server.announce = announced
     port = listening.getsockname()[1]
     await server.serve(sockets=[listening])
     if harness.lost:
-        raise StoreLost(harness.lost, port)
+        raise StoreLost(harness.lost, port, relays.port)
 
 
 class _Server(uvicorn.Server):
@@ -211,7 +237,7 @@ class _Server(uvicorn.Server):
 
     announce: Callable[[], None]
 
-    def __init__(self, config: uvicorn.Config, harness: Harness, beside: WorkerProcesses) -> None:
+    def __init__(self, config: uvicorn.Config, harness: Harness, beside: _Beside) -> None:
         super().__init__(config)
         self._harness = harness
         self._beside = beside
@@ -243,44 +269,55 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let workers go and cut streams well-formed first: they would outlast the drain."""
         self._harness.dispatch.close()
-        await self._beside.end()
+        await self._beside.workers.end()
+        await self._beside.relays.end()
         for live in self._harness.services.sessions.in_memory():
             live.cut_streams("unavailable: the server is stopping")
         await super().shutdown(sockets)
 
 
-def _decisions_per_s(config: Config) -> dict[str, int]:
-    most = ((name, tenant.max_decisions_per_s) for name, tenant in config.tenants.items())
-    return {name: per_s for name, per_s in most if per_s is not None}
-
-
-def _application(config: Config, harness: Harness, admin: str, url: str) -> Front:
-    sessions, limit = harness.services.sessions, config.server.max_body_bytes
+def _turns(config: Config, harness: Harness) -> Turns:
+    """Turns at the guard, told of whoever comes to any door."""
     journal = harness.services.journal
+    most = ((name, tenant.max_decisions_per_s) for name, tenant in config.tenants.items())
 
     def limited(tenant: str, refused: int) -> None:
         body = {"refused": refused}
         told = journal.record_of_ours(Kind.TOOL_CALL_LIMITED, None, body, tenant=tenant)
         journal.queue([told])
 
-    turns = Turns(harness.clock, tell=limited, per_s=_decisions_per_s(config))
+    per_s = {name: at_most for name, at_most in most if at_most is not None}
+    return Turns(harness.clock, tell=limited, per_s=per_s)
+
+
+def _application(
+    config: Config,
+    harness: Harness,
+    beside: _Beside,
+    admin: str,
+    *,
+    url: str,
+) -> Front:
+    sessions, limit = harness.services.sessions, config.server.max_body_bytes
+    turns, relays = beside.turns, beside.relays
+    doorkeeper = ModelDoorkeeper(sessions, turns)
     gateway = Gateway(
-        sessions,
-        harness.calls,
-        harness.entropy,
-        turns=turns,
-        max_body_bytes=limit,
-        report=report,
+        doorkeeper, harness.calls, harness.entropy, max_body_bytes=limit, report=report
     )
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
     door = GuardDoor(*parts, harness.attempts, turns=turns, max_body_bytes=limit, report=report)
     hooks = ClaudeCodeDoor(*parts, turns=turns, max_body_bytes=limit, report=report)
     children = DelegationDoor(
-        sessions, Delegation(harness.services), config, max_body_bytes=limit, report=report
+        sessions,
+        Delegation(harness.services),
+        config,
+        model_port=relays.port,
+        max_body_bytes=limit,
+        report=report,
     )
     runs = RunDoor(sessions, harness.runs, harness.dispatch, max_body_bytes=limit, report=report)
     worker = state.worker_token(config.state_path)
-    work = WorkDoor(harness.dispatch, token_digest(worker), report)
+    work = WorkDoor(harness.dispatch, token_digest(worker), report, model_port=relays.port)
     talks = ConversationDoor(
         sessions, harness.conversations, token_digest(admin), frozenset(config.tenants), report
     )
@@ -303,6 +340,8 @@ def _application(config: Config, harness: Harness, admin: str, url: str) -> Fron
             base_url=url,
             version=holdfast.__version__,
             upstreams=harness.calls.providers,
+            model_port=relays.port,
+            relays=relays.here if relays.port else None,
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())

@@ -22,7 +22,7 @@ _TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # noqa: S105 -- an alphabe
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """What `server.json` says while a server runs."""
+    """What `server.json` says while a server runs; `model_url` is empty without relays."""
 
     url: str
     pid: int
@@ -30,6 +30,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     admin_token_file: str
     state_dir: str
+    model_url: str = ""
 
 
 def prepare(state: Path) -> None:

@@ -17,6 +17,8 @@ _START_TIMEOUT_S = 10.0
 _RESTART_DELAY_S = 0.5
 _UNFIT = 2
 _UNFIT_DELAY_S = 5.0
+# A process that lived so long is started again at once when it ends.
+_SOUND_S = 10.0
 _END_TIMEOUT_S = 3.0
 _PR_SET_PDEATHSIG = 1
 _TICK_S = 1.0
@@ -149,15 +151,18 @@ class PolicyProcess:
             await process.wait()
 
 
-class WorkerProcesses:
-    """Keeps so many workers running beside the server, from `start` to the end of the block."""
+class _Beside:
+    """Keeps so many processes of one kind running, from `start` to the end of the block."""
 
-    def __init__(self, folder: Path, count: int, report: Report) -> None:
-        self._arguments = ("-m", "holdfast.apps.worker", "--project", str(folder))
+    kind = "process"
+
+    def __init__(self, count: int, report: Report) -> None:
         self._count = count
         self._report = report
         self._watchers: list[asyncio.Task[None]] = []
         self._running: list[asyncio.subprocess.Process] = []
+        self.on_end: Callable[[int], None] = lambda _: None
+        """Called with the exit code of each that ended."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,21 +171,28 @@ class WorkerProcesses:
         """Start them; one that ends is started again."""
         self._watchers = [asyncio.create_task(self._kept()) for _ in range(self._count)]
 
+    async def _spawned(self) -> asyncio.subprocess.Process:
+        raise OSError(f"no {self.kind} is known here")
+
     async def _kept(self) -> None:
+        loop, delay_s = asyncio.get_running_loop(), _RESTART_DELAY_S
         while True:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *self._arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )
-            self._running.append(process)
-            code = await process.wait()
-            self._running.remove(process)
-            self._report(f"a worker ended with {code} and is started again")
+            begun_s = loop.time()
+            try:
+                process = await self._spawned()
+            except OSError as error:
+                self._report(f"a {self.kind} cannot be started: {error.strerror}")
+                code = _UNFIT
+            else:
+                self._running.append(process)
+                code = await process.wait()
+                self._running.remove(process)
+                self.on_end(code)
+            lived = loop.time() - begun_s > _SOUND_S
+            delay_s = _RESTART_DELAY_S if lived else min(2 * delay_s, _UNFIT_DELAY_S)
+            self._report(f"a {self.kind} ended with {code} and is started again")
             # One of another version, put in the place of ours while we run, will not fit at once.
-            await asyncio.sleep(_UNFIT_DELAY_S if code == _UNFIT else _RESTART_DELAY_S)
+            await asyncio.sleep(_UNFIT_DELAY_S if code == _UNFIT else delay_s)
 
     async def end(self) -> None:
         """End them, while the server still answers: they give back what they are at; idempotent."""
@@ -198,6 +210,55 @@ class WorkerProcesses:
 
     async def __aexit__(self, *given: object) -> None:
         await self.end()
+
+
+class WorkerProcesses(_Beside):
+    """Workers of the house's own loop."""
+
+    kind = "worker"
+
+    def __init__(self, folder: Path, count: int, report: Report) -> None:
+        super().__init__(count, report)
+        self._arguments = ("-m", "holdfast.apps.worker", "--project", str(folder))
+
+    async def _spawned(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+
+
+class RelayProcesses(_Beside):
+    """Relays. They outlive a server that is killed, to tell their clients; then they end."""
+
+    kind = "gateway process"
+
+    def __init__(self, count: int, settings: bytes, report: Report) -> None:
+        super().__init__(count, report)
+        self._settings = settings
+
+    async def _spawned(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "holdfast.apps.relay"),
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        with contextlib.suppress(ConnectionError):
+            if process.stdin is not None:
+                process.stdin.write(self._settings)
+                process.stdin.close()
+        return process
+
+    def kill(self, pid: int) -> None:
+        """End one that stands still: connections wait at its socket as long as it is there."""
+        for process in self._running:
+            if process.pid == pid:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
 
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

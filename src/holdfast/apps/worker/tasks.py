@@ -117,7 +117,8 @@ class Worker:
 
     def _begin(self, activation: Activation) -> None:
         run = activation.run
-        session = Session(Door(Pool(self._work.url), activation.token), run.session, SessionPlan())
+        plan = SessionPlan(model_port=activation.model_port)
+        session = Session(Door(Pool(self._work.url), activation.token), run.session, plan)
         router = Router(
             run.plan.tools,
             run.plan.mcp_servers,

@@ -24,11 +24,17 @@ _LOOKS = 2
 
 
 class FrameClient:
-    """Calls over one Unix socket; belongs to one event loop."""
+    """Calls over one Unix socket; belongs to one event loop.
 
-    def __init__(self, path: Path, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+    Past `backlog_bytes` unread by the other side (0: some 64 KiB), further calls are refused.
+    """
+
+    def __init__(
+        self, path: Path, *, max_frame_bytes: int = MAX_FRAME_BYTES, backlog_bytes: int = 0
+    ) -> None:
         self._path = path
         self._max_frame_bytes = max_frame_bytes
+        self._backlog_bytes = backlog_bytes
         self._link: _Link | None = None
         self._dialling: asyncio.Lock | None = None
         self._closed = False
@@ -51,13 +57,22 @@ class FrameClient:
         try:
             if not await _arrives(answer, deadline):
                 raise Unavailable(f"no answer within {timeout_s:g} s")
-            reply = answer.result()
+            return _body(answer.result())
         finally:
             link.forget(call_id)
-        if reply.code:
-            message = reply.body.decode(errors="replace")
-            raise Unavailable(message, fault=reply.code)
-        return reply.body
+
+    def tell(self, method: str, body: bytes) -> "asyncio.Future[bytes]":
+        """Write at once on the open connection, in the order of the calls, however full it is.
+
+        Nobody has to await the answer. Errors: Unavailable without a connection; as `call` when
+        it is awaited; TooLarge.
+        """
+        if self._link is None:
+            raise Unavailable("there is no connection")
+        _, answer = self._link.send(method, body, even_if_full=True)
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda reply: _pass_on(reply, heard))
+        return heard
 
     async def close(self) -> None:
         """Drop the connection; calls in flight fail; idempotent."""
@@ -78,7 +93,7 @@ class FrameClient:
             loop = asyncio.get_running_loop()
             try:
                 _, link = await loop.create_unix_connection(
-                    lambda: _Link(self._max_frame_bytes), str(self._path)
+                    lambda: _Link(self._max_frame_bytes, self._backlog_bytes), str(self._path)
                 )
             except OSError as fault:
                 raise Unavailable("nobody answers on the socket") from fault
@@ -86,6 +101,24 @@ class FrameClient:
             if self._closed:
                 link.drop("the connection was closed")
             return link
+
+
+def _body(reply: Reply) -> bytes:
+    """What an answer holds. Errors: Unavailable for a fault."""
+    if reply.code:
+        raise Unavailable(reply.body.decode(errors="replace"), fault=reply.code)
+    return reply.body
+
+
+def _pass_on(answer: "asyncio.Future[Reply]", heard: "asyncio.Future[bytes]") -> None:
+    if heard.done():
+        return
+    try:
+        heard.set_result(_body(answer.result()))
+    except Unavailable as fault:
+        heard.set_exception(fault)
+        # Looked at, so that nobody is told of a fault that nobody waits for.
+        heard.exception()
 
 
 async def _arrives(answer: "asyncio.Future[Reply]", deadline: float) -> bool:
@@ -106,8 +139,9 @@ async def _arrives(answer: "asyncio.Future[Reply]", deadline: float) -> bool:
 class _Link(asyncio.Protocol):
     """One open connection and the calls waiting on it."""
 
-    def __init__(self, max_frame_bytes: int) -> None:
+    def __init__(self, max_frame_bytes: int, backlog_bytes: int) -> None:
         self.alive = False
+        self._backlog_bytes = backlog_bytes
         self.gone = asyncio.Event()
         self._max_frame_bytes = max_frame_bytes
         self._buffer = FrameBuffer(max_frame_bytes)
@@ -117,11 +151,13 @@ class _Link(asyncio.Protocol):
         self._unwritable = False
         self._transport: asyncio.Transport | None = None
 
-    def send(self, method: str, body: bytes) -> tuple[int, asyncio.Future[Reply]]:
+    def send(
+        self, method: str, body: bytes, *, even_if_full: bool = False
+    ) -> tuple[int, asyncio.Future[Reply]]:
         """Write one request; its id, and the reply to come."""
         if self._transport is None or not self.alive:
             raise Unavailable("the connection broke")
-        if self._unwritable:
+        if self._unwritable and not even_if_full:
             raise Unavailable("the other side does not read")
         call_id = self._next_id
         try:
@@ -151,6 +187,8 @@ class _Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self.alive = True
+        if self._backlog_bytes and self._transport is not None:
+            self._transport.set_write_buffer_limits(high=self._backlog_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -10,6 +10,7 @@ import socket
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -21,29 +22,46 @@ from holdfast.backends.frames.wire import (
     Request,
     framed,
 )
-from holdfast.errors import ConfigInvalid, HoldfastError
+from holdfast.errors import ConfigInvalid, HoldfastError, InvalidRequest
 
 Handler = Callable[[str, bytes], bytes | Awaitable[bytes]]
+Drop = Callable[[], None]
+
+
+class Talk(Protocol):
+    """One connection's own handler, where connections are to be told apart."""
+
+    def handle(self, method: str, body: bytes) -> bytes | Awaitable[bytes]:
+        """One call of it."""
+        ...
+
+    def gone(self) -> None:
+        """The connection is closed; what still ran for it is cancelled after this."""
+        ...
+
+
 _MAX_SOCKET_PATH_BYTES = 107
 
 
 class FrameServer:
-    """Serves one handler on one socket until closed.
+    """Serves on one socket until closed: one handler, or a `Talk` for each connection.
 
-    `report` is told, in one line each, of handler faults and of connections dropped for breaking
-    the protocol. At most `max_in_flight` calls of one connection run at once; past that its
-    bytes wait in the kernel.
+    A maker of talks is given what closes the connection. `report` is told, in one line each, of
+    handler faults and of connections dropped for breaking the protocol. At most `max_in_flight`
+    calls of one connection run at once; past that its bytes wait in the kernel.
     """
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Handler | None = None,
         *,
         report: Callable[[str], None],
+        talks: Callable[[Drop], Talk] | None = None,
         max_frame_bytes: int = MAX_FRAME_BYTES,
         max_in_flight: int = 1024,
     ) -> None:
         self.handler = handler
+        self.talks = talks
         self.report = report
         self.max_frame_bytes = max_frame_bytes
         self.max_in_flight = max_in_flight
@@ -130,6 +148,10 @@ def _clear_stale(path: Path) -> None:
     raise ConfigInvalid("another process already answers on the socket")
 
 
+def _nobody(method: str, _: bytes) -> bytes:
+    raise InvalidRequest(f"nobody answers to {method[:40]!r} here")
+
+
 class _Connection(asyncio.Protocol):
     """One caller."""
 
@@ -143,15 +165,22 @@ class _Connection(asyncio.Protocol):
         self._unwritable = False
         self._paused = False
         self._transport: asyncio.Transport | None = None
+        self._talk: Talk | None = None
+        self._handler: Handler = server.handler or _nobody
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self._server.connections.add(self)
+        if self._server.talks is not None:
+            self._talk = self._server.talks(self.drop)
+            self._handler = self._talk.handle
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
         self._transport = None
         self._held.clear()
+        if self._talk is not None:
+            self._talk.gone()
         for task in self._running:
             task.cancel()
 
@@ -210,7 +239,7 @@ class _Connection(asyncio.Protocol):
             self.drop()
             return
         try:
-            outcome = self._server.handler(request.method, request.body)
+            outcome = self._handler(request.method, request.body)
         except Exception as fault:  # noqa: BLE001 - every fault is the caller's answer
             self._fault(request, fault)
             return

@@ -17,6 +17,7 @@ from holdfast.compose.config.model import (
     AlertReceiver,
     DefaultLimits,
     Defaults,
+    GatewaySettings,
     Hooks,
     HttpTool,
     Implementation,
@@ -230,6 +231,18 @@ SERVER = Record(
         "max_body_bytes": Field(Whole(least=1024, most=2**30), "largest request body"),
     },
     checks=(_server_reachable_safely,),
+)
+
+GATEWAY = Record(
+    build=GatewaySettings,
+    fields={
+        "processes": Field(
+            Whole(least=0, most=64), "processes that serve the model's door; 0: the server does"
+        ),
+        "port": Field(
+            Whole(least=0, most=65535), "port that they listen on together; 0 takes a free one"
+        ),
+    },
 )
 
 TELEMETRY = Record(
@@ -529,6 +542,7 @@ SETTINGS = Record(
     fields={
         "version": Field(FILE_VERSION, "version of this format"),
         "server": Field(SERVER, "where Holdfast listens and keeps its state"),
+        "gateway": Field(GATEWAY, "processes of the model's door beside the server"),
         "store": Field(STORE, "a Postgres database; a file in the state folder unless given"),
         "policies": Field(FILE_PATH, "folder of Cedar files, relative to this file"),
         "upstreams": Field(

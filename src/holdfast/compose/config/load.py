@@ -216,6 +216,7 @@ def _assembled(
         path=path.absolute(),
         version=f"sha256:{digest}",
         server=settings.server,
+        gateway=settings.gateway,
         store=settings.store,
         state_path=root / settings.server.state_dir,
         policies_path=root / settings.policies,

@@ -55,6 +55,13 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 33_554_432
 
 
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which processes serve the model's door; none of its own: the server does."""
+
+    processes: int = 0
+    port: int = 8788
+
+
 class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When a key of an upstream is left alone, and for how long."""
 
@@ -330,6 +337,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     server: Server = Server()
+    gateway: GatewaySettings = GatewaySettings()
     store: StoreSettings | None = None
     policies: str = "policies"
     upstreams: dict[str, UpstreamConfig] = {}
@@ -377,5 +385,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     runs: RunSettings = RunSettings()
     retention: RetentionSettings = RetentionSettings()
     store: StoreSettings | None = None
+    gateway: GatewaySettings = GatewaySettings()
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

@@ -59,7 +59,7 @@ class Surroundings:
         scrub = _scrubs(bubblewrap=bubblewrap)
         env = dict(own)
         if any(name.lower().endswith("_proxy") for name in own):
-            env.setdefault("NO_PROXY", urlsplit(session.base_url).hostname or "")
+            env.setdefault("NO_PROXY", urlsplit(session.model_url).hostname or "")
         return {
             **env,
             **cli_environment(session),

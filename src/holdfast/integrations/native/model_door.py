@@ -49,7 +49,7 @@ class ModelDoor:
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         try:
             async with self._http.post(
-                f"{self._session.base_url}/v1/messages",
+                f"{self._session.model_url}/v1/messages",
                 data=msgspec.json.encode({**body, "stream": True}),
                 headers=headers,
                 timeout=limits,

@@ -217,7 +217,7 @@ def test_a_thousand_bodies_of_random_bytes_are_all_refused_and_open_nothing():
 def test_health_needs_no_token_and_says_which_part_is_away():
     async def main(house: House):
         answer = await house.call("GET", "/healthz", token="")
-        whole = {"status": "ok", "version": "0.1.0", "policy": "ok", "store": "ok"}
+        whole = {"status": "ok", "version": "0.1.0", "policy": "ok", "store": "ok", "gateway": ""}
         assert answer.json() == whole
         house.policy.down = True
         answer = await house.call("GET", "/healthz", token="")

@@ -28,7 +28,7 @@ def serving(
     said: list[str] = []
 
     async def main() -> None:
-        server = FrameServer(handler, report=said.append, **options)
+        server = FrameServer(handler, report=said.append, **options)  # type: ignore[arg-type]
         server.bind(path / "run" / "s")
         stop, started = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -181,3 +181,105 @@ def test_a_closed_client_says_so(tmp_path: Path):
             await client.call("m", b"", 5)
 
     serving(tmp_path, slow_echo, body)
+
+
+class Book:
+    """A talk that writes down what it hears."""
+
+    def __init__(self, drop: Callable[[], None]) -> None:
+        self.heard: list[bytes] = []
+        self.drop = drop
+        self.over = False
+
+    def handle(self, method: str, body: bytes) -> bytes | Awaitable[bytes]:
+        self.heard.append(body)
+        if method == "slow":
+            return self._slow()
+        if method == "wrong":
+            raise Unavailable("not so")
+        if method == "drop":
+            self.drop()
+        return body
+
+    async def _slow(self) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    def gone(self) -> None:
+        self.over = True
+
+
+def talking(path: Path, body: Callable[[FrameClient, list[Book]], Awaitable[None]]) -> None:
+    """Run `body` with a client of a server that tells connections apart."""
+
+    async def main() -> None:
+        books: list[Book] = []
+
+        def talk(drop: Callable[[], None]) -> Book:
+            books.append(Book(drop))
+            return books[-1]
+
+        said: list[str] = []
+        server = FrameServer(report=said.append, talks=talk)
+        server.bind(path / "run" / "s")
+        stop, started = asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(started.set, stop))
+            await started.wait()
+            client = FrameClient(path / "run" / "s")
+            try:
+                await body(client, books)
+            finally:
+                await client.close()
+                stop.set()
+
+    asyncio.run(main())
+
+
+def test_what_is_told_is_heard_in_order_and_need_not_be_awaited(tmp_path):
+    async def body(client: FrameClient, books: list[Book]) -> None:
+        with pytest.raises(Unavailable):
+            await client.tell("note", b"too early")
+        assert await client.call("note", b"0", 1) == b"0"
+        told = [client.tell("note", str(n).encode()) for n in range(1, 50)]
+        refused = client.tell("wrong", b"50")
+        assert await told[-1] == b"49"
+        with pytest.raises(Unavailable, match="not so"):
+            await refused
+        assert books[0].heard == [str(n).encode() for n in range(51)]
+
+    talking(tmp_path, body)
+
+
+def test_what_is_told_goes_out_even_where_calls_are_refused_for_a_full_line(tmp_path):
+    async def body(client: FrameClient, books: list[Book]) -> None:
+        await client.call("note", b"", 1)
+        link = client._link
+        assert link is not None
+        link.pause_writing()
+        with pytest.raises(Unavailable, match="does not read"):
+            await client.call("note", b"refused", 1)
+        assert await client.tell("note", b"told") == b"told"
+
+    talking(tmp_path, body)
+
+
+def test_a_connection_that_ends_is_told_to_its_own_talk_alone(tmp_path):
+    async def body(client: FrameClient, books: list[Book]) -> None:
+        other = FrameClient(tmp_path / "run" / "s")
+        await client.call("note", b"a", 1)
+        await other.call("note", b"b", 1)
+        waiting = asyncio.ensure_future(client.call("slow", b"", 30))
+        told = client.tell("slow", b"")
+        await asyncio.sleep(0.05)
+        books[0].drop()
+        for unanswered in (waiting, told):
+            with pytest.raises(Unavailable):
+                await unanswered
+        assert [book.over for book in books] == [True, False]
+        assert await other.call("note", b"c", 1) == b"c"
+        assert await client.call("note", b"again", 1) == b"again"
+        assert len(books) == 3
+        await other.close()
+
+    talking(tmp_path, body)

@@ -55,6 +55,7 @@ class ChildPlan(msgspec.Struct, kw_only=True):
     mcp_servers: dict[str, Any]
     task: dict[str, Any]
     max_turns: int
+    model_port: int = 0
 
 
 class DelegateAnswer(msgspec.Struct, kw_only=True):
@@ -81,12 +82,14 @@ class DelegationDoor:
         delegation: Delegation,
         config: Config,
         *,
+        model_port: int = 0,
         max_body_bytes: int,
         report: Report,
     ) -> None:
         self._sessions = sessions
         self._delegation = delegation
         self._config = config
+        self._model_port = model_port
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -126,6 +129,7 @@ class DelegationDoor:
             live, asked, task_text=given.task_text, call_id=given.call_id
         )
         shown = _shown(plan, child.session, given.task_text)
+        shown.model_port = self._model_port
         return DelegateAnswer(session=view(child), token=token, plan=shown)
 
     async def _collect(self, live: LiveSession, body: bytes) -> Collected:

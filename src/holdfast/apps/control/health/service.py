@@ -15,7 +15,12 @@ async def health(deps: ControlDeps) -> Health:
     except PolicyUnavailable:
         policy = "unavailable"
     store: Literal["ok", "failed"] = "failed" if deps.store.failure else "ok"
-    whole = policy == "ok" and store == "ok"
+    relays = deps.relays() if deps.relays is not None else None
+    served = relays is None or relays.here >= relays.wanted
     return Health(
-        status="ok" if whole else "degraded", version=deps.version, policy=policy, store=store
+        status="ok" if served and policy == "ok" and store == "ok" else "degraded",
+        version=deps.version,
+        policy=policy,
+        store=store,
+        gateway="" if relays is None else f"{relays.here} of {relays.wanted}",
     )

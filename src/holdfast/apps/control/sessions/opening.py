@@ -75,7 +75,7 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
     )
 
 
-def shown(plan: SessionPlan, session: Session) -> Plan:
+def shown(plan: SessionPlan, session: Session, model_port: int) -> Plan:
     """The part of a plan that the agent's process needs."""
     turns = (
         x.amount
@@ -95,6 +95,7 @@ def shown(plan: SessionPlan, session: Session) -> Plan:
             "attributes": plan.task_attributes,
         },
         max_turns=min(plan.loop.max_turns, *turns),
+        model_port=model_port,
     )
 
 

@@ -138,7 +138,10 @@ class TurnList(Shown):
 
 
 class Plan(Shown):
-    """What the configuration gives the agent; `allowed_models` empty means any priced one."""
+    """What the configuration gives the agent; `allowed_models` empty means any priced one.
+
+    `model_port` is where its model calls go at the server's host; 0 for the server's own port.
+    """
 
     model: str
     system_prompt: str
@@ -147,6 +150,7 @@ class Plan(Shown):
     mcp_servers: dict[str, Any]
     task: dict[str, Any]
     max_turns: int
+    model_port: int = 0
 
 
 class Opened(Shown):

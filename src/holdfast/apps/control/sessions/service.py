@@ -24,7 +24,9 @@ async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened
     live, token = await deps.sessions.open(opening.draft(plan, asked))
     await deps.journal.commit([_acted(deps, live, "session.open", "", by)])
     return Opened(
-        session=views.of_live(deps, live), token=token, plan=opening.shown(plan, live.session)
+        session=views.of_live(deps, live),
+        token=token,
+        plan=opening.shown(plan, live.session, deps.model_port),
     )
 
 

@@ -38,10 +38,11 @@ class ClaimBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Work(msgspec.Struct):
-    """One activation: the run, and the session's token for it."""
+    """One activation: the run, the session's token for it, and where its model calls go."""
 
     run: Run
     token: str
+    model_port: int = 0
 
 
 class ClaimAnswer(msgspec.Struct):
@@ -76,7 +77,10 @@ class HeartbeatAnswer(msgspec.Struct):
 class WorkDoor:
     """The workers' routes."""
 
-    def __init__(self, dispatch: Dispatch, worker_digest: str, report: Report) -> None:
+    def __init__(
+        self, dispatch: Dispatch, worker_digest: str, report: Report, *, model_port: int = 0
+    ) -> None:
+        self._model_port = model_port
         self._dispatch = dispatch
         self._digest = worker_digest
         self._report = report
@@ -111,7 +115,7 @@ class WorkDoor:
         claimed = await self._dispatch.claim(
             given.worker, wait_s=min(max(given.wait_s, 0.0), MAX_WAIT_S), agents=given.agents
         )
-        work = Work(claimed.run, claimed.token) if claimed is not None else None
+        work = Work(claimed.run, claimed.token, self._model_port) if claimed is not None else None
         return ClaimAnswer(work, self._dispatch.lease_s)
 
     async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:

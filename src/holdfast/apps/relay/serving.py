@@ -1,0 +1,113 @@
+"""A relay put together: the inherited socket, the routes, the line to the server, the stop."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+
+import uvicorn
+from starlette.applications import Starlette
+
+from holdfast.apps.gateway.front import Front
+from holdfast.apps.gateway.routes import Gateway
+from holdfast.compose.relays import Relay, RelaySettings, build_relay
+
+_DRAIN_S = 2
+_KEEP_ALIVE_S = 75
+_GC_THRESHOLD = 20_000
+_FLUSH_S = 1.0
+# Clients of a server that died are told so for this long; then nothing is left of it.
+_PATIENCE_S = 60.0
+
+
+def report(error: BaseException) -> None:
+    """A fault of ours, for the operator's log; callers get a sentence without it."""
+    traceback.print_exception(error, file=sys.stderr)
+
+
+async def serve(
+    settings: RelaySettings, listening: socket.socket, environment: Mapping[str, str]
+) -> None:
+    """Serve the model's door until told to stop, sent away, or left alone for too long.
+
+    Errors: ConfigInvalid.
+    """
+    relay = build_relay(settings, environment)
+    gateway = Gateway(
+        relay.calls,
+        relay.calls,
+        relay.entropy,
+        max_body_bytes=settings.max_body_bytes,
+        report=report,
+    )
+    server = _Server(
+        uvicorn.Config(
+            Front(gateway.direct(), Starlette(routes=gateway.routes(alone=True))),
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_DRAIN_S,
+            ssl_certfile=settings.tls_cert or None,
+            ssl_keyfile=settings.tls_key or None,
+        ),
+        relay,
+    )
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            kept = tasks.create_task(_kept(relay, server))
+            await server.serve(sockets=[listening])
+            kept.cancel()
+    finally:
+        await relay.close()
+
+
+async def _kept(relay: Relay, server: "_Server") -> None:
+    """The line, from when this process answers; its end is the end of the process."""
+    await server.ready.wait()
+    await relay.line.keep(_PATIENCE_S)
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and cuts what still streams when it stops."""
+
+    def __init__(self, config: uvicorn.Config, relay: Relay) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._relay = relay
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop in order on SIGINT and SIGTERM, and do not raise them again afterwards."""
+        loop = asyncio.get_running_loop()
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(caught, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then take up the line."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut streams well-formed first: they would outlast the drain. Their money is settled."""
+        self._relay.line.cut_all("unavailable: the gateway is stopping", stopped=False)
+        await super().shutdown(sockets)
+        await self._relay.line.flush(_FLUSH_S)

@@ -1,0 +1,19 @@
+"""Who comes to the model's door: whose token it is, and that its tenant is about."""
+
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.turns import Turns
+
+
+class ModelDoorkeeper:
+    """Authenticates model calls, wherever they came in."""
+
+    def __init__(self, sessions: Sessions, turns: Turns) -> None:
+        self._sessions = sessions
+        self._turns = turns
+
+    async def authenticate_model(self, token: str) -> LiveSession:
+        """The session of a token; its tenant counts as near. Errors: Unauthenticated."""
+        live = await self._sessions.authenticate_model(token)
+        self._turns.seen(live.who.tenant)
+        return live

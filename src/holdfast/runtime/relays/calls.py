@@ -1,0 +1,203 @@
+"""What a relay serves from: `ModelCalls` as clients see it, decided and paid for by the server.
+
+Trying again and breakers are here, where the provider is reached; each relay has its own breakers.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from holdfast.errors import InternalError, UpstreamUnavailable
+from holdfast.model.events import Kind
+from holdfast.model.upstreams import Trouble
+from holdfast.ports.clock import Clock
+from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.runtime.answers import Answer
+from holdfast.runtime.carrying import stoppable
+from holdfast.runtime.providers import Provider
+from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
+from holdfast.runtime.relays.line import Line
+from holdfast.runtime.relays.payer import RelayedCall
+from holdfast.runtime.relays.wire import (
+    Answered,
+    Call,
+    Came,
+    Noted,
+    Passed,
+    Refusal,
+    Send,
+)
+
+_GOOD_S, _GOOD_TOKENS = 30.0, 10_000
+_WAITS = ("retry-after", "retry-after-ms")
+
+
+class _Request:
+    """What the client sent, and what came of it so far."""
+
+    def __init__(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.reached: Reached | Unreached | None = None
+
+    @property
+    def answer(self) -> UpstreamAnswer | None:
+        """The provider's answer, if there is one."""
+        return self.reached.answer if self.reached is not None else None
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self.answer is not None:
+            self.answer.close()
+        self.reached = None
+
+
+class RelayedCalls:
+    """The paid door to a provider, in a relay. A session is known here by its token alone."""
+
+    def __init__(
+        self, line: Line, providers: Mapping[str, Provider], clock: Clock, dice: Dice
+    ) -> None:
+        self._line = line
+        self._providers = providers
+        self._clock = clock
+        self._reaching = Reaching(self._note, clock, dice)
+        self._good_until_s: dict[str, float] = {}
+
+    async def authenticate_model(self, token: str) -> str:
+        """The token again, if it is one of a session. Errors: Unauthenticated; Unavailable.
+
+        It decides whose body is read; the call itself is judged by the server, by its token. So a
+        token that was good a moment ago need not be asked about again.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if self._line.up and self._good_until_s.get(token, 0.0) > now_s:
+            return token
+        answer: Passed | Refusal = await self._line.ask(
+            "session", token.encode(errors="replace"), Passed | Refusal
+        )
+        if isinstance(answer, Refusal):
+            raise answer.error()
+        if len(self._good_until_s) >= _GOOD_TOKENS:
+            self._good_until_s.clear()
+        self._good_until_s[token] = now_s + _GOOD_S
+        return token
+
+    async def call(self, live: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """As `ModelCalls.call`. Errors: as there, and Unavailable while the server is away."""
+        call, request = RelayedCall(self._line), _Request(path, headers, body)
+        try:
+            asked = Call(
+                call=call.number, token=live, path=path, headers=_joined(headers), body=body
+            )
+            said: Answered = await self._line.ask("call", asked, Answered)
+            while isinstance(said, Send):
+                request.close()
+                came = await self._carried(call, said, request)
+                if came.status == 200 and request.answer is not None:
+                    call.arrived(came)
+                    return Answer(request.answer, call)
+                said = await self._line.ask("came", came, Answered)
+            if isinstance(said, Refusal):
+                raise said.error()
+            if request.answer is None:
+                raise InternalError("the server hands on an answer that there is not")
+            call.dismiss()
+            return Answer(request.answer, None)
+        except BaseException:
+            request.close()
+            call.leave()
+            raise
+
+    async def _carried(self, call: RelayedCall, send: Send, request: _Request) -> Came:
+        """Take it to the provider, within reach of a cut."""
+        provider = self._providers.get(send.upstream)
+        call.pay(send)
+        if provider is None:
+            error = UpstreamUnavailable(f"this relay knows no upstream `{send.upstream}`")
+            return Came(
+                call=call.number, error=Refusal.of(error), trouble=Trouble.UPSTREAM, failures=1
+            )
+        body, tried, failures = send.edits.applied(request.body), list[str](), 0
+
+        def failed() -> None:
+            nonlocal failures
+            failures += 1
+
+        async def ask(upstream: Upstream) -> UpstreamAnswer:
+            return await upstream.send(
+                "POST", request.path, request.headers, body, timeout_s=call.seconds_left()
+            )
+
+        reached = await stoppable(
+            call,
+            self._reaching.reach(
+                provider, ask, failed=failed, seconds_left=call.seconds_left, tried=tried
+            ),
+            call.refusal,
+        )
+        request.reached = reached
+        if isinstance(reached, Reached):
+            call.watch = lambda ended: self._reaching.ended(provider, reached, ended)
+            return Came(
+                call=call.number,
+                status=reached.answer.status,
+                tried=tuple(tried),
+                failures=failures,
+            )
+        return Came(
+            call=call.number,
+            status=reached.answer.status if reached.answer is not None else 0,
+            error=Refusal.of(reached.error) if reached.error is not None else None,
+            trouble=reached.trouble,
+            tried=tuple(tried),
+            failures=failures,
+            waits=_waits(reached.answer),
+        )
+
+    async def count(
+        self, live: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> UpstreamAnswer:
+        """As `ModelCalls.count`."""
+        provider = await self._free(live)
+        return await provider.count(self._clock.now_ns(), path, headers, body)
+
+    async def models(self, live: str, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:
+        """As `ModelCalls.models`."""
+        provider = await self._free(live)
+        return await provider.models(self._clock.now_ns(), path, headers)
+
+    async def _free(self, token: str) -> Provider:
+        answer: Passed | Refusal = await self._line.ask(
+            "free", token.encode(errors="replace"), Passed | Refusal
+        )
+        if isinstance(answer, Refusal):
+            raise answer.error()
+        provider = self._providers.get(answer.upstream)
+        if provider is None:
+            raise UpstreamUnavailable(f"this relay knows no upstream `{answer.upstream}`")
+        return provider
+
+    def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
+        plain = {
+            name: value
+            for name, value in body.items()
+            if isinstance(value, str | int | float | bool | None)
+        }
+        self._line.mention("noted", Noted(kind=str(kind), body=plain))
+
+
+def _joined(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers by lower-case name; one that came several times is one list."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
+def _waits(answer: UpstreamAnswer | None) -> dict[str, str]:
+    if answer is None:
+        return {}
+    asked = ((name, answer.headers.get(name, "")) for name in _WAITS)
+    return {name: value for name, value in asked if value.isascii() and value}

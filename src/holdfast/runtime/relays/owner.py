@@ -1,0 +1,432 @@
+"""The server's side: it decides and pays for calls that relays carry, and can cut each of them.
+
+A call runs here through `ModelCalls` as any other; only its way to the provider leads through the
+relay. When a relay's line breaks, or it is silent for too long, everything it had open is settled
+in full: what it may have used, nobody can say any more.
+Not here: sockets (`backends/frames`), the relay's side (`calls`, `payer`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from holdfast.core.stream import Reading
+from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
+from holdfast.model.events import Kind
+from holdfast.ports.llm import UpstreamAnswer
+from holdfast.runtime.carrying import Edits, stoppable
+from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.live import Cut, LiveSession
+from holdfast.runtime.model_calls import ModelCalls
+from holdfast.runtime.providers import Provider
+from holdfast.runtime.purse import Purse
+from holdfast.runtime.reaching import Unreached
+from holdfast.runtime.relays.tasks import begun
+from holdfast.runtime.relays.wire import (
+    HEARTBEAT_S,
+    OPEN_CALLS_MAX,
+    SILENCE_S,
+    Answered,
+    Call,
+    Came,
+    CutCall,
+    Cuts,
+    Emitted,
+    Extend,
+    Extended,
+    HandOn,
+    Hello,
+    Left,
+    Noted,
+    Passed,
+    Refusal,
+    Send,
+    Settle,
+    Torn,
+    WasCut,
+    Welcome,
+    decoded,
+    emitted,
+    encoded,
+)
+from holdfast.runtime.services import Services
+
+LOST = "lost: the relay that carried it is gone"
+_CHANGES = (Kind.UPSTREAM_OPENED, Kind.UPSTREAM_CLOSED)
+
+Report = Callable[[BaseException], None]
+Drop = Callable[[], None]
+
+
+class RelayDesk:
+    """Where relays come to. `server` is the name that this server gave to those it started.
+
+    `changed` is called when a relay has come or gone, `silent` with the process of one that was
+    let go because it said nothing.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        doorkeeper: ModelDoorkeeper,
+        services: Services,
+        calls: ModelCalls,
+        report: Report,
+    ) -> None:
+        self.server = server
+        self.doorkeeper = doorkeeper
+        self.journal = services.journal
+        self.clock = services.clock
+        self.calls = calls
+        self.report = report
+        self.changed: Callable[[], None] = lambda: None
+        self.silent: Callable[[int], None] = lambda _: None
+        self.talks: set[RelayTalk] = set()
+
+    def talk(self, drop: Drop) -> "RelayTalk":
+        """One relay's line was opened; `drop` closes it from here."""
+        return RelayTalk(self, drop)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Processes of the relays that are here."""
+        return tuple(sorted(talk.pid for talk in self.talks))
+
+    def tick(self) -> None:
+        """About once a second: whoever was silent for too long is let go."""
+        for talk in tuple(self.talks):
+            talk.tick()
+
+
+class RelayTalk:
+    """One relay's line, from its first word to its end."""
+
+    def __init__(self, desk: RelayDesk, drop: Drop) -> None:
+        self.desk = desk
+        self.pid = 0
+        self._drop = drop
+        self._calls: dict[int, CarriedCall] = {}
+        self._cuts: list[CutCall] = []
+        self._news = asyncio.Event()
+        self._silent_ticks = 0
+        self._waited: dict[str, Callable[[bytes], Awaitable[bytes]]] = {
+            "session": self._session,
+            "free": self._free,
+            "call": self._call,
+            "came": self._came,
+            "extend": self._extend,
+            "cuts": self._next_cuts,
+        }
+        self._told: dict[str, Callable[[bytes], None]] = {
+            "arrived": self._arrived,
+            "emitted": self._emitted,
+            "torn": self._torn,
+            "was_cut": self._was_cut,
+            "settle": self._settle,
+            "left": self._left,
+            "noted": self._noted,
+        }
+
+    def handle(self, method: str, body: bytes) -> bytes | Awaitable[bytes]:
+        """One frame. What needs no waiting is done before the next frame is read.
+
+        Errors: Unavailable for a word out of place.
+        """
+        self._silent_ticks = 0
+        if method == "hello":
+            return self._hello(decoded(body, Hello))
+        if not self.pid:
+            raise Unavailable("a relay says hello first")
+        if (told := self._told.get(method)) is not None:
+            told(body)
+            return b""
+        if (waited := self._waited.get(method)) is not None:
+            return waited(body)
+        raise Unavailable("the server does not know this word of a relay")
+
+    def gone(self) -> None:
+        """The line is closed: what the relay had open is settled in full; idempotent."""
+        calls, self._calls = list(self._calls.values()), {}
+        for call in calls:
+            call.lose()
+        if self in self.desk.talks:
+            self.desk.talks.remove(self)
+            self.desk.changed()
+
+    def tick(self) -> None:
+        """Counted in turns, not seconds: where the server stood still, relays are heard first."""
+        self._silent_ticks += 1
+        if self._silent_ticks * HEARTBEAT_S > SILENCE_S + HEARTBEAT_S:
+            self.gone()
+            self._drop()
+            self.desk.silent(self.pid)
+
+    def cut(self, call: int, reason: str, *, stopped: bool) -> None:
+        """Have the relay end one call."""
+        self._cuts.append(CutCall(call=call, reason=reason, stopped=stopped))
+        self._news.set()
+
+    def over(self, call: int) -> None:
+        """Nothing more is to come of this call."""
+        self._calls.pop(call, None)
+
+    def has(self, call: int) -> bool:
+        """Whether something is still to come of it."""
+        return call in self._calls
+
+    def _hello(self, hello: Hello) -> bytes:
+        known = hello.server == self.desk.server
+        if known and not self.pid:
+            self.pid = hello.pid
+            self.desk.talks.add(self)
+            self.desk.changed()
+        return encoded(Welcome(known=known))
+
+    async def _session(self, body: bytes) -> bytes:
+        try:
+            await self.desk.doorkeeper.authenticate_model(body.decode(errors="replace"))
+        except HoldfastError as error:
+            return encoded(Refusal.of(error))
+        return encoded(Passed())
+
+    async def _free(self, body: bytes) -> bytes:
+        try:
+            live = await self.desk.doorkeeper.authenticate_model(body.decode(errors="replace"))
+            return encoded(Passed(upstream=self.desk.calls.free(live).name))
+        except HoldfastError as error:
+            return encoded(Refusal.of(error))
+
+    async def _call(self, body: bytes) -> bytes:
+        asked = decoded(body, Call)
+        if len(self._calls) >= OPEN_CALLS_MAX:
+            full = Unavailable("this relay has too many calls open", retry_after_s=1)
+            return encoded(Refusal.of(full))
+        call = self._calls[asked.call] = CarriedCall(self, asked)
+        return encoded(await call.begin())
+
+    async def _came(self, body: bytes) -> bytes:
+        came = decoded(body, Came)
+        return encoded(await self._open_call(came.call).came(came))
+
+    async def _extend(self, body: bytes) -> bytes:
+        asked = decoded(body, Extend)
+        purse = self._purse(asked.call)
+        reason = await purse.extend(asked.more_tokens)
+        return encoded(Extended(held_tokens=purse.cover.held_tokens, reason=reason))
+
+    async def _next_cuts(self, _: bytes) -> bytes:
+        if not self._cuts:
+            self._news.clear()
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+        cuts, self._cuts = self._cuts, []
+        return encoded(Cuts(cuts=tuple(cuts)))
+
+    def _arrived(self, body: bytes) -> None:
+        came = decoded(body, Came)
+        self._open_call(came.call).arrived(came)
+
+    def _emitted(self, body: bytes) -> None:
+        said = decoded(body, Emitted)
+        self._purse(said.call).emitted(emitted(said.calls))
+
+    def _torn(self, body: bytes) -> None:
+        said = decoded(body, Torn)
+        self._purse(said.call).void(said.call_id)
+
+    def _was_cut(self, body: bytes) -> None:
+        said = decoded(body, WasCut)
+        self._purse(said.call).note_cut(said.reading, said.reason)
+
+    def _settle(self, body: bytes) -> None:
+        said = decoded(body, Settle)
+        purse = self._purse(said.call)
+        self.over(said.call)
+        purse.closed()
+        purse.settle(said.reading, ended=said.ended)
+
+    def _left(self, body: bytes) -> None:
+        call = self._calls.pop(decoded(body, Left).call, None)
+        if call is not None:
+            call.leave()
+
+    def _noted(self, body: bytes) -> None:
+        said = decoded(body, Noted)
+        if said.kind not in _CHANGES:
+            raise Unavailable("a relay may not journal this")
+        record = self.desk.journal.record(Kind(said.kind), None, {**said.body, "relay": self.pid})
+        self.desk.journal.queue([record])
+
+    def _open_call(self, number: int) -> "CarriedCall":
+        call = self._calls.get(number)
+        if call is None:
+            raise Unavailable("this call is over")
+        return call
+
+    def _purse(self, number: int) -> Purse:
+        call = self._open_call(number)
+        if call.purse is None or not call.handed_on:
+            raise Unavailable("nothing of this call is to be heard yet")
+        return call.purse
+
+
+class CarriedCall:
+    """One call of a relay, and its `Carrier`."""
+
+    def __init__(self, talk: RelayTalk, asked: Call) -> None:
+        self.purse: Purse | None = None
+        self.handed_on = False
+        self._talk = talk
+        self._asked = asked
+        self._said: asyncio.Queue[Answered] = asyncio.Queue()
+        self._came: asyncio.Future[Came] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> Answered:
+        """Decide and pay; where to send the call, or why not."""
+        self._task = begun(self._run())
+        return await self._said.get()
+
+    async def came(self, came: Came) -> Answered:
+        """What came of the last `Send`; what to do now. Errors: Unavailable when none was asked."""
+        if self._came is None or self._came.done():
+            if self._said.empty():
+                raise Unavailable("nothing was sent for this call")
+        else:
+            self._came.set_result(came)
+        return await self._said.get()
+
+    def arrived(self, came: Came) -> None:
+        """The provider answers: what is told of the answer from now on counts.
+
+        Errors: Unavailable when nothing was sent, or the call was ended meanwhile.
+        """
+        if self._came is None or self._came.done() or came.status != 200:
+            raise Unavailable("nothing was sent for this call")
+        self.handed_on = True
+        self._came.set_result(came)
+
+    async def _run(self) -> None:
+        desk, asked = self._talk.desk, self._asked
+        try:
+            live = await desk.doorkeeper.authenticate_model(asked.token)
+            await self._carry(live, asked)
+        except HoldfastError as error:
+            self._refuse(error)
+        except Exception as error:  # noqa: BLE001 -- the caller gets a sentence, the log the fault
+            desk.report(error)
+            self._refuse(InternalError("holdfast could not handle the request; see its log"))
+
+    async def _carry(self, live: LiveSession, asked: Call) -> None:
+        carried = await self._talk.desk.calls.carry(
+            live, asked.path, asked.headers, asked.body, self
+        )
+        if carried.purse is None:
+            self._talk.over(asked.call)
+            self._said.put_nowait(HandOn())
+        elif self._talk.has(asked.call):
+            # A short answer may be settled already.
+            carried.purse.opened(self._cut)
+
+    def _refuse(self, error: HoldfastError) -> None:
+        self._said.put_nowait(Refusal.of(error))
+
+    async def reach(
+        self, provider: Provider, purse: Purse, edits: Edits
+    ) -> UpstreamAnswer | Unreached:
+        """See `runtime/carrying.Carrier`."""
+        self.purse = purse
+        self._came = asyncio.get_running_loop().create_future()
+        send = Send(
+            upstream=provider.name,
+            edits=edits,
+            seconds_left=purse.seconds_left(),
+            timeout_s=purse.timeout_s,
+            cached_1h=purse.cached_1h,
+            held_tokens=purse.cover.held_tokens,
+            in_flight_tokens=purse.cover.in_flight_tokens,
+            most_tokens=purse.cover.most_tokens,
+        )
+        self._said.put_nowait(send)
+        came = await stoppable(self, self._came, SessionStopped)
+        self._count(purse, came)
+        answer = _Told(came.status, came.waits) if came.status else None
+        if answer is not None and came.trouble is None:
+            return answer
+        return _unreached(provider, came, answer)
+
+    def _count(self, purse: Purse, came: Came) -> None:
+        """What the tries mean for the session and for the rates."""
+        for _ in range(came.failures):
+            purse.live.progress.failure(self._talk.desk.clock.now_ns())
+        purse.tried += came.tried
+        # The first try was drawn for already; the last of those that failed may be the last at all.
+        again = len(came.tried) - int(came.trouble is not None)
+        if purse.paid.toll is not None:
+            for _ in range(again):
+                purse.paid.toll.again()
+
+    def opened(self, cut: Cut) -> None:
+        """A kill ends the way to the provider, here and in the relay."""
+
+        def both(reason: str) -> None:
+            self._cut(reason)
+            cut(reason)
+
+        if self.purse is not None:
+            self.purse.opened(both)
+
+    def closed(self) -> None:
+        """The provider answered, or never will."""
+        if self.purse is not None:
+            self.purse.closed()
+
+    def _cut(self, reason: str) -> None:
+        stopped = self.purse is not None and self.purse.stopped
+        self._talk.cut(self._asked.call, reason, stopped=stopped)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more; what may have been used is charged."""
+        self._end("abandoned")
+
+    def lose(self) -> None:
+        """Nobody can say what came of it: charged in full."""
+        if self.purse is not None:
+            self.purse.unseen = True
+        self._end(LOST)
+
+    def _end(self, ended: str) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self.handed_on and self.purse is not None:
+            self.purse.closed()
+            self.purse.settle(Reading(), ended=ended)
+
+
+class _Told:
+    """An answer that a relay has; only what the decision needs of it is here."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        raise InternalError("the body of this answer is in a relay")
+        yield b""
+
+    async def read(self, limit_bytes: int) -> bytes:
+        raise InternalError("the body of this answer is in a relay")
+
+    def close(self) -> None:
+        """The relay closes it when it hears what to do instead."""
+
+
+def _unreached(provider: Provider, came: Came, answer: UpstreamAnswer | None) -> Unreached:
+    trouble = came.trouble or provider.trouble
+    error = came.error.error() if came.error is not None else None
+    if answer is None and not isinstance(error, Unavailable):
+        raise InternalError("the relay said neither what the provider answered nor why not")
+    unavailable = error if isinstance(error, Unavailable) else None
+    return Unreached(upstream=provider.name, trouble=trouble, answer=answer, error=unavailable)

@@ -1,0 +1,180 @@
+"""One call as a relay has it: the server pays; the relay says what came of it, and obeys cuts."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from holdfast.core.cover import Cover
+from holdfast.core.stream import EmittedCall, Reading
+from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, Unavailable
+from holdfast.runtime.live import Cut
+from holdfast.runtime.relays.line import AWAY, Line, away
+from holdfast.runtime.relays.wire import (
+    SILENCE_S,
+    Came,
+    Emitted,
+    Extend,
+    Extended,
+    Left,
+    Send,
+    Settle,
+    Torn,
+    WasCut,
+    wrote,
+)
+
+_GONE = "unavailable: "
+
+
+class RelayedCall:
+    """A `runtime/answers.Payer` whose purse is in another process.
+
+    Made before the call is asked for, so that a cut finds it; `pay` tells it what was held.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._turn = line.turn
+        self.number = line.begin(self)
+        self._send: Send | None = None
+        self.cover = Cover(held_tokens=0, in_flight_tokens=0, most_tokens=0)
+        self._ends_s = 0.0
+        self._cut: Cut | None = None
+        self._cut_because = ""
+        self._stopped = False
+        self._open = True
+        self._told: list[asyncio.Future[bytes]] = []
+        # Who wants to know how the answer ends.
+        self.watch: Callable[[str], None] | None = None
+
+    def pay(self, send: Send) -> None:
+        """The server holds money for it."""
+        self._send = send
+        self._ends_s = asyncio.get_running_loop().time() + send.seconds_left
+        self.cover = Cover(
+            held_tokens=send.held_tokens,
+            in_flight_tokens=send.in_flight_tokens,
+            most_tokens=send.most_tokens,
+        )
+
+    def arrived(self, came: Came) -> None:
+        """The provider answers. Errors: Unavailable when the server is gone."""
+        self._tell("arrived", came)
+        if self.lapsed:
+            raise away()
+
+    def cut(self, reason: str, *, stopped: bool) -> None:
+        """The server ends it, or is gone; the first reason counts."""
+        self._stopped = self._stopped or stopped
+        self._cut_because = self._cut_because or reason
+        if self._cut is not None:
+            self._cut(reason)
+
+    @property
+    def cached_1h(self) -> bool:
+        """See `Payer`."""
+        return self._send is not None and self._send.cached_1h
+
+    @property
+    def timeout_s(self) -> float:
+        """See `Payer`."""
+        return self._send.timeout_s if self._send is not None else 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """See `Payer`."""
+        return self._stopped or not self._line.holds(self._turn)
+
+    @property
+    def lapsed(self) -> str:
+        """See `Payer`: a process that stood still must not show what came meanwhile."""
+        return "" if self._line.holds(self._turn) else AWAY
+
+    def seconds_left(self) -> float:
+        """See `Payer`."""
+        return max(self._ends_s - asyncio.get_running_loop().time(), 0.1)
+
+    def opened(self, cut: Cut) -> None:
+        """See `Payer`."""
+        self._cut = cut
+        if self._cut_because:
+            cut(self._cut_because)
+
+    def closed(self) -> None:
+        """See `Payer`."""
+        self._cut = None
+
+    async def extend(self, more_tokens: int) -> str:
+        """See `Payer`."""
+        asked = Extend(call=self.number, more_tokens=self.cover.possible(more_tokens))
+        try:
+            answer: Extended = await self._line.ask("extend", asked, Extended)
+        except Unavailable:
+            self._stopped = True
+            return AWAY
+        self.cover.held_tokens = answer.held_tokens
+        return answer.reason
+
+    def emitted(self, calls: Iterable[EmittedCall]) -> None:
+        """See `Payer`."""
+        if told := wrote(calls):
+            self._tell("emitted", Emitted(call=self.number, calls=told))
+
+    def void(self, call_id: str) -> None:
+        """See `Payer`."""
+        self._tell("torn", Torn(call=self.number, call_id=call_id))
+
+    def note_cut(self, reading: Reading, reason: str) -> None:
+        """See `Payer`."""
+        self._tell("was_cut", WasCut(call=self.number, reading=reading, reason=reason))
+
+    def abandon(self, why: str) -> None:
+        """See `Payer`."""
+        self.settle(Reading(), ended=why)
+
+    def settle(self, reading: Reading, *, ended: str) -> None:
+        """See `Payer`. Where the server is gone, it settles in full by itself."""
+        self._tell("settle", Settle(call=self.number, reading=reading, ended=ended))
+        self._over(ended)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more, or it was refused; idempotent."""
+        self._tell("left", Left(call=self.number))
+        self._over("abandoned")
+
+    def dismiss(self) -> None:
+        """Nothing is owed for it; the server has let go of it already."""
+        self._over("")
+
+    def _over(self, ended: str) -> None:
+        if self._open:
+            self._open = False
+            self._line.end(self.number)
+            if self.watch is not None:
+                self.watch(ended)
+
+    def _tell(self, method: str, said: Came | Emitted | Torn | WasCut | Settle | Left) -> None:
+        if not self._open:
+            return
+        try:
+            self._told.append(self._line.tell(method, said))
+        except Unavailable:
+            self._stopped = True
+
+    async def caught_up(self) -> str:
+        """See `Payer`."""
+        told, self._told = self._told, []
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                for one in told:
+                    await one
+        except (HoldfastError, TimeoutError):
+            self._stopped = True
+        return AWAY if self._stopped and not self._cut_because else ""
+
+    def refusal(self, reason: str) -> HoldfastError:
+        """See `Payer`."""
+        if reason == AWAY:
+            return away()
+        if reason.startswith(_GONE):
+            return Unavailable(reason.removeprefix(_GONE))
+        return SessionStopped(reason) if self.stopped else DeadlineExceeded(reason)

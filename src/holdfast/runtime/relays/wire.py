@@ -1,0 +1,243 @@
+"""What a relay and the server say to each other, as msgpack bodies of frames.
+
+The relay asks; the server's only word of its own, a cut, answers the relay's standing `cuts`.
+Refusals travel as values, so that a client reads the same error through a relay as without one.
+Not here: who says what when (`owner`, `calls`, `payer`).
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from holdfast.core.stream import EmittedCall, Reading
+from holdfast.errors import HoldfastError, InternalError, Unavailable, all_errors
+from holdfast.model.upstreams import Trouble
+from holdfast.runtime.carrying import Edits
+
+W = TypeVar("W")
+
+HEARTBEAT_S = 1.0
+"""The server answers a standing `cuts` at least this often."""
+SILENCE_S = 5.0
+"""Whoever heard nothing for so long takes the other for gone."""
+OPEN_CALLS_MAX = 8_192
+"""Calls of one relay at a time; further ones are refused."""
+IN_FLIGHT_MAX = 4 * OPEN_CALLS_MAX
+"""Frames of one relay at a time: a call that waits must not hold up the one it waits for."""
+
+_ERRORS = {cls.code: cls for cls in all_errors()}
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """The first word on a line. `server`: which server started this relay."""
+
+    server: str
+    pid: int
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True):
+    """`known` is false for a relay that another server started: it has to end."""
+
+    known: bool
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
+    """A typed error; nothing comes after it."""
+
+    code: str
+    message: str
+    fields: dict[str, str | int | float | bool | None] = {}
+
+    @classmethod
+    def of(cls, error: HoldfastError) -> "Refusal":
+        """As the wire takes it: text that is no UTF-8 is replaced, other values become text."""
+        fields = {name: _plain(value) for name, value in error.fields.items()}
+        return cls(code=error.code, message=_text(error.message), fields=fields)
+
+    def error(self) -> HoldfastError:
+        """The error again, of its own class."""
+        found = _ERRORS.get(self.code, InternalError)
+        return found(self.message, **self.fields)
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True, tag="passed"):
+    """The token is one of a session. `upstream` is whom to ask what is free; empty if not asked."""
+
+    upstream: str = ""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's `POST /v1/messages`. `call` is the relay's number for it, never used again."""
+
+    call: int
+    token: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):
+    """The call is paid for: take it to `upstream`, with these edits, in `seconds_left`."""
+
+    upstream: str
+    edits: Edits
+    seconds_left: float
+    timeout_s: float
+    cached_1h: bool
+    held_tokens: int
+    in_flight_tokens: int
+    most_tokens: int
+
+
+class HandOn(msgspec.Struct, frozen=True, kw_only=True, tag="hand_on"):
+    """Give the client the provider's refusal; nothing is owed for it."""
+
+
+class Came(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a `Send`: a status, or the error that stands in place of an answer.
+
+    An answer to be paid for is only told of (`arrived`): it streams from then on. Of anything else
+    the server is asked (`came`) what to do.
+    `trouble` is empty where the answer is to be handed on. `tried` are the tries that failed,
+    `failures` how many count against the session. `waits` are headers that ask for patience.
+    """
+
+    call: int
+    status: int = 0
+    error: Refusal | None = None
+    trouble: Trouble | None = None
+    tried: tuple[str, ...] = ()
+    failures: int = 0
+    waits: dict[str, str] = {}
+
+
+class Extend(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold so many tokens more; answered by `Extended`."""
+
+    call: int
+    more_tokens: int
+
+
+class Extended(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens held now, and why not more; the reason is empty where they are held."""
+
+    held_tokens: int
+    reason: str = ""
+
+
+class Wrote(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete tool call of the model. `arguments` is JSON, None where they are no object."""
+
+    call_id: str
+    tool: str
+    arguments: bytes | None
+    at_server: bool
+
+
+class Emitted(msgspec.Struct, frozen=True, kw_only=True):
+    """Tool calls that the model asked for."""
+
+    call: int
+    calls: tuple[Wrote, ...]
+
+
+class Torn(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call that may be half-written."""
+
+    call: int
+    call_id: str
+
+
+class WasCut(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer was ended early; the money is settled by a word of its own."""
+
+    call: int
+    reading: Reading
+    reason: str
+
+
+class Settle(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer is over."""
+
+    call: int
+    reading: Reading
+    ended: str
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """Nobody waits for this call any more."""
+
+    call: int
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """A breaker of this relay opened or closed."""
+
+    kind: str
+    body: dict[str, str | int | float | bool | None]
+
+
+class CutCall(msgspec.Struct, frozen=True, kw_only=True):
+    """End one call now. `stopped`: nothing of it may be shown any more."""
+
+    call: int
+    reason: str
+    stopped: bool
+
+
+class Cuts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be cut; often nothing, as a sign of life."""
+
+    cuts: tuple[CutCall, ...] = ()
+
+
+Answered = Send | HandOn | Refusal
+"""What a `call` or `came` is answered with."""
+
+encoded = msgspec.msgpack.Encoder().encode
+
+
+def decoded(body: bytes, kind: type[W]) -> W:
+    """One body. Errors: Unavailable when the other side speaks otherwise."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise Unavailable("the other side of the relay's line broke the protocol") from fault
+
+
+def wrote(calls: Iterable[EmittedCall]) -> tuple[Wrote, ...]:
+    """Calls as the wire takes them: whatever number or text the model wrote comes through."""
+    return tuple(
+        Wrote(
+            call_id=_text(call.call_id),
+            tool=_text(call.tool),
+            arguments=None if call.arguments is None else json.dumps(call.arguments).encode(),
+            at_server=call.at_server,
+        )
+        for call in calls
+    )
+
+
+def emitted(calls: Iterable[Wrote]) -> list[EmittedCall]:
+    """The calls again."""
+    return [EmittedCall(c.call_id, c.tool, _arguments(c.arguments), c.at_server) for c in calls]
+
+
+def _arguments(encoded_json: bytes | None) -> dict[str, Any] | None:
+    if encoded_json is None:
+        return None
+    found: dict[str, Any] = json.loads(encoded_json)
+    return found
+
+
+def _plain(value: object) -> str | int | float | bool | None:
+    if isinstance(value, str):
+        return _text(value)
+    small = isinstance(value, int) and -(2**63) <= value < 2**63
+    return value if small or isinstance(value, float | None) else _text(str(value))  # type: ignore[return-value]
+
+
+def _text(given: str) -> str:
+    return given.encode("utf-8", "replace").decode()
