@@ -163,7 +163,7 @@ def test_tenant_beyond_its_rate_waits_or_is_told_when_and_no_other_does(project)
     left = [body for body, (status, _) in zip(many, done, strict=True) if status != 200]
     again = project.decide(paced, left[0]["call_id"], "lookup", left[0]["arguments"])
     assert again.status == 200, again.body
-    counted = 0
+    counted, told = 0, []
     for _ in range(100):
         told = project.records(tenant="paced", kind="tool_call.limited")
         counted = sum(record["body"]["refused"] for record in told)

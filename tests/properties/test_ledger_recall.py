@@ -154,6 +154,7 @@ class Recalling(RuleBasedStateMachine):
         """Without luck the store refuses the commit, and memory alone knows what was spent."""
         hold_id = self.holds.pop(dice.randrange(len(self.holds)))
         hold = self.few.hold(hold_id)
+        assert hold is not None
         actual = {d: n * share // 100 for d, n in hold.amounts.items()}
         settled = self.few.settle(hold_id, actual, self.now)
         assert settled == self.every.settle(hold_id, actual, self.now)
@@ -223,6 +224,8 @@ class Recalling(RuleBasedStateMachine):
         }
         for key in KEYS:
             theirs = self.every.account(key, self.now) or blank(key, self.now)
+            assert theirs is not None
+            mine: AccountState | None
             if self.few.knows(key):
                 mine = self.few.account(key, self.now)
             else:
@@ -239,6 +242,7 @@ class Recalling(RuleBasedStateMachine):
         self.few.leave(())
         for key in {key for key in KEYS if self.few.knows(key)} - needed:
             account = self.few._accounts[key]
+            assert account is not None
             assert account.spent > account.saved
 
 
