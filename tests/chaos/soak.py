@@ -22,7 +22,7 @@ import msgspec
 
 from holdfast.testing.project import RunningProject
 from tests.chaos.gauges import Slope, Watch, slope
-from tests.chaos.soak_load import USERS, Load, batch_script
+from tests.chaos.soak_load import TOOL_TIMEOUT_S, USERS, Load, batch_script
 from tests.native_project import POLICIES, SETTINGS, NativeProject
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -96,7 +96,9 @@ class Soak:
             "PYTHONPATH": os.pathsep.join(p for p in paths if p),
             **({"PYTHONTRACEMALLOC": "1"} if trace else {}),
         }
-        self.house = NativeProject(folder, batch_script(), settings=_SETTINGS, tool_timeout_s=3.0)
+        self.house = NativeProject(
+            folder, batch_script(), settings=_SETTINGS, tool_timeout_s=TOOL_TIMEOUT_S
+        )
         tools = folder / "desk_tools.py"
         tools.write_text(tools.read_text() + _TAG)
         # The house's project is made anew: its server is watched from within.

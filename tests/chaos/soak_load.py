@@ -39,6 +39,7 @@ _STATUSES = (429, 500, 529)
 _BROKEN = ("half_event", "invalid_json", "missing_message_stop", "error_event", "truncated_utf8")
 _FORESEEN = frozenset({"upstream_unavailable", "rate_limited", "session_stopped", "conflict"})
 _SURPRISES_KEPT = 100
+TOOL_TIMEOUT_S = 3.0
 _KEPT_S = 600.0
 """How long what is over stays in the memory of a server."""
 _RECORDS = tuple({"id": f"r{n}", "cents": n * 10} for n in range(1, 13))
@@ -200,8 +201,12 @@ class Load:
 
     async def person(self) -> None:
         """What an operator does: says what became of unknown effects, redrives dead letters."""
+        waiting = await self.client.dlq.list()
+        if any(run.unknown_effects for run in waiting):
+            # A worker that lost its lease may be at the tool still, until its time is over.
+            await asyncio.sleep(TOOL_TIMEOUT_S)
         happened = {(tool, order) for tool, order, _ in self.house.acts()}
-        for run in await self.client.dlq.list():
+        for run in waiting:
             for effect in run.unknown_effects:
                 order = self._order_of(run, effect.call_id, effect.tool)
                 took = (await order, effect.tool) in {(o, t) for t, o in happened}

@@ -31,7 +31,11 @@ os.dup2(2, 1)
 sys.path.insert(0, sys.argv[1])
 module, _, name = sys.argv[2].partition(":")
 told = json.load(sys.stdin)
-found = getattr(importlib.import_module(module), name)(told["records"], told["result"])
+try:
+    found = getattr(importlib.import_module(module), name)(told["records"], told["result"])
+finally:
+    # What it printed comes before what is said of it: the last line is the reason.
+    sys.stdout.flush()
 if not isinstance(found, (list, tuple, types.GeneratorType)):
     sys.exit(f"it returned {type(found).__name__} and no list of objections")
 json.dump([str(x) for x in found], answer)

@@ -1,14 +1,19 @@
-"""`python -m holdfast.tools.host FOLDER`: runs the Python tools of one session, nothing else.
+"""`python -m holdfast.tools.host FOLDER WORKER`: runs the Python tools of one session.
 
 Requests and answers are JSON lines over two pipes that the tools never see: their prints go to
 standard error. Whatever a tool does to itself (raising, exiting, forking, answering nonsense)
 ends in an answer, or in this process's death, which the router takes as no answer.
+
+It ends with the process WORKER that started it: the run of a worker that died is another's, and
+what was still on its way here must not happen beside what that one does.
 """
 
 import asyncio
+import ctypes
 import importlib
 import inspect
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +25,7 @@ import msgspec
 from holdfast.tools.declared import Happened, Refused, Tool, ToolContext
 
 _THREADS = 16
+_PR_SET_PDEATHSIG = 1
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +59,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Host:
     """Runs requests, several at a time."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: BinaryIO, worker: int) -> None:
         self._out = out
+        self._worker = worker
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._pool = ThreadPoolExecutor(_THREADS)
@@ -68,6 +75,7 @@ class Host:
         os._exit(0)
 
     def _one(self, request: Request) -> None:
+        _end_without(self._worker)
         reply = _done(request)
         if os.getpid() != self._pid:
             os._exit(0)  # A child that the tool forked came out of it, too.
@@ -120,15 +128,26 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:4000]
 
 
+def _end_without(worker: int) -> None:
+    """End at once where the worker is gone."""
+    if os.getppid() != worker:
+        os._exit(0)
+
+
 def main(arguments: list[str]) -> None:
     """The pipes are standard input and output, taken away from the tools first."""
+    worker = int(arguments[1])
+    if sys.platform == "linux":
+        # From here on the system ends it, even where it gets no turn to look.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _end_without(worker)
     requests = os.fdopen(os.dup(0), "rb")
     out = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     sys.path.insert(0, arguments[0])
-    Host(out).serve(requests)
+    Host(out, worker).serve(requests)
 
 
 if __name__ == "__main__":
