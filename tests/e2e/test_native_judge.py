@@ -10,6 +10,7 @@ from holdfast.integrations.native.driver import Driver
 from holdfast.integrations.native.router import Router
 from holdfast.testing.scripted_model import Scenario, Script, Text, Turn
 from holdfast.testing.scripted_model.script import Fault, Match
+from holdfast.tools.lease import Lease, now_s
 from tests.native_project import SETTINGS, NativeProject
 
 JUDGE = "claude-haiku-4-5"
@@ -134,7 +135,8 @@ async def activated(house, session_type):
         found = await work.claim(5.0)
     run = found.run
     session = session_type(Door(Pool(work.url), found.token), run.session, SessionPlan())
-    router = Router(run.plan.tools, {}, session_id=run.session, environment=os.environ)
+    lease = Lease(now_s() + work.lease_s)
+    router = Router(run.plan.tools, {}, session_id=run.session, environment=os.environ, lease=lease)
     try:
         await Driver(session, run, router).activate()
     except Crashed:

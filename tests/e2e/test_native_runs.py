@@ -1,12 +1,16 @@
 """Runs by the house's own loop: real workers, real tools, kill -9; each effect once."""
 
+import contextlib
 import os
 import signal
+import time
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.model.runs import WORK_PROTOCOL
-from holdfast.testing.scripted_model import Text, Turn
+from holdfast.testing.scripted_model import Pacing, Text, Turn
 from holdfast.testing.scripted_model.script import Fault
 from tests.native_project import SETTINGS, NativeProject, calls, end, script, until
 
@@ -221,3 +225,41 @@ def test_the_worker_token_opens_the_workers_paths_and_nothing_else(tmp_path):
         assert call("GET", "/v1/sessions", token=token).status == 401
         session = house.project.open(agent="clerk")
         assert call("POST", "/v1/work/claim", claim, token=session.token).status == 401
+
+
+def test_tools_that_stood_still_with_their_worker_past_its_lease_never_begin(tmp_path):
+    slow = Pacing(first_event_delay_ms=1500)
+    look, wire, last = calls(("look", "o1"), ("wire", "o1"))
+    played = script(wire=(look, msgspec.structs.replace(wire, pacing=slow), last))
+    settings = SETTINGS.replace("lease_s: 1", "lease_s: 3")
+    with NativeProject(tmp_path, played, settings=settings) as house:
+        first = house.worker()
+        run = house.submit("wire it")
+        until(lambda: "run.tool_answered" in house.kinds(run), 20)
+        host = tools_host_of(first.pid)
+        os.kill(host, signal.SIGSTOP)
+        try:
+            until(lambda: house.kinds(run).count("tool_call.decided") == 2, 20)
+            time.sleep(0.3)  # What is asked of the tools waits in their pipe by now.
+            os.kill(first.pid, signal.SIGSTOP)
+            house.worker()
+            parked = house.until(run, "parked", "done", "failed", "dead")
+            assert parked["state"] == "parked", parked
+        finally:
+            os.kill(host, signal.SIGCONT)
+            os.kill(first.pid, signal.SIGCONT)
+        # It learns that the run is another's, and ends what it had of it.
+        until(lambda: not Path(f"/proc/{host}").exists(), 20)
+        assert house.acts("wire") == []
+        assert house.show(run)["state"] == "parked"
+
+
+def tools_host_of(worker):
+    """The process that runs the tools of a worker's only run."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            command = stat.with_name("cmdline").read_bytes()
+            if parent == str(worker) and b"holdfast.tools.host" in command:
+                return int(stat.parent.name)
+    raise AssertionError("no tools are running")

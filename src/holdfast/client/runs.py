@@ -69,11 +69,15 @@ class _Planned(msgspec.Struct, frozen=True):
 
 
 class Activation(msgspec.Struct, frozen=True):
-    """A run to work at, and the token of its session for as long as the lease holds."""
+    """A run to work at, and the token of its session for as long as the lease holds.
+
+    The lease began `waited_s` seconds after it was asked for, or later.
+    """
 
     run: Run
     token: str
     model_port: int = 0
+    waited_s: float = 0.0
 
 
 class _Claimed(msgspec.Struct, frozen=True):
@@ -236,10 +240,14 @@ class Effects:
 
 
 class Work:
-    """A worker's side: needs the server's address and the worker token, nothing of the admin's."""
+    """A worker's side: needs the server's address and the worker token, nothing of the admin's.
 
-    def __init__(self, url: str, worker_token: str, worker: str) -> None:
+    `process` says which process it is (`runtime/workers`), empty where that cannot be told.
+    """
+
+    def __init__(self, url: str, worker_token: str, worker: str, process: str = "") -> None:
         self._door = Door(Pool(url), worker_token)
+        self._process = process
         self.worker = worker
         self.lease_s = 10.0
 
@@ -253,7 +261,12 @@ class Work:
 
         Errors: VersionMismatch when the server is of another version, Unavailable.
         """
-        body = {"worker": self.worker, "wait_s": wait_s, "protocol": WORK_PROTOCOL}
+        body = {
+            "worker": self.worker,
+            "process": self._process,
+            "wait_s": wait_s,
+            "protocol": WORK_PROTOCOL,
+        }
         claimed = await self._door.post(
             "/v1/work/claim", _Claimed, body, timeout_s=wait_s + _CLAIM_MARGIN_S
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-WORK_PROTOCOL = 1
+WORK_PROTOCOL = 2
 """Which way of working worker and server agree on: what a claim asks and hands out, and what the
 records of a run mean. Raised by every change that a worker of before could misread; a server hands
 nothing to a worker of another number."""
@@ -60,7 +60,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `priority` higher goes first. `deadline_ns` 0 is none; `not_before_ns` holds a delayed run back.
     `life_left_ns` is what is left of the session's wall clock, which stands still while nobody
-    works at the run. `lease_until_ns` is when `worker` loses it unless it says that it lives.
+    works at the run. `lease_until_ns` is when `worker` loses it unless it says that it lives, and
+    `worker_process` which process that is, where it can be told (`runtime/workers`).
     `activations` counts all of them, `failures` those in a row that ended without progress.
     `result` is JSON, set when done. `retry_of` is the run that this one does again or branches
     from, `fork_turn` the turn after which it branches. `batch` groups runs. `context_percent` is
@@ -85,6 +86,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     life_left_ns: int = 0
     epoch: int = 0
     worker: str = ""
+    worker_process: str = ""
     lease_until_ns: int = 0
     activations: int = 0
     failures: int = 0

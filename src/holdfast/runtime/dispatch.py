@@ -27,6 +27,7 @@ from holdfast.ports.store import RunFilter, Store
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.workers import lives
 
 _NS = 1_000_000_000
 # How long a session may wait while nobody works at its run.
@@ -46,10 +47,14 @@ _RECORDED = {
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """One activation: the run as claimed, and its session's new token."""
+    """One activation: the run as claimed, and its session's new token.
+
+    The lease began `waited_s` seconds after the claim came, or later.
+    """
 
     run: Run
     token: str
+    waited_s: float = 0.0
 
 
 class Dispatch:
@@ -85,9 +90,17 @@ class Dispatch:
         self._closed = False
 
     async def load(self) -> None:
-        """Build the queue from the store; workers that still live go on with what they have."""
+        """Build the queue from the store; workers that still live go on with what they have.
+
+        How often a lease was renewed died with the server before, so that every worker gets one
+        more; except where it is known to be dead, whose lease ends now.
+        """
+        until_ns = self._clock.now_ns() + int(self.lease_s * _NS)
         for run in await self._store.runs(RunFilter(states=rules.OPEN, limit=_ALL)):
-            self._keep(run)
+            held = run.state is RunState.RUNNING
+            dead = held and lives(run.worker_process) is False
+            lease_ns = until_ns if held and not dead else 0
+            self._keep(msgspec.structs.replace(run, lease_until_ns=lease_ns))
 
     def _keep(self, run: Run) -> None:
         self._waiting.pop(run.run_id, None)
@@ -114,7 +127,7 @@ class Dispatch:
         self, run: Run, records: Iterable[Record] = (), reason: str = ""
     ) -> asyncio.Future[None]:
         """Put a run into the queue, new or back again; durable once awaited."""
-        queued = self._changed(run, RunState.QUEUED, reason, worker="", lease_until_ns=0)
+        queued = self._changed(run, RunState.QUEUED, reason)
         live = self._sessions.loaded(run.session)
         given = list(records)
         if not given and live is not None:
@@ -125,20 +138,30 @@ class Dispatch:
         return durable
 
     async def claim(
-        self, worker: str, *, wait_s: float = 0.0, agents: tuple[str, ...] = ()
+        self,
+        worker: str,
+        *,
+        wait_s: float = 0.0,
+        agents: tuple[str, ...] = (),
+        process: str = "",
     ) -> Claimed | None:
         """The next run for `worker`, waiting up to `wait_s` for one. Errors: StoreUnavailable."""
-        deadline = asyncio.get_running_loop().time() + wait_s
+        loop = asyncio.get_running_loop()
+        came = loop.time()
         while True:
-            claimed = await self._claim_now(worker, agents)
-            left = deadline - asyncio.get_running_loop().time()
-            if claimed is not None or left <= 0 or self._closed:
-                return claimed
-            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waited_s = loop.time() - came
+            claimed = await self._claim_now(worker, process, agents)
+            if claimed is not None:
+                return msgspec.structs.replace(claimed, waited_s=waited_s)
+            left = came + wait_s - loop.time()
+            if left <= 0 or self._closed:
+                return None
+            woken: asyncio.Future[None] = loop.create_future()
             self._claimants.append(woken)
             try:
                 # A delayed run becomes due by the clock alone.
-                await asyncio.wait_for(woken, min(left, 1.0))
+                async with asyncio.timeout(min(left, 1.0)):
+                    await woken
             except TimeoutError:
                 pass
             finally:
@@ -152,7 +175,9 @@ class Dispatch:
             if not woken.done():
                 woken.set_result(None)
 
-    async def _claim_now(self, worker: str, agents: tuple[str, ...]) -> Claimed | None:
+    async def _claim_now(
+        self, worker: str, process: str, agents: tuple[str, ...]
+    ) -> Claimed | None:
         while not self._closed:
             now_ns = self._clock.now_ns()
             mine = (r for r in self._waiting.values() if not agents or r.agent in agents)
@@ -164,6 +189,7 @@ class Dispatch:
                 state=RunState.RUNNING,
                 epoch=run.epoch + 1,
                 worker=worker,
+                worker_process=process,
                 lease_until_ns=now_ns + int(self.lease_s * _NS),
                 activations=run.activations + 1,
                 failures=run.failures + 1,
@@ -223,7 +249,7 @@ class Dispatch:
             live = self._sessions.loaded(run.session)
             if live is not None and live.session.state is not SessionState.ACTIVE:
                 lost.append(run_id)
-            # In memory only: a server that starts again gives every worker one lease more.
+            # In memory only: what a server that starts again makes of it stands in `load`.
             self._at_work[run_id] = msgspec.structs.replace(run, lease_until_ns=until_ns)
         return lost
 
@@ -255,7 +281,7 @@ class Dispatch:
     ) -> asyncio.Future[None]:
         """End an activation; durable once awaited. A run that is over ends its session."""
         now_ns = self._clock.now_ns()
-        fields: dict[str, object] = {"worker": "", "lease_until_ns": 0}
+        fields: dict[str, object] = {}
         if state is RunState.DELAYED:
             fields["not_before_ns"] = now_ns + int(delay_s * _NS)
         if state is RunState.DONE:
@@ -313,7 +339,7 @@ class Dispatch:
                 self._wake()
 
     def _recover(self, run: Run, live: LiveSession | None) -> None:
-        queued = self._changed(run, RunState.QUEUED, "its worker was lost", worker="")
+        queued = self._changed(run, RunState.QUEUED, "its worker was lost")
         records: list[Record] = []
         changes: list[Run] = [queued]
         if live is not None:
@@ -323,8 +349,16 @@ class Dispatch:
         self._wake()
 
     def _changed(self, run: Run, state: RunState, reason: str, **fields: object) -> Run:
+        """The run as nobody has it any more."""
         return msgspec.structs.replace(
-            run, state=state, reason=reason[:500], changed_at_ns=self._clock.now_ns(), **fields
+            run,
+            state=state,
+            reason=reason[:500],
+            changed_at_ns=self._clock.now_ns(),
+            worker="",
+            worker_process="",
+            lease_until_ns=0,
+            **fields,
         )
 
     def _record(self, live: LiveSession, run: Run, reason: str) -> Record:

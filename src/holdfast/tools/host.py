@@ -5,7 +5,8 @@ standard error. Whatever a tool does to itself (raising, exiting, forking, answe
 ends in an answer, or in this process's death, which the router takes as no answer.
 
 It ends with the process WORKER that started it: the run of a worker that died is another's, and
-what was still on its way here must not happen beside what that one does.
+what was still on its way here must not happen beside what that one does. For the same reason
+nothing begins past the time until which the worker knew the run to be its own.
 """
 
 import asyncio
@@ -23,32 +24,36 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from holdfast.tools.declared import Happened, Refused, Tool, ToolContext
+from holdfast.tools.lease import now_s
 
 _THREADS = 16
 _PR_SET_PDEATHSIG = 1
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One call; `target` is `package.module:name`."""
+    """One call; `target` is `package.module:name`. From `until_s` on it is not begun (`lease`)."""
 
-    id: int
     op: Literal["run", "probe"]
     target: str
     arguments: dict[str, Any]
     context: ToolContext
     max_output_bytes: int
+    id: int = 0
+    until_s: float = 0.0
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its outcome. `refused`: a declared error, nothing happened. `raised`: it broke half-way.
 
-    `happened` belongs to a probe. `too_large`: it worked, and its output is left out.
+    `happened` belongs to a probe. `too_large`: it worked, and its output is left out. `late`: its
+    time was over, nothing was begun.
     """
 
     id: int
     ok: bool = False
     output: Any = None
     too_large: bool = False
+    late: bool = False
     happened: bool = False
     refused: bool = False
     raised: bool = False
@@ -92,6 +97,8 @@ def _done(request: Request) -> Reply:
         found = _found(request.target)
     except BaseException as error:  # noqa: BLE001 - a module may end in any way
         return Reply(id=request.id, refused=True, code="tool_not_loaded", error=_said(error))
+    if now_s() >= request.until_s:
+        return Reply(id=request.id, late=True)
     try:
         output = found(request)
         if inspect.isawaitable(output):

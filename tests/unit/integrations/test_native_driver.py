@@ -10,6 +10,7 @@ from holdfast.integrations.native.driver import Driver
 from holdfast.integrations.native.router import Router
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run, RunPlan, RunState
+from holdfast.tools.lease import Lease, now_s
 
 TOOLS = {"look": {"definition": {}, "idempotency": "pure", "run": {"kind": "http"}}}
 RUN = Run(
@@ -65,7 +66,7 @@ def test_run_whose_tenant_asks_for_too_much_is_delayed_and_its_call_stays_open()
     session = Busy()
 
     async def main() -> None:
-        router = Router(TOOLS, {}, session_id="ses_1", environment={})
+        router = Router(TOOLS, {}, session_id="ses_1", environment={}, lease=Lease(now_s() + 3600))
         await Driver(cast("Session", session), RUN, router).activate()
 
     asyncio.run(main())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.integrations.native.router import Router
+from holdfast.tools.lease import Lease, now_s
 
 TOOLS = """
 import os, sys, time, threading, pathlib
@@ -85,12 +86,13 @@ def python(folder, name, probe="", **more):
     return told(run, **more)
 
 
-def play(tools, body, environment=None):
+def play(tools, body, environment=None, lease_s=3600.0):
     async def main():
+        lease = Lease(now_s() + lease_s)
         env = {"PATH": os.environ["PATH"], **(environment or {})}
         if "PYTHONPATH" in os.environ:
             env["PYTHONPATH"] = os.environ["PYTHONPATH"]
-        router = Router(tools, {}, session_id="ses_1", environment=env)
+        router = Router(tools, {}, session_id="ses_1", environment=env, lease=lease)
         await router.open()
         try:
             return await body(router)

@@ -1,6 +1,8 @@
 """The queue of runs: one worker at a time, fenced by tokens and epoch; nothing lost in a crash."""
 
 import asyncio
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.runtime.dispatch import Claimed, Dispatch
 from holdfast.runtime.runs import Event, Order, Runs
+from holdfast.runtime.workers import this_process
 from tests.unit.runtime.house import House
 
 PLAN = RunPlan(model="claude-haiku-4-5")
@@ -38,9 +41,9 @@ class Office:
         )
         self.runs = Runs(home.services, home.store, self.dispatch)
 
-    async def claim(self, worker="w") -> Claimed:
+    async def claim(self, worker="w", process="") -> Claimed:
         """A run that is there."""
-        claimed = await self.dispatch.claim(worker)
+        claimed = await self.dispatch.claim(worker, process=process)
         assert claimed is not None
         return claimed
 
@@ -227,6 +230,65 @@ def test_a_crash_loses_no_run(where):
         after.dispatch.tick()
         taken = [(await after.claim()).run.run_id for _ in runs]
         assert sorted(taken) == sorted(run.run_id for run in runs)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("process", [this_process(), "", "another machine's"])
+def test_a_server_that_starts_again_leaves_a_worker_that_may_live_its_run(process):
+    async def main():
+        office = Office()
+        run = await office.submit()
+        await office.claim("w1", process)
+        for _ in range(4):
+            office.house.clock.advance(8)
+            assert office.dispatch.heartbeat("w1", [(run.run_id, 1)]) == []
+        after = await office.crashed()
+        after.dispatch.tick()
+        assert await after.dispatch.claim("w2") is None
+        assert after.dispatch.heartbeat("w1", [(run.run_id, 1)]) == []
+        # One lease more is all that it gets for having lived once.
+        after.house.clock.advance(11)
+        after.dispatch.tick()
+        assert (await after.claim("w2")).run.epoch == 2
+
+    asyncio.run(main())
+
+
+def test_a_server_that_starts_again_gives_out_at_once_what_a_dead_worker_had():
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from holdfast.runtime import workers; print(workers.this_process())",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+    async def main():
+        office = Office()
+        await office.submit()
+        await office.claim("w1", ended)
+        after = await office.crashed()
+        after.dispatch.tick()
+        assert (await after.claim("w2")).run.epoch == 2
+
+    asyncio.run(main())
+
+
+def test_how_long_a_claim_waited_is_known_so_that_its_lease_can_be_counted():
+    async def main():
+        office = Office()
+        waiting = asyncio.create_task(office.dispatch.claim("w", wait_s=20))
+        await asyncio.sleep(0.2)
+        await office.submit()
+        claimed = await waiting
+        assert claimed is not None
+        assert 0.2 <= claimed.waited_s < 20
+        await office.submit()
+        assert (await office.claim()).waited_s < 0.2
 
     asyncio.run(main())
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from holdfast.apps.worker.tasks import Worker
 from holdfast.client import Work, locate_worker
 from holdfast.errors import HoldfastError
+from holdfast.runtime.workers import this_process
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
     def connect() -> Work:
         found = locate_worker(given.project)
-        return Work(found.url, found.token, name)
+        return Work(found.url, found.token, name, this_process())
 
     try:
         url = connect().url

@@ -6,12 +6,14 @@ Not here: where the server is (`__main__`), what an activation does (`integratio
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from holdfast.client import Activation, Session, SessionPlan, Work
 from holdfast.client.wire import Door, Pool
 from holdfast.errors import HoldfastError, VersionMismatch
 from holdfast.integrations.native.driver import Driver
 from holdfast.integrations.native.router import Router
+from holdfast.tools.lease import Lease, now_s
 
 _BEATS_PER_LEASE = 5
 _PAUSE_S = 0.5
@@ -19,6 +21,15 @@ _MAX_PAUSE_S = 5.0
 _CLAIM_S = 20.0
 
 Say = Callable[[str], None]
+
+
+class _Held(NamedTuple):
+    """A run that is worked at."""
+
+    activation: Activation
+    lease: Lease
+    driver: Driver
+    task: asyncio.Task[None]
 
 
 class Worker:
@@ -44,7 +55,7 @@ class Worker:
         self._environment = environment
         self._say = say
         self._idle_exit_s = idle_exit_s
-        self._held: dict[str, tuple[Activation, Driver, asyncio.Task[None]]] = {}
+        self._held: dict[str, _Held] = {}
         self._free = asyncio.Semaphore(concurrency)
         self._stopping = asyncio.Event()
         self._pause_s = _PAUSE_S
@@ -53,8 +64,8 @@ class Worker:
     def stop(self) -> None:
         """Take nothing more; what is at work ends its step and gives the run back."""
         self._stopping.set()
-        for _, driver, _ in self._held.values():
-            driver.yielding = True
+        for held in self._held.values():
+            held.driver.yielding = True
 
     async def run(self) -> None:
         """Until told to stop, or idle for too long where that was asked for."""
@@ -69,21 +80,22 @@ class Worker:
                     # A claim that was answered meanwhile is given back by its lease.
                     claiming.cancel()
                     break
-                activation = claiming.result()
-                if activation is None:
+                claimed = claiming.result()
+                if claimed is None:
                     self._free.release()
                     if self._idle_exit_s and not self._held:
                         return
                     continue
-                self._begin(activation)
+                self._begin(*claimed)
             while self._held:
-                await asyncio.wait({task for _, _, task in self._held.values()})
+                await asyncio.wait({held.task for held in self._held.values()})
         finally:
             beating.cancel()
             stopped.cancel()
             await self._work.close()
 
-    async def _claim(self) -> Activation | None:
+    async def _claim(self) -> tuple[Activation, Lease] | None:
+        asked_s = now_s()
         try:
             found = await self._work.claim(self._idle_exit_s or _CLAIM_S)
         except VersionMismatch as fault:
@@ -96,7 +108,10 @@ class Worker:
             await self._look_again()
             return None
         self._pause_s = _PAUSE_S
-        return found
+        if found is None:
+            return None
+        # From the asking on, not from the answer: the server's own count may only end later.
+        return found, Lease(asked_s + found.waited_s + self._work.lease_s)
 
     def _unfit(self, fault: VersionMismatch) -> None:
         """What is at work is dropped: the server gives it to a worker that fits."""
@@ -104,8 +119,8 @@ class Worker:
             self._say(fault.message)
         self.misfit = True
         self.stop()
-        for _, _, task in self._held.values():
-            task.cancel()
+        for held in self._held.values():
+            held.task.cancel()
 
     async def _look_again(self) -> None:
         """A server that was started again may have another address."""
@@ -115,7 +130,7 @@ class Worker:
                 await self._work.close()
                 self._work = found
 
-    def _begin(self, activation: Activation) -> None:
+    def _begin(self, activation: Activation, lease: Lease) -> None:
         run = activation.run
         plan = SessionPlan(model_port=activation.model_port)
         session = Session(Door(Pool(self._work.url), activation.token), run.session, plan)
@@ -124,10 +139,15 @@ class Worker:
             run.plan.mcp_servers,
             session_id=run.session,
             environment=self._environment,
+            lease=lease,
         )
         driver = Driver(session, run, router)
         task = asyncio.create_task(self._activate(activation, session, driver))
-        self._held[run.run_id] = (activation, driver, task)
+        before = self._held.get(run.run_id)
+        if before is not None:
+            # A worker that stood still may be given the run that it lost meanwhile.
+            before.task.cancel()
+        self._held[run.run_id] = _Held(activation, lease, driver, task)
 
     async def _activate(self, activation: Activation, session: Session, driver: Driver) -> None:
         run = activation.run
@@ -141,7 +161,9 @@ class Worker:
         except Exception as fault:  # noqa: BLE001 - one run's fault must not end the others
             self._say(f"{run.run_id}: a fault of the loop: {type(fault).__name__}: {fault}")
         finally:
-            self._held.pop(run.run_id, None)
+            held = self._held.get(run.run_id)
+            if held is not None and held.activation is activation:
+                del self._held[run.run_id]
             self._free.release()
             with contextlib.suppress(HoldfastError):
                 await session.close()
@@ -149,16 +171,21 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._work.lease_s / _BEATS_PER_LEASE)
-            held = [(name, a.run.epoch) for name, (a, _, _) in self._held.items()]
+            held = dict(self._held)
             if not held:
                 continue
+            asked_s = now_s()
             try:
-                lost = await self._work.heartbeat(held)
+                lost = await self._work.heartbeat(
+                    (name, one.activation.run.epoch) for name, one in held.items()
+                )
             except VersionMismatch as fault:
                 self._unfit(fault)
                 continue
             except HoldfastError:
                 continue  # What cannot be renewed is lost by itself.
-            for run_id in lost:
-                if run_id in self._held:
-                    self._held[run_id][2].cancel()
+            for run_id, one in held.items():
+                if run_id in lost:
+                    one.task.cancel()
+                else:
+                    one.lease.renew(asked_s + self._work.lease_s)

@@ -17,6 +17,7 @@ import msgspec
 from holdfast.model.attempts import Probed, ToolResult
 from holdfast.tools.declared import ToolContext
 from holdfast.tools.host import Reply, Request
+from holdfast.tools.lease import Lease
 
 KEPT = (
     "PATH",
@@ -31,14 +32,18 @@ KEPT = (
     "VIRTUAL_ENV",
 )
 _MAX_LINE_BYTES = 64 * 1024 * 1024
+_MAX_PROBED_BYTES = 1_000_000
 _END_S = 2.0
 
 
 class PythonTools:
     """Starts the host at the first call, and again after it had to be ended."""
 
-    def __init__(self, folder: str, session_id: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: str, session_id: str, environment: Mapping[str, str], lease: Lease
+    ) -> None:
         self._folder = folder
+        self._lease = lease
         # No token in it: tools act for the session only through calls that were decided.
         kept = {name: environment[name] for name in KEPT if name in environment}
         self._environment = {**kept, "HOLDFAST_SESSION": session_id}
@@ -57,8 +62,15 @@ class PythonTools:
         timeout_s: float,
         max_output_bytes: int,
     ) -> ToolResult:
-        """One call of a tool; never raises for what the tool does."""
-        reply = await self._ask("run", target, arguments, context, timeout_s, max_output_bytes)
+        """One call of a tool; never raises for what the tool does. Errors: LeaseLost."""
+        request = Request(
+            op="run",
+            target=target,
+            arguments=arguments,
+            context=context,
+            max_output_bytes=max_output_bytes,
+        )
+        reply = await self._ask(request, timeout_s)
         if reply is None:
             text = f"the tool did not answer within {timeout_s:g} s, or its process ended"
             return ToolResult(ok=False, error_code="tool_timeout", error=text, uncertain=True)
@@ -84,9 +96,18 @@ class PythonTools:
         timeout_s: float,
         as_tool: bool,
     ) -> Probed:
-        """Ask whether an earlier attempt took. `as_tool`: the target is the tool's own probe."""
-        operation: Literal["run", "probe"] = "probe" if as_tool else "run"
-        reply = await self._ask(operation, target, arguments, context, timeout_s, 1_000_000)
+        """Ask whether an earlier attempt took. `as_tool`: the target is the tool's own probe.
+
+        Errors: LeaseLost.
+        """
+        request = Request(
+            op="probe" if as_tool else "run",
+            target=target,
+            arguments=arguments,
+            context=context,
+            max_output_bytes=_MAX_PROBED_BYTES,
+        )
+        reply = await self._ask(request, timeout_s)
         if reply is None or not reply.ok:
             return Probed(found="cannot_tell")
         if as_tool:
@@ -99,41 +120,36 @@ class PythonTools:
             return Probed(found="nothing_happened")
         return Probed(found="happened", output=reply.output)
 
-    async def _ask(
-        self,
-        operation: Literal["run", "probe"],
-        target: str,
-        arguments: dict[str, Any],
-        context: ToolContext,
-        timeout_s: float,
-        max_output_bytes: int,
-    ) -> Reply | None:
-        """The host's answer, None when none came."""
+    async def _ask(self, request: Request, timeout_s: float) -> Reply | None:
+        """The host's answer, None when none came. Errors: LeaseLost, and nothing was begun."""
+        while True:
+            await self._lease.held()
+            self._serial += 1
+            until_s = self._lease.until_s
+            asked = msgspec.structs.replace(request, id=self._serial, until_s=until_s)
+            reply = await self._answer(asked, timeout_s)
+            # Too late for what the lease was then, not for what it is by now, if it still is.
+            if reply is None or not reply.late:
+                return reply
+
+    async def _answer(self, request: Request, timeout_s: float) -> Reply | None:
         process = await self._started()
-        self._serial += 1
-        serial = self._serial
         answer: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
-        self._waiting[serial] = answer
-        request = Request(
-            id=serial,
-            op=operation,
-            target=target,
-            arguments=arguments,
-            context=context,
-            max_output_bytes=max_output_bytes,
-        )
+        self._waiting[request.id] = answer
         try:
             if process.stdin is None:
                 return None
             process.stdin.write(msgspec.json.encode(request) + b"\n")
             await process.stdin.drain()
-            return await asyncio.wait_for(answer, timeout_s)
+            # Not `wait_for`, which takes an answer for more than a cancellation (Python 3.11).
+            async with asyncio.timeout(timeout_s):
+                return await answer
         except (TimeoutError, ConnectionError):
             # A tool that hangs cannot be taken out of its process: the whole host goes.
             await self.close()
             return None
         finally:
-            self._waiting.pop(serial, None)
+            self._waiting.pop(request.id, None)
 
     async def _started(self) -> asyncio.subprocess.Process:
         async with self._starting:

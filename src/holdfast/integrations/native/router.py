@@ -12,10 +12,11 @@ from holdfast.integrations.native.mcp_tools import McpTools
 from holdfast.integrations.native.python_tools import PythonTools
 from holdfast.model.attempts import Probed, ToolResult
 from holdfast.tools.declared import ToolContext
+from holdfast.tools.lease import Lease
 
 
 class Router:
-    """The tools of one run; open it and close it."""
+    """The tools of one run; open it and close it. Nothing begins past its `lease`."""
 
     def __init__(
         self,
@@ -24,8 +25,10 @@ class Router:
         *,
         session_id: str,
         environment: Mapping[str, str],
+        lease: Lease,
     ) -> None:
         self._tools = tools
+        self._lease = lease
         self._session_id = session_id
         self._environment = environment
         self._python: dict[str, PythonTools] = {}
@@ -43,7 +46,10 @@ class Router:
     async def run(
         self, name: str, arguments: dict[str, Any], *, key: str, attempt: int, call_id: str
     ) -> ToolResult:
-        """One attempt; whatever the tool does, a result comes back within its time-out."""
+        """One attempt; whatever the tool does, a result comes back within its time-out.
+
+        Errors: LeaseLost, and nothing was begun.
+        """
         told = self._tools.get(name)
         if told is None:
             text = f"there is no tool `{name}`"
@@ -52,6 +58,7 @@ class Router:
             )
         how, timeout_s = told["run"], float(told["timeout_s"])
         most = int(told["max_output_bytes"])
+        await self._lease.held()
         if how["kind"] == "http":
             return await self._http.run(
                 how, arguments, key, timeout_s=timeout_s, max_output_bytes=most
@@ -64,7 +71,7 @@ class Router:
         )
 
     async def probe(self, name: str, arguments: dict[str, Any], *, key: str) -> Probed:
-        """Ask the tool whether an earlier attempt under this key took."""
+        """Ask the tool whether an earlier attempt under this key took. Errors: LeaseLost."""
         told = self._tools.get(name)
         if told is None:
             return Probed(found="cannot_tell")
@@ -83,7 +90,8 @@ class Router:
     def _host(self, how: Mapping[str, Any]) -> PythonTools:
         folder = str(how["folder"])
         if folder not in self._python:
-            self._python[folder] = PythonTools(folder, self._session_id, self._environment)
+            given = (folder, self._session_id, self._environment, self._lease)
+            self._python[folder] = PythonTools(*given)
         return self._python[folder]
 
     async def close(self) -> None:

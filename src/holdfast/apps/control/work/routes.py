@@ -7,7 +7,7 @@ none is older than the question.
 
 import hmac
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -25,24 +25,37 @@ from holdfast.runtime.sessions import token_digest
 
 MAX_WAIT_S = 30.0
 _MAX_BODY_BYTES = 256 * 1024
+_MAX_PROCESS = 256
+_Body = TypeVar("_Body")
 _Act = Callable[[bytes], Coroutine[Any, Any, object]]
 
 
+class Spoken(msgspec.Struct):
+    """What a worker of any version says, first of all."""
+
+    protocol: int = 0
+
+
 class ClaimBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A worker that is free; `agents` empty takes any."""
+    """A worker that is free; `agents` empty takes any. `process` as in `runtime/workers`."""
 
     worker: str
     wait_s: float = 0.0
     agents: tuple[str, ...] = ()
+    process: str = ""
     protocol: int = 0
 
 
 class Work(msgspec.Struct):
-    """One activation: the run, the session's token for it, and where its model calls go."""
+    """One activation: the run, the session's token for it, and where its model calls go.
+
+    The lease began `waited_s` seconds after the claim came, or later.
+    """
 
     run: Run
     token: str
     model_port: int = 0
+    waited_s: float = 0.0
 
 
 class ClaimAnswer(msgspec.Struct):
@@ -108,21 +121,33 @@ class WorkDoor:
         return serve
 
     async def _claim(self, body: bytes) -> ClaimAnswer:
-        given = shaped(json_of(body), ClaimBody)
-        _agrees(given.protocol)
+        given = _read(body, ClaimBody)
         if not 0 < len(given.worker) <= 128:
             raise InvalidRequest("a worker has a name of 1 to 128 characters", field="worker")
+        if len(given.process) > _MAX_PROCESS:
+            raise InvalidRequest("that names no process", field="process")
         claimed = await self._dispatch.claim(
-            given.worker, wait_s=min(max(given.wait_s, 0.0), MAX_WAIT_S), agents=given.agents
+            given.worker,
+            wait_s=min(max(given.wait_s, 0.0), MAX_WAIT_S),
+            agents=given.agents,
+            process=given.process,
         )
-        work = Work(claimed.run, claimed.token, self._model_port) if claimed is not None else None
+        if claimed is None:
+            return ClaimAnswer(None, self._dispatch.lease_s)
+        work = Work(claimed.run, claimed.token, self._model_port, claimed.waited_s)
         return ClaimAnswer(work, self._dispatch.lease_s)
 
     async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:
-        given = shaped(json_of(body), HeartbeatBody)
-        _agrees(given.protocol)
+        given = _read(body, HeartbeatBody)
         held = [(run.run_id, run.epoch) for run in given.runs]
         return HeartbeatAnswer(self._dispatch.heartbeat(given.worker, held), self._dispatch.lease_s)
+
+
+def _read(body: bytes, shape: type[_Body]) -> _Body:
+    """A worker of another version is told so, whatever else it says that this one does not."""
+    told = json_of(body)
+    _agrees(shaped(told, Spoken).protocol)
+    return shaped(told, shape)
 
 
 def _agrees(spoken: int) -> None:
