@@ -263,3 +263,18 @@ def tools_host_of(worker):
             if parent == str(worker) and b"holdfast.tools.host" in command:
                 return int(stat.parent.name)
     raise AssertionError("no tools are running")
+
+
+def test_what_a_tool_did_while_the_server_was_down_is_known_once_it_is_back(tmp_path):
+    settings = SETTINGS.replace("lease_s: 1", "lease_s: 10")
+    played = script(wire=calls(("wire", "slow1"), ("look", "o2")))
+    with NativeProject(tmp_path, played, settings=settings) as house:
+        house.worker()
+        run = house.submit("wire it")
+        until(lambda: house.acts("wire"), 20)
+        house.project.stop(signal.SIGKILL)
+        house.project.start()
+        done = house.until(run, "done", "failed", "dead", "parked")
+        assert done["state"] == "done", done
+        assert done["activations"] == 1
+        assert len(house.acts("wire")) == 1

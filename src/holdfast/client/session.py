@@ -64,6 +64,10 @@ class Session:
         """The server's address: its guard, its control API, and the model's door."""
         return self._door.pool.url
 
+    def moved(self, url: str) -> None:
+        """The server is at another address from now on, with all that it knows."""
+        self._door.pool.url = url
+
     @property
     def model_url(self) -> str:
         """What `ANTHROPIC_BASE_URL` is set to: the server's address, or that of its relays."""

@@ -234,7 +234,9 @@ def test_a_crash_loses_no_run(where):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("process", [this_process(), "", "another machine's"])
+@pytest.mark.parametrize(
+    "process", [this_process(), "", "elsewhere"], ids=["alive", "untold", "elsewhere"]
+)
 def test_a_server_that_starts_again_leaves_a_worker_that_may_live_its_run(process):
     async def main():
         office = Office()

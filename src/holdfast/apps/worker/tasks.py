@@ -28,6 +28,7 @@ class _Held(NamedTuple):
 
     activation: Activation
     lease: Lease
+    session: Session
     driver: Driver
     task: asyncio.Task[None]
 
@@ -127,8 +128,10 @@ class Worker:
         with contextlib.suppress(HoldfastError):
             found = self._connect()
             if found.url != self._work.url:
-                await self._work.close()
-                self._work = found
+                before, self._work = self._work, found
+                for held in self._held.values():
+                    held.session.moved(found.url)
+                await before.close()
 
     def _begin(self, activation: Activation, lease: Lease) -> None:
         run = activation.run
@@ -147,7 +150,7 @@ class Worker:
         if before is not None:
             # A worker that stood still may be given the run that it lost meanwhile.
             before.task.cancel()
-        self._held[run.run_id] = _Held(activation, lease, driver, task)
+        self._held[run.run_id] = _Held(activation, lease, session, driver, task)
 
     async def _activate(self, activation: Activation, session: Session, driver: Driver) -> None:
         run = activation.run
@@ -183,7 +186,9 @@ class Worker:
                 self._unfit(fault)
                 continue
             except HoldfastError:
-                continue  # What cannot be renewed is lost by itself.
+                # What cannot be renewed is lost by itself.
+                await self._look_again()
+                continue
             for run_id, one in held.items():
                 if run_id in lost:
                     one.task.cancel()

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from holdfast.client import Session
-from holdfast.client.views import Attempt, Ruling, Stored
+from holdfast.client.views import Attempt, Ruling, Stored, ToolOutput
 from holdfast.core.assembled import Assembled
 from holdfast.core.context import ContextSettings, context_percent
 from holdfast.core.judging import judge_request, read_verdict
@@ -57,6 +57,8 @@ _AT_ONCE = 8
 _SAFE = ("pure", "idempotent", "keyed")
 _SLEPT_S = 5.0
 _LIMITED_S = 5.0
+_REPORT_S = 60.0
+_REPORT_PAUSE_S = 0.25
 _TOO_LONG = ("prompt is too long", "context window", "too many tokens")
 _SUMMARISE = (
     "Summarise what was done so far, what was found out and what is left to do, so that somebody"
@@ -399,17 +401,39 @@ class Driver:
                     door=DOOR,
                 )
         content = _shown(result.output) if result.ok else error[:SHOWN_CHARACTERS]
-        done = await self._session.finish(
-            call.call_id,
-            ok=result.ok,
-            output=result.output,
-            error="" if result.ok else error[:2000],
-            duration_ms=result.took_ms,
-            content=content,
-            uncertain=result.uncertain,
-        )
+        report = {
+            "ok": result.ok,
+            "output": result.output,
+            "error": "" if result.ok else error[:2000],
+            "duration_ms": result.took_ms,
+            "content": content,
+            "uncertain": result.uncertain,
+        }
+        done = await self._reported(call, report)
         self._heard(call, done.content or content, failed=not result.ok)
         return None
+
+    async def _reported(self, call: Call, report: Mapping[str, Any]) -> ToolOutput:
+        """Report what a tool did, to a server that is away as soon as it is back.
+
+        Only this process knows it: an effect that nobody reports is unknown, and may wait for a
+        person. Errors: Unavailable, OutcomeUnknown when it could not be told.
+        """
+        lost: HoldfastError | None = None
+        until_s = time.monotonic() + _REPORT_S
+        while True:
+            try:
+                return await self._session.finish(call.call_id, **report)
+            except (Unavailable, OutcomeUnknown) as fault:
+                if time.monotonic() >= until_s:
+                    raise
+                lost = fault
+            except Conflict:
+                if lost is None:
+                    raise
+                # It was taken and its answer lost: the next activation reads it in the journal.
+                raise lost from None
+            await asyncio.sleep(_REPORT_PAUSE_S)
 
     async def _say(self, call: Call, text: str, *, failed: bool) -> None:
         body = {"content": text[:SHOWN_CHARACTERS], "is_error": failed}
