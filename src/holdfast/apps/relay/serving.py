@@ -1,32 +1,20 @@
 """A relay put together: the inherited socket, the routes, the line to the server, the stop."""
 
 import asyncio
-import contextlib
-import gc
-import signal
 import socket
-import sys
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import uvicorn
 from starlette.applications import Starlette
 
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
+from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.compose.relays import Relay, RelaySettings, build_relay
 
-_DRAIN_S = 2
-_KEEP_ALIVE_S = 75
-_GC_THRESHOLD = 20_000
 _FLUSH_S = 1.0
 # Clients of a server that died are told so for this long; then nothing is left of it.
 _PATIENCE_S = 60.0
-
-
-def report(error: BaseException) -> None:
-    """A fault of ours, for the operator's log; callers get a sentence without it."""
-    traceback.print_exception(error, file=sys.stderr)
 
 
 async def serve(
@@ -45,27 +33,14 @@ async def serve(
         report=report,
     )
     server = _Server(
-        uvicorn.Config(
+        uvicorn_config(
             Front(gateway.direct(), Starlette(routes=gateway.routes(alone=True))),
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_DRAIN_S,
-            ssl_certfile=settings.tls_cert or None,
-            ssl_keyfile=settings.tls_key or None,
+            tls_cert=settings.tls_cert or None,
+            tls_key=settings.tls_key or None,
         ),
         relay,
     )
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    keep_loaded()
     try:
         async with asyncio.TaskGroup() as tasks:
             kept = tasks.create_task(_kept(relay, server))
@@ -82,24 +57,13 @@ async def _kept(relay: Relay, server: "_Server") -> None:
     server.should_exit = True
 
 
-class _Server(uvicorn.Server):
+class _Server(OrderlyServer):
     """Says when it answers, and cuts what still streams when it stops."""
 
     def __init__(self, config: uvicorn.Config, relay: Relay) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
         self._relay = relay
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop in order on SIGINT and SIGTERM, and do not raise them again afterwards."""
-        loop = asyncio.get_running_loop()
-        for caught in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(caught, self._stop)
-        yield
-
-    def _stop(self) -> None:
-        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then take up the line."""

@@ -1,16 +1,12 @@
 """The server put together: sockets, routes, signals, and the order of start and stop."""
 
 import asyncio
-import contextlib
-import gc
 import os
 import secrets
-import signal
 import socket
 import ssl
 import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +26,7 @@ from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
+from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.apps.server import state
 from holdfast.apps.server.relays import Relays, relaying
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
@@ -44,9 +41,6 @@ from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
 from holdfast.runtime.turns import Turns
 
-_DRAIN_S = 2
-_KEEP_ALIVE_S = 75
-_GC_THRESHOLD = 20_000
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
 
@@ -58,11 +52,6 @@ class StoreLost(Exception):
         super().__init__(why)
         self.port = port
         self.gateway_port = gateway_port
-
-
-def report(error: BaseException) -> None:
-    """A fault of ours, for the operator's log; callers get a sentence without it."""
-    traceback.print_exception(error, file=sys.stderr)
 
 
 def say(line: str) -> None:
@@ -126,10 +115,7 @@ async def serve(
                 )
             )
         harness = built.result()
-        # What was loaded stays: collections that walk all of it would stop every stream for long.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD)
+        keep_loaded()
         retention = harness.retention
         async with (
             kept_up(harness.tick, report),
@@ -185,23 +171,7 @@ async def _run(
     model_url = _url(config, relays.port, tls=tls) if relays.port else ""
     app = _application(config, harness, beside, admin, url=url)
     server = _Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            # Hooks call minutes apart; a connection closed under them would cost a decision.
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_DRAIN_S,
-            ssl_certfile=config.tls_cert_path,
-            ssl_keyfile=config.tls_key_path,
-        ),
+        uvicorn_config(app, tls_cert=config.tls_cert_path, tls_key=config.tls_key_path),
         harness,
         beside,
     )
@@ -232,7 +202,7 @@ async def _run(
         raise StoreLost(harness.lost, port, relays.port)
 
 
-class _Server(uvicorn.Server):
+class _Server(OrderlyServer):
     """Says when it is ready, and cuts what still streams when it stops."""
 
     announce: Callable[[], None]
@@ -241,20 +211,6 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._harness = harness
         self._beside = beside
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop in order on SIGINT and SIGTERM, and do not raise them again afterwards.
-
-        The handlers stay until the process ends: a second Ctrl-C must not tear the store.
-        """
-        loop = asyncio.get_running_loop()
-        for caught in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(caught, self._stop)
-        yield
-
-    def _stop(self) -> None:
-        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then announce."""
