@@ -7,6 +7,19 @@ Holdfast itself. Not here: what may be saved (`core/conversations`).
 import msgspec
 
 
+class ConversationHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation without its text. `size_bytes` counts messages and metadata."""
+
+    tenant: str
+    user: str
+    name: str
+    version: int
+    size_bytes: int
+    digest: str
+    saved_at_ns: int
+    expires_at_ns: int
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """One saved conversation, known by `tenant`, `user` and `name`.
 
@@ -27,6 +40,20 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ns: int
     replaces: int = 0
 
+    @property
+    def head(self) -> ConversationHead:
+        """This conversation without its text."""
+        return ConversationHead(
+            tenant=self.tenant,
+            user=self.user,
+            name=self.name,
+            version=self.version,
+            size_bytes=len(self.messages) + len(self.metadata),
+            digest=self.digest,
+            saved_at_ns=self.saved_at_ns,
+            expires_at_ns=self.expires_at_ns,
+        )
+
 
 class ConversationClosed(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation is deleted, if it still is the version that `replaces` says."""
@@ -35,16 +62,3 @@ class ConversationClosed(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     name: str
     replaces: int
-
-
-class ConversationHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation without its text. `size_bytes` counts messages and metadata."""
-
-    tenant: str
-    user: str
-    name: str
-    version: int
-    size_bytes: int
-    digest: str
-    saved_at_ns: int
-    expires_at_ns: int

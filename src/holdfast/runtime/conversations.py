@@ -95,10 +95,9 @@ class Conversations:
             saved_at_ns=now_ns,
             expires_at_ns=now_ns + draft.ttl_s * _NS,
         )
-        head = _head(saved)
-        record = self._record(Kind.CONVERSATION_SAVED, owner, head, ttl_s=draft.ttl_s)
+        record = self._record(Kind.CONVERSATION_SAVED, owner, saved.head, ttl_s=draft.ttl_s)
         await self._journal.commit([record], [saved])
-        return head
+        return saved.head
 
     async def _check_room(self, owner: Owner, now_ns: int) -> None:
         where = ConversationFilter(
@@ -117,7 +116,7 @@ class Conversations:
     async def load(self, owner: Owner, name: str) -> Conversation:
         """One as it was saved. Errors: NotFound, also once it has expired; StoreUnavailable."""
         found = await self._standing(owner, name)
-        record = self._record(Kind.CONVERSATION_LOADED, owner, _head(found))
+        record = self._record(Kind.CONVERSATION_LOADED, owner, found.head)
         await self._journal.commit([record])
         return found
 
@@ -147,7 +146,7 @@ class Conversations:
             closed = ConversationClosed(
                 tenant=owner.tenant, user=owner.user, name=name, replaces=found.version
             )
-            record = self._record(Kind.CONVERSATION_DELETED, owner, _head(found))
+            record = self._record(Kind.CONVERSATION_DELETED, owner, found.head)
             try:
                 await self._journal.commit([record], [closed])
             except Conflict:
@@ -174,19 +173,6 @@ class Conversations:
             return self._journal.record(kind, owner.who, body | more)
         place = {"tenant": owner.tenant, "user": owner.user}
         return self._journal.record(kind, None, body | {"by": "admin"} | more, **place)
-
-
-def _head(one: Conversation) -> ConversationHead:
-    return ConversationHead(
-        tenant=one.tenant,
-        user=one.user,
-        name=one.name,
-        version=one.version,
-        size_bytes=len(one.messages) + len(one.metadata),
-        digest=one.digest,
-        saved_at_ns=one.saved_at_ns,
-        expires_at_ns=one.expires_at_ns,
-    )
 
 
 def _stale(stands: int) -> str:

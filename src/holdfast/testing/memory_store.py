@@ -382,7 +382,7 @@ class MemoryStore:
         check_conversation_filter(where)
         self._check_readable()
         found = [
-            _head(one)
+            one.head
             for one in self._durable.conversations.values()
             if (one.tenant, one.user) == (where.tenant, where.user)
             and one.name.startswith(where.prefix)
@@ -465,19 +465,6 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, HoldState | Session | CallRecord | Run | EffectEntry):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
-
-
-def _head(one: Conversation) -> ConversationHead:
-    return ConversationHead(
-        tenant=one.tenant,
-        user=one.user,
-        name=one.name,
-        version=one.version,
-        size_bytes=len(one.messages) + len(one.metadata),
-        digest=one.digest,
-        saved_at_ns=one.saved_at_ns,
-        expires_at_ns=one.expires_at_ns,
-    )
 
 
 def _matches(record: Record, where: RecordFilter) -> bool:
