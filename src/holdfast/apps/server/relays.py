@@ -4,20 +4,19 @@ Not here: what they say (`runtime/relays`), what they are (`apps/relay`).
 """
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
 
 from holdfast.apps.control.deps import RelaysHere
+from holdfast.apps.server import state
 from holdfast.apps.server.tasks import RelayProcesses
 from holdfast.backends.frames.server import FrameServer
 from holdfast.compose.config.model import Config
 from holdfast.compose.relays import frame_bytes, relay_settings
-from holdfast.errors import ConfigInvalid, Conflict, Unavailable
+from holdfast.errors import Conflict, Unavailable
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.relays.wire import IN_FLIGHT_MAX
 
@@ -94,7 +93,8 @@ async def relaying(
     if not config.gateway.processes:
         yield relays
         return
-    relays.desk, path = desk, _socket_path(config.state_path)
+    relays.desk = desk
+    path = state.socket_path(config.state_path, state.RELAYS_SOCKET)
     frames = FrameServer(
         talks=desk.talk,
         report=say,
@@ -147,13 +147,3 @@ async def _reserved(host: str, port: int, listen: Listen) -> socket.socket:
         reserved.close()
         raise Conflict(f"cannot have {host}:{port} for the gateway's processes") from error
     return reserved
-
-
-def _socket_path(folder: Path) -> Path:
-    """Unix socket of the relays. Errors: ConfigInvalid when the path is too long."""
-    path = folder / "relays.sock"
-    if len(os.fsencode(path)) > 100:
-        raise ConfigInvalid(
-            "the state folder's path is too long for a unix socket; set `server.state_dir`"
-        )
-    return path

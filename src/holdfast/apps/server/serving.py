@@ -7,7 +7,6 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import uvicorn
@@ -100,7 +99,8 @@ async def serve(
     inputs = folder / "policy-inputs.json"
     inputs.write_bytes(policy_inputs(config))
     listening = listen(config.server.host, config.server.port if port is None else port)
-    policy = PolicyProcess(_socket_path(folder), config.policies_path, inputs, say)
+    policy_socket = state.socket_path(folder, state.POLICY_SOCKET)
+    policy = PolicyProcess(policy_socket, config.policies_path, inputs, say)
     harness: Harness | None = None
     try:
         async with asyncio.TaskGroup() as starting:
@@ -108,7 +108,7 @@ async def serve(
             built = starting.create_task(
                 build(
                     config,
-                    policy_socket=_socket_path(folder),
+                    policy_socket=policy_socket,
                     signing_key=state.signing_key(folder),
                     environment=os.environ,
                     say=say,
@@ -325,13 +325,3 @@ def _url(config: Config, port: int, *, tls: bool) -> str:
     host = config.server.host
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if tls else 'http'}://{shown}:{port}"
-
-
-def _socket_path(folder: Path) -> Path:
-    """Unix socket of the policy process. Errors: ConfigInvalid when the path is too long."""
-    path = folder / "policyd.sock"
-    if len(os.fsencode(path)) > 100:
-        raise ConfigInvalid(
-            "the state folder's path is too long for a unix socket; set `server.state_dir`"
-        )
-    return path

@@ -1,4 +1,4 @@
-"""The server's own files: its keys, its token, and where it can be found.
+"""The server's own files: its keys, its token, its sockets, and where it can be found.
 
 Everything lies in the state folder, for its owner alone. Tokens are compared by digest; the
 admin token itself is written once, for the person who runs the server.
@@ -17,7 +17,10 @@ from holdfast.errors import ConfigInvalid
 ADMIN_TOKEN = "admin.token"  # noqa: S105 -- a file's name
 WORKER_TOKEN = "worker.token"  # noqa: S105 -- a file's name
 SERVER_FILE = "server.json"
+POLICY_SOCKET = "policyd.sock"
+RELAYS_SOCKET = "relays.sock"
 _SIGNING_KEY = "signing.key"
+_MAX_SOCKET_PATH_BYTES = 100
 _TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # noqa: S105 -- an alphabet
 
 
@@ -39,6 +42,16 @@ def prepare(state: Path) -> None:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigInvalid(f"the state folder cannot be made: {error.strerror}") from error
+
+
+def socket_path(state: Path, name: str) -> Path:
+    """Where a unix socket of the server lies. Errors: ConfigInvalid when the path is too long."""
+    path = state / name
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH_BYTES:
+        raise ConfigInvalid(
+            "the state folder's path is too long for a unix socket; set `server.state_dir`"
+        )
+    return path
 
 
 def signing_key(state: Path) -> Ed25519PrivateKey:
