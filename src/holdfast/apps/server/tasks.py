@@ -33,18 +33,10 @@ async def kept_up(
     """Call `tick` about once a second while the block runs; a fault of it is only reported."""
 
     async def ticking() -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            try:
-                tick()
-            except Exception as error:  # noqa: BLE001 -- upkeep must not take the server down
-                report(error)
+        tick()
 
-    task = asyncio.create_task(ticking())
-    try:
+    async with repeated(ticking, _TICK_S, report):
         yield
-    finally:
-        task.cancel()
 
 
 @asynccontextmanager
