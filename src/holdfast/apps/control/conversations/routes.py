@@ -10,11 +10,10 @@ import hmac
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
 from starlette.routing import Route
 
-from holdfast.apps.control.guard.answering import answering, refusal
+from holdfast.apps.control.guard.answering import Endpoint, answering, last_boundary
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.errors import Denied, InvalidRequest, NotFound
 from holdfast.model.conversations import Conversation, ConversationHead
@@ -136,7 +135,7 @@ class ConversationDoor:
             found.append(Route(f"/v1/{path}", self._for_admin(act), methods=["POST"]))
         return found
 
-    def _for_session(self, act: _Verb) -> Callable[[Request], Awaitable[Response]]:
+    def _for_session(self, act: _Verb) -> Endpoint:
         async def acting(live: LiveSession, body: bytes) -> object:
             self._sessions.check_live(live)
             who = live.who
@@ -146,20 +145,14 @@ class ConversationDoor:
             self._sessions, acting, max_body_bytes=_MAX_BODY_BYTES, report=self._report
         )
 
-    def _for_admin(self, act: _Verb) -> Callable[[Request], Awaitable[Response]]:
-        async def serve(request: Request) -> Response:
-            try:
-                if not hmac.compare_digest(token_digest(token_of(request)), self._admin_digest):
-                    raise Denied("this path takes the admin token; a session has its own")
-                body = await whole_body(request, _MAX_BODY_BYTES)
-                answer = await act(self._named(body), body)
-                return Response(msgspec.json.encode(answer), media_type="application/json")
-            except ClientDisconnect:
-                return Response(status_code=400)
-            except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
-                return refusal(error, self._report)
+    def _for_admin(self, act: _Verb) -> Endpoint:
+        async def acting(request: Request) -> object:
+            if not hmac.compare_digest(token_digest(token_of(request)), self._admin_digest):
+                raise Denied("this path takes the admin token; a session has its own")
+            body = await whole_body(request, _MAX_BODY_BYTES)
+            return await act(self._named(body), body)
 
-        return serve
+        return last_boundary(acting, self._report)
 
     def _named(self, body: bytes) -> Owner:
         """Whom the operator means. Errors: InvalidRequest, NotFound for no such tenant."""

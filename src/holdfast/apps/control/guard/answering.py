@@ -1,4 +1,4 @@
-"""How every route of the guard's door answers: for one session, in JSON, a refusal as a refusal.
+"""How routes answer: in JSON, a refusal as a refusal; most of them for one session.
 
 Not here: the route of Claude Code's own hooks, which answers in that client's words.
 """
@@ -17,29 +17,37 @@ from holdfast.runtime.sessions import Sessions
 
 Act = Callable[[LiveSession, bytes], Awaitable[object]]
 """What a route does for the session of the token, with the body; empty for a read."""
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def answering(
-    sessions: Sessions, act: Act, *, max_body_bytes: int, report: Report
-) -> Callable[[Request], Awaitable[Response]]:
+def answering(sessions: Sessions, act: Act, *, max_body_bytes: int, report: Report) -> Endpoint:
     """An endpoint that does `act` for the session whose token comes with the request."""
+
+    async def for_session(request: Request) -> object:
+        live = await sessions.authenticate(token_of(request))
+        posted = request.method == "POST"
+        body = await whole_body(request, max_body_bytes) if posted else b""
+        return await act(live, body)
+
+    return last_boundary(for_session, report)
+
+
+def last_boundary(act: Callable[[Request], Awaitable[object]], report: Report) -> Endpoint:
+    """An endpoint that answers with what `act` returns; whatever it raises ends here."""
 
     async def serve(request: Request) -> Response:
         try:
-            live = await sessions.authenticate(token_of(request))
-            posted = request.method == "POST"
-            body = await whole_body(request, max_body_bytes) if posted else b""
-            answer = await act(live, body)
+            answer = await act(request)
             return Response(msgspec.json.encode(answer), media_type="application/json")
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
-            return refusal(error, report)
+        except Exception as error:  # noqa: BLE001 -- no traceback leaves the server
+            return _refusal(error, report)
 
     return serve
 
 
-def refusal(error: Exception, report: Report) -> Response:
+def _refusal(error: Exception, report: Report) -> Response:
     """The answer to an error; one that is not ours is told to `report` only."""
     if not isinstance(error, HoldfastError):
         report(error)

@@ -6,16 +6,15 @@ none is older than the question.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
 from starlette.routing import Route
 
 from holdfast import __version__
-from holdfast.apps.control.guard.answering import refusal
+from holdfast.apps.control.guard.answering import Endpoint, last_boundary
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.apps.control.work.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
@@ -105,20 +104,14 @@ class WorkDoor:
             Route("/v1/work/heartbeat", self._for(self._heartbeat), methods=["POST"]),
         ]
 
-    def _for(self, act: _Act) -> Callable[[Request], Awaitable[Response]]:
-        async def serve(request: Request) -> Response:
-            try:
-                if not hmac.compare_digest(token_digest(token_of(request)), self._digest):
-                    raise Unauthenticated("this path takes the worker token")
-                body = await whole_body(request, _MAX_BODY_BYTES)
-                answer = await while_there(request, act(body))
-                return Response(msgspec.json.encode(answer), media_type="application/json")
-            except ClientDisconnect:
-                return Response(status_code=400)
-            except Exception as error:  # noqa: BLE001 -- the last boundary: no traceback leaves it
-                return refusal(error, self._report)
+    def _for(self, act: _Act) -> Endpoint:
+        async def acting(request: Request) -> object:
+            if not hmac.compare_digest(token_digest(token_of(request)), self._digest):
+                raise Unauthenticated("this path takes the worker token")
+            body = await whole_body(request, _MAX_BODY_BYTES)
+            return await while_there(request, act(body))
 
-        return serve
+        return last_boundary(acting, self._report)
 
     async def _claim(self, body: bytes) -> ClaimAnswer:
         given = _read(body, ClaimBody)
