@@ -305,6 +305,15 @@ class House:
         assert all(s.held == 0 for s in self.budgets.ledger.all_states(self.clock.now_ns()))
 
 
+async def soon(condition):
+    """Return once `condition` holds; AssertionError where it never does."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("never came")
+
+
 def asking(text="hello", max_tokens=100, stream=True, **more):
     message = {"role": "user", "content": text}
     fields = {"model": MODEL, "max_tokens": max_tokens, "stream": stream, "messages": [message]}

@@ -33,6 +33,7 @@ from tests.unit.runtime.house import (
     event,
     limit,
     result_message,
+    soon,
     started,
     stopped,
     text_block,
@@ -68,14 +69,6 @@ def kinds_of(body):
 def stop_reason(body):
     parts = [json.loads(p.split(b"data: ")[1]) for p in body.split(b"\n\n") if p]
     return [p["delta"]["stop_reason"] for p in parts if p["type"] == "message_delta"]
-
-
-async def soon(condition):
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
 
 
 def test_stream_passes_untouched_and_settles_on_the_providers_usage():

@@ -44,6 +44,7 @@ from tests.unit.runtime.house import (
     USD,
     FakeUpstream,
     limit,
+    soon,
     started,
     stopped,
     text_block,
@@ -51,7 +52,6 @@ from tests.unit.runtime.house import (
 )
 from tests.unit.runtime.relay_pair import MemoryFrames, RelayPair
 
-IN, OUT = 1_000, 5_000
 GOOD = (200, SSE, [started(), *text_block("hi ", "there"), *stopped()])
 
 
@@ -74,20 +74,35 @@ def slow(*gates, text="word "):
     return (200, SSE, [*pieces, ending, *stopped()])
 
 
-async def soon(condition):
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
-
-
 async def first(events):
     return await events.__anext__()
 
 
 async def rest(events):
     return b"".join([chunk async for chunk in events])
+
+
+async def streaming(pair, *gates):
+    """A stream that waits at `gates`: its session, its events, and the first of them."""
+    live = await pair.open(limit(USD, 10**9))
+    pair.upstream.script = [slow(*gates)]
+    events = (await pair.asked()).events()
+    return live, events, await first(events)
+
+
+async def unanswered(pair):
+    """A call that its provider has and does not answer: its session, and its task."""
+    live = await pair.open(limit(USD, 10**9))
+    pair.upstream.script = [asyncio.Event()]
+    call = asyncio.create_task(pair.asked())
+    await soon(lambda: pair.upstream.sent)
+    return live, call
+
+
+def ended_without_a_word(seen):
+    """A client can read the stream to its end, and the model's text is not in it."""
+    assert b"word" not in seen
+    assert seen.endswith(b'data: {"type":"message_stop"}\n\n')
 
 
 def endings(pair):
@@ -110,19 +125,15 @@ def test_a_tool_call_is_known_to_the_server_before_the_client_sees_it():
 
 def test_a_line_that_breaks_mid_stream_is_settled_in_full_and_ends_the_stream_well_formed():
     async def scene(pair):
-        live = await pair.open(limit(USD, 10**9))
         gate = asyncio.Event()
-        pair.upstream.script = [slow(asyncio.Event(), gate)]
-        events = (await pair.asked()).events()
-        seen = await first(events)
+        live, events, seen = await streaming(pair, asyncio.Event(), gate)
         held = pair.account(live, USD).held
         pair.lose()
         assert pair.account(live, USD).settled == held
         gate.set()
         seen += await rest(events)
-        assert seen.endswith(b'data: {"type":"message_stop"}\n\n')
+        ended_without_a_word(seen)
         assert seen.count(b"content_block_start") == seen.count(b"content_block_stop")
-        assert b"word" not in seen
         assert endings(pair) == [LOST]
         assert pair.upstream.answers[0].closed.is_set()
         pair.nothing_held()
@@ -137,10 +148,7 @@ def test_a_line_that_breaks_mid_stream_is_settled_in_full_and_ends_the_stream_we
 
 def test_a_line_that_breaks_before_the_provider_answered_is_settled_in_full():
     async def scene(pair):
-        live = await pair.open(limit(USD, 10**9))
-        pair.upstream.script = [asyncio.Event()]
-        call = asyncio.create_task(pair.asked())
-        await soon(lambda: pair.upstream.sent)
+        live, call = await unanswered(pair)
         held = pair.account(live, USD).held
         assert held
         pair.lose()
@@ -218,16 +226,12 @@ def test_a_call_of_a_lost_line_is_over_for_good():
 
 def test_a_kill_ends_the_stream_and_not_one_word_more_is_shown():
     async def scene(pair):
-        live = await pair.open(limit(USD, 10**9))
         gate = asyncio.Event()
-        pair.upstream.script = [slow(asyncio.Event(), gate)]
-        events = (await pair.asked()).events()
-        seen = await first(events)
+        live, events, seen = await streaming(pair, asyncio.Event(), gate)
         await pair.killer.kill(live, "a test", by="admin")
         gate.set()
         seen += await rest(events)
-        assert b"word" not in seen
-        assert seen.endswith(b'data: {"type":"message_stop"}\n\n')
+        ended_without_a_word(seen)
         await soon(lambda: endings(pair))
         assert endings(pair)[0].startswith("cut: ")
         assert pair.written(Kind.MODEL_CALL_CUT)
@@ -240,10 +244,7 @@ def test_a_kill_ends_the_stream_and_not_one_word_more_is_shown():
 
 def test_a_kill_before_the_provider_answered_ends_the_call():
     async def scene(pair):
-        live = await pair.open(limit(USD, 10**9))
-        pair.upstream.script = [asyncio.Event()]
-        call = asyncio.create_task(pair.asked())
-        await soon(lambda: pair.upstream.sent)
+        live, call = await unanswered(pair)
         await pair.killer.kill(live, "a test", by="admin")
         with pytest.raises(SessionStopped):
             await call
@@ -255,10 +256,7 @@ def test_a_kill_before_the_provider_answered_ends_the_call():
 
 def test_a_client_that_leaves_before_the_provider_answered_pays_a_bound():
     async def scene(pair):
-        live = await pair.open(limit(USD, 10**9))
-        pair.upstream.script = [asyncio.Event()]
-        call = asyncio.create_task(pair.asked())
-        await soon(lambda: pair.upstream.sent)
+        live, call = await unanswered(pair)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -273,10 +271,7 @@ def test_a_client_that_leaves_before_the_provider_answered_pays_a_bound():
 
 def test_a_relay_that_says_nothing_for_too_long_is_let_go():
     async def scene(pair):
-        live = await pair.open(limit(USD, 10**9))
-        pair.upstream.script = [slow(asyncio.Event())]
-        events = (await pair.asked()).events()
-        await first(events)
+        live, events, _ = await streaming(pair, asyncio.Event())
         held = pair.account(live, USD).held
         assert pair.desk.pids == (4711,)
         silent: list[int] = []
@@ -293,17 +288,13 @@ def test_a_relay_that_says_nothing_for_too_long_is_let_go():
 
 def test_what_came_while_a_relay_stood_still_is_not_shown(monkeypatch):
     async def scene(pair):
-        await pair.open(limit(USD, 10**9))
         gate = asyncio.Event()
-        pair.upstream.script = [slow(gate)]
-        events = (await pair.asked()).events()
-        seen = await first(events)
+        _, events, seen = await streaming(pair, gate)
         # As after a stop of the whole process: the clock went on, nothing was heard.
         pair.line._heard_s -= 60
         gate.set()
         seen += await rest(events)
-        assert b"word" not in seen
-        assert seen.endswith(b'data: {"type":"message_stop"}\n\n')
+        ended_without_a_word(seen)
 
     running(scene)
 

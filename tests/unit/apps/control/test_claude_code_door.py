@@ -81,10 +81,12 @@ class Desk:
         self.live.emitted[call_id] = given
 
 
-def served(main: Callable[[Desk], Awaitable[None]], **more: Any) -> None:
+def served(
+    main: Callable[[Desk], Awaitable[None]], bounds: Bounds | None = None, **more: Any
+) -> None:
     async def run() -> None:
         house = House(**more)
-        await main(Desk(house, await house.open()))
+        await main(Desk(house, await house.open(), bounds))
 
     asyncio.run(run())
 
@@ -188,10 +190,23 @@ async def in_line(desk: Desk) -> None:
 ONE = Bounds(at_work=1, beside=1, waiting=1, wait_s=30, turn_s=30)
 
 
+def overtaken(meanwhile: Callable[[Desk], Awaitable[None]], *, says: str) -> None:
+    """A call stands in line while `meanwhile` happens: it is denied so, and never decided."""
+
+    async def main(desk: Desk) -> None:
+        desk.emit(order="7")
+        async with desk.turns.turn(desk.live.who.tenant):
+            asked = asyncio.create_task(desk.before(order="7"))
+            await in_line(desk)
+            await meanwhile(desk)
+        denied(await asked, says=says, ends=True)
+        assert desk.house.written(Kind.TOOL_CALL_DECIDED) == []
+
+    served(main, ONE)
+
+
 def test_a_call_refused_for_the_number_of_calls_is_denied_undecided_and_may_be_asked_for_again():
-    async def run() -> None:
-        house = House()
-        desk = Desk(house, await house.open(), ONE)
+    async def main(desk: Desk) -> None:
         desk.emit(order="7")
         async with desk.turns.turn(desk.live.who.tenant):
             waits = asyncio.create_task(desk.turns.turn(desk.live.who.tenant).__aenter__())
@@ -200,7 +215,7 @@ def test_a_call_refused_for_the_number_of_calls_is_denied_undecided_and_may_be_a
             elsewhere = await desk.post(
                 "/v1/guard/decide",
                 b'{"call_id": "c1", "tool": "look", "arguments": {"order": "7"}}',
-                house.token,
+                desk.house.token,
             )
             assert (elsewhere.status_code, elsewhere.headers["retry-after"]) == (429, "1")
             assert desk.live.limited == {"c1"}
@@ -208,37 +223,21 @@ def test_a_call_refused_for_the_number_of_calls_is_denied_undecided_and_may_be_a
             waits.cancel()
         assert await desk.before(order="7") == ALLOW
 
-    asyncio.run(run())
+    served(main, ONE)
 
 
 def test_a_call_whose_token_was_replaced_while_it_waited_is_not_decided():
-    async def run() -> None:
-        house = House()
-        desk = Desk(house, await house.open(), ONE)
-        desk.emit(order="7")
-        async with desk.turns.turn(desk.live.who.tenant):
-            asked = asyncio.create_task(desk.before(order="7"))
-            await in_line(desk)
-            house.sessions.renew(desk.live, desk.live.session.expires_at_ns)
-        denied(await asked, says="unauthenticated: the token was replaced", ends=True)
-        assert desk.house.written(Kind.TOOL_CALL_DECIDED) == []
+    async def replace(desk: Desk) -> None:
+        desk.house.sessions.renew(desk.live, desk.live.session.expires_at_ns)
 
-    asyncio.run(run())
+    overtaken(replace, says="unauthenticated: the token was replaced")
 
 
 def test_a_call_that_waits_is_refused_where_its_session_was_killed_meanwhile():
-    async def run() -> None:
-        house = House()
-        desk = Desk(house, await house.open(), ONE)
-        desk.emit(order="7")
-        async with desk.turns.turn(desk.live.who.tenant):
-            asked = asyncio.create_task(desk.before(order="7"))
-            await in_line(desk)
-            await house.sessions.change(desk.live, Command.KILL, "a test")
-        denied(await asked, says="session_stopped", ends=True)
-        assert desk.house.written(Kind.TOOL_CALL_DECIDED) == []
+    async def kill(desk: Desk) -> None:
+        await desk.house.sessions.change(desk.live, Command.KILL, "a test")
 
-    asyncio.run(run())
+    overtaken(kill, says="session_stopped")
 
 
 def test_a_call_that_the_model_did_not_make_is_denied():
