@@ -546,8 +546,7 @@ def test_call_cancelled_while_its_hold_is_written_leaves_no_hold():
         house.upstream.script = [GOOD]
         house.store.hold_commits()
         calling = asyncio.create_task(house.call(live))
-        await asyncio.sleep(0.01)
-        assert house.budgets.ledger.open_holds()
+        await soon(house.budgets.ledger.open_holds)
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await calling
