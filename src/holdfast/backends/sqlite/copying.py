@@ -6,9 +6,7 @@ Whoever copies owns the file meanwhile, as a server would. It blocks: not for a 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-import apsw
-
-from holdfast.backends.sqlite import connections, files, schema
+from holdfast.backends.sqlite.owning import Owned, owning
 from holdfast.ports.clock import Clock
 from holdfast.ports.store_rows import Row
 from holdfast.ports.store_tables import KEYS, TABLES
@@ -19,34 +17,16 @@ _PAGE_ROWS = 500
 class SqliteCopy:
     """One transaction over an owned file; made by `open`."""
 
-    def __init__(self, connection: apsw.Connection, ownership: files.Ownership) -> None:
-        self._connection = connection
-        self._ownership = ownership
+    def __init__(self, owned: Owned) -> None:
+        self._connection, _, self._ownership = owned
         self.store_id = "sqlite"
 
     @classmethod
     async def open(cls, path: Path, *, clock: Clock) -> "SqliteCopy":
         """Errors: as of `SqliteStore.open`."""
-        real = files.prepare(path)
-        ownership = files.Ownership.take(real)
-        connection: apsw.Connection | None = None
-        try:
-            files.make_private(real)
-            connection = connections.open_bare(real)
-            version = schema.version_of(connection)
-            if version == 0:
-                connections.make_new(connection)
-            connections.make_writer(connection)
-            schema.migrate(connection, version, clock.now_ns())
-            connection.execute("BEGIN IMMEDIATE")
-        except BaseException as error:
-            if connection is not None:
-                connection.close(True)
-            ownership.release()
-            if isinstance(error, apsw.Error | OSError):
-                raise connections.unavailable(error) from error
-            raise
-        return cls(connection, ownership)
+        with owning(path, clock) as owned:
+            owned.connection.execute("BEGIN IMMEDIATE")
+            return cls(owned)
 
     async def empty(self) -> bool:
         """Whether no table holds a row."""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import apsw
 
-from holdfast.backends.sqlite import connections, files, purging, queries, schema
+from holdfast.backends.sqlite import connections, purging, queries
 from holdfast.backends.sqlite.lookups import EffectLookups
+from holdfast.backends.sqlite.owning import Owned, owning
 from holdfast.backends.sqlite.readers import Readers
 from holdfast.backends.sqlite.writer import Writer
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
@@ -47,12 +48,10 @@ from holdfast.ports.store_rows import commit_rows
 class SqliteStore:
     """Durable storage in one file; made by `open`."""
 
-    def __init__(self, connection: apsw.Connection, path: Path, ownership: files.Ownership) -> None:
-        self._connection = connection
-        self._ownership = ownership
-        self._path = path
-        self._writer = Writer(connection)
-        self._readers = Readers(path)
+    def __init__(self, owned: Owned) -> None:
+        self._connection, self._path, self._ownership = owned
+        self._writer = Writer(self._connection)
+        self._readers = Readers(self._path)
         self._lookups = EffectLookups(self._readers)
         self._closing = threading.Lock()
         self._closed = False
@@ -66,28 +65,9 @@ class SqliteStore:
         Errors: Conflict when another server owns it; StoreUnavailable when it cannot be read or
         written, is damaged, is not Holdfast's, or is newer than this Holdfast.
         """
-        real = files.prepare(Path(path))
-        ownership = files.Ownership.take(real)
-        connection: apsw.Connection | None = None
-        try:
-            files.make_private(real)
-            connection = connections.open_bare(real)
-            version = schema.version_of(connection)
-            if version == 0:
-                connections.make_new(connection)
-            connections.make_writer(connection)
-            schema.migrate(connection, version, clock.now_ns())
-            connections.make_serving(connection)
-            return cls(connection, real, ownership)
-        except BaseException as error:
-            if connection is not None:
-                connection.close(True)
-            ownership.release()
-            if isinstance(error, apsw.Error | OSError):
-                refusal = connections.unavailable(error)
-                refusal.fields["path"] = str(real)
-                raise refusal from error
-            raise
+        with owning(Path(path), clock) as owned:
+            connections.make_serving(owned.connection)
+            return cls(owned)
 
     @property
     def failure(self) -> str:
