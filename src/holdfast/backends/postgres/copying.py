@@ -6,10 +6,9 @@ Whoever copies owns the store meanwhile, as a server would.
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from holdfast.backends.postgres import connections, schema
+from holdfast.backends.postgres import connections
 from holdfast.backends.postgres.batch import columns_sql, escaped, unescaped
-from holdfast.backends.postgres.connections import Connection
-from holdfast.backends.postgres.store import own
+from holdfast.backends.postgres.owning import Owned, owning
 from holdfast.ports.clock import Clock
 from holdfast.ports.store_rows import Row
 from holdfast.ports.store_tables import KEYS, TABLES, TEXT
@@ -20,28 +19,16 @@ _PAGE_ROWS = 500
 class PostgresCopy:
     """One transaction over an owned store; made by `open`."""
 
-    def __init__(self, connection: Connection, store_id: str) -> None:
-        self._connection = connection
-        self._transaction = connection.transaction(isolation="repeatable_read")
-        self.store_id = store_id
+    def __init__(self, owned: Owned) -> None:
+        self._connection, self.store_id = owned
+        self._transaction = self._connection.transaction(isolation="repeatable_read")
 
     @classmethod
     async def open(cls, url: str, *, clock: Clock) -> "PostgresCopy":
         """Errors: as of `PostgresStore.open`."""
-        connection = await connections.connect(url)
-        try:
-            await connections.check_durable(connection)
-            await own(connection)
-            await schema.migrate(connection, await schema.version_of(connection), clock.now_ns())
-            store_id = str(await connection.fetchval("SELECT store_id FROM identity"))
-            found = cls(connection, store_id)
+        async with owning(url, clock) as owned:
+            found = cls(owned)
             await found._transaction.start()
-        except connections.FAULTS as error:
-            connection.terminate()
-            raise connections.unavailable(error) from None
-        except BaseException:
-            connection.terminate()
-            raise
         return found
 
     async def empty(self) -> bool:

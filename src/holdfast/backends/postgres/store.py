@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from holdfast.backends.postgres import connections, purging, queries, schema
+from holdfast.backends.postgres import connections, purging, queries
 from holdfast.backends.postgres.batch import Counters
 from holdfast.backends.postgres.connections import Connection
+from holdfast.backends.postgres.owning import Owned, owning
 from holdfast.backends.postgres.readers import MAX_READERS, Readers
 from holdfast.backends.postgres.writer import Writer
-from holdfast.errors import Conflict
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -42,24 +42,15 @@ from holdfast.ports.store_refusals import (
 )
 from holdfast.ports.store_rows import commit_rows
 
-_LOCK = 0x484F4C44
-"""`HOLD`: the first key of the advisory lock; the second is of the schema's name."""
-
-_LOCK_PATIENCE_S = 5.0
-_LOCK_POLL_S = 0.05
-
 
 class PostgresStore:
     """Durable storage in one database; made by `open`, and used in the loop that opened it."""
 
-    def __init__(
-        self, url: str, connection: Connection, readers: Readers, counters: Counters, store_id: str
-    ) -> None:
+    def __init__(self, url: str, owned: Owned, readers: Readers, counters: Counters) -> None:
         self._url = url
-        self._connection = connection
-        self._store_id = store_id
+        self._connection, self._store_id = owned
         self._readers = readers
-        self._writer = Writer(connection, counters)
+        self._writer = Writer(self._connection, counters)
         self._closed = False
 
     @classmethod
@@ -70,22 +61,10 @@ class PostgresStore:
         owns it; StoreUnavailable when it cannot be reached or written, would forget what it
         acknowledged, is not Holdfast's, or is newer than this Holdfast.
         """
-        connection = await connections.connect(url)
-        try:
-            await connections.check_durable(connection)
-            await own(connection)
-            version = await schema.version_of(connection)
-            await schema.migrate(connection, version, clock.now_ns())
-            counters = await _counters(connection)
+        async with owning(url, clock) as owned:
+            counters = await _counters(owned.connection)
             readers = Readers(await connections.open_readers(url, MAX_READERS))
-            store_id = await connection.fetchval("SELECT store_id FROM identity")
-            return cls(url, connection, readers, counters, str(store_id))
-        except connections.FAULTS as error:
-            connection.terminate()
-            raise connections.unavailable(error) from None
-        except BaseException:
-            connection.terminate()
-            raise
+            return cls(url, owned, readers, counters)
 
     @property
     def failure(self) -> str:
@@ -229,24 +208,6 @@ class PostgresStore:
             await self._connection.close(timeout=connections.CONNECT_TIMEOUT_S)
         except connections.FAULTS:
             self._connection.terminate()
-
-
-async def own(connection: Connection) -> None:
-    """Errors: Conflict when another server owns the store.
-
-    A server that was killed a moment ago has its lock until Postgres noticed.
-    """
-    clock = asyncio.get_running_loop()
-    until = clock.time() + _LOCK_PATIENCE_S
-    while True:
-        taken = await connection.fetchval(
-            "SELECT pg_try_advisory_lock($1, hashtext($2))", _LOCK, connections.SCHEMA
-        )
-        if taken:
-            return
-        if clock.time() >= until:
-            raise Conflict("another server owns this store; one serves it at a time")
-        await asyncio.sleep(_LOCK_POLL_S)
 
 
 async def _counters(connection: Connection) -> Counters:
