@@ -36,7 +36,7 @@ NAME = "durable_calls"
 SESSIONS = 200
 _TARGET_PER_S = 5000
 _TRIES = 3
-# As `apps/server/serving` sets them.
+# As `apps/gateway/serving` sets them.
 _GC_THRESHOLD = 20_000
 _SWITCH_INTERVAL_S = 0.0005
 _TOOL = "refund"
