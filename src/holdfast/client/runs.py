@@ -250,6 +250,7 @@ class Work:
         self._process = process
         self.worker = worker
         self.lease_s = 10.0
+        """Seconds that a lease lasts, as the server said last."""
 
     @property
     def url(self) -> str:
@@ -277,7 +278,9 @@ class Work:
         """Say that it lives; returns the runs to stop at once. Errors: as for `claim`."""
         runs = [{"run_id": run_id, "epoch": epoch} for run_id, epoch in held]
         body = {"worker": self.worker, "runs": runs, "protocol": WORK_PROTOCOL}
-        return (await self._door.post("/v1/work/heartbeat", _Beat, body, timeout_s=5.0)).lost
+        beat = await self._door.post("/v1/work/heartbeat", _Beat, body, timeout_s=5.0)
+        self.lease_s = beat.lease_s
+        return beat.lost
 
     async def close(self) -> None:
         """Let go of the connections; idempotent."""

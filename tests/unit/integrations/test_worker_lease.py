@@ -130,6 +130,23 @@ def test_a_renewal_counts_from_when_it_was_sent():
     asyncio.run(main())
 
 
+def test_a_server_that_is_found_elsewhere_is_beaten_as_often_and_believed_no_longer():
+    async def main():
+        async with at_work() as (server, worker):
+            server.given.put_nowait(given())
+            one = await held(worker)
+            moved = Server("http://127.0.0.1:1")
+            moved.lease_s = 3600.0
+            worker._connect = lambda: cast("Work", moved)
+            server.away = True
+            await until(lambda: len(moved.beats) >= 2)
+            assert moved.beats[1] - server.beats[0] < 2 * LEASE_S
+            assert one.session.base_url == moved.url
+            assert one.lease.until_s <= now_s() + LEASE_S
+
+    asyncio.run(main())
+
+
 def test_what_nobody_confirmed_is_not_renewed():
     async def main():
         async with at_work() as (server, worker):

@@ -96,9 +96,9 @@ class Worker:
             await self._work.close()
 
     async def _claim(self) -> tuple[Activation, Lease] | None:
-        asked_s = now_s()
+        work, asked_s = self._work, now_s()
         try:
-            found = await self._work.claim(self._idle_exit_s or _CLAIM_S)
+            found = await work.claim(self._idle_exit_s or _CLAIM_S)
         except VersionMismatch as fault:
             self._unfit(fault)
             return None
@@ -112,7 +112,7 @@ class Worker:
         if found is None:
             return None
         # From the asking on, not from the answer: the server's own count may only end later.
-        return found, Lease(asked_s + found.waited_s + self._work.lease_s)
+        return found, Lease(asked_s + found.waited_s + work.lease_s)
 
     def _unfit(self, fault: VersionMismatch) -> None:
         """What is at work is dropped: the server gives it to a worker that fits."""
@@ -128,6 +128,7 @@ class Worker:
         with contextlib.suppress(HoldfastError):
             found = self._connect()
             if found.url != self._work.url:
+                found.lease_s = self._work.lease_s
                 before, self._work = self._work, found
                 for held in self._held.values():
                     held.session.moved(found.url)
@@ -177,9 +178,9 @@ class Worker:
             held = dict(self._held)
             if not held:
                 continue
-            asked_s = now_s()
+            work, asked_s = self._work, now_s()
             try:
-                lost = await self._work.heartbeat(
+                lost = await work.heartbeat(
                     (name, one.activation.run.epoch) for name, one in held.items()
                 )
             except VersionMismatch as fault:
@@ -193,4 +194,4 @@ class Worker:
                 if run_id in lost:
                     one.task.cancel()
                 else:
-                    one.lease.renew(asked_s + self._work.lease_s)
+                    one.lease.renew(asked_s + work.lease_s)
