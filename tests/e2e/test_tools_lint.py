@@ -331,8 +331,8 @@ def test_a_worker_gets_a_servers_result_and_its_errors(tmp_path):
     told = {"command": sys.executable, "args": [str(tmp_path / "shop.py")]}
 
     async def main():
-        tools = McpTools({"shop": told}, "ses_1", os.environ)
-        await tools.open({"shop"})
+        tools = McpTools({"shop": told}, "ses_1")
+        await tools.open({"shop"}, os.environ)
         try:
             how = {"server": "shop", "tool": "refund"}
             return [

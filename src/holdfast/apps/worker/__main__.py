@@ -17,6 +17,7 @@ from pathlib import Path
 from holdfast.apps.worker.tasks import Worker
 from holdfast.client import Work, locate_worker
 from holdfast.errors import HoldfastError
+from holdfast.integrations.native.scratch import sweep
 from holdfast.runtime.workers import this_process
 
 
@@ -40,6 +41,7 @@ def main(arguments: list[str]) -> int:
     except HoldfastError as fault:
         _say(fault.message)
         return 2
+    sweep()
     if given.announce:
         _say(f"{name} takes runs of {url}")
     fits = asyncio.run(_work(connect, max(1, given.concurrency), given.idle_exit_s))

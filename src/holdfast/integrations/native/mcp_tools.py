@@ -30,15 +30,13 @@ def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
 class McpTools:
     """Connections to the servers of one run. Opened and closed by the same task."""
 
-    def __init__(
-        self, servers: Mapping[str, Any], session_id: str, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, servers: Mapping[str, Any], session_id: str) -> None:
         self._servers = servers
-        self._environment = {**surroundings(environment), "HOLDFAST_SESSION": session_id}
+        self._session_id = session_id
         self._stack = AsyncExitStack()
         self._sessions: dict[str, Any] = {}
 
-    async def open(self, names: set[str]) -> None:
+    async def open(self, names: set[str], environment: Mapping[str, str]) -> None:
         """Start the servers. Errors: ConfigInvalid for one that does not start."""
         try:
             from mcp import ClientSession, StdioServerParameters  # noqa: PLC0415 - an extra
@@ -47,6 +45,7 @@ class McpTools:
             raise ConfigInvalid(
                 "MCP tools need the package `mcp`; install `holdfast[mcp]`"
             ) from None
+        found = {**surroundings(environment), "HOLDFAST_SESSION": self._session_id}
         for name in sorted(names):
             told = self._servers[name]
             if told.get("type", "stdio") != "stdio" or not told.get("command"):
@@ -54,7 +53,7 @@ class McpTools:
             parameters = StdioServerParameters(
                 command=told["command"],
                 args=[str(a) for a in told.get("args", [])],
-                env={**self._environment, **told.get("env", {})},
+                env={**found, **told.get("env", {})},
             )
             try:
                 async with asyncio.timeout(_START_S):

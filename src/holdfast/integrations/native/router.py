@@ -7,9 +7,11 @@ tenant's is never named. Not here: whether a call may run (`runtime/guard`).
 from collections.abc import Mapping
 from typing import Any
 
+from holdfast.errors import Unavailable
 from holdfast.integrations.native.http_tools import HttpTools
 from holdfast.integrations.native.mcp_tools import McpTools
 from holdfast.integrations.native.python_tools import PythonTools
+from holdfast.integrations.native.scratch import Scratch
 from holdfast.model.attempts import Probed, ToolResult
 from holdfast.tools.declared import ToolContext
 from holdfast.tools.lease import Lease
@@ -30,18 +32,24 @@ class Router:
         self._tools = tools
         self._lease = lease
         self._session_id = session_id
-        self._environment = environment
+        self._environment = dict(environment)
+        self._scratch = Scratch()
         self._python: dict[str, PythonTools] = {}
         self._http = HttpTools(environment)
-        self._mcp = McpTools(mcp_servers, session_id, environment)
+        self._mcp = McpTools(mcp_servers, session_id)
 
     async def open(self) -> None:
-        """Start what has to run beforehand. Errors: ConfigInvalid."""
+        """Start what has to run beforehand. Errors: ConfigInvalid, Unavailable."""
+        try:
+            self._environment["TMPDIR"] = str(await self._scratch.open())
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            raise Unavailable(f"there is no folder for what tools write: {why}") from error
         servers = {
             str(one["run"]["server"]) for one in self._tools.values() if one["run"]["kind"] == "mcp"
         }
         if servers:
-            await self._mcp.open(servers)
+            await self._mcp.open(servers, self._environment)
 
     async def run(
         self, name: str, arguments: dict[str, Any], *, key: str, attempt: int, call_id: str
@@ -100,3 +108,4 @@ class Router:
             await host.close()
         await self._http.close()
         await self._mcp.close()
+        await self._scratch.close()
