@@ -1,9 +1,9 @@
 """From nothing to the next effect: server and worker were killed in the middle of a run.
 
 Both are killed with SIGKILL inside a tool, on a file and then on a Postgres of this machine, which
-lives on. Both are started again, and the clock runs from that until the run has its next effect.
-Leases are of one second: what is left of the dead worker's lease is part of the figure. Not here:
-how a Postgres itself comes back.
+lives on. Both are started again at once, as by a machine that comes up, and the clock runs from
+that until the run has its next effect. Leases are of ten seconds, the default: whatever is waited
+of the dead worker's lease is part of the figure. Not here: how a Postgres itself comes back.
 """
 
 import signal
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_most
-from tests.native_project import NativeProject, calls, end, script, until
+from tests.native_project import SETTINGS, NativeProject, calls, end, script, until
 from tests.postgres import serving
 
 NAME = "restart"
@@ -47,15 +47,16 @@ def _row(where: str, folder: Path, tries: int, store_url: Callable[[], str]) -> 
 def _restarted(folder: Path, store_url: str) -> float:
     """Seconds from starting both again to the effect after the one that they died in."""
     played = script(refund=calls(("look", "o1"), ("pay", "slow1"), ("ship", "o2")))
-    with NativeProject(folder, played, store_url=store_url) as house:
+    settings = SETTINGS.replace("lease_s: 1", "lease_s: 10")
+    with NativeProject(folder, played, settings=settings, store_url=store_url) as house:
         worker = house.worker()
         run = house.submit("refund it")
         until(lambda: house.acts("pay"), _WAIT_S)
         end(worker)
         house.project.stop(signal.SIGKILL)
         began_s = time.perf_counter()
-        house.project.start()
         house.worker()
+        house.project.start()
         until(lambda: house.acts("ship"), _WAIT_S, lambda: f"{house.show(run)} {house.kinds(run)}")
         took_s = time.perf_counter() - began_s
         house.until(run, "done")

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -73,7 +74,8 @@ class Sessions:
         self._entropy = entropy
         self._live: dict[str, LiveSession] = {}
         self._by_token: dict[str, str] = {}
-        self._loading: dict[str, asyncio.Lock] = {}
+        # Each as long as somebody holds it or waits for it, whether the load succeeds or not.
+        self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self, draft: Session) -> tuple[LiveSession, str]:
         """Open a session from a draft without ids; returns it with its token, shown only here.
@@ -407,7 +409,8 @@ class Sessions:
 
     async def _load_one(self, session: Session, above: LiveSession | None) -> LiveSession:
         """Build one session's memory, once even when asked for twice at a time."""
-        lock = self._loading.setdefault(session.session_id, asyncio.Lock())
+        lock = self._loading.get(session.session_id) or asyncio.Lock()
+        self._loading[session.session_id] = lock
         async with lock:
             known = self._live.get(session.session_id)
             if known is not None:
@@ -417,7 +420,6 @@ class Sessions:
             async with self._budgets.at_hand(live.chain):
                 await self._inherit(live)
                 self._remember(live)
-        self._loading.pop(session.session_id, None)
         return live
 
     async def _inherit(self, live: LiveSession) -> None:

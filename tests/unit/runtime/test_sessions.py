@@ -1,6 +1,7 @@
 """Sessions: memory is rebuilt from the store, and a kill pulls every lever it has."""
 
 import asyncio
+import gc
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from holdfast.errors import (
     CredentialExpired,
     NotFound,
     SessionStopped,
+    StoreUnavailable,
     Unauthenticated,
     UpstreamUnavailable,
 )
@@ -102,6 +104,33 @@ def test_session_asked_for_twice_at_a_time_is_loaded_once():
             after.sessions.authenticate(house.token),
         )
         assert len({id(one) for one in both}) == 1
+
+    asyncio.run(main())
+
+
+def test_session_that_could_not_be_loaded_leaves_nothing_behind_and_is_loaded_later(monkeypatch):
+    async def main():
+        house = House()
+        live = await house.open()
+        after = await restarted(house)
+        read = after.store.calls
+
+        async def failing(_):
+            await asyncio.sleep(0)
+            raise StoreUnavailable("the disk is gone")
+
+        monkeypatch.setattr(after.store, "calls", failing)
+        name = live.session.session_id
+        found = await asyncio.gather(
+            *(after.sessions.get(name) for _ in range(3)), return_exceptions=True
+        )
+        assert [type(one) for one in found] == [StoreUnavailable] * 3
+        del found
+        await asyncio.sleep(0)
+        gc.collect()
+        assert not after.sessions._loading
+        monkeypatch.setattr(after.store, "calls", read)
+        assert (await after.sessions.get(name)).session.session_id == name
 
     asyncio.run(main())
 

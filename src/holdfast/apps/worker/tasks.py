@@ -16,7 +16,8 @@ from holdfast.integrations.native.router import Router
 from holdfast.tools.lease import Lease, now_s
 
 _BEATS_PER_LEASE = 5
-_PAUSE_S = 0.5
+_PAUSE_S = 0.1
+_TOLD_PAUSE_S = 0.5
 _MAX_PAUSE_S = 5.0
 _CLAIM_S = 20.0
 
@@ -103,7 +104,9 @@ class Worker:
             self._unfit(fault)
             return None
         except HoldfastError as fault:
-            self._say(f"{fault.message}; asking again in {self._pause_s:g} s")
+            # A server that is being started again is back before anybody has read this.
+            if self._pause_s >= _TOLD_PAUSE_S:
+                self._say(f"{fault.message}; asking again in {self._pause_s:.1f} s")
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(self._pause_s * 2, _MAX_PAUSE_S)
             await self._look_again()
