@@ -8,6 +8,7 @@ from typing import Any, cast
 from holdfast.apps.worker.tasks import Worker
 from holdfast.client import Activation, Work
 from holdfast.errors import Unavailable
+from holdfast.integrations.native.router import Router
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.tools.lease import now_s
 
@@ -175,4 +176,26 @@ def test_a_run_that_comes_again_takes_the_place_of_the_activation_that_lost_it()
             assert after.task.done()
             assert worker._held == {}
 
+    asyncio.run(main())
+
+
+def test_a_run_that_is_told_to_be_lost_again_and_again_ends_its_tools_first(monkeypatch):
+    ended: list[float] = []
+
+    class SlowlyEnding(Router):
+        async def close(self) -> None:
+            await super().close()
+            await asyncio.sleep(LEASE_S / 2)
+            ended.append(now_s())
+
+    async def main():
+        async with at_work() as (server, worker):
+            server.lost = ("run_1",)
+            server.given.put_nowait(given())
+            one = await held(worker)
+            await asyncio.wait({one.task}, timeout=10)
+            assert len(ended) == 1
+            assert len([beat for beat in server.beats if beat < ended[0]]) > 1
+
+    monkeypatch.setattr("holdfast.apps.worker.tasks.Router", SlowlyEnding)
     asyncio.run(main())

@@ -6,7 +6,6 @@ Not here: where the server is (`__main__`), what an activation does (`integratio
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from holdfast.client import Activation, Session, SessionPlan, Work
 from holdfast.client.wire import Door, Pool
@@ -26,14 +25,29 @@ _CLAIM_S = 20.0
 Say = Callable[[str], None]
 
 
-class _Held(NamedTuple):
+class _Held:
     """A run that is worked at."""
 
-    activation: Activation
-    lease: Lease
-    session: Session
-    driver: Driver
-    task: asyncio.Task[None]
+    def __init__(
+        self,
+        activation: Activation,
+        lease: Lease,
+        session: Session,
+        driver: Driver,
+        task: asyncio.Task[None],
+    ) -> None:
+        self.activation = activation
+        self.lease = lease
+        self.session = session
+        self.driver = driver
+        self.task = task
+        self._taken_back = False
+
+    def take_back(self) -> None:
+        """End the activation. Once: a second cancellation would cut short how it ends its tools."""
+        if not self._taken_back:
+            self._taken_back = True
+            self.task.cancel()
 
 
 class Worker:
@@ -126,7 +140,7 @@ class Worker:
         self.misfit = True
         self.stop()
         for held in self._held.values():
-            held.task.cancel()
+            held.take_back()
 
     async def _look_again(self) -> None:
         """A server that was started again may have another address."""
@@ -155,7 +169,7 @@ class Worker:
         before = self._held.get(run.run_id)
         if before is not None:
             # A worker that stood still may be given the run that it lost meanwhile.
-            before.task.cancel()
+            before.take_back()
         self._held[run.run_id] = _Held(activation, lease, session, driver, task)
 
     async def _activate(self, activation: Activation, session: Session, driver: Driver) -> None:
@@ -197,6 +211,6 @@ class Worker:
                 continue
             for run_id, one in held.items():
                 if run_id in lost:
-                    one.task.cancel()
+                    one.take_back()
                 else:
                     one.lease.renew(asked_s + work.lease_s)

@@ -110,8 +110,11 @@ class Driver:
                 raise
             await self._leave_quietly("dead", f"{fault.code}: {fault.message}")
         finally:
-            await self._model.close()
-            await self._router.close()
+            # The tools first: whatever ends this activation, they must not go on.
+            try:
+                await self._router.close()
+            finally:
+                await self._model.close()
 
     async def _stopped(self, stopped: SessionStopped) -> None:
         """A pause parks the run; any other end of the session is the server's to note."""

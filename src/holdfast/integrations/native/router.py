@@ -4,7 +4,9 @@ Credentials are looked up here, by the name that the server gave for this run's 
 tenant's is never named. Not here: whether a call may run (`runtime/guard`).
 """
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from holdfast.errors import Unavailable
@@ -103,9 +105,9 @@ class Router:
         return self._python[folder]
 
     async def close(self) -> None:
-        """End everything that was started."""
-        for host in self._python.values():
-            await host.close()
-        await self._http.close()
-        await self._mcp.close()
-        await self._scratch.close()
+        """End everything that was started, whatever of it does not end well; the folder last."""
+        async with AsyncExitStack() as ends:
+            ends.push_async_callback(self._scratch.close)
+            ends.push_async_callback(self._mcp.close)
+            ends.push_async_callback(self._http.close)
+            await asyncio.gather(*(host.close() for host in self._python.values()))
