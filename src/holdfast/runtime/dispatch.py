@@ -93,14 +93,16 @@ class Dispatch:
         """Build the queue from the store; workers that still live go on with what they have.
 
         How often a lease was renewed died with the server before, so that every worker gets one
-        more; except where it is known to be dead, whose lease ends now.
+        more; except where it is known to be dead, whose runs are there for others at once.
         """
         until_ns = self._clock.now_ns() + int(self.lease_s * _NS)
         for run in await self._store.runs(RunFilter(states=rules.OPEN, limit=_ALL)):
-            held = run.state is RunState.RUNNING
-            dead = held and lives(run.worker_process) is False
-            lease_ns = until_ns if held and not dead else 0
-            self._keep(msgspec.structs.replace(run, lease_until_ns=lease_ns))
+            if run.state is not RunState.RUNNING:
+                self._keep(msgspec.structs.replace(run, lease_until_ns=0))
+            elif lives(run.worker_process) is False:
+                self._recover(run, None)
+            else:
+                self._keep(msgspec.structs.replace(run, lease_until_ns=until_ns))
 
     def _keep(self, run: Run) -> None:
         self._waiting.pop(run.run_id, None)
