@@ -305,9 +305,16 @@ class House:
         assert all(s.held == 0 for s in self.budgets.ledger.all_states(self.clock.now_ns()))
 
 
+async def breath(seconds=0.0):
+    """After so long, let everything go on that can: on a slow machine time passes without turns."""
+    await asyncio.sleep(seconds)
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
 async def soon(condition):
     """Return once `condition` holds; AssertionError where it never does."""
-    for _ in range(500):
+    for _ in range(2_500):
         if condition():
             return
         await asyncio.sleep(0.002)

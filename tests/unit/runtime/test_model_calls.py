@@ -30,6 +30,7 @@ from tests.unit.runtime.house import (
     USD,
     House,
     asking,
+    breath,
     event,
     limit,
     result_message,
@@ -58,7 +59,7 @@ GOOD = (200, SSE, [started(), *text_block("hi ", "there"), *stopped()])
 
 async def drained(answer):
     body = b"".join([chunk async for chunk in answer.events()])
-    await asyncio.sleep(0.001)  # What is settled is queued, not awaited.
+    await breath(0.001)  # What is settled is queued, not awaited.
     return body
 
 
@@ -221,7 +222,7 @@ def test_client_that_leaves_a_whole_answer_closes_the_provider_and_pays_a_bound(
         house.upstream.script = [(200, JSON, [asyncio.Event()])]
         answer = await house.call(live, stream=False)
         reading = asyncio.create_task(answer.whole())
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -303,7 +304,7 @@ def test_kill_before_the_first_event_yields_an_error_event_and_no_half_message()
         live = await house.open(limit(USD, 10**9))
         house.upstream.script = [(200, SSE, [asyncio.Event()])]
         reading = asyncio.create_task(drained(await house.call(live)))
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         await house.killer.kill(live, "stop", by="op")
         body = await reading
         assert kinds_of(body) == ["error"]
@@ -319,7 +320,7 @@ def test_kill_reaches_a_call_whose_provider_has_not_answered():
         live = await house.open(limit(USD, 10**9))
         house.upstream.script = [asyncio.Event()]
         calling = asyncio.create_task(house.call(live))
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         receipt = await house.killer.kill(live, "stop", by="op")
         assert "1 streams cut" in receipt.levers[1].detail
         with pytest.raises(SessionStopped):
@@ -338,7 +339,7 @@ def test_kill_of_a_call_in_line_for_money_sends_nothing():
             "other", live.chain, {USD: 19_000_000}, session="x", purpose="x", now_ns=1
         )
         calling = asyncio.create_task(house.call(live))
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         await house.killer.kill(live, "stop", by="op")
         house.budgets.settle_now("other", {}, live.who)
         with pytest.raises(SessionStopped):
@@ -356,7 +357,7 @@ def test_kill_while_whole_answer_is_on_its_way_hands_no_token_on():
         gate = asyncio.Event()
         house.upstream.script = [(200, JSON, [gate, whole_answer()])]
         reading = asyncio.create_task((await house.call(live, stream=False)).whole())
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         kill = asyncio.create_task(house.killer.kill(live, "stop", by="op"))
         gate.set()
         with pytest.raises(SessionStopped):
@@ -593,7 +594,7 @@ def test_call_cut_in_its_arguments_gets_no_permit():
         pieces = [started(), *tool_block("t1", "look", {"order": "7"})[:2], asyncio.Event()]
         house.upstream.script = [(200, SSE, pieces)]
         reading = asyncio.create_task(drained(await house.call(live)))
-        await asyncio.sleep(0.02)
+        await breath(0.02)
         live.cut_streams("test")
         await reading
         assert "t1" not in live.calls
@@ -806,10 +807,10 @@ def test_kill_while_a_chunk_waits_for_money_shows_nothing_of_that_chunk():
         house.store.hold_commits()
         # The first chunk asks for more money; before the second may, that must be on the disk.
         reading = asyncio.create_task(drained(answer))
-        await asyncio.sleep(0.02)
+        await breath(0.02)
         assert not reading.done()
         killing = asyncio.create_task(house.killer.kill(live, "stop", by="op"))
-        await asyncio.sleep(0.005)
+        await breath(0.005)
         house.store.release_commits()
         body = await reading
         assert b"xxxx" in body

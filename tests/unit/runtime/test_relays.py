@@ -43,6 +43,7 @@ from tests.unit.runtime.house import (
     SSE,
     USD,
     FakeUpstream,
+    breath,
     limit,
     soon,
     started,
@@ -170,14 +171,14 @@ def test_a_line_that_breaks_while_a_call_waits_for_room_leaves_nothing_held():
         events = (await pair.asked(max_tokens=400)).events()
         await first(events)
         waiting = asyncio.create_task(pair.asked(max_tokens=400))
-        await asyncio.sleep(0.02)
+        await breath(0.02)
         assert not waiting.done()
         assert len(pair.upstream.sent) == 1
         pair.lose()
         with pytest.raises(Unavailable):
             await waiting
         await rest(events)
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         pair.nothing_held()
         pair.check_caps()
 
@@ -358,7 +359,7 @@ def test_breakers_of_a_relay_are_journalled_with_its_process():
     async def scene(pair):
         await pair.open(limit(USD, 10**9))
         pair.relayed._note(Kind.UPSTREAM_OPENED, {"upstream": "main", "key": "key 1"})
-        await asyncio.sleep(0.01)
+        await breath(0.01)
         [record] = pair.written(Kind.UPSTREAM_OPENED)
         assert record.body == {"upstream": "main", "key": "key 1", "relay": 4711}
         with pytest.raises(Unavailable):
@@ -466,6 +467,6 @@ class _Play:
             gate.set()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.gather(*self.clients, return_exceptions=True), 5)
-        await asyncio.sleep(0.03)
+        await breath(0.03)
         assert all(client.done() for client in self.clients)
         assert self.live.session.state in (SessionState.ACTIVE, SessionState.KILLED)
