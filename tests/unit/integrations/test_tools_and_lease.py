@@ -56,11 +56,12 @@ def act(router, file):
     return router.run("acts", {"file": file}, key="k", attempt=1, call_id="c1")
 
 
-async def asked_while_the_host_stands_still(router, meanwhile):
-    """What comes of a call whose host gets no turn until `meanwhile` is over."""
+async def asked_while_the_host_stands_still(router, lease, meanwhile):
+    """What comes of a call under half a second's lease, whose host gets no turn until `meanwhile`."""
     host = int((await act(router, "first")).output)
     os.kill(host, signal.SIGSTOP)
     try:
+        lease.until_s = now_s() + 0.5
         call = asyncio.create_task(act(router, "second"))
         await meanwhile()
     finally:
@@ -76,10 +77,8 @@ def test_a_host_that_stood_still_past_the_lease_begins_nothing(tmp_path):
             async def past_it():
                 await asyncio.sleep(0.6)
 
-            await act(router, "warm")
-            lease.until_s = now_s() + 0.5
             with pytest.raises(LeaseLost):
-                await asked_while_the_host_stands_still(router, past_it)
+                await asked_while_the_host_stands_still(router, lease, past_it)
 
     asyncio.run(main())
     assert (tmp_path / "first").exists()
@@ -96,9 +95,7 @@ def test_a_host_that_stood_still_under_a_lease_that_was_renewed_acts_once(tmp_pa
                 lease.renew(now_s() + 60)
                 await asyncio.sleep(0.3)
 
-            await act(router, "warm")
-            lease.until_s = now_s() + 0.5
-            result = await asked_while_the_host_stands_still(router, renewed_in_time)
+            result = await asked_while_the_host_stands_still(router, lease, renewed_in_time)
             assert result.ok, result
 
     asyncio.run(main())
