@@ -69,7 +69,7 @@ class PolicyProcess:
     """Keeps one policy process running. While it is away, every question is a deny."""
 
     def __init__(self, socket: Path, policies: Path, contracts: Path, report: Report) -> None:
-        self._arguments = (
+        self._arguments: tuple[str, ...] = (
             *("-m", "holdfast.apps.policyd", "--socket", str(socket)),
             *("--policies", str(policies), "--contracts", str(contracts)),
         )
@@ -92,26 +92,35 @@ class PolicyProcess:
     async def _spawn(self) -> None:
         readable, writable = os.pipe()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *self._arguments,
-                *("--ready-fd", str(writable)),
-                pass_fds=(writable,),
-                stdin=asyncio.subprocess.DEVNULL,
-                # Ctrl-C goes to the server, which ends its child in order.
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )
-            os.close(writable)
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *self._arguments,
+                    *("--ready-fd", str(writable)),
+                    pass_fds=(writable,),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    # Ctrl-C goes to the server, which ends its child in order.
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent,
+                )
+            finally:
+                os.close(writable)
             ready = await asyncio.wait_for(
                 asyncio.to_thread(os.read, readable, 16), _START_TIMEOUT_S
             )
         except (OSError, TimeoutError) as error:
+            # One that hangs would be waited for as if it served.
+            self._kill()
             raise PolicyUnavailable("the policy process did not start") from error
         finally:
             os.close(readable)
         if not ready:
             raise PolicyUnavailable("the policy process ended while it started")
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def _watch(self) -> None:
         while self._process is not None:

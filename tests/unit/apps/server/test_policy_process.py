@@ -1,0 +1,70 @@
+"""The policy process is kept running, also one that hangs while it starts."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from holdfast.apps.server import tasks
+from holdfast.apps.server.tasks import PolicyProcess
+from holdfast.errors import PolicyUnavailable
+
+# Its first start serves and ends, its second hangs, its third serves.
+STARTS = """
+import os, pathlib, sys, time
+log = pathlib.Path("starts")
+with log.open("a") as starts:
+    starts.write(f"{os.getpid()}\\n")
+number = len(log.read_text().split())
+if number != HANGS:
+    os.write(int(sys.argv[-1]), b"ready")
+    os.close(int(sys.argv[-1]))
+if number != 1 or HANGS == 1:
+    time.sleep(60)
+"""
+
+
+def policy(folder: Path, hangs: int, monkeypatch: pytest.MonkeyPatch) -> tuple[PolicyProcess, list]:
+    """A process that hangs at its start of that number, and what was said of it."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tasks, "_START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(tasks, "_RESTART_DELAY_S", 0.05)
+    said: list[str] = []
+    process = PolicyProcess(folder / "s", folder, folder, said.append)
+    process._arguments = ("-c", STARTS.replace("HANGS", str(hangs)))
+    return process, said
+
+
+def alive(folder: Path) -> list[bool]:
+    """Of each start, whether it still runs."""
+    return [Path(f"/proc/{pid}").exists() for pid in (folder / "starts").read_text().split()]
+
+
+def test_one_that_hangs_while_it_starts_again_is_ended_and_another_started(tmp_path, monkeypatch):
+    async def main():
+        process, said = policy(tmp_path, 2, monkeypatch)
+        back = asyncio.Event()
+        process.on_return = back.set
+        await process.start()
+        try:
+            async with asyncio.timeout(20):
+                await back.wait()
+            assert alive(tmp_path) == [False, False, True]
+            assert "the policy process did not start" in said
+            assert said[-1] == "the policy process is back"
+        finally:
+            await process.stop()
+        assert alive(tmp_path) == [False, False, False]
+
+    asyncio.run(main())
+
+
+def test_one_that_hangs_at_the_first_start_is_refused_and_not_left_behind(tmp_path, monkeypatch):
+    async def main():
+        process, _ = policy(tmp_path, 1, monkeypatch)
+        with pytest.raises(PolicyUnavailable):
+            await process.start()
+        await process.stop()
+        assert alive(tmp_path) == [False]
+
+    asyncio.run(main())
