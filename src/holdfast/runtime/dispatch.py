@@ -262,13 +262,16 @@ class Dispatch:
             raise LeaseLost("this run was given to another worker, or is over", epoch=epoch)
         return run
 
-    def progressed(self, run: Run) -> None:
-        """Something of this activation is in the journal: it counts as no failure any more.
+    def progressed(self, run: Run) -> Run:
+        """Something of this activation goes into the journal: it counts as no failure any more.
 
-        `run` is as it stands here, with what else became known of it.
+        `run` is as it stands here, with what else became known of it; returned is how it is kept.
         """
-        if run.failures or run is not self.find(run.run_id):
-            self._keep(msgspec.structs.replace(run, failures=0))
+        if run.failures:
+            run = msgspec.structs.replace(run, failures=0)
+        if run is not self.find(run.run_id):
+            self._keep(run)
+        return run
 
     def leave(
         self,

@@ -247,13 +247,15 @@ class Runs:
             for event in events
         ]
         used = _with_use(run, events)
+        if any(event.kind is not Kind.RUN_RETRYING for event in events):
+            used = self._dispatch.progressed(used)
         told = self._use_alerts(live, run, used)
-        durable = self._journal.commit([*records, *told], [used] if told else [])
+        # What forgives the workers that were lost before is as durable as the progress itself.
+        changed = [used] if told or used.failures != run.failures else []
+        durable = self._journal.commit([*records, *told], changed)
         for record in records:
             if record.kind is Kind.RUN_TOOL_ANSWERED:
                 live.answers[record.call_id] = str(record.body.get("content", ""))
-        if any(event.kind is not Kind.RUN_RETRYING for event in events):
-            self._dispatch.progressed(used)
         await durable
         return records
 

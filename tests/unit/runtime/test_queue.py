@@ -155,6 +155,23 @@ def test_progress_forgives_the_workers_that_were_lost_before():
     asyncio.run(main())
 
 
+def test_progress_is_not_forgotten_by_a_server_that_starts_again():
+    async def main():
+        office = Office(max_activations=2)
+        await office.submit()
+        for turn in range(1, 6):
+            claimed = await office.claim("w")
+            live = await office.house.sessions.authenticate(claimed.token)
+            event = Event(kind=Kind.RUN_ANSWERED, turn=turn, body={"content": []})
+            await office.runs.append(live, claimed.run.epoch, [event])
+            office = await office.crashed()
+            office.house.clock.advance(11)
+            office.dispatch.tick()
+        assert (await office.claim()).run.activations == 6
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("state", "final"),
     [(RunState.DONE, SessionState.ENDED), (RunState.FAILED, SessionState.STOPPED)],
