@@ -160,7 +160,7 @@ async def build(
         attempts=Attempts(services, guard, contracts),
         runs=Runs(services, store, dispatch),
         dispatch=dispatch,
-        outcomes=Outcomes(services, contracts=contracts, hooks=hooks),
+        outcomes=Outcomes(services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on),
         calls=ModelCalls(
             services,
             admission=Admission(sessions, budgets, journal, contracts),

@@ -273,6 +273,13 @@ class Dispatch:
             self._keep(run)
         return run
 
+    def got_on(self, session_id: str) -> list[Run]:
+        """What a session's tool reports is progress, too: how its run is to be kept with that."""
+        run = self.of_session(session_id)
+        if run is None or run.state is not RunState.RUNNING or not run.failures:
+            return []
+        return [self.progressed(run)]
+
     def leave(
         self,
         live: LiveSession,

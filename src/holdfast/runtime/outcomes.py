@@ -3,6 +3,7 @@
 Not here: whether a call may run (`runtime/guard`).
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
 SHOWN_CHARACTERS = 20_000
+
+GotOn = Callable[[str], Iterable[Change]]
+"""What to commit with a report of the session of this id, whose run got on by it."""
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +46,16 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
 class Outcomes:
     """Takes reports; refuses none that is a fact."""
 
-    def __init__(self, services: Services, *, contracts: ContractBook, hooks: Hooks) -> None:
+    def __init__(
+        self, services: Services, *, contracts: ContractBook, hooks: Hooks, got_on: GotOn
+    ) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
         self._effects = services.effects
         self._journal = services.journal
         self._contracts = contracts
         self._hooks = hooks
+        self._got_on = got_on
 
     async def finish(self, live: LiveSession, done: Finish) -> Any:
         """Record what became of a permitted call; returns the output as hooks left it.
@@ -92,7 +99,8 @@ class Outcomes:
             records.append(self.answered(live, call, done.content, failed=not done.ok))
             live.answers[call.call_id] = done.content
         actual: Amounts = {Dimension.TOOL_CALLS: 1}
-        changes: list[Change] = [live.calls[call.call_id], *effect]
+        got_on = self._got_on(live.session.session_id)
+        changes: list[Change] = [live.calls[call.call_id], *effect, *got_on]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
         return output

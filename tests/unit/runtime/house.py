@@ -223,7 +223,14 @@ class House:
             signing_key=Ed25519PrivateKey.generate(),
         )
         self.attempts = Attempts(services, self.guard, book)
-        self.outcomes = Outcomes(services, contracts=book, hooks=hook_points)
+        # Whoever builds a queue on this house puts it here.
+        self.queue: Any = None
+        self.outcomes = Outcomes(
+            services,
+            contracts=book,
+            hooks=hook_points,
+            got_on=self._got_on,
+        )
         self.calls = ModelCalls(
             services,
             admission=Admission(self.sessions, self.budgets, self.journal, book),
@@ -232,6 +239,9 @@ class House:
             wait_for_room_s=wait_s,
         )
         self.killer = Killer(self.sessions, self.journal, self.processes)
+
+    def _got_on(self, session_id):
+        return self.queue.got_on(session_id) if self.queue else []
 
     async def open(self, *limits, user="ann", **more):
         trust = more.pop("trust", TrustLevel.AUTONOMOUS)

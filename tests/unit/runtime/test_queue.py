@@ -39,6 +39,7 @@ class Office:
             home.clock,
             **{"shares_of": lambda *_: Shares()} | more,
         )
+        home.queue = self.dispatch
         self.runs = Runs(home.services, home.store, self.dispatch)
 
     async def claim(self, worker="w", process="") -> Claimed:
@@ -164,6 +165,24 @@ def test_progress_is_not_forgotten_by_a_server_that_starts_again():
             live = await office.house.sessions.authenticate(claimed.token)
             event = Event(kind=Kind.RUN_ANSWERED, turn=turn, body={"content": []})
             await office.runs.append(live, claimed.run.epoch, [event])
+            office = await office.crashed()
+            office.house.clock.advance(11)
+            office.dispatch.tick()
+        assert (await office.claim()).run.activations == 6
+
+    asyncio.run(main())
+
+
+def test_what_a_tool_reports_is_progress_that_a_server_does_not_forget():
+    async def main():
+        office = Office(max_activations=2)
+        draft = msgspec.structs.replace(office.draft(), allowed_tools=("fetch",))
+        run = await office.runs.submit(draft, Order(prompt="go", plan=PLAN))
+        for n in range(1, 6):
+            await office.claim("w")
+            live = await office.live(run)
+            assert (await office.house.decide(live, f"c{n}", "fetch", {"n": n})).permit
+            await office.house.finish(live, f"c{n}", output={"n": n})
             office = await office.crashed()
             office.house.clock.advance(11)
             office.dispatch.tick()
