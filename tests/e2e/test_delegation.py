@@ -186,7 +186,7 @@ def test_a_kill_of_the_parent_ends_its_childs_stream_and_processes(project, pare
         assert (below["session_id"], below["state"]) == (child.session_id, "killed")
         assert (below["streams"], below["processes"], below["ok"]) == (1, 1, True)
         assert all(lever["ok"] for lever in receipt["levers"])
-        assert sleeper.wait(5) == -signal.SIGKILL
+        assert sleeper.wait(30) == -signal.SIGKILL
         assert reader.whole()[-1]["type"] == "message_stop"
     finally:
         sleeper.kill()

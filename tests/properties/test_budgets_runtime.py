@@ -130,7 +130,7 @@ def test_waiter_that_is_refused_for_good_lets_the_next_one_try():
         # 50 stay spent: `big` can never fit now, `small` does, and nothing else will settle.
         house.budgets.settle_now("first", {USD: 50}, live.who)
         assert isinstance(await big, Refused)
-        assert isinstance(await asyncio.wait_for(small, 2), Reserved)
+        assert isinstance(await asyncio.wait_for(small, 30), Reserved)
 
     run(main)
 
@@ -146,7 +146,7 @@ def test_waiter_cancelled_in_the_step_that_woke_it_passes_the_wake_up_on():
             await asyncio.sleep(0)
         house.budgets.settle_now("first", {}, live.who)
         one.cancel()
-        assert isinstance(await asyncio.wait_for(two, 2), Reserved)
+        assert isinstance(await asyncio.wait_for(two, 30), Reserved)
         assert one.cancelled()
 
     run(main)
@@ -168,7 +168,7 @@ def test_line_that_empties_and_fills_again_keeps_its_waiters():
             house.budgets.settle_now(f"b{turn}", {}, live.who)
             tasks.append(asyncio.create_task(reserve(house, live, f"w{turn}.2", {USD: 50})))
             for n, task in enumerate(tasks):
-                assert isinstance(await asyncio.wait_for(task, 2), Reserved)
+                assert isinstance(await asyncio.wait_for(task, 30), Reserved)
                 house.budgets.settle_now(f"w{turn}.{n}", {}, live.who)
         house.nothing_held()
 
@@ -198,7 +198,7 @@ def test_raised_cap_wakes_who_waits():
         await asyncio.sleep(0)
         record = house.journal.record(Kind.BUDGET_CHANGED, live.who)
         house.budgets.set_limit(live.chain[0], 200, record)
-        assert isinstance(await asyncio.wait_for(waiting, 2), Reserved)
+        assert isinstance(await asyncio.wait_for(waiting, 30), Reserved)
 
     run(main)
 

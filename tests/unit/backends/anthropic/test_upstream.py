@@ -133,11 +133,11 @@ def test_closing_an_answer_wakes_its_reader_and_the_provider_sees_it_go():
                 first.set()
 
         task = asyncio.create_task(reading())
-        await asyncio.wait_for(first.wait(), 5)
+        await asyncio.wait_for(first.wait(), 30)
         answer.close()
         answer.close()
         with pytest.raises(UpstreamUnavailable):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
         await asyncio.to_thread(
             server.log.wait_for, lambda log: log[0].client_disconnected_at is not None
         )

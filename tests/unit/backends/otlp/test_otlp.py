@@ -39,7 +39,7 @@ class Exporter(SpanExporter):
         self.faults = faults
 
     def export(self, spans):
-        self.gate.wait(10)
+        self.gate.wait(60)
         if self.faults:
             self.faults -= 1
             if self.faults % 2:

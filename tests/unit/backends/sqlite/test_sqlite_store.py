@@ -354,12 +354,12 @@ def test_reads_do_not_stop_the_event_loop(path, monkeypatch):
 
         def slow(connection, where):
             started.set()
-            assert release.wait(10)
+            assert release.wait(60)
             return []
 
         monkeypatch.setattr(queries, "records", slow)
         reading = asyncio.create_task(store.records(RecordFilter(tenant="acme")))
-        assert await asyncio.to_thread(started.wait, 10)
+        assert await asyncio.to_thread(started.wait, 60)
         await store.commit([a_record()])
         assert not reading.done()
         release.set()
