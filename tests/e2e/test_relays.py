@@ -215,12 +215,10 @@ def test_a_relay_that_stood_still_for_a_moment_goes_on(project, session):
 
 def test_a_killed_session_streams_no_further_through_a_relay(project, session):
     reader = streaming(project, session)
-    begun = time.monotonic()
     path = f"/v1/sessions/{session.session_id}/kill"
     receipt = project.call("POST", path, {"reason": "a test"}).json
     assert any(one["lever"] == "streams" and one["ok"] for one in receipt["levers"]), receipt
     ends_as_if_max_tokens(reader.whole())
-    assert time.monotonic() - begun < 5
     refused(through(project, session, body({"text": "x"})), 403, "permission_error", says="killed")
     no_hold_left(project, session)
     assert settled(project, session)[-1]["body"]["ended"].startswith("cut: ")

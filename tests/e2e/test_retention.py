@@ -280,7 +280,7 @@ def test_earlier_parts_live_as_long_as_the_last(project):
     async def main():
         async with client(project) as admin:
             kept = admin.conversations(user="long", tenant="acme")
-            store = kept_by_sdk(kept, ttl_s=3)
+            store = kept_by_sdk(kept, ttl_s=4)
             key = {"project_key": "p", "session_id": "s"}
             for n in range(6):
                 await store.append(key, [{"type": "user", "n": n, "text": "x" * 300_000}])

@@ -56,12 +56,12 @@ def act(router, file):
     return router.run("acts", {"file": file}, key="k", attempt=1, call_id="c1")
 
 
-async def asked_while_the_host_stands_still(router, lease, meanwhile):
-    """What comes of a call under half a second's lease, whose host gets no turn until `meanwhile`."""
+async def asked_while_the_host_stands_still(router, lease, lasts_s, meanwhile):
+    """What comes of a call under a lease that short, whose host gets no turn until `meanwhile`."""
     host = int((await act(router, "first")).output)
     os.kill(host, signal.SIGSTOP)
     try:
-        lease.until_s = now_s() + 0.5
+        lease.until_s = now_s() + lasts_s
         call = asyncio.create_task(act(router, "second"))
         await meanwhile()
     finally:
@@ -78,7 +78,7 @@ def test_a_host_that_stood_still_past_the_lease_begins_nothing(tmp_path):
                 await asyncio.sleep(0.6)
 
             with pytest.raises(LeaseLost):
-                await asked_while_the_host_stands_still(router, lease, past_it)
+                await asked_while_the_host_stands_still(router, lease, 0.5, past_it)
 
     asyncio.run(main())
     assert (tmp_path / "first").exists()
@@ -91,11 +91,11 @@ def test_a_host_that_stood_still_under_a_lease_that_was_renewed_acts_once(tmp_pa
         async with tools(tmp_path, lease) as router:
 
             async def renewed_in_time():
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.2)
                 lease.renew(now_s() + 60)
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(2.5)
 
-            result = await asked_while_the_host_stands_still(router, lease, renewed_in_time)
+            result = await asked_while_the_host_stands_still(router, lease, 2.5, renewed_in_time)
             assert result.ok, result
 
     asyncio.run(main())
@@ -149,7 +149,9 @@ def test_past_the_lease_no_service_is_asked():
     assert asked == ["/pay"]
 
 
-def test_a_lease_that_is_over_is_waited_for_until_the_server_says_it_again(tmp_path):
+def test_a_lease_that_is_over_is_waited_for_until_the_server_says_it_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(Lease.held, "__defaults__", (30.0,))
+
     async def main():
         lease = Lease(now_s())
         async with tools(tmp_path, lease) as router:

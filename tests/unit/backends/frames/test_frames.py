@@ -124,11 +124,13 @@ def test_a_late_reply_is_dropped_and_the_connection_goes_on(tmp_path: Path):
 def test_an_answer_that_came_in_time_counts_though_our_own_loop_was_late(
     tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
 ):
-    ready, done = threading.Event(), threading.Event()
+    ready, answered, done = threading.Event(), threading.Event(), threading.Event()
 
     async def serve() -> None:
         async def echo(method: str, body: bytes) -> bytes:
-            await asyncio.sleep(0.1 if method == "echo" else 0)
+            if method == "echo":
+                await asyncio.sleep(0.1)
+                asyncio.get_running_loop().call_later(0.1, answered.set)
             return body
 
         server = FrameServer(echo, report=lambda _: None)
@@ -141,10 +143,12 @@ def test_an_answer_that_came_in_time_counts_though_our_own_loop_was_late(
 
     async def ask() -> bytes:
         client = FrameClient(tmp_path / "run" / "s")
-        await client.call("warm", b"", 5.0)
-        asked = asyncio.create_task(client.call("echo", b"in time", 0.2))
+        await client.call("warm", b"", 30.0)
+        asked = asyncio.create_task(client.call("echo", b"in time", 1.0))
         await asyncio.sleep(0.02)
-        time.sleep(0.4)  # noqa: ASYNC251 -- the loop that is late
+        # The loop that is late: its answer has come, and its time-out too.
+        assert answered.wait(60)
+        time.sleep(1.0)  # noqa: ASYNC251
         try:
             return await asked
         finally:
