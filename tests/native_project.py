@@ -200,7 +200,7 @@ class NativeProject:
         found: dict[str, Any] = self.project.call("GET", f"/v1/runs/{run['run_id']}").json
         return found
 
-    def until(self, run: dict[str, Any], *states: str, timeout_s: float = 30) -> dict[str, Any]:
+    def until(self, run: dict[str, Any], *states: str, timeout_s: float = 60) -> dict[str, Any]:
         """The run once it is in one of the states."""
         found = until(
             lambda: v if (v := self.show(run))["state"] in states else None,

@@ -61,7 +61,7 @@ def events(raw: bytes) -> list[dict[str, Any]]:
     return [json.loads(frame.split("data: ", 1)[1]) for frame in frames]
 
 
-def until(holds: Callable[[], Any], timeout_s: float = 5.0) -> Any:
+def until(holds: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """The first true answer; fails when there is none."""
     end = time.monotonic() + timeout_s
     while not (found := holds()):

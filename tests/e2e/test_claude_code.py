@@ -265,7 +265,7 @@ def test_a_server_that_is_gone_lets_nothing_run(tmp_path):
             ]
         }
         running = terminal.begin(both, {"text": "done"})
-        until((terminal.cwd / "first").exists, 20)
+        until((terminal.cwd / "first").exists, 60)
         project.stop(signal.SIGKILL)
         (terminal.cwd / "go").touch()
         found = ended(running)

@@ -262,7 +262,7 @@ def test_a_killed_policy_process_denies_and_comes_back(project, session):
     assert ruling["verdict"] == "deny"
     assert (ruling["permit"], ruling["reasons"][0]["code"]) == ("", "policy_unavailable")
     assert ask(project, session, body({"text": "ok"})).status == 200
-    until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 20)
+    until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 60)
     assert project.policy_pid != killed
     assert project.decide(session, later["id"], "lookup", ORDER).json["verdict"] == "allow"
     # A denied call stays denied: the policy's absence is no reason to ask again.
@@ -283,7 +283,7 @@ def test_a_policy_process_that_does_not_answer_denies_in_time(project, session):
         assert project.call("GET", "/healthz", token="").json["policy"] == "unavailable"
     finally:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 20)
+    until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 60)
     assert project.decide(session, later["id"], "lookup", ORDER).json["verdict"] == "allow"
     project.call("POST", "/v1/guard/end", {}, token=session.token)
     unharmed(project, session)

@@ -213,7 +213,7 @@ def test_a_kill_while_a_call_is_being_decided_leaves_no_permit(project, session)
     else:
         turned_down(reply, 403, "session_stopped")
     is_dead(project, session)
-    until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 20)
+    until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 60)
     unharmed(project, session)
 
 

@@ -38,9 +38,9 @@ def test_a_worker_killed_in_the_middle_of_a_tool_repeats_nothing(tmp_path, tool,
         first = house.worker()
         run = house.submit("refund it")
         if after_the_act:
-            until(lambda: house.acts(tool), 20)
+            until(lambda: house.acts(tool), 60)
         else:
-            until(lambda: house.kinds(run).count("tool_call.decided") == 2, 20)
+            until(lambda: house.kinds(run).count("tool_call.decided") == 2, 60)
         end(first)
         house.worker()
         done = house.until(run, "done", "failed", "dead", "parked")
@@ -54,7 +54,7 @@ def test_what_must_not_happen_twice_waits_for_a_person_and_then_goes_on(tmp_path
     with NativeProject(tmp_path, script(wire=calls(("wire", "slow1"), ("look", "o2")))) as house:
         first = house.worker()
         run = house.submit("wire it")
-        until(lambda: house.acts("wire"), 20)
+        until(lambda: house.acts("wire"), 60)
         end(first)
         house.worker()
         parked = house.until(run, "parked", "done", "failed", "dead")
@@ -80,7 +80,7 @@ def test_a_frozen_worker_that_wakes_up_past_its_lease_is_refused_everything(tmp_
     with NativeProject(tmp_path, played) as house:
         first = house.worker()
         run = house.submit("refund it")
-        until(lambda: house.kinds(run).count("tool_call.decided") == 2, 20)
+        until(lambda: house.kinds(run).count("tool_call.decided") == 2, 60)
         os.kill(first.pid, signal.SIGSTOP)
         try:
             house.worker()
@@ -103,7 +103,7 @@ def test_a_server_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     with NativeProject(tmp_path, played) as house:
         house.worker()
         run = house.submit("refund it")
-        until(lambda: house.acts("pay"), 20)
+        until(lambda: house.acts("pay"), 60)
         house.project.stop(signal.SIGKILL)
         house.project.start()
         done = house.until(run, "done", "failed", "dead", "parked")
@@ -191,7 +191,7 @@ def test_killing_its_session_ends_a_run_and_its_tool(tmp_path):
     with NativeProject(tmp_path, script(pay=calls(("pay", "hang1")))) as house:
         house.worker()
         run = house.submit("pay it")
-        until(lambda: house.acts("pay"), 20)
+        until(lambda: house.acts("pay"), 60)
         killed = house.project.call(
             "POST", f"/v1/sessions/{run['session']}/kill", {"reason": "enough"}
         )
@@ -204,7 +204,7 @@ def test_a_paused_session_parks_its_run_and_a_resumed_one_lets_it_go_on(tmp_path
     with NativeProject(tmp_path, played) as house:
         house.worker()
         run = house.submit("refund it")
-        until(lambda: house.acts("pay"), 20)
+        until(lambda: house.acts("pay"), 60)
         call, path = house.project.call, f"/v1/sessions/{run['session']}"
         assert call("POST", f"{path}/pause", {"reason": "wait"}).status == 200
         parked = house.until(run, "parked", "done", "failed", "dead")
@@ -235,11 +235,11 @@ def test_tools_that_stood_still_with_their_worker_past_its_lease_never_begin(tmp
     with NativeProject(tmp_path, played, settings=settings) as house:
         first = house.worker()
         run = house.submit("wire it")
-        until(lambda: "run.tool_answered" in house.kinds(run), 20)
+        until(lambda: "run.tool_answered" in house.kinds(run), 60)
         host = tools_host_of(first.pid)
         os.kill(host, signal.SIGSTOP)
         try:
-            until(lambda: house.kinds(run).count("tool_call.decided") == 2, 20)
+            until(lambda: house.kinds(run).count("tool_call.decided") == 2, 60)
             time.sleep(0.3)  # What is asked of the tools waits in their pipe by now.
             os.kill(first.pid, signal.SIGSTOP)
             house.worker()
@@ -249,7 +249,7 @@ def test_tools_that_stood_still_with_their_worker_past_its_lease_never_begin(tmp
             os.kill(host, signal.SIGCONT)
             os.kill(first.pid, signal.SIGCONT)
         # It learns that the run is another's, and ends what it had of it.
-        until(lambda: not Path(f"/proc/{host}").exists(), 20)
+        until(lambda: not Path(f"/proc/{host}").exists(), 60)
         assert house.acts("wire") == []
         assert house.show(run)["state"] == "parked"
 
@@ -271,7 +271,7 @@ def test_what_a_tool_did_while_the_server_was_down_is_known_once_it_is_back(tmp_
     with NativeProject(tmp_path, played, settings=settings) as house:
         house.worker()
         run = house.submit("wire it")
-        until(lambda: house.acts("wire"), 20)
+        until(lambda: house.acts("wire"), 60)
         house.project.stop(signal.SIGKILL)
         house.project.start()
         done = house.until(run, "done", "failed", "dead", "parked")

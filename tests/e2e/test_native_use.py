@@ -50,7 +50,7 @@ def test_a_context_past_its_threshold_is_told_of_once_over_a_crash_and_shown(tmp
     ):
         house.worker()
         run = house.submit("refund")
-        until(lambda: house.acts("pay"), 20)
+        until(lambda: house.acts("pay"), 60)
         house.project.stop(signal.SIGKILL)
         house.project.start()
         done = house.until(run, *STATES)
@@ -59,7 +59,7 @@ def test_a_context_past_its_threshold_is_told_of_once_over_a_crash_and_shown(tmp
         assert alerts(house.project, run) == [
             {"run_id": run["run_id"], "percent": 85, "threshold": 80}
         ]
-        until(lambda: [m for m in receiver.told("/all") if m["kind"] == "context.alert"], 10)
+        until(lambda: [m for m in receiver.told("/all") if m["kind"] == "context.alert"], 60)
         assert [m["fields"]["percent"] for m in receiver.told("/all")] == [85]
 
 

@@ -37,11 +37,11 @@ def test_two_workers_and_a_server_are_killed_and_each_effect_happens_once(tmp_pa
     with NativeProject(tmp_path, REFUND, store_url=url) as house:
         hands = [house.worker(), house.worker()]
         run = house.submit("refund it")
-        until(lambda: house.acts("pay"), 30)
+        until(lambda: house.acts("pay"), 60)
         end(hands[0])
         end(hands[1])
         hands = [house.worker(), house.worker()]
-        until(lambda: house.acts("ship"), 30)
+        until(lambda: house.acts("ship"), 60)
         house.project.stop(signal.SIGKILL)
         house.project.start()
         done = house.until(run, "done", "failed", "dead", "parked")
@@ -56,10 +56,10 @@ def test_a_postgres_that_crashes_in_the_middle_is_come_back_to(tmp_path):
         with played as house:
             house.worker()
             run = house.submit("refund it")
-            until(lambda: house.acts("pay"), 30)
+            until(lambda: house.acts("pay"), 60)
             pid = json.loads((house.project.state / "server.json").read_text())["pid"]
             postgres.stop("immediate")
-            until(lambda: "waiting for the store" in house.project.said(), 30)
+            until(lambda: "waiting for the store" in house.project.said(), 60)
             postgres.start()
             done = until(lambda: _done(house, run), 60, house.project.said)
             assert done["state"] == "done", done
@@ -84,7 +84,7 @@ def test_a_postgres_that_stands_still_is_waited_for(tmp_path):
     ):
         house.worker()
         run = house.submit("refund it")
-        until(lambda: house.acts("pay"), 30)
+        until(lambda: house.acts("pay"), 60)
         with postgres.frozen(), pytest.raises(subprocess.TimeoutExpired):
             # Longer than a worker's lease: nothing is decided, nothing is forgotten.
             house.workers[0].wait(3)
@@ -193,7 +193,7 @@ def test_a_store_moves_to_postgres_with_its_runs_and_budgets_and_back(tmp_path, 
         first = house.worker()
         house.until(house.submit("talk"), "done")
         run = house.submit("refund it")
-        until(lambda: house.acts("pay"), 30)
+        until(lambda: house.acts("pay"), 60)
         refused = cli(tmp_path, "store", "move", "--to", url)
         assert refused.returncode == 2
         assert "stop it first" in refused.stderr

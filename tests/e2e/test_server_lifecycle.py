@@ -73,7 +73,7 @@ def test_a_killed_server_takes_its_policy_process_along_and_starts_again(project
     session = project.open()
     first = project.policy_pid
     os.kill(first, signal.SIGKILL)
-    until(lambda: project.policy_pid != first, 20)
+    until(lambda: project.policy_pid != first, 60)
     policy = project.policy_pid
     assert alive(policy)
     project.stop(signal.SIGKILL)

@@ -157,7 +157,7 @@ def test_open_runs_of_the_database_before_this_one_go_on_after_the_way_up(tmp_pa
     with NativeProject(tmp_path, played) as house:
         half = house.submit("refund, at once")
         worker = house.worker()
-        until(lambda: house.acts("pay"), 30)
+        until(lambda: house.acts("pay"), 60)
         end(worker)
         waiting = house.submit("refund, later")
         house.project.stop(signal.SIGKILL)
