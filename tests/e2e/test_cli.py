@@ -158,6 +158,19 @@ def test_the_journal_answers_in_sentences(served, worked):
     assert cli(served, "audit", "ask", "--user", "ann", "--at", "florbsday").exit_code == 2
 
 
+def test_what_the_server_did_itself_is_told_in_sentences(served):
+    assert cli(served, "operators", "add", "mara").exit_code == 0
+    assert cli(served, "operators", "remove", "mara").exit_code == 0
+    told = cli(served, "audit", "server").stdout.splitlines()
+    assert told[0].endswith("the server started")
+    assert [line for line in told if "admin asked for operator.remove: operator mara" in line]
+    acted = cli_json(served, "audit", "server", "--last", "1h", "--kind", "admin.acted")
+    assert [r["body"]["action"] for r in acted] == ["operator.add", "operator.remove"]
+    assert {r["tenant"] for r in acted} == {""}
+    assert cli(served, "audit", "server", "--kind", "tea.served").exit_code == 2
+    assert cli(served, "audit", "server", "--last", "9999d").exit_code == 2
+
+
 def test_a_second_server_of_the_project_is_refused(served):
     result = cli(served, "up")
     assert result.exit_code == 2

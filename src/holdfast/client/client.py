@@ -31,6 +31,7 @@ from .views import (
     PolicyCheck,
     PolicyStatus,
     RecordList,
+    ServerRecords,
     SessionList,
     SessionView,
     TurnList,
@@ -298,6 +299,29 @@ class Audit:
             "tz": tz,
         }
         return await self._door.get("/v1/audit/ask", AuditAnswer, query)
+
+    async def server(
+        self,
+        *,
+        kind: Kind | str = "",
+        last_s: int | None = None,
+        after_seq: int | None = None,
+        limit: int | None = None,
+        tz: str = "",
+    ) -> ServerRecords:
+        """What the server did itself, of no tenant: starts, clock, upstreams, operators, retention.
+
+        In order, of the last `last_s` seconds, a week where it is None; page on with the last
+        record's `seq` as `after_seq`.
+        """
+        query: dict[str, str | int | None] = {
+            "kind": str(kind),
+            "last_s": last_s,
+            "after_seq": after_seq,
+            "limit": limit,
+            "tz": tz,
+        }
+        return await self._door.get("/v1/audit/server", ServerRecords, query)
 
 
 class Policy:

@@ -245,6 +245,13 @@ class AuditAnswer(msgspec.Struct, frozen=True, kw_only=True):
     took_ms: float = 0.0
 
 
+class ServerRecords(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server did itself: `lines` holds one dated sentence for each of `records`."""
+
+    records: tuple[Record, ...]
+    lines: tuple[str, ...]
+
+
 class PolicyFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of a policy bundle; `line` is 0 where it belongs to no line."""
 

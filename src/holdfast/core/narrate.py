@@ -249,7 +249,11 @@ def _limited(record: Record) -> str:
 
 
 def _clock(record: Record) -> str:
-    return f"the wall clock was moved{_said(record.body, 'text', 'jumped_ns', 'by_ns')}"
+    off_ns = record.body.get("off_by_ns")
+    if not isinstance(off_ns, int):
+        return "the wall clock was moved"
+    which = "back" if off_ns < 0 else "forward"
+    return f"the wall clock was moved {which} by {abs(off_ns) / 1e9:.1f} s"
 
 
 def _upstream(record: Record) -> str:

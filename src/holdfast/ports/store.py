@@ -44,11 +44,13 @@ Change = (
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which journal records to read; empty fields do not filter.
 
-    `tenant` is always applied: no read crosses a tenant. Times are UTC nanoseconds, `from_ns`
-    inclusive, `until_ns` exclusive. `after_seq` pages forward.
+    `tenant` is always applied: no read crosses a tenant. Empty, it is the server's own records
+    that are meant, those of no tenant, and `of_server` has to say so. Times are UTC nanoseconds,
+    `from_ns` inclusive, `until_ns` exclusive. `after_seq` pages forward.
     """
 
     tenant: str
+    of_server: bool = False
     user: str = ""
     session: str = ""
     agent: str = ""

@@ -170,8 +170,13 @@ def check_cuts(cuts: Cuts, now_ns: int = 0, limit: object = 1) -> None:
 
 
 def check_record_filter(where: RecordFilter) -> None:
-    """Errors: InvalidRequest for an empty tenant, bad text, or bounds out of range."""
-    if not where.tenant:
+    """Errors: InvalidRequest for an empty tenant, bad text, or bounds out of range.
+
+    Empty by mistake must not read as "those of no tenant".
+    """
+    if where.of_server and where.tenant:
+        raise InvalidRequest("the server's own records are of no tenant, and one was named")
+    if not where.tenant and not where.of_server:
         raise InvalidRequest("journal records are read for one tenant, and none was named")
     texts = (where.tenant, where.user, where.session, where.agent, where.tool, where.call_id)
     check_text(texts, "the filter")

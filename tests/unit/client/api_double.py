@@ -110,6 +110,10 @@ ANSWERS: dict[tuple[str, str], Any] = {
         "lines": ["12:00:00 ran Bash"],
         "took_ms": 1.0,
     },
+    ("GET", "/v1/audit/server"): {
+        "records": [{**RECORD, "tenant": ""}],
+        "lines": ["2026-11-16 12:00:00 the server started"],
+    },
     ("GET", "/v1/policy/status"): {"version": "sha256:1", "loaded_at_ns": 1, "fault": ""},
     ("POST", "/v1/policy/check"): {
         "findings": [{"file": "a.cedar", "line": 3, "rule": "", "code": "parse", "text": "no"}],

@@ -66,10 +66,13 @@ def test_every_verb_of_the_admin_reaches_its_path_with_the_admin_token():
             assert records[0].seq == 9
             answer = await client.audit.ask(user="ann", at="last tuesday 14:42", window_s=60)
             assert answer.lines == ("12:00:00 ran Bash",)
+            own = await client.audit.server(kind=Kind.SERVER_STARTED, last_s=60, after_seq=8)
+            assert own.lines == ("2026-11-16 12:00:00 the server started",)
+            assert own.records[0].tenant == ""
             assert (await client.policy.status()).version == "sha256:1"
             assert (await client.policy.check()).findings[0].line == 3
         seen = {(method, path) for method, path, *_ in api.asked}
-        assert len(seen) == 13
+        assert len(seen) == 14
         assert all(token == "hfa_1" for *_, token in api.asked)
         queries = {path: query for _, path, query, _, _ in api.asked}
         assert queries["/v1/records"] == {
@@ -78,6 +81,11 @@ def test_every_verb_of_the_admin_reaches_its_path_with_the_admin_token():
             "after_seq": "4",
         }
         assert queries["/v1/audit/ask"]["at"] == "last tuesday 14:42"
+        assert queries["/v1/audit/server"] == {
+            "kind": "server.started",
+            "last_s": "60",
+            "after_seq": "8",
+        }
         lifted = next(body for method, _, _, body, _ in api.asked if method == "PUT")
         assert lifted["limit"] is None
 

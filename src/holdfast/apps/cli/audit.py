@@ -15,6 +15,7 @@ app = typer.Typer(help="Questions to the journal.", no_args_is_help=True)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"([1-9][0-9]{0,6})([smhd]?)")
 _MOST_SPAN_S = 366 * 86_400
+_PAGE = 1000
 
 
 @app.callback()
@@ -42,6 +43,35 @@ async def ask(
     for line in answer.lines:
         say(line)
     say(f"{len(answer.records)} records in {answer.took_ms:.1f} ms", style="dim")
+
+
+@verb(app, "server")
+async def server(
+    last: str = typer.Option("7d", help="How far back: 90s, 30m, 2h, 30d."),
+    kind: str = typer.Option("", help="Only this kind: server.started, upstream.opened, …"),
+    tz: str = typer.Option("", help="The time zone to show times in; UTC where none is given."),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """What did the server do itself: starts, clock, upstreams, operators, retention?"""
+    last_s = span_s(last)
+    after = shown = 0
+    async with connected(project) as client:
+        while True:
+            page = await client.audit.server(
+                kind=kind, last_s=last_s, after_seq=after, limit=_PAGE, tz=tz
+            )
+            for record, line in zip(page.records, page.lines, strict=True):
+                if as_json:
+                    emit(record)
+                else:
+                    say(line)
+            shown += len(page.records)
+            if len(page.records) < _PAGE:
+                break
+            after = page.records[-1].seq
+    if not as_json:
+        say(f"{shown} records of the last {last}", style="dim")
 
 
 def span_s(text: str) -> int:

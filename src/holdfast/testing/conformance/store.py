@@ -209,6 +209,28 @@ class StoreConformance(abc.ABC):
 
         self.run(body)
 
+    def test_what_is_of_no_tenant_is_read_only_by_who_asks_for_it(self) -> None:
+        """And nothing of a tenant with it."""
+
+        async def body(store: Store) -> None:
+            started = a_record(at_ns=5, tenant="", kind=Kind.SERVER_STARTED)
+            jumped = a_record(at_ns=7, tenant="", kind=Kind.CLOCK_JUMPED)
+            await store.commit([started, a_record(at_ns=6), jumped])
+            own = RecordFilter(tenant="", of_server=True)
+
+            async def seqs(where: RecordFilter) -> list[int]:
+                return [record.seq for record in await store.records(where)]
+
+            assert await seqs(own) == [1, 3]
+            assert await seqs(msgspec.structs.replace(own, kinds=(Kind.CLOCK_JUMPED,))) == [3]
+            assert await seqs(msgspec.structs.replace(own, from_ns=6, until_ns=8)) == [3]
+            assert await seqs(msgspec.structs.replace(own, after_seq=1, limit=1)) == [3]
+            assert await seqs(RecordFilter(tenant="acme")) == [2]
+            both = RecordFilter(tenant="acme", of_server=True)
+            await self._refuses(InvalidRequest, lambda: store.records(both))
+
+        self.run(body)
+
     def test_awkward_text_survives_or_is_refused(self) -> None:
         """NUL, quotes and every plane round-trip; lone surrogates are refused, and harm nobody."""
 

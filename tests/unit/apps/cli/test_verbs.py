@@ -127,6 +127,8 @@ def test_version_is_the_packages():
         (["sessions", "kill", "ses_1"], 9, "no holdfast server"),
         (["audit", "ask", "--user", "ann", "--at", "now"], 9, "no holdfast server"),
         (["audit", "ask", "--user", "ann", "--at", "now", "--window", "soon"], 2, "span of time"),
+        (["audit", "server"], 9, "no holdfast server"),
+        (["audit", "server", "--last", "ever"], 2, "span of time"),
         (["budget", "show"], 2, "--session"),
         (["budget", "set", "user", "acme/ann", "usd", "hour", "-0"], 2, ""),
         (["budget", "set", "user", "acme/ann", "usd", "hour", "1e400"], 2, "dollars"),

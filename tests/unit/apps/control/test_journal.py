@@ -69,6 +69,57 @@ def test_the_journal_is_read_to_its_end_by_pages():
     served(main)
 
 
+def test_what_the_server_did_itself_is_told_apart_from_what_is_of_a_tenant():
+    async def main(house: House):
+        opened = {"upstream": "main", "key": "1 of 2", "trouble": "5 failures"}
+        await write(
+            house,
+            made(at_ns=NOON - 9 * 86_400 * S, tenant="", user="", kind=Kind.SERVER_STARTED),
+            made(at_ns=NOON - 60 * S, tenant="", user="", kind=Kind.UPSTREAM_OPENED, body=opened),
+            made(at_ns=NOON - 30 * S, session="s1"),
+            made(
+                at_ns=NOON - 9 * S,
+                tenant="",
+                user="",
+                kind=Kind.CLOCK_JUMPED,
+                body={"off_by_ns": -90 * S},
+            ),
+        )
+
+        async def told(**query: str) -> list[str]:
+            answer = await house.get("/v1/audit/server", **query)
+            assert len(answer["records"]) == len(answer["lines"])
+            assert {record["tenant"] for record in answer["records"]} <= {""}
+            return answer["lines"]
+
+        jumped = "2026-11-16 11:59:51 the wall clock was moved back by 90.0 s"
+        failed = "the upstream `main` (1 of 2) failed too often and is left alone: 5 failures"
+        assert await told() == [f"2026-11-16 11:59:00 {failed}", jumped]
+        assert await told(tz="Europe/Paris", limit="1") == [f"2026-11-16 12:59:00 {failed}"]
+        assert await told(after_seq="2") == [jumped]
+        assert await told(kind="clock.jumped") == [jumped]
+        assert len(await told(last_s=str(10 * 86_400))) == 3
+
+    served(main, TWO_TENANTS)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"last_s": "0"}, "last_s"),
+        ({"kind": "tea.served"}, "kind"),
+        ({"tz": "Nowhere"}, "tz"),
+        ({"tenant": "acme"}, "tenant"),
+    ],
+)
+def test_a_filter_of_the_server_s_own_that_does_not_hold_is_refused_by_name(query, field):
+    async def main(house: House):
+        answer = await house.call("GET", "/v1/audit/server", params=query)
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
+
+    served(main)
+
+
 @pytest.mark.parametrize("path", ["/v1/records", "/v1/audit/ask"])
 def test_a_tenant_is_needed_where_there_are_several(path):
     async def main(house: House):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from holdfast.apps.control.audit.schemas import MAX_RECORDS, Question
+from holdfast.apps.control.audit.schemas import MAX_RECORDS, Question, WhichOfServer
 from holdfast.apps.control.audit.service import tenant_of
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config.problems import quoted
@@ -76,6 +76,24 @@ async def ask(deps: ControlDeps, question: Question) -> dict[str, Any]:
         "cut_short": cut_short,
         "took_ms": round((time.perf_counter() - start) * 1000, 3),
     }
+
+
+async def of_server(deps: ControlDeps, which: WhichOfServer) -> dict[str, Any]:
+    """What the server did itself, as JSON values in the shape of `schemas.ServerRecords`.
+
+    Errors: InvalidRequest for a zone that cannot be meant.
+    """
+    zone = zone_of(which.tz)
+    where = RecordFilter(
+        tenant="",
+        of_server=True,
+        kinds=() if which.kind is None else (which.kind,),
+        from_ns=max(0, deps.clock.now_ns() - which.last_s * _NS),
+        after_seq=which.after_seq,
+        limit=which.limit,
+    )
+    found = await deps.store.records(where)
+    return {"records": found, "lines": [narrate(record, zone, dated=True) for record in found]}
 
 
 def zone_of(name: str) -> tzinfo:

@@ -8,6 +8,7 @@ from holdfast.apps.control.wire import EMPTY_IS_ABSENT, MAX_NS, Asked, Name, Nan
 from holdfast.model.events import Kind
 
 MAX_RECORDS = 1000
+MAX_LAST_S = 366 * 86_400
 
 
 class WhichRecords(Asked):
@@ -55,6 +56,25 @@ class RecordList(Shown):
     """By rising `seq`."""
 
     records: list[RecordView]
+
+
+class WhichOfServer(Asked):
+    """Filters for the server's own records, which are of no tenant, of the last `last_s` seconds.
+
+    `tz` is an IANA zone. Page on with the last record's `seq` as `after_seq`.
+    """
+
+    kind: Annotated[Kind | None, EMPTY_IS_ABSENT] = None
+    last_s: Annotated[int, Field(ge=1, le=MAX_LAST_S)] = 604_800
+    after_seq: Nanoseconds = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = 200
+    tz: Annotated[str, Field(max_length=64)] = ""
+
+
+class ServerRecords(RecordList):
+    """By rising `seq`, and a dated sentence for each."""
+
+    lines: list[str]
 
 
 class Question(Asked):
