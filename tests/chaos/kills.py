@@ -142,10 +142,21 @@ def _judge(
     told.repeated = sum(count - 1 for count in acts.values())
     for name, n in wanted.items():
         unknown = [e["tool"] for e in states[n]["unknown_effects"]]
-        if states[n]["state"] == "done":
-            told.lost += acts[name] == 0
+        if states[n]["state"] == "done" and not acts[name]:
+            told.lost += 1
+            _show_lost(house, submitted[n], name)
+        elif states[n]["state"] == "done":
+            continue
         elif name[0] in unknown and name[0] == "wire":
             told.unknown += 1
+
+
+def _show_lost(house: NativeProject, run: dict[str, str], name: tuple[str, str]) -> None:
+    """All that the journal says of the run, for whoever looks for the reason."""
+    sys.stdout.write(f"  {run['run_id']} is done without {name}:\n")
+    for record in house.project.records(session=run["session"]):
+        shown = {k: record[k] for k in ("at_ns", "kind", "turn", "tool", "call_id", "body")}
+        sys.stdout.write(f"    {str(shown)[:600]}\n")
 
 
 def main() -> int:

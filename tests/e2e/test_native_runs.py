@@ -50,6 +50,27 @@ def test_a_worker_killed_in_the_middle_of_a_tool_repeats_nothing(tmp_path, tool,
         assert done["activations"] >= 2
 
 
+@pytest.mark.parametrize("tried", [False, True])
+def test_a_policy_process_that_stands_still_delays_a_run_and_denies_it_nothing(tmp_path, tried):
+    played = script(refund=calls(("look", "o1"), ("pay", "slow1")))
+    with NativeProject(tmp_path, played) as house:
+        first = house.worker() if tried else None
+        run = house.submit("refund it")
+        if first is not None:
+            until(lambda: house.acts("pay"), 60)
+            end(first)
+        os.kill(house.project.policy_pid, signal.SIGSTOP)
+        house.worker()
+        until(lambda: house.kinds(run).count("run.retrying") >= 3, 60)
+        os.kill(house.project.policy_pid, signal.SIGCONT)
+        done = house.until(run, "done", "failed", "dead", "parked")
+        assert done["state"] == "done", done
+        assert [act[:2] for act in house.acts()] == [["pay", "slow1"]]
+        records = house.project.records(session=run["session"])
+        decided = [r["verdict"] for r in records if r["kind"] == "tool_call.decided"]
+        assert decided == ["allow"] * (3 if tried else 2)
+
+
 def test_what_must_not_happen_twice_waits_for_a_person_and_then_goes_on(tmp_path):
     with NativeProject(tmp_path, script(wire=calls(("wire", "slow1"), ("look", "o2")))) as house:
         first = house.worker()

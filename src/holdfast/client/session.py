@@ -144,7 +144,7 @@ class Session:
         """How does a call go on that was allowed, and whose answer was lost?
 
         `found` is what the tool said about the attempt before. Errors: as for `decide`; Conflict
-        for a call whose outcome was reported.
+        for a call whose outcome was reported; PolicyUnavailable, and nothing was decided.
         """
         body = {
             "call_id": call_id,

@@ -12,7 +12,7 @@ import msgspec
 
 from holdfast.core.contracts import ContractBook
 from holdfast.core.effects import Recovery, recovery
-from holdfast.errors import Conflict, PermitInvalid
+from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind
@@ -79,7 +79,8 @@ class Attempts:
         """What to do about a call of this session, whatever became of it so far.
 
         Errors: SessionStopped, CredentialExpired; PermitInvalid for a call that the model did not
-        make; Conflict for one whose outcome was reported; StoreUnavailable.
+        make; Conflict for one whose outcome was reported; StoreUnavailable; PolicyUnavailable, and
+        nothing was decided: ask again.
         """
         self._sessions.check_live(live)
         call = live.calls.get(retry.call_id)
@@ -89,9 +90,9 @@ class Attempts:
             raise Conflict("the call is being decided", call_id=call.call_id)
         if call.state is CallState.EMITTED:
             return await self._decide(live, call, retry, again=False)
-        if call.state is CallState.DENIED:
-            return Attempt(next=Next.DENIED, effect_key=call.effect_key, message=call.denial)
         entry = await self._entry(live, call)
+        if call.state is CallState.DENIED:
+            return await self._denied(live, call, entry)
         if entry is not None and entry.state is EffectState.DONE:
             return await self._answered(live, call, entry)
         if call.state is not CallState.ALLOWED:
@@ -154,7 +155,14 @@ class Attempts:
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
         record = self._journal.record(Kind.TOOL_CALL_RETRIED, live.who, body, **flat)
         await self._journal.commit([record], [reopened])
-        return await self._decide(live, reopened, retry, again=True)
+        try:
+            return await self._decide(live, reopened, retry, again=True)
+        except PolicyUnavailable:
+            if live.calls.get(call.call_id) is reopened:
+                # An attempt without an outcome still, whose permit is used up.
+                live.calls[call.call_id] = msgspec.structs.replace(call, redeemed=True)
+                await self._journal.commit((), [live.calls[call.call_id]])
+            raise
 
     async def _decide(
         self, live: LiveSession, call: CallRecord, retry: Retry, *, again: bool
@@ -166,13 +174,15 @@ class Attempts:
             door=retry.door,
             takes_stored=True,
             again=again,
+            waits=True,
         )
         ruling = await self._guard.decide(live, asked)
         found = Next.EXECUTE
         if ruling.stored is not None:
             found = Next.ANSWERED
         elif ruling.decision.verdict is not Verdict.ALLOW:
-            found = Next.DENIED
+            denied = live.calls[call.call_id]
+            return await self._denied(live, denied, await self._entry(live, denied), ruling)
         return Attempt(
             next=found,
             ruling=ruling,
@@ -180,6 +190,30 @@ class Attempts:
             effect_key=ruling.effect_key,
             attempt=live.calls[call.call_id].attempts,
             message=ruling.message,
+        )
+
+    async def _denied(
+        self,
+        live: LiveSession,
+        call: CallRecord,
+        entry: EffectEntry | None,
+        ruling: Ruling | None = None,
+    ) -> Attempt:
+        """A no is the answer, unless the attempt before it may have taken effect."""
+        mine = entry is not None and (entry.session, entry.call_id) == (call.session, call.call_id)
+        if entry is not None and mine and entry.state is EffectState.DONE:
+            return await self._answered(live, call, entry)
+        if entry is None or not mine or entry.state is EffectState.FAILED:
+            return Attempt(
+                next=Next.DENIED, effect_key=call.effect_key, ruling=ruling, message=call.denial
+            )
+        why = f"no further attempt was allowed: {call.denial}"
+        await self._journal.commit(*self._effects.lost(live, call.call_id, why))
+        return Attempt(
+            next=Next.PARKED,
+            effect_key=call.effect_key,
+            attempt=call.attempts,
+            message="it is not known whether this call took effect",
         )
 
     async def _answered(self, live: LiveSession, call: CallRecord, entry: EffectEntry) -> Attempt:

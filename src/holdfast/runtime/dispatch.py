@@ -293,7 +293,8 @@ class Dispatch:
     ) -> asyncio.Future[None]:
         """End an activation; durable once awaited. A run that is over ends its session."""
         now_ns = self._clock.now_ns()
-        fields: dict[str, object] = {}
+        # A worker that says so was not lost.
+        fields: dict[str, object] = {"failures": 0}
         if state is RunState.DELAYED:
             fields["not_before_ns"] = now_ns + int(delay_s * _NS)
         if state is RunState.DONE:

@@ -36,7 +36,7 @@ from holdfast.errors import (
     SessionStopped,
 )
 from holdfast.model.budgets import Dimension, Refused
-from holdfast.model.decisions import Decision, PolicyRequest, Reason, Verdict, strictest
+from holdfast.model.decisions import Decision, Reason, Verdict, strictest
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.findings import Violation
@@ -48,6 +48,7 @@ from holdfast.runtime.digests import UNREPRESENTABLE, digest_of, digest_of_spell
 from holdfast.runtime.effects import Proposal
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services
 
 _NS = 1_000_000_000
@@ -72,7 +73,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     model's are refused. `takes_stored`: the door can hand on a result that the ledger kept, in
     place of running the call; for others a repeated effect is refused, with the result in words.
     `key` is the caller's own idempotency key. `again`: a further attempt at a call that was
-    allowed before; it is no new call to the loop guard and to the budgets.
+    allowed before; it is no new call to the loop guard and to the budgets. `waits`: the door comes
+    back by itself while policy cannot be asked, so nothing is decided then; for others it is a no.
     """
 
     call_id: str
@@ -83,6 +85,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     takes_stored: bool = False
     key: str = ""
     again: bool = False
+    waits: bool = False
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +134,7 @@ class _Case:
         self.records: list[Record] = []
         self.changes: list[Change] = []
         self.stop: Finding | None = None
-        self.counted = asked.again
+        self.counted = asked.again or call.call_id in live.counted
         self.characters = 0
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
@@ -178,13 +181,14 @@ class Guard:
         """Decide one call; returns only once the decision is durable.
 
         Errors: SessionStopped, CredentialExpired; PermitInvalid for a call that the model did not
-        make or that was decided before; StoreUnavailable. Every other no is a Ruling.
+        make or that was decided before; StoreUnavailable; PolicyUnavailable for a door that waits,
+        and the call is as it was. Every other no is a Ruling.
         """
         self._sessions.check_live(live)
         call, arguments, spelled = await self._claim(live, asked)
         live.deciding.add(call.call_id)
+        case = _Case(live, call, arguments, asked, spelled)
         try:
-            case = _Case(live, call, arguments, asked, spelled)
             for stage in (
                 self._representable,
                 self._pre_tool_hooks,
@@ -204,7 +208,13 @@ class Guard:
             if not case.counted:
                 # A call that was refused early repeats and loops like any other.
                 await self._loop(case)
+            live.counted.discard(call.call_id)
             return await self._rule(case)
+        except PolicyUnavailable:
+            # Counted once, however often it is asked; what was noted on the way happened.
+            live.counted.add(call.call_id)
+            await self._journal.commit(case.records)
+            raise
         finally:
             live.deciding.discard(call.call_id)
 
@@ -295,7 +305,7 @@ class Guard:
             case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def _loop(self, case: _Case) -> None:
-        if case.asked.again:
+        if case.counted:
             return
         case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
@@ -337,8 +347,21 @@ class Guard:
 
     async def _ask_policy_of(self, case: _Case, one: LiveSession) -> None:
         try:
-            answer = await self._policy.decide(self._policy_request(case, one))
+            answer = await self._policy.decide(
+                policy_request(
+                    one,
+                    case.call.tool,
+                    case.arguments,
+                    contract=case.contract,
+                    resource=case.resource,
+                    risk=case.risk,
+                    tainted=case.live.vouched.tainted,
+                    at_ns=self._clock.now_ns(),
+                )
+            )
         except PolicyUnavailable as error:
+            if case.asked.waits:
+                raise
             case.deny("policy", error.code, error.message)
             return
         case.policy_version = case.policy_version or answer.policy_version
@@ -349,29 +372,6 @@ class Guard:
             case.reasons.append(
                 Reason(stage="policy", verdict=answer.verdict, code=code, text=text, rule=rule)
             )
-
-    def _policy_request(self, case: _Case, one: LiveSession) -> PolicyRequest:
-        session, who, contract = one.session, one.who, case.contract
-        return PolicyRequest(
-            tenant=who.tenant,
-            project=who.project,
-            user=who.user,
-            agent=who.agent,
-            session=who.session,
-            roles=who.roles,
-            trust=who.trust,
-            action=case.call.tool,
-            resource=case.resource or f"tool:{case.call.tool}",
-            input=case.arguments,
-            task_id=who.task,
-            task=session.task_attributes,
-            tenant_attributes=session.tenant_attributes,
-            resource_tags=contract.tags if contract else {},
-            risk=case.risk.level.name if case.risk else "HIGH",
-            effect=contract.effect if contract else Effect.COMMIT,
-            tainted=case.live.vouched.tainted,
-            at_ns=self._clock.now_ns(),
-        )
 
     async def _flow(self, case: _Case) -> None:
         case.reasons += flow.gate(case.contract, case.arguments, case.live.vouched)

@@ -48,6 +48,8 @@ class LiveSession:
         self.collected: dict[str, bool] = {}
         # Calls whose decision is being made, so that a call is decided once even in parallel.
         self.deciding: set[str] = set()
+        # Calls that the loop guard knows and that are still to be decided.
+        self.counted: set[str] = set()
         # Undecided calls that were refused for their number, until the model is told so. Lost with
         # the process, and then the model reads of them what it reads of any call that never ran.
         self.limited: set[str] = set()

@@ -6,11 +6,13 @@ import pytest
 
 from holdfast.core.canonical import digest
 from holdfast.core.sessions import Command
-from holdfast.errors import Conflict, PermitInvalid, StoreUnavailable
+from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable, StoreUnavailable
+from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.risk import RiskLevel
+from holdfast.model.sessions import LoopLimits
 from holdfast.model.tools import CallState, Effect, Idempotency
 from holdfast.runtime.attempts import Found, Next, Retry
 from holdfast.runtime.guard import Asked
@@ -20,6 +22,7 @@ from tests.unit.runtime.house import (
     SSE,
     House,
     contract,
+    limit,
     result_message,
     started,
     stopped,
@@ -257,10 +260,80 @@ def test_policy_is_asked_again_for_a_further_attempt():
     async def main():
         home = house()
         live = await opened(home)
-        await ask(home, live, "c1", "pay_keyed")
+        await ask(home, live, "c1", "pay_pure")
         home.policy.rules = (forbid("stop"), permit("all"))
-        attempt = await again(home, live, "c1", "pay_keyed")
+        attempt = await again(home, live, "c1", "pay_pure")
         assert (attempt.next, attempt.ruling.permit) == (Next.DENIED, "")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_further_attempt_that_is_denied_leaves_the_first_for_a_person_to_settle(done):
+    async def main():
+        home = house()
+        live = await opened(home)
+        ruling = await ask(home, live, "c1", "pay_keyed")
+        home.policy.rules = (forbid("stop"), permit("all"))
+        for _ in range(2):
+            attempt = await again(home, live, "c1", "pay_keyed")
+            assert (attempt.next, attempt.effect_key) == (Next.PARKED, ruling.effect_key)
+        assert (await entry_of(home, ruling)).state is EffectState.UNKNOWN
+        assert len(home.written(Kind.EFFECT_UNKNOWN)) == 1
+        entry = await home.effects.unknown_of("acme", ruling.effect_key)
+        await home.effects.resolve(live, entry, done=done, output="paid", by="mia", reason="seen")
+        then = await again(home, live, "c1", "pay_keyed")
+        assert then.next is (Next.ANSWERED if done else Next.DENIED)
+        assert "permission_denied" in then.message or then.stored.output == "paid"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_while_policy_is_away_a_loop_s_call_is_neither_denied_nor_counted_again(tried):
+    async def main():
+        home = house()
+        live = await home.open(
+            limit(Dimension.TOOL_CALLS, 5),
+            task_attributes={"who": "ann"},
+            loop=LoopLimits(stall_window=0, repeat_calls=2, max_turns=1000),
+        )
+        home.emit(live, "c1", "pay_keyed", ASKED)
+        if tried:
+            assert (await again(home, live, "c1", "pay_keyed")).next is Next.EXECUTE
+        before = live.calls["c1"]
+        home.policy.down = True
+        for _ in range(5):
+            with pytest.raises(PolicyUnavailable):
+                await again(home, live, "c1", "pay_keyed")
+        assert live.calls["c1"].state is (CallState.ALLOWED if tried else CallState.EMITTED)
+        assert live.calls["c1"].hold_id == before.hold_id
+        assert len(home.written(Kind.TOOL_CALL_DECIDED)) == tried
+        home.policy.down = False
+        attempt = await again(home, live, "c1", "pay_keyed")
+        assert (attempt.next, attempt.attempt) == (Next.EXECUTE, 1 + tried)
+        permitted = attempt.ruling.permit
+        await home.guard.redeem(live, permitted, "c1", "pay_keyed", ASKED)
+        await home.finish(live, "c1", output={"receipt": 7})
+        assert home.account(live, Dimension.TOOL_CALLS).settled == 1
+        home.nothing_held()
+        # Another call with the same arguments is the second, not the seventh.
+        home.emit(live, "c2", "pay_keyed", ASKED)
+        assert (await again(home, live, "c2", "pay_keyed")).next is Next.ANSWERED
+
+    asyncio.run(main())
+
+
+def test_a_permit_of_an_attempt_before_policy_was_away_opens_nothing():
+    async def main():
+        home = house()
+        live = await opened(home)
+        ruling = await ask(home, live, "c1", "pay_keyed")
+        home.policy.down = True
+        with pytest.raises(PolicyUnavailable):
+            await again(home, live, "c1", "pay_keyed")
+        with pytest.raises(PermitInvalid):
+            await home.guard.redeem(live, ruling.permit, "c1", "pay_keyed", ASKED)
 
     asyncio.run(main())
 

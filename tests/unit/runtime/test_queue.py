@@ -173,6 +173,21 @@ def test_progress_is_not_forgotten_by_a_server_that_starts_again():
     asyncio.run(main())
 
 
+def test_a_worker_that_leaves_its_run_for_later_was_not_lost():
+    async def main():
+        office = Office(max_activations=2)
+        run = await office.submit()
+        for _ in range(6):
+            claimed = await office.claim("w")
+            live = await office.live(run)
+            await office.runs.leave(live, claimed.run.epoch, RunState.DELAYED, "later", delay_s=5)
+            office = await office.crashed()
+            office.house.clock.advance(6)
+        assert (await office.claim()).run.activations == 7
+
+    asyncio.run(main())
+
+
 def test_what_a_tool_reports_is_progress_that_a_server_does_not_forget():
     async def main():
         office = Office(max_activations=2)

@@ -39,6 +39,7 @@ from holdfast.errors import (
     LeaseLost,
     OutcomeUnknown,
     PermitInvalid,
+    PolicyUnavailable,
     RateLimited,
     SessionStopped,
     Unauthenticated,
@@ -309,25 +310,29 @@ class Driver:
                 return await self._tool(call)
 
         found = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
-        limited = [fault for fault in found if isinstance(fault, RateLimited)]
-        faults = [f for f in found if isinstance(f, BaseException) and f not in limited]
+        undecided = [f for f in found if isinstance(f, RateLimited | PolicyUnavailable)]
+        faults = [f for f in found if isinstance(f, BaseException) and f not in undecided]
         for fault in faults:
             if isinstance(fault, LeaseLost | Unauthenticated | SessionStopped):
                 raise fault
         if faults:
             raise faults[0]
-        if limited:
-            await self._make_room(limited[0])
+        if undecided:
+            await self._decided_later(undecided[0])
         waiting = [str(text) for text in found if text]
         if waiting:
             await self._leave("park", "; ".join(waiting))
 
-    async def _make_room(self, limited: RateLimited) -> None:
-        """Its tenant has asked for too much at once for a while: let its other runs go first."""
-        body = {"error_class": limited.code, "error": limited.message, "delay_s": _LIMITED_S}
-        # What stands in the journal is progress: no number of these makes the run a dead letter.
+    async def _decided_later(self, fault: RateLimited | PolicyUnavailable) -> None:
+        """Nothing was decided: its tenant asked for too much for a while, or policy is away.
+
+        No number of these makes the run a dead letter: no worker was lost, and its deadline holds.
+        """
+        limited = isinstance(fault, RateLimited)
+        delay_s = _LIMITED_S if limited else self._pause_s(self._talk.retries + 1)
+        body = {"error_class": fault.code, "error": fault.message, "delay_s": delay_s}
         await self._write(Kind.RUN_RETRYING, body)
-        await self._leave("delay", f"{limited.code}: {limited.message}", delay_s=_LIMITED_S)
+        await self._leave("delay", f"{fault.code}: {fault.message}", delay_s=delay_s)
 
     async def _tool(self, call: Call) -> str:
         """One call, to what the model reads of it; or why a person has to look first."""
