@@ -27,7 +27,7 @@ from holdfast.testing.scripted_model import ScriptedModel
 
 MODEL_URL = "$MODEL_URL"
 UPSTREAM_KEY = "sk-ant-scripted-upstream-key"
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 15.0
 _CALL_TIMEOUT_S = 60.0
 
