@@ -142,11 +142,10 @@ def _judge(
     told.repeated = sum(count - 1 for count in acts.values())
     for name, n in wanted.items():
         unknown = [e["tool"] for e in states[n]["unknown_effects"]]
-        if states[n]["state"] == "done" and not acts[name]:
-            told.lost += 1
-            _show_lost(house, submitted[n], name)
-        elif states[n]["state"] == "done":
-            continue
+        if states[n]["state"] == "done":
+            if not acts[name]:
+                told.lost += 1
+                _show_lost(house, submitted[n], name)
         elif name[0] in unknown and name[0] == "wire":
             told.unknown += 1
 

@@ -29,12 +29,7 @@ from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk, assess, registered
 from holdfast.core.scopes import outside
 from holdfast.core.sessions import Command
-from holdfast.errors import (
-    HoldfastError,
-    PermitInvalid,
-    PolicyUnavailable,
-    SessionStopped,
-)
+from holdfast.errors import HoldfastError, PermitInvalid, PolicyUnavailable, SessionStopped
 from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.decisions import Decision, Reason, Verdict, strictest
 from holdfast.model.effects import EffectEntry
@@ -211,9 +206,10 @@ class Guard:
             live.counted.discard(call.call_id)
             return await self._rule(case)
         except PolicyUnavailable:
-            # Counted once, however often it is asked; what was noted on the way happened.
-            live.counted.add(call.call_id)
-            await self._journal.commit(case.records)
+            # Counted once, however often it is asked, and what was noted on the way told once.
+            if call.call_id not in live.counted:
+                live.counted.add(call.call_id)
+                await self._journal.commit(case.records)
             raise
         finally:
             live.deciding.discard(call.call_id)
@@ -305,13 +301,13 @@ class Guard:
             case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def _loop(self, case: _Case) -> None:
+        shown = "" if isinstance(case.spelled, Unrepresentable) else case.spelled.decode()
+        case.characters = len(shown)
+        case.near = near(case.call.tool, shown)
         if case.counted:
             return
         case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
-        shown = "" if isinstance(case.spelled, Unrepresentable) else case.spelled.decode()
-        case.characters = len(shown)
-        case.near = near(case.call.tool, shown)
         for finding in progress.call(case.call.tool, case.digest, case.near, now_ns):
             body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
             case.records.append(self._journal.record(Kind.LOOP_ALERT, case.live.who, body))

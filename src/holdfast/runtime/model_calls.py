@@ -30,15 +30,17 @@ from holdfast.errors import (
     UpstreamUnavailable,
 )
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
-from holdfast.model.decisions import PolicyRequest, Verdict
+from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.money import format_usd
+from holdfast.model.tools import Effect
 from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
     Pricing,
@@ -333,7 +335,9 @@ class ModelCalls:
             verdict = Verdict.ALLOW if granted else Verdict.DENY
             for one in live.line if granted else ():
                 if verdict is Verdict.ALLOW:
-                    asked = self._server_tool(one, name, tainted=live.vouched.tainted)
+                    now_ns, tainted = self._clock.now_ns(), live.vouched.tainted
+                    asked = policy_request(one, name, {}, tainted=tainted, at_ns=now_ns)
+                    asked = msgspec.structs.replace(asked, effect=Effect.EGRESS)
                     verdict = (await self._policy.decide(asked)).verdict
             if verdict is not Verdict.ALLOW:
                 body = {"door": "gateway", "server_tool": name[:200], "granted": granted}
@@ -346,29 +350,6 @@ class ModelCalls:
                     " reach, and no rule permits it",
                     tool=name[:200],
                 )
-
-    def _server_tool(self, one: LiveSession, name: str, *, tainted: bool) -> PolicyRequest:
-        session, who = one.session, one.who
-        return PolicyRequest(
-            tenant=who.tenant,
-            project=who.project,
-            user=who.user,
-            agent=who.agent,
-            session=who.session,
-            roles=who.roles,
-            trust=who.trust,
-            action=name,
-            resource=f"tool:{name}",
-            input={},
-            task_id=who.task,
-            task=session.task_attributes,
-            tenant_attributes=session.tenant_attributes,
-            resource_tags={},
-            risk="HIGH",
-            effect="egress",
-            tainted=tainted,
-            at_ns=self._clock.now_ns(),
-        )
 
     async def _check_turns(self, live: LiveSession) -> None:
         retrying = live.progress.retrying(self._clock.now_ns())

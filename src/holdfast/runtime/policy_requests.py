@@ -1,4 +1,4 @@
-"""What policy is asked about one tool call of one session."""
+"""What policy is asked about one call of one session, at the guard or at the gateway."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ def policy_request(
     tool: str,
     arguments: dict[str, Any],
     *,
-    contract: Contract | None,
-    resource: str,
-    risk: Risk | None,
     tainted: bool,
     at_ns: int,
+    contract: Contract | None = None,
+    resource: str = "",
+    risk: Risk | None = None,
 ) -> PolicyRequest:
     """The call as `asker` would make it: the session itself, or one above it.
 
