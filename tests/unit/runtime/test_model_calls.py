@@ -24,13 +24,16 @@ from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.events import Kind
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import CallState
+from holdfast.testing.memory_policy import permit
 from tests.unit.runtime.house import (
+    CONTRACTS,
     JSON,
     SSE,
     USD,
     House,
     asking,
     breath,
+    contract,
     event,
     limit,
     result_message,
@@ -718,6 +721,30 @@ def test_stopped_sessions_turns_and_models_are_refused_before_money():
             with pytest.raises(error):
                 await house.call(live, request)
         assert house.upstream.messages == []
+        house.nothing_held()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+def test_policy_says_of_a_granted_tool_of_the_provider_whether_it_runs(permitted):
+    async def main():
+        house = House(contracts=(*CONTRACTS, contract("web_search")))
+        house.upstream.script = [GOOD]
+        house.policy.rules = (permit("web", lambda _: permitted),)
+        live = await house.open(limit(USD, 10**12))
+        tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 1}
+        request = asking(tools=[tool])
+        if permitted:
+            await drained(await house.call(live, request))
+        else:
+            with pytest.raises(Denied):
+                await house.call(live, request)
+        [asked] = house.policy.asked
+        assert (asked.action, asked.resource) == ("web_search", "tool:web_search")
+        # The guard never sees such a call: it is taken at its worst, as one that sends data out.
+        assert (asked.effect, asked.risk, asked.input) == ("egress", "HIGH", {})
+        assert len(house.upstream.messages) == permitted
         house.nothing_held()
 
     asyncio.run(main())
