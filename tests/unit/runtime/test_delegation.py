@@ -396,9 +396,9 @@ def test_policy_must_permit_a_childs_call_to_every_session_above_it_too():
         other = msgspec.structs.replace(child.who, agent="other")
         child.session = msgspec.structs.replace(child.session, principal=other)
         rule = permit("others", when=lambda asked: asked.agent == "other")
-        house.guard._policy = MemoryPolicy([rule])
+        house.guard._stages._policy = MemoryPolicy([rule])
         assert (await verdict_of(house, child, "c1", "look", {"order": "1"}))[0] is Verdict.DENY
-        house.guard._policy = MemoryPolicy([permit("all")])
+        house.guard._stages._policy = MemoryPolicy([permit("all")])
         assert (await verdict_of(house, child, "c2", "look", {"order": "1"}))[0] is Verdict.ALLOW
 
     asyncio.run(main())

@@ -643,7 +643,7 @@ def test_permit_of_another_process_with_the_same_key_is_redeemed_by_its_signatur
         house = House()
         live = await house.open()
         token = (await allowed(house, live)).permit
-        house.guard._signed.forget(token)
+        house.guard._permits._signed.forget(token)
         permit = await house.guard.redeem(live, token, "c1", "look", {"order": "7"})
         assert permit.permit_id == live.calls["c1"].permit_id
         with pytest.raises(PermitInvalid, match="used before"):
@@ -703,7 +703,7 @@ def test_altered_forged_expired_and_foreign_permits_are_refused():
             digest=live.calls["c1"].permitted_digest,
             now_ns=house.clock.now_ns(),
         )
-        forged = sign(genuine, House().guard._key)
+        forged = sign(genuine, House().guard._permits._key)
         for live_, bad in (
             (live, token[:-20] + token[-20:].swapcase()),
             (live, forged),

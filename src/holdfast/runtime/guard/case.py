@@ -1,0 +1,111 @@
+"""What a call carries through the guard: the request, the case, the answer to the door.
+
+Not here: the stages that it passes (`stages`), and their order (`pipeline`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.core.canonical import Unrepresentable
+from holdfast.core.effects import Standing
+from holdfast.core.progress import Finding
+from holdfast.core.risk.registry import Risk
+from holdfast.model.decisions import Decision, Reason, Verdict
+from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Record
+from holdfast.model.tools import CallRecord, Contract
+from holdfast.ports.store import Change
+from holdfast.runtime.effects import Proposal
+from holdfast.runtime.live import LiveSession
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a permit, as a door translates it.
+
+    `runs_returned`: the door promises to run the arguments that the ruling returns, whatever it
+    asked with. Claude Code tidies what the model wrote before its hooks see it; what is decided,
+    permitted and run is then what the model wrote. Without the promise, other arguments than the
+    model's are refused. `takes_stored`: the door can hand on a result that the ledger kept, in
+    place of running the call; for others a repeated effect is refused, with the result in words.
+    `key` is the caller's own idempotency key. `again`: a further attempt at a call that was
+    allowed before; it is no new call to the loop guard and to the budgets. `waits`: the door comes
+    back by itself while policy cannot be asked, so nothing is decided then; for others it is a no.
+    """
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    door: str
+    runs_returned: bool = False
+    takes_stored: bool = False
+    key: str = ""
+    again: bool = False
+    waits: bool = False
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a door gets back.
+
+    `permit` is empty unless the verdict is allow. `arguments` are those that may run. `message`
+    is what the model may read: a code, a sentence, the rule and the decision. `effect_key` is the
+    idempotency key for the tool, empty for a call without an effect. `stored` is the effect as it
+    was done before: the verdict is allow then, without a permit, since nothing is to be run.
+    """
+
+    decision: Decision
+    permit: str
+    arguments: dict[str, Any]
+    message: str
+    cost_nusd: int
+    effect_key: str = ""
+    stored: EffectEntry | None = None
+
+
+class Case:
+    """One call on its way through the stages."""
+
+    def __init__(
+        self,
+        live: LiveSession,
+        call: CallRecord,
+        arguments: dict[str, Any],
+        asked: Asked,
+        spelled: bytes | Unrepresentable,
+    ) -> None:
+        self.live = live
+        self.asked = asked
+        self.effect: Proposal | None = None
+        self.claimed = call
+        self.call = call
+        self.arguments = arguments
+        self.spelled = spelled
+        self.digest = call.digest
+        self.near = ""
+        self.contract: Contract | None = None
+        self.resource = ""
+        self.risk: Risk | None = None
+        self.policy_version = ""
+        self.reasons: list[Reason] = []
+        self.records: list[Record] = []
+        self.changes: list[Change] = []
+        self.stop: Finding | None = None
+        self.counted = asked.again or call.call_id in live.counted
+        self.characters = 0
+
+    def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
+        """Add a no: which stage, its stable code, one sentence, and the rule behind it."""
+        self.reasons.append(
+            Reason(stage=stage, verdict=Verdict.DENY, code=code, text=text, rule=rule)
+        )
+
+    @property
+    def stored(self) -> EffectEntry | None:
+        """The effect as it was done before, for a door that takes it."""
+        kept = self.effect is not None and self.effect.standing is Standing.STORED
+        return self.effect.entry if kept and self.effect is not None and not self.denied else None
+
+    @property
+    def denied(self) -> bool:
+        """Whether any stage said no, which ends the line."""
+        return any(reason.verdict is Verdict.DENY for reason in self.reasons)

@@ -1,0 +1,91 @@
+"""Permits: signed for an allow, used up once, before an executor runs the call.
+
+Not here: their form and what makes one hold (`core/permits`).
+"""
+
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.core.permits import Signed, key_id, sign, verify
+from holdfast.errors import PermitInvalid
+from holdfast.model.decisions import Decision, Verdict
+from holdfast.model.events import Kind
+from holdfast.model.permits import Permit, PermitFault
+from holdfast.model.tools import CallState
+from holdfast.runtime.digests import digest_of
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.services import Services
+
+_NS = 1_000_000_000
+PERMIT_LIFE_S = 60
+
+
+class Permits:
+    """Makes, signs and redeems the permits of this server."""
+
+    def __init__(self, services: Services, signing_key: Ed25519PrivateKey) -> None:
+        self._sessions = services.sessions
+        self._journal = services.journal
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._key = signing_key
+        self._signed = Signed()
+        self.public_keys = {key_id(signing_key.public_key()): signing_key.public_key()}
+
+    def made(self, live: LiveSession, decision: Decision) -> Permit:
+        """The permit of an allow, not signed yet."""
+        until_ns = decision.at_ns + PERMIT_LIFE_S * _NS
+        return Permit(
+            permit_id=self._entropy.new_id("prm"),
+            session=decision.session,
+            call_id=decision.call_id,
+            tool=decision.tool,
+            digest=decision.digest,
+            issued_at_ns=decision.at_ns,
+            expires_at_ns=min(until_ns, live.session.expires_at_ns),
+            decision_id=decision.decision_id,
+        )
+
+    def signed(self, permit: Permit) -> str:
+        """Its token; hand it out only once the decision is durable."""
+        return sign(permit, self._key)
+
+    def handed_out(self, token: str, permit: Permit) -> None:
+        """Remember a token that leaves here."""
+        self._signed.remember(token, permit)
+
+    async def redeem(
+        self, live: LiveSession, token: str, call_id: str, tool: str, arguments: dict[str, Any]
+    ) -> Permit:
+        """Use up a permit, before an executor runs the call it allows.
+
+        Errors: PermitInvalid (forged, altered, expired, of another session, call or arguments, or
+        used before), SessionStopped.
+        """
+        self._sessions.check_live(live)
+        permit = verify(
+            token,
+            self.public_keys,
+            session=live.session.session_id,
+            call_id=call_id,
+            tool=tool,
+            digest=digest_of(arguments),
+            now_ns=self._clock.now_ns(),
+            signed=self._signed,
+        )
+        call = live.calls.get(call_id)
+        fault = permit.text if isinstance(permit, PermitFault) else ""
+        if not fault and (call is None or call.state is not CallState.ALLOWED or call.redeemed):
+            fault = "the permit was used before"
+        if fault or call is None or isinstance(permit, PermitFault):
+            flat = {"call_id": call_id[:200], "tool": tool[:200], "verdict": Verdict.DENY}
+            record = self._journal.record(Kind.PERMIT_REFUSED, live.who, {"why": fault}, **flat)
+            await self._journal.commit([record])
+            raise PermitInvalid(fault)
+        live.calls[call_id] = msgspec.structs.replace(call, redeemed=True)
+        self._signed.forget(token)
+        await self._journal.commit((), [live.calls[call_id]])
+        self._sessions.check_live(live)  # Killed while that was written: nothing may run.
+        return permit

@@ -1,0 +1,124 @@
+"""The line that every tool call goes through, and its order."""
+
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.core.canonical import Unrepresentable, canonical
+from holdfast.core.contracts import ContractBook
+from holdfast.errors import PermitInvalid, PolicyUnavailable
+from holdfast.model.decisions import Verdict
+from holdfast.model.events import Kind
+from holdfast.model.permits import Permit
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.runtime.digests import digest_of_spelled
+from holdfast.runtime.guard.case import Asked, Case, Ruling
+from holdfast.runtime.guard.permits import Permits
+from holdfast.runtime.guard.ruling import Rulings
+from holdfast.runtime.guard.stages import Stages
+from holdfast.runtime.hooks import Hooks
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.services import Services
+
+
+class Guard:
+    """Decides every tool call of every session."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        contracts: ContractBook,
+        hooks: Hooks,
+        signing_key: Ed25519PrivateKey,
+    ) -> None:
+        self._sessions = services.sessions
+        self._journal = services.journal
+        self._permits = Permits(services, signing_key)
+        self._rulings = Rulings(services, self._permits)
+        self._stages = Stages(services, contracts=contracts, hooks=hooks)
+        self._line = (
+            self._stages.representable,
+            self._stages.pre_tool_hooks,
+            self._stages.granted,
+            self._stages.contract,
+            self._stages.reached,
+            self._stages.loop,
+            self._stages.risk,
+            self._stages.ask_policy,
+            self._stages.flow,
+            self._stages.effect,
+            self._stages.reserve,
+        )
+        self.public_keys = self._permits.public_keys
+
+    async def decide(self, live: LiveSession, asked: Asked) -> Ruling:
+        """Decide one call; returns only once the decision is durable.
+
+        Errors: SessionStopped, CredentialExpired; PermitInvalid for a call that the model did not
+        make or that was decided before; StoreUnavailable; PolicyUnavailable for a door that waits,
+        and the call is as it was. Every other no is a Ruling.
+        """
+        self._sessions.check_live(live)
+        call, arguments, spelled = await self._claim(live, asked)
+        live.deciding.add(call.call_id)
+        case = Case(live, call, arguments, asked, spelled)
+        try:
+            for stage in self._line:
+                await stage(case)
+                if case.denied:
+                    break
+            if not case.counted:
+                # A call that was refused early repeats and loops like any other.
+                await self._stages.loop(case)
+            live.counted.discard(call.call_id)
+            return await self._rulings.write(case)
+        except PolicyUnavailable:
+            # Counted once, however often it is asked, and what was noted on the way told once.
+            if call.call_id not in live.counted:
+                live.counted.add(call.call_id)
+                await self._journal.commit(case.records)
+            raise
+        finally:
+            live.deciding.discard(call.call_id)
+
+    async def _claim(
+        self, live: LiveSession, asked: Asked
+    ) -> tuple[CallRecord, dict[str, Any], bytes | Unrepresentable]:
+        """The model's own call behind a request, undecided so far, and the model's arguments.
+
+        The last value is how the arguments are spelt canonically.
+        """
+        call = live.calls.get(asked.call_id)
+        arguments, spelled = asked.arguments, canonical(asked.arguments)
+        digest = digest_of_spelled(spelled)
+        if asked.runs_returned and call is not None and call.digest != digest:
+            arguments = live.emitted.get(asked.call_id, arguments)
+            spelled = canonical(arguments)
+            digest = digest_of_spelled(spelled)
+        fault = ""
+        if call is None or call.session != live.session.session_id:
+            # A continued session knows its parent's calls, but only the parent may run them.
+            fault = "the model made no such call in this session"
+        elif call.tool != asked.tool or call.digest != digest:
+            fault = "the model made this call with another tool or other arguments"
+        elif call.state is not CallState.EMITTED or call.call_id in live.deciding:
+            fault = "this call was decided before"
+        if call is not None and not fault:
+            return call, arguments, spelled
+        body = {"why": fault, "door": asked.door, "digest": digest}
+        flat = {"call_id": asked.call_id[:200], "tool": asked.tool[:200], "verdict": Verdict.DENY}
+        await self._journal.commit(
+            [self._journal.record(Kind.PERMIT_REFUSED, live.who, body, **flat)]
+        )
+        raise PermitInvalid(fault, call_id=asked.call_id[:200], tool=asked.tool[:200])
+
+    async def redeem(
+        self, live: LiveSession, token: str, call_id: str, tool: str, arguments: dict[str, Any]
+    ) -> Permit:
+        """Use up a permit, before an executor runs the call it allows.
+
+        Errors: PermitInvalid (forged, altered, expired, of another session, call or arguments, or
+        used before), SessionStopped.
+        """
+        return await self._permits.redeem(live, token, call_id, tool, arguments)

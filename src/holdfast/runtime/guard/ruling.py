@@ -1,0 +1,170 @@
+"""The decision, written down durably before its permit is handed out.
+
+Not here: what was asked before it (`stages`), what a permit is (`permits`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.core.canonical import Unrepresentable
+from holdfast.core.denials import denial_text
+from holdfast.core.risk.registry import registered
+from holdfast.core.sessions import Command
+from holdfast.errors import HoldfastError, SessionStopped
+from holdfast.model.budgets import Dimension
+from holdfast.model.decisions import Decision, Verdict, strictest
+from holdfast.model.events import Kind, Record
+from holdfast.model.permits import Permit
+from holdfast.model.sessions import SessionState
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.ports.store import Change
+from holdfast.runtime.guard.case import Case, Ruling
+from holdfast.runtime.guard.permits import Permits
+from holdfast.runtime.services import Services
+
+_SHOWN_ARGUMENT_BYTES = 256 * 1024
+
+
+class Rulings:
+    """Writes decisions down, with all that hangs on them in one commit."""
+
+    def __init__(self, services: Services, permits: Permits) -> None:
+        self._sessions = services.sessions
+        self._budgets = services.budgets
+        self._effects = services.effects
+        self._journal = services.journal
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._permits = permits
+
+    async def write(self, case: Case) -> Ruling:
+        """Write the decision down, durably, and only then hand out the permit."""
+        live, verdict, now_ns = case.live, strictest(case.reasons), self._clock.now_ns()
+        if (standing := live.standing) is not SessionState.ACTIVE:
+            # Killed, paused or stopped while the stages ran: no permit, whatever they said.
+            case.deny("live", "session_stopped", f"the session is {standing}")
+            verdict = Verdict.DENY
+        elif live.calls.get(case.claimed.call_id) is not case.claimed:
+            # Torn off by `max_tokens`, or answered as never run, while the stages ran.
+            case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
+            verdict = Verdict.DENY
+        decision = Decision(
+            decision_id=self._entropy.new_id("dec"),
+            session=live.session.session_id,
+            call_id=case.call.call_id,
+            tool=case.call.tool,
+            digest=case.digest,
+            verdict=verdict,
+            reasons=tuple(case.reasons),
+            risk=case.risk.level if case.risk else registered(case.contract),
+            policy_version=case.policy_version,
+            at_ns=now_ns,
+        )
+        runs = verdict is Verdict.ALLOW and case.stored is None
+        permit = self._permits.made(live, decision) if runs else None
+        call = self._decided(case, decision, permit)
+        records = [*case.records, self._decision_record(case, decision)]
+        if permit is None and case.effect is not None:
+            self._effects.release(case.effect)
+            case.changes = [change for change in case.changes if change is not case.effect.entry]
+        changes: list[Change] = [*case.changes, call]
+        try:
+            durable = self._journal.commit(records, changes)
+        except HoldfastError:
+            # The journal cannot take it (too large, not text): nothing may run, nothing is held.
+            self._budgets.settle_now(call.hold_id, {}, live.who)
+            if case.effect is not None:
+                self._effects.release(case.effect)
+            raise
+        live.calls[call.call_id] = call
+        live.emitted.pop(call.call_id, None)
+        if permit is None:
+            if call.hold_id:
+                used = {Dimension.TOOL_CALLS: 1} if case.stored is not None else {}
+                self._budgets.settle_now(call.hold_id, used, live.who)
+        elif case.effect is not None:
+            self._effects.intended(live, case.effect.entry)
+        if case.stop is not None and live.session.state is SessionState.ACTIVE:
+            durable = self._sessions.change(live, Command.STOP, case.stop.text)
+        # Signed while the disk works; handed out only once the decision is durable.
+        token = self._permits.signed(permit) if permit is not None else ""
+        await durable
+        if permit is not None and live.standing is not SessionState.ACTIVE:
+            raise SessionStopped(f"the session is {live.standing}")
+        if permit is not None:
+            self._permits.handed_out(token, permit)
+        return Ruling(
+            decision=decision,
+            permit=token,
+            arguments=case.arguments,
+            message=call.denial,
+            cost_nusd=live.cost_nusd,
+            effect_key=call.effect_key,
+            stored=case.stored,
+        )
+
+    def _decided(self, case: Case, decision: Decision, permit: Permit | None) -> CallRecord:
+        if permit is None and case.stored is not None and decision.verdict is Verdict.ALLOW:
+            return msgspec.structs.replace(
+                case.call,
+                state=CallState.EXECUTED,
+                decision_id=decision.decision_id,
+                redeemed=True,
+            )
+        if permit is None:
+            return msgspec.structs.replace(
+                case.call,
+                state=CallState.DENIED,
+                decision_id=decision.decision_id,
+                # What the model may have read already stays what it reads.
+                denial=case.live.calls[case.call.call_id].denial or denial_text(decision),
+            )
+        return msgspec.structs.replace(
+            case.call,
+            state=CallState.ALLOWED,
+            decision_id=decision.decision_id,
+            permit_id=permit.permit_id,
+            permitted_digest=permit.digest,
+            permit_expires_at_ns=permit.expires_at_ns,
+        )
+
+    def _decision_record(self, case: Case, decision: Decision) -> Record:
+        body: dict[str, Any] = {
+            "door": case.asked.door,
+            "near": case.near,
+            "arguments": _shown(case.arguments, case.spelled),
+            "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
+            "resource": case.resource,
+        }
+        ours: dict[str, Any] = {
+            "digest": case.digest,
+            "emitted_digest": case.call.digest,
+            "risk_reasons": [r.code for r in case.risk.reasons] if case.risk else [],
+            "policy_version": decision.policy_version,
+            "tainted": case.live.vouched.tainted,
+        }
+        if case.asked.again:
+            ours["again"] = True
+        if case.effect is not None:
+            ours["effect_key"] = case.effect.entry.key
+            ours["effect"] = case.effect.standing
+            ours["attempt"] = case.effect.entry.attempt
+        return self._journal.record(
+            Kind.TOOL_CALL_DECIDED,
+            case.live.who,
+            body,
+            ours,
+            turn=case.call.turn,
+            call_id=decision.call_id,
+            decision_id=decision.decision_id,
+            tool=decision.tool,
+            verdict=decision.verdict,
+            risk=decision.risk.name,
+        )
+
+
+def _shown(arguments: dict[str, Any], spelled: bytes | Unrepresentable) -> dict[str, Any]:
+    """Arguments as the journal keeps them; what it could not keep is left to the digest."""
+    fits = isinstance(spelled, bytes) and len(spelled) <= _SHOWN_ARGUMENT_BYTES
+    return arguments if fits else {}

@@ -1,0 +1,232 @@
+"""What each stage of the guard asks of a call. Their order stands in `pipeline`.
+
+A stage adds reasons, records and changes to the case, and decides nothing by itself.
+"""
+
+import asyncio
+
+import msgspec
+
+from holdfast.core import flow
+from holdfast.core.canonical import Unrepresentable, canonical
+from holdfast.core.contracts import ContractBook
+from holdfast.core.delegation import reaches
+from holdfast.core.effects import Standing
+from holdfast.core.progress import near
+from holdfast.core.resources import resource_of
+from holdfast.core.risk.gate import gate
+from holdfast.core.risk.registry import assess
+from holdfast.core.scopes import outside
+from holdfast.errors import PolicyUnavailable
+from holdfast.model.budgets import Dimension, Refused
+from holdfast.model.decisions import Reason, Verdict, strictest
+from holdfast.model.events import Kind
+from holdfast.model.findings import Violation
+from holdfast.model.tools import Effect, Idempotency
+from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
+from holdfast.runtime.guard.case import Case
+from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.policy_requests import policy_request
+from holdfast.runtime.services import Services
+
+_LONG_CHARACTERS = 4_000
+_OPEN_EFFECT = {
+    Standing.IN_FLIGHT: ("effect_in_flight", "another call of this task is at this effect now"),
+    Standing.UNKNOWN: (
+        "outcome_unknown",
+        "this may have been done before; a person has to say, it is not tried again",
+    ),
+}
+
+
+class Stages:
+    """The stages, each an `async (Case) -> None`."""
+
+    def __init__(self, services: Services, *, contracts: ContractBook, hooks: Hooks) -> None:
+        self._budgets = services.budgets
+        self._effects = services.effects
+        self._journal = services.journal
+        self._policy = services.policy
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._contracts = contracts
+        self._hooks = hooks
+
+    async def representable(self, case: Case) -> None:
+        """Arguments without a canonical form match no digest, so nothing may run with them."""
+        if case.call.digest == UNREPRESENTABLE:
+            text = "the arguments have no canonical json form"
+            case.deny("contract", "contract_violation", text, case.call.tool)
+
+    async def pre_tool_hooks(self, case: Case) -> None:
+        """User hooks object, or rewrite what may run; what follows looks at what they left."""
+        given = HookInput(
+            point=HookPoint.PRE_TOOL,
+            principal=case.live.who,
+            tool=case.call.tool,
+            call_id=case.call.call_id,
+            arguments=case.arguments,
+        )
+        result = await self._hooks.run(given)
+        case.records += result.records
+        case.reasons += result.reasons
+        if result.arguments is not None:
+            case.arguments = result.arguments
+            case.spelled = canonical(result.arguments)
+            case.digest = digest_of_spelled(case.spelled)
+
+    async def granted(self, case: Case) -> None:
+        """The agent has this tool."""
+        if case.call.tool not in case.live.session.allowed_tools:
+            text = f"`{case.call.tool}` is not among the tools of this agent"
+            case.deny("session", "tool.not_granted", text, case.live.who.agent)
+
+    async def contract(self, case: Case) -> None:
+        """The arguments fit the tool's contract, and name the resource that it acts on."""
+        case.contract = self._contracts.get(case.call.tool)
+        if isinstance(case.spelled, Unrepresentable):
+            case.deny("contract", "contract_violation", case.spelled.reason)
+            return
+        if case.contract is None:
+            return
+        violations = list(self._contracts.check_input(case.call.tool, case.arguments)[:5])
+        resource = resource_of(case.contract, case.arguments)
+        if isinstance(resource, Violation):
+            violations.append(resource)
+        else:
+            case.resource = resource
+        for violation in violations:
+            text = f"{violation.path or 'arguments'}: {violation.text}"
+            case.deny("contract", "contract_violation", text, case.call.tool)
+
+    async def reached(self, case: Case) -> None:
+        """A child may have been given some resources only, a task some files only."""
+        resource = case.resource or f"tool:{case.call.tool}"
+        if not reaches(case.live.session.resources, resource):
+            text = f"`{resource[:200]}` is not among the resources of this session"
+            case.deny("session", "resource_not_granted", text, case.live.who.agent)
+            return
+        schema = case.contract.input_schema if case.contract is not None else {}
+        if text := outside(case.live.session.scopes, case.call.tool, schema, case.arguments):
+            case.deny("session", "scope_not_granted", text, case.live.who.agent)
+
+    async def loop(self, case: Case) -> None:
+        """The loop guard counts the call, once, and stops a session that repeats itself."""
+        shown = "" if isinstance(case.spelled, Unrepresentable) else case.spelled.decode()
+        case.characters = len(shown)
+        case.near = near(case.call.tool, shown)
+        if case.counted:
+            return
+        case.counted = True
+        progress, now_ns = case.live.progress, self._clock.now_ns()
+        for finding in progress.call(case.call.tool, case.digest, case.near, now_ns):
+            body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
+            case.records.append(self._journal.record(Kind.LOOP_ALERT, case.live.who, body))
+            if finding.stops:
+                case.stop = finding
+                case.deny("loop", "loop_detected", finding.text, finding.code)
+
+    async def risk(self, case: Case) -> None:
+        """How dangerous it is, and what an agent of this trust may do of that."""
+        if case.characters > _LONG_CHARACTERS:
+            # A hostile command can take the parser a second: not on the loop that kills.
+            case.risk = await asyncio.to_thread(
+                assess, case.contract, case.call.tool, case.arguments
+            )
+        else:
+            case.risk = assess(case.contract, case.call.tool, case.arguments)
+        effect = case.contract.effect if case.contract else Effect.COMMIT
+        ruled = gate(case.risk, case.live.who.trust, effect)
+        case.reasons += ruled.reasons
+        if ruled.notify:
+            body = {"reasons": [f"{r.code}: {r.text}" for r in case.risk.reasons]}
+            flat = {"tool": case.call.tool, "call_id": case.call.call_id}
+            record = self._journal.record(
+                Kind.RISK_NOTICE, case.live.who, body, risk=case.risk.level.name, **flat
+            )
+            case.records.append(record)
+
+    async def ask_policy(self, case: Case) -> None:
+        """What a child may do, each session above it may do as well."""
+        for one in case.live.line:
+            await self._ask_policy_of(case, one)
+            if case.denied:
+                break
+
+    async def _ask_policy_of(self, case: Case, one: LiveSession) -> None:
+        try:
+            answer = await self._policy.decide(
+                policy_request(
+                    one,
+                    case.call.tool,
+                    case.arguments,
+                    contract=case.contract,
+                    resource=case.resource,
+                    risk=case.risk,
+                    tainted=case.live.vouched.tainted,
+                    at_ns=self._clock.now_ns(),
+                )
+            )
+        except PolicyUnavailable as error:
+            if case.asked.waits:
+                raise
+            case.deny("policy", error.code, error.message)
+            return
+        case.policy_version = case.policy_version or answer.policy_version
+        if answer.verdict is not Verdict.ALLOW:
+            rule = ", ".join(answer.rules) or (answer.nearest.rule if answer.nearest else "")
+            text = answer.text or "; ".join(answer.errors) or "no rule permits this call"
+            code = "approval_required" if answer.verdict is Verdict.ASK else "permission_denied"
+            case.reasons.append(
+                Reason(stage="policy", verdict=answer.verdict, code=code, text=text, rule=rule)
+            )
+
+    async def flow(self, case: Case) -> None:
+        """After untrusted text, arguments that decide have to stand where they are vouched for."""
+        case.reasons += flow.gate(case.contract, case.arguments, case.live.vouched)
+
+    async def effect(self, case: Case) -> None:
+        """Claim the call's effect in the ledger, if nothing objected so far."""
+        contract = case.contract
+        if contract is None or contract.idempotency is Idempotency.PURE:
+            return
+        if strictest(case.reasons) is not Verdict.ALLOW:
+            return
+        proposal = await self._effects.propose(
+            case.live, contract, case.call, case.arguments, case.asked.key, case.spelled
+        )
+        entry, attempts = proposal.entry, case.call.attempts
+        case.effect = proposal
+        case.call = msgspec.structs.replace(case.call, effect_key=entry.key, attempts=attempts + 1)
+        if proposal.standing is Standing.FRESH:
+            case.changes.append(entry)
+        elif proposal.standing is not Standing.STORED:
+            case.deny("effect", *_OPEN_EFFECT[proposal.standing], rule=entry.key)
+        elif not case.asked.takes_stored:
+            kept = canonical(entry.output) if entry.output_kept else b"its result was not kept"
+            shown = kept.decode() if isinstance(kept, bytes) else ""
+            text = f"this was done before in this task, and is not done twice: {shown[:4000]}"
+            case.deny("effect", "already_done", text, entry.key)
+
+    async def reserve(self, case: Case) -> None:
+        """Hold one call, if nothing objected so far.
+
+        Its time is not held: a sub-agent's tool call lasts as long as the model calls in it, which
+        pay for their own seconds.
+        """
+        if strictest(case.reasons) is not Verdict.ALLOW or case.asked.again:
+            return
+        live, amounts = case.live, {Dimension.TOOL_CALLS: 1}
+        hold_id = self._entropy.new_id("hld")
+        async with self._budgets.at_hand(live.chain):
+            answer, records, changes = self._budgets.reserve_now(
+                hold_id, live.session, live.chain, amounts, purpose="tool"
+            )
+        case.records += records
+        case.changes += changes
+        if isinstance(answer, Refused):
+            text = f"`{answer.key}` has no room: {answer.settled + answer.held} of {answer.limit}"
+            case.deny("budget", "budget_exceeded", text, str(answer.key))
+        else:
+            case.call = msgspec.structs.replace(case.call, hold_id=hold_id)
