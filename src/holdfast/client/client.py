@@ -3,7 +3,7 @@
 Not here: what an agent process may do with its own session (`session`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
-from holdfast.model.sessions import SessionState
+from holdfast.model.sessions import SessionProfile, SessionState
 
 from .conversations import Conversations
 from .discovery import locate
@@ -152,14 +152,19 @@ class Sessions:
         ttl_s: int | None = None,
         parent: str = "",
         limits: Mapping[str, int | float | str] | None = None,
+        scope: Mapping[str, Sequence[str]] | None = None,
+        profile: SessionProfile | str = "",
     ) -> Session:
         """A session of `agent` for `user`; the handle holds connections of its own.
 
         `agent_file` instead of `agent` is an agent that the configuration does not list.
         `task` is `kind` or `kind/instance`; `parent` continues another session of the same user;
         `limits` are caps of the session scope (`{"usd": "0.50", "tool_calls": 5}`) that may only
-        tighten. Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not
-        hold, Unauthenticated, Unavailable.
+        tighten; `scope` are patterns by argument, within which its calls have to stay; `profile`
+        holds where the agent names none.
+
+        Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not hold,
+        Unauthenticated, Unavailable.
         """
         optional = {
             "agent": agent,
@@ -170,6 +175,8 @@ class Sessions:
             "ttl_s": ttl_s,
             "parent": parent,
             "limits": dict(limits or {}),
+            "scope": {name: list(patterns) for name, patterns in (scope or {}).items()},
+            "profile": str(profile),
         }
         given = {k: v for k, v in optional.items() if v not in ("", None, {})}
         asked = {"user": user, **given}

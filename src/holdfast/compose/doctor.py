@@ -26,7 +26,8 @@ from holdfast.core.contract_lint import lint
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk
 from holdfast.errors import ConfigInvalid
-from holdfast.model.budgets import Dimension, Limit, Scope
+from holdfast.model.budgets import Dimension, Limit, Scope, Window
+from holdfast.model.money import format_usd
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskReason
 from holdfast.model.tools import Contract, Effect
@@ -55,12 +56,16 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Five controls; `ok` when at least three are present. `notes` are not counted."""
+    """Five controls; `ok` when at least three are present. `notes` are not counted.
+
+    `caps` are every limit that holds, a line an owner, as `session of NAME: usd 5.00, …`.
+    """
 
     ok: bool
     present: int
     controls: tuple[Control, ...]
     notes: tuple[str, ...] = ()
+    caps: tuple[str, ...] = ()
     scope: str = "this checks settings; it attacks nothing and is not a drill"
 
 
@@ -113,7 +118,13 @@ def examine(config: Config, facts: FolderFacts) -> DoctorReport:
     )
     present = sum(control.standing is Standing.PRESENT for control in controls)
     notes = _lint_notes(config)
-    return DoctorReport(ok=present >= NEEDED, present=present, controls=controls, notes=notes)
+    return DoctorReport(
+        ok=present >= NEEDED,
+        present=present,
+        controls=controls,
+        notes=notes,
+        caps=_caps(config, agents),
+    )
 
 
 def folder_facts(config: Config) -> FolderFacts:
@@ -293,6 +304,40 @@ def _gated(contract: Contract, trust: TrustLevel) -> bool:
         return True
     why = RiskReason("risk.registered", contract.risk_reason, contract.risk, contract.name)
     return bool(gate(Risk(contract.risk, (why,)), trust, contract.effect).reasons)
+
+
+def _caps(config: Config, agents: Sequence[AgentConfig]) -> tuple[str, ...]:
+    """Every limit that holds, the narrowest owner first."""
+    owners: list[tuple[str, tuple[Limit, ...]]] = [
+        (f"task {name}", limits_of(config, Scope.TASK, task.limits))
+        for name, task in config.tasks.items()
+    ]
+    for agent in agents:
+        loop, told = loop_of(config, agent), ""
+        if loop.each_prompt:
+            told = f" ({loop.max_turns} turns for one prompt stop it)"
+        held = limits_of(config, Scope.SESSION, agent.limits, loop)
+        owners.append((f"session of {agent.name}{told}", held))
+    for tenant, owner in config.tenants.items():
+        owners += [
+            (f"user {name} of {tenant}", limits_of(config, Scope.USER, person.limits))
+            for name, person in owner.users.items()
+        ]
+        owners += [
+            (f"project {name} of {tenant}", limits_of(config, Scope.PROJECT, share.limits))
+            for name, share in owner.projects.items()
+        ]
+        owners.append((f"tenant {tenant}", limits_of(config, Scope.TENANT, owner.limits)))
+    return tuple(f"{name}: {', '.join(map(_cap, held)) or 'none'}" for name, held in owners)
+
+
+def _cap(limit: Limit) -> str:
+    amount = f"{limit.amount:,}"
+    if limit.dimension in MONEY:
+        amount = format_usd(limit.amount)
+    article = "an" if limit.window is Window.HOUR else "a"
+    window = "" if limit.window is Window.LIFE else f" {article} {limit.window.replace('_', ' ')}"
+    return f"{limit.dimension} {amount}{window}"
 
 
 def _lint_notes(config: Config) -> tuple[str, ...]:

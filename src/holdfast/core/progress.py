@@ -1,12 +1,17 @@
-"""The loop guard: turns, calls, repeats, stalls, cycles, and work that brings nothing new.
+"""The loop guard: turns, calls, repeats, stalls, cycles, and refusals that nothing follows from.
 
-Pure: `step` functions take the time and return what was found. A finding either only alerts or
-stops the session; both carry a sentence that the model or the user can read.
+A call brings news when it has not been made with these arguments before, or returned something
+else than before: an edit, the next page, a build that went on. Only calls since the last news can
+make a loop. A loop is refused, and the session goes on; what ends it is to be refused time after
+time, or to have had all its turns. Refused calls are no loop: nothing ran.
+
+Pure: `step` functions take the time and return what was found. A finding only alerts, refuses one
+call, or stops the session; all carry a sentence that the model or the user can read.
 """
 
-import hashlib
-import re
+import enum
 from collections import Counter, deque
+from collections.abc import Collection
 
 import msgspec
 
@@ -19,25 +24,45 @@ _NO_NEWS_WINDOW = 8
 _FAILURES_MAX = 10
 _FAILURES_WINDOW_NS = 600 * _NS
 _HISTORY = 64
-_NEAR_CHARACTERS = 900
-_NUMBERS = re.compile(r"\d+")
-_SPACE = re.compile(r"\s+")
+_REMEMBERED = 10_000
+FINAL_REFUSALS = 3
+REFUSALS_IN_A_ROW = 25
+LOOP_DETECTED = "loop_detected"
+# Refusals that say nothing of the call: the same one may well be allowed in a moment.
+_PASSING = frozenset(
+    {
+        "policy_unavailable",
+        "effect_in_flight",
+        "budget_exceeded",
+        "call_withdrawn",
+        "session_stopped",
+    }
+)
+
+
+class Response(enum.StrEnum):
+    """What a finding is answered with."""
+
+    ALERT = "alert"
+    DENY = "deny"
+    STOP = "stop"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something the loop guard saw. `stops` ends the session; otherwise it only alerts."""
+    """Something the loop guard saw, and what it is answered with."""
 
     code: str
     text: str
-    stops: bool
+    response: Response
 
+    @property
+    def stops(self) -> bool:
+        """Whether it ends the session."""
+        return self.response is Response.STOP
 
-def near(tool: str, canonical_arguments: str) -> str:
-    """A signature that ignores numbers, case and spacing; of bounded length."""
-    text = f"{tool} " + _SPACE.sub(" ", _NUMBERS.sub("#", canonical_arguments)).lower()
-    if len(text) <= _NEAR_CHARACTERS:
-        return text
-    return text[:_NEAR_CHARACTERS] + hashlib.sha256(text.encode()).hexdigest()
+    def told(self) -> dict[str, str | bool]:
+        """As the journal keeps it."""
+        return {"code": self.code, "text": self.text, "stops": self.stops}
 
 
 class Progress:
@@ -45,24 +70,43 @@ class Progress:
 
     def __init__(self, limits: LoopLimits) -> None:
         self._limits = limits
-        # Long enough for every limit that counts over it.
+        # Calls that may run, and results that were seen before, since the last news: long enough
+        # for every limit that counts over them.
         kept = max(_HISTORY, 2 * limits.repeat_calls, limits.stall_window)
-        self._calls: deque[tuple[int, str, str]] = deque(maxlen=kept)
+        self._calls: deque[tuple[int, str]] = deque(maxlen=kept)
+        self._stale: deque[tuple[int, str]] = deque(maxlen=limits.stall_window)
+        self._seen: set[tuple[str, str]] = set()
         self._outputs: Counter[str] = Counter()
         self._news: deque[bool] = deque(maxlen=_NO_NEWS_WINDOW)
         self._failures: deque[int] = deque(maxlen=_FAILURES_MAX)
+        self._refusals: Counter[str] = Counter()
+        self._in_a_row = 0
+        self._allowed = 0
         self.turns = 0
+
+    def prompted(self) -> None:
+        """The user said something new: what was refused may be asked anew.
+
+        In a session whose turns and calls are counted by the prompt, they begin again.
+        """
+        self._refusals.clear()
+        self._in_a_row = 0
+        if self._limits.each_prompt:
+            self.turns = self._allowed = 0
 
     def turn_ahead(self) -> list[Finding]:
         """One more model call is asked for; it counts once it is taken."""
         limits, ahead = self._limits, self.turns + 1
+        for_what = " for one prompt" if limits.each_prompt else ""
         if ahead > limits.max_turns:
-            text = f"the session has had its {limits.max_turns} turns"
-            return [Finding("loop.turns", text, stops=True)]
+            text = f"the session has had its {limits.max_turns} turns{for_what}"
+            return [Finding("loop.turns", text, Response.STOP)]
         if ahead == limits.alert_turns + 1:
-            return [Finding("loop.turns_alert", f"more than {limits.alert_turns} turns", False)]
+            text = f"more than {limits.alert_turns} turns{for_what}"
+            return [Finding("loop.turns_alert", text, Response.ALERT)]
         if ahead == limits.warn_turns:
-            return [Finding("loop.turns_warning", f"{ahead} turns so far", False)]
+            text = f"{ahead} turns so far{for_what}"
+            return [Finding("loop.turns_warning", text, Response.ALERT)]
         return []
 
     def turn_taken(self) -> None:
@@ -79,39 +123,55 @@ class Progress:
         if recent < _FAILURES_MAX:
             return None
         text = f"{recent} model calls failed within {_FAILURES_WINDOW_NS // _NS // 60} minutes"
-        return Finding("loop.retries", text, stops=False)
+        return Finding("loop.retries", text, Response.DENY)
 
-    def call(self, tool: str, digest: str, near_signature: str, now_ns: int) -> list[Finding]:
-        """One more tool call is asked for, allowed or not."""
-        self._calls.append((now_ns, f"{tool} {digest}", near_signature))
-        found = [self._stalled(), self._cycling(), *self._repeating(tool, now_ns)]
+    def call(self, tool: str, digest: str, now_ns: int) -> list[Finding]:
+        """One more tool call is asked for; it counts until it is refused (`decided`)."""
+        signature = f"{tool} {digest}"
+        if self._refusals[signature] >= FINAL_REFUSALS:
+            text = (
+                f"this very call was refused {FINAL_REFUSALS} times; it is not decided again until"
+                " the user says something new"
+            )
+            return [Finding("loop.refused", text, Response.DENY)]
+        self._calls.append((now_ns, signature))
+        since = now_ns - self._limits.repeat_window_s * _NS
+        found = [
+            self._stalled(signature, since),
+            self._cycling(since),
+            self._repeating(tool, signature, since),
+        ]
         return [finding for finding in found if finding is not None]
 
-    def _repeating(self, tool: str, now_ns: int) -> list[Finding]:
+    def _repeating(self, tool: str, signature: str, since: int) -> Finding | None:
         limits = self._limits
-        signature = self._calls[-1][1]
-        since = now_ns - limits.repeat_window_s * _NS
-        count = sum(1 for at, s, _ in self._calls if s == signature and at >= since)
-        text = f"`{tool}` was called {count} times alike within {limits.repeat_window_s} s"
+        count = sum(1 for at, s in self._calls if s == signature and at > since)
+        text = (
+            f"`{tool}` was called {count} times alike within {limits.repeat_window_s} s and brought"
+            " nothing new; wait before you look again, or do something else"
+        )
         if count >= 2 * limits.repeat_calls:
-            return [Finding("loop.repeats", text, stops=True)]
+            return Finding("loop.repeats", text, Response.DENY)
         if count == limits.repeat_calls:
-            return [Finding("loop.repeats_alert", text, stops=False)]
-        return []
+            return Finding("loop.repeats_alert", text, Response.ALERT)
+        return None
 
-    def _stalled(self) -> Finding | None:
+    def _stalled(self, signature: str, since: int) -> Finding | None:
+        """The last results were all seen before, hold few distinct calls, and here is one more."""
         limits = self._limits
-        if limits.stall_window <= 0 or len(self._calls) < limits.stall_window:
+        recent = [s for at, s in self._stale if at > since]
+        distinct = set(recent)
+        full = 0 < limits.stall_window <= len(recent)
+        if not full or len(distinct) > limits.stall_distinct or signature not in distinct:
             return None
-        recent = [s for _, s, _ in self._calls][-limits.stall_window :]
-        distinct = len(set(recent))
-        if distinct > limits.stall_distinct:
-            return None
-        text = f"the last {len(recent)} tool calls hold only {distinct} distinct ones"
-        return Finding("loop.stall", text, stops=True)
+        text = (
+            f"the last {len(recent)} results were all seen before and come of only"
+            f" {len(distinct)} distinct calls; wait before you look again, or do something else"
+        )
+        return Finding("loop.stall", text, Response.DENY)
 
-    def _cycling(self) -> Finding | None:
-        recent = [n for _, _, n in self._calls]
+    def _cycling(self, since: int) -> Finding | None:
+        recent = [s for at, s in self._calls if at > since]
         for period in _CYCLE_PERIODS:
             span = period * _CYCLE_REPEATS
             tail = recent[-span:]
@@ -119,18 +179,73 @@ class Progress:
             if len(tail) < span or len(set(cycle)) < period:
                 continue
             if all(tail[i] == cycle[i % period] for i in range(span)):
-                text = f"the same {period} tool calls came {_CYCLE_REPEATS} times, nearly alike"
-                return Finding("loop.cycle", text, stops=True)
+                text = (
+                    f"the same {period} tool calls came {_CYCLE_REPEATS} times and brought nothing"
+                    " new; do something else"
+                )
+                return Finding("loop.cycle", text, Response.DENY)
         return None
 
-    def outcome(self, output_digest: str) -> Finding | None:
-        """A tool call returned; alerts once when a whole window brought nothing new."""
-        self._outputs[output_digest] += 1
-        self._news.append(self._outputs[output_digest] == 1)
-        if len(self._outputs) > 10_000:
+    def decided(
+        self, tool: str, digest: str, *, allowed: bool, codes: Collection[str] = ()
+    ) -> Finding | None:
+        """What became of a call that was asked for; `codes` are those of the reasons against it.
+
+        Alerts where a prompt has brought more calls than is usual; stops a session that does
+        nothing but ask for what is refused.
+        """
+        signature = f"{tool} {digest}"
+        if not allowed:
+            return self._refused(signature, codes)
+        self._refusals.pop(signature, None)
+        self._in_a_row = 0
+        self._allowed += 1
+        limits = self._limits
+        if not limits.each_prompt or self._allowed != limits.max_tool_calls + 1:
+            return None
+        text = f"more than {limits.max_tool_calls} tool calls for one prompt"
+        return Finding("loop.calls_alert", text, Response.ALERT)
+
+    def _refused(self, signature: str, codes: Collection[str]) -> Finding | None:
+        for at in range(len(self._calls) - 1, -1, -1):
+            if self._calls[at][1] == signature:
+                del self._calls[at]
+                break
+        if not _PASSING.isdisjoint(codes):
+            return None
+        if LOOP_DETECTED not in codes:
+            if len(self._refusals) >= _REMEMBERED:
+                self._refusals.clear()
+            self._refusals[signature] += 1
+        self._in_a_row += 1
+        if self._in_a_row < REFUSALS_IN_A_ROW:
+            return None
+        text = f"{self._in_a_row} tool calls in a row were refused"
+        return Finding("loop.refusals", text, Response.STOP)
+
+    def outcome(self, tool: str, digest: str, output: str, now_ns: int) -> Finding | None:
+        """A tool call returned; alerts once when a whole window brought nothing new.
+
+        `digest` and `output` are the digests of its arguments and of what it returned.
+        """
+        signature = f"{tool} {digest}"
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        if (signature, output) in self._seen:
+            self._stale.append((now_ns, signature))
+        else:
+            self._seen.add((signature, output))
+            self._stale.clear()
+            self._calls.clear()
+        return self._old_news(output)
+
+    def _old_news(self, output: str) -> Finding | None:
+        if len(self._outputs) >= _REMEMBERED:
             self._outputs.clear()
+        self._outputs[output] += 1
+        self._news.append(self._outputs[output] == 1)
         if len(self._news) == _NO_NEWS_WINDOW and not any(self._news):
             self._news.clear()
             text = f"the last {_NO_NEWS_WINDOW} results were all seen before"
-            return Finding("loop.no_news", text, stops=False)
+            return Finding("loop.no_news", text, Response.ALERT)
         return None

@@ -68,6 +68,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """Input and output together."""
         return self.prompt_tokens + self.output_tokens
 
+    @property
+    def weighted_tokens(self) -> int:
+        """What counts against a cap in tokens: one read from the cache is a tenth, rounded up."""
+        return self.total_tokens - self.cache_read_tokens * 9 // 10
+
 
 class Cost(msgspec.Struct, frozen=True):
     """What a usage costs, in nano-dollars, input and output apart (server tools are input)."""

@@ -20,11 +20,20 @@ class SessionState(enum.StrEnum):
     ENDED = "ended"
 
 
+class SessionProfile(enum.StrEnum):
+    """Whom the usual caps are for: an agent that works alone, or one that a person sits before."""
+
+    AUTONOMOUS = "autonomous"
+    INTERACTIVE = "interactive"
+
+
 class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What the loop guard allows one session.
 
-    `repeat_calls` identical calls within `repeat_window_s` alert and, past twice that, stop.
-    A stall is at most `stall_distinct` distinct signatures among the last `stall_window` calls.
+    Only what brought nothing new counts as a repeat or a stall (`core/progress`): `repeat_calls`
+    identical calls within `repeat_window_s` alert, and from twice as many on are refused; a stall
+    is `stall_window` results in a row that were seen before, of at most `stall_distinct` calls.
+    `each_prompt`: turns and tool calls are counted anew for each prompt, and calls alert only.
     """
 
     max_turns: int = 30
@@ -37,6 +46,7 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
     repeat_window_s: int = 300
     stall_window: int = 5
     stall_distinct: int = 2
+    each_prompt: bool = False
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -355,8 +355,7 @@ class ModelCalls:
         retrying = live.progress.retrying(self._clock.now_ns())
         findings = [retrying] if retrying else live.progress.turn_ahead()
         for finding in findings:
-            body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
-            record = self._journal.record(Kind.LOOP_ALERT, live.who, body)
+            record = self._journal.record(Kind.LOOP_ALERT, live.who, finding.told())
             if finding is retrying:
                 await self._journal.commit([record])
                 raise LoopDetected(f"loop_detected: {finding.text}", code=finding.code)

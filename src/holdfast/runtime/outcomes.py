@@ -53,6 +53,7 @@ class Outcomes:
         self._budgets = services.budgets
         self._effects = services.effects
         self._journal = services.journal
+        self._clock = services.clock
         self._contracts = contracts
         self._hooks = hooks
         self._got_on = got_on
@@ -144,10 +145,10 @@ class Outcomes:
             "tool": call.tool,
         }
         records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, ours, **flat)]
-        finding = live.progress.outcome(digest)
+        now_ns = self._clock.now_ns()
+        finding = live.progress.outcome(call.tool, call.permitted_digest, digest, now_ns)
         if finding is not None:
-            seen = {"code": finding.code, "text": finding.text, "stops": False}
-            records.append(self._journal.record(Kind.LOOP_ALERT, live.who, seen))
+            records.append(self._journal.record(Kind.LOOP_ALERT, live.who, finding.told()))
         return records
 
     async def prompt(self, live: LiveSession, text: str, *, vouched: bool = True) -> None:
@@ -158,6 +159,7 @@ class Outcomes:
         """
         self._sessions.check_live(live)
         vouched = vouched and not live.session.delegated_by
+        live.progress.prompted()
         if vouched:
             live.vouched.trust(text)
         body: dict[str, Any] = {"text": text[:SHOWN_CHARACTERS]}

@@ -105,7 +105,7 @@ def spent(cost: Cost, usage: Usage, seconds: int) -> Amounts:
         Dimension.USD: cost.total_nusd,
         Dimension.USD_IN: cost.in_nusd,
         Dimension.USD_OUT: cost.out_nusd,
-        Dimension.TOKENS: usage.total_tokens,
+        Dimension.TOKENS: usage.weighted_tokens,
         Dimension.TURNS: 1,
         Dimension.SECONDS: seconds,
     }

@@ -22,6 +22,7 @@ from holdfast.errors import (
     Unauthenticated,
 )
 from holdfast.model.budgets import AccountState, Scope
+from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
@@ -45,6 +46,7 @@ _RELOADED = (
     *_JUDGED,
     Kind.SESSION_DELEGATED,
     Kind.TOOL_CALL_DECIDED,
+    Kind.TOOL_CALL_FINISHED,
 )
 _PAGE = 1000
 
@@ -536,7 +538,24 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
         _judge(live, record)
         if "digest" in body:
             live.collected[str(body["digest"])] = bool(body.get("taints"))
-    elif own and record.call_id and not body.get("again"):
+        if own and record.kind is Kind.PROMPT_SUBMITTED:
+            live.progress.prompted()
+    elif own and record.call_id:
+        _follow(live, record)
+
+
+def _follow(live: LiveSession, record: Record) -> None:
+    """Fold what a record says of a tool call into the loop guard."""
+    body, progress = record.body, live.progress
+    if record.kind is Kind.TOOL_CALL_FINISHED:
+        call = live.calls.get(record.call_id)
+        if call is not None:
+            output = str(body.get("output_digest", ""))
+            progress.outcome(record.tool, call.permitted_digest, output, record.at_ns)
+    elif not body.get("again"):
         # A further attempt is no new call to the loop guard, live or after a restart.
-        digest, near = str(body.get("digest", "")), str(body.get("near", ""))
-        live.progress.call(record.tool, digest, near, record.at_ns)
+        digest = str(body.get("digest", ""))
+        progress.call(record.tool, digest, record.at_ns)
+        codes = [str(reason.get("code", "")) for reason in body.get("reasons", ())]
+        allowed = record.verdict == Verdict.ALLOW
+        progress.decided(record.tool, digest, allowed=allowed, codes=codes)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.apps.cli.project_files import write_project
 from holdfast.compose.config import parse_config
 from holdfast.compose.doctor import (
     DoctorReport,
@@ -174,3 +175,27 @@ def test_contracts_below_the_house_standard_are_noted_not_counted():
     report = examined()
     assert any("mcp__shop__refund" in note for note in report.notes)
     assert report.present == 5
+
+
+def test_the_caps_that_init_writes_are_those_that_hold_and_all_are_listed(tmp_path):
+    write_project(tmp_path)
+    report = doctor(tmp_path)
+    written = tmp_path / "holdfast.yaml"
+    stripped = written.read_text().split("defaults:")[0] + "agents: {assistant: {file: a.yaml}}"
+    written.write_text(stripped.replace("a.yaml", "agents/assistant.yaml"))
+    assert doctor(tmp_path).caps == report.caps
+    assert report.caps == (
+        "session of assistant: usd $5.0000, tool_calls 25, turns 30, seconds 3,600",
+        "user * of default: usd $5.0000 an hour, usd $30.0000 a day",
+        (
+            "project default of default: tokens 20,000,000 a calendar day,"
+            " tokens 400,000,000 a calendar month"
+        ),
+        "tenant default: usd $500.0000 a calendar day, usd $10000.0000 a calendar month",
+    )
+
+
+def test_the_caps_of_an_interactive_agent_say_that_its_turns_are_counted_by_the_prompt():
+    text = FULL.replace("session_ttl_s: 3600", "profile: interactive")
+    caps = examined(text).caps
+    assert any("30 turns for one prompt stop it" in line for line in caps)

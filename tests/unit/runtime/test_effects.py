@@ -312,7 +312,7 @@ def test_while_policy_is_away_a_loop_s_call_is_neither_denied_nor_counted_again(
         home.policy.down = False
         attempt = await again(home, live, "c1", "pay_keyed")
         # What the loop guard is built again from after a crash.
-        assert home.written(Kind.TOOL_CALL_DECIDED)[-1].body["near"]
+        assert home.written(Kind.TOOL_CALL_DECIDED)[-1].body["digest"]
         assert (attempt.next, attempt.attempt) == (Next.EXECUTE, 1 + tried)
         permitted = attempt.ruling.permit
         await home.guard.redeem(live, permitted, "c1", "pay_keyed", ASKED)

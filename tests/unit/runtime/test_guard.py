@@ -388,30 +388,56 @@ def test_after_taint_a_payment_to_a_name_nobody_typed_asks():
     asyncio.run(main())
 
 
-def test_loop_of_identical_calls_alerts_then_stops_the_session():
+def test_loop_of_identical_calls_is_refused_and_other_calls_go_on():
     async def main():
         house = House()
-        loop = LoopLimits(repeat_calls=3, stall_window=0)
-        live = await house.open(loop=loop)
+        live = await house.open(loop=LoopLimits(repeat_calls=3, stall_window=0))
         for n in range(5):
             assert (await house.decide(live, f"c{n}", "look", {"order": "7"})).permit
         ruling = await house.decide(live, "c5", "look", {"order": "7"})
         assert ruling.message.startswith("loop_detected: ")
-        assert live.session.state is SessionState.STOPPED
+        assert live.session.state is SessionState.ACTIVE
         assert len(house.written(Kind.LOOP_ALERT)) == 2
-        with pytest.raises(SessionStopped):
-            await house.decide(live, "c6", "look", {"order": "8"})
+        assert (await house.decide(live, "c6", "look", {"order": "8"})).permit
 
     asyncio.run(main())
 
 
-def test_calls_that_are_denied_early_count_as_repeats_too():
+def test_a_result_that_is_new_lets_the_same_call_go_on():
     async def main():
         house = House()
-        live = await house.open(loop=LoopLimits(repeat_calls=3, stall_window=0))
-        for n in range(6):
-            await house.decide(live, f"c{n}", "rm", {"x": 1})
+        live = await house.open(loop=LoopLimits(max_turns=1000))
+        for n in range(30):
+            assert (await house.decide(live, f"c{n}", "look", {"order": "7"})).permit
+            await house.finish(live, f"c{n}", output={"stage": n})
+        same = [live]
+        for n in range(30, 40):
+            ruling = await house.decide(live, f"c{n}", "look", {"order": "7"})
+            same.append(ruling)
+            if ruling.permit:
+                await house.finish(live, f"c{n}", output={"stage": 0})
+        assert same[-1].message.startswith("loop_detected: ")
+
+    asyncio.run(main())
+
+
+def test_the_third_refusal_is_final_and_twenty_five_in_a_row_stop_the_session():
+    async def main():
+        house = House()
+        live = await house.open()
+        for n in range(3):
+            ruling = await house.decide(live, f"c{n}", "rm", {"x": 1})
+            assert not ruling.message.startswith("loop_detected: ")
+        ruling = await house.decide(live, "c3", "look", {"order": "7"})
+        assert ruling.permit
+        for n in range(24):
+            await house.decide(live, f"d{n}", "rm", {"x": n})
+            assert live.session.state is SessionState.ACTIVE
+        await house.decide(live, "last", "rm", {"x": 99})
         assert live.session.state is SessionState.STOPPED
+        assert live.session.state_reason == "25 tool calls in a row were refused"
+        with pytest.raises(SessionStopped):
+            await house.decide(live, "c9", "look", {"order": "8"})
 
     asyncio.run(main())
 

@@ -77,6 +77,8 @@ def memory_of(live):
         "tainted": (live.vouched.tainted, live.vouched.tainted_by),
         "tokens": live.vouched._tokens,
         "history": list(live.progress._calls),
+        "seen": live.progress._seen,
+        "refusals": (live.progress._refusals, live.progress._in_a_row),
     }
 
 

@@ -12,7 +12,7 @@ from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import KillReceipt, SessionView, TurnRecord
 from holdfast.integrations.claude_code import environment, own_folder, write_settings
 from holdfast.model.money import format_usd
-from holdfast.model.sessions import SessionState
+from holdfast.model.sessions import SessionProfile, SessionState
 
 app = typer.Typer(help="Sessions: look at them, stop them.", no_args_is_help=True)
 
@@ -50,6 +50,7 @@ async def open_session(
             tenant=tenant,
             project=project_name,
             task=task,
+            profile=SessionProfile.INTERACTIVE if folder is not None else "",
         )
     async with session:
         start = write_settings(session, folder) if folder is not None else []

@@ -69,6 +69,7 @@ def _doctor_lines(report: DoctorReport) -> list[str]:
         lines.append(f"{control.standing:<8} {control.title}: {control.why}")
         if control.fix:
             lines.append(f"{'':<8} to mend it: {control.fix}")
+    lines += [f"cap      {cap}" for cap in report.caps]
     lines += [f"note     {note}" for note in report.notes]
     lines.append(f"{report.present} of {len(report.controls)} controls are present")
     return [*lines, report.scope]

@@ -65,6 +65,7 @@ from holdfast.core.scopes import scope_fault
 from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
+from holdfast.model.sessions import SessionProfile
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
@@ -191,10 +192,12 @@ LOOP = Record(
         "max_tool_calls": Field(_COUNT, "tool calls after which the next one is refused"),
         "turn_timeout_s": Field(_SECONDS, "seconds one model call may take"),
         "wall_clock_s": Field(_SECONDS, "seconds the session may last"),
-        "repeat_calls": Field(_COUNT, "identical calls that alert; twice as many stop"),
+        "repeat_calls": Field(
+            _COUNT, "identical calls without news that alert; at twice as many, refused"
+        ),
         "repeat_window_s": Field(_SECONDS, "seconds within which identical calls are counted"),
-        "stall_window": Field(_COUNT, "how many last calls the stall detector looks at"),
-        "stall_distinct": Field(_COUNT, "at most so many distinct calls among them are a stall"),
+        "stall_window": Field(_COUNT, "so many results in a row, all seen before, are a stall"),
+        "stall_distinct": Field(_COUNT, "from at most so many distinct calls"),
     },
 )
 
@@ -480,6 +483,9 @@ _AGENT_FIELDS = {
     "system_prompt": Field(PROSE, "its system prompt"),
     "limits": Field(LimitsShape(Scope.SESSION), "limits of each of its sessions"),
     "loop": Field(LOOP, "its loop guard"),
+    "profile": Field(
+        Choice(SessionProfile), "whom the usual caps are for: nobody there, or a person who types"
+    ),
     "max_output_tokens": Field(Whole(least=1, most=10_000_000), "most output of one model call"),
     "session_ttl_s": Field(_SECONDS, "seconds until a session's token expires"),
     "hooks": Field(HOOKS, "hooks in place of those of the file"),

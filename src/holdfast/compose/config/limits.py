@@ -14,7 +14,7 @@ from holdfast.compose.config.problems import key_path, suggestion
 from holdfast.compose.config.shapes import INVALID, Reading, Usd, Whole, is_scalar, mismatch
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.money import NUSD_PER_USD
-from holdfast.model.sessions import LoopLimits
+from holdfast.model.sessions import LoopLimits, SessionProfile
 
 LIFTED = "none"
 DEFAULT_ALERTS = (50, 80, 100)
@@ -45,8 +45,8 @@ BUILTIN_LIMITS: Mapping[Scope, LimitSettings] = {
         _setting(Dimension.USD, Window.DAY, _usd(3000)),
     ),
     Scope.PROJECT: (
-        _setting(Dimension.TOKENS, Window.CALENDAR_DAY, 2_000_000),
-        _setting(Dimension.TOKENS, Window.CALENDAR_MONTH, 40_000_000),
+        _setting(Dimension.TOKENS, Window.CALENDAR_DAY, 20_000_000),
+        _setting(Dimension.TOKENS, Window.CALENDAR_MONTH, 400_000_000),
     ),
     Scope.TENANT: (
         _setting(Dimension.USD, Window.CALENDAR_DAY, _usd(50_000)),
@@ -211,6 +211,13 @@ def compile_limits(scope: Scope, layers: Iterable[LimitSettings]) -> tuple[Limit
     return tuple(found[key] for key in order)
 
 
+# A person sits there and types: a day of work, counted by what was asked for.
+_INTERACTIVE = LoopSettings(
+    max_turns=200, warn_turns=20, alert_turns=25, wall_clock_s=12 * 3600, turn_timeout_s=600
+)
+_BY_THE_PROMPT = (Dimension.TOOL_CALLS, Dimension.TURNS)
+
+
 def loop_defaults(loop: LoopLimits) -> LimitSettings:
     """The session's limits on turns, tool calls and seconds that follow from its loop guard."""
     return (
@@ -220,13 +227,28 @@ def loop_defaults(loop: LoopLimits) -> LimitSettings:
     )
 
 
-def compile_loop(layers: Iterable[LoopSettings]) -> tuple[LoopLimits, str]:
-    """The loop guard of layers, the most general first, and what does not fit, empty if all does.
+def lifted(scope: Scope, loop: LoopLimits) -> LimitSettings:
+    """What no account of a task or session limits where the loop guard counts by the prompt."""
+    if not loop.each_prompt or scope not in (Scope.TASK, Scope.SESSION):
+        return ()
+    return tuple(LimitSetting(dimension=d, window=None, amount=None) for d in _BY_THE_PROMPT)
 
-    A layer that moves `max_turns` alone moves the warning and the alert in proportion.
+
+def compile_loop(
+    shared: LoopSettings,
+    own: LoopSettings | None = None,
+    profile: SessionProfile = SessionProfile.AUTONOMOUS,
+) -> tuple[LoopLimits, str]:
+    """The loop guard of the file's defaults, of a profile, and of what an agent says itself.
+
+    The second value is what does not fit, empty if all does. A layer that moves `max_turns` alone
+    moves the warning and the alert in proportion.
     """
-    loop = LoopLimits()
-    for layer in layers:
+    interactive = profile is SessionProfile.INTERACTIVE
+    loop = LoopLimits(each_prompt=interactive)
+    for layer in (shared, _INTERACTIVE if interactive else None, own):
+        if layer is None:
+            continue
         given = {k: v for k, v in msgspec.structs.asdict(layer).items() if v is not None}
         if "max_turns" in given:
             given.setdefault("warn_turns", given["max_turns"] * 2 // 3)

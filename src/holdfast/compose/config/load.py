@@ -39,6 +39,7 @@ from holdfast.compose.tool_modules import described as described_tools
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.errors import ConfigInvalid
 from holdfast.model.risk import RiskLevel
+from holdfast.model.sessions import SessionProfile
 from holdfast.model.tools import Contract
 from holdfast.tools.describe import Described
 
@@ -260,7 +261,7 @@ def _with_upstream(agent: AgentConfig, upstreams: Mapping[str, UpstreamConfig]) 
 
 
 def _check_whole(config: Config, reading: Reading, files: Mapping[str, _Loaded]) -> None:
-    _, fault = compile_loop((config.defaults.loop,))
+    _, fault = compile_loop(config.defaults.loop)
     if fault:
         reading.problem_at("defaults.loop", fault)
         return
@@ -283,7 +284,8 @@ def _check_whole(config: Config, reading: Reading, files: Mapping[str, _Loaded])
 def _check_agent(agent: AgentConfig, loaded: _Loaded, config: Config) -> None:
     """What only the whole configuration can tell about one agent."""
     prefix = f"{loaded.path}." if loaded.path else ""
-    _, fault = compile_loop((config.defaults.loop, agent.loop))
+    profile = agent.profile or SessionProfile.AUTONOMOUS
+    _, fault = compile_loop(config.defaults.loop, agent.loop, profile)
     if fault:
         loaded.reading.problem_at(f"{prefix}loop", fault)
     for index, tool in enumerate(agent.tools):

@@ -13,6 +13,7 @@ import msgspec
 from holdfast.core.rates import Rates
 from holdfast.model.budgets import Dimension, Window
 from holdfast.model.principals import TrustLevel
+from holdfast.model.sessions import SessionProfile
 from holdfast.model.tool_standard import ToolStandard
 from holdfast.model.tools import Contract
 from holdfast.model.upstreams import Fallback, Retries
@@ -309,7 +310,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     `upstream` empty means the only one, or `anthropic`. `models` empty means any model with a
     price. `output`, `context` and `retries` are for runs by the house's own loop (`core/outputs`,
     `core/context`, `integrations/native`). `hooks` None means those of the file. `mcp_servers` is
-    passed to the SDK as it stands.
+    passed to the SDK as it stands. `profile` None is what the session is opened for, autonomous
+    unless that says otherwise. `session_ttl_s` None lasts as long as the loop guard lets it.
     """
 
     name: str
@@ -322,8 +324,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     system_prompt: str = ""
     limits: LimitSettings = ()
     loop: LoopSettings = LoopSettings()
+    profile: SessionProfile | None = None
     max_output_tokens: int = 32_000
-    session_ttl_s: int = 3600
+    session_ttl_s: int | None = None
     hooks: Hooks | None = None
     mcp_servers: dict[str, Any] = {}
     output: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from holdfast.compose.config.limits import (
     BUILTIN_LIMITS,
     compile_limits,
     compile_loop,
+    lifted,
     loop_defaults,
 )
 from holdfast.compose.config.model import (
@@ -30,7 +31,7 @@ from holdfast.compose.config.problems import quoted, suggestion
 from holdfast.errors import ConfigInvalid, InvalidRequest, NotFound
 from holdfast.model.budgets import Limit, Scope
 from holdfast.model.principals import Principal, TrustLevel
-from holdfast.model.sessions import LoopLimits
+from holdfast.model.sessions import LoopLimits, SessionProfile
 
 
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +97,14 @@ def resolve(
     tenant: str = "",
     project: str = "",
     task: str = "",
+    profile: SessionProfile | None = None,
 ) -> SessionPlan:
     """The plan for one session.
 
     `tenant` and `project` may be left empty where there is only one. `task` is a kind of work
-    from `tasks`, or `kind/instance`. Errors: InvalidRequest for a name that cannot be one or is
+    from `tasks`, or `kind/instance`. `profile` holds where the agent names none.
+
+    Errors: InvalidRequest for a name that cannot be one or is
     missing, NotFound for one that the configuration does not know, ConfigInvalid for an agent
     from elsewhere that does not fit the configuration.
     """
@@ -111,9 +115,9 @@ def resolve(
     share: Project = _find(owner.projects, project_name, "project")
     person = _user(owner, tenant_name, user)
     kind, instance, work = _task(config, task)
-    loop = loop_of(config, chosen)
+    loop = loop_of(config, chosen, profile)
     limits = (
-        *(limits_of(config, Scope.TASK, work.limits) if work else ()),
+        *(limits_of(config, Scope.TASK, work.limits, loop) if work else ()),
         *limits_of(config, Scope.SESSION, chosen.limits, loop),
         *limits_of(config, Scope.USER, person.limits),
         *limits_of(config, Scope.PROJECT, share.limits),
@@ -135,7 +139,7 @@ def resolve(
         allowed_tools=chosen.tools,
         allowed_models=_models(chosen),
         max_output_tokens=chosen.max_output_tokens,
-        session_ttl_s=chosen.session_ttl_s,
+        session_ttl_s=chosen.session_ttl_s or loop.wall_clock_s,
         model=chosen.model,
         upstream=chosen.upstream,
         system_prompt=chosen.system_prompt,
@@ -151,9 +155,15 @@ def resolve(
     )
 
 
-def loop_of(config: Config, agent: AgentConfig) -> LoopLimits:
-    """The loop guard of an agent's sessions. Errors: ConfigInvalid when it contradicts itself."""
-    loop, fault = compile_loop((config.defaults.loop, agent.loop))
+def loop_of(
+    config: Config, agent: AgentConfig, profile: SessionProfile | None = None
+) -> LoopLimits:
+    """The loop guard of an agent's sessions; `profile` holds where the agent names none.
+
+    Errors: ConfigInvalid when it contradicts itself.
+    """
+    profile = agent.profile or profile or SessionProfile.AUTONOMOUS
+    loop, fault = compile_loop(config.defaults.loop, agent.loop, profile)
     if fault:
         raise ConfigInvalid(f"agent {quoted(agent.name)}: loop: {fault}")
     return loop
@@ -164,11 +174,13 @@ def limits_of(
 ) -> tuple[Limit, ...]:
     """The limits of one owner: the built-in ones, the file's defaults, then its own.
 
-    A session's turns, tool calls and seconds follow `loop` where nothing else is said.
+    A session's turns, tool calls and seconds follow `loop` where nothing else is said; where it
+    counts by the prompt, only the owner itself limits turns and calls over a whole life.
     """
     shared: LimitSettings = getattr(config.defaults.limits, scope)
-    implied = loop_defaults(loop) if loop else ()
-    return compile_limits(scope, (BUILTIN_LIMITS[scope], implied, shared, own))
+    implied = loop_defaults(loop) if loop and scope is Scope.SESSION else ()
+    off = lifted(scope, loop) if loop else ()
+    return compile_limits(scope, (BUILTIN_LIMITS[scope], implied, shared, off, own))
 
 
 def _models(agent: AgentConfig) -> tuple[str, ...]:

@@ -81,7 +81,6 @@ class Case:
         self.arguments = arguments
         self.spelled = spelled
         self.digest = call.digest
-        self.near = ""
         self.contract: Contract | None = None
         self.resource = ""
         self.risk: Risk | None = None
@@ -91,7 +90,6 @@ class Case:
         self.changes: list[Change] = []
         self.stop: Finding | None = None
         self.counted = asked.again or call.call_id in live.counted
-        self.characters = 0
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:
         """Add a no: which stage, its stable code, one sentence, and the rule behind it."""

@@ -68,9 +68,6 @@ class Guard:
                 await stage(case)
                 if case.denied:
                     break
-            if not case.counted:
-                # A call that was refused early repeats and loops like any other.
-                await self._stages.loop(case)
             live.counted.discard(call.call_id)
             return await self._rulings.write(case)
         except PolicyUnavailable:

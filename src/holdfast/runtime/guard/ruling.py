@@ -49,6 +49,7 @@ class Rulings:
             # Torn off by `max_tokens`, or answered as never run, while the stages ran.
             case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
             verdict = Verdict.DENY
+        self._tell_loop_guard(case, allowed=verdict is Verdict.ALLOW)
         decision = Decision(
             decision_id=self._entropy.new_id("dec"),
             session=live.session.session_id,
@@ -104,6 +105,18 @@ class Rulings:
             stored=case.stored,
         )
 
+    def _tell_loop_guard(self, case: Case, *, allowed: bool) -> None:
+        """A further attempt is no new call to it."""
+        if case.asked.again:
+            return
+        finding = case.live.progress.decided(
+            case.call.tool, case.digest, allowed=allowed, codes=[r.code for r in case.reasons]
+        )
+        if finding is not None:
+            record = self._journal.record(Kind.LOOP_ALERT, case.live.who, finding.told())
+            case.records.append(record)
+            case.stop = finding if finding.stops else None
+
     def _decided(self, case: Case, decision: Decision, permit: Permit | None) -> CallRecord:
         if permit is None and case.stored is not None and decision.verdict is Verdict.ALLOW:
             return msgspec.structs.replace(
@@ -132,7 +145,6 @@ class Rulings:
     def _decision_record(self, case: Case, decision: Decision) -> Record:
         body: dict[str, Any] = {
             "door": case.asked.door,
-            "near": case.near,
             "arguments": _shown(case.arguments, case.spelled),
             "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
             "resource": case.resource,

@@ -12,7 +12,7 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.effects import Standing
-from holdfast.core.progress import near
+from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import assess
@@ -30,7 +30,7 @@ from holdfast.runtime.live import LiveSession
 from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services
 
-_LONG_CHARACTERS = 4_000
+_LONG_BYTES = 4_000
 _OPEN_EFFECT = {
     Standing.IN_FLIGHT: ("effect_in_flight", "another call of this task is at this effect now"),
     Standing.UNKNOWN: (
@@ -112,24 +112,21 @@ class Stages:
             case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def loop(self, case: Case) -> None:
-        """The loop guard counts the call, once, and stops a session that repeats itself."""
-        shown = "" if isinstance(case.spelled, Unrepresentable) else case.spelled.decode()
-        case.characters = len(shown)
-        case.near = near(case.call.tool, shown)
+        """The loop guard counts the call, once, and refuses one that only repeats what was."""
         if case.counted:
             return
         case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
-        for finding in progress.call(case.call.tool, case.digest, case.near, now_ns):
-            body = {"code": finding.code, "text": finding.text, "stops": finding.stops}
-            case.records.append(self._journal.record(Kind.LOOP_ALERT, case.live.who, body))
-            if finding.stops:
-                case.stop = finding
-                case.deny("loop", "loop_detected", finding.text, finding.code)
+        for finding in progress.call(case.call.tool, case.digest, now_ns):
+            record = self._journal.record(Kind.LOOP_ALERT, case.live.who, finding.told())
+            case.records.append(record)
+            if finding.response is Response.DENY:
+                case.deny("loop", LOOP_DETECTED, finding.text, finding.code)
 
     async def risk(self, case: Case) -> None:
         """How dangerous it is, and what an agent of this trust may do of that."""
-        if case.characters > _LONG_CHARACTERS:
+        shown = case.spelled if isinstance(case.spelled, bytes) else b""
+        if len(shown) > _LONG_BYTES:
             # A hostile command can take the parser a second: not on the loop that kills.
             case.risk = await asyncio.to_thread(
                 assess, case.contract, case.call.tool, case.arguments

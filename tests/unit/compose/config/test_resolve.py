@@ -1,6 +1,7 @@
 """From names to a session's plan: layers of limits, defaults, refusals."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_conf
 from holdfast.errors import ConfigInvalid, HoldfastError, InvalidRequest, NotFound
 from holdfast.model.budgets import Dimension, Limit, Scope
 from holdfast.model.principals import TrustLevel
-from holdfast.model.sessions import LoopLimits
+from holdfast.model.sessions import LoopLimits, SessionProfile
 
 FULL = (Path(__file__).parent / "examples" / "full.yaml").read_text()
 USD = 1_000_000_000
@@ -19,7 +20,7 @@ def read(text: str) -> Config:
     return parse_config(text.encode(), Path("holdfast.yaml"))
 
 
-def plan(extra: str = "", agent: str = "", **names: str) -> SessionPlan:
+def plan(extra: str = "", agent: str = "", **names: Any) -> SessionPlan:
     text = f"version: 1\nagents: {{desk: {{model: m{agent}}}}}\ntasks: {{job: {{}}}}\n{extra}"
     return resolve(read(text), **({"agent": "desk", "user": "ann"} | names))
 
@@ -44,8 +45,8 @@ def test_a_file_that_says_nothing_gets_the_conservative_limits():
         "session.seconds.life": 3600,
         "user.usd.hour": 5 * USD,
         "user.usd.day": 30 * USD,
-        "project.tokens.calendar_day": 2_000_000,
-        "project.tokens.calendar_month": 40_000_000,
+        "project.tokens.calendar_day": 20_000_000,
+        "project.tokens.calendar_month": 400_000_000,
         "tenant.usd.calendar_day": 500 * USD,
         "tenant.usd.calendar_month": 10_000 * USD,
     }
@@ -102,6 +103,37 @@ def test_dollars_are_exact_to_the_nano_dollar():
     assert got["session.usd.life"] == USD // 10
     assert got["session.usd_in.life"] == 1
     assert got["session.usd_out.life"] == 300_000_000
+
+
+def test_a_person_who_types_has_a_day_whose_turns_and_calls_are_counted_by_the_prompt():
+    found = plan(task="job", agent=", profile: interactive")
+    got = amounts(found)
+    assert not [name for name in got if "tool_calls" in name or "turns" in name]
+    assert (got["session.usd.life"], got["user.usd.hour"]) == (5 * USD, 5 * USD)
+    assert (got["session.seconds.life"], found.session_ttl_s) == (43_200, 43_200)
+    assert found.loop.each_prompt
+    assert (found.loop.max_turns, found.loop.alert_turns, found.loop.max_tool_calls) == (
+        200,
+        25,
+        25,
+    )
+
+
+def test_the_defaults_of_the_file_do_not_end_an_interactive_day_but_the_agents_own_do():
+    shared = "defaults: {limits: {session: {tool_calls: 9}}, loop: {max_turns: 9}}"
+    found = plan(shared, agent=", profile: interactive")
+    assert "session.tool_calls.life" not in amounts(found)
+    assert found.loop.max_turns == 200
+    own = plan(shared, agent=", profile: interactive, limits: {turns: 7}, loop: {max_turns: 8}")
+    assert amounts(own)["session.turns.life"] == 7
+    assert own.loop.max_turns == 8
+
+
+def test_what_a_session_is_opened_for_holds_where_its_agent_names_no_profile():
+    text = "version: 1\nagents: {a: {model: m}, b: {model: m, profile: autonomous}}"
+    for agent, each_prompt in (("a", True), ("b", False)):
+        asked = resolve(read(text), agent=agent, user="ann", profile=SessionProfile.INTERACTIVE)
+        assert asked.loop.each_prompt is each_prompt
 
 
 def test_session_turns_and_seconds_follow_the_loop_guard_unless_said_otherwise():

@@ -37,6 +37,7 @@ def planned(config: Config, asked: OpenSession) -> SessionPlan:
         tenant=asked.tenant,
         project=asked.project,
         task=asked.task,
+        profile=asked.profile,
     )
     changes: dict[str, object] = {"limits": tightened(plan.limits, caps_of(asked.limits))}
     if asked.agent_file is not None:

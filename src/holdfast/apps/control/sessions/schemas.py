@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason, Shown
 from holdfast.model.budgets import Dimension
 from holdfast.model.principals import TrustLevel
-from holdfast.model.sessions import SessionState
+from holdfast.model.sessions import SessionProfile, SessionState
 
 MAX_LISTED = 1000
 _MAX_TURN = 2**31 - 1
@@ -33,6 +33,7 @@ class OpenSession(Asked):
 
     `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
     over its life and may only tighten. `scope` are patterns by argument, on top of the task's.
+    `profile` holds where the agent names none.
     """
 
     agent: Name = ""
@@ -44,6 +45,7 @@ class OpenSession(Asked):
     ttl_s: Annotated[StrictInt, Field(ge=1, le=31_536_000)] | None = None
     parent: Name = ""
     limits: dict[Dimension, Cap] = Field(default_factory=dict)
+    profile: Annotated[SessionProfile | None, EMPTY_IS_ABSENT] = None
     scope: Scope = Field(default_factory=dict)
 
 
