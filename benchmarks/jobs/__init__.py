@@ -1,0 +1,1 @@
+"""Ordinary jobs, played by the real clients under what `holdfast init` writes."""

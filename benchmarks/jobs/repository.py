@@ -1,0 +1,137 @@
+"""Makes a job's repository: a fresh folder with its history, a remote, and programs on the path.
+
+`gh`, `docker` and `npm` only print; `git`, `python`, `pytest`, `ruff` and `node` are real. Nothing
+reaches beyond this machine. Not here: what is played in it (`doors`).
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from benchmarks.jobs.corpus import Commit, Job, repositories
+
+_TOOLS = Path(__file__).with_name("tools")
+_REMOTE = "https://github.example/acme/shop.git"
+_PERSON = "[user]\n\tname = Ann Dev\n\temail = ann@acme.example\n[init]\n\tdefaultBranch = main\n"
+_MODULES = ("pytest", "ruff")
+
+
+class Place:
+    """Where one client works: `root` is its folder, `home` its own home, `port` a free port.
+
+    All is below the folder given, which should be temporary.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.root = self.folder / "work"
+        self.home = self.folder / "home"
+        self.port = _free_port()
+        self.root.mkdir(parents=True)
+        self.home.mkdir()
+        (self.home / ".gitconfig").write_text(_PERSON, encoding="utf-8")
+        self._programs = _programs(self.folder / "bin")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a client is started with, as after `env -i`."""
+        system = "/usr/local/bin:/usr/bin:/bin"
+        return {
+            "PATH": f"{self._programs}:{system}",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "IS_SANDBOX": "1",
+            "CLAUDE_CODE_MAX_RETRIES": "0",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            # Plugins of this interpreter have nothing to do with the fixtures.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def shell(self, script: str, cwd: Path | None = None) -> None:
+        """Run a shell script in the repository. Errors: RuntimeError with what it said."""
+        done = subprocess.run(
+            ["/bin/bash", "-ec", script],
+            cwd=cwd or self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"a fixture could not be made: {done.stderr or done.stdout}")
+
+    def prepare(self, job: Job) -> None:
+        """The job's history, remote and state in `root`. Errors: RuntimeError."""
+        self.shell("git init -q")
+        self.write_history(job, self.root)
+        remote = self.folder / "origin.git"
+        self.shell(
+            f"git init -q --bare {remote}; git remote add origin {_REMOTE}\n"
+            f"git config url.{remote}.insteadOf {_REMOTE}; git push -q -u origin main"
+        )
+
+    def finish(self, job: Job) -> None:
+        """What happened in the working copy just before the prompt was typed."""
+        if job.setup:
+            self.shell(job.setup)
+
+    def write_history(self, job: Job, folder: Path) -> None:
+        """The commits of the job's repository and its own files, in `folder`."""
+        own = [Commit("What the job is about", job.files)] if job.files else []
+        for commit in [*repositories()[job.repository], *own]:
+            write(folder, commit.files)
+            self.shell(f"git add -A . && git commit -qm {commit.message!r}", folder)
+
+    def end_processes(self) -> None:
+        """End what the client's tools left running: processes that work below the folder."""
+        for pid in _working_below(self.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def remove(self) -> None:
+        """End what runs there and remove the folder."""
+        self.end_processes()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files, with the folders they need."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+
+
+def _programs(folder: Path) -> Path:
+    folder.mkdir()
+    for path in _TOOLS.iterdir():
+        shutil.copy(path, folder / path.name)
+        (folder / path.name).chmod(0o755)
+    launchers = dict.fromkeys(("python", "python3"), "") | {m: f" -m {m}" for m in _MODULES}
+    for name, arguments in launchers.items():
+        script = f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n'
+        (folder / name).write_text(script, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def _free_port() -> int:
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        return int(line.getsockname()[1])
+
+
+def _working_below(folder: Path) -> Iterable[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if (entry / "cwd").readlink().is_relative_to(folder):
+                    yield int(entry.name)
