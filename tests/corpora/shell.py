@@ -9,8 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-# What `/home/dev/project` is to every command of the corpora.
-FOLDER = "/home/dev/project"
+# What `/home/alice/project` is to every command of the corpora.
+FOLDER = "/home/alice/project"
 _HERE = Path(__file__).parent
 _BREAK = "⏎"
 

@@ -20,10 +20,16 @@ _WHERE_MAX = 200
 
 
 class Risk(msgspec.Struct, frozen=True):
-    """The level and every reason for it, the registered one first."""
+    """The level and every reason for it, the registered one first.
+
+    `read_only`: the call is known to change nothing and to reach no host, because its contract
+    says that it reads, or because its shell command is made of programs and options that only
+    read. False when that is in doubt.
+    """
 
     level: RiskLevel
     reasons: tuple[RiskReason, ...]
+    read_only: bool = False
 
 
 def assess(contract: Contract | None, tool: str, arguments: Mapping[str, Any]) -> Risk:
@@ -33,13 +39,17 @@ def assess(contract: Contract | None, tool: str, arguments: Mapping[str, Any]) -
         return Risk(RiskLevel.HIGH, (RiskReason("risk.unregistered", text, RiskLevel.HIGH, tool),))
     reasons = [RiskReason("risk.registered", contract.risk_reason, contract.risk, tool)]
     command = arguments.get(contract.shell) if contract.shell else None
+    read_only = contract.effect is Effect.READ and not contract.shell
     if isinstance(command, str):
-        reasons.extend(classify(command).reasons)
+        judged = classify(command)
+        reasons.extend(judged.reasons)
+        read_only = judged.read_only
     elif command is not None:
         text = "the shell command is not text"
         reasons.append(RiskReason("shell.unparseable", text, RiskLevel.HIGH, contract.shell))
     reasons.extend(_paths(contract, arguments))
-    return Risk(max(reason.level for reason in reasons), tuple(reasons))
+    level = max(reason.level for reason in reasons)
+    return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH)
 
 
 def registered(contract: Contract | None) -> RiskLevel:

@@ -9,6 +9,8 @@ to arguments), ``shell_walk`` (tree to calls), ``shell_judge`` with ``shell_wrap
 ``shell_interpreters``, ``shell_programs``, ``shell_git`` (calls to findings), ``shell_paths``.
 """
 
+import re
+
 import msgspec
 
 from holdfast.core.risk.shell_calls import Findings
@@ -19,6 +21,9 @@ from holdfast.model.risk import RiskLevel, RiskReason
 
 __all__ = ["DEFAULT_RULES", "ShellRisk", "ShellRules", "classify"]
 
+# Where bash evaluates what stands there once more.
+_EVALUATES = re.compile(r"`|\$\{[^}]*[^\w}]|\(\(|\$\[|\[\[")
+
 
 class ShellRisk(msgspec.Struct, frozen=True):
     """What a command is worth, and why.
@@ -26,6 +31,8 @@ class ShellRisk(msgspec.Struct, frozen=True):
     ``reasons`` are worst first. ``programs`` are the names that would be run, resolved through
     wrappers; ``writes``, ``reads`` and ``hosts`` are what could be seen statically, as written
     (``?`` where a part is only known at run time). ``opaque``: something could not be known.
+    ``read_only``: every program it runs is known to only read, it writes and sets nothing, names
+    no host and is below HIGH; anything in doubt is False.
     """
 
     level: RiskLevel
@@ -35,6 +42,7 @@ class ShellRisk(msgspec.Struct, frozen=True):
     reads: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     opaque: bool = False
+    read_only: bool = False
 
 
 def classify(command: str, *, policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
@@ -45,6 +53,8 @@ def classify(command: str, *, policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
     if hidden is not None:
         found.add("shell.hidden_characters", f"{hidden} in {head}", opaque=True)
         command = "".join(c if c in "\t\n" or hidden_character(c) is None else " " for c in command)
+    if _EVALUATES.search(command):
+        found.only_reads = False
     walk = Walk(found)
     try:
         walk.code(command, where=head)
@@ -62,4 +72,11 @@ def classify(command: str, *, policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
         reads=tuple(found.reads),
         hosts=tuple(found.hosts),
         opaque=found.opaque,
+        read_only=_only_reads(found),
     )
+
+
+def _only_reads(found: Findings) -> bool:
+    """A path that is read may be known only at run time; any other finding is more than reading."""
+    codes = {code for code, _ in found.reasons}
+    return found.only_reads and found.level < RiskLevel.HIGH and codes <= {"shell.dynamic_path"}

@@ -69,6 +69,7 @@ class Findings:
         self.rules = rules
         self.level = RiskLevel.LOW
         self.opaque = False
+        self.only_reads = True
         self.reasons: dict[tuple[str, str], RiskReason] = {}
         self.programs: dict[str, None] = {}
         self.writes: dict[str, None] = {}

@@ -18,6 +18,7 @@ from holdfast.core.risk.shell_interpreters import (
     judge_sourced,
 )
 from holdfast.core.risk.shell_programs import HANDLERS, judge_operands
+from holdfast.core.risk.shell_reading import only_reads
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import (
@@ -82,6 +83,8 @@ def judge(call: Call, found: Findings, ran: list[str], run: RunCode) -> None:
         found.add("shell.unparseable", call.where, opaque=True)
         return
     folder = posixpath.dirname(written)
+    reads = (not folder or folder in _BIN) and only_reads(name, call.args)
+    found.only_reads = found.only_reads and reads
     if folder and folder not in _BIN:
         found.add("shell.runs_script", call.where)
         found.touch(written, call.where)
@@ -90,6 +93,8 @@ def judge(call: Call, found: Findings, ran: list[str], run: RunCode) -> None:
     asks = len(call.args) == 1 and call.args[0] in ("--version", "--help", "-V")
     if asks and known and not folder and name not in WRAPPERS:
         return
+    if not reads and (code := found.rules.programs.get(name)):
+        found.add(code, call.where)
     _judge_named(call.inner((name, *call.args)), found, ran, run, known=known)
 
 
@@ -102,8 +107,6 @@ def _family_name(name: str) -> str:
 
 def _judge_named(call: Call, found: Findings, ran: list[str], run: RunCode, *, known: bool) -> None:
     name = call.argv[0]
-    if code := found.rules.programs.get(name):
-        found.add(code, call.where)
     if name == "holdfast":
         found.add("shell.touches_holdfast", call.where)
     if _runs_another(name, call.args, call, found, ran, run):

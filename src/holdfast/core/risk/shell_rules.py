@@ -87,7 +87,7 @@ SAFE = words(
     awk gawk mawk nawk sed wait jobs exit return break continue shift local declare typeset
     export readonly unset read let hostname arch nproc tty locale cal factor numfmt tsort expand
     unexpand fmt pr shuf getconf dir vdir logname users command env set mapfile readarray
-    getopts times hash help hexyl bat
+    getopts times hash help hexyl bat lsof ss
     """
 )
 

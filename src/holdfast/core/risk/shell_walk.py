@@ -291,6 +291,7 @@ class Walk:
         return Feed(text, present=True), words
 
     def _function(self, node: Node, depth: int) -> None:
+        self._found.only_reads = False
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
             text, own = source_of(body), re.escape(source_of(name))
@@ -300,6 +301,7 @@ class Walk:
         self._children(node, NO_FEED, depth)
 
     def _assignment(self, node: Node, depth: int) -> None:
+        self._found.only_reads = False
         self._children(node, NO_FEED, depth)
         name = source_of(node).partition("=")[0].rstrip("+").partition("[")[0]
         self._sets(name, node, depth)
@@ -317,6 +319,7 @@ class Walk:
             self._found.add("shell.history_tampering", where)
 
     def _declaration(self, node: Node, depth: int) -> None:
+        self._found.only_reads = False
         where = source_of(node)
         self._children(node, NO_FEED, depth)
         names = [source_of(child) for child in node.named_children if child.type == "variable_name"]

@@ -371,7 +371,7 @@ BENIGN = [
     ("git checkout -b feature", M), ("git stash", M), ("make", M), ("make test", M), ("pytest -q", M),
     ("npm test", M), ("npm run build", M), ("cargo build", M), ("go test ./...", M), ("python x.py", M),
     ("chmod +x x.sh", M), ("chmod 644 x", M), ("tee out.txt < x", M), ("sed -i s/a/b/ x.txt", M),
-    ("tar czf x.tgz src", M), ("kill 1234", M), ("uv run pytest", M), ("pip list", M),
+    ("tar czf x.tgz src", M), ("kill 1234", M), ("uv run pytest", M), ("pip list", L),
     ("cat > x.py <<'EOF'\nimport os\nprint('sudo rm -rf /')\nEOF", M), ("mypy --strict src", M),
     ("python -m pytest tests", M), ("echo x > /tmp/y", M), ("ls | tee out.txt", M), ("ruff check .", M),
 ]  # fmt: skip
