@@ -309,6 +309,19 @@ class Ledger:
             least = left if least is None else min(least, left)
         return least
 
+    def full(self, keys: Sequence[AccountKey], now_ns: int) -> Refused | None:
+        """The innermost account of a chain that is spent to its limit or past it, in any dimension.
+
+        Open holds do not count: what they cover is not spent. A limit of 0 is always reached.
+        """
+        for key in keys:
+            account = self._account(key)
+            account.roll(now_ns)
+            limit = account.limit
+            if limit is not None and account.settled >= limit:
+                return Refused(key, limit, account.settled, account.held, 0, False)
+        return None
+
     def _refusal(
         self, keys: Sequence[AccountKey], amounts: Amounts, now_ns: int, own: Amounts
     ) -> Refused | None:

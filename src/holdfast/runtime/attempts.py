@@ -1,8 +1,10 @@
 """A further attempt at a call that was allowed and never answered: after a crash, or a time-out.
 
 What may be done is the tool's class to say (`core/effects`): run it again under the same key, ask
-the tool whether the first try took, or wait for a person. Policy, risk and flow are asked again;
-the loop guard and the budgets have counted the call already. Not here: deciding (`runtime/guard`).
+the tool whether the first try took, or wait for a person. Policy, risk, flow and budgets are asked
+again, and the attempt before counts as a tool call; the loop guard has counted it.
+
+Not here: deciding (`runtime/guard`).
 """
 
 import enum
@@ -13,6 +15,7 @@ import msgspec
 from holdfast.core.contracts import ContractBook
 from holdfast.core.effects import Recovery, recovery
 from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable
+from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind
@@ -70,6 +73,7 @@ class Attempts:
 
     def __init__(self, services: Services, guard: Guard, contracts: ContractBook) -> None:
         self._sessions = services.sessions
+        self._budgets = services.budgets
         self._effects: Effects = services.effects
         self._journal = services.journal
         self._guard = guard
@@ -149,18 +153,21 @@ class Attempts:
             permitted_digest="",
             permit_expires_at_ns=0,
             redeemed=False,
+            hold_id="",
         )
         live.calls[call.call_id] = reopened
         body = {"attempt": call.attempts + 1, "error": retry.error[:2000]}
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
         record = self._journal.record(Kind.TOOL_CALL_RETRIED, live.who, body, **flat)
-        await self._journal.commit([record], [reopened])
+        used: Amounts = {Dimension.TOOL_CALLS: 1}
+        _, durable = self._budgets.settle(call.hold_id, used, live.who, [record], [reopened])
+        await durable
         try:
             return await self._decide(live, reopened, retry, again=True)
         except PolicyUnavailable:
             if live.calls.get(call.call_id) is reopened:
                 # An attempt without an outcome still, whose permit is used up.
-                live.calls[call.call_id] = msgspec.structs.replace(call, redeemed=True)
+                live.calls[call.call_id] = msgspec.structs.replace(call, redeemed=True, hold_id="")
                 await self._journal.commit((), [live.calls[call.call_id]])
             raise
 

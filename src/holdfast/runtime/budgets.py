@@ -243,14 +243,23 @@ class Budgets:
         *,
         purpose: str,
     ) -> tuple[Reserved | Refused, list[Record], list[Change]]:
-        """Hold at once or not at all, without waiting in line.
+        """Hold at once or not at all, without waiting in line; nothing where an account is full.
 
         The caller commits the records and changes together with what it decides on them, and acts
         on the hold only once that commit is durable.
         """
-        answer, planned = self._try(hold_id, session, keys, lambda: amounts, purpose, _NO_TURN)
+        full, planned = self.full(keys), amounts
+        answer: Reserved | Refused
+        if full is not None:
+            answer = full
+        else:
+            answer, planned = self._try(hold_id, session, keys, lambda: amounts, purpose, _NO_TURN)
         records, changes = self._decided(answer, planned, session, purpose, ())
         return answer, records, changes
+
+    def full(self, keys: Sequence[AccountKey]) -> Refused | None:
+        """The innermost account at hand that is at or past its limit, in whatever dimension."""
+        return self.ledger.full(keys, self._clock.now_ns())
 
     def _try(
         self,

@@ -450,8 +450,10 @@ def test_twenty_sixth_call_is_refused_with_the_account_that_is_full():
             assert (await house.decide(live, f"c{n}", "look", {"order": str(n)})).permit
             await house.finish(live, f"c{n}")
         ruling = await house.decide(live, "c25", "look", {"order": "25"})
-        assert ruling.message.startswith("budget_exceeded: `session:acme/")
-        assert "25 of 25" in ruling.message
+        assert ruling.message.startswith(
+            "budget_exceeded: session tool_calls (life) is capped at 25"
+        )
+        assert "25 is spent" in ruling.message
         assert ruling.permit == ""
         house.nothing_held()
 

@@ -35,6 +35,7 @@ from holdfast.core.runs import RetrySettings, backoff_s
 from holdfast.errors import (
     Conflict,
     CredentialExpired,
+    Exhausted,
     HoldfastError,
     LeaseLost,
     OutcomeUnknown,
@@ -356,7 +357,14 @@ class Driver:
             if attempt.next == "probe":
                 attempt = await self._probed(call, attempt)
                 continue
-            result = await self._execute(call, attempt)
+            try:
+                result = await self._execute(call, attempt)
+            except Exhausted:
+                # Spent since it was allowed: the call was taken back, and says so when asked.
+                attempt = await self._session.again(
+                    call.call_id, call.tool, call.arguments, door=DOOR
+                )
+                continue
             more = await self._outcome(call, result, tried)
             if more is None:
                 return ""

@@ -29,8 +29,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     model's are refused. `takes_stored`: the door can hand on a result that the ledger kept, in
     place of running the call; for others a repeated effect is refused, with the result in words.
     `key` is the caller's own idempotency key. `again`: a further attempt at a call that was
-    allowed before; it is no new call to the loop guard and to the budgets. `waits`: the door comes
-    back by itself while policy cannot be asked, so nothing is decided then; for others it is a no.
+    allowed before; it is no new call to the loop guard, and is one to the budgets. `waits`: the
+    door comes back by itself while policy cannot be asked, so nothing is decided then; for others
+    it is a no.
     """
 
     call_id: str

@@ -3,18 +3,21 @@
 Not here: their form and what makes one hold (`core/permits`).
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.permits import Signed, key_id, sign, verify
-from holdfast.errors import PermitInvalid
+from holdfast.errors import Exhausted, PermitInvalid
+from holdfast.model.budgets import Refused
 from holdfast.model.decisions import Decision, Verdict
 from holdfast.model.events import Kind
 from holdfast.model.permits import Permit, PermitFault
-from holdfast.model.tools import CallState
+from holdfast.model.tools import CallRecord, CallState
+from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of
+from holdfast.runtime.guard.room import no_room
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
@@ -28,6 +31,8 @@ class Permits:
     def __init__(self, services: Services, signing_key: Ed25519PrivateKey) -> None:
         self._sessions = services.sessions
         self._journal = services.journal
+        self._budgets = services.budgets
+        self._effects = services.effects
         self._clock = services.clock
         self._entropy = services.entropy
         self._key = signing_key
@@ -62,7 +67,8 @@ class Permits:
         """Use up a permit, before an executor runs the call it allows.
 
         Errors: PermitInvalid (forged, altered, expired, of another session, call or arguments, or
-        used before), SessionStopped.
+        used before), SessionStopped; Exhausted where an account was spent since, and the call is
+        denied.
         """
         self._sessions.check_live(live)
         permit = verify(
@@ -84,8 +90,38 @@ class Permits:
             record = self._journal.record(Kind.PERMIT_REFUSED, live.who, {"why": fault}, **flat)
             await self._journal.commit([record])
             raise PermitInvalid(fault)
+        async with self._budgets.at_hand(live.chain):
+            full = self._budgets.full(live.chain)
+        if full is not None:
+            await self._withdraw(live, call, token, full)
+        if live.calls.get(call_id) is not call:
+            raise PermitInvalid("the permit was used before")
         live.calls[call_id] = msgspec.structs.replace(call, redeemed=True)
         self._signed.forget(token)
         await self._journal.commit((), [live.calls[call_id]])
         self._sessions.check_live(live)  # Killed while that was written: nothing may run.
         return permit
+
+    async def _withdraw(
+        self, live: LiveSession, call: CallRecord, token: str, full: Refused
+    ) -> NoReturn:
+        """Take an allowed call back: it was never begun, and nothing is begun past a limit."""
+        text = no_room(full)
+        denial = call.denial or f"budget_exceeded: {text} (rule {full.key}) [{call.decision_id}]"
+        live.calls[call.call_id] = msgspec.structs.replace(
+            call, state=CallState.DENIED, denial=denial, hold_id=""
+        )
+        self._signed.forget(token)
+        if call.attempts > 1:
+            # The attempts before it may have taken effect.
+            noted, effect = self._effects.lost(live, call.call_id, denial)
+        else:
+            noted, effect = self._effects.finish(
+                live, call, ok=False, output=None, error=denial, uncertain=False
+            )
+        flat = {"call_id": call.call_id, "tool": call.tool, "verdict": Verdict.DENY}
+        record = self._journal.record(Kind.PERMIT_REFUSED, live.who, {"why": text}, **flat)
+        changes: list[Change] = [live.calls[call.call_id], *effect]
+        _, durable = self._budgets.settle(call.hold_id, {}, live.who, [record, *noted], changes)
+        await durable
+        raise Exhausted(f"budget_exceeded: {text}", account=str(full.key), limit=full.limit)

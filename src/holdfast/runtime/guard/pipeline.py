@@ -39,6 +39,7 @@ class Guard:
         self._stages = Stages(services, contracts=contracts, hooks=hooks)
         self._line = (
             self._stages.representable,
+            self._stages.attempts,
             self._stages.pre_tool_hooks,
             self._stages.granted,
             self._stages.contract,

@@ -136,6 +136,7 @@ class Rulings:
         return msgspec.structs.replace(
             case.call,
             state=CallState.ALLOWED,
+            attempts=case.call.attempts + 1,
             decision_id=decision.decision_id,
             permit_id=permit.permit_id,
             permitted_digest=permit.digest,

@@ -25,12 +25,15 @@ from holdfast.model.findings import Violation
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
+from holdfast.runtime.guard.room import no_room
 from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services
 
 _LONG_BYTES = 4_000
+MOST_ATTEMPTS = 12
+"""Tries of one call, over all its doors, time-outs and crashes."""
 _OPEN_EFFECT = {
     Standing.IN_FLIGHT: ("effect_in_flight", "another call of this task is at this effect now"),
     Standing.UNKNOWN: (
@@ -58,6 +61,12 @@ class Stages:
         if case.call.digest == UNREPRESENTABLE:
             text = "the arguments have no canonical json form"
             case.deny("contract", "contract_violation", text, case.call.tool)
+
+    async def attempts(self, case: Case) -> None:
+        """A call that came to no end so often is not going to by one more try."""
+        if case.call.attempts >= MOST_ATTEMPTS:
+            text = f"`{case.call.tool}` was tried {case.call.attempts} times without an outcome"
+            case.deny("effect", "attempts_exhausted", text, case.call.tool)
 
     async def pre_tool_hooks(self, case: Case) -> None:
         """User hooks object, or rewrite what may run; what follows looks at what they left."""
@@ -193,9 +202,9 @@ class Stages:
         proposal = await self._effects.propose(
             case.live, contract, case.call, case.arguments, case.asked.key, case.spelled
         )
-        entry, attempts = proposal.entry, case.call.attempts
+        entry = proposal.entry
         case.effect = proposal
-        case.call = msgspec.structs.replace(case.call, effect_key=entry.key, attempts=attempts + 1)
+        case.call = msgspec.structs.replace(case.call, effect_key=entry.key)
         if proposal.standing is Standing.FRESH:
             case.changes.append(entry)
         elif proposal.standing is not Standing.STORED:
@@ -207,12 +216,13 @@ class Stages:
             case.deny("effect", "already_done", text, entry.key)
 
     async def reserve(self, case: Case) -> None:
-        """Hold one call, if nothing objected so far.
+        """Hold one call, if nothing objected so far; a further attempt is a call as well.
 
-        Its time is not held: a sub-agent's tool call lasts as long as the model calls in it, which
-        pay for their own seconds.
+        An account that is spent, in whatever dimension, refuses it as it refuses a model call. Its
+        time is not held: a sub-agent's tool call lasts as long as the model calls in it, which pay
+        for their own seconds.
         """
-        if strictest(case.reasons) is not Verdict.ALLOW or case.asked.again:
+        if strictest(case.reasons) is not Verdict.ALLOW:
             return
         live, amounts = case.live, {Dimension.TOOL_CALLS: 1}
         hold_id = self._entropy.new_id("hld")
@@ -223,7 +233,6 @@ class Stages:
         case.records += records
         case.changes += changes
         if isinstance(answer, Refused):
-            text = f"`{answer.key}` has no room: {answer.settled + answer.held} of {answer.limit}"
-            case.deny("budget", "budget_exceeded", text, str(answer.key))
+            case.deny("budget", "budget_exceeded", no_room(answer), str(answer.key))
         else:
             case.call = msgspec.structs.replace(case.call, hold_id=hold_id)
