@@ -31,6 +31,7 @@ NAMES = (
     "durable_calls",
     "durable_calls_postgres",
     "journal_size",
+    "answers_oracle",
     "noisy_tenant",
 )
 _RESULTS = Path(__file__).with_name("results.json")

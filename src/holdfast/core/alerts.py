@@ -39,13 +39,16 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
 def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
     """The message of a record, None where nobody needs to be told.
 
-    Told are budget alerts and overshoots, a context that fills, a loop that stopped its session, a
-    tool result without a permit, a kill, and a kill one of whose levers failed.
+    Told are budget alerts and overshoots, a model call that says of its price what has none, a
+    context that fills, a loop that stopped its session, a tool result without a permit, a kill, and
+    a kill one of whose levers failed.
     """
     body = record.body
     told = record.kind in _ALWAYS
     if record.kind is Kind.LOOP_ALERT:
         told = bool(body.get("stops"))
+    elif record.kind is Kind.MODEL_CALL_SETTLED:
+        told = bool(body.get("doubts"))
     elif record.kind is Kind.KILL_RECEIPT:
         levers = body.get("levers") or ()
         told = any(isinstance(lever, dict) and not lever.get("ok") for lever in levers)

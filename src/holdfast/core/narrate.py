@@ -104,7 +104,12 @@ def _settled(record: Record) -> str:
         output = _plain(usage.get("output_tokens", 0), 20)
         text += f" at {_tokens_in(usage)} tokens in and {output} out"
     ended = body.get("ended")
-    return f"{text}, {_plain(ended)}" if ended and ended != "complete" else text
+    text += f", {_plain(ended)}" if ended and ended != "complete" else ""
+    doubts = body.get("doubts")
+    if isinstance(doubts, list | tuple) and doubts:
+        named = ", ".join(_quoted(one) for one in doubts[:3])
+        text += f", at what was held, since no price is known for {named}"
+    return text
 
 
 def _tokens_in(usage: Mapping[str, Any]) -> int:

@@ -1,9 +1,9 @@
 """An answer of the Messages API, streamed or whole, read while it passes.
 
 Frames server-sent events on blank lines, so that only whole events are ever forwarded and a cut
-can always end the stream well-formed. Keeps what money and evidence need: the provider's usage,
-bytes of output so far, and every tool call whose block is complete. Bytes of whole events are
-handed on untouched.
+can always end the stream well-formed. Keeps what money and evidence need: usage and output so far
+(`core/metering`), and every tool call whose block is complete. Bytes of whole events are handed on
+untouched, and so are events that nobody here knows.
 
 Not here: sockets, prices, what to do with any of it (`runtime/model_calls`).
 """
@@ -13,13 +13,25 @@ from typing import Any
 
 import msgspec
 
-from holdfast.model.money import Usage
+from holdfast.core.metering import Metered, Reading
+
+__all__ = ["AnswerStream", "Broken", "EmittedCall", "Metered", "Reading", "read_answer"]
 
 _EVENT_BYTES_MAX = 8 * 1024 * 1024
 # Tokens that a tool call costs around its name and arguments.
 _CALL_TOKENS = 64
-# No answer has more of anything; a count beyond it must not overflow a store.
-_COUNT_MAX = 1_000_000_000
+_KNOWN = frozenset(
+    {
+        "ping",
+        "error",
+        "message_start",
+        "message_delta",
+        "message_stop",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+    }
+)
 
 
 class EmittedCall(msgspec.Struct, frozen=True):
@@ -41,160 +53,102 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class _Block(msgspec.Struct):
-    type: str = ""
-    id: str = ""
-    name: str = ""
-    text: str = ""
+    type: Any = ""
+    id: Any = ""
+    name: Any = ""
+    text: Any = ""
     input: Any = None
 
 
 class _Delta(msgspec.Struct):
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-    stop_reason: str | None = None
-
-
-class _CacheCreation(msgspec.Struct):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class _WireUsage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-    server_tool_use: dict[str, Any] | None = None
+    text: Any = ""
+    thinking: Any = ""
+    partial_json: Any = ""
+    content: Any = ""
+    stop_reason: Any = None
 
 
 class _Message(msgspec.Struct):
-    id: str = ""
-    usage: _WireUsage | None = None
-    content: list[_Block] = []
-    stop_reason: str | None = None
+    id: Any = ""
+    type: Any = ""
+    model: Any = ""
+    usage: Any = None
+    content: list[_Block] | None = None
+    stop_reason: Any = None
+
+
+# Only what an event of a known type needs is decoded; the rest of it passes as it is.
+_NONE = msgspec.Raw(b"null")
+# Bedrock counts each answer once more, at its end, by names of its own.
+_BEDROCK = {
+    "inputTokenCount": "input_tokens",
+    "outputTokenCount": "output_tokens",
+    "cacheReadInputTokenCount": "cache_read_input_tokens",
+    "cacheWriteInputTokenCount": "cache_creation_input_tokens",
+}
 
 
 class _Event(msgspec.Struct):
-    type: str
-    index: int = 0
-    message: _Message | None = None
-    content_block: _Block | None = None
-    delta: _Delta | None = None
-    usage: _WireUsage | None = None
+    type: Any = ""
+    index: Any = 0
+    message: msgspec.Raw = _NONE
+    content_block: msgspec.Raw = _NONE
+    delta: msgspec.Raw = _NONE
+    usage: msgspec.Raw = _NONE
+    error: msgspec.Raw = _NONE
+    counted: msgspec.Raw = msgspec.field(default=_NONE, name="amazon-bedrock-invocationMetrics")
 
 
 _EVENT = msgspec.json.Decoder(_Event)
-_MESSAGE = msgspec.json.Decoder(_Message)
+_START = msgspec.json.Decoder(_Message)
+_BLOCK = msgspec.json.Decoder(_Block)
+_DELTA = msgspec.json.Decoder(_Delta)
+_ANY = msgspec.json.Decoder()
 _TOOL_BLOCKS = ("tool_use", "server_tool_use", "mcp_tool_use")
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What a meter shows at one moment; the fields are those of `Metered`."""
-
-    usage: Usage = Usage()
-    message_id: str = ""
-    stop_reason: str = ""
-    saw_usage: bool = False
-    final: bool = False
-    output_bytes: int = 0
-
-
-class Metered:
-    """Usage and output of one answer so far.
-
-    `saw_usage`: the provider named input tokens; `final`: it named the final output tokens.
-    `output_bytes` counts the UTF-8 bytes of text, thinking and tool calls, never fewer than the
-    visible tokens. `deltas` counts content events.
-    """
-
-    def __init__(self, *, cached_1h: bool) -> None:
-        self._cached_1h = cached_1h
-        self._wire: dict[str, int] = {}
-        self._tools: dict[str, int] = {}
-        self.message_id = ""
-        self.stop_reason = ""
-        self.saw_usage = False
-        self.final = False
-        self.output_bytes = 0
-        self.deltas = 0
-
-    def take(self, usage: _WireUsage | None, *, final: bool) -> None:
-        """Take over what the provider reports; later reports replace earlier ones."""
-        if usage is None:
-            return
-        for name in ("input_tokens", "output_tokens", "cache_read_input_tokens"):
-            value = getattr(usage, name)
-            if value is not None:
-                self._wire[name] = _count(value)
-        split, whole = usage.cache_creation, usage.cache_creation_input_tokens
-        if split is not None:
-            self._wire["5m"] = _count(split.ephemeral_5m_input_tokens or 0)
-            self._wire["1h"] = _count(split.ephemeral_1h_input_tokens or 0)
-        elif whole is not None:
-            self._take_unsplit(_count(whole))
-        for name, value in (usage.server_tool_use or {}).items():
-            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                self._tools[name.removesuffix("_requests")] = _count(value)
-        self.saw_usage = self.saw_usage or usage.input_tokens is not None
-        self.final = self.final or (final and usage.output_tokens is not None)
-
-    def _take_unsplit(self, whole: int) -> None:
-        """A total without lifetimes: what an earlier report split stays split.
-
-        The rest counts at the dearer of the lifetimes that the request names.
-        """
-        name, other = ("1h", "5m") if self._cached_1h else ("5m", "1h")
-        if whole < self._wire.get(other, 0):
-            self._wire[other] = 0
-        self._wire[name] = whole - self._wire.get(other, 0)
-
-    def usage(self) -> Usage:
-        """What the provider reported so far."""
-        wire = self._wire
-        return Usage(
-            input_tokens=wire.get("input_tokens", 0),
-            cache_read_tokens=wire.get("cache_read_input_tokens", 0),
-            cache_write_5m_tokens=wire.get("5m", 0),
-            cache_write_1h_tokens=wire.get("1h", 0),
-            output_tokens=wire.get("output_tokens", 0),
-            server_tool_calls=dict(self._tools),
-        )
-
-    def reading(self) -> Reading:
-        """What stands here now, for whoever settles on it."""
-        return Reading(
-            usage=self.usage(),
-            message_id=self.message_id,
-            stop_reason=self.stop_reason,
-            saw_usage=self.saw_usage,
-            final=self.final,
-            output_bytes=self.output_bytes,
-        )
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class AnswerStream:
     """Reads one event stream; feed it chunks, forward the whole events it returns, say so.
 
     `calls` gathers complete tool calls; take them before forwarding the events that hold them.
-    `torn` names the last call when the answer ended at `max_tokens` right behind it: it may be
-    half-written even where its JSON happens to close, and must never be permitted.
+    `error` is the kind of the provider's error event once it `failed`.
+    Events of unknown types pass unread.
     """
 
     def __init__(self, *, cached_1h: bool) -> None:
         self.metered = Metered(cached_1h=cached_1h)
         self.calls: list[EmittedCall] = []
-        self.torn = ""
         self.started = False
-        self.ended = False
-        self.failed = False
+        self.error = ""
         self._carry = b""
         self._open: dict[int, tuple[_Block, list[str]]] = {}
         self._last_call = ""
+        self._every_call: list[str] = []
         self._shown_open: tuple[int, ...] = ()
         self._shown_started = self._shown_ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider ended the answer as one ends."""
+        return self.metered.ended
+
+    @property
+    def failed(self) -> bool:
+        """Whether the provider ended it by an error."""
+        return self.metered.failed
+
+    def torn(self, *, over: bool) -> tuple[str, ...]:
+        """Calls that may be half-written, even where their JSON happens to close: no permit.
+
+        It is the call right before the end, unless the model said that it wrote all it meant to;
+        after a refusal it is every call. `over`: nothing more will come.
+        """
+        if self.metered.stop_reason == "refusal":
+            return tuple(self._every_call)
+        if self.metered.torn or (over and not self.metered.stop_reason):
+            return (self._last_call,) if self._last_call else ()
+        return ()
 
     def shown(self) -> None:
         """What `feed` returned so far goes to the client; `ending` continues from here."""
@@ -205,7 +159,7 @@ class AnswerStream:
     def feed(self, chunk: bytes) -> bytes | Broken:
         """Whole events completed by `chunk`, as they came; a partial one waits for more."""
         buffer = self._carry + chunk if self._carry else chunk
-        end = _last_boundary(buffer)
+        end = last_boundary(buffer)
         if end == 0:
             self._carry = buffer
             if len(buffer) > _EVENT_BYTES_MAX:
@@ -221,58 +175,74 @@ class AnswerStream:
         return whole
 
     def _take(self, event: bytes) -> Broken | None:
-        name, found, body = event.partition(b"\ndata: ")
-        if not found or b"\n" in body or b"\n" in name or not name.startswith(b"event:"):
-            # Not in the form that providers use: read as the standard says.
-            body = _data_of(event)
-            if not body:
-                return None
+        name, body = _parts(event)
+        if not body:
+            return None
         try:
             seen = _EVENT.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            kind = seen.type if seen.type in _KNOWN else name
+        except (*_FAULTS, TypeError):
+            if name and name not in _KNOWN:
+                return None
             return Broken("an event is not valid JSON of the Messages API")
-        return self._apply(seen)
+        if kind not in _KNOWN:
+            named = kind or (isinstance(seen.type, str) and seen.type)
+            return None if named else Broken("an event has no type")
+        try:
+            return self._apply(kind, seen)
+        except _FAULTS:
+            return Broken(f"an event `{kind}` is not one of the Messages API")
 
-    def _apply(self, seen: _Event) -> Broken | None:
-        kind = seen.type
+    def _apply(self, kind: str, seen: _Event) -> Broken | None:
         if kind == "content_block_delta":
             return self._delta(seen)
-        if kind == "content_block_start" and seen.content_block is not None:
-            self._open[seen.index] = (seen.content_block, [])
-            self.metered.output_bytes += _opening_bytes(seen.content_block)
+        if kind == "content_block_start":
+            if not isinstance(seen.index, int):
+                return Broken("a content block has no index")
+            block = _plain(_BLOCK.decode(seen.content_block))
+            self._open[seen.index] = (block, [])
+            self.metered.opened = True
+            self.metered.output_bytes += _opening_bytes(block)
         elif kind == "content_block_stop":
             self._close_block(seen.index)
-        elif kind == "message_start" and seen.message is not None:
+        elif kind == "message_start":
+            message = _START.decode(seen.message)
             self.started = True
-            self.metered.message_id = seen.message.id
-            self.metered.take(seen.message.usage, final=False)
+            self.metered.named(message.id, message.model)
+            self.metered.take(message.usage, final=False)
         elif kind == "message_delta":
-            self.metered.take(seen.usage, final=True)
-            if seen.delta is not None and seen.delta.stop_reason:
-                self.metered.stop_reason = seen.delta.stop_reason
-                if seen.delta.stop_reason == "max_tokens":
-                    self.torn = self._last_call
+            self.metered.take(_ANY.decode(seen.usage), final=True)
+            if seen.delta != _NONE:
+                self.metered.stopped(_DELTA.decode(seen.delta).stop_reason)
         elif kind == "message_stop":
-            self.ended = True
+            self.metered.take(_counted(_ANY.decode(seen.counted)), final=False)
+            self.metered.ended = True
         elif kind == "error":
-            self.failed = True
+            self.error = error_kind(_ANY.decode(seen.error))
+            self.metered.failed = True
         return None
 
     def _delta(self, seen: _Event) -> Broken | None:
-        delta, opened = seen.delta, self._open.get(seen.index)
-        if delta is None or opened is None:
+        opened = self._open.get(seen.index) if isinstance(seen.index, int) else None
+        if opened is None:
             return Broken("a content delta came without an open block")
+        delta = _DELTA.decode(seen.delta)
         self.metered.deltas += 1
-        shown = delta.text or delta.thinking or delta.partial_json
-        self.metered.output_bytes += len(shown) if shown.isascii() else len(shown.encode())
-        if delta.partial_json:
+        for shown in (delta.text, delta.thinking, delta.partial_json, delta.content):
+            if isinstance(shown, str) and shown:
+                self.metered.output_bytes += len(shown) if shown.isascii() else len(shown.encode())
+        if isinstance(delta.partial_json, str) and delta.partial_json:
             opened[1].append(delta.partial_json)
         return None
 
-    def _close_block(self, index: int) -> None:
-        block, parts = self._open.pop(index, (_Block(), []))
-        self._last_call = block.id if block.type in _TOOL_BLOCKS else ""
+    def _close_block(self, index: object) -> None:
+        block, parts = self._open.pop(index, (None, [])) if isinstance(index, int) else (None, [])
+        if block is None:
+            return
+        self._last_call = ""
         if block.type in _TOOL_BLOCKS:
+            self._last_call = block.id
+            self._every_call.append(block.id)
             self.calls.append(_call(block, "".join(parts)))
 
     def ending(self) -> bytes:
@@ -301,22 +271,42 @@ class AnswerStream:
 def read_answer(body: bytes, *, cached_1h: bool) -> tuple[Metered, list[EmittedCall]] | Broken:
     """Read a whole (not streamed) answer."""
     try:
-        message = _MESSAGE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = _START.decode(body)
+    except _FAULTS:
         return Broken("the answer is not valid JSON of the Messages API")
     metered = Metered(cached_1h=cached_1h)
-    metered.message_id = message.id
-    metered.stop_reason = message.stop_reason or ""
+    metered.named(message.id, message.model)
+    metered.stopped(message.stop_reason)
     metered.take(message.usage, final=True)
-    calls = [_call(block, "") for block in message.content if block.type in _TOOL_BLOCKS]
-    torn = metered.stop_reason == "max_tokens" and message.content[-1:]
-    if torn and torn[0].type in _TOOL_BLOCKS:
-        calls[-1] = msgspec.structs.replace(calls[-1], arguments=None)
+    metered.ended = True
+    content = [_plain(block) for block in message.content or ()]
+    metered.output_bytes = sum(_opening_bytes(block) for block in content)
+    calls = [_call(block, "") for block in content if block.type in _TOOL_BLOCKS]
+    whole = metered.stop_reason and not metered.torn
+    for at, call in enumerate(calls):
+        last = at == len(calls) - 1 and content[-1].type in _TOOL_BLOCKS
+        if not whole and (last or metered.stop_reason == "refusal"):
+            calls[at] = msgspec.structs.replace(call, arguments=None)
     return metered, calls
 
 
-def _count(value: int) -> int:
-    return min(max(value, 0), _COUNT_MAX)
+def error_kind(error: object) -> str:
+    """The provider's word for an error; `api_error` where it has none."""
+    kind = error.get("type") if isinstance(error, dict) else None
+    return kind[:100] if isinstance(kind, str) and kind else "api_error"
+
+
+def _counted(metrics: object) -> dict[str, Any] | None:
+    if not isinstance(metrics, dict):
+        return None
+    return {ours: metrics[theirs] for theirs, ours in _BEDROCK.items() if theirs in metrics}
+
+
+def _plain(block: _Block) -> _Block:
+    """The block with text where text belongs; what is something else there says nothing."""
+    texts = (block.type, block.id, block.name, block.text)
+    kind, call_id, name, text = (one if isinstance(one, str) else "" for one in texts)
+    return _Block(type=kind, id=call_id, name=name, text=text, input=block.input)
 
 
 def _opening_bytes(block: _Block) -> int:
@@ -349,10 +339,21 @@ def _event(name: str, data: Mapping[str, Any]) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
 
 
-def _last_boundary(buffer: bytes) -> int:
+def last_boundary(buffer: bytes) -> int:
     """End of the last whole event, 0 when none is whole."""
     lf, crlf = buffer.rfind(b"\n\n"), buffer.rfind(b"\r\n\r\n")
     return max(lf + 2 if lf >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
+
+
+def _parts(event: bytes) -> tuple[str, bytes]:
+    """Name and data of one event; both may be empty."""
+    name, found, body = event.partition(b"\ndata: ")
+    if found and b"\n" not in body and b"\n" not in name and name.startswith(b"event: "):
+        return name[7:].decode(errors="replace"), body
+    # Not in the form that providers use: read as the standard says.
+    names = [line[6:] for line in event.split(b"\n") if line.startswith(b"event:")]
+    told = names[-1].removeprefix(b" ").decode(errors="replace") if names else ""
+    return told, _data_of(event)
 
 
 def _data_of(event: bytes) -> bytes:

@@ -74,6 +74,31 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return self.total_tokens - self.cache_read_tokens * 9 // 10
 
 
+class Sampled(msgspec.Struct, frozen=True, kw_only=True):
+    """One sampling that a provider lists apart (`usage.iterations`).
+
+    `kind` is the provider's word for it; an empty `model` is the one that was asked for.
+    """
+
+    kind: str
+    usage: Usage
+    model: str = ""
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer says of its price beside its counts.
+
+    `model` names who answered. `premiums` are the ways it was served, as `field.value`
+    (`speed.fast`), each that was told in any event. `sampled` lists samplings that may be billed
+    apart. `unread` names figures of usage that could not be read.
+    """
+
+    model: str = ""
+    premiums: tuple[str, ...] = ()
+    sampled: tuple[Sampled, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What a usage costs, in nano-dollars, input and output apart (server tools are input)."""
 
@@ -84,3 +109,14 @@ class Cost(msgspec.Struct, frozen=True):
     def total_nusd(self) -> int:
         """Input plus output."""
         return self.in_nusd + self.out_nusd
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer costs at the least, with all that was sampled for it.
+
+    `doubts` names what it says of its price that has none; the bill is exact without any.
+    """
+
+    cost: Cost
+    tokens: int
+    doubts: tuple[str, ...] = ()

@@ -28,7 +28,8 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
 
     `aliases` are further exact ids. `dated` are the ids that may carry a release date
     (`<id>-YYYYMMDD`) and still mean this model. `tiers` ascend. `server_tool_nusd` is per
-    request. `max_output_tokens` is None where the source does not say.
+    request. `max_output_tokens` is None where the source does not say. `premiums` says what a way
+    of serving (`speed.fast`) costs, in thousandths of the rates.
     """
 
     model: str
@@ -39,6 +40,7 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
     tiers: tuple[Tier, ...] = ()
     server_tool_nusd: dict[str, int] = {}
     max_output_tokens: int | None = None
+    premiums: dict[str, int] = {}
 
 
 class PriceTable(msgspec.Struct, frozen=True, kw_only=True):

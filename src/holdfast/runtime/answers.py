@@ -15,7 +15,8 @@ from typing import Protocol
 import msgspec
 
 from holdfast.core.cover import Cover
-from holdfast.core.stream import AnswerStream, Broken, EmittedCall, Reading, read_answer
+from holdfast.core.metering import Reading
+from holdfast.core.stream import AnswerStream, Broken, EmittedCall, read_answer
 from holdfast.errors import HoldfastError, UpstreamUnavailable
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.live import Cut
@@ -73,7 +74,7 @@ class Payer(Protocol):
         ...
 
     def void(self, call_id: str) -> None:
-        """A call cut off by `max_tokens` may be half-written: it gets no permit any more."""
+        """A call behind which the answer broke off may be half-written: it gets no permit."""
         ...
 
     async def caught_up(self) -> str:
@@ -160,9 +161,9 @@ class Answer:
             body = await self._upstream.read(_WHOLE_BYTES_MAX)
             read = read_answer(body, cached_1h=payer.cached_1h)
             if isinstance(read, Broken):
-                raise UpstreamUnavailable(read.text)
+                raise UpstreamUnavailable(read.text, ours=True)
         except UpstreamUnavailable as error:
-            payer.abandon(self._cut_because or f"broken: {error.message}")
+            payer.abandon(self._cut_because or _ended_by(error))
             if not self._cut_because:
                 raise
         else:
@@ -196,22 +197,29 @@ class Answer:
                         break
                 if not self._cut_because and not meter.ended and not meter.failed:
                     raise UpstreamUnavailable("the provider ended the stream early")
-                ended = "broken: the provider sent an error event"
+                ended = broken(meter.error)
             except UpstreamUnavailable as error:
                 if not self._cut_because:
-                    ended = f"broken: {error.message}"
-                    payer.settle(meter.metered.reading(), ended=ended)
+                    ended = _ended_by(error)
+                    self._over(meter, payer, ended)
                     yield _error_event("api_error", f"{error.code}: {error.message}")
             finally:
                 if self._cut_because:
                     ended = f"cut: {self._cut_because}"
                     payer.note_cut(meter.metered.reading(), self._cut_because)
-                payer.settle(meter.metered.reading(), ended=ended)
+                self._over(meter, payer, ended)
             if self._cut_because:
                 # Before the first event there is no message to end.
                 yield meter.ending() or _error_event("permission_error", self._cut_because)
         finally:
             self.close()
+
+    @staticmethod
+    def _over(meter: AnswerStream, payer: Payer, ended: str) -> None:
+        """Nothing more will come: what is half-written gets no permit, and the money is settled."""
+        for call_id in meter.torn(over=True):
+            payer.void(call_id)
+        payer.settle(meter.metered.reading(), ended=ended)
 
     async def _take(self, chunk: bytes, meter: AnswerStream, payer: Payer) -> bytes:
         """Meter one chunk; the whole events to forward, once what they ask for is remembered.
@@ -223,13 +231,14 @@ class Answer:
             return b""
         out = meter.feed(chunk)
         if isinstance(out, Broken):
-            raise UpstreamUnavailable(out.text)
-        told = bool(meter.calls or meter.torn or meter.ended)
+            raise UpstreamUnavailable(out.text, ours=True)
+        torn = meter.torn(over=meter.ended)
+        told = bool(meter.calls or torn or meter.ended)
         if meter.calls:
             payer.emitted(meter.calls)
             meter.calls.clear()
-        if meter.torn:
-            payer.void(meter.torn)
+        for call_id in torn:
+            payer.void(call_id)
         reason = ""
         if meter.ended:
             # Before the client can send its next call, which draws on the same accounts.
@@ -243,6 +252,16 @@ class Answer:
         if reason:
             self.cut(reason)
         return out
+
+
+def broken(error: str) -> str:
+    """How an answer ended that the provider broke off by an error event of this kind."""
+    return f"broken: the provider sent an error event ({error})"
+
+
+def _ended_by(error: UpstreamUnavailable) -> str:
+    """`broken` is the provider's fault; what only we could not read, or wait for, may be ours."""
+    return f"{'unread' if error.fields.get('ours') else 'broken'}: {error.message}"
 
 
 def _error_event(kind: str, message: str) -> bytes:

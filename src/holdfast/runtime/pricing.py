@@ -11,21 +11,26 @@ from holdfast.core.messages import ModelRequest
 from holdfast.core.prices import PriceBook, Unpriced, server_tool_bound
 from holdfast.errors import UnknownModel
 from holdfast.model.budgets import AccountKey, Amounts, Dimension, Refused
-from holdfast.model.money import Cost, Usage
+from holdfast.model.money import Bill, Served, Usage
 
 # Even a refused call would need some output to be of use.
 MIN_OUTPUT_TOKENS = 16
 _LONG_CONTEXT_TOKENS = 1_000_000
+_PAID = (Dimension.USD, Dimension.USD_IN, Dimension.USD_OUT, Dimension.TOKENS)
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds one call: its input in tokens, money per token of output, money for input."""
+    """What bounds one call: its input in tokens, money per token of output, money for input.
+
+    `resamples`: the provider may read the prompt again before it ends, and count that last.
+    """
 
     model: str
     input_tokens: int
     in_nusd: int
     out_nusd_per_token: int
     context_tokens: int
+    resamples: bool = False
 
 
 class Pricing:
@@ -73,11 +78,12 @@ class Pricing:
             in_nusd=bound.in_nusd,
             out_nusd_per_token=bound.out_nusd,
             context_tokens=window,
+            resamples=bool(server_calls),
         )
 
-    def cost(self, model: str, usage: Usage) -> Cost | Unpriced:
-        """What the provider's own usage costs."""
-        return self._book.cost(model, usage)
+    def bill(self, model: str, usage: Usage, served: Served) -> Bill | Unpriced:
+        """What the provider's own usage costs, as it was served."""
+        return self._book.bill(model, usage, served)
 
 
 def amounts(quote: Quote, output_tokens: int, seconds: int) -> Amounts:
@@ -99,16 +105,23 @@ def more_output(quote: Quote, tokens: int) -> Amounts:
     return {Dimension.USD: out_nusd, Dimension.USD_OUT: out_nusd, Dimension.TOKENS: tokens}
 
 
-def spent(cost: Cost, usage: Usage, seconds: int) -> Amounts:
+def spent(bill: Bill, seconds: int) -> Amounts:
     """What a finished call settles."""
     return {
-        Dimension.USD: cost.total_nusd,
-        Dimension.USD_IN: cost.in_nusd,
-        Dimension.USD_OUT: cost.out_nusd,
-        Dimension.TOKENS: usage.weighted_tokens,
+        Dimension.USD: bill.cost.total_nusd,
+        Dimension.USD_IN: bill.cost.in_nusd,
+        Dimension.USD_OUT: bill.cost.out_nusd,
+        Dimension.TOKENS: bill.tokens,
         Dimension.TURNS: 1,
         Dimension.SECONDS: seconds,
     }
+
+
+def at_least(amounts: Amounts, floor: Amounts) -> Amounts:
+    """The same where money and tokens are no less than in `floor`."""
+    most = {key: max(amounts.get(key, 0), floor.get(key, 0)) for key in _PAID}
+    whole = max(most[Dimension.USD], most[Dimension.USD_IN] + most[Dimension.USD_OUT])
+    return {**amounts, **most, Dimension.USD: whole}
 
 
 def affordable_output(

@@ -14,19 +14,20 @@ import msgspec
 
 from holdfast.core.cover import Cover
 from holdfast.core.messages import ModelRequest
+from holdfast.core.metering import Reading
 from holdfast.core.prices import Unpriced
-from holdfast.core.stream import EmittedCall, Reading
+from holdfast.core.stream import EmittedCall
 from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, StoreUnavailable
-from holdfast.model.budgets import Amounts, Dimension, Refused
+from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.events import Kind, Record
-from holdfast.model.money import Usage
+from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import Cut, LiveSession
-from holdfast.runtime.pricing import Pricing, Quote, more_output, spent
+from holdfast.runtime.pricing import Pricing, Quote, at_least, more_output, spent
 from holdfast.runtime.rates import Toll
 
 # A tranche is what the provider can write in this time: an extension waits half of it for room.
@@ -36,7 +37,7 @@ _LEAST_TRANCHE_TOKENS = 512
 # What bounds an answer that broke off, where nobody said how fast the provider writes.
 _LIKELY_TOKENS_PER_S = 500
 _EXTEND_RETRY_S = 0.05
-_ARGUMENT_CHARACTERS = 2_000
+_SAMPLED_SHOWN = 20
 
 
 def tranche_tokens(max_tokens_per_s: int | None) -> int | None:
@@ -186,7 +187,7 @@ class Purse:
             self._journal.queue(records, changes)
 
     def void(self, call_id: str) -> None:
-        """A call cut off by `max_tokens` may be half-written: it gets no permit any more."""
+        """A call behind which the answer broke off may be half-written: it gets no permit."""
         call = self.live.calls.get(call_id)
         if call is not None and call.state is CallState.EMITTED and call.digest != "incomplete":
             torn = msgspec.structs.replace(call, digest="incomplete")
@@ -244,22 +245,23 @@ class Purse:
         if not self._open:
             return
         self._open = False
-        exact = reading.final and reading.saw_usage
+        exact = reading.ended and reading.final and reading.saw_usage
         usage = reading.usage if exact else self._bounded(reading)
         if self.watch is not None:
             self.watch(ended)
         if self.paid.toll is not None:
             self.paid.toll.used(_fresh_input(usage), usage.output_tokens)
-        cost = self._pricing.cost(self.paid.quote.model, usage)
+        bill = self._billed(usage, reading.served)
         seconds = self._budgets.affordable(
             self.paid.hold_id, Dimension.SECONDS, max(1, round(self.elapsed_s()))
         )
-        if isinstance(cost, Unpriced):
+        actual = spent(bill, seconds)
+        if not exact and self.paid.quote.resamples:
+            actual = at_least(actual, {Dimension.USD_IN: self.paid.quote.in_nusd})
+        if bill.doubts:
             exact = False
             hold = self._budgets.ledger.hold(self.paid.hold_id)
-            actual: Amounts = dict(hold.amounts) if hold else {}
-        else:
-            actual = spent(cost, usage, seconds)
+            actual = at_least(actual, hold.amounts if hold else {})
         cost_nusd = actual.get(Dimension.USD, 0)
         self.live.cost_nusd += cost_nusd
         thread_tokens = usage.total_tokens
@@ -271,6 +273,7 @@ class Purse:
             "in_nusd": actual.get(Dimension.USD_IN, 0),
             "out_nusd": actual.get(Dimension.USD_OUT, 0),
             "exact": exact,
+            **_told(bill, reading.served),
             "ended": ended,
             "stop_reason": reading.stop_reason,
             "message_id": reading.message_id,
@@ -290,6 +293,12 @@ class Purse:
         )
         self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record])
 
+    def _billed(self, usage: Usage, served: Served) -> Bill:
+        bill = self._pricing.bill(self.paid.quote.model, usage, served)
+        if isinstance(bill, Unpriced):
+            return Bill(cost=Cost(), tokens=usage.weighted_tokens, doubts=("model",))
+        return bill
+
     def _reached(self) -> dict[str, object]:
         """Which upstream was asked, and what went wrong there before."""
         asked: dict[str, object] = {"upstream": self.paid.upstream} if self.paid.upstream else {}
@@ -297,12 +306,18 @@ class Purse:
 
     def _bounded(self, reading: Reading) -> Usage:
         """The most that a call without a final usage can have used; never more than was held."""
-        seen, in_flight = reading.usage, self.cover.in_flight_tokens
-        if self.unseen:
+        seen = reading.usage
+        # Whoever has said how it ended has nothing more on its way.
+        in_flight = 0 if reading.final or reading.failed else self.cover.in_flight_tokens
+        if self.unseen or not self.paid.request.stream:
+            # Where none is seen until the end, whoever leaves may have left a whole answer.
             likely = self.cover.held_tokens
-        elif self.paid.request.opaque or not self.paid.request.stream:
-            # Bytes bound nothing where tokens are billed unseen, or none are seen until the end.
-            likely = round(self.elapsed_s() * self._tokens_per_s) + in_flight
+        elif reading.failed and not reading.opened:
+            likely = 0
+        elif self.paid.request.opaque and not reading.final:
+            # Bytes bound nothing where tokens are billed unseen.
+            hidden = round(self.elapsed_s() * self._tokens_per_s)
+            likely = max(hidden, reading.output_bytes) + in_flight
         else:
             likely = reading.output_bytes + in_flight
         output = min(self.cover.held_tokens, max(likely, seen.output_tokens))
@@ -314,6 +329,14 @@ class Purse:
         if self.paid.request.cached:
             return Usage(cache_write_5m_tokens=tokens, output_tokens=output)
         return Usage(input_tokens=tokens, output_tokens=output)
+
+
+def _told(bill: Bill, served: Served) -> dict[str, object]:
+    """What the answer said of its price beside its counts, and what of it has none."""
+    told: dict[str, object] = {"served": list(served.premiums)} if served.premiums else {}
+    if served.sampled:
+        told["sampled"] = [msgspec.to_builtins(one) for one in served.sampled[:_SAMPLED_SHOWN]]
+    return told | ({"doubts": list(bill.doubts)} if bill.doubts else {})
 
 
 def _fresh_input(usage: Usage) -> int:

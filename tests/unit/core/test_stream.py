@@ -141,7 +141,7 @@ def test_torn_call_is_named():
     stream, _ = feed_all(
         b"".join([started(), *tool_block("t1", "fetch", {}), *stopped(5, "max_tokens")]), []
     )
-    assert stream.torn == "t1"
+    assert stream.torn(over=False) == ("t1",)
     body = b"".join(
         [
             started(),
@@ -150,7 +150,92 @@ def test_torn_call_is_named():
             *stopped(5, "max_tokens"),
         ]
     )
-    assert feed_all(body, [])[0].torn == ""
+    assert feed_all(body, [])[0].torn(over=True) == ()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["max_tokens", "model_context_window_exceeded", "refusal", "never_heard_of", 7, ""],
+)
+def test_every_ending_but_a_complete_one_tears_the_call_before_it(reason):
+    body = [started(), *tool_block("t1", "fetch", {}), *stopped(5, reason)]
+    stream, _ = feed_all(b"".join(body), [])
+    assert stream.torn(over=False) == ("t1",)
+    tool = {"type": "tool_use", "id": "t1", "name": "look", "input": {"order": "7"}}
+    read = read_answer(whole_answer([tool], reason=reason), cached_1h=False)
+    assert not isinstance(read, Broken)
+    assert read[1][0].arguments is None
+
+
+@pytest.mark.parametrize("reason", ["end_turn", "tool_use", "stop_sequence", "pause_turn"])
+def test_complete_endings_leave_every_call_whole(reason):
+    body = [started(), *tool_block("t1", "fetch", {}), *stopped(5, reason)]
+    stream, _ = feed_all(b"".join(body), [])
+    assert stream.torn(over=True) == ()
+
+
+def test_an_answer_that_breaks_off_tears_the_call_it_broke_off_behind():
+    for tail in ([], [event("error", error={"type": "overloaded_error"})]):
+        body = [started(), *tool_block("t1", "fetch", {}), *tail]
+        stream, _ = feed_all(b"".join(body), [])
+        assert stream.torn(over=False) == ()
+        assert stream.torn(over=True) == ("t1",)
+
+
+def test_two_reasons_to_stop_are_complete_only_where_both_are():
+    body = [started(), *tool_block("t1", "x", {}), stopped(5, "refusal")[0], *stopped(5)]
+    assert feed_all(b"".join(body), [])[0].torn(over=True) == ("t1",)
+
+
+def test_a_refusal_tears_every_call_of_its_answer():
+    calls = [*tool_block("t1", "x", {}), *tool_block("t2", "x", {}, index=1)]
+    body = [started(), *calls, *text_block("no", index=2), *stopped(5, "refusal")]
+    assert feed_all(b"".join(body), [])[0].torn(over=False) == ("t1", "t2")
+
+
+def test_a_stop_of_a_block_that_nobody_opened_hides_no_torn_call():
+    stray = event("content_block_stop", index=9)
+    body = [started(), *tool_block("t1", "x", {}), stray, *stopped(5, "max_tokens")]
+    assert feed_all(b"".join(body), [])[0].torn(over=True) == ("t1",)
+
+
+UNKNOWN = [
+    b'event: vendor_note\ndata: {"type":"vendor_note","message":"hello","delta":"x"}\n\n',
+    b"event: vendor_note\ndata: not json at all\n\n",
+    b'data: {"type":"vendor_note","index":"first","usage":"much","content_block":[]}\n\n',
+    b"event: vendor_note\ndata: [1]\n\n",
+    b": a comment\n\n",
+]
+
+
+@pytest.mark.parametrize("strange", UNKNOWN)
+def test_events_that_nobody_knows_pass_and_change_nothing(strange):
+    body = full()
+    plain, _ = feed_all(b"".join(body), [])
+    mixed = b"".join(piece + strange for piece in body)
+    stream, out = feed_all(mixed, [])
+    assert out == mixed
+    assert stream.ended
+    assert stream.calls == plain.calls
+    assert stream.metered.reading() == plain.metered.reading()
+
+
+@pytest.mark.parametrize("text", [None, 3, {}, ["x"]])
+def test_text_that_is_none_does_not_break_the_answer(text):
+    block = {"type": "text", "text": text, "citations": None}
+    delta = {"type": "text_delta", "text": text}
+    body = [
+        started(),
+        event("content_block_start", index=0, content_block=block),
+        event("content_block_delta", index=0, delta=delta),
+        event("content_block_stop", index=0),
+        *stopped(),
+    ]
+    stream, out = feed_all(b"".join(body), [])
+    assert stream.ended
+    assert out == b"".join(body)
+    whole = read_answer(whole_answer([block]), cached_1h=False)
+    assert not isinstance(whole, Broken)
 
 
 @pytest.mark.parametrize("partial", ['{"a": ', "[1]", '"x"', "{}}", "nul"])
@@ -259,9 +344,7 @@ def test_whole_answer_names_its_calls_and_a_torn_one_has_no_arguments():
         assert read[1][0].arguments == arguments
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b'{"content": 3}', b'{"usage": {"input_tokens": "x"}}']
-)
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"content": 3}', b'{"content": ["x"]}'])
 def test_whole_answer_that_is_no_message_is_broken(body):
     assert isinstance(read_answer(body, cached_1h=False), Broken)
 

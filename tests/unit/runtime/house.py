@@ -345,12 +345,12 @@ def event(kind, **fields):
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
 
 
-def started(input_tokens=10, message_id="msg_1"):
+def started(input_tokens=10, message_id="msg_1", model=MODEL):
     message = {
         "id": message_id,
         "type": "message",
         "role": "assistant",
-        "model": MODEL,
+        "model": model,
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,

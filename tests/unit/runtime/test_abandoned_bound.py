@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.stream import Reading
+from holdfast.core.metering import Reading
 from holdfast.runtime.pricing import Quote
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 
@@ -15,7 +15,9 @@ TOKENS_PER_S = 500
 TRANCHE_TOKENS = tranche_tokens(TOKENS_PER_S) or 0
 
 
-def bound_after(seconds: float, *, stream: bool, opaque: bool) -> int:
+def bound_after(
+    seconds: float, *, stream: bool, opaque: bool, reading: Reading | None = None
+) -> int:
     """Output tokens charged for a call that was abandoned after so many seconds."""
 
     async def main() -> int:
@@ -36,15 +38,31 @@ def bound_after(seconds: float, *, stream: bool, opaque: bool) -> int:
         live: Any = SimpleNamespace(turn=0)
         nobody: Any = None
         purse = Purse(live, paid, nobody, nobody, nobody, max_tokens_per_s=TOKENS_PER_S)
-        return purse._bounded(Reading()).output_tokens
+        return purse._bounded(reading or Reading()).output_tokens
 
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize(("stream", "opaque"), [(False, False), (False, True), (True, True)])
-def test_what_was_not_seen_is_charged_by_the_time_it_had(stream, opaque):
-    tokens = bound_after(20, stream=stream, opaque=opaque)
-    assert 20 * TOKENS_PER_S + TRANCHE_TOKENS <= tokens <= HELD
+def test_what_is_billed_unseen_is_charged_by_the_time_it_had():
+    tokens = bound_after(20, stream=True, opaque=True)
+    assert 20 * TOKENS_PER_S + TRANCHE_TOKENS <= tokens < HELD
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_an_answer_in_one_piece_that_is_left_may_have_run_to_the_end(opaque):
+    assert bound_after(0.4, stream=False, opaque=opaque) == HELD
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_an_error_before_any_output_leaves_none_to_be_billed(opaque):
+    nothing = Reading(failed=True, saw_usage=True)
+    assert bound_after(20, stream=True, opaque=opaque, reading=nothing) == 0
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_an_error_behind_output_is_charged_for_no_less_than_its_bytes(opaque):
+    some = Reading(failed=True, saw_usage=True, opened=True, output_bytes=700)
+    assert bound_after(0, stream=True, opaque=opaque, reading=some) == 700
 
 
 def test_a_stream_of_visible_text_is_charged_by_its_bytes_and_a_tranche():

@@ -281,8 +281,10 @@ def test_fallback_is_quoted_held_and_journalled_and_its_answer_untouched(monkeyp
         )
         live = await house.open(limit(USD, 10**9))
         house.upstream.script = [failing(529)]
+        sonnet = [started(model=SONNET), *GOOD[2][1:]]
+        house.other.script = [(200, SSE, sonnet)]
         status, body = await house.said(live)
-        assert (status, body) == (200, b"".join(GOOD[2]))
+        assert (status, body) == (200, b"".join(sonnet))
         assert house.other.messages[0]["model"] == SONNET
         assert {k: v for k, v in house.other.messages[0].items() if k != "model"} == {
             k: v for k, v in house.upstream.messages[0].items() if k != "model"

@@ -216,7 +216,9 @@ def test_a_call_of_a_lost_line_is_over_for_good():
         held = pair.account(live, USD).held
         pair.lose()
         await pair.back()
-        late = Settle(call=1, reading=Reading(final=True, saw_usage=True), ended="complete")
+        late = Settle(
+            call=1, reading=Reading(final=True, saw_usage=True, ended=True), ended="complete"
+        )
         with pytest.raises(Unavailable, match="over"):
             await pair.frames.call("settle", encoded(late), 1.0)
         assert pair.account(live, USD).settled == held
