@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from holdfast.core.price_table import PRICE_TABLE
+from holdfast.core.prices import PriceBook
 from holdfast.model.budgets import Dimension
-from holdfast.model.money import Cost, Usage
+from holdfast.model.money import Bill, Served, Usage
 from holdfast.runtime.pricing import spent
 
 
 def tokens(**usage: Any) -> int:
-    return spent(Cost(), Usage(**usage), 1)[Dimension.TOKENS]
+    bill = PriceBook(PRICE_TABLE).bill("claude-opus-4-6", Usage(**usage), Served())
+    assert isinstance(bill, Bill)
+    return spent(bill, 1)[Dimension.TOKENS]
 
 
 def test_a_token_read_from_the_cache_counts_a_tenth_and_every_other_in_full():
