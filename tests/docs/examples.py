@@ -313,7 +313,7 @@ class Walk:
         self._last = code
         said = squeezed(self._shown(output))
         assert pattern_of(step.said).fullmatch(said), f"$ {step.command}\n{said}(exit {code})"
-        if step.command == "holdfast init":
+        if step.command.startswith("holdfast init"):
             self._use_scripted_model(self._place() / "holdfast.yaml")
 
     def _begin(self, step: Step) -> None:

@@ -254,6 +254,21 @@ def test_without_its_token_the_cli_gets_nothing_done(terminal):
     assert terminal.records("model_call.settled") == []
 
 
+def test_a_session_that_is_killed_ends_the_run_as_a_failure_that_says_why(terminal):
+    wait = terminal.use("Bash", command="touch first; until [ -e go ]; do sleep 0.1; done")
+    running = terminal.begin(wait, {"text": "done"})
+    until((terminal.cwd / "first").exists, 60)
+    terminal.project.call(
+        "POST", f"/v1/sessions/{terminal.session_id}/pause", {"reason": "look at it first"}
+    )
+    (terminal.cwd / "go").touch()
+    found = ended(running)
+    assert running.returncode == 1
+    assert found["is_error"], found
+    assert found["result"].startswith("API Error: 410 session_stopped: ")
+    assert "look at it first" in found["result"]
+
+
 def test_a_server_that_is_gone_lets_nothing_run(tmp_path):
     with started(tmp_path / "p") as project:
         terminal = opened(project, tmp_path)

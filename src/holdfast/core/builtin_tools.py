@@ -367,7 +367,7 @@ def _agent(name: str) -> Contract:
             {"description": _TEXT, "prompt": _TEXT},
             {"subagent_type": _TEXT, "model": _TEXT, "run_in_background": _FLAG},
         ),
-        roles={"prompt": ArgumentRole.PAYLOAD, "subagent_type": ArgumentRole.WHO},
+        roles={"prompt": ArgumentRole.PAYLOAD},
         errors=_FAILED,
         timeout_s=3600.0,
     )

@@ -26,20 +26,26 @@ def allow(updated_input: dict[str, Any] | None = None) -> Output:
     return {"hookSpecificOutput": verdict}
 
 
-def deny(reason: str, *, ends: bool = False) -> Output:
-    """Do not run the call; with `ends`, end the run too.
+def deny(reason: str) -> Output:
+    """Do not run the call.
 
-    `continue: false` alone ends the run but lets the call execute, so the deny always stands
-    beside it.
+    It never ends the run: `continue: false` alone lets the call execute, and the CLI calls a run
+    that a hook ended a success.
     """
-    text = _reason(reason)
     verdict = {
         "hookEventName": "PreToolUse",
         "permissionDecision": "deny",
-        "permissionDecisionReason": text,
+        "permissionDecisionReason": _reason(reason),
     }
-    ending: Output = {"continue": False, "stopReason": text} if ends else {}
-    return {**ending, "hookSpecificOutput": verdict}
+    return {"hookSpecificOutput": verdict}
+
+
+def over(event: str, reason: str) -> Output:
+    """For a session that is over: no call runs, and nothing else is said.
+
+    The gateway refuses its next model call, and that ends the run as a failure, with the reason.
+    """
+    return deny(reason) if event == "PreToolUse" else nothing()
 
 
 def halt(reason: str) -> Output:
@@ -52,14 +58,14 @@ def block(reason: str) -> Output:
     return {"decision": "block", "reason": _reason(reason)}
 
 
-def refuse(event: str, reason: str, *, ends: bool) -> Output:
+def refuse(event: str, reason: str) -> Output:
     """The refusal of an event: for whatever goes wrong, and for an event that is not known.
 
     An empty `event` is one whose input could not be read: the answer then refuses a call, a
     prompt and a compaction alike, and ends the run.
     """
     if event == "PreToolUse":
-        return deny(reason, ends=ends)
+        return deny(reason)
     if event in ("UserPromptSubmit", "PreCompact"):
         return block(reason)
     return halt(reason) if event else {**halt(reason), **block(reason)}

@@ -4,7 +4,7 @@ import pytest
 from claude_agent_sdk import HookMatcher
 
 from holdfast.client import Session
-from holdfast.errors import SessionStopped, all_errors
+from holdfast.errors import CredentialExpired, SessionStopped, all_errors
 from holdfast.integrations.claude_agent_sdk.governor import Governor
 from tests.unit.integrations.guard_double import NS, GuardDouble
 
@@ -138,14 +138,24 @@ def test_rewritten_arguments_are_passed_on_and_only_then():
     governed(scenario, lambda _: {"arguments": {"command": "ls -l"}})
 
 
-def test_every_error_of_the_server_is_a_deny_and_a_stopped_session_ends_the_run():
+def test_every_error_of_the_server_is_a_deny_and_no_stop_ends_the_run_as_a_success():
     async def scenario(guard, governor):
         for cls in all_errors():
             guard.refuse("POST", "/v1/guard/decide", cls.http_status, code=cls.code, message="m")
             output = await fire(governor, "PreToolUse", CALL)
             assert decision(output) == "deny"
-            if issubclass(cls, SessionStopped):
-                assert output["continue_"] is False
+            if issubclass(cls, (SessionStopped, CredentialExpired)):
+                assert "continue_" not in output
+
+    governed(scenario)
+
+
+@pytest.mark.parametrize("cls", [SessionStopped, CredentialExpired])
+def test_a_session_that_is_over_leaves_the_end_of_the_run_to_the_gateway(cls):
+    async def scenario(guard, governor):
+        await fire(governor, "PreToolUse", CALL)
+        guard.refuse("POST", "/v1/guard/finish", cls.http_status, code=cls.code, message="m")
+        assert await fire(governor, "PostToolUse", DONE) == {}
 
     governed(scenario)
 

@@ -1,4 +1,7 @@
-"""`holdfast init`: the files of a new project, copied from `template/`; nothing is overwritten."""
+"""`holdfast init`: the files of a new project, copied from `template/`; nothing is overwritten.
+
+`template_claude_code/` stands in place of some of them for Claude Code.
+"""
 
 import os
 from importlib.resources import files
@@ -21,10 +24,13 @@ def register(app: typer.Typer) -> None:
     @verb(app, "init")
     def init(
         folder: Path = typer.Argument(Path(), metavar="[DIR]", help="Where; made if missing."),
+        claude_code: bool = typer.Option(
+            False, "--claude-code", help="For Claude Code: the tools that it offers, a day's caps."
+        ),
         as_json: bool = Json,
     ) -> None:
         """Write a small project: settings, one agent, policies with their tests."""
-        written = write_project(folder)
+        written = write_project(folder, claude_code=claude_code)
         if as_json:
             emit({"folder": str(folder), "written": written})
             return
@@ -34,10 +40,12 @@ def register(app: typer.Typer) -> None:
         say(f"next: holdfast doctor{where}, then holdfast up")
 
 
-def write_project(folder: Path) -> list[str]:
+def write_project(folder: Path, *, claude_code: bool = False) -> list[str]:
     """The names of the files written. Errors: Conflict when one exists, ConfigInvalid."""
-    template = files("holdfast.apps.cli") / "template"
-    wanted = dict(_walk(template, ""))
+    shipped = files("holdfast.apps.cli")
+    wanted = dict(_walk(shipped / "template", ""))
+    if claude_code:
+        wanted |= dict(_walk(shipped / "template_claude_code", ""))
     taken = [name for name in wanted if Path(folder, name).exists()]
     if taken:
         raise Conflict(f"`{taken[0]}` exists already; nothing was written")

@@ -7,17 +7,33 @@ import msgspec
 
 from holdfast.errors import HoldfastError
 
+_FORBIDDEN = 403
+# What Claude Code calls itself. It tells its user of any 403 that they failed to log in.
+_CLAUDE_CODE = "claude-cli/"
+_OVER = ("session_stopped", "credential_expired")
 
-def envelope(error: HoldfastError, request_id: str) -> bytes:
+
+def status(error: HoldfastError, client: str) -> int:
+    """The status of a refusal; `client` is the user agent. Claude Code reads 410 as it is meant."""
+    if error.http_status == _FORBIDDEN and client.startswith(_CLAUDE_CODE):
+        return 410
+    return error.http_status
+
+
+def envelope(error: HoldfastError, request_id: str, client: str = "") -> bytes:
     """`{"type":"error","error":{"type","message"},"request_id"}`.
 
-    `error.code` and the fields come on top, for callers that read more than the message.
+    `error.code` and the fields come on top, for callers that read more than the message. Claude
+    Code shows its user the message alone, so that says the code and what to do, too.
     """
+    message = error.message
+    if client.startswith(_CLAUDE_CODE) and error.code in _OVER:
+        message = f"{error.code}: {message}; `holdfast sessions open` begins another session"
     body = {
         "type": "error",
         "error": {
             "type": error.wire_type,
-            "message": error.message,
+            "message": message,
             "code": error.code,
             "fields": {name: _plain(value) for name, value in error.fields.items()},
         },

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.apps.gateway.errors import envelope, headers
+from holdfast.apps.gateway.errors import envelope, headers, status
 from holdfast.apps.gateway.tasks import ClientLeft, while_connected
 from holdfast.errors import (
     HoldfastError,
@@ -171,9 +171,9 @@ class Gateway(Generic[Who]):
             if started:
                 # Headers are gone: all that is left is to break off, which clients see.
                 raise
-            await self._refuse(send, error)
+            await self._refuse(send, error, _client(scope))
 
-    async def _refuse(self, send: Send, error: Exception) -> None:
+    async def _refuse(self, send: Send, error: Exception, client: str) -> None:
         """The envelope of an error.
 
         Not in the frame that caught it: a frame that its own error's traceback holds must not hold
@@ -185,9 +185,9 @@ class Gateway(Generic[Who]):
         request_id = self._entropy.new_id("req")
         await _respond(
             send,
-            refusal.http_status,
+            status(refusal, client),
             headers(refusal, request_id),
-            envelope(refusal, request_id),
+            envelope(refusal, request_id, client),
         )
 
 
@@ -211,6 +211,11 @@ class _Endpoint:
         refusal = InvalidRequest(f"this path takes {self._method}")
         fields = {**headers(refusal, ""), "allow": self._method}
         await _respond(send, 405, fields, envelope(refusal, ""))
+
+
+def _client(scope: Scope) -> str:
+    """What the client calls itself."""
+    return Headers(scope=scope).get("user-agent", "")
 
 
 def _token(scope: Scope) -> str:

@@ -66,7 +66,7 @@ from holdfast.model.budgets import Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionProfile
-from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
+from holdfast.model.tools import ArgumentRole, Contract, Effect, EffectKey, Idempotency
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 # `tools` and `unknown_tool` are names of the policy language.
@@ -452,6 +452,9 @@ CONTRACT = Record(
         "output_schema": Field(Json(), "JSON Schema of the result"),
         "roles": Field(MapOf(value=Choice(ArgumentRole), key=ARGUMENT), "what an argument decides"),
         "idempotency": Field(Choice(Idempotency), "what a second try may do"),
+        "effect_key": Field(
+            Choice(EffectKey), "what makes two calls one effect: `input`, or each `call` its own"
+        ),
         "first_party": Field(Flag(), "the result is the operator's own and does not taint"),
         "resource": Field(
             Text(max_chars=512, says="a resource"), "template over arguments: `arn:shop:{id}`"

@@ -227,7 +227,7 @@ def _assembled(
         tenants=_tenants(settings.tenants),
         tasks=settings.tasks,
         agents={name: _with_upstream(agent, upstreams) for name, agent in agents.items()},
-        tools={**builtin, **ours, **settings.tools},
+        tools={**builtin, **ours, **_replaced(settings.tools, builtin)},
         declared_tools=frozenset(settings.tools) | frozenset(ours),
         implementations={**python, **settings.implementations},
         tool_standard=settings.tool_standard,
@@ -248,6 +248,22 @@ def _tenants(declared: dict[str, Tenant]) -> dict[str, Tenant]:
     return {
         name: tenant if tenant.projects else msgspec.structs.replace(tenant, projects=_SOLE_PROJECT)
         for name, tenant in declared.items()
+    }
+
+
+def _replaced(
+    declared: Mapping[str, Contract], builtin: Mapping[str, Contract]
+) -> dict[str, Contract]:
+    """Declared contracts; one in place of a built-in says what is one effect as that one does.
+
+    What a built-in does depends on more than its arguments: the same command after an edit has to
+    run again, and must not be answered with what the ledger kept of the first.
+    """
+    return {
+        name: msgspec.structs.replace(contract, effect_key=builtin[name].effect_key)
+        if name in builtin and contract.effect_key is None
+        else contract
+        for name, contract in declared.items()
     }
 
 

@@ -13,10 +13,13 @@ from holdfast.core.risk.shell import classify
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract, Effect
 
-_SYSTEM_PATHS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys", "/root")
+_SYSTEM_PATHS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys")
+_SUPERUSER_HOME = "root"
 _OWN_STATE = ".holdfast"
 _PATH_ARGUMENTS = ("path", "file_path", "notebook_path", "filename", "directory")
 _WHERE_MAX = 200
+# `/root/notes.txt` has two parts, and a file of a project at least three.
+_OF_A_HOME = 2
 
 
 class Risk(msgspec.Struct, frozen=True):
@@ -58,7 +61,7 @@ def registered(contract: Contract | None) -> RiskLevel:
 
 
 def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]:
-    """System and superuser paths, and our own state, in the arguments that name files."""
+    """System paths, the superuser's own files, and our state, in the arguments that name files."""
     found = []
     for name in _PATH_ARGUMENTS:
         value = arguments.get(name)
@@ -75,7 +78,10 @@ def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]
 
 
 def _in_system(path: str) -> bool:
-    """Whether a path, `..` resolved by text, lies under a system folder."""
+    """Whether a path, `..` resolved by text, lies under a system folder.
+
+    Of the superuser's home only what stands in it by itself or is hidden: projects live there, too.
+    """
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":
@@ -83,8 +89,11 @@ def _in_system(path: str) -> bool:
                 parts.pop()
         elif part not in ("", "."):
             parts.append(part)
-    absolute = path.startswith("/")
-    return absolute and any(
+    if not path.startswith("/"):
+        return False
+    if parts[:1] == [_SUPERUSER_HOME]:
+        return len(parts) <= _OF_A_HOME or parts[1].startswith(".")
+    return any(
         "/" + "/".join(parts) == root or ("/" + "/".join(parts)).startswith(root + "/")
         for root in _SYSTEM_PATHS
     )

@@ -22,6 +22,7 @@ from claude_agent_sdk import (
 
 from holdfast.client import Session
 from holdfast.errors import (
+    CredentialExpired,
     HoldfastError,
     OutcomeUnknown,
     SessionStopped,
@@ -96,6 +97,11 @@ class Governor:
             try:
                 async with asyncio.timeout(2 * self._deadline_s):
                     return await answer(given, tool_use_id, context)
+            except (SessionStopped, CredentialExpired) as error:
+                # The CLI calls a run that a hook ended a success. The gateway refuses the next
+                # model call of a session that is over, and that ends it as the failure it is.
+                text = f"{error.code}: {error.message}"
+                return outputs.deny(text) if event == "PreToolUse" else outputs.nothing()
             except HoldfastError as error:
                 return refuse(f"{error.code}: {error.message}", _ends(error))
             except TimeoutError:
@@ -254,9 +260,8 @@ class Governor:
 
 
 def _ends(error: HoldfastError) -> bool:
-    """Whether no later call of this run can fare better: the session or the server is gone."""
-    lost = type(error) in (Unavailable, OutcomeUnknown)
-    return lost or isinstance(error, (SessionStopped, Unauthenticated))
+    """Whether no later call of this run can fare better: the server is gone."""
+    return type(error) in (Unavailable, OutcomeUnknown) or isinstance(error, Unauthenticated)
 
 
 def _deny(reason: str, ends: bool) -> HookJSONOutput:  # noqa: FBT001 - one of a table

@@ -12,7 +12,9 @@ from holdfast.apps.cli.audit import span_s
 from holdfast.apps.cli.budgets import parsed_limit, parsed_limits
 from holdfast.apps.cli.main import app
 from holdfast.apps.cli.verbs import guarded
+from holdfast.compose.config import load_config
 from holdfast.errors import Denied, InvalidRequest
+from holdfast.integrations.claude_code import UNGRANTED_TOOLS
 from holdfast.model.budgets import Dimension
 
 ROOT = Path(__file__).parents[4]
@@ -37,6 +39,23 @@ def test_init_writes_a_project_that_passes_the_doctor(fresh):
     assert report["ok"]
     assert report["present"] == 5
     assert report["notes"] == []
+
+
+def test_init_for_claude_code_grants_what_it_offers_and_passes_the_doctor(tmp_path):
+    folder = tmp_path / "made"
+    assert cli("init", folder, "--claude-code").exit_code == 0
+    result = cli("doctor", folder, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["present"], report["notes"]) == (5, [])
+    assert any("for one prompt stop it" in cap for cap in report["caps"])
+    tested = cli("policy", "test", "-C", folder)
+    assert "6 of 6 cases" in tested.stdout
+    granted = load_config(folder / "holdfast.yaml").agents["assistant"].tools
+    # As the CLI of the pinned SDK sends them in print mode, but for what the settings turn off.
+    offered = {"Agent", "Bash", "Edit", "ListAgents", "Read", "ReportFindings", "Skill"}
+    assert offered | {"ToolSearch", "Write", "NotebookEdit", "TaskStop"} <= set(granted)
+    assert not set(granted) & set(UNGRANTED_TOOLS)
 
 
 def test_init_keeps_the_state_out_of_version_control(fresh):

@@ -19,9 +19,8 @@ from holdfast.apps.control.guard.in_turn import in_turn
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.hook_outputs import Output
-from holdfast.errors import HoldfastError, InvalidRequest, SessionStopped, Unauthenticated
+from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, SessionStopped
 from holdfast.model.decisions import Verdict
-from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.guard import Asked, Guard
@@ -114,12 +113,15 @@ class ClaudeCodeDoor:
         except ClientDisconnect:
             return Response(status_code=400)
         except HoldfastError as error:
-            ends = isinstance(error, (SessionStopped, Unauthenticated))
-            body = _encoded(outputs.refuse(event, f"{error.code}: {error.message}", ends=ends))
+            # `continue: false` would end the run as a success. The gateway refuses the next model
+            # call of a session that is over, and that ends it as the failure that it is.
+            over = isinstance(error, (SessionStopped, CredentialExpired)) and bool(event)
+            text = f"{error.code}: {error.message}"
+            body = _encoded(outputs.over(event, text) if over else outputs.refuse(event, text))
         except Exception as error:  # noqa: BLE001 -- the last boundary: a fault is a refusal
             self._report(error)
             text = "internal_error: holdfast could not handle the request; see its log"
-            body = _encoded(outputs.refuse(event, text, ends=False))
+            body = _encoded(outputs.refuse(event, text))
         return Response(body, media_type="application/json")
 
     async def _before(self, live: LiveSession, given: object) -> Output:
@@ -136,8 +138,7 @@ class ClaudeCodeDoor:
             ruling = await self._guard.decide(live, asked)
         verdict = ruling.decision.verdict
         if verdict is not Verdict.ALLOW:
-            ended = live.session.state is not SessionState.ACTIVE
-            return outputs.deny(ruling.message or f"holdfast said {verdict}", ends=ended)
+            return outputs.deny(ruling.message or f"holdfast said {verdict}")
         as_asked = digest_of(call.tool_input) == ruling.decision.digest
         return outputs.allow(None if as_asked else ruling.arguments)
 

@@ -95,7 +95,7 @@ def shown(plan: SessionPlan, session: Session, model_port: int) -> Plan:
             "text": plan.task_text,
             "attributes": plan.task_attributes,
         },
-        max_turns=min(plan.loop.max_turns, *turns),
+        max_turns=min([plan.loop.max_turns, *turns]),
         model_port=model_port,
     )
 
