@@ -33,12 +33,15 @@ NAMES = (
     "journal_size",
     "answers_oracle",
     "noisy_tenant",
+    "jobs",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 
 
 def main(arguments: list[str]) -> int:
     """0 when everything ran, whatever the verdicts; 1 when a benchmark broke."""
+    if arguments[:1] == ["jobs"] and len(arguments) > 1:
+        return int(import_module("benchmarks.jobs.command").main(arguments[1:]))
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it runs")

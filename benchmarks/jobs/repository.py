@@ -72,6 +72,10 @@ class Place:
         """The job's history, remote and state in `root`. Errors: RuntimeError."""
         self.shell("git init -q")
         self.write_history(job, self.root)
+        self.add_remote()
+
+    def add_remote(self) -> None:
+        """A remote whose address looks like any other, and is a folder here."""
         remote = self.folder / "origin.git"
         self.shell(
             f"git init -q --bare {remote}; git remote add origin {_REMOTE}\n"
