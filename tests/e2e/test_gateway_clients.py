@@ -204,7 +204,7 @@ def test_only_the_content_of_a_denied_result_differs_and_is_the_same_every_time(
     ruling = project.decide(session, call["id"], "Bash", call["input"]).json
     assert ruling["verdict"] == "deny"
     request = body({"tools": []}, {"text": "one"}, {"text": "two"}, tools=[BASH])
-    marked = {"cache_control": {"type": "ephemeral"}, "is_error": True, "x_kept": [1.50, "é"]}
+    marked = {"cache_control": {"type": "ephemeral"}, "is_error": True}
     request["messages"] += [
         {"role": "assistant", "content": [call]},
         {

@@ -1,15 +1,18 @@
 """Costs equal genai-prices to the nano-dollar, and no cost exceeds its bound."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import genai_prices
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from holdfast.core.messages import ModelRequest, read_request
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook
+from holdfast.core.work import Asked, Bound, bound_of
 from holdfast.model.money import Cost, Usage
 
 BOOK = PriceBook(PRICE_TABLE)
@@ -66,17 +69,26 @@ def test_every_cost_equals_the_source_to_the_nano_dollar(model, usage, searches)
 @given(st.sampled_from(MODELS), usages, st.integers(0, 1000), st.integers(0, 1000))
 def test_no_cost_exceeds_its_bound(model, usage, more_in, more_out):
     cost = BOOK.cost(model, usage)
-    bound = BOOK.bound(
-        model,
-        input_tokens_bound=usage.prompt_tokens + more_in,
-        output_tokens=usage.output_tokens + more_out,
-        cache_write=usage.cache_write_5m_tokens > 0,
-        one_hour=usage.cache_write_1h_tokens > 0,
+    price = BOOK.find(model)
+    assert price is not None
+    mark = {"type": "ephemeral", "ttl": "1h" if usage.cache_write_1h_tokens else "5m"}
+    cached = usage.cache_write_5m_tokens or usage.cache_write_1h_tokens
+    body = {
+        "model": model,
+        "max_tokens": usage.output_tokens + more_out,
+        "messages": [],
+        **({"cache_control": mark} if cached else {}),
+    }
+    request = read_request(json.dumps(body).encode())
+    assert isinstance(request, ModelRequest)
+    bound = bound_of(
+        BOOK, Asked(request=request, input_tokens=usage.prompt_tokens + more_in, wide=True)
     )
     assert isinstance(cost, Cost)
-    assert isinstance(bound, Cost)
+    assert isinstance(bound, Bound)
+    assume(usage.prompt_tokens <= max(price.context_tokens, 1_000_000))
     assert cost.in_nusd <= bound.in_nusd
-    assert cost.out_nusd <= bound.out_nusd
+    assert cost.out_nusd <= bound.out_nusd + bound.out_nusd_per_token * request.max_tokens
 
 
 @given(st.sampled_from(MODELS), usages, usages)

@@ -1,38 +1,28 @@
 """A Messages API request, read for what the gateway must know, and edited without being rewritten.
 
-Reads: model, money (`max_tokens`, thinking), streaming, tools that run at the provider, evidence
-(every block that answers a tool call), and what bounds the input. Edits splice single values;
-every value that is not edited keeps its bytes, so the provider's prompt cache still matches.
+Reads by the table (`core/wire`): what the table does not know is refused where it stands. Takes:
+model, money (`max_tokens`, thinking), streaming, tools that run at the provider, evidence (every
+block that answers a tool call), and what bounds the input. Edits splice single values; every value
+that is not edited keeps its bytes, so the provider's prompt cache still matches.
 
-Unknown fields and blocks pass; a field that would hide money or evidence is refused.
-Not here: whether evidence is covered (`core/evidence`), prices, HTTP.
+Not here: whether evidence is covered (`core/evidence`), prices (`core/work`), HTTP.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.core.wire.reading import Evidence, NotInTable, Walked, walk
 
-# A tool with one of these type prefixes runs at the client and ends in a `tool_use` block.
-_CLIENT_TOOL_TYPES = ("bash_", "text_editor_", "computer_", "memory_")
-# What the provider's own definition of such a tool adds to the prompt, at most.
-_BUILT_IN_TOOL_TOKENS = 2_000
+__all__ = ["BadRequest", "Evidence", "ModelRequest", "edited", "read_count", "read_request"]
+
 # The model reads an image as at most this many tokens, whatever its size.
 _IMAGE_TOKENS_MAX = 5_000
 # What the provider adds around tools and system that is not in the body.
 _FIXED_TOKENS = 2_000
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """One block that claims to answer a call; `message` and `block` are its positions."""
-
-    message: int
-    block: int
-    kind: str
-    call_id: str
-    is_error: bool
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +31,7 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     `input_tokens_bound` is None where bytes bound nothing (documents, files, a held thread that
     is not ours to measure): then only the provider's count or the context window does.
     `thinking_budget` is 0 without one; `opaque` when tokens may be billed that are not shown.
+    `server_tools` names what only a grant allows; `asks` is all that the walk gathered.
     """
 
     body: bytes
@@ -57,6 +48,7 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     tool_names: tuple[str, ...]
     continues: str
     fields: dict[str, Any]
+    asks: Walked
 
 
 class BadRequest(msgspec.Struct, frozen=True):
@@ -65,202 +57,81 @@ class BadRequest(msgspec.Struct, frozen=True):
     text: str
 
 
-class _Fault(Exception):
-    pass
-
-
-def read_request(body: bytes) -> ModelRequest | BadRequest:
-    """Read one `POST /v1/messages` body.
+def read_request(body: bytes, admitted: Admitted = NOTHING) -> ModelRequest | BadRequest:
+    """Read one `POST /v1/messages` body; `admitted` may pass beyond the table.
 
     Errors: none raised; BadRequest for anything that is not a request the gateway can govern.
     """
+    return _read(body, admitted, counting=False)
+
+
+def read_count(body: bytes, admitted: Admitted = NOTHING) -> ModelRequest | BadRequest:
+    """Read one `count_tokens` body: the same without `max_tokens`, which is then 0.
+
+    Errors: as `read_request`.
+    """
+    return _read(body, admitted, counting=True)
+
+
+def _read(body: bytes, admitted: Admitted, *, counting: bool) -> ModelRequest | BadRequest:
     parsed = parse_json(body)
     if isinstance(parsed, Unreadable):
         return BadRequest(f"the body is not usable JSON: {parsed.reason}")
     if not isinstance(parsed, dict):
         return BadRequest("the body must be a JSON object")
     try:
-        return _read(body, parsed)
-    except _Fault as fault:
+        return _request(body, parsed, walk(parsed, admitted), counting=counting)
+    except NotInTable as fault:
         return BadRequest(str(fault))
 
 
-def _read(body: bytes, fields: dict[str, Any]) -> ModelRequest:
-    model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise _Fault("`model` must be a string")
-    max_tokens = fields.get("max_tokens")
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise _Fault("`max_tokens` must be a positive integer")
-    stream = fields.get("stream", False)
-    if not isinstance(stream, bool):
-        raise _Fault("`stream` must be true or false")
+def _request(body: bytes, fields: dict[str, Any], asks: Walked, *, counting: bool) -> ModelRequest:
+    model, max_tokens = fields.get("model"), fields.get("max_tokens", 0 if counting else None)
+    if not model:
+        raise NotInTable("`model` must be a string")
+    if max_tokens is None or max_tokens < 0:
+        raise NotInTable("`max_tokens` must be a positive integer, or 0 to warm the cache")
+    if "messages" not in fields:
+        raise NotInTable("`messages` must be a list")
     thinking_budget, opaque = _thinking(fields.get("thinking"))
-    server_tools, tool_names, built_in = _tools(fields)
-    evidence, unbounded, media_bytes, images = _walk(fields.get("messages"))
-    continues = _thread(fields.get("thread"))
-    escaped = b"\\u" in body
-    marks = b'"cache_control"' in body or (escaped and _mentions(fields, "cache_control"))
-    hour = b'"1h"' in body or (escaped and _mentions(fields, "1h"))
     bound = None
-    if not unbounded:
-        bound = len(body) - media_bytes + images * _IMAGE_TOKENS_MAX + _FIXED_TOKENS
-        bound += _BUILT_IN_TOOL_TOKENS * built_in
+    if not asks.unbounded:
+        bound = len(body) - asks.media_bytes + asks.images * _IMAGE_TOKENS_MAX + _FIXED_TOKENS
+        bound += asks.hidden_tokens + sum(line.tokens for line in asks.admitted)
     return ModelRequest(
         body=body,
         model=model,
         max_tokens=max_tokens,
-        stream=stream,
+        stream=fields.get("stream") or False,
         thinking_budget=thinking_budget,
         opaque=opaque,
-        cached=marks,
-        # Any mention of the one-hour lifetime prices the whole input at its dearer rate.
-        cached_1h=marks and hour,
+        cached=asks.cached,
+        # Any mark for an hour prices the whole input at its dearer rate.
+        cached_1h=asks.cached_1h,
         input_tokens_bound=bound,
-        evidence=tuple(evidence),
-        server_tools=server_tools,
-        tool_names=tool_names,
-        continues=continues,
+        evidence=tuple(asks.evidence),
+        server_tools=tuple(asks.grants),
+        tool_names=tuple(asks.client_tools),
+        continues=_thread(fields.get("thread")),
         fields=fields,
+        asks=asks,
     )
 
 
-def _thinking(thinking: object) -> tuple[int, bool]:
-    if thinking is None:
+def _thinking(thinking: Mapping[str, Any] | None) -> tuple[int, bool]:
+    if thinking is None or thinking.get("type") == "disabled":
         return 0, False
-    if not isinstance(thinking, dict):
-        raise _Fault("`thinking` must be an object")
-    if thinking.get("type") == "disabled":
-        return 0, False
-    budget = thinking.get("budget_tokens", 0)
-    if not isinstance(budget, int) or isinstance(budget, bool) or budget < 0:
-        raise _Fault("`thinking.budget_tokens` must be a positive integer")
+    budget = thinking.get("budget_tokens") or 0
+    if budget < 0:
+        raise NotInTable("`thinking.budget_tokens` must be a positive integer")
     return budget, True
 
 
-def _thread(thread: object) -> str:
-    if thread is None:
-        return ""
-    if not isinstance(thread, dict):
-        raise _Fault("`thread` must be an object")
-    previous = thread.get("previous_message_id", "")
-    if not isinstance(previous, str):
-        raise _Fault("`thread.previous_message_id` must be a string")
-    if thread.get("type") == "continue" and not previous:
-        raise _Fault("`thread.previous_message_id` is missing")
+def _thread(thread: Mapping[str, Any] | None) -> str:
+    previous: str = (thread or {}).get("previous_message_id") or ""
+    if thread is not None and thread.get("type") == "continue" and not previous:
+        raise NotInTable("`thread.previous_message_id` is missing")
     return previous
-
-
-def _mentions(value: object, word: str) -> bool:
-    """Whether a key or a text anywhere in a JSON value is exactly `word`, however spelt."""
-    todo = [value]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, dict):
-            if word in one:
-                return True
-            todo.extend(one.values())
-        elif isinstance(one, list):
-            todo.extend(one)
-        elif one == word:
-            return True
-    return False
-
-
-def _tools(fields: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
-    """Names of tools the provider runs, of those the client runs; how many are built in."""
-    server, client, built_in = [], [], 0
-    tools = fields.get("tools")
-    if tools is not None and not isinstance(tools, list):
-        raise _Fault("`tools` must be a list")
-    for tool in tools or ():
-        if not isinstance(tool, dict):
-            raise _Fault("every entry of `tools` must be an object")
-        kind = "custom" if tool.get("type") is None else tool["type"]
-        name = tool.get("name", "")
-        if not isinstance(kind, str) or not isinstance(name, str):
-            raise _Fault("a tool's `type` and `name` must be strings")
-        if kind == "custom" or kind.startswith(_CLIENT_TOOL_TYPES):
-            client.append(name)
-            built_in += kind != "custom"
-        else:
-            server.append(name or kind)
-    servers = fields.get("mcp_servers")
-    if servers:
-        # The connector runs MCP tools at the provider, out of the guard's reach.
-        server.append("mcp_servers")
-    return tuple(server), tuple(client), built_in
-
-
-def _walk(messages: object) -> tuple[list[Evidence], bool, int, int]:
-    """Evidence, whether bytes bound nothing, base64 bytes, images."""
-    if not isinstance(messages, list):
-        raise _Fault("`messages` must be a list")
-    evidence: list[Evidence] = []
-    unbounded, media_bytes, images = False, 0, 0
-    for m, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise _Fault("every entry of `messages` must be an object")
-        content = message.get("content")
-        if isinstance(content, str) or content is None:
-            continue
-        if not isinstance(content, list):
-            raise _Fault("a message's `content` must be a string or a list")
-        for b, block in enumerate(content):
-            if not isinstance(block, dict):
-                raise _Fault("every content block must be an object")
-            if "tool_use_id" in block:
-                evidence.append(_evidence(m, b, block))
-            elif str(block.get("type", "")).endswith("tool_result"):
-                raise _Fault("a tool result needs a `tool_use_id`")
-            _no_result_within(block)
-            for kind, size in _media(block):
-                images += kind == "image"
-                media_bytes += size
-                unbounded = unbounded or kind != "image"
-    return evidence, unbounded, media_bytes, images
-
-
-def _no_result_within(block: Mapping[str, Any]) -> None:
-    """A result is evidence only where a message holds it; deeper ones would be overlooked."""
-    content = block.get("content")
-    for inner in content if isinstance(content, list) else ():
-        if isinstance(inner, dict):
-            if "tool_use_id" in inner or str(inner.get("type", "")).endswith("tool_result"):
-                raise _Fault("a tool result cannot stand inside another block")
-            _no_result_within(inner)
-
-
-def _evidence(m: int, b: int, block: Mapping[str, Any]) -> Evidence:
-    call_id, kind = block["tool_use_id"], block.get("type")
-    is_error = block.get("is_error", False)
-    if not isinstance(call_id, str) or not call_id or not isinstance(kind, str):
-        raise _Fault("a tool result needs a string `tool_use_id` and `type`")
-    if not isinstance(is_error, bool):
-        raise _Fault("`is_error` must be true or false")
-    return Evidence(m, b, kind, call_id, is_error)
-
-
-def _media(block: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Kind and base64 length of every image or document in a block, nested ones included."""
-    source = block.get("source")
-    if isinstance(source, dict):
-        kind = str(block.get("type", ""))
-        encoded = source.get("data") if source.get("type") == "base64" else None
-        if kind == "document" and source.get("type") in ("text", "content"):
-            yield from _inner_media(source.get("content"))
-            return
-        yield kind, len(encoded) if isinstance(encoded, str) else 0
-    elif block.get("type") in ("container_upload", "file"):
-        yield "file", 0
-    yield from _inner_media(block.get("content"))
-
-
-def _inner_media(content: object) -> Iterator[tuple[str, int]]:
-    if isinstance(content, list):
-        for inner in content:
-            if isinstance(inner, dict):
-                yield from _media(inner)
 
 
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

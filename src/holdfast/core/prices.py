@@ -1,35 +1,24 @@
-"""Prices: which model a name means, what a usage cost, what a call could cost at most.
+"""Prices: which model a name means, and what a usage cost.
 
 Everything is exact integers of nano-dollars. What has no price is `Unpriced`, never free: an
-unknown model, a server tool, a request field that changes the price behind the table's back.
+unknown model, a server tool.
 
-Not here: how many tokens a request could have (`core/messages`), who pays (`core/budgets`).
+Not here: what a request could cost at most (`core/work`), who pays (`core/budgets`).
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import msgspec
 
 from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.prices import ModelPrice, PriceTable, Rates, Unpriced
 
-__all__ = ["PriceBook", "Unpriced", "rates_per_mtok", "request_faults", "server_tool_bound"]
+__all__ = ["PriceBook", "Unpriced", "premium", "rates_per_mtok"]
 
 TOKENS_PER_MTOK = 1_000_000
 _DATED = re.compile(r"(.+)-20[0-9]{6}", re.ASCII)
 
-# Fields of a request that change the price, and the values under which the table holds.
-_PRICED_VALUES: dict[str, frozenset[str]] = {
-    "inference_geo": frozenset({"global"}),
-    "service_tier": frozenset({"auto", "standard_only"}),
-    "speed": frozenset({"standard"}),
-}
-# Fields that start billed work of a size the request does not bound.
-_UNBOUNDED_FIELDS = ("mcp_servers", "container")
-# A tool with one of these type prefixes runs at the client and costs tokens only.
-_CLIENT_TOOL_TYPES = ("bash_", "text_editor_", "computer_", "memory_")
 # What a way of serving costs where the price of the model does not say, in thousandths.
 _PREMIUMS = {
     "speed.standard": 1000,
@@ -42,7 +31,6 @@ _PREMIUMS = {
 _WITHIN = frozenset({"message", "fallback_message"})
 # Tools of the provider that cost the tokens they bring, and nothing a request.
 _FREE_TOOLS = frozenset({"web_fetch", "tool_search"})
-_VERSIONED = re.compile(r"([a-z][a-z_]*?)_20[0-9]{6}", re.ASCII)
 
 
 class PriceBook:
@@ -134,99 +122,6 @@ class PriceBook:
         doubts.append(f"model.{served.model}")
         return [asked, own]
 
-    def dearest_input_nusd_per_token(
-        self, model: str, *, cache_write: bool, one_hour: bool, prompt_tokens_bound: int
-    ) -> int | Unpriced:
-        """The highest rate that a prompt of up to `prompt_tokens_bound` tokens could be billed at.
-
-        `cache_write`: the request marks something to be cached; `one_hour`: for an hour.
-        """
-        price = self.find(model)
-        if price is None:
-            return _unknown(model)
-        return max(
-            _dearest_input(rates, cache_write=cache_write, one_hour=one_hour)
-            for rates in _reachable(price, prompt_tokens_bound)
-        )
-
-    def bound(
-        self,
-        model: str,
-        *,
-        input_tokens_bound: int,
-        output_tokens: int,
-        cache_write: bool = True,
-        one_hour: bool = False,
-        server_tool_calls: Mapping[str, int] | None = None,
-    ) -> Cost | Unpriced:
-        """The most that a call of at most these sizes can cost.
-
-        `server_tool_calls` maps a server tool to its largest number of requests. After each of
-        them the provider may sample again with a grown prompt, so each also adds a full context
-        window of input.
-        """
-        price = self.find(model)
-        if price is None:
-            return _unknown(model)
-        calls = dict(server_tool_calls or {})
-        if min(input_tokens_bound, output_tokens, *calls.values(), 0) < 0:
-            return Unpriced("a bound cannot be negative")
-        tools_nusd = _tools_nusd(price, calls)
-        if isinstance(tools_nusd, Unpriced):
-            return tools_nusd
-        again = sum(calls.values())
-        prompt = max(input_tokens_bound, price.context_tokens) if again else input_tokens_bound
-        reachable = _reachable(price, prompt)
-        input_nusd = max(
-            _dearest_input(rates, cache_write=cache_write, one_hour=one_hour) for rates in reachable
-        )
-        tokens = input_tokens_bound + again * prompt
-        output_nusd = max(rates.output_nusd for rates in reachable)
-        return Cost(tokens * input_nusd + tools_nusd, output_tokens * output_nusd)
-
-    def request_faults(self, body: Mapping[str, Any]) -> tuple[str, ...]:
-        """What in a Messages API request has no price here; see `request_faults`."""
-        model = body.get("model")
-        price = self.find(model) if isinstance(model, str) else None
-        return request_faults(body, price)
-
-
-def server_tool_bound(body: Mapping[str, Any]) -> dict[str, int]:
-    """The most requests of each server tool that a request without faults can make.
-
-    What `bound` takes as `server_tool_calls`: `{"web_search": 8}` from `max_uses`.
-    """
-    most: dict[str, int] = {}
-    for tool in body.get("tools") or ():
-        versioned = _VERSIONED.fullmatch(tool.get("type") or "")
-        if versioned and not versioned[0].startswith(_CLIENT_TOOL_TYPES):
-            most[versioned[1]] = most.get(versioned[1], 0) + tool["max_uses"]
-    return most
-
-
-def request_faults(body: Mapping[str, Any], price: ModelPrice | None) -> tuple[str, ...]:
-    """The fields of a request that change its price beyond the table, sorted and bounded.
-
-    Named are: another region, tier or speed than the standard one; MCP servers and containers
-    that work at the provider; compaction (its own sampling is billed apart); server tools that
-    have no price for this model, and priced ones without `max_uses`.
-    """
-    faults = {
-        field
-        for field, priced in _PRICED_VALUES.items()
-        if (value := body.get(field)) is not None
-        and not (isinstance(value, str) and value in priced)
-    }
-    faults.update(field for field in _UNBOUNDED_FIELDS if body.get(field))
-    if _compacts(body.get("context_management")):
-        faults.add("context_management")
-    tools = body.get("tools")
-    if isinstance(tools, list | tuple):
-        faults.update(fault for tool in tools if (fault := _tool_fault(tool, price)))
-    elif tools is not None:
-        faults.add("tools")
-    return tuple(sorted(faults)[:20])
-
 
 def rates_per_mtok(
     *,
@@ -308,11 +203,16 @@ def _known_tools_nusd(price: ModelPrice, calls: Mapping[str, int], doubts: list[
     return total_nusd
 
 
+def premium(price: ModelPrice, way: str) -> int | None:
+    """What one way of serving (`speed.fast`) costs, in thousandths of the rates; None unpriced."""
+    return price.premiums.get(way, _PREMIUMS.get(way))
+
+
 def _premium(price: ModelPrice, told: Iterable[str], doubts: list[str]) -> tuple[int, int]:
     """What the ways of serving multiply the rates by, as a fraction; the dearest of each field."""
     dearest: dict[str, int] = {}
     for way in told:
-        thousandths = price.premiums.get(way, _PREMIUMS.get(way))
+        thousandths = premium(price, way)
         if thousandths is None:
             doubts.append(way)
         else:
@@ -357,48 +257,3 @@ def _rates_at(price: ModelPrice, prompt_tokens: int) -> Rates:
         if prompt_tokens > tier.above_prompt_tokens:
             rates = tier.rates
     return rates
-
-
-def _reachable(price: ModelPrice, prompt_tokens_bound: int) -> tuple[Rates, ...]:
-    """Every tier that a prompt of at most that length could fall into."""
-    tiers = (t.rates for t in price.tiers if prompt_tokens_bound > t.above_prompt_tokens)
-    return (price.rates, *tiers)
-
-
-def _dearest_input(rates: Rates, *, cache_write: bool, one_hour: bool) -> int:
-    dearest = max(rates.input_nusd, rates.cache_read_nusd)
-    if cache_write or one_hour:
-        dearest = max(dearest, rates.cache_write_5m_nusd)
-    return max(dearest, rates.cache_write_1h_nusd) if one_hour else dearest
-
-
-def _compacts(management: object) -> bool:
-    """Whether the request asks the provider to summarise; anything unreadable counts as yes."""
-    if management is None:
-        return False
-    edits = management.get("edits", []) if isinstance(management, dict) else None
-    if not isinstance(edits, list):
-        return True
-    return any(
-        not isinstance(edit, dict) or not str(edit.get("type", "")).startswith("clear_")
-        for edit in edits
-    )
-
-
-def _tool_fault(tool: object, price: ModelPrice | None) -> str | None:
-    if not isinstance(tool, dict):
-        return "tools"
-    kind = tool.get("type")
-    if kind is None or kind == "custom":
-        return None
-    if not isinstance(kind, str):
-        return "tools"
-    if kind.startswith(_CLIENT_TOOL_TYPES):
-        return None
-    versioned = _VERSIONED.fullmatch(kind)
-    priced = price is not None and versioned and versioned[1] in price.server_tool_nusd
-    if not priced:
-        return f"tools.{kind[:60]}"
-    uses = tool.get("max_uses")
-    whole = isinstance(uses, int) and not isinstance(uses, bool) and uses >= 0
-    return None if whole else f"tools.{kind[:60]}.max_uses"

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from holdfast.core.messages import edited
+from holdfast.core.wire.splicing import Change, spliced
 from holdfast.errors import HoldfastError, SessionStopped
 from holdfast.ports.llm import Upstream, UpstreamAnswer
 from holdfast.runtime.live import Cut
@@ -24,16 +25,18 @@ T = TypeVar("T")
 class Edits(msgspec.Struct, frozen=True, kw_only=True):
     """What is changed in the client's body before it is sent; see `core/messages.edited`.
 
-    `contents` are (message, block, text).
+    `contents` are (message, block, text); `changes` are of single values, anywhere.
     """
 
     model: str = ""
     max_tokens: int | None = None
     contents: tuple[tuple[int, int, str], ...] = ()
+    changes: tuple[Change, ...] = ()
 
     def applied(self, body: bytes) -> bytes:
         """The body to send; the same bytes where nothing is changed."""
         contents = {(message, block): text for message, block, text in self.contents}
+        body = spliced(body, self.changes)
         return edited(body, model=self.model or None, max_tokens=self.max_tokens, contents=contents)
 
 

@@ -20,6 +20,7 @@ from holdfast.core.delegation import reaches
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
+from holdfast.core.work import Asked
 from holdfast.errors import (
     Denied,
     Exhausted,
@@ -31,7 +32,7 @@ from holdfast.errors import (
 )
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.model.decisions import Verdict
-from holdfast.model.events import Kind
+from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
 from holdfast.model.tools import Effect
 from holdfast.model.upstreams import Fallback
@@ -69,6 +70,8 @@ _COUNT_MARGIN_PERCENT = 5
 _COUNT_MARGIN_TOKENS = 64
 _COUNT_TIMEOUT_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9._:-]{0,48}", re.ASCII)
+# So much output is worth more than one more use of a tool at the provider.
+_OUTPUT_OF_USE = 1024
 _COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice", "thinking", "thread")
 
 
@@ -77,11 +80,16 @@ class _TooDear(Exception):
 
 
 class _Offer:
-    """What a call is being offered while it waits for room."""
+    """What a call is being offered while it waits for room.
 
-    def __init__(self, quote: Quote, *, tight: bool) -> None:
-        self.quote = quote
-        self.tight = tight
+    `rungs` are the bounds it may be offered, the dearest first: tools that run at the provider
+    run less often on each. The one that was taken last is `asked`, at `quote`.
+    """
+
+    def __init__(self, rungs: list[tuple[Asked, Quote]]) -> None:
+        self.rungs = rungs
+        self.asked, self.quote = rungs[0]
+        self.tight = False
         self.output_tokens = 0
         self.seconds = 0
 
@@ -265,6 +273,7 @@ class ModelCalls:
             model=request.model if request.model != given.model else "",
             max_tokens=offer.output_tokens if offer.output_tokens < request.max_tokens else None,
             contents=tuple((*place, text) for place, text in given.contents.items()),
+            changes=offer.asked.changes(),
         )
         return await self._send(live, provider, purse, given.carrier, edits)
 
@@ -282,7 +291,7 @@ class ModelCalls:
             provider.name,
             request.model,
             live.who.tenant,
-            Draw(1, offer.quote.input_tokens, most),
+            Draw(1, offer.quote.prompt_tokens, most),
             timeout_s=min(provider.queue_s, live.session.loop.turn_timeout_s),
         )
         try:
@@ -320,36 +329,54 @@ class ModelCalls:
         return provider
 
     def _check_model(self, live: LiveSession, request: ModelRequest) -> None:
+        """Every model that the request can reach: its own, its fallbacks', its advisors'."""
         allowed = live.session.allowed_models
-        if allowed and request.model not in allowed:
-            raise Denied(
-                f"permission_denied: this agent may not use the model `{request.model[:100]}`",
-                model=request.model[:100],
-            )
+        for model in (request.model, *request.asks.models()) if allowed else ():
+            if model not in allowed:
+                raise Denied(
+                    f"permission_denied: this agent may not use the model `{model[:100]}`",
+                    model=model[:100],
+                )
 
     async def _check_server_tools(self, live: LiveSession, request: ModelRequest) -> None:
-        """Tools that the provider runs never meet the guard: policy decides on the request."""
-        session, who = live.session, live.who
+        """Tools that the provider runs never meet the guard: policy decides on the request.
+
+        Each decision is durable before anything is sent. Errors: Denied.
+        """
+        records: list[Record] = []
+        denied = ""
         for name in request.server_tools:
+            session = live.session
             granted = name in session.allowed_tools and reaches(session.resources, f"tool:{name}")
-            verdict = Verdict.ALLOW if granted else Verdict.DENY
-            for one in live.line if granted else ():
-                if verdict is Verdict.ALLOW:
-                    now_ns, tainted = self._clock.now_ns(), live.vouched.tainted
-                    asked = policy_request(one, name, {}, tainted=tainted, at_ns=now_ns)
-                    asked = msgspec.structs.replace(asked, effect=Effect.EGRESS)
-                    verdict = (await self._policy.decide(asked)).verdict
+            verdict = await self._verdict(live, name) if granted else Verdict.DENY
+            body = {"door": "gateway", "server_tool": name[:200], "granted": granted}
+            kept = Verdict.ALLOW if verdict is Verdict.ALLOW else Verdict.DENY
+            kind = Kind.TOOL_CALL_DECIDED
+            records.append(
+                self._journal.record(kind, live.who, body, tool=name[:200], verdict=kept)
+            )
             if verdict is not Verdict.ALLOW:
-                body = {"door": "gateway", "server_tool": name[:200], "granted": granted}
-                record = self._journal.record(
-                    Kind.TOOL_CALL_DECIDED, who, body, tool=name[:200], verdict=Verdict.DENY
-                )
-                await self._journal.commit([record])
-                raise Denied(
-                    f"permission_denied: `{name[:200]}` runs at the provider, out of the guard's"
-                    " reach, and no rule permits it",
-                    tool=name[:200],
-                )
+                denied = name
+                break
+        if records:
+            await self._journal.commit(records)
+        if denied:
+            raise Denied(
+                f"permission_denied: `{denied[:200]}` runs at the provider, out of the guard's"
+                " reach, and no rule permits it; an operator may grant the tool of that name",
+                tool=denied[:200],
+            )
+
+    async def _verdict(self, live: LiveSession, tool: str) -> Verdict:
+        """What policy says, for the session and all above it."""
+        for one in live.line:
+            now_ns, tainted = self._clock.now_ns(), live.vouched.tainted
+            asked = policy_request(one, tool, {}, tainted=tainted, at_ns=now_ns)
+            asked = msgspec.structs.replace(asked, effect=Effect.EGRESS)
+            verdict = (await self._policy.decide(asked)).verdict
+            if verdict is not Verdict.ALLOW:
+                return verdict
+        return Verdict.ALLOW
 
     async def _check_turns(self, live: LiveSession) -> None:
         retrying = live.progress.retrying(self._clock.now_ns())
@@ -368,8 +395,20 @@ class ModelCalls:
         self, live: LiveSession, request: ModelRequest, headers: Mapping[str, str]
     ) -> _Offer:
         """What the call is bounded by before anybody counts. Errors: UnknownModel."""
-        bound = self._input_bound(live, request)
-        return _Offer(self._pricing.quote(request, bound, long_context=_wide(headers)), tight=False)
+        return _Offer(self._rungs(request, self._input_bound(live, request), headers))
+
+    def _rungs(
+        self, request: ModelRequest, tokens: int | None, headers: Mapping[str, str]
+    ) -> list[tuple[Asked, Quote]]:
+        """Bounds of a request, halving how often its tools may run. Errors: UnknownModel."""
+        asked = self._pricing.asked(request, tokens, long_context=_wide(headers))
+        rungs = [(asked, self._pricing.quote(asked))]
+        uses = asked.uses_from() // 2
+        while uses:
+            lower = msgspec.structs.replace(asked, uses=uses)
+            rungs.append((lower, self._pricing.quote(lower)))
+            uses //= 2
+        return rungs
 
     async def _reserve(
         self,
@@ -398,8 +437,8 @@ class ModelCalls:
                 # The cheap bound reads several times too dear: only the provider's count refuses.
                 counted = await self._count(provider, request, given)
                 if counted is not None:
-                    tight, wide = min(counted, offer.quote.input_tokens), _wide(given.headers)
-                    offer.quote = self._pricing.quote(request, tight, long_context=wide)
+                    tight = min(counted, offer.quote.prompt_tokens)
+                    offer.rungs = self._rungs(request, tight, given.headers)
                 offer.tight = True
         if isinstance(answer, Refused):
             raise exhausted(answer)
@@ -428,8 +467,14 @@ class ModelCalls:
 
         Errors: _TooDear when only the cheap bound stands in the way.
         """
-        ledger, now_ns, quote = self._budgets.ledger, self._clock.now_ns(), offer.quote
-        room = affordable_output(ledger, live.chain, quote, now_ns)
+        ledger, now_ns = self._budgets.ledger, self._clock.now_ns()
+        room = None
+        for asked, quote in offer.rungs:
+            offer.asked, offer.quote = asked, quote
+            room = affordable_output(ledger, live.chain, offer.quote, now_ns)
+            if room is None or room >= min(wanted, _OUTPUT_OF_USE):
+                break
+        quote = offer.quote
         if room is not None and room < wanted and not offer.tight:
             raise _TooDear
         offer.output_tokens = wanted if room is None else min(wanted, room)
@@ -443,8 +488,8 @@ class ModelCalls:
             seconds = max(min(seconds, seconds_left), 1)
         offer.seconds = seconds
         if offer.output_tokens < least:
-            asked = amounts(quote, least, seconds)
-            refused = first_without_room(ledger, live.chain, asked, now_ns)
+            needed = amounts(quote, least, seconds)
+            refused = first_without_room(ledger, live.chain, needed, now_ns)
             if refused is not None:
                 return refused
             offer.output_tokens = least

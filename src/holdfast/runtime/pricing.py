@@ -8,21 +8,25 @@ import msgspec
 
 from holdfast.core.budgets import Ledger
 from holdfast.core.messages import ModelRequest
-from holdfast.core.prices import PriceBook, Unpriced, server_tool_bound
+from holdfast.core.prices import PriceBook, Unpriced
+from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.core.work import Asked, bound_of
 from holdfast.errors import UnknownModel
 from holdfast.model.budgets import AccountKey, Amounts, Dimension, Refused
 from holdfast.model.money import Bill, Served, Usage
 
 # Even a refused call would need some output to be of use.
 MIN_OUTPUT_TOKENS = 16
-_LONG_CONTEXT_TOKENS = 1_000_000
 _PAID = (Dimension.USD, Dimension.USD_IN, Dimension.USD_OUT, Dimension.TOKENS)
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds one call: its input in tokens, money per token of output, money for input.
+    """What bounds one call: money and tokens that are fixed, and what each token of output adds.
 
-    `resamples`: the provider may read the prompt again before it ends, and count that last.
+    `input_tokens` count every reading of the prompt, `prompt_tokens` the first. An output token
+    costs `out_nusd_per_token` and, read again by samplings after it, `in_nusd_per_token`.
+    `unreported_nusd`, within `in_nusd`, is billed and stands in no usage. `resamples`: the
+    provider may read the prompt again before it ends, and count that last.
     """
 
     model: str
@@ -31,54 +35,53 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     out_nusd_per_token: int
     context_tokens: int
     resamples: bool = False
+    prompt_tokens: int = 0
+    out_nusd: int = 0
+    in_nusd_per_token: int = 0
+    tokens_per_token: int = 1
+    unreported_nusd: int = 0
 
 
 class Pricing:
-    """Quotes and settles by one pinned price book."""
+    """Quotes and settles by one pinned price book; `admitted` is `gateway.admit`."""
 
-    def __init__(self, book: PriceBook) -> None:
+    def __init__(self, book: PriceBook, admitted: Admitted = NOTHING) -> None:
         self._book = book
+        self._admitted = admitted
 
-    def quote(
+    def asked(
         self, request: ModelRequest, input_tokens: int | None, *, long_context: bool = False
-    ) -> Quote:
-        """Bound a request with `input_tokens` of input (None: the whole context window).
+    ) -> Asked:
+        """A request with `input_tokens` of prompt at most (None: the whole context window).
 
         `long_context`: a beta of the request widens the window to a million tokens.
-
-        Errors: UnknownModel when the model, or something that changes its price, has no price.
         """
-        price = self._book.find(request.model)
-        if price is None:
-            raise UnknownModel(
-                f"no price is known for the model `{request.model[:100]}`; add it to"
-                " `prices.overrides` or use another",
-                model=request.model[:100],
-            )
-        faults = self._book.request_faults(request.fields)
-        if faults:
-            raise UnknownModel(f"the request asks for what has no price: {', '.join(faults)}")
-        window = max(price.context_tokens, _LONG_CONTEXT_TOKENS if long_context else 0)
-        tokens = window if input_tokens is None else min(input_tokens, window)
-        server_calls = server_tool_bound(request.fields)
-        bound = self._book.bound(
-            request.model,
-            input_tokens_bound=tokens,
-            output_tokens=1,
-            cache_write=request.cached,
-            one_hour=request.cached_1h,
-            server_tool_calls=server_calls,
+        return Asked(
+            request=request, input_tokens=input_tokens, admitted=self._admitted, wide=long_context
         )
+
+    def quote(self, asked: Asked) -> Quote:
+        """Bound a request.
+
+        Errors: UnknownModel when the model, or something that the request asks for, has no price
+        or no bound.
+        """
+        model = asked.request.model
+        bound = bound_of(self._book, asked)
         if isinstance(bound, Unpriced):
-            raise UnknownModel(f"the request has no price: {bound.reason}")
+            raise UnknownModel(bound.reason, model=model[:100])
         return Quote(
-            model=request.model,
-            # After each call of a server tool the provider may read the whole window again.
-            input_tokens=tokens + window * sum(server_calls.values()),
+            model=model,
+            input_tokens=bound.in_tokens,
             in_nusd=bound.in_nusd,
-            out_nusd_per_token=bound.out_nusd,
-            context_tokens=window,
-            resamples=bool(server_calls),
+            out_nusd_per_token=bound.out_nusd_per_token,
+            context_tokens=bound.context_tokens,
+            prompt_tokens=bound.prompt_tokens,
+            out_nusd=bound.out_nusd,
+            in_nusd_per_token=bound.in_nusd_per_token,
+            tokens_per_token=bound.tokens_per_token,
+            unreported_nusd=bound.unreported_nusd,
+            resamples=bound.in_tokens > bound.prompt_tokens,
         )
 
     def bill(self, model: str, usage: Usage, served: Served) -> Bill | Unpriced:
@@ -88,12 +91,13 @@ class Pricing:
 
 def amounts(quote: Quote, output_tokens: int, seconds: int) -> Amounts:
     """What to hold for a call with `output_tokens` of output."""
-    out_nusd = quote.out_nusd_per_token * output_tokens
+    in_nusd = quote.in_nusd + quote.in_nusd_per_token * output_tokens
+    out_nusd = quote.out_nusd + quote.out_nusd_per_token * output_tokens
     return {
-        Dimension.USD: quote.in_nusd + out_nusd,
-        Dimension.USD_IN: quote.in_nusd,
+        Dimension.USD: in_nusd + out_nusd,
+        Dimension.USD_IN: in_nusd,
         Dimension.USD_OUT: out_nusd,
-        Dimension.TOKENS: quote.input_tokens + output_tokens,
+        Dimension.TOKENS: quote.input_tokens + quote.tokens_per_token * output_tokens,
         Dimension.TURNS: 1,
         Dimension.SECONDS: seconds,
     }
@@ -101,8 +105,13 @@ def amounts(quote: Quote, output_tokens: int, seconds: int) -> Amounts:
 
 def more_output(quote: Quote, tokens: int) -> Amounts:
     """What further `tokens` of output add to a hold."""
-    out_nusd = quote.out_nusd_per_token * tokens
-    return {Dimension.USD: out_nusd, Dimension.USD_OUT: out_nusd, Dimension.TOKENS: tokens}
+    in_nusd, out_nusd = quote.in_nusd_per_token * tokens, quote.out_nusd_per_token * tokens
+    more = {
+        Dimension.USD: in_nusd + out_nusd,
+        Dimension.USD_OUT: out_nusd,
+        Dimension.TOKENS: quote.tokens_per_token * tokens,
+    }
+    return more | ({Dimension.USD_IN: in_nusd} if in_nusd else {})
 
 
 def spent(bill: Bill, seconds: int) -> Amounts:
@@ -115,6 +124,12 @@ def spent(bill: Bill, seconds: int) -> Amounts:
         Dimension.TURNS: 1,
         Dimension.SECONDS: seconds,
     }
+
+
+def with_unreported(amounts: Amounts, quote: Quote) -> Amounts:
+    """The same with what the provider bills beside its usage."""
+    more = {Dimension.USD: quote.unreported_nusd, Dimension.USD_IN: quote.unreported_nusd}
+    return {key: amount + more.get(key, 0) for key, amount in amounts.items()}
 
 
 def at_least(amounts: Amounts, floor: Amounts) -> Amounts:
@@ -133,9 +148,14 @@ def affordable_output(
     """
     least: int | None = None
     for dimension, fixed, each in (
-        (Dimension.USD, quote.in_nusd, quote.out_nusd_per_token),
-        (Dimension.USD_OUT, 0, quote.out_nusd_per_token),
-        (Dimension.TOKENS, quote.input_tokens, 1),
+        (
+            Dimension.USD,
+            quote.in_nusd + quote.out_nusd,
+            quote.in_nusd_per_token + quote.out_nusd_per_token,
+        ),
+        (Dimension.USD_IN, quote.in_nusd, quote.in_nusd_per_token),
+        (Dimension.USD_OUT, quote.out_nusd, quote.out_nusd_per_token),
+        (Dimension.TOKENS, quote.input_tokens, quote.tokens_per_token),
     ):
         room = ledger.room(chain, dimension, now_ns, held_counts=False)
         if room is None:
@@ -143,9 +163,6 @@ def affordable_output(
         tokens = (room - fixed) // each if each else (-1 if room < fixed else None)
         if tokens is not None:
             least = tokens if least is None else min(least, tokens)
-    room_in = ledger.room(chain, Dimension.USD_IN, now_ns, held_counts=False)
-    if room_in is not None and room_in < quote.in_nusd:
-        return -1
     return least
 
 

@@ -27,7 +27,14 @@ from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import Cut, LiveSession
-from holdfast.runtime.pricing import Pricing, Quote, at_least, more_output, spent
+from holdfast.runtime.pricing import (
+    Pricing,
+    Quote,
+    at_least,
+    more_output,
+    spent,
+    with_unreported,
+)
 from holdfast.runtime.rates import Toll
 
 # A tranche is what the provider can write in this time: an extension waits half of it for room.
@@ -255,9 +262,13 @@ class Purse:
         seconds = self._budgets.affordable(
             self.paid.hold_id, Dimension.SECONDS, max(1, round(self.elapsed_s()))
         )
-        actual = spent(bill, seconds)
-        if not exact and self.paid.quote.resamples:
-            actual = at_least(actual, {Dimension.USD_IN: self.paid.quote.in_nusd})
+        quote = self.paid.quote
+        actual = with_unreported(spent(bill, seconds), quote)
+        if not exact and quote.resamples:
+            floor = {Dimension.USD_IN: quote.in_nusd, Dimension.USD_OUT: quote.out_nusd}
+            actual = at_least(actual, floor)
+        # What no usage says is charged at its bound.
+        exact = exact and not quote.unreported_nusd
         if bill.doubts:
             exact = False
             hold = self._budgets.ledger.hold(self.paid.hold_id)

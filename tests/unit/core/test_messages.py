@@ -32,7 +32,6 @@ def user(*blocks):
         b'{"model":"m","max_tokens":1e999,"messages":[]}',
         b'{"model":"m","max_tokens":1.5,"messages":[]}',
         b'{"model":"m","max_tokens":true,"messages":[]}',
-        b'{"model":"m","max_tokens":0,"messages":[]}',
         b'{"model":"m","max_tokens":-1,"messages":[]}',
         b'{"model":"m","messages":[]}',
         b'{"model":"","max_tokens":1,"messages":[]}',
@@ -83,28 +82,40 @@ def test_result_that_hides_which_call_it_answers_is_refused(block):
 
 
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "flagged"),
     [
-        "tool_result",
-        "mcp_tool_result",
-        "web_search_tool_result",
-        "code_execution_tool_result",
-        "brand_new_tool_result",
-        "text",
+        ("tool_result", {"is_error": True}),
+        ("mcp_tool_result", {"is_error": True}),
+        ("web_search_tool_result", {}),
+        ("web_fetch_tool_result", {}),
+        ("advisor_tool_result", {}),
+        ("code_execution_tool_result", {}),
+        ("bash_code_execution_tool_result", {}),
+        ("text_editor_code_execution_tool_result", {}),
+        ("tool_search_tool_result", {}),
     ],
 )
-@pytest.mark.parametrize("role", ["user", "assistant", "system"])
-def test_every_block_that_answers_a_call_is_evidence_whatever_its_kind_and_role(kind, role):
-    block = {"type": kind, "tool_use_id": "t1", "is_error": True, "content": []}
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_every_block_that_answers_a_call_is_evidence_whatever_its_kind_and_role(
+    kind, flagged, role
+):
+    block = {"type": kind, "tool_use_id": "t1", **flagged}
     got = read(messages=[{"role": role, "content": [{"type": "text", "text": "a"}, block]}])
     assert [(e.message, e.block, e.kind, e.call_id, e.is_error) for e in got.evidence] == [
-        (0, 1, kind, "t1", True)
+        (0, 1, kind, "t1", bool(flagged))
     ]
 
 
-def test_big_integers_bidi_text_and_unknown_fields_pass():
+def test_evidence_comes_in_the_order_of_the_messages():
+    block = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
+    got = read(messages=[*user(block, block), *user(block)])
+    assert [(e.message, e.block) for e in got.evidence] == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_big_integers_and_bidi_text_pass_where_free_values_stand():
     text = "\u202egnp.exe\u2066 \x7f"
-    got = read(unknown={"n": 2**63}, messages=user({"type": "later", "text": text}))
+    call = {"type": "tool_use", "id": "t", "name": "n", "input": {"n": 2**63}}
+    got = read(messages=user({"type": "text", "text": text}, call))
     assert got.evidence == ()
 
 
@@ -116,12 +127,11 @@ def test_tools_are_told_apart_by_where_they_run():
             {"type": None, "name": "null"},
             {"type": "bash_20250124", "name": "bash"},
             {"type": "web_search_20250305", "name": "web_search"},
-            {"type": "brand_new_20990101"},
         ],
-        mcp_servers=[{"url": "https://x"}],
+        mcp_servers=[{"type": "url", "name": "x", "url": "https://x"}],
     )
     assert got.tool_names == ("mine", "too", "null", "bash")
-    assert got.server_tools == ("web_search", "brand_new_20990101", "mcp_servers")
+    assert sorted(got.server_tools) == ["mcp_servers", "web_search"]
 
 
 def test_built_in_tools_widen_the_bound_by_their_hidden_definition():
@@ -154,8 +164,12 @@ def test_images_are_bounded_by_number_wherever_they_stand():
         {"type": "document", "source": {"type": "base64", "data": "AA"}},
         {"type": "document", "source": {"type": "url", "url": "https://x"}},
         {"type": "container_upload", "file_id": "f"},
-        {"type": "text", "source": {"type": "base64", "data": "A" * 50_000}},
-        {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "file"}]},
+        {"type": "document", "source": {"type": "file", "file_id": "f"}},
+        {
+            "type": "tool_result",
+            "tool_use_id": "t",
+            "content": [{"type": "document", "source": {"type": "base64", "data": "A" * 50}}],
+        },
     ],
 )
 def test_what_bytes_do_not_bound_has_no_bound(block):

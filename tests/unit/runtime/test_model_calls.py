@@ -712,9 +712,9 @@ def test_stopped_sessions_turns_and_models_are_refused_before_money():
         live = await house.open(limit(USD, 10**9))
         for request, error in (
             (asking(model="claude-nobody-9"), UnknownModel),
-            (asking(max_tokens=0), InvalidRequest),
-            (asking(service_tier="priority"), UnknownModel),
-            (asking(mcp_servers=[{"url": "https://x"}]), Denied),
+            (asking(max_tokens=-1), InvalidRequest),
+            (asking(service_tier="priority"), InvalidRequest),
+            (asking(mcp_servers=[{"type": "url", "url": "https://x"}]), Denied),
             (asking(tools=[{"type": "web_search_20250305", "name": "web_search"}]), Denied),
             (asking(thread={"type": "continue", "previous_message_id": "m"}), InvalidRequest),
         ):

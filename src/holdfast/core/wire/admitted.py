@@ -1,0 +1,51 @@
+"""What an operator admits beyond the table, each with a price or a bound of its own."""
+
+import enum
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Sort(enum.StrEnum):
+    """What kind of thing is admitted."""
+
+    FIELD = "field"
+    BLOCK = "block"
+    TOOL = "tool"
+    HEADER = "header"
+    BETA = "beta"
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `gateway.admit`.
+
+    `name` is a dotted path without indices for a field (`messages.content.novel`), else a name as
+    the wire spells it. `dropped`: taken out before it is sent on. `nusd` is the price of each call
+    of a tool, else of each request that holds the thing; `calls` and `tokens` (of input that bytes
+    do not show, for a tool those of one result) bound it.
+    """
+
+    sort: Sort
+    name: str
+    dropped: bool = False
+    nusd: int = 0
+    calls: int = 1
+    tokens: int = 0
+
+
+class Admitted:
+    """The lines of `gateway.admit`, found by what they admit; immutable."""
+
+    def __init__(self, lines: Iterable[Admission] = ()) -> None:
+        self._lines = {(line.sort, line.name): line for line in lines}
+
+    def find(self, sort: Sort, name: str) -> Admission | None:
+        """The line that admits it; None where there is none."""
+        return self._lines.get((sort, name))
+
+    def named(self, sort: Sort) -> tuple[str, ...]:
+        """Everything of one sort that is admitted."""
+        return tuple(name for kind, name in self._lines if kind is sort)
+
+
+NOTHING = Admitted()

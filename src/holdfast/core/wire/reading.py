@@ -1,0 +1,362 @@
+"""A request walked by the table: each value is known where it stands, or the request is refused.
+
+The walk takes each value once, keeps its own stack, and gathers on the way what money, evidence
+and grants need. Not here: what any of it costs (`core/wire/work`), whether it is granted.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from holdfast.core.wire.admitted import Admission, Admitted, Sort
+from holdfast.core.wire.request import REQUEST
+from holdfast.core.wire.shapes import Kind, Use
+from holdfast.core.wire.table import KINDS, PLACES, TOOL_KINDS, Place
+from holdfast.core.wire.tools import HIDDEN_TOKENS, HIDDEN_TOKENS_OTHERWISE
+
+Step = str | int
+Path = tuple[Any, ...]
+"""`(path before, step)`; the request itself is `()`."""
+
+SHOWN = 60
+_PATH_SHOWN = 100
+# Where null is not the same as absent.
+_NEEDED = frozenset({"id", "max_tokens", "messages", "model", "name", "role", "tool_use_id"})
+# What a skill's own description adds to the prompt; what it reads comes through its container.
+_SKILL_TOKENS = 1_000
+
+
+class NotInTable(Exception):
+    """The sentence for a request that the table does not cover."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One block that claims to answer a call; `message` and `block` are its positions."""
+
+    message: int
+    block: int
+    kind: str
+    call_id: str
+    is_error: bool
+
+
+class ServerTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that the provider runs, where it is defined (`steps` from the request down).
+
+    `max_…` are what the definition says itself; `model` is an advisor's.
+    `declared` is the operator's line for a tool beyond the table.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    max_uses: int | None = None
+    max_tokens: int | None = None
+    max_content_tokens: int | None = None
+    model: str = ""
+    declared: Admission | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `fallbacks`: a model call of its own; None takes what the request says."""
+
+    model: str
+    max_tokens: int | None = None
+    fast: bool | None = None
+
+
+class Walked:
+    """What a walk has gathered. `grants` names what only a grant allows, each once, in order."""
+
+    def __init__(self) -> None:
+        self.evidence: list[Evidence] = []
+        self.server: list[ServerTool] = []
+        self.client_tools: list[str] = []
+        self.grants: dict[str, None] = {}
+        self.attempts: list[Attempt] = []
+        self.compact_triggers: list[int | None] = []
+        self.admitted: list[Admission] = []
+        self.drops: list[tuple[Step, ...]] = []
+        self.optional: dict[str, list[tuple[Step, ...]]] = {}
+        self.summarizes = self.unbounded = self.cached = self.cached_1h = False
+        self.images = self.media_bytes = self.hidden_tokens = 0
+
+    def models(self) -> tuple[str, ...]:
+        """Every model that is named beside the request's own."""
+        advisors = (tool.model for tool in self.server if tool.model)
+        return (*(attempt.model for attempt in self.attempts), *advisors)
+
+
+def walk(fields: Mapping[str, Any], admitted: Admitted) -> Walked:
+    """Read a whole request by the table. Errors: NotInTable, with a sentence for the client."""
+    walker = _Walker(admitted)
+    walker.run(fields)
+    found = walker.found
+    found.evidence.sort(key=lambda one: (one.message, one.block))
+    found.server.reverse()
+    found.client_tools.reverse()
+    return found
+
+
+class _Walker:
+    def __init__(self, admitted: Admitted) -> None:
+        self.found = Walked()
+        self._admitted = admitted
+        self._todo: list[tuple[Mapping[str, Any], Kind, Path]] = []
+
+    def run(self, fields: Mapping[str, Any]) -> None:
+        todo = self._todo
+        todo.append((fields, KINDS[REQUEST], ()))
+        while todo:
+            value, kind, path = todo.pop()
+            places = PLACES[kind.name]
+            for name, item in value.items():
+                place, use = places.get(name, _UNKNOWN)
+                if place is None:
+                    if name != kind.tag or not kind.types:
+                        self._beyond(path, name)
+                elif item is None:
+                    if name in _NEEDED:
+                        raise NotInTable(f"`{spelt((path, name))}` must not be null")
+                elif use is Use.REFUSED:
+                    raise NotInTable(_refused((path, name)))
+                else:
+                    self._value(item, place, (path, name))
+            gather = _GATHERERS.get(kind.name)
+            if gather is not None:
+                gather(self.found, value, path)
+            if kind.use is Use.EVIDENCE:
+                _evidence(self.found, value, path)
+            elif kind.name in TOOL_KINDS:
+                _tool(self.found, value, kind, path)
+
+    def _value(self, item: Any, place: Place, path: Path) -> None:
+        """Take one value that is not null, or not allowed to be."""
+        if isinstance(item, str):
+            holds = place.text or item in place.words
+        elif isinstance(item, dict):
+            if place.by_tag:
+                self._object(item, place, path)
+                return
+            if place.values is not None and not place.values.opaque:
+                for name, inner in item.items():
+                    self._value(inner, place.values, (path, name))
+                return
+            holds = place.opaque or place.values is not None
+        elif isinstance(item, list):
+            if place.items is not None:
+                for at, inner in enumerate(item):
+                    self._value(inner, place.items, (path, at))
+                return
+            holds = place.opaque
+        elif isinstance(item, bool):
+            holds = place.flag
+        elif isinstance(item, int):
+            holds = place.whole
+        else:
+            holds = isinstance(item, float) and place.number
+        if not holds:
+            raise NotInTable(f"`{spelt(path)}` must be {place.expects()}")
+
+    def _object(self, item: dict[str, Any], place: Place, path: Path) -> None:
+        tag = item.get(place.tag)
+        kind = place.by_tag.get(tag) if tag is None or isinstance(tag, str) else None
+        if kind is not None:
+            self._todo.append((item, kind, path))
+            return
+        if place.tag == "role" or not isinstance(tag, str):
+            known = ", ".join(f"`{name}`" for name in list(place.by_tag)[:3] if name)
+            raise NotInTable(f"`{spelt((path, place.tag))}` must name a kind such as {known}")
+        sort = Sort.TOOL if place.holds_tools else Sort.BLOCK
+        line = self._admitted.find(sort, tag)
+        if line is None:
+            raise NotInTable(_not_known(f"{spelt(path)}` of type `{shown(tag)}", sort, tag))
+        self._admit(line, path)
+        if sort is Sort.TOOL:
+            self._admitted_tool(line, item, path)
+        elif "tool_use_id" in item:
+            _evidence(self.found, item, path)
+
+    def _admitted_tool(self, line: Admission, item: Mapping[str, Any], path: Path) -> None:
+        if line.dropped:
+            return
+        name = item.get("name", line.name)
+        if not isinstance(name, str) or not name:
+            raise NotInTable(f"`{spelt((path, 'name'))}` must be a string")
+        self.found.server.append(ServerTool(name=name, steps=steps(path), declared=line))
+        self.found.grants[name] = None
+
+    def _beyond(self, path: Path, name: str) -> None:
+        """A field that the table does not know: admitted by the operator, or refused."""
+        dotted = ".".join(step for step in (*steps(path), name) if isinstance(step, str))
+        line = self._admitted.find(Sort.FIELD, dotted)
+        if line is None:
+            raise NotInTable(_not_known(spelt((path, name)), Sort.FIELD, dotted))
+        self._admit(line, (path, name))
+
+    def _admit(self, line: Admission, path: Path) -> None:
+        self.found.admitted.append(line)
+        if line.dropped:
+            self.found.drops.append(steps(path))
+
+
+_UNKNOWN: tuple[Place | None, Use] = (None, Use.REFUSED)
+
+
+def _refused(path: Path) -> str:
+    return (
+        f"`{spelt(path)}` says who is billed or whose request it is: that is the operator's to say,"
+        " at the upstream"
+    )
+
+
+def _not_known(where: str, sort: Sort, name: str) -> str:
+    return (
+        f"`{where}` is not in the table of what may pass; an operator may admit it:"
+        f" `gateway.admit: [{{{sort}: {shown(name)}, as: inert}}]`"
+    )
+
+
+def steps(path: Path) -> tuple[Step, ...]:
+    """A path from the request down."""
+    found = list[Step]()
+    while path:
+        path, step = path
+        found.append(step)
+    return tuple(reversed(found))
+
+
+def spelt(path: Path) -> str:
+    """A path as people write it, its end at least: `messages[0].content[1].type`."""
+    return spelt_steps(steps(path))
+
+
+def spelt_steps(where: Iterable[Step]) -> str:
+    """The same for the steps of a path."""
+    parts = [f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in where]
+    return "".join(parts).removeprefix(".")[-_PATH_SHOWN:]
+
+
+def shown(name: str) -> str:
+    """A name of the client's in a sentence of ours: bounded, one line, no marks."""
+    plain = "".join(c if c.isprintable() and c != "`" else "?" for c in name[:SHOWN])
+    return plain + ("…" if len(name) > SHOWN else "")
+
+
+def _evidence(found: Walked, block: Mapping[str, Any], path: Path) -> None:
+    call_id, kind = block.get("tool_use_id"), block.get("type")
+    is_error = block.get("is_error") or False
+    if not isinstance(call_id, str) or not call_id or not isinstance(kind, str):
+        raise NotInTable(f"`{spelt(path)}` needs a string `tool_use_id` and `type`")
+    if not isinstance(is_error, bool):
+        raise NotInTable(f"`{spelt((path, 'is_error'))}` must be true or false")
+    where = steps(path)
+    if len(where) != 4 or where[0] != "messages":
+        raise NotInTable(f"`{spelt(path)}` answers a call, and cannot stand inside another block")
+    found.evidence.append(Evidence(int(where[1]), int(where[3]), kind, call_id, is_error))
+
+
+def _tool(found: Walked, tool: Mapping[str, Any], kind: Kind, path: Path) -> None:
+    found.hidden_tokens += HIDDEN_TOKENS.get(kind.name, HIDDEN_TOKENS_OTHERWISE)
+    name = tool.get("name", "")
+    if kind.name == "mcp_toolset":
+        found.grants["mcp_servers"] = None
+    elif kind.use is not Use.GRANTED:
+        found.client_tools.append(name or kind.name)
+    elif name not in ("", kind.name):
+        # Another name would be granted for what it is not.
+        raise NotInTable(f"`{spelt((path, 'name'))}` must be `{kind.name}`")
+    else:
+        found.grants[kind.name] = None
+        found.server.append(
+            ServerTool(
+                name=kind.name,
+                steps=steps(path),
+                max_uses=_count(tool, "max_uses", path),
+                max_tokens=_count(tool, "max_tokens", path),
+                max_content_tokens=_count(tool, "max_content_tokens", path),
+                model=tool.get("model", ""),
+            )
+        )
+
+
+def _count(value: Mapping[str, Any], name: str, path: Path) -> int | None:
+    count = value.get(name)
+    if count is not None and count < 0:
+        raise NotInTable(f"`{spelt((path, name))}` must not be negative")
+    return count if isinstance(count, int) else None
+
+
+def _cache_control(found: Walked, mark: Mapping[str, Any], _: Path) -> None:
+    found.cached = True
+    found.cached_1h = found.cached_1h or mark.get("ttl") == "1h"
+
+
+def _image(found: Walked, _: Mapping[str, Any], __: Path) -> None:
+    found.images += 1
+
+
+def _document(found: Walked, block: Mapping[str, Any], _: Path) -> None:
+    source = block.get("source") or {}
+    found.unbounded = found.unbounded or source.get("type") not in ("text", "content")
+
+
+def _base64(found: Walked, source: Mapping[str, Any], _: Path) -> None:
+    found.media_bytes += len(source.get("data") or "")
+
+
+def _container_upload(found: Walked, _: Mapping[str, Any], __: Path) -> None:
+    found.unbounded = True
+    found.grants["code_execution"] = None
+
+
+def _skill(found: Walked, _: Mapping[str, Any], __: Path) -> None:
+    found.hidden_tokens += _SKILL_TOKENS
+
+
+def _mcp_server(found: Walked, _: Mapping[str, Any], __: Path) -> None:
+    found.grants["mcp_servers"] = None
+
+
+def _fallback(found: Walked, entry: Mapping[str, Any], path: Path) -> None:
+    model, speed = entry.get("model"), entry.get("speed")
+    if not isinstance(model, str) or not model:
+        raise NotInTable(f"`{spelt((path, 'model'))}` must be a string")
+    # Left out, it is the request's own speed; null is the standard one.
+    fast = None if "speed" not in entry else speed == "fast"
+    tokens = _count(entry, "max_tokens", path)
+    found.attempts.append(Attempt(model=model, max_tokens=tokens, fast=fast))
+
+
+def _compact(found: Walked, edit: Mapping[str, Any], _: Path) -> None:
+    found.grants["compaction"] = None
+    found.compact_triggers.append((edit.get("trigger") or {}).get("value"))
+
+
+def _summarize(found: Walked, _: Mapping[str, Any], __: Path) -> None:
+    found.grants["compaction"] = None
+    found.summarizes = True
+
+
+def _request(found: Walked, fields: Mapping[str, Any], _: Path) -> None:
+    if fields.get("container") is not None:
+        found.grants["code_execution"] = None
+    if fields.get("fallbacks") == "default":
+        raise NotInTable(
+            "`fallbacks` names no models, so nothing bounds it: list them, each with its `model`"
+        )
+
+
+_GATHERERS = {
+    REQUEST: _request,
+    "cache_control": _cache_control,
+    "image": _image,
+    "document": _document,
+    "base64_source": _base64,
+    "container_upload": _container_upload,
+    "skill": _skill,
+    "mcp_server": _mcp_server,
+    "fallback": _fallback,
+    "compact": _compact,
+    "summarize": _summarize,
+}
