@@ -162,7 +162,7 @@ def test_hello_answers_without_a_token(project):
 
 def test_an_unedited_body_and_the_beta_headers_arrive_byte_for_byte(project, session):
     raw = (
-        b'{ "model":"claude-opus-5-5" ,\n "max_tokens": 1e2, "x_future": [1.0, 1E3, "\\u00e9"],'
+        b'{ "model":"claude-opus-5-5" ,\n "max_tokens": 1e2, "temperature": 1.0,'
         b' "system":[{"type":"text","text":"be brief","cache_control":{"type":"ephemeral"}}],'
         b'\t"metadata":{"user_id":"{\\"a\\":1}"},'
         b' "messages":[{"role":"user","content":"FAKE:[{\\"text\\":\\"ok \\u20ac\\"}]"}] }'

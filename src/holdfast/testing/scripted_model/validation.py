@@ -25,8 +25,8 @@ def check_message_request(
     """
     model = check_count_request(body, catalogue, empty_messages=empty_messages)
     max_tokens = _required_int(body, "max_tokens")
-    if max_tokens < 1:
-        raise invalid("max_tokens: must be greater than or equal to 1")
+    if max_tokens < 0:
+        raise invalid("max_tokens: must be greater than or equal to 0")
     if max_tokens > model.max_output_tokens:
         raise invalid(
             f"max_tokens: {max_tokens} > {model.max_output_tokens}, which is the maximum allowed "
