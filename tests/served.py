@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anthropic
 
@@ -231,6 +233,40 @@ class Reader(threading.Thread):
         assert not self.is_alive()
         assert (self.status, self.broken) == (200, False), self.seen
         return events(self.seen)
+
+
+class SlowReader:
+    """A client whose machine takes little at a time, and that reads only when it is told to."""
+
+    def __init__(
+        self, project: RunningProject, session: Opened, request: Any, url: str = ""
+    ) -> None:
+        place = urlsplit(url or project.url)
+        assert place.hostname is not None
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.settimeout(30)
+        self._socket.connect((place.hostname, place.port or 80))
+        sent = json.dumps(request).encode()
+        head = f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {session.token}\r\n"
+        head += f"anthropic-version: 2023-06-01\r\ncontent-length: {len(sent)}\r\n\r\n"
+        self._socket.sendall(head.encode() + sent)
+
+    def some(self) -> bytes:
+        """The first of it."""
+        return self._socket.recv(1024)
+
+    def rest(self) -> tuple[int, bool]:
+        """Read to the end: how many bytes still came, and whether it ended by a reset."""
+        came = 0
+        try:
+            while chunk := self._socket.recv(65536):
+                came += len(chunk)
+        except ConnectionResetError:
+            return came, True
+        finally:
+            self._socket.close()
+        return came, False
 
 
 def ends_as_if_max_tokens(seen: list[dict[str, Any]]) -> None:

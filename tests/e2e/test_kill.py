@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +16,13 @@ import pytest
 from holdfast.testing.project import Opened, RunningProject
 from tests.served import (
     Reader,
+    SlowReader,
     alive,
     ask,
     body,
     emitted,
     ends_as_if_max_tokens,
+    events,
     figure,
     fresh_user,
     refused,
@@ -119,6 +122,39 @@ def test_a_kill_while_it_streams_ends_the_stream_and_no_other(project, session, 
     assert project.view(sibling.session_id)["state"] == "active"
     goes_on(project, sibling, other)
     unharmed(project, session)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_a_slow_reader_has_not_taken_yet_is_discarded(project, session, sibling, stream):
+    other = streaming(project, sibling)
+    turn = {"text": "word " * 400_000}
+    reader = SlowReader(project, session, body(turn, stream=stream) | {"max_tokens": 500_000})
+    assert reader.some().startswith(b"HTTP/1.1 200")
+    # The provider is done, and all that there is waits on this machine.
+    until(lambda: project.view(session.session_id)["streams"] == 1)
+    time.sleep(1)
+    kill(project, session)
+    came, broken = reader.rest()
+    figure(f"{came} bytes came after the kill")
+    assert broken
+    assert came < 64 * 1024
+    is_dead(project, session)
+    goes_on(project, sibling, other)
+
+
+def test_a_reader_that_keeps_up_gets_the_whole_of_an_answer_that_closes_its_connection(
+    project, session
+):
+    for stream in (True, False):
+        text = "word " * 20_000
+        asked = body({"text": text}, stream=stream) | {"max_tokens": 30_000}
+        reply = ask(project, session, asked, headers={"connection": "close"})
+        assert reply.status == 200
+        if stream:
+            deltas = [e["delta"] for e in events(reply.body) if e["type"] == "content_block_delta"]
+            assert "".join(d["text"] for d in deltas) == text
+        else:
+            assert reply.json["content"][0]["text"] == text
 
 
 @pytest.mark.parametrize("stream", [True, False])

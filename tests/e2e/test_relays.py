@@ -23,6 +23,7 @@ from tests.postgres import serving
 from tests.served import (
     OUT,
     Reader,
+    SlowReader,
     alive,
     answered,
     ask,
@@ -30,6 +31,7 @@ from tests.served import (
     ends_as_if_max_tokens,
     events,
     fake,
+    figure,
     fresh_user,
     no_hold_left,
     refused,
@@ -222,6 +224,56 @@ def test_a_killed_session_streams_no_further_through_a_relay(project, session):
     refused(through(project, session, body({"text": "x"})), 403, "permission_error", says="killed")
     no_hold_left(project, session)
     assert settled(project, session)[-1]["body"]["ended"].startswith("cut: ")
+
+
+def test_a_relay_that_does_not_confirm_a_kill_is_ended_and_what_it_took_along_is_named(
+    project, session
+):
+    mine = streaming(project, session)
+    frozen = carrier(project, mine)
+    sibling = project.open(user=fresh_user())
+    other = streaming(project, sibling)
+    while carrier(project, other) != frozen:
+        other = streaming(project, sibling)
+    os.kill(frozen, signal.SIGSTOP)
+    had = len(mine.seen)
+    path = f"/v1/sessions/{session.session_id}/kill"
+    receipt = project.call("POST", path, {"reason": "a test"}).json
+    figure(f"killed in {receipt['total_ms']:.1f} ms with its relay standing still")
+    [confirm] = [one for one in receipt["levers"] if one["lever"] == "confirm"]
+    assert confirm["ok"], receipt
+    assert "1 relays did not confirm" in confirm["detail"]
+    assert receipt["taken_along"] == [sibling.session_id]
+    assert receipt["total_ms"] < 1000
+    # What the client's machine had taken before is all that it ever gets.
+    until(lambda: not alive(frozen), 60)
+    mine.join(10)
+    assert mine.broken
+    assert b"message_stop" not in mine.seen[had:]
+    for one in (session, sibling):
+        assert settled(project, one)[-1]["body"]["ended"].startswith("lost:")
+        no_hold_left(project, one)
+    assert project.view(sibling.session_id)["state"] == "active"
+    until(lambda: gateway(project) == "2 of 2", 60)
+    assert through(project, sibling, body({"text": "on"})).status == 200
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_a_slow_reader_has_not_taken_from_a_relay_is_discarded(project, session, stream):
+    turn = {"text": "word " * 400_000}
+    asked = body(turn, stream=stream) | {"max_tokens": 500_000}
+    reader = SlowReader(project, session, asked, project.model_url)
+    assert reader.some().startswith(b"HTTP/1.1 200")
+    until(lambda: project.view(session.session_id)["streams"] == 1)
+    time.sleep(1)
+    path = f"/v1/sessions/{session.session_id}/kill"
+    receipt = project.call("POST", path, {"reason": "a test"}).json
+    assert all(one["ok"] for one in receipt["levers"]), receipt
+    assert receipt["taken_along"] == []
+    came, broken = reader.rest()
+    figure(f"{came} bytes came after the kill")
+    assert broken
+    assert came < 64 * 1024
 
 
 def test_a_tool_call_that_went_through_a_relay_is_decided_by_the_guard(project, session):

@@ -174,7 +174,10 @@ class ChildKilled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KillReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kill did. `already`: the session was dead before. `children`: all below it."""
+    """What a kill did. `already`: the session was dead before. `children`: all below it.
+
+    `taken_along`: other sessions that lost a stream with a relay that had to be ended.
+    """
 
     session_id: str
     state: SessionState
@@ -182,6 +185,7 @@ class KillReceipt(msgspec.Struct, frozen=True, kw_only=True):
     levers: tuple[KillLever, ...]
     total_ms: float
     children: tuple[ChildKilled, ...] = ()
+    taken_along: tuple[str, ...] = ()
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,18 +6,25 @@ import msgspec
 
 
 class StopReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found and ended. `how` names the mechanism (`cgroup`, `marker`, `none`)."""
+    """What was found and ended. `how` names the mechanism (`cgroup`, `marker`, `none`).
+
+    `unproved` says what could be left that was not looked for; empty where nothing can.
+    """
 
     how: str
     found: int
     survivors: int
+    unproved: str = ""
 
 
 class Processes(Protocol):
     """The processes of a session, found without their help."""
 
     async def adopt(self, session_id: str) -> str:
-        """Fence in the session's processes as far as this machine can; names the mechanism."""
+        """Fence in the session's processes as far as this machine can; names the mechanism.
+
+        May be asked before every permit: processes that came since are fenced in, too.
+        """
         ...
 
     async def stop(self, session_id: str) -> StopReport:

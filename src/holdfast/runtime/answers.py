@@ -98,10 +98,23 @@ class Payer(Protocol):
         ...
 
 
+class Client(Protocol):
+    """Whom an answer goes to."""
+
+    def reset(self) -> None:
+        """Take back what was sent and has not arrived."""
+        ...
+
+    async def delivered(self) -> None:
+        """Wait until what was sent has arrived, or the client is gone."""
+        ...
+
+
 class Answer:
     """One answer; read it once, by `whole` or by `events`, and `close` it in any case.
 
-    While it is open it can be reached by a kill, and the turn's time-out ends it, read or not.
+    While it is open it can be reached by a kill, and the turn's time-out ends it, read or not. It
+    is open until its `client` has all of it.
     """
 
     def __init__(self, upstream: UpstreamAnswer, payer: Payer | None) -> None:
@@ -110,12 +123,13 @@ class Answer:
         self._cut_because = ""
         self._reading = False
         self._timer: asyncio.TimerHandle | None = None
+        self.client: Client | None = None
         self.status = upstream.status
         self.headers: Mapping[str, str] = upstream.headers
         if payer is not None:
             text = f"deadline_exceeded: the turn took longer than {payer.timeout_s:g} s"
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(payer.seconds_left(), self.cut, text)
+            self._timer = loop.call_later(payer.seconds_left(), self._overdue, text)
             payer.opened(self.cut)
 
     @property
@@ -132,6 +146,14 @@ class Answer:
             if not self._reading and self._payer is not None:
                 # Nobody has come for it yet, and perhaps nobody will.
                 self._payer.abandon(f"cut: {reason}")
+            if self.client is not None and self._payer is not None and self._payer.stopped:
+                self.client.reset()
+
+    def _overdue(self, reason: str) -> None:
+        """A client that reads too slowly for its turn is not waited for any longer."""
+        self.cut(reason)
+        if self.client is not None:
+            self.client.reset()
 
     def close(self) -> None:
         """Let go of the provider's connection and settle what nobody settled; idempotent."""
@@ -139,11 +161,17 @@ class Answer:
             self._timer.cancel()
         self._upstream.close()
         if self._payer is not None:
-            self._payer.closed()
             self._payer.abandon("abandoned")
+            self._payer.closed()
+
+    async def _delivered(self) -> None:
+        if self.client is not None and not self._cut_because:
+            await self.client.delivered()
 
     async def whole(self) -> bytes:
         """The body of an answer that does not stream, settled before it is handed on.
+
+        It stays open, so that a kill reaches it, until it is closed.
 
         Errors: UpstreamUnavailable when it breaks or cannot be read, SessionStopped or
         DeadlineExceeded when it was cut; all after the money is settled.
@@ -153,8 +181,9 @@ class Answer:
             if self._payer is None:
                 return await self._upstream.read(_ERROR_BYTES_MAX)
             return await self._paid_whole(self._payer)
-        finally:
+        except BaseException:
             self.close()
+            raise
 
     async def _paid_whole(self, payer: Payer) -> bytes:
         try:
@@ -197,6 +226,7 @@ class Answer:
                         break
                 if not self._cut_because and not meter.ended and not meter.failed:
                     raise UpstreamUnavailable("the provider ended the stream early")
+                await self._delivered()
                 ended = broken(meter.error)
             except UpstreamUnavailable as error:
                 if not self._cut_because:

@@ -19,8 +19,12 @@ from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.ports.processes import Processes
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.live import LiveSession
+from holdfast.runtime.live import End, LiveSession
 from holdfast.runtime.sessions import Sessions
+
+# A cut that is not confirmed in this time is enforced: who carries the stream is ended.
+CONFIRM_S = 0.3
+_LOOK_S = 0.005
 
 
 class Lever(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +51,9 @@ class ChildKilled(msgspec.Struct, frozen=True, kw_only=True):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What a kill did. `already`: the session was dead before; the levers were pulled again.
 
-    `children` are all the sessions that it started, and that those started.
+    `children` are all the sessions that it started, and that those started. `taken_along` are other
+    sessions that lost a stream, because the relay that carried it did not confirm a cut and was
+    ended: settled in full, otherwise untouched.
     """
 
     session_id: str
@@ -56,6 +62,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     levers: tuple[Lever, ...]
     total_ms: float
     children: tuple[ChildKilled, ...] = ()
+    taken_along: tuple[str, ...] = ()
 
 
 class Killer:
@@ -87,6 +94,8 @@ class Killer:
         await pull("processes", kill.processes)
         if live.children:
             await pull("children", kill.below)
+        if kill.unconfirmed:
+            await pull("confirm", kill.confirm)
         receipt = Receipt(
             session_id=live.session.session_id,
             state=live.session.state,
@@ -94,6 +103,7 @@ class Killer:
             levers=tuple(levers),
             total_ms=round((time.perf_counter() - start) * 1000, 3),
             children=tuple(kill.children),
+            taken_along=tuple(sorted(kill.taken_along)),
         )
         body = msgspec.to_builtins(receipt) | {"reason": reason, "by": by}
         written = self._journal.commit([self._journal.record(Kind.KILL_RECEIPT, live.who, body)])
@@ -117,6 +127,7 @@ class _Kill:
         self._durable: asyncio.Future[None] | None = None
         self._cut: dict[str, int] = {}
         self.children: list[ChildKilled] = []
+        self.taken_along: set[str] = set()
 
     async def refuse(self) -> str:
         if after(self._live.session.state, Command.KILL) is not None:
@@ -139,7 +150,8 @@ class _Kill:
         report = await self._ending.stop(self._live.session.session_id)
         if report.survivors:
             raise OSError(f"{report.survivors} of {report.found} processes survived")
-        return f"{report.found} processes ended, found by {report.how}"
+        left = f"; {report.unproved}" if report.found and report.unproved else ""
+        return f"{report.found} processes ended, found by {report.how}{left}"
 
     async def below(self) -> str:
         """Every session below, and those that memory had let go: their processes may still run."""
@@ -155,6 +167,42 @@ class _Kill:
         if failed := sum(1 for child in self.children if not child.ok):
             raise OSError(f"{failed} of {len(self.children)} sessions below are not all ended")
         return f"{len(self.children)} sessions below ended"
+
+    @property
+    def unconfirmed(self) -> int:
+        """Streams in relays that have not said that they are over.
+
+        A stream of this process needs no word: what is cut here shows nothing more.
+        """
+        return sum(len(one.unconfirmed) for one in self._killed())
+
+    async def confirm(self) -> str:
+        """Wait for every cut to have taken effect; end who carries a stream and does not say so."""
+        # Counted in turns, not seconds: where the server stood still, relays are heard first.
+        for _ in range(round(CONFIRM_S / _LOOK_S)):
+            if not self.unconfirmed:
+                break
+            await asyncio.sleep(_LOOK_S)
+        # Ended from outside, a relay's connections are reset by the system: nothing more to hear.
+        ended = self._end_carriers()
+        told = (
+            f"; {ended} relays did not confirm in {CONFIRM_S:g} s and were ended" if ended else ""
+        )
+        return f"every stream is confirmed to be over{told}"
+
+    def _end_carriers(self) -> int:
+        ended = 0
+        while enders := self._enders():
+            along = set(enders[0]())
+            ended += 1
+            self.taken_along |= along - {one.session.session_id for one in self._killed()}
+        return ended
+
+    def _enders(self) -> list[End]:
+        return [end for one in self._killed() for end in one.unconfirmed.values()]
+
+    def _killed(self) -> list[LiveSession]:
+        return [self._live, *self._sessions.below(self._live)]
 
     async def _child(self, one: LiveSession) -> ChildKilled:
         found, fault = 0, ""

@@ -18,6 +18,9 @@ from holdfast.model.tools import CallRecord
 Cut = Callable[[str], None]
 """Ends one answer that is streaming now; the argument says why."""
 
+End = Callable[[], tuple[str, ...]]
+"""Ends whoever carries an answer, with all it carries; the sessions whose answers those were."""
+
 
 class LiveSession:
     """One session in memory. Owned by the event loop; no awaits between check and change."""
@@ -36,6 +39,8 @@ class LiveSession:
         self.progress = Progress(session.loop)
         self.vouched = Vouched()
         self.streams: dict[str, Cut] = {}
+        # Streams in a relay that it was told to cut and has not said to be over: how to end it.
+        self.unconfirmed: dict[str, End] = {}
         # Tokens of a conversation that the provider holds, by the message id that ends it.
         self.threads: dict[str, int] = {}
         self.cost_nusd = 0

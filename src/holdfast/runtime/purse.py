@@ -125,6 +125,11 @@ class Purse:
         """Nothing: who pays is in this process."""
         return ""
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is held for it any more."""
+        return not self._open
+
     def opened(self, cut: Cut) -> None:
         """From here on a kill reaches the answer by `cut`; at once where one came meanwhile."""
         self.live.streams[self.paid.hold_id] = cut

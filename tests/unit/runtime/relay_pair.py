@@ -12,12 +12,13 @@ from typing import Any
 
 from holdfast.errors import HoldfastError, Unavailable
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.processes import Fence
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.relays.calls import RelayedCalls
 from holdfast.runtime.relays.line import Line
 from holdfast.runtime.relays.owner import RelayDesk, RelayTalk
 from holdfast.runtime.turns import Turns
-from tests.unit.runtime.house import House, asking
+from tests.unit.runtime.house import House, NoProcesses, asking
 
 SERVER = "a-server"
 
@@ -99,7 +100,9 @@ class RelayPair(House):
         super().__init__(**more)
         self.faults: list[BaseException] = []
         doorkeeper = ModelDoorkeeper(
-            self.sessions, Turns(self.clock, tell=lambda *_: None, per_s={})
+            self.sessions,
+            Turns(self.clock, tell=lambda *_: None, per_s={}),
+            Fence(NoProcesses()),
         )
         self.desk = RelayDesk(SERVER, doorkeeper, self.services, self.calls, self.faults.append)
         self.frames = MemoryFrames(self.desk)

@@ -178,6 +178,9 @@ def receipt_lines(receipt: KillReceipt) -> list[str]:
         mark, more = "✓" if child.ok else "✗", f": {child.detail}" if child.detail else ""
         done = f"{child.streams} streams cut, {child.processes} processes ended"
         lines.append(f"  {mark} child {child.session_id} of {child.agent}, {done}{more}")
+    if receipt.taken_along:
+        names = plain(", ".join(receipt.taken_along), _SHOWN)
+        lines.append(f"  ! streams of other sessions ended with the relay: {names}")
     return lines
 
 

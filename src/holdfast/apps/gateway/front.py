@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.apps.gateway.connection import Connection
+
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
 
 class Front:
@@ -15,4 +19,20 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         app = self._direct.get(scope["path"]) if scope["type"] == "http" else None
-        await (app or self._rest)(scope, receive, send)
+        if app is not None:
+            await app(scope, receive, send)
+        else:
+            await self._rest(scope, receive, _recognising(scope, send))
+
+
+def _recognising(scope: Scope, send: Send) -> Send:
+    """Keep the connection of whoever showed a credential and was not refused."""
+    if scope["type"] != "http" or _CREDENTIALS.isdisjoint(name for name, _ in scope["headers"]):
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] < 400:
+            Connection.of(scope).recognised()
+        await send(message)
+
+    return sending

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holdfast.apps.gateway.connection import Connection
 from holdfast.apps.gateway.errors import envelope, headers, status
 from holdfast.apps.gateway.tasks import ClientLeft, while_connected
 from holdfast.errors import (
@@ -121,11 +122,11 @@ class Gateway(Generic[Who]):
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
             answer = await self._calls.call(who, _target(scope), given, body)
+            client = answer.client = Connection.of(scope)
             if answer.streams:
-                await _stream(send, answer)
+                await _stream(send, answer, client)
             else:
-                body = await answer.whole()
-                await _respond(send, answer.status, _returned(answer.headers), body)
+                await _whole(send, answer, client)
 
         await self._governed(scope, receive, send, forward)
 
@@ -159,6 +160,7 @@ class Gateway(Generic[Who]):
 
         try:
             who = await self._sessions.authenticate_model(_token(scope))
+            Connection.of(scope).recognised()
             body = await read_body(scope, receive, self._max_body_bytes)
             given = _readable_headers(scope)
             async with while_connected(receive):
@@ -303,8 +305,27 @@ async def _plain(answer: UpstreamAnswer, send: Send) -> None:
     await _respond(send, answer.status, _returned(answer.headers), body)
 
 
-async def _stream(send: Send, answer: Answer) -> None:
+async def _whole(send: Send, answer: Answer, client: Connection) -> None:
+    """Hand on an answer that does not stream; a kill reaches it until the client has it."""
+    try:
+        body = await answer.whole()
+        raw = [
+            *_raw(_returned(answer.headers)),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        client.discards()
+        await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await client.delivered()
+        client.delivers()
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        answer.close()
+
+
+async def _stream(send: Send, answer: Answer, client: Connection) -> None:
     events = answer.events()
+    client.discards()
     try:
         await send(
             {
@@ -315,6 +336,7 @@ async def _stream(send: Send, answer: Answer) -> None:
         )
         async for chunk in events:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        client.delivers()
         await send({"type": "http.response.body", "body": b""})
     finally:
         # Closed here, not by the garbage collector: the provider must stop at once.

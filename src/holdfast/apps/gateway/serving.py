@@ -15,6 +15,8 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from holdfast.apps.gateway.protocol import BoundedProtocol
+
 _DRAIN_S = 2
 # Hooks call minutes apart; a connection closed under them would cost a decision.
 _KEEP_ALIVE_S = 75
@@ -40,7 +42,7 @@ def uvicorn_config(
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -122,7 +122,7 @@ async def serve(
             repeated(retention.due, retention.every_s, report),
         ):
             count, turns = _workers(config, workers), _turns(config, harness)
-            doorkeeper = ModelDoorkeeper(harness.services.sessions, turns)
+            doorkeeper = ModelDoorkeeper(harness.services.sessions, turns, harness.fence)
             desk = RelayDesk(
                 secrets.token_hex(8), doorkeeper, harness.services, harness.calls, report
             )
@@ -256,7 +256,7 @@ def _application(
 ) -> Front:
     sessions, limit = harness.services.sessions, config.server.max_body_bytes
     turns, relays = beside.turns, beside.relays
-    doorkeeper = ModelDoorkeeper(sessions, turns)
+    doorkeeper = ModelDoorkeeper(sessions, turns, harness.fence)
     gateway = Gateway(
         doorkeeper, harness.calls, harness.entropy, max_body_bytes=limit, report=report
     )

@@ -1,11 +1,11 @@
 """Finding and ending every process of a session, without asking any of them.
 
 A session's processes carry `HOLDFAST_SESSION=<id>` in the environment they were started with, and
-so do their children. Where control groups (v2) can be written, the marked processes are moved
-into a group of their own as soon as the session first asks for a permit; from then on nothing
-leaves it, whatever it does to its environment or its process group. Without control groups the
-marker and the tree of parents are what is left: a process that clears its environment *and*
-detaches is missed, and the report says `marker`, not `cgroup`.
+so do their children. Before its first model call, and again before each permit, all that is of the
+session by mark, descent or group (`process_table`) is moved into a control group (v2) of its own,
+where this user may write one; from then on nothing leaves it, whatever it does to its environment
+or its process group. Without control groups a process that cleared its environment, left its
+parents *and* made a group of its own between two looks is not found; the report then says so.
 """
 
 import asyncio
@@ -13,11 +13,16 @@ import contextlib
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from holdfast.backends.system.process_table import ProcessTable
 from holdfast.ports.processes import StopReport
 
-_MARKER = b"HOLDFAST_SESSION="
+UNPROVED = (
+    "there is no control group here: a process that left its parents, its group and its mark"
+    " between two calls would not be found"
+)
 _ROUNDS = 20
 _SETTLE_S = 0.01
 
@@ -26,29 +31,35 @@ class LinuxProcesses:
     """Reads `/proc`; uses control groups when this user may."""
 
     def __init__(self, *, proc: Path = Path("/proc"), group_root: Path | None = None) -> None:
-        self._proc = proc
+        self._table = ProcessTable(proc)
         self._groups = group_root if group_root is not None else _group_root()
         self._lock = threading.Lock()
+        # Threads of their own: a kill waits behind nobody's parsing and scrubbing.
+        self._looking = ThreadPoolExecutor(1, "fence")
+        self._ending = ThreadPoolExecutor(1, "kill")
 
     async def adopt(self, session_id: str) -> str:
         """Move the session's processes into a group of their own; names what will find them."""
-        return await asyncio.to_thread(self._adopt, session_id)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._looking, self._adopt, session_id)
 
     async def stop(self, session_id: str) -> StopReport:
         """Kill until nothing is left, a bounded number of times."""
-        return await asyncio.to_thread(self._stop, session_id)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._ending, self._stop, session_id)
 
     def _group(self, session_id: str) -> Path | None:
         return self._groups / session_id if self._groups is not None else None
 
     def _adopt(self, session_id: str) -> str:
         group = self._group(session_id)
-        if group is None:
-            return "marker"
         with self._lock:
+            self._table.look()
+            if group is None:
+                return "marker"
             try:
                 group.mkdir(parents=True, exist_ok=True)
-                for pid in self._marked(session_id):
+                for pid in self._of(session_id) - self._members(group):
                     # The process may have ended since it was listed.
                     with contextlib.suppress(ProcessLookupError):
                         (group / "cgroup.procs").write_text(str(pid))
@@ -56,26 +67,37 @@ class LinuxProcesses:
                 return "marker"
         return "cgroup"
 
+    def _of(self, session_id: str) -> set[int]:
+        """The session's processes as of the last look; never this one."""
+        return self._table.of(session_id) - {os.getpid()}
+
     def _stop(self, session_id: str) -> StopReport:
         group = self._group(session_id)
         grouped = group is not None and group.is_dir()
         found: set[int] = set()
+        now: set[int] = set()
         with self._lock:
             for _ in range(_ROUNDS):
                 members = self._members(group) if grouped and group is not None else set()
-                now = members | self._marked(session_id)
+                self._table.look(whole=True)
+                now = members | self._of(session_id)
                 if not now:
                     break
                 found |= now
                 self._kill(group if members else None, now)
                 threading.Event().wait(_SETTLE_S)
-            left = self._marked(session_id)
+            left = self._of(session_id) if now else set()
             if grouped and group is not None:
                 left |= self._members(group)
                 with contextlib.suppress(OSError):
                     group.rmdir()
         how = "cgroup" if grouped else "marker"
-        return StopReport(how=how if found else "none", found=len(found), survivors=len(left))
+        return StopReport(
+            how=how if found else "none",
+            found=len(found),
+            survivors=len(left),
+            unproved="" if grouped else UNPROVED,
+        )
 
     def _kill(self, group: Path | None, pids: set[int]) -> None:
         if group is not None:
@@ -89,32 +111,6 @@ class LinuxProcesses:
         with contextlib.suppress(OSError):
             return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
         return set()
-
-    def _marked(self, session_id: str) -> set[int]:
-        """Processes started with the marker, and everything below them; never this one."""
-        wanted = _MARKER + session_id.encode()
-        parents: dict[int, int] = {}
-        marked: set[int] = set()
-        for entry in self._proc.iterdir():
-            if not entry.name.isdigit():
-                continue
-            pid = int(entry.name)
-            try:
-                stat = (entry / "stat").read_bytes()
-                rest = stat[stat.rindex(b")") + 2 :].split()
-                if rest[0] in (b"Z", b"X"):
-                    continue
-                parents[pid] = int(rest[1])
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    marked.add(pid)
-            except (OSError, ValueError):
-                continue  # It ended meanwhile, or belongs to somebody else.
-        grown = True
-        while grown:
-            below = {pid for pid, parent in parents.items() if parent in marked} - marked
-            grown = bool(below)
-            marked |= below
-        return marked - {os.getpid()}
 
 
 def _group_root() -> Path | None:

@@ -28,6 +28,7 @@ from holdfast.runtime.relays.wire import (
     Answered,
     Call,
     Came,
+    Confirmed,
     CutCall,
     Cuts,
     Emitted,
@@ -121,6 +122,7 @@ class RelayTalk:
             "emitted": self._emitted,
             "torn": self._torn,
             "was_cut": self._was_cut,
+            "confirmed": self._confirmed,
             "settle": self._settle,
             "left": self._left,
             "noted": self._noted,
@@ -148,6 +150,7 @@ class RelayTalk:
         calls, self._calls = list(self._calls.values()), {}
         for call in calls:
             call.lose()
+            call.confirmed()
         if self in self.desk.talks:
             self.desk.talks.remove(self)
             self.desk.changed()
@@ -165,9 +168,18 @@ class RelayTalk:
         self._cuts.append(CutCall(call=call, reason=reason, stopped=stopped))
         self._news.set()
 
+    def end(self) -> tuple[str, ...]:
+        """End the relay itself, which did not do as it was told; whose calls ended with it."""
+        carried = tuple(sorted({who for c in self._calls.values() if (who := c.session)}))
+        self.gone()
+        self._drop()
+        self.desk.silent(self.pid)
+        return carried
+
     def over(self, call: int) -> None:
         """Nothing more is to come of this call."""
-        self._calls.pop(call, None)
+        if (done := self._calls.pop(call, None)) is not None:
+            done.confirmed()
 
     def has(self, call: int) -> bool:
         """Whether something is still to come of it."""
@@ -240,17 +252,19 @@ class RelayTalk:
         said = decoded(body, WasCut)
         self._purse(said.call).note_cut(said.reading, said.reason)
 
+    def _confirmed(self, body: bytes) -> None:
+        self._open_call(decoded(body, Confirmed).call).confirmed()
+
     def _settle(self, body: bytes) -> None:
+        """The money is settled; a kill still reaches what the client has not got (`left`)."""
         said = decoded(body, Settle)
-        purse = self._purse(said.call)
-        self.over(said.call)
-        purse.closed()
-        purse.settle(said.reading, ended=said.ended)
+        self._purse(said.call).settle(said.reading, ended=said.ended)
 
     def _left(self, body: bytes) -> None:
         call = self._calls.pop(decoded(body, Left).call, None)
         if call is not None:
             call.leave()
+            call.confirmed()
 
     def _noted(self, body: bytes) -> None:
         said = decoded(body, Noted)
@@ -283,6 +297,11 @@ class CarriedCall:
         self._said: asyncio.Queue[Answered] = asyncio.Queue()
         self._came: asyncio.Future[Came] | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def session(self) -> str:
+        """Whose call it is; empty until it is paid for."""
+        return self.purse.live.session.session_id if self.purse is not None else ""
 
     async def begin(self) -> Answered:
         """Decide and pay; where to send the call, or why not."""
@@ -327,7 +346,7 @@ class CarriedCall:
             self._talk.over(asked.call)
             self._said.put_nowait(HandOn())
         elif self._talk.has(asked.call):
-            # A short answer may be settled already.
+            # A short answer may be over already.
             carried.purse.opened(self._cut)
 
     def _refuse(self, error: HoldfastError) -> None:
@@ -384,12 +403,23 @@ class CarriedCall:
             self.purse.closed()
 
     def _cut(self, reason: str) -> None:
-        stopped = self.purse is not None and self.purse.stopped
+        stopped = False
+        if self.purse is not None and self._talk.has(self._asked.call):
+            stopped = self.purse.stopped
+            self.purse.live.unconfirmed[self.purse.paid.hold_id] = self._talk.end
         self._talk.cut(self._asked.call, reason, stopped=stopped)
+
+    def confirmed(self) -> None:
+        """The relay shows nothing of it any more."""
+        if self.purse is not None:
+            self.purse.live.unconfirmed.pop(self.purse.paid.hold_id, None)
 
     def leave(self) -> None:
         """Nobody waits for it any more; what may have been used is charged."""
-        self._end("abandoned")
+        if self.purse is not None and self.purse.settled:
+            self.purse.closed()
+        else:
+            self._end("abandoned")
 
     def lose(self) -> None:
         """Nobody can say what came of it: charged in full."""

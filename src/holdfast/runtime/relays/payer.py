@@ -11,6 +11,7 @@ from holdfast.runtime.relays.line import AWAY, Line, away
 from holdfast.runtime.relays.wire import (
     SILENCE_S,
     Came,
+    Confirmed,
     Emitted,
     Extend,
     Extended,
@@ -23,6 +24,7 @@ from holdfast.runtime.relays.wire import (
 )
 
 _GONE = "unavailable: "
+_Told = Came | Confirmed | Emitted | Torn | WasCut | Settle | Left
 
 
 class RelayedCall:
@@ -42,6 +44,7 @@ class RelayedCall:
         self._cut_because = ""
         self._stopped = False
         self._open = True
+        self._settled = False
         self._told: list[asyncio.Future[bytes]] = []
         # Who wants to know how the answer ends.
         self.watch: Callable[[str], None] | None = None
@@ -68,6 +71,8 @@ class RelayedCall:
         self._cut_because = self._cut_because or reason
         if self._cut is not None:
             self._cut(reason)
+        # From here on this loop shows nothing of it, whoever reads and however slowly.
+        self._tell("confirmed", Confirmed(call=self.number))
 
     @property
     def cached_1h(self) -> bool:
@@ -100,8 +105,11 @@ class RelayedCall:
             cut(self._cut_because)
 
     def closed(self) -> None:
-        """See `Payer`."""
+        """See `Payer`. The server keeps a call within reach of a kill until its client has it."""
         self._cut = None
+        if self._settled:
+            self._tell("left", Left(call=self.number))
+            self._over()
 
     async def extend(self, more_tokens: int) -> str:
         """See `Payer`."""
@@ -133,26 +141,33 @@ class RelayedCall:
 
     def settle(self, reading: Reading, *, ended: str) -> None:
         """See `Payer`. Where the server is gone, it settles in full by itself."""
-        self._tell("settle", Settle(call=self.number, reading=reading, ended=ended))
-        self._over(ended)
+        if not self._settled:
+            self._settled = True
+            self._tell("settle", Settle(call=self.number, reading=reading, ended=ended))
+            self._watched(ended)
 
     def leave(self) -> None:
         """Nobody waits for it any more, or it was refused; idempotent."""
         self._tell("left", Left(call=self.number))
-        self._over("abandoned")
+        self._watched("abandoned")
+        self._over()
 
     def dismiss(self) -> None:
         """Nothing is owed for it; the server has let go of it already."""
-        self._over("")
+        self._watched("")
+        self._over()
 
-    def _over(self, ended: str) -> None:
+    def _watched(self, ended: str) -> None:
+        watch, self.watch = self.watch, None
+        if watch is not None:
+            watch(ended)
+
+    def _over(self) -> None:
         if self._open:
             self._open = False
             self._line.end(self.number)
-            if self.watch is not None:
-                self.watch(ended)
 
-    def _tell(self, method: str, said: Came | Emitted | Torn | WasCut | Settle | Left) -> None:
+    def _tell(self, method: str, said: _Told) -> None:
         if not self._open:
             return
         try:

@@ -172,6 +172,12 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     call: int
 
 
+class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """A cut holds: nothing more of this call is shown, and what waited to be sent is discarded."""
+
+    call: int
+
+
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
     """A breaker of this relay opened or closed."""
 

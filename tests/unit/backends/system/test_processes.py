@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.backends.system.process_table import ProcessTable
 from holdfast.backends.system.processes import LinuxProcesses, _group_root
 
 CHILD = "import time; print('up', flush=True); time.sleep(60)"
@@ -56,6 +57,7 @@ def alive(pid):
 
 def marker_only(tmp_path):
     """No control groups: the mark and the tree of parents have to do."""
+    (tmp_path / "no").write_text("a file, so that no folder can be made below it")
     return LinuxProcesses(group_root=tmp_path / "no" / "groups")
 
 
@@ -149,3 +151,147 @@ def test_mark_of_one_session_is_no_prefix_of_another(started, tmp_path):
     longer, _ = started(mine + "x", "-c", CHILD)
     assert asyncio.run(marker_only(tmp_path).stop(mine)).found == 0
     assert alive(longer.pid)
+
+
+# Forks away: the middle process ends, the last one has no mark, no parent of ours, and a group that
+# the middle one led. It writes its id and waits for a line before it leaves.
+LEAVES = """
+import os, subprocess, sys, time
+print('up', flush=True)
+sys.stdin.readline()
+middle = (
+    "import subprocess, sys;"
+    "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], env={});"
+    "print(c.pid, flush=True); sys.stdin.readline()"
+)
+p = subprocess.Popen([sys.executable, '-c', middle], start_new_session=True,
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+print(p.stdout.readline().decode().strip(), flush=True)
+sys.stdin.readline()
+p.stdin.close()
+p.wait()
+print('gone', flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def leaving():
+    """A marked process whose grandchild leaves when it is told so; the second line lets it."""
+    mine = session()
+    running = []
+
+    def start():
+        env = {**os.environ, "HOLDFAST_SESSION": mine}
+        child = subprocess.Popen(
+            [sys.executable, "-c", LEAVES],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        running.append(child)
+        child.stdout.readline()
+        return child
+
+    def told(child):
+        child.stdin.write(b"on\n")
+        child.stdin.flush()
+        return child.stdout.readline().decode().strip()
+
+    yield mine, start, told
+    for child in running:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+
+def test_one_that_left_in_a_group_that_ours_led_is_found_though_its_leader_is_gone(
+    leaving, tmp_path
+):
+    mine, start, told = leaving
+    processes = marker_only(tmp_path)
+    child = start()
+    orphan = int(told(child))
+    assert asyncio.run(processes.adopt(mine)) == "marker"
+    assert told(child) == "gone"
+    report = asyncio.run(processes.stop(mine))
+    assert (report.how, report.survivors) == ("marker", 0)
+    assert not alive(orphan)
+    assert "no control group" in report.unproved
+
+
+def test_what_was_once_seen_to_be_ours_stays_so_without_mark_parent_or_group(started, tmp_path):
+    mine = session()
+    processes = marker_only(tmp_path)
+    _, child = started(mine, "-c", SPAWN, "cleared", "stays")
+    asyncio.run(processes.adopt(mine))
+    parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, 9)
+    report = asyncio.run(processes.stop(mine))
+    assert report.survivors == 0
+    assert not alive(int(child))
+
+
+@pytest.mark.skipif(_group_root() is None, reason="this user may not write control groups here")
+def test_a_second_agent_that_came_after_the_first_permit_is_fenced_in_at_the_next(leaving):
+    mine, start, told = leaving
+    processes = LinuxProcesses()
+    start()
+    asyncio.run(processes.adopt(mine))
+    second = start()
+    asyncio.run(processes.adopt(mine))
+    orphan = int(told(second))
+    assert told(second) == "gone"
+    report = asyncio.run(processes.stop(mine))
+    assert (report.how, report.survivors, report.unproved) == ("cgroup", 0, "")
+    assert not alive(orphan)
+
+
+def test_a_neighbour_in_the_pipeline_that_the_agent_was_started_in_lives(started, tmp_path):
+    mine = session()
+    env = {**os.environ, "HOLDFAST_SESSION": mine}
+    code = [sys.executable, "-c", "import time; time.sleep(60)"]
+    agent = subprocess.Popen(code, env=env, process_group=0)
+    neighbour = subprocess.Popen(code, process_group=agent.pid)
+    try:
+        report = asyncio.run(marker_only(tmp_path).stop(mine))
+        assert (report.found, report.survivors) == (1, 0)
+        assert neighbour.poll() is None
+    finally:
+        for one in (agent, neighbour):
+            one.kill()
+            one.wait()
+
+
+def test_the_same_number_on_a_new_process_is_not_the_one_that_was_ours(tmp_path):
+    proc = tmp_path / "proc"
+
+    def write(pid, parent, environ=b"", *, place=""):
+        folder = proc / (place or str(pid))
+        folder.mkdir(parents=True)
+        (folder / "stat").write_text(f"{pid} (x) S {parent} {pid} {pid} 0")
+        (folder / "environ").write_bytes(environ)
+
+    write(100, 1, b"HOLDFAST_SESSION=ses_a\0")
+    table = ProcessTable(proc)
+    table.look()
+    assert table.of("ses_a") == {100}
+    write(100, 1, place="new")
+    (proc / "100").rename(tmp_path / "old")
+    (proc / "new").rename(proc / "100")
+    table.look()
+    assert table.of("ses_a") == set()
+
+
+def test_a_mark_that_comes_with_exec_is_seen_at_the_next_looks(tmp_path):
+    folder = tmp_path / "proc" / "100"
+    folder.mkdir(parents=True)
+    (folder / "stat").write_text("100 (x) S 1 100 100 0")
+    (folder / "environ").write_bytes(b"")
+    table = ProcessTable(tmp_path / "proc")
+    table.look()
+    assert table.of("ses_a") == set()
+    (folder / "environ").write_bytes(b"A=1\0HOLDFAST_SESSION=ses_a\0")
+    table.look()
+    assert table.of("ses_a") == {100}

@@ -193,3 +193,4 @@ class Receipt(Shown):
     levers: list[Lever]
     total_ms: float
     children: list[ChildKilled] = Field(default_factory=list)
+    taken_along: list[str] = Field(default_factory=list)

@@ -1,0 +1,167 @@
+"""How bytes of a client become requests, bounded before anyone is known.
+
+Over uvicorn's protocol: a request's head has so many bytes, so many fields and so many seconds;
+what frames a body (chunk sizes, trailers) has no more bytes than the body it frames; requests do
+not queue up behind one another. Of connections whose sender has not been recognised only so many
+are kept, each for seconds, and the oldest go first: they are never in the way of one that has.
+
+Not here: the size of a body (`routes.read_body`), and what many bodies hold (`bodies`).
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any, ClassVar
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from holdfast.apps.gateway.connection import Connection
+
+HEAD_BYTES_MAX = 64 * 1024
+HEAD_FIELDS_MAX = 128
+HEAD_TIMEOUT_S = 10.0
+UNKNOWN_MAX = 256
+"""Connections at a time that wait for a head of nobody known; one more ends the oldest of them."""
+PIPELINED_MAX = 8
+
+_FRAMING_BYTES = 64 * 1024
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
+    b"x-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
+)
+_BODY = (
+    b'{"type":"error","error":{"type":"invalid_request_error","message":'
+    b'"invalid_request: the head of a request has at most %d bytes in %d fields"}}'
+) % (HEAD_BYTES_MAX, HEAD_FIELDS_MAX)
+_REFUSAL = _TOO_LARGE % (len(_BODY), _BODY)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection; see the module."""
+
+    # All connections of this process that wait for a head of nobody known, oldest first.
+    unknown: "ClassVar[OrderedDict[BoundedProtocol, None]]" = OrderedDict()
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._in_head = True
+        self._head_bytes = 0
+        self._fields = 0
+        self._framing_bytes = 0
+        self._body_bytes = 0
+        self._refused = False
+        self._known = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there; its head is waited for."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._head_over()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count, then parse; what is over a bound ends the connection."""
+        if self._refused or self.transport.is_closing():
+            return
+        body_before = self._body_bytes
+        if self._in_head:
+            self._head_bytes += len(data)
+            self._await_head()
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse()
+        elif not self._in_head:
+            self._framing_bytes += len(data) - (self._body_bytes - body_before)
+            if self._framing_bytes > self._body_bytes + _FRAMING_BYTES + HEAD_BYTES_MAX:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """A new request on this connection."""
+        super().on_message_begin()
+        self._in_head, self._fields = True, 0
+        self._framing_bytes = self._body_bytes = 0
+        client = Connection(self.transport, self._recognised)
+        client.shown_in(self.scope)  # type: ignore[arg-type]
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One field, of the head or of a trailer; trailers say nothing that is used here."""
+        self._fields += 1
+        if self._in_head and self._fields <= HEAD_FIELDS_MAX:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: it is refused, or the request is served from here on."""
+        self._in_head = False
+        size = len(self.url) + sum(len(n) + len(v) for n, v in self.headers)
+        self._head_bytes = 0
+        self._head_over()
+        if self._fields > HEAD_FIELDS_MAX or size > HEAD_BYTES_MAX:
+            self._refuse()
+        elif len(self.pipeline) >= PIPELINED_MAX:
+            self._refused = True
+            self.transport.abort()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._body_bytes += len(body)
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        if not self._refused:
+            super().on_message_complete()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """The connection is kept for the next request; for long only where its sender is known."""
+        super().on_response_complete()
+        if not self._known and not self.transport.is_closing():
+            self._await_head()
+
+    def _recognised(self) -> None:
+        self._known = True
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+            if not self._known:
+                self.unknown[self] = None
+            if len(self.unknown) > UNKNOWN_MAX:
+                next(iter(self.unknown)).give_way()
+
+    def give_way(self) -> None:
+        """Newer ones need the place."""
+        self._give_up()
+
+    def _head_over(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+            self.unknown.pop(self, None)
+
+    def _give_up(self) -> None:
+        self._head_over()
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+    def _refuse(self) -> None:
+        if not self._refused:
+            self._refused = True
+            self._head_over()
+            self.transport.write(_REFUSAL)
+            self.transport.close()
