@@ -226,8 +226,8 @@ class Answer:
                         break
                 if not self._cut_because and not meter.ended and not meter.failed:
                     raise UpstreamUnavailable("the provider ended the stream early")
-                await self._delivered()
                 ended = broken(meter.error)
+                await self._delivered()
             except UpstreamUnavailable as error:
                 if not self._cut_because:
                     ended = _ended_by(error)

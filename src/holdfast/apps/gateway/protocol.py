@@ -10,7 +10,7 @@ Not here: the size of a body (`routes.read_body`), and what many bodies hold (`b
 
 import asyncio
 from collections import OrderedDict
-from typing import Any, ClassVar
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -39,9 +39,6 @@ _REFUSAL = _TOO_LARGE % (len(_BODY), _BODY)
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection; see the module."""
-
-    # All connections of this process that wait for a head of nobody known, oldest first.
-    unknown: "ClassVar[OrderedDict[BoundedProtocol, None]]" = OrderedDict()
 
     def __init__(
         self,
@@ -140,9 +137,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
             if not self._known:
-                self.unknown[self] = None
-            if len(self.unknown) > UNKNOWN_MAX:
-                next(iter(self.unknown)).give_way()
+                _unknown[self] = None
+            if len(_unknown) > UNKNOWN_MAX:
+                next(iter(_unknown)).give_way()
 
     def give_way(self) -> None:
         """Newer ones need the place."""
@@ -152,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-            self.unknown.pop(self, None)
+            _unknown.pop(self, None)
 
     def _give_up(self) -> None:
         self._head_over()
@@ -165,3 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_over()
             self.transport.write(_REFUSAL)
             self.transport.close()
+
+
+# All connections of this process that wait for a head of nobody known, oldest first.
+_unknown: OrderedDict[BoundedProtocol, None] = OrderedDict()

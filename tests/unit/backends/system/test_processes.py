@@ -190,6 +190,7 @@ def leaving():
             stdout=subprocess.PIPE,
         )
         running.append(child)
+        assert child.stdout is not None
         child.stdout.readline()
         return child
 
@@ -202,8 +203,9 @@ def leaving():
     for child in running:
         child.kill()
         child.wait()
-        child.stdin.close()
-        child.stdout.close()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def test_one_that_left_in_a_group_that_ours_led_is_found_though_its_leader_is_gone(
