@@ -106,7 +106,7 @@ class InProcess:
             clock=self.clock,
             entropy=entropy,
         )
-        hooks = Hooks(self.journal, HookSet({}, 1.0))
+        hooks = self.hooks = Hooks(self.journal, HookSet({}, 1.0))
         key = Ed25519PrivateKey.generate()
         self.guard = Guard(self.services, contracts=self.book, hooks=hooks, signing_key=key)
         self.attempts = Attempts(self.services, self.guard, self.book)

@@ -109,7 +109,9 @@ class LongRun:
         self._house, self._live, self._script = house, live, Script()
         self._calls = ModelCalls(
             house.services,
-            admission=Admission(house.sessions, house.budgets, house.journal, house.book),
+            admission=Admission(
+                house.sessions, house.budgets, house.journal, house.book, house.hooks
+            ),
             pricing=Pricing(PriceBook(PRICE_TABLE)),
             providers={"main": Provider(self._script)},
         )

@@ -126,12 +126,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class ToolOutput(msgspec.Struct, frozen=True):
     """A tool's output as the hooks left it; `rewritten` when it is not what was reported.
 
-    `content` is the reported text for the model as it was journalled, without secrets.
+    `content` is the reported text for the model as it was journalled, without secrets. `withheld`
+    is what the model reads in place of the result where a hook objects to it, else empty.
     """
 
     output: Any
     rewritten: bool = False
     content: str | None = None
+    withheld: str = ""
 
 
 class RedeemedPermit(msgspec.Struct, frozen=True):

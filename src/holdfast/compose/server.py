@@ -27,6 +27,7 @@ from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
 from holdfast.errors import ConfigInvalid
 from holdfast.model.events import Kind
+from holdfast.model.hooks import HookPoint
 from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
 from holdfast.model.risk import RiskLevel
@@ -38,7 +39,7 @@ from holdfast.runtime.conversations import Conversations
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard
-from holdfast.runtime.hooks import Hook, HookPoint, Hooks, HookSet
+from holdfast.runtime.hooks import Hook, Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.model_calls import ModelCalls
@@ -163,7 +164,7 @@ async def build(
         outcomes=Outcomes(services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on),
         calls=ModelCalls(
             services,
-            admission=Admission(sessions, budgets, journal, contracts),
+            admission=Admission(sessions, budgets, journal, contracts, hooks),
             pricing=pricing,
             providers=providers(config.upstreams, environment, clock),
             rates=rate_gate(config, clock),

@@ -1,8 +1,10 @@
 """What a model reads where a call was refused. Not here: deciding (`runtime/guard`)."""
 
-from holdfast.model.decisions import Decision, Verdict
+from collections.abc import Iterable
 
-_NAMED_STAGES = ("budget", "loop", "contract", "live", "policy", "effect")
+from holdfast.model.decisions import Decision, Reason, Verdict
+
+_NAMED_STAGES = ("hook", "budget", "loop", "contract", "live", "policy", "effect")
 
 
 def denial_text(decision: Decision) -> str:
@@ -16,3 +18,12 @@ def denial_text(decision: Decision) -> str:
     text = why.text if why is not None else "refused"
     rule = f" (rule {why.rule})" if why is not None and why.rule else ""
     return f"{code}: {text}{rule} [{decision.decision_id}]"
+
+
+def withheld_text(reasons: Iterable[Reason], decision_id: str) -> str:
+    """What the model reads in place of a result that a hook objects to; empty where none does."""
+    why = next((r for r in reasons if r.verdict is not Verdict.ALLOW), None)
+    if why is None:
+        return ""
+    told = f"{why.code}: this call was made, and its result is withheld: {why.text}"
+    return f"{told} (rule {why.rule}) [{decision_id}]"

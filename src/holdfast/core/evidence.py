@@ -23,6 +23,11 @@ LIMITED = (
     " are decided; it may be made again."
 )
 
+UNREPORTED = (
+    "hook.unreported: the result of this call is withheld, because a hook has to see it and its"
+    " outcome was not reported before it was sent."
+)
+
 _RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
@@ -31,7 +36,8 @@ class Admitted(msgspec.Struct, frozen=True):
 
     `contents` are replacements by (message, block). `first_seen` are permitted calls whose result
     arrives for the first time, `never_ran` undecided ones whose error does, with the text that the
-    model reads as their denial: they stay undecided.
+    model reads as their denial: they stay undecided. A result that is withheld is replaced; the
+    call, with that text, is in `first_seen` as well.
     """
 
     contents: dict[tuple[int, int], str]
@@ -51,10 +57,13 @@ def check_evidence(
     evidence: Iterable[Evidence],
     calls: Mapping[str, CallRecord],
     limited: Collection[str] = (),
+    *,
+    hooked: bool = False,
 ) -> Admitted | Ungoverned:
     """Judge every block that answers a tool call; `calls` are the session's, by call id.
 
-    `limited` are ids of undecided calls that were refused for their number.
+    `limited` are ids of undecided calls that were refused for their number. `hooked`: a hook has
+    to see each result before the model does, so that one that was not reported is withheld.
     """
     contents: dict[tuple[int, int], str] = {}
     first_seen: dict[str, CallRecord] = {}
@@ -66,6 +75,10 @@ def check_evidence(
             if at_server:
                 continue
             if call.state in _RAN:
+                if hooked and call.state is CallState.ALLOWED and not call.denial:
+                    call = msgspec.structs.replace(call, denial=UNREPORTED)
+                if call.denial:
+                    contents[(block.message, block.block)] = call.denial
                 if not call.admitted:
                     first_seen[call.call_id] = call
                 continue

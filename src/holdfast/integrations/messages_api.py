@@ -81,6 +81,8 @@ class GuardedTools:
             error=fault,
             duration_ms=round((time.monotonic() - begun) * 1000),
         )
+        if shown.withheld:
+            return _result(call_id, shown.withheld, failed=True)
         return _result(call_id, fault or _text(shown.output), failed=bool(fault))
 
 

@@ -16,10 +16,12 @@ from holdfast.core.sessions import Command
 from holdfast.errors import EvidenceMissing
 from holdfast.model.budgets import Dimension
 from holdfast.model.events import Kind, Record
+from holdfast.model.hooks import HookPoint
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
@@ -31,8 +33,14 @@ class Admission:
     """Judges the tool results in every request to a model."""
 
     def __init__(
-        self, sessions: Sessions, budgets: Budgets, journal: Journal, contracts: ContractBook
+        self,
+        sessions: Sessions,
+        budgets: Budgets,
+        journal: Journal,
+        contracts: ContractBook,
+        hooks: Hooks,
     ) -> None:
+        self._hooks = hooks
         self._sessions = sessions
         self._budgets = budgets
         self._journal = journal
@@ -45,7 +53,8 @@ class Admission:
         """
         if not request.evidence:
             return {}
-        judged = check_evidence(request.evidence, live.calls, live.limited)
+        hooked = self._hooks.stand(live.who.agent, HookPoint.POST_TOOL)
+        judged = check_evidence(request.evidence, live.calls, live.limited, hooked=hooked)
         if isinstance(judged, Ungoverned):
             await self._stop(live, judged)
         elif judged.first_seen or judged.never_ran:
@@ -98,7 +107,10 @@ class Admission:
         changes: list[CallRecord] = []
         for call in first_seen:
             block = blocks[call.call_id]
-            records.append(self._admitted(live, call, _text_of(request, block)))
+            if call.denial:
+                records.append(self._withheld(live, call))
+            else:
+                records.append(self._admitted(live, call, _text_of(request, block)))
             state = call.state
             if state is CallState.ALLOWED:
                 # The door never reported: the result itself is the proof that the call ran.
@@ -110,6 +122,14 @@ class Admission:
             live.calls[call.call_id] = seen
             changes.append(seen)
         return records, changes
+
+    def _withheld(self, live: LiveSession, call: CallRecord) -> Record:
+        """The model reads our text, so the result neither taints nor vouches."""
+        live.answers.pop(call.call_id, None)
+        live.running.pop(call.call_id, None)
+        flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
+        kind = Kind.TOOL_RESULT_REPLACED
+        return self._journal.record(kind, live.who, {"text": call.denial}, **flat)
 
     def _admitted(self, live: LiveSession, call: CallRecord, text: str) -> Record:
         contract = self._contracts.get(call.tool)

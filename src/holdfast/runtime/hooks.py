@@ -1,11 +1,11 @@
 """User hooks at four points: they may tighten or rewrite, never loosen.
 
-A hook is `async (HookInput) -> HookAnswer | None`. One that raises, hangs past its time-out or
-answers anything else is a deny. Every run leaves a journal record (`hook.ran`).
+A hook that raises, hangs past its time-out or answers anything else is a deny. Every run leaves a
+journal record (`hook.ran`). Not here: the process that a server runs them in
+(`backends/hook_host`).
 """
 
 import asyncio
-import enum
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -13,46 +13,9 @@ import msgspec
 
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.events import Kind, Record
+from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.model.principals import Principal
 from holdfast.runtime.journal import Journal
-
-
-class HookPoint(enum.StrEnum):
-    """Where a hook stands."""
-
-    PRE_TOOL = "pre_tool"
-    POST_TOOL = "post_tool"
-    ON_CONTEXT_OVERFLOW = "on_context_overflow"
-    ON_ERROR = "on_error"
-
-
-class HookInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hook sees. `arguments` and `output` are JSON values; changing them does nothing."""
-
-    point: HookPoint
-    principal: Principal
-    tool: str = ""
-    call_id: str = ""
-    arguments: dict[str, Any] = {}
-    output: Any = None
-    ok: bool = True
-    detail: str = ""
-
-
-class HookAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hook may answer.
-
-    `verdict` allow adds nothing; ask and deny tighten. `arguments` (pre-tool) and `output`
-    (post-tool) replace what goes on, when they are not None. `code` is the stable code that the
-    caller reads, e.g. `permission_denied` or `budget_exceeded`.
-    """
-
-    verdict: Verdict = Verdict.ALLOW
-    code: str = ""
-    reason: str = ""
-    arguments: dict[str, Any] | None = None
-    output: Any = None
-
 
 Hook = Callable[[HookInput], Awaitable[HookAnswer | None]]
 
@@ -82,6 +45,10 @@ class Hooks:
         self._journal = journal
         self._default = default
         self._by_agent = by_agent or {}
+
+    def stand(self, agent: str, point: HookPoint) -> bool:
+        """Whether an agent has a hook at a point."""
+        return bool(self._by_agent.get(agent, self._default).hooks.get(point))
 
     async def run(self, given: HookInput) -> HookResult:
         """Run every hook of a point; each sees what the one before it rewrote."""

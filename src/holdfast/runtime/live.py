@@ -32,6 +32,8 @@ class LiveSession:
         # Arguments of undecided calls as the model wrote them; lost with the process, and then
         # only a door that asks with the very same arguments is answered.
         self.emitted: dict[str, dict[str, Any]] = {}
+        # What permitted calls run with, until their outcome; kept where a hook is going to see it.
+        self.running: dict[str, dict[str, Any]] = {}
         # What the journal keeps of results that have not reached the model yet, by call id.
         self.answers: dict[str, str] = {}
         # Effects that were intended by a call id here and are not known to have taken.

@@ -10,14 +10,16 @@ import msgspec
 
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
+from holdfast.core.denials import withheld_text
 from holdfast.errors import Conflict
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
+from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of_spelled
-from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
+from holdfast.runtime.hooks import HookResult, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
@@ -43,6 +45,16 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     uncertain: bool = False
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """What may be shown of a result: the output as hooks left it, or the text in its place.
+
+    `withheld` is empty unless a hook objected; it is what the model reads then, at every door.
+    """
+
+    output: Any
+    withheld: str = ""
+
+
 class Outcomes:
     """Takes reports; refuses none that is a fact."""
 
@@ -58,9 +70,11 @@ class Outcomes:
         self._hooks = hooks
         self._got_on = got_on
 
-    async def finish(self, live: LiveSession, done: Finish) -> Any:
-        """Record what became of a permitted call; returns the output as hooks left it.
+    async def finish(self, live: LiveSession, done: Finish) -> Shown:
+        """Record what became of a permitted call; returns what hooks left of its output.
 
+        Where a hook objects the result is withheld: the gateway puts a text of ours in its place,
+        whatever the client sends. What the call did stands, and is recorded as done.
         A killed session may still report: what happened is a fact. Errors: Conflict when the call
         holds no permit or has been reported before.
         """
@@ -75,36 +89,61 @@ class Outcomes:
         finally:
             live.deciding.discard(call.call_id)
 
-    async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Any:
-        point = HookPoint.POST_TOOL if done.ok else HookPoint.ON_ERROR
-        given = HookInput(
-            point=point,
-            principal=live.who,
-            tool=call.tool,
-            call_id=call.call_id,
-            output=done.output,
-            ok=done.ok,
-            detail=done.error,
-        )
-        result = await self._hooks.run(given)
-        output = done.output if result.output is None else result.output
+    async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Shown:
+        heard, output = await self._heard(live, call, done)
+        reasons = [reason for result in heard for reason in result.reasons]
         state = CallState.EXECUTED if done.ok else CallState.FAILED
-        # As it is by now: its result may have reached the model while the hooks ran.
+        # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
-        live.calls[call.call_id] = msgspec.structs.replace(now, state=state, redeemed=True)
-        noted, effect = self._effects.finish(
-            live, call, ok=done.ok, output=output, error=done.error, uncertain=done.uncertain
+        withheld = now.denial or withheld_text(reasons, call.decision_id)
+        live.calls[call.call_id] = msgspec.structs.replace(
+            now, state=state, redeemed=True, denial=withheld
         )
-        records = [*result.records, *self._outcome(live, call, done, output), *noted]
+        live.running.pop(call.call_id, None)
+        noted, effect = self._effects.finish(
+            live,
+            call,
+            ok=done.ok,
+            # Whoever asks for the same effect again reads what was shown of it, no more.
+            output=withheld or output,
+            error=done.error,
+            uncertain=done.uncertain,
+        )
+        records = [record for result in heard for record in result.records]
+        records += [*self._outcome(live, call, done, output), *noted]
         if done.content is not None:
-            records.append(self.answered(live, call, done.content, failed=not done.ok))
-            live.answers[call.call_id] = done.content
+            content = withheld or done.content
+            failed = bool(withheld) or not done.ok
+            records.append(self.answered(live, call, content, failed=failed))
+            live.answers[call.call_id] = content
         actual: Amounts = {Dimension.TOOL_CALLS: 1}
         got_on = self._got_on(live.session.session_id)
         changes: list[Change] = [live.calls[call.call_id], *effect, *got_on]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
-        return output
+        return Shown(withheld or output, withheld)
+
+    async def _heard(
+        self, live: LiveSession, call: CallRecord, done: Finish
+    ) -> tuple[list[HookResult], Any]:
+        """What the hooks after a call say, and what they leave of its output."""
+        points = (HookPoint.POST_TOOL,) if done.ok else (HookPoint.POST_TOOL, HookPoint.ON_ERROR)
+        output, heard = done.output, list[HookResult]()
+        for point in points:
+            given = HookInput(
+                point=point,
+                principal=live.who,
+                tool=call.tool,
+                call_id=call.call_id,
+                arguments=live.running.get(call.call_id, {}),
+                output=output,
+                ok=done.ok,
+                detail=done.error,
+            )
+            result = await self._hooks.run(given)
+            output = output if result.output is None else result.output
+            heard.append(result)
+        return heard, output
 
     def shown(self, content: str) -> str:
         """Text as the journal keeps it, so that a resumed run reads what the live one read."""

@@ -341,3 +341,20 @@ def test_hooks_of_events_that_are_not_ours_stay_as_they_are():
         assert governor.hooks()["Notification"] == [other]
 
     governed(scenario, user_hooks={"Notification": [other]})
+
+
+@pytest.mark.parametrize("tool", ["Bash", "mcp__shop__look"])
+def test_a_result_that_a_hook_withholds_ends_no_run_and_is_replaced_where_the_cli_takes_it(tool):
+    async def scenario(guard, governor):
+        guard.answers["POST", "/v1/guard/finish"] = lambda _: {
+            "output": "hook.refused: withheld",
+            "rewritten": True,
+            "withheld": "hook.refused: withheld",
+        }
+        await fire(governor, "PreToolUse", {**CALL, "tool_name": tool})
+        output = await fire(governor, "PostToolUse", {**DONE, "tool_name": tool})
+        assert output.get("continue_", True)
+        if tool != "Bash":
+            assert "withheld" in str(output)
+
+    governed(scenario)

@@ -145,3 +145,17 @@ async def run_tool_runner(client, tools, messages, request):
             answer = {"role": "user", "content": results}
             runner.append_messages({"role": "assistant", "content": message.content}, answer)
     return said
+
+
+def test_a_result_that_a_hook_withholds_is_an_error_in_the_hooks_words():
+    async def scenario(guard, session, tools):
+        guard.answers["POST", "/v1/guard/finish"] = lambda _: {
+            "output": "hook.refused: withheld",
+            "rewritten": True,
+            "withheld": "hook.refused: withheld",
+        }
+        for name in ("add", "explode"):
+            (result,) = await tools.results([{**USE, "name": name}])
+            assert (result["content"], result["is_error"]) == ("hook.refused: withheld", True)
+
+    guarded(scenario)

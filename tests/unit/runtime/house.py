@@ -233,7 +233,7 @@ class House:
         )
         self.calls = ModelCalls(
             services,
-            admission=Admission(self.sessions, self.budgets, self.journal, book),
+            admission=Admission(self.sessions, self.budgets, self.journal, book, hook_points),
             pricing=Pricing(PriceBook(PRICE_TABLE)),
             providers={"main": Provider(self.upstream, max_tokens_per_s)},
             wait_for_room_s=wait_s,
@@ -289,7 +289,10 @@ class House:
         return await self.guard.decide(live, asked)
 
     async def finish(self, live, call_id, **more):
-        return await self.outcomes.finish(live, Finish(**({"call_id": call_id, "ok": True} | more)))
+        shown = await self.outcomes.finish(
+            live, Finish(**({"call_id": call_id, "ok": True} | more))
+        )
+        return shown.output
 
     async def call(self, live, request=None, headers=None, **fields):
         body = json.dumps(asking(**fields) if request is None else request).encode()

@@ -17,12 +17,12 @@ from holdfast.errors import (
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import PolicyAnswer, Verdict
 from holdfast.model.events import Kind
+from holdfast.model.hooks import HookAnswer, HookPoint
 from holdfast.model.permits import Permit
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import CallState
 from holdfast.runtime.guard import Asked
-from holdfast.runtime.hooks import HookAnswer, HookPoint
 from holdfast.testing.memory_policy import forbid, permit
 from holdfast.testing.memory_store import MemoryStore
 from tests.unit.runtime.house import House, limit

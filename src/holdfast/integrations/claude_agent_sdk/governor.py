@@ -164,6 +164,9 @@ class Governor:
             return outputs.halt(heard.refusal)
         if shown.rewritten:
             mcp = tool.startswith("mcp__")
+            if shown.withheld and not mcp:
+                # The gateway puts the text in its place: the CLI takes no other shape than its own.
+                return outputs.nothing()
             if not mcp and not outputs.fits(output, shown.output):
                 return outputs.halt(
                     f"the rewritten output of {tool} has another shape than its own"

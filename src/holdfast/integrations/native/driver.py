@@ -50,6 +50,7 @@ from holdfast.integrations.native.model_door import Fault, ModelDoor
 from holdfast.integrations.native.router import Router
 from holdfast.integrations.permits import PermitCheck
 from holdfast.model.attempts import ToolResult
+from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run
 
@@ -206,13 +207,22 @@ class Driver:
             view = await self._session.view()
             raise SessionStopped(fault.text, state=view.state)
         if _too_long(fault):
-            await self._session.hook("on_context_overflow", fault.text[:500])
+            await self._objected("on_context_overflow", fault.text[:500])
             await self._overflowed()
             return
-        await self._session.hook("on_error", reason[:500])
+        await self._objected("on_error", reason[:500])
         if fault.final:
             await self._leave("failed", reason)
         await self._again_later(fault, reason)
+
+    async def _objected(
+        self, point: Literal["on_context_overflow", "on_error"], detail: str
+    ) -> None:
+        """Reach a point of the operator's hooks; what they object to ends the run as failed."""
+        answer = await self._session.hook(point, detail)
+        why = next((r for r in answer.reasons if r.verdict is not Verdict.ALLOW), None)
+        if why is not None:
+            await self._leave("failed", f"{why.code}: {why.text} ({detail})")
 
     async def _judge(self, result: Any) -> None:
         """One verdict, as a record of its own: what is journalled is not asked for again."""
@@ -402,10 +412,11 @@ class Driver:
         error = f"{result.error_code}: {result.error}"
         open_still = result.uncertain or (result.nothing_happened and result.retryable)
         if not result.ok and open_still:
-            await self._session.hook("on_error", f"{call.tool}: {error}"[:500])
+            heard = await self._session.hook("on_error", f"{call.tool}: {error}"[:500])
+            ends = any(r.verdict is not Verdict.ALLOW for r in heard.reasons)
             safe = self._plan.tools[call.tool]["idempotency"] in _SAFE
             last = tried >= self._retries.tool_attempts and (safe or not result.uncertain)
-            if not last:
+            if not last and not ends:
                 if not result.uncertain:
                     await asyncio.sleep(min(self._pause_s(tried), _SLEPT_S))
                 return await self._session.again(
@@ -426,7 +437,8 @@ class Driver:
             "uncertain": result.uncertain,
         }
         done = await self._reported(call, report)
-        self._heard(call, done.content or content, failed=not result.ok)
+        failed = not result.ok or bool(done.withheld)
+        self._heard(call, done.content or content, failed=failed)
         return None
 
     async def _reported(self, call: Call, report: Mapping[str, Any]) -> ToolOutput:

@@ -35,7 +35,7 @@ class Guard:
         self._sessions = services.sessions
         self._journal = services.journal
         self._permits = Permits(services, signing_key)
-        self._rulings = Rulings(services, self._permits)
+        self._rulings = Rulings(services, self._permits, hooks)
         self._stages = Stages(services, contracts=contracts, hooks=hooks)
         self._line = (
             self._stages.representable,

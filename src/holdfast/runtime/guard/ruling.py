@@ -15,12 +15,14 @@ from holdfast.errors import HoldfastError, SessionStopped
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Decision, Verdict, strictest
 from holdfast.model.events import Kind, Record
+from holdfast.model.hooks import HookPoint
 from holdfast.model.permits import Permit
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
 from holdfast.runtime.guard.case import Case, Ruling
 from holdfast.runtime.guard.permits import Permits
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.services import Services
 
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
@@ -29,7 +31,8 @@ _SHOWN_ARGUMENT_BYTES = 256 * 1024
 class Rulings:
     """Writes decisions down, with all that hangs on them in one commit."""
 
-    def __init__(self, services: Services, permits: Permits) -> None:
+    def __init__(self, services: Services, permits: Permits, hooks: Hooks) -> None:
+        self._hooks = hooks
         self._sessions = services.sessions
         self._budgets = services.budgets
         self._effects = services.effects
@@ -80,6 +83,7 @@ class Rulings:
             raise
         live.calls[call.call_id] = call
         live.emitted.pop(call.call_id, None)
+        self._remember(case, permit)
         if permit is None:
             if call.hold_id:
                 used = {Dimension.TOOL_CALLS: 1} if case.stored is not None else {}
@@ -116,6 +120,12 @@ class Rulings:
             record = self._journal.record(Kind.LOOP_ALERT, case.live.who, finding.told())
             case.records.append(record)
             case.stop = finding if finding.stops else None
+
+    def _remember(self, case: Case, permit: Permit | None) -> None:
+        """A hook after the call is going to see what it ran with."""
+        live = case.live
+        if permit is not None and self._hooks.stand(live.who.agent, HookPoint.POST_TOOL):
+            live.running[case.call.call_id] = case.arguments
 
     def _decided(self, case: Case, decision: Decision, permit: Permit | None) -> CallRecord:
         if permit is None and case.stored is not None and decision.verdict is Verdict.ALLOW:

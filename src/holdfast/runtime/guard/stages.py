@@ -22,11 +22,12 @@ from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.decisions import Reason, Verdict, strictest
 from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
+from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
-from holdfast.runtime.hooks import HookInput, HookPoint, Hooks
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services

@@ -17,9 +17,9 @@ from holdfast.core.sessions import Command
 from holdfast.errors import StoreUnavailable, Unauthenticated
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
+from holdfast.model.hooks import HookAnswer, HookPoint
 from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.tools import CallState
-from holdfast.runtime.hooks import HookAnswer, HookPoint
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.turns import Bounds, Turns
@@ -284,6 +284,25 @@ def test_a_rewritten_output_is_what_the_model_reads(tool, output, shown, expecte
             halted(answer, says="another shape")
 
     served(main, hooks={HookPoint.POST_TOOL: (("redact", redact),)})
+
+
+@pytest.mark.parametrize("tool", ["look", "mcp__shop__look"])
+def test_a_result_that_a_hook_withholds_ends_no_run_and_is_replaced_where_the_cli_takes_it(tool):
+    async def object_to(_: Any) -> HookAnswer:
+        return HookAnswer(verdict=Verdict.DENY, reason="it names a customer")
+
+    async def main(desk: Desk) -> None:
+        desk.emit(tool=tool)
+        desk.live.calls["c1"] = _allowed(desk.live, "c1")
+        answer = await desk.after({"stdout": "raw"}, tool=tool)
+        denial = desk.live.calls["c1"].denial
+        assert denial.startswith("hook.refused: ")
+        if tool == "look":
+            assert answer == {}  # The gateway replaces it.
+        else:
+            assert answer["hookSpecificOutput"]["updatedMCPToolOutput"] == denial
+
+    served(main, hooks={HookPoint.POST_TOOL: (("object", object_to),)})
 
 
 def _allowed(live: LiveSession, call_id: str) -> Any:

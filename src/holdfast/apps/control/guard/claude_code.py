@@ -21,10 +21,10 @@ from holdfast.core import hook_outputs as outputs
 from holdfast.core.hook_outputs import Output
 from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, SessionStopped
 from holdfast.model.decisions import Verdict
+from holdfast.model.hooks import HookPoint
 from holdfast.model.tools import CallState
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.guard import Asked, Guard
-from holdfast.runtime.hooks import HookPoint
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
@@ -153,13 +153,16 @@ class ClaudeCodeDoor:
         )
         shown = await self._outcomes.finish(live, done)
         self._sessions.check_live(live)
-        if shown == call.tool_response:
+        if shown.output == call.tool_response:
             return outputs.nothing()
         mcp = call.tool_name.startswith("mcp__")
-        if not mcp and not outputs.fits(call.tool_response, shown):
+        if shown.withheld and not mcp:
+            # The gateway puts the text in its place: the CLI takes no other shape than its own.
+            return outputs.nothing()
+        if not mcp and not outputs.fits(call.tool_response, shown.output):
             text = f"the rewritten output of {call.tool_name} has another shape than its own"
             return outputs.halt(text)
-        return outputs.replace_output(shown, mcp=mcp)
+        return outputs.replace_output(shown.output, mcp=mcp)
 
     async def _failed(self, live: LiveSession, given: object) -> Output:
         """Record that an allowed call failed; one that was never allowed has nothing to say."""

@@ -127,8 +127,10 @@ class GuardDoor:
             content=None if given.content is None else self._outcomes.shown(given.content),
             uncertain=given.uncertain,
         )
-        output = await self._outcomes.finish(live, done)
-        return schemas.FinishAnswer(output, output != given.output, done.content)
+        shown = await self._outcomes.finish(live, done)
+        content = done.content if done.content is None or not shown.withheld else shown.withheld
+        rewritten = shown.output != given.output
+        return schemas.FinishAnswer(shown.output, rewritten, content, shown.withheld)
 
     async def _redeem(self, live: LiveSession, body: bytes) -> schemas.RedeemAnswer:
         given = _read(body, schemas.RedeemBody)

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from holdfast.model.decisions import Reason, Verdict
+from holdfast.model.hooks import HookPoint
 from holdfast.runtime.attempts import Found, Next
-from holdfast.runtime.hooks import HookPoint
 
 
 class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,11 +81,12 @@ class FinishBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class FinishAnswer(msgspec.Struct):
-    """The output as the hooks left it."""
+    """The output as the hooks left it; `withheld` is the model's text where they object to it."""
 
     output: Any
     rewritten: bool
     content: str | None = None
+    withheld: str = ""
 
 
 class RedeemBody(msgspec.Struct, forbid_unknown_fields=True):
