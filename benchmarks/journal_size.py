@@ -79,7 +79,14 @@ class Script:
         return said
 
     async def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        timeout_s: float,
+        whole: bool = False,
     ) -> _Answer:
         """The next answer, whatever was asked."""
         self.turn += 1

@@ -264,9 +264,11 @@ def _clock(record: Record) -> str:
 def _upstream(record: Record) -> str:
     body = record.body
     name, key = _quoted(body.get("upstream")), _plain(body.get("key") or "its key", 20)
+    whose = f" for the user {_quoted(body['for_user'])}" if body.get("for_user") else ""
     if record.kind is Kind.UPSTREAM_CLOSED:
-        return f"the upstream {name} ({key}) answers again"
-    return f"the upstream {name} ({key}) failed too often and is left alone{_said(body, 'trouble')}"
+        return f"the upstream {name} ({key}) answers again{whose}"
+    left = f"failed too often{whose} and is left alone"
+    return f"the upstream {name} ({key}) {left}{_said(body, 'trouble')}"
 
 
 def _run(done: str) -> Callable[[Record], str]:

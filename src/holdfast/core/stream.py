@@ -112,7 +112,8 @@ class AnswerStream:
     """Reads one event stream; feed it chunks, forward the whole events it returns, say so.
 
     `calls` gathers complete tool calls; take them before forwarding the events that hold them.
-    `error` is the kind of the provider's error event once it `failed`.
+    `error` is the kind of the provider's error event once it `failed`, `error_said` all of it.
+    `seen` counts events of known types besides pings.
     Events of unknown types pass unread.
     """
 
@@ -121,6 +122,8 @@ class AnswerStream:
         self.calls: list[EmittedCall] = []
         self.started = False
         self.error = ""
+        self.error_said: object = None
+        self.seen = 0
         self._carry = b""
         self._open: dict[int, tuple[_Block, list[str]]] = {}
         self._last_call = ""
@@ -194,6 +197,7 @@ class AnswerStream:
             return Broken(f"an event `{kind}` is not one of the Messages API")
 
     def _apply(self, kind: str, seen: _Event) -> Broken | None:
+        self.seen += kind != "ping"
         if kind == "content_block_delta":
             return self._delta(seen)
         if kind == "content_block_start":
@@ -218,7 +222,8 @@ class AnswerStream:
             self.metered.take(_counted(_ANY.decode(seen.counted)), final=False)
             self.metered.ended = True
         elif kind == "error":
-            self.error = error_kind(_ANY.decode(seen.error))
+            self.error_said = _ANY.decode(seen.error)
+            self.error = error_kind(self.error_said)
             self.metered.failed = True
         return None
 

@@ -35,14 +35,22 @@ class Upstream(Protocol):
     """A provider that speaks the Messages API."""
 
     async def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        timeout_s: float,
+        whole: bool = False,
     ) -> UpstreamAnswer:
         """Send one request and return once headers are here.
 
         `headers` are the client's, already without credentials and hop-by-hop fields; the
-        implementation adds its own credential. `timeout_s` bounds the wait for headers and the
-        silence between chunks. Errors: UpstreamUnavailable; its field `sent` is true when the
-        provider may have had the request, and so may bill it.
+        implementation adds its own credential. `timeout_s` bounds the wait for headers. `whole`:
+        the answer comes in one piece, so that silence before it says nothing. Errors:
+        UpstreamUnavailable; its field `sent` is true when the provider may have had the request,
+        and so may bill it, and `ours` when only our own time was over.
         """
         ...
 

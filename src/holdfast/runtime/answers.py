@@ -179,11 +179,17 @@ class Answer:
         self._reading = True
         try:
             if self._payer is None:
-                return await self._upstream.read(_ERROR_BYTES_MAX)
+                return await self._refusal()
             return await self._paid_whole(self._payer)
         except BaseException:
             self.close()
             raise
+
+    async def _refusal(self) -> bytes:
+        """The provider's own words; its status stays, even where they are no use to a client."""
+        fields, body = await refusal_body(self._upstream)
+        self.headers = fields
+        return body
 
     async def _paid_whole(self, payer: Payer) -> bytes:
         try:
@@ -192,7 +198,7 @@ class Answer:
             if isinstance(read, Broken):
                 raise UpstreamUnavailable(read.text, ours=True)
         except UpstreamUnavailable as error:
-            payer.abandon(self._cut_because or _ended_by(error))
+            payer.abandon(self._cut_because or ended_by(error))
             if not self._cut_because:
                 raise
         else:
@@ -230,7 +236,7 @@ class Answer:
                 await self._delivered()
             except UpstreamUnavailable as error:
                 if not self._cut_because:
-                    ended = _ended_by(error)
+                    ended = ended_by(error)
                     self._over(meter, payer, ended)
                     yield _error_event("api_error", f"{error.code}: {error.message}")
             finally:
@@ -284,12 +290,28 @@ class Answer:
         return out
 
 
+async def refusal_body(answer: UpstreamAnswer) -> tuple[Mapping[str, str], bytes]:
+    """Headers and body of a provider's refusal.
+
+    Words that are too many, or break off, are left out: what the client needs is the status.
+    """
+    try:
+        return answer.headers, await answer.read(_ERROR_BYTES_MAX)
+    except UpstreamUnavailable as error:
+        text = f"the provider answered {answer.status}; its words are left out: {error.message}"
+        kind = "invalid_request_error" if answer.status < 500 else "api_error"
+        body = msgspec.json.encode({"type": "error", "error": {"type": kind, "message": text}})
+        coded = ("content-type", "content-encoding")
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in coded}
+        return {**kept, "content-type": "application/json"}, body
+
+
 def broken(error: str) -> str:
     """How an answer ended that the provider broke off by an error event of this kind."""
     return f"broken: the provider sent an error event ({error})"
 
 
-def _ended_by(error: UpstreamUnavailable) -> str:
+def ended_by(error: HoldfastError) -> str:
     """`broken` is the provider's fault; what only we could not read, or wait for, may be ours."""
     return f"{'unread' if error.fields.get('ours') else 'broken'}: {error.message}"
 

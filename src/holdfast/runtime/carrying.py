@@ -92,13 +92,19 @@ class Here:
             if purse.tried and purse.paid.toll is not None:
                 purse.paid.toll.again()
             return await upstream.send(
-                "POST", self._path, self._headers, body, timeout_s=purse.seconds_left()
+                "POST",
+                self._path,
+                self._headers,
+                body,
+                timeout_s=purse.seconds_left(),
+                whole=not purse.paid.request.stream,
             )
 
         async def reaching() -> UpstreamAnswer | Unreached:
             reached = await self._reaching.reach(
                 provider,
                 ask,
+                asker=purse.live.asker,
                 failed=lambda: purse.live.progress.failure(self._now_ns()),
                 seconds_left=purse.seconds_left,
                 tried=purse.tried,

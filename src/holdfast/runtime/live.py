@@ -14,6 +14,7 @@ from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tools import CallRecord
+from holdfast.runtime.doors import Asker
 
 Cut = Callable[[str], None]
 """Ends one answer that is streaming now; the argument says why."""
@@ -65,6 +66,12 @@ class LiveSession:
     def who(self) -> Principal:
         """Whom this session acts for."""
         return self.session.principal
+
+    @property
+    def asker(self) -> Asker:
+        """As providers know it."""
+        who = self.session.principal
+        return Asker(self.session.session_id, f"{who.tenant}/{who.user}")
 
     @property
     def line(self) -> "Iterator[LiveSession]":

@@ -38,7 +38,7 @@ from holdfast.model.tools import Effect
 from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.admission import Admission
-from holdfast.runtime.answers import Answer
+from holdfast.runtime.answers import Answer, broken, ended_by
 from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.policy_requests import policy_request
@@ -228,7 +228,7 @@ class ModelCalls:
         again = 0
         while True:
             answer = await self._try_once(live, provider, request, given)
-            if isinstance(answer, Carried) or not answer.sent:
+            if isinstance(answer, Carried) or not answer.sent or answer.ours:
                 return answer
             retries = provider.retries
             if not retries.after_sent or again >= retries.attempts:
@@ -241,8 +241,8 @@ class ModelCalls:
         self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
     ) -> Carried | Unreached:
         now_ns = self._clock.now_ns()
-        if not provider.admits(now_ns):
-            return resting(provider, now_ns)
+        if not provider.admits(now_ns, live.asker):
+            return resting(provider, now_ns, live.asker)
         offer = self._offered(live, request, given.headers)
         toll = None
         if self._rates is not None:
@@ -534,9 +534,11 @@ class ModelCalls:
             purse.abandon("stopped before the provider answered")
             raise
         if isinstance(answer, Unreached):
-            if answer.sent and answer.error is not None:
+            if answer.reading is not None:
+                purse.settle(answer.reading, ended=broken(answer.why))
+            elif answer.sent and answer.error is not None:
                 # An answer in one piece is all written, and billed, before its headers.
-                purse.abandon(f"broken: {answer.error.message}")
+                purse.abandon(ended_by(answer.error))
             else:
                 await self._released(purse, answer.why, answer.answer)
             return answer

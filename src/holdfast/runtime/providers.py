@@ -5,30 +5,13 @@ Not here: sending and trying again (`runtime/reaching`), rates (`runtime/rates`)
 
 from collections.abc import Collection, Mapping, Sequence
 
-from holdfast.core.breaker import Breaker, BreakerLimits, BreakerState
+from holdfast.core.breaker import BreakerLimits, BreakerState
 from holdfast.model.upstreams import Fallback, Retries, Trouble
 from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.runtime.doors import Asker, Door, Ticket
 
 _FREE_TIMEOUT_S = 60.0
 NO_RETRIES = Retries(attempts=0)
-
-
-class Door:
-    """One key of a provider; without limits its breaker never opens."""
-
-    def __init__(self, name: str, upstream: Upstream, limits: BreakerLimits | None) -> None:
-        self.name = name
-        self.upstream = upstream
-        self.breaker = Breaker(limits) if limits is not None else None
-
-    def admits(self, now_ns: int) -> bool:
-        """Whether a call may go through it now."""
-        return self.breaker is None or self.breaker.admits(now_ns)
-
-    @property
-    def state(self) -> BreakerState:
-        """Where its breaker stands."""
-        return self.breaker.state if self.breaker is not None else BreakerState.CLOSED
 
 
 class Provider:
@@ -62,7 +45,9 @@ class Provider:
         self.trouble = Trouble.UPSTREAM
         self._next = 0
 
-    def pick(self, now_ns: int, tried: Collection[Door] = ()) -> tuple[Door, int] | None:
+    def pick(
+        self, now_ns: int, asker: Asker, tried: Collection[Door] = ()
+    ) -> tuple[Door, Ticket] | None:
         """The next door that lets a call through, and the ticket to report with."""
         count = len(self.doors)
         for step in range(count):
@@ -70,15 +55,15 @@ class Provider:
             door = self.doors[place]
             if door in tried:
                 continue
-            ticket = 0 if door.breaker is None else door.breaker.admit(now_ns)
+            ticket = door.admit(now_ns, asker)
             if ticket is not None:
                 self._next = (place + 1) % count
                 return door, ticket
         return None
 
-    def admits(self, now_ns: int, tried: Collection[Door] = ()) -> bool:
+    def admits(self, now_ns: int, asker: Asker, tried: Collection[Door] = ()) -> bool:
         """Whether some door outside `tried` would let a call through."""
-        return any(door.admits(now_ns) for door in self.doors if door not in tried)
+        return any(door.admits(now_ns, asker) for door in self.doors if door not in tried)
 
     def free(self, now_ns: int) -> Upstream:
         """The key for what costs nothing: one that works, if any does."""
@@ -97,9 +82,9 @@ class Provider:
         upstream = self.free(now_ns)
         return await upstream.send("GET", path, headers, b"", timeout_s=_FREE_TIMEOUT_S)
 
-    def wait_s(self, now_ns: int) -> float:
+    def wait_s(self, now_ns: int, asker: Asker) -> float:
         """Seconds until some door may let a call try."""
-        waits = (d.breaker.wait_ns(now_ns) for d in self.doors if d.breaker is not None)
+        waits = (door.wait_ns(now_ns, asker) for door in self.doors)
         return min(waits, default=0) / 1e9
 
     async def close(self) -> None:

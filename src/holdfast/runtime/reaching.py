@@ -11,12 +11,15 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from holdfast.core.metering import Reading
 from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Retries, Trouble
 from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Upstream, UpstreamAnswer
-from holdfast.runtime.providers import Door, Provider
+from holdfast.runtime.doors import Asker, Changed, Door, Ticket
+from holdfast.runtime.opening import opened
+from holdfast.runtime.providers import Provider
 
 Ask = Callable[[Upstream], Awaitable[UpstreamAnswer]]
 Dice = Callable[[], float]
@@ -39,21 +42,32 @@ class Reached(msgspec.Struct, frozen=True):
 
     answer: UpstreamAnswer
     door: Door
-    ticket: int
+    ticket: Ticket
 
 
 class Unreached(msgspec.Struct, frozen=True, kw_only=True):
-    """No answer: the provider's own refusal, or the error that stands for it."""
+    """No answer: the provider's own refusal, or the error that stands for it.
+
+    `reading` is what it told of a call that it broke off before any output: it may bill that.
+    """
 
     upstream: str
     trouble: Trouble
     answer: UpstreamAnswer | None = None
     error: Unavailable | None = None
+    reading: Reading | None = None
 
     @property
     def sent(self) -> bool:
         """Whether the provider may have had the whole call, and so may bill it."""
+        if self.reading is not None:
+            return True
         return self.error is not None and bool(self.error.fields.get("sent"))
+
+    @property
+    def ours(self) -> bool:
+        """Whether the fault lies here, as where the turn's own time was over."""
+        return self.error is not None and bool(self.error.fields.get("ours"))
 
     @property
     def why(self) -> str:
@@ -81,6 +95,7 @@ class Reaching:
         provider: Provider,
         ask: Ask,
         *,
+        asker: Asker,
         failed: Callable[[], None],
         seconds_left: Callable[[], float],
         tried: list[str],
@@ -94,11 +109,11 @@ class Reaching:
         again = 0
         while True:
             now_ns = self._clock.now_ns()
-            picked = provider.pick(now_ns, refused)
+            picked = provider.pick(now_ns, asker, refused)
             if picked is None:
-                return resting(provider, now_ns)
+                return resting(provider, now_ns, asker)
             door, ticket = picked
-            outcome = await self._ask(provider, door, ticket, ask)
+            outcome = await self._ask(provider, door, ticket, ask, seconds_left)
             if isinstance(outcome, Reached):
                 if outcome.answer.status != 200:
                     failed()
@@ -108,13 +123,13 @@ class Reaching:
             tried.append(outcome.trouble)
             refused.add(door)
             of_key = outcome.trouble in (Trouble.CREDENTIAL, Trouble.RATE_LIMITED)
-            if of_key and provider.admits(now_ns, refused):
+            if of_key and not outcome.sent and provider.admits(now_ns, asker, refused):
                 outcome.close()
                 continue
             delay_s = self.delay_s(outcome, provider.retries, again)
             over = outcome.sent or outcome.trouble is Trouble.CREDENTIAL
             over = over or again >= provider.retries.attempts or delay_s >= seconds_left()
-            if over or not provider.admits(now_ns):
+            if over or not provider.admits(now_ns, asker):
                 return outcome
             outcome.close()
             refused.clear()
@@ -122,48 +137,64 @@ class Reaching:
             await asyncio.sleep(delay_s)
 
     async def _ask(
-        self, provider: Provider, door: Door, ticket: int, ask: Ask
+        self,
+        provider: Provider,
+        door: Door,
+        ticket: Ticket,
+        ask: Ask,
+        seconds_left: Callable[[], float],
     ) -> Reached | Unreached:
         try:
-            answer = await ask(door.upstream)
+            begun = await opened(await ask(door.upstream), seconds_left)
         except UpstreamUnavailable as error:
-            self._failed(provider, door, ticket, Trouble.UPSTREAM)
+            if error.fields.get("ours"):
+                door.forgotten(ticket)
+            else:
+                self._failed(provider, door, ticket, Trouble.UPSTREAM)
             return Unreached(upstream=provider.name, trouble=Trouble.UPSTREAM, error=error)
         except BaseException:
-            if door.breaker is not None:
-                door.breaker.forgotten(ticket)
+            door.forgotten(ticket)
             raise
-        trouble = trouble_of(answer.status)
-        if trouble is None:
-            if door.breaker is not None and door.breaker.answered(ticket):
-                self._changed(Kind.UPSTREAM_CLOSED, provider, door)
+        answer, trouble = begun.answer, trouble_of(begun.answer.status)
+        if trouble is None and begun.reading is None:
+            self._changed(Kind.UPSTREAM_CLOSED, provider, door, door.answered(ticket))
             return Reached(answer, door, ticket)
-        self._failed(provider, door, ticket, trouble)
-        return Unreached(upstream=provider.name, trouble=trouble, answer=answer)
+        if trouble is None:
+            door.forgotten(ticket)
+        else:
+            self._failed(provider, door, ticket, trouble)
+        return Unreached(
+            upstream=provider.name,
+            trouble=trouble or Trouble.UPSTREAM,
+            answer=answer,
+            reading=begun.reading,
+        )
 
     def ended(self, provider: Provider, reached: Reached, ended: str) -> None:
         """How an answer that had begun ended; see `Purse.settle` for the words."""
-        if reached.door.breaker is None:
-            return
         if ended == "complete":
-            reached.door.breaker.completed(reached.ticket)
+            reached.door.completed(reached.ticket)
         elif ended.startswith("broken"):
             self._failed(provider, reached.door, reached.ticket, Trouble.UPSTREAM)
+        else:
+            reached.door.forgotten(reached.ticket)
 
-    def _failed(self, provider: Provider, door: Door, ticket: int, trouble: Trouble) -> None:
+    def _failed(self, provider: Provider, door: Door, ticket: Ticket, trouble: Trouble) -> None:
         provider.trouble = trouble
-        if door.breaker is None:
-            return
         if trouble is Trouble.CREDENTIAL and len(provider.doors) == 1:
             # One session may ask for what the key may not have; that must not close the others'.
-            door.breaker.forgotten(ticket)
-        elif door.breaker.failed(ticket, self._clock.now_ns()):
-            self._changed(Kind.UPSTREAM_OPENED, provider, door, trouble=str(trouble))
+            door.forgotten(ticket)
+            return
+        changed = door.failed(ticket, self._clock.now_ns())
+        self._changed(Kind.UPSTREAM_OPENED, provider, door, changed, trouble=str(trouble))
 
-    def _changed(self, kind: Kind, provider: Provider, door: Door, **more: object) -> None:
-        failures = door.breaker.failures if door.breaker is not None else 0
-        body = {"upstream": provider.name, "key": door.name, "failures": failures, **more}
-        self._note(kind, body)
+    def _changed(
+        self, kind: Kind, provider: Provider, door: Door, changed: list[Changed], **more: object
+    ) -> None:
+        for one in changed:
+            whose: dict[str, object] = {"for_user": one.user} if one.user else {}
+            body = {"upstream": provider.name, "key": door.name, "failures": one.failures}
+            self._note(kind, body | whose | more)
 
     def delay_s(self, failed: Unreached, retries: Retries, again: int) -> float:
         """Seconds before the next try: what the provider asks for, else random below a bound."""
@@ -173,9 +204,9 @@ class Reaching:
         return self._dice() * min(retries.base_s * 2.0**again, retries.most_s)
 
 
-def resting(provider: Provider, now_ns: int) -> Unreached:
+def resting(provider: Provider, now_ns: int, asker: Asker) -> Unreached:
     """Nothing is sent: every key's breaker is open, or has one call trying."""
-    wait_s = round(provider.wait_s(now_ns), 3)
+    wait_s = round(provider.wait_s(now_ns, asker), 3)
     error = UpstreamUnavailable(
         f"the upstream `{provider.name}` failed too often in a row and is left alone"
         f" for {max(wait_s, 1):.0f} s",

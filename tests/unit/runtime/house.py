@@ -135,7 +135,10 @@ class FakeAnswer:
                 yield piece
 
     async def read(self, limit_bytes):
-        return b"".join([chunk async for chunk in self.chunks()])
+        body = b"".join([chunk async for chunk in self.chunks()])
+        if len(body) > limit_bytes:
+            raise UpstreamUnavailable("the provider's answer is too large")
+        return body
 
     def close(self):
         self.closed.set()
@@ -154,7 +157,7 @@ class FakeUpstream:
     def messages(self):
         return [json.loads(body) for _, path, _, body in self.sent if "count_tokens" not in path]
 
-    async def send(self, method, path, headers, body, *, timeout_s):
+    async def send(self, method, path, headers, body, *, timeout_s, whole=False):
         self.sent.append((method, path, dict(headers), body))
         await asyncio.sleep(0)
         if "count_tokens" in path:

@@ -231,6 +231,7 @@ def test_a_kill_ends_the_stream_and_not_one_word_more_is_shown():
     async def scene(pair):
         gate = asyncio.Event()
         live, events, seen = await streaming(pair, asyncio.Event(), gate)
+        await breath(0.01)  # Until the server knows that the provider answers.
         await pair.killer.kill(live, "a test", by="admin")
         gate.set()
         seen += await rest(events)

@@ -23,7 +23,7 @@ from holdfast.errors import (
 )
 from holdfast.ports.clock import Entropy
 from holdfast.ports.llm import UpstreamAnswer
-from holdfast.runtime.answers import Answer
+from holdfast.runtime.answers import Answer, refusal_body
 
 _BODY_TIMEOUT_S = 60.0
 # What the provider's connection decided, or what ours decides anew.
@@ -298,11 +298,15 @@ async def _respond(send: Send, status: int, fields: Mapping[str, str], body: byt
 
 
 async def _plain(answer: UpstreamAnswer, send: Send) -> None:
+    fields = answer.headers
     try:
-        body = await answer.read(_PLAIN_BYTES_MAX)
+        if answer.status == 200:
+            body = await answer.read(_PLAIN_BYTES_MAX)
+        else:
+            fields, body = await refusal_body(answer)
     finally:
         answer.close()
-    await _respond(send, answer.status, _returned(answer.headers), body)
+    await _respond(send, answer.status, _returned(fields), body)
 
 
 async def _whole(send: Send, answer: Answer, client: Connection) -> None:

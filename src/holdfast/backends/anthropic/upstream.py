@@ -145,18 +145,28 @@ class HttpUpstream:
         return self._session
 
     async def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        timeout_s: float,
+        whole: bool = False,
     ) -> UpstreamAnswer:
         """Send one request; returns once headers are here. Errors: UpstreamUnavailable."""
         dialect = self._dialect
         if dialect is None:
-            response = await self._exchange(method, path, self._fields(headers), body, timeout_s)
+            fields = self._fields(headers)
+            response = await self._exchange(method, path, fields, body, timeout_s, whole=whole)
             return HttpAnswer(response)
         asked = await dialect.request(method, path, headers, body)
         if isinstance(asked, NotOffered):
             return _NotOffered(asked.text)
         fields = CIMultiDict(asked.headers, **{"accept-encoding": "identity"})
-        response = await self._exchange(method, asked.target, fields, asked.body, timeout_s)
+        response = await self._exchange(
+            method, asked.target, fields, asked.body, timeout_s, whole=whole
+        )
         if response.status != 200:
             dialect.refused(response.status)
         return HttpAnswer(response, dialect.reader(response.status, response.headers))
@@ -175,13 +185,23 @@ class HttpUpstream:
         return fields
 
     async def _exchange(
-        self, method: str, path: str, fields: CIMultiDict[str], body: bytes, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        fields: CIMultiDict[str],
+        body: bytes,
+        timeout_s: float,
+        *,
+        whole: bool,
     ) -> aiohttp.ClientResponse:
+        # An answer in one piece is silent until it is written; only its turn may bound that.
+        silence_s = None if whole else self._silence_timeout_s
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._connect_timeout_s, sock_read=self._silence_timeout_s
+            total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s
         )
+        turn = asyncio.timeout(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with turn:
                 return await self._client().request(
                     method,
                     URL(self._base + path, encoded=True),
@@ -191,6 +211,9 @@ class HttpUpstream:
                     allow_redirects=False,
                 )
         except (*_BROKEN, ValueError) as error:
+            if turn.expired():
+                over = "the turn's time was over before the provider answered"
+                raise UpstreamUnavailable(over, sent=True, ours=True) from error
             raise UpstreamUnavailable(_sentence(error), sent=_may_have_sent(error)) from error
 
     async def close(self) -> None:

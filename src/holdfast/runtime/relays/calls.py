@@ -13,6 +13,7 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Upstream, UpstreamAnswer
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import stoppable
+from holdfast.runtime.doors import Asker
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
 from holdfast.runtime.relays.line import Line
@@ -126,13 +127,23 @@ class RelayedCalls:
 
         async def ask(upstream: Upstream) -> UpstreamAnswer:
             return await upstream.send(
-                "POST", request.path, request.headers, body, timeout_s=call.seconds_left()
+                "POST",
+                request.path,
+                request.headers,
+                body,
+                timeout_s=call.seconds_left(),
+                whole=send.whole,
             )
 
         reached = await stoppable(
             call,
             self._reaching.reach(
-                provider, ask, failed=failed, seconds_left=call.seconds_left, tried=tried
+                provider,
+                ask,
+                asker=Asker(send.session, send.user),
+                failed=failed,
+                seconds_left=call.seconds_left,
+                tried=tried,
             ),
             call.refusal,
         )
@@ -153,6 +164,7 @@ class RelayedCalls:
             tried=tuple(tried),
             failures=failures,
             waits=_waits(reached.answer),
+            reading=reached.reading,
         )
 
     async def count(

@@ -9,7 +9,7 @@ Not here: sockets (`backends/frames`), the relay's side (`calls`, `payer`).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from holdfast.core.stream import Reading
+from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.events import Kind
 from holdfast.ports.llm import UpstreamAnswer
@@ -367,6 +367,9 @@ class CarriedCall:
             held_tokens=purse.cover.held_tokens,
             in_flight_tokens=purse.cover.in_flight_tokens,
             most_tokens=purse.cover.most_tokens,
+            session=purse.live.asker.session,
+            user=purse.live.asker.user,
+            whole=not purse.paid.request.stream,
         )
         self._said.put_nowait(send)
         came = await stoppable(self, self._came, SessionStopped)
@@ -459,4 +462,10 @@ def _unreached(provider: Provider, came: Came, answer: UpstreamAnswer | None) ->
     if answer is None and not isinstance(error, Unavailable):
         raise InternalError("the relay said neither what the provider answered nor why not")
     unavailable = error if isinstance(error, Unavailable) else None
-    return Unreached(upstream=provider.name, trouble=trouble, answer=answer, error=unavailable)
+    return Unreached(
+        upstream=provider.name,
+        trouble=trouble,
+        answer=answer,
+        error=unavailable,
+        reading=came.reading,
+    )

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from holdfast.core.stream import EmittedCall, Reading
+from holdfast.core.metering import Reading
+from holdfast.core.stream import EmittedCall
 from holdfast.errors import HoldfastError, InternalError, Unavailable, all_errors
 from holdfast.model.upstreams import Trouble
 from holdfast.runtime.carrying import Edits
@@ -79,7 +80,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):
-    """The call is paid for: take it to `upstream`, with these edits, in `seconds_left`."""
+    """The call is paid for: take it to `upstream`, with these edits, in `seconds_left`.
+
+    `session` and `user` are whose it is, for the breakers; `whole`: it does not stream.
+    """
 
     upstream: str
     edits: Edits
@@ -89,6 +93,9 @@ class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):
     held_tokens: int
     in_flight_tokens: int
     most_tokens: int
+    session: str = ""
+    user: str = ""
+    whole: bool = False
 
 
 class HandOn(msgspec.Struct, frozen=True, kw_only=True, tag="hand_on"):
@@ -102,6 +109,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
     the server is asked (`came`) what to do.
     `trouble` is empty where the answer is to be handed on. `tried` are the tries that failed,
     `failures` how many count against the session. `waits` are headers that ask for patience.
+    `reading` is what the provider had counted when it broke off before any output.
     """
 
     call: int
@@ -111,6 +119,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
     tried: tuple[str, ...] = ()
     failures: int = 0
     waits: dict[str, str] = {}
+    reading: Reading | None = None
 
 
 class Extend(msgspec.Struct, frozen=True, kw_only=True):

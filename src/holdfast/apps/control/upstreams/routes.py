@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from holdfast.apps.control.deps import ControlDeps, Deps
 from holdfast.apps.control.upstreams.schemas import KeyView, UpstreamList, UpstreamView
 from holdfast.apps.control.wire import refusals
-from holdfast.runtime.providers import Door, Provider
+from holdfast.runtime.doors import Door
+from holdfast.runtime.providers import Provider
 
 router = APIRouter(prefix="/v1/upstreams", tags=["upstreams"], responses=refusals())
 
@@ -29,10 +30,9 @@ def _upstream(deps: ControlDeps, name: str, provider: Provider) -> UpstreamView:
 
 
 def _key(door: Door, now_ns: int) -> KeyView:
-    breaker = door.breaker
     return KeyView(
         key=door.name,
         state=door.state,
-        failures=breaker.failures if breaker is not None else 0,
-        retry_in_s=round(breaker.wait_ns(now_ns) / 1e9, 3) if breaker is not None else 0.0,
+        failures=door.failures,
+        retry_in_s=round(door.wait_ns(now_ns) / 1e9, 3),
     )
