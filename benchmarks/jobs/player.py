@@ -15,7 +15,7 @@ from benchmarks.jobs import doors
 from benchmarks.jobs.corpus import Job, Step, placed
 from benchmarks.jobs.doors import Door, Ending
 from benchmarks.jobs.house import House
-from benchmarks.jobs.repository import Place
+from benchmarks.jobs.repository import SANDBOX, Place
 from benchmarks.jobs.script import DONE, scenarios
 from benchmarks.jobs.verdicts import Played, judged, results_of
 from holdfast.testing.project import RunningProject
@@ -27,7 +27,7 @@ _RUNS_ON = ("active", "paused")
 
 def sandbox() -> bool:
     """Whether Claude Code could hold its tools in its own sandbox here."""
-    return all(shutil.which(program) for program in ("bwrap", "socat"))
+    return all(shutil.which(program) for program in SANDBOX)
 
 
 def play(job: Job, door: Door) -> Played:
@@ -126,14 +126,17 @@ def _decisions(project: RunningProject, session: str) -> list[dict[str, Any]]:
 def _bare(
     job: Job, place: Place, servers: Sequence[str], script: dict[str, Any], prompt: str
 ) -> Played:
-    """Nothing decides there: a call that the client ran counts as allowed."""
+    """Nothing decides there: a call that the client ran counts as allowed, and none is asked."""
     stdio = House.stdio(servers)
     with ScriptedModel(script) as model:
         endings = doors.direct(place, model.url, stdio, [prompt], JOB_TIMEOUT_S)
         results = results_of([record.raw for record in model.message_requests])
     ran = {call: told for call, told in results.items() if "tool_use_error" not in told}
     decided = [{"call_id": call, "verdict": "allow", "body": {}} for call in ran]
-    calls = judged(job, decided, results, sandbox=True)
+    calls = [
+        msgspec.structs.replace(call, expected=False)
+        for call in judged(job, decided, results, sandbox=True)
+    ]
     return _played(job, calls, endings[0] if endings else Ending(), alive=True)
 
 

@@ -20,6 +20,8 @@ _TOOLS = Path(__file__).with_name("tools")
 _REMOTE = "https://github.example/acme/shop.git"
 _PERSON = "[user]\n\tname = Ann Dev\n\temail = ann@acme.example\n[init]\n\tdefaultBranch = main\n"
 _MODULES = ("pytest", "ruff")
+SANDBOX = ("bwrap", "socat")
+"""What Claude Code's own sandbox is made of; clients find it where the player does."""
 
 
 class Place:
@@ -119,6 +121,9 @@ def _programs(folder: Path) -> Path:
     for path in _TOOLS.iterdir():
         shutil.copy(path, folder / path.name)
         (folder / path.name).chmod(0o755)
+    for name in SANDBOX:
+        if found := shutil.which(name):
+            (folder / name).symlink_to(found)
     launchers = dict.fromkeys(("python", "python3"), "") | {m: f" -m {m}" for m in _MODULES}
     for name, arguments in launchers.items():
         script = f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n'

@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks.jobs.corpus import CorpusInvalid, _step, apart, jobs, placed, repositories
 from benchmarks.jobs.mcp_server import SERVERS
+from benchmarks.jobs.script import scenarios
+from holdfast.testing.scripted_model.script import has_template, parse_script, template_texts
 
 JOBS = jobs()
 FOREIGN = {"issue", "pr", "web", "dependency", "log", "mcp"}
@@ -56,6 +58,15 @@ def test_a_job_can_be_set_up_as_it_is_written(job):
     assert not job.server or job.server in SERVERS
     tools = {step.tool for step in job.calls() if step.tool.startswith(("mcp__", "Web"))}
     assert tools <= set(job.grants)
+
+
+def test_the_scripted_model_says_a_job_byte_for_byte(job, tmp_path):
+    raw = {"scenarios": scenarios(job, tmp_path, 80)}
+    script = parse_script(raw)
+    assert len(script.scenarios) == len(raw["scenarios"])
+    for scenario in script.scenarios:
+        for turn in scenario.turns:
+            assert not any(has_template(text) for text in template_texts(turn))
 
 
 def test_what_sessions_do_beside_shell_commands_is_there():
