@@ -68,3 +68,17 @@ def test_a_key_written_twice_is_never_read(fields, data):
     pairs = [*fields.items(), (twice, data.draw(scalars))]
     inner = ",".join(f"{json.dumps(k)}:{json.dumps(v)}" for k, v in pairs)
     assert isinstance(parse_json(f'[{{"outer":{{{inner}}}}}]'.encode()), Unreadable)
+
+
+def counted(value):
+    """Values in a value, itself included; keys are none."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(counted(one) for one in inner)
+
+
+@given(json_values)
+def test_values_are_never_counted_too_few_and_text_in_strings_never_counts(value):
+    """An opening bracket or a comma stands before each value but the first; an empty list has one."""
+    body, values = json.dumps(value).encode(), counted(value)
+    assert values < 2 or subject._has_more_values(body, values - 2)
+    assert not subject._has_more_values(body, 2 * values)

@@ -17,6 +17,8 @@ import rfc8785
 
 MAX_DEPTH = 100
 MAX_CANONICAL_BYTES = 1_000_000
+MAX_VALUES = 200_000
+"""Values in one JSON text: each costs a hundred times its bytes, in memory and in time."""
 _MAX_SAFE_INTEGER = 2**53 - 1
 _FIRST_EXPONENT = 1e21
 _PREFIX = "sha256:"
@@ -83,9 +85,11 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> object | Unreadabl
     """Read JSON that has exactly one reading.
 
     Refused: a key twice in one object at any depth, NaN and Infinity, numbers out of range,
-    lone surrogates, a byte order mark, invalid UTF-8, more than `max_depth` nested containers.
-    The caller bounds the size.
+    lone surrogates, a byte order mark, invalid UTF-8, more than `max_depth` nested containers,
+    more than `MAX_VALUES` values. The caller bounds the size.
     """
+    if _has_more_values(body, MAX_VALUES):
+        return Unreadable(f"the json holds more than {MAX_VALUES} values")
     value = _read_fast(body)
     if value is _NOT_COMPACT:
         value = _read_exact(body)
@@ -94,6 +98,25 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> object | Unreadabl
     if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(value, max_depth):
         return Unreadable(f"the json nests deeper than {max_depth} levels")
     return value
+
+
+def _has_more_values(body: bytes, most: int) -> bool:
+    """Whether there are more than `most` values, known before any of them is made.
+
+    Every value but the first stands behind a comma or an opening bracket outside of strings.
+    Each step is one pass in C over what the step before left.
+    """
+    if _openings(body) <= most:
+        return False
+    # Without pairs of backslashes, then escaped quotes, a quote always opens or closes a string.
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if plain.count(b'"') > 4 * most:
+        return True
+    return _openings(b"".join(plain.split(b'"')[::2])) > most
+
+
+def _openings(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 _NOT_COMPACT = object()

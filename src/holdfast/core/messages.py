@@ -160,8 +160,10 @@ def edited(
         top["max_tokens"] = msgspec.Raw(str(max_tokens).encode())
     if contents:
         messages = _RAW_LIST.decode(top["messages"])
-        for m in sorted({m for m, _ in contents}):
-            blocks = {b: text for (i, b), text in contents.items() if i == m}
+        by_message: dict[int, dict[int, str]] = {}
+        for (m, b), text in contents.items():
+            by_message.setdefault(m, {})[b] = text
+        for m, blocks in by_message.items():
             messages[m] = _edited_message(messages[m], blocks)
         top["messages"] = _join_list(messages)
     return bytes(_join(top))

@@ -61,6 +61,7 @@ from holdfast.runtime.reaching import (
     resting,
     unanswered,
 )
+from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.services import Services
 
 # How long a call waits for other calls' holds to settle.
@@ -131,6 +132,7 @@ class ModelCalls:
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
+        self._reader = RequestReader()
 
     async def call(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
@@ -154,7 +156,8 @@ class ModelCalls:
     ) -> Carried:
         """As `call`, by whoever carries it. Errors: as `call`."""
         self._sessions.check_live(live)
-        request = read_request(body)
+        request = await self._reader.read(body)
+        self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
         if isinstance(request, BadRequest):
             raise InvalidRequest(request.text)
         self._check_model(live, request)

@@ -7,6 +7,7 @@ import pytest
 from holdfast.core.canonical import (
     MAX_CANONICAL_BYTES,
     MAX_DEPTH,
+    MAX_VALUES,
     Unreadable,
     Unrepresentable,
     canonical,
@@ -113,7 +114,7 @@ def test_shared_references_cannot_multiply_the_work():
         (b"'a'", "not json"),
         (b"[" * 101 + b"]" * 101, "deeper"),
         (b'{"a":' * 101 + b"1" + b"}" * 101, "deeper"),
-        (b"[" * 300_000 + b"]" * 300_000, "deep"),
+        (b"[" * 100_000 + b"]" * 100_000, "deep"),
     ],
 )
 def test_json_with_two_readings_or_none_is_refused(body, word):
@@ -153,3 +154,25 @@ def test_a_megabyte_is_read_and_spelt():
         canonical(value[:15_000])
         == json.dumps(value[:15_000], separators=(",", ":"), sort_keys=True).encode()
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"[]," * MAX_VALUES + b"[]]",
+        b'{"a":[' + b"1," * MAX_VALUES + b"1]}",
+        b"[" + b'"",' * MAX_VALUES + b'""]',
+        b"[" + b'"\\"",' * MAX_VALUES + b'""]',
+        b"[" * (MAX_VALUES + 2),
+    ],
+    ids=["lists", "numbers", "empty texts", "texts of a quote", "openings alone"],
+)
+def test_json_of_too_many_values_is_refused_unread(body):
+    answer = parse_json(body)
+    assert isinstance(answer, Unreadable)
+    assert "more than 200000 values" in answer.reason
+
+
+def test_a_long_text_full_of_commas_and_brackets_is_one_value():
+    body = b'["' + b'a, [b], {c}; \\\\ \\"d\\" ' * 50_000 + b'"]'
+    assert isinstance(parse_json(body), list)

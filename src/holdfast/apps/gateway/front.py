@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holdfast.apps.gateway.bodies import ANSWERING, Bodies
 from holdfast.apps.gateway.connection import Connection
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
@@ -12,17 +13,27 @@ _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 class Front:
     """Takes the hot paths past the router, whose layers each wrap every chunk of a stream."""
 
-    def __init__(self, direct: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+    def __init__(
+        self, direct: Mapping[str, ASGIApp], rest: ASGIApp, bodies: Bodies | None = None
+    ) -> None:
         self._direct = direct
         self._rest = rest
+        self._bodies = bodies or Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         app = self._direct.get(scope["path"]) if scope["type"] == "http" else None
-        if app is not None:
-            await app(scope, receive, send)
-        else:
-            await self._rest(scope, receive, _recognising(scope, send))
+        room = self._bodies.room(scope)
+        try:
+            if app is not None:
+                # Its answers are streams: a wrapper would cost each of their chunks.
+                scope.setdefault("state", {})[ANSWERING] = room.close
+                await app(scope, room.receiving(receive), send)
+            else:
+                sending = room.sending(_recognising(scope, send))
+                await self._rest(scope, room.receiving(receive), sending)
+        finally:
+            room.close()
 
 
 def _recognising(scope: Scope, send: Send) -> Send:

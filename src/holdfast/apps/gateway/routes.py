@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holdfast.apps.gateway.bodies import ANSWERING
 from holdfast.apps.gateway.connection import Connection
 from holdfast.apps.gateway.errors import envelope, headers, status
 from holdfast.apps.gateway.tasks import ClientLeft, while_connected
@@ -122,6 +123,7 @@ class Gateway(Generic[Who]):
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
             answer = await self._calls.call(who, _target(scope), given, body)
+            scope.get("state", {}).get(ANSWERING, _nothing)()
             client = answer.client = Connection.of(scope)
             if answer.streams:
                 await _stream(send, answer, client)
@@ -218,6 +220,10 @@ class _Endpoint:
 def _client(scope: Scope) -> str:
     """What the client calls itself."""
     return Headers(scope=scope).get("user-agent", "")
+
+
+def _nothing() -> None:
+    """Nobody counts what this request's body holds."""
 
 
 def _token(scope: Scope) -> str:
