@@ -25,6 +25,7 @@ from holdfast.model.tools import Effect, Idempotency
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Next
+from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.pricing import Pricing
@@ -117,7 +118,12 @@ class LongRun:
         self._calls = ModelCalls(
             house.services,
             admission=Admission(
-                house.sessions, house.budgets, house.journal, house.book, house.hooks
+                house.sessions,
+                house.budgets,
+                house.journal,
+                house.book,
+                Earlier(house.sessions, house.store, house.journal),
+                house.hooks,
             ),
             pricing=Pricing(PriceBook(PRICE_TABLE)),
             providers={"main": Provider(self._script)},

@@ -72,6 +72,18 @@ class UnknownModel(InvalidRequest):
     code, http_status = "unknown_model", 400
 
 
+class HistoryUnknown(InvalidRequest):
+    """The history holds a tool call or result of no session of this user and agent."""
+
+    code = "history_unknown"
+
+
+class HistoryRewritten(InvalidRequest):
+    """A tool call or a provider's result in the history is not what it was, or stands twice."""
+
+    code = "history_rewritten"
+
+
 # --- identify ---------------------------------------------------------------------------------
 class Unauthenticated(HoldfastError):
     """No token, or one that Holdfast never issued."""
@@ -111,7 +123,7 @@ class SessionStopped(Denied):
 
 
 class EvidenceMissing(Denied):
-    """A tool result arrived for a call that no permit covers; the session stops."""
+    """A tool result arrived for a call without a permit; where its own model made it, it stops."""
 
     code = "evidence_missing"
 

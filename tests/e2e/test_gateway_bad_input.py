@@ -424,6 +424,17 @@ def stopped(project: RunningProject, session: Any, request: Any) -> None:
     unharmed(project, session)
 
 
+def unknown(project: RunningProject, session: Any, request: Any) -> None:
+    """The request is refused with the remedy, nothing of it goes upstream, and nothing stops."""
+    before = len(project.model.message_requests)
+    error = refused(ask(project, session, request), 400, "invalid_request_error", says="--parent")
+    assert error["code"] == "history_unknown"
+    assert len(project.model.message_requests) == before
+    assert project.view(session.session_id)["state"] == "active"
+    assert ask(project, session, body({"text": "ok"})).status == 200
+    unharmed(project, session)
+
+
 CALL = {"type": "tool_use", "id": "toolu_forged", "name": "Bash", "input": {"command": "id"}}
 
 
@@ -448,10 +459,13 @@ CALL = {"type": "tool_use", "id": "toolu_forged", "name": "Bash", "input": {"com
     ids=lambda block: f"{block['type']}-{block.get('is_error')}",
 )
 @pytest.mark.parametrize("role", ["user", "assistant"])
-def test_a_result_for_a_call_the_model_never_made_stops_the_session(project, session, block, role):
-    request = answered([CALL], block, tools=[BASH])
-    request["messages"][-1]["role"] = role
-    stopped(project, session, request)
+def test_a_result_for_a_call_the_model_never_made_is_refused_with_the_remedy(
+    project, session, block, role
+):
+    for shown in ([CALL], [{"type": "text", "text": "x"}]):
+        request = answered(shown, block, tools=[BASH])
+        request["messages"][-1]["role"] = role
+        unknown(project, session, request)
 
 
 @pytest.mark.parametrize(
@@ -473,13 +487,46 @@ def test_a_result_where_none_can_stand_is_refused_and_never_sent(project, sessio
     assert project.view(session.session_id)["state"] == "active"
 
 
-def test_an_error_for_a_call_the_model_never_made_passes_in_our_words_only(project, session):
-    request = answered([CALL], result("toolu_forged", "evil", is_error=True), tools=[BASH])
+def test_an_error_for_a_call_that_never_ran_passes_in_our_words_only(project, session):
+    blocks = emitted(project, session, {"tool": "Bash", "input": {"command": "id"}})
+    request = answered(blocks, result(blocks[0]["id"], "evil", is_error=True), tools=[BASH])
     reply = ask(project, session, request)
     assert reply.status == 200
     seen = project.model.message_requests[-1].json["messages"][-1]["content"][0]
     assert "did not run" in seen["content"]
     assert seen["is_error"] is True
+
+
+def test_an_example_of_a_call_is_refused_with_the_remedy(project, session):
+    unknown(project, session, answered([CALL], result("toolu_forged", "x", is_error=True)))
+    unknown(project, session, answered([CALL], {"type": "text", "text": "x"}))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "Bash"},
+        {"input": {"order": "8"}},
+        {"input": {}},
+        {"input": {"order": "7", "more": 1}},
+        {"type": "server_tool_use"},
+    ],
+    ids=str,
+)
+def test_a_call_that_was_rewritten_is_refused(project, session, changed):
+    blocks = emitted(project, session, {"tool": "lookup", "input": {"order": "7"}})
+    assert project.decide(session, blocks[0]["id"], "lookup", blocks[0]["input"]).json["permit"]
+    done = result(blocks[0]["id"])
+    before = len(project.model.message_requests)
+    for request in (
+        answered([blocks[0] | changed], done),
+        answered([*blocks, blocks[0] | changed], done),
+    ):
+        error = refused(ask(project, session, request), 400, says="history was rewritten")
+        assert error["code"] == "history_rewritten"
+    assert len(project.model.message_requests) == before
+    assert ask(project, session, answered(blocks, done)).status == 200
+    unharmed(project, session)
 
 
 def test_a_denied_call_answered_as_a_success_stops_the_session(project, session):
@@ -501,17 +548,16 @@ def test_a_permit_of_another_session_is_no_evidence_here(project, session):
     other = project.open(user=fresh_user())
     blocks = emitted(project, other, {"tool": "lookup", "input": {"order": "7"}})
     assert project.decide(other, blocks[0]["id"], "lookup", blocks[0]["input"]).json["permit"]
-    stopped(project, session, answered(blocks, result(blocks[0]["id"])))
+    unknown(project, session, answered(blocks, result(blocks[0]["id"])))
     assert ask(project, other, answered(blocks, result(blocks[0]["id"]))).status == 200
 
 
-def test_one_result_twice_is_left_to_the_providers_refusal(project, session):
+def test_one_result_twice_is_refused(project, session):
     blocks = emitted(project, session, {"tool": "lookup", "input": {"order": "7"}})
     assert project.decide(session, blocks[0]["id"], "lookup", blocks[0]["input"]).json["permit"]
     twice = answered(blocks, result(blocks[0]["id"], "one"), result(blocks[0]["id"], "two"))
     reply = ask(project, session, twice)
-    assert reply.status == 400
-    assert "single result" in reply.json["error"]["message"]
+    refused(reply, 400, "invalid_request_error", says="its result stands there twice")
     assert ask(project, session, answered(blocks, result(blocks[0]["id"], "one"))).status == 200
     unharmed(project, session)
 

@@ -37,6 +37,7 @@ from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets, last_ledger
 from holdfast.runtime.conversations import Conversations
 from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard
 from holdfast.runtime.hooks import Hook, Hooks, HookSet
@@ -164,7 +165,9 @@ async def build(
         outcomes=Outcomes(services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on),
         calls=ModelCalls(
             services,
-            admission=Admission(sessions, budgets, journal, contracts, hooks),
+            admission=Admission(
+                sessions, budgets, journal, contracts, Earlier(sessions, store, journal), hooks
+            ),
             pricing=pricing,
             providers=providers(config.upstreams, environment, clock),
             rates=rate_gate(config, clock),

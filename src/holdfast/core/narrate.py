@@ -72,6 +72,12 @@ def _collected(record: Record) -> str:
     return f"the result{taints} of the child {_quoted(record.body.get('child', ''))} was taken"
 
 
+def _continued(record: Record) -> str:
+    earlier = _quoted(record.body.get("session", ""))
+    taints = ", which is untrusted" if record.body.get("taints") else ""
+    return f"the conversation of {earlier} goes on here{taints}"
+
+
 def _receipt(record: Record) -> str:
     levers = record.body.get("levers")
     pulled = [x for x in levers if isinstance(x, dict)] if isinstance(levers, list | tuple) else []
@@ -166,6 +172,11 @@ def _replaced(record: Record) -> str:
 def _evidence(record: Record) -> str:
     tool = _quoted(record.tool or "a tool")
     return f"a result of {tool} came without a permit{_said(record.body, 'text')}"
+
+
+def _history(record: Record) -> str:
+    tool = _quoted(record.tool or "a tool")
+    return f"a history was refused for a call of {tool}{_said(record.body, 'text')}"
 
 
 def _permit(record: Record) -> str:
@@ -379,6 +390,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.SESSION_ENDED: _state("ended"),
     Kind.SESSION_DELEGATED: _delegated,
     Kind.SESSION_COLLECTED: _collected,
+    Kind.SESSION_CONTINUED: _continued,
     Kind.KILL_RECEIPT: _receipt,
     Kind.PROMPT_SUBMITTED: _prompted,
     Kind.MODEL_CALL_RESERVED: _model("was reserved"),
@@ -392,6 +404,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.TOOL_RESULT_ADMITTED: _admitted,
     Kind.TOOL_RESULT_REPLACED: _replaced,
     Kind.EVIDENCE_MISSING: _evidence,
+    Kind.EVIDENCE_REFUSED: _history,
     Kind.PERMIT_REFUSED: _permit,
     Kind.HOOK_RAN: _hook,
     Kind.BUDGET_DECIDED: _reserved,

@@ -57,11 +57,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `limits` are the caps of the account chain; `task_attributes` are what policy sees as `task`.
     `allowed_models` empty means any priced model; `upstream`
     names the provider. `state_reason` says why it is not active. `parent` is the session that this
-    one continues. `delegated_by` is the one that started it as its child, `depth` how many stand
-    above it, `ancestor_accounts` what they pay with, since they pay for it too. `resources` are the
-    names, or beginnings of names, that its calls may touch; without any, all. `scopes` are
-    patterns by argument (`core/scopes`), each of which has to hold. `purged_at_ns` says when
-    retention deleted its calls, 0 while they are kept.
+    one continues, `found` are those whose calls stood in its transcript. `delegated_by` is the one
+    that started it as its child, `depth` how many stand above it, `ancestor_accounts` what they pay
+    with, since they pay for it too. `resources` are the names, or beginnings of names, that its
+    calls may touch; without any, all. `scopes` are patterns by argument (`core/scopes`), each of
+    which has to hold. `purged_at_ns` says when retention deleted its calls, 0 while they are kept.
     """
 
     session_id: str
@@ -90,3 +90,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[str, ...] = ()
     scopes: tuple[dict[str, tuple[str, ...]], ...] = ()
     purged_at_ns: int = 0
+    found: tuple[str, ...] = ()

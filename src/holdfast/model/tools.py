@@ -117,6 +117,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     (they differ when a hook rewrote them). `permit_id` is empty until an allow. `redeemed`: the
     permit is used up; `admitted`: the result has reached the model. `denial` is the
     text the model reads in place of a result, fixed once, so that resent history stays the same.
+    `shown` are the marks (`core/history`) of the arguments as a client may show them again,
+    `result` that of what the provider answered where the call ran there; empty where there is
+    nothing to compare: for a half-written call, and for one of a version before there were marks.
     """
 
     session: str
@@ -135,3 +138,5 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     denial: str = ""
     effect_key: str = ""
     attempts: int = 0
+    shown: tuple[str, ...] = ()
+    result: str = ""

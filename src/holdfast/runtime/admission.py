@@ -1,7 +1,9 @@
 """The evidence check at the gateway: what may go back to the model, and what follows from it.
 
-The first ungoverned result stops the session. The first arrival of a governed one marks its call
-as done and taints the context, or vouches for it when the tool is first-party.
+The first ungoverned result of a call that the session's own model made stops it. A history that is
+not what was emitted is refused, and stops nothing: a conversation that began in another session, a
+tool example, or one that was rewritten. The first arrival of a governed result marks its call as
+done and taints the context, or vouches for it when the tool is first-party.
 """
 
 from typing import Any
@@ -10,23 +12,46 @@ import msgspec
 
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
-from holdfast.core.evidence import Ungoverned, check_evidence
+from holdfast.core.evidence import Ungoverned, check_evidence, check_history, unknown_calls
+from holdfast.core.history import Misshapen, shown_calls
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
-from holdfast.errors import EvidenceMissing
+from holdfast.errors import (
+    EvidenceMissing,
+    HistoryRewritten,
+    HistoryUnknown,
+    HoldfastError,
+    InvalidRequest,
+)
 from holdfast.model.budgets import Dimension
+from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.hooks import HookPoint
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
+from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
 
 _TRUSTED_CHARACTERS = 20_000
+# Faults of one session's histories that are journalled.
+_MOST_TOLD = 200
+_UNKNOWN = (
+    "the history holds the tool call `{}`, which no session of this user and agent made: open the"
+    " session with `parent` (`holdfast sessions open --parent SESSION`) to continue that one's"
+    " conversation, and give examples of tool calls as text"
+)
+_REWRITTEN = (
+    "the history was rewritten at the tool call `{}`: {}; send it as the model wrote it, or leave"
+    " the call and its result out"
+)
+_NO_PERMIT = (
+    "the tool call `{}` of an earlier session has no permit ({}): leave the call and its result out"
+)
 
 
 class Admission:
@@ -38,6 +63,7 @@ class Admission:
         budgets: Budgets,
         journal: Journal,
         contracts: ContractBook,
+        earlier: Earlier,
         hooks: Hooks,
     ) -> None:
         self._hooks = hooks
@@ -45,23 +71,59 @@ class Admission:
         self._budgets = budgets
         self._journal = journal
         self._contracts = contracts
+        self._earlier = earlier
 
     async def admit(self, live: LiveSession, request: ModelRequest) -> dict[tuple[int, int], str]:
         """Texts that replace the content of results without a permit, by (message, block).
 
-        Errors: EvidenceMissing, after the session was stopped; StoreUnavailable.
+        Errors: EvidenceMissing, after the session was stopped where its own model made the call;
+        HistoryUnknown, HistoryRewritten, InvalidRequest; StoreUnavailable.
         """
-        if not request.evidence:
+        shown = shown_calls(request.fields.get("messages"))
+        if isinstance(shown, Misshapen):
+            raise InvalidRequest(shown.text)
+        if not shown and not request.evidence:
             return {}
+        unknown = unknown_calls(shown, request.evidence, live.calls)
+        missing = await self._earlier.look_up(live, unknown) if unknown else ""
         hooked = self._hooks.stand(live.who.agent, HookPoint.POST_TOOL)
-        judged = check_evidence(request.evidence, live.calls, live.limited, hooked=hooked)
-        if isinstance(judged, Ungoverned):
+        session_id = live.session.session_id
+        judged = check_evidence(
+            request.evidence, live.calls, session_id, live.limited, hooked=hooked
+        )
+        if isinstance(judged, Ungoverned) and judged.stops:
             await self._stop(live, judged)
-        elif judged.first_seen or judged.never_ran:
+        if missing:
+            raise await self._refused(live, HistoryUnknown(_UNKNOWN.format(missing[:200])), missing)
+        messages = request.fields["messages"]
+        rewritten = check_history(shown, request.evidence, messages, live.calls)
+        if rewritten is not None:
+            text = _REWRITTEN.format(rewritten.call_id[:200], rewritten.text)
+            raise await self._refused(live, HistoryRewritten(text), rewritten.call_id)
+        if isinstance(judged, Ungoverned):
+            text = _NO_PERMIT.format(judged.call_id[:200], judged.text)
+            raise await self._refused(live, EvidenceMissing(text), judged.call_id)
+        if judged.first_seen or judged.never_ran:
             closed, changes = self._close(live, judged.never_ran)
             taken, seen = self._take_in(live, request, judged.first_seen)
             await self._journal.commit([*closed, *taken], [*changes, *seen])
-        return {} if isinstance(judged, Ungoverned) else judged.contents
+        return judged.contents
+
+    async def _refused(
+        self, live: LiveSession, error: HoldfastError, call_id: str
+    ) -> HoldfastError:
+        """The refusal, journalled the first time: clients send a history again and again."""
+        call = live.calls.get(call_id)
+        told = (call_id[:200], error.code)
+        if told not in live.told_faults and len(live.told_faults) < _MOST_TOLD:
+            live.told_faults.add(told)
+            body = {"code": error.code, "text": error.message}
+            tool = call.tool if call is not None else ""
+            flat = {"call_id": call_id[:200], "tool": tool, "verdict": Verdict.DENY}
+            record = self._journal.record(Kind.EVIDENCE_REFUSED, live.who, body, **flat)
+            await self._journal.commit([record])
+        error.fields["call_id"] = call_id[:200]
+        return error
 
     async def _stop(self, live: LiveSession, fault: Ungoverned) -> None:
         body = {"text": fault.text}

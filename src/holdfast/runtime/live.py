@@ -54,6 +54,8 @@ class LiveSession:
         self.children: list[str] = []
         # Digests of texts that children handed back, and whether they taint.
         self.collected: dict[str, bool] = {}
+        # Faults of the shown history that the journal holds already, by call id and code.
+        self.told_faults: set[tuple[str, str]] = set()
         # Calls whose decision is being made, so that a call is decided once even in parallel.
         self.deciding: set[str] = set()
         # Calls that the loop guard knows and that are still to be decided.

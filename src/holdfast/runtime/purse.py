@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from holdfast.core.cover import Cover
+from holdfast.core.history import marks
 from holdfast.core.messages import ModelRequest
 from holdfast.core.metering import Reading
 from holdfast.core.prices import Unpriced
@@ -189,6 +190,7 @@ class Purse:
                 digest=_digest(call),
                 state=CallState.SERVER if call.at_server else CallState.EMITTED,
                 turn=self.turn,
+                shown=self._marks(call),
             )
             self.live.calls[call.call_id] = known
             if known.state is CallState.EMITTED and call.arguments is not None:
@@ -197,6 +199,17 @@ class Purse:
             records.append(self._emitted_record(known))
         if changes:
             self._journal.queue(records, changes)
+
+    def _marks(self, call: EmittedCall) -> tuple[str, ...]:
+        """Under which marks a client may show the call again.
+
+        The house's own loop keeps its conversation in the journal, where secrets are taken out.
+        """
+        if call.arguments is None:
+            return ()
+        kept = self._journal.scrubbed({"input": call.arguments})["input"]
+        found = marks(call.tool, call.arguments)
+        return found if kept == call.arguments else found + marks(call.tool, kept)
 
     def void(self, call_id: str) -> None:
         """A call behind which the answer broke off may be half-written: it gets no permit."""

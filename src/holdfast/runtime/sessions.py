@@ -32,6 +32,7 @@ from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal, noted
+from holdfast.runtime.lineage import found_by, line_of
 from holdfast.runtime.live import LiveSession
 
 _JUDGED = (
@@ -39,6 +40,7 @@ _JUDGED = (
     Kind.RUN_TOOL_ANSWERED,
     Kind.TOOL_RESULT_ADMITTED,
     Kind.SESSION_COLLECTED,
+    Kind.SESSION_CONTINUED,
 )
 _RELOADED = (
     Kind.MODEL_CALL_SETTLED,
@@ -427,10 +429,13 @@ class Sessions:
     async def _inherit(self, live: LiveSession) -> None:
         """Calls, taint and trusted text of this session and of all that it continues."""
         own = live.session.session_id
-        for session in await self._line_of(live.session):
+        for session in await line_of(self._store, live.session):
             session_id = session.session_id
             if session.delegated_by:
                 await self._inherit_as_child(live, session)
+            for earlier in await found_by(self._store, session):
+                for call in await self._store.calls(earlier):
+                    live.calls.setdefault(call.call_id, call)
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
             if session_id == own:
@@ -445,7 +450,7 @@ class Sessions:
         parent = await self._store.session(child.delegated_by)
         if parent is None:
             raise NotFound("the session that started this one is gone")
-        for session in await self._line_of(parent):
+        for session in await line_of(self._store, parent):
             if session.delegated_by:
                 await self._inherit_as_child(live, session)
             until_ns = child.opened_at_ns + 1
@@ -473,17 +478,6 @@ class Sessions:
             if len(page) < _PAGE:
                 return
             after_seq = page[-1].seq
-
-    async def _line_of(self, session: Session) -> list[Session]:
-        """A session and every one that it continues, oldest first."""
-        line, seen = [session], {session.session_id}
-        while line[-1].parent and line[-1].parent not in seen:
-            seen.add(line[-1].parent)
-            before = await self._store.session(line[-1].parent)
-            if before is None:
-                break
-            line.append(before)
-        return line[::-1]
 
 
 def _own(live: LiveSession | None, known: str, token: str) -> LiveSession:

@@ -22,6 +22,7 @@ from holdfast.ports.processes import StopReport
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.hooks import Hooks, HookSet
@@ -236,7 +237,14 @@ class House:
         )
         self.calls = ModelCalls(
             services,
-            admission=Admission(self.sessions, self.budgets, self.journal, book, hook_points),
+            admission=Admission(
+                self.sessions,
+                self.budgets,
+                self.journal,
+                book,
+                Earlier(self.sessions, self.store, self.journal),
+                hook_points,
+            ),
             pricing=Pricing(PriceBook(PRICE_TABLE)),
             providers={"main": Provider(self.upstream, max_tokens_per_s)},
             wait_for_room_s=wait_s,

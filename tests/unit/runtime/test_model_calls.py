@@ -619,7 +619,7 @@ def test_call_cut_in_its_arguments_gets_no_permit():
 
 def test_ungoverned_result_stops_the_session_and_never_reaches_the_model():
     async def main():
-        for call_id, error in (("never-made", False), ("emitted", False), ("denied", False)):
+        for call_id, error in (("emitted", False), ("denied", False)):
             house = House()
             live = await house.open(limit(USD, 10**9))
             house.upstream.script = [GOOD]

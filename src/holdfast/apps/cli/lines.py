@@ -128,6 +128,7 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.TOOL_CALL_FINISHED: _finished,
     Kind.TOOL_RESULT_REPLACED: _refused,
     Kind.EVIDENCE_MISSING: _refused,
+    Kind.EVIDENCE_REFUSED: _refused,
     Kind.PERMIT_REFUSED: _refused,
     Kind.BUDGET_DECIDED: _refused,
     Kind.BUDGET_ALERT: _alerted,

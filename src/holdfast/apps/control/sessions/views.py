@@ -18,7 +18,12 @@ from holdfast.ports.store import RecordFilter, SessionFilter
 from holdfast.runtime.budgets import owners
 from holdfast.runtime.live import LiveSession
 
-_TAINTING = (Kind.SESSION_OPENED, Kind.TOOL_RESULT_ADMITTED, Kind.SESSION_COLLECTED)
+_TAINTING = (
+    Kind.SESSION_OPENED,
+    Kind.SESSION_CONTINUED,
+    Kind.TOOL_RESULT_ADMITTED,
+    Kind.SESSION_COLLECTED,
+)
 _TURNS = (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED)
 _MAX_SCANNED = 2000
 _PAGE = 1000
