@@ -1,6 +1,7 @@
 """Which results may reach the model: a table over kinds, states and errors."""
 
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -110,15 +111,17 @@ def test_only_what_the_sessions_own_model_asked_for_stops_it():
 def test_what_stops_goes_before_what_does_not():
     calls = {"c": record(CallState.DENIED)}
     blocks = [Evidence(0, n, "tool_result", name, False) for n, name in enumerate("azc")]
-    got = check_evidence(blocks, calls, "s")
+    got, before = check_evidence(blocks, calls, "s"), check_evidence(blocks[:2], calls, "s")
+    assert isinstance(got, Ungoverned)
+    assert isinstance(before, Ungoverned)
     assert (got.call_id, got.stops) == ("c", True)
-    assert check_evidence(blocks[:2], calls, "s").call_id == "a"
+    assert before.call_id == "a"
 
 
 # --- the history itself -------------------------------------------------------------------------
 
 ARGUMENTS = {"command": "ls /srv", "timeout": 5}
-SEARCHED = {
+SEARCHED: dict[str, Any] = {
     "type": "web_search_tool_result",
     "tool_use_id": "w",
     "content": [{"type": "web_search_result", "url": "https://a.example", "title": "A"}],
@@ -268,6 +271,7 @@ def test_looking_at_a_history_takes_time_in_its_size():
         for _ in range(3):
             start = time.perf_counter()
             shown = shown_calls(messages)
+            assert not isinstance(shown, Misshapen)
             assert unknown_calls(shown, [], calls) == []
             assert check_history(shown, [], messages, calls) is None
             best = min(best, time.perf_counter() - start)

@@ -9,6 +9,7 @@ recorded before the rules and looked at after them.
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -160,7 +161,7 @@ def test_arguments_that_are_no_object_are_nobodys(shown):
 
 
 def deep(levels):
-    value = 1
+    value: Any = 1
     for _ in range(levels):
         value = [value]
     return {"a": value}
@@ -216,7 +217,7 @@ def as_javascript(value):
     return int(number) if number.is_integer() and abs(number) < 1e21 else number
 
 
-SENT = {
+SENT: dict[str, Any] = {
     "type": "web_fetch_tool_result",
     "tool_use_id": "w",
     "content": {"url": "https://a.example", "content": {"type": "document", "n": [1, None, {}]}},

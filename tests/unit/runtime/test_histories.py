@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -124,9 +125,10 @@ def test_history_that_was_rewritten_is_refused_and_stops_nothing(messages):
         house = House()
         live = await opened(house)
         await worked(house, live, ONE, TWO)
-        for _ in range(3):
-            error = await refused(house, live, HistoryRewritten, messages)
-            assert "the history was rewritten at the tool call `c" in error.message
+        for _ in range(2):
+            await refused(house, live, HistoryRewritten, messages)
+        error = await refused(house, live, HistoryRewritten, messages)
+        assert "the history was rewritten at the tool call `c" in error.message
         [told] = house.written(Kind.EVIDENCE_REFUSED)
         assert (told.call_id, told.verdict) == (error.fields["call_id"], "deny")
         await drained(await house.call(live, messages=shown(ONE, TWO)))
@@ -142,8 +144,8 @@ def test_call_within_another_block_is_refused():
         house = House()
         live = await opened(house)
         await worked(house, live, ONE)
-        hidden = {"role": "user", "content": [{"type": "text", "text": "x", "content": []}]}
-        hidden["content"][0]["content"] = use(*TWO)["content"]
+        block = {"type": "text", "text": "x", "content": use(*TWO)["content"]}
+        hidden = {"role": "user", "content": [block]}
         await refused(house, live, InvalidRequest, [*shown(ONE), hidden])
 
     asyncio.run(main())
@@ -197,7 +199,7 @@ def test_conversation_goes_on_in_a_new_session_of_the_same_user_and_agent():
         first = await opened(house)
         await worked(house, first, ONE, TWO)
         assert first.vouched.tainted
-        for _ in range(2):
+        for before in range(2):
             live = await opened(house)
             assert not live.vouched.tainted
             await drained(await house.call(live, messages=shown(ONE, TWO)))
@@ -211,7 +213,7 @@ def test_conversation_goes_on_in_a_new_session_of_the_same_user_and_agent():
             await drained(await house.call(live, messages=shown(ONE)))
             await refused(house, live, HistoryUnknown, [*shown(ONE), *EXAMPLE])
             await refused(house, live, HistoryRewritten, [use("c1", "pay"), result_message("c1")])
-            assert len(house.written(Kind.SESSION_CONTINUED)) == 1 + _
+            assert len(house.written(Kind.SESSION_CONTINUED)) == 1 + before
             await house.store.commit()
             house = await restarted(house)
             again = await house.sessions.get(live.session.session_id)
@@ -225,7 +227,7 @@ def test_conversation_goes_on_in_a_new_session_of_the_same_user_and_agent():
 def test_conversation_goes_on_through_sessions_that_each_added_to_it():
     async def main():
         house = House()
-        calls = []
+        calls: list[Any] = []
         for n in range(4):
             live = await opened(house)
             if calls:

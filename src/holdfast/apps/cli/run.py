@@ -23,7 +23,7 @@ from holdfast.apps.cli.server import serving, working
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
 from holdfast.apps.cli.watching import Watch
 from holdfast.client import Client, Session
-from holdfast.errors import ConfigInvalid, HoldfastError
+from holdfast.errors import ConfigInvalid, HoldfastError, InvalidRequest
 from holdfast.model.money import format_usd
 
 
@@ -44,6 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     project_name: str
     task: str
+    parent: str
     limits: dict[str, str | int]
     cwd: Path
     cancel_on_interrupt: bool
@@ -61,6 +62,9 @@ def register(app: typer.Typer) -> None:
         project_name: str = typer.Option("", help="The tenant's project, where it has several."),
         user: str = typer.Option("", help="For whom it works; your login name if not given."),
         task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
+        parent: str = typer.Option(
+            "", metavar="SESSION", help="The session of the same user whose calls and trust go on."
+        ),
         limit: list[str] = typer.Option([], help="Tighten a cap: `usd=0.50`, `tool_calls=5`."),
         cwd: Path | None = typer.Option(None, help="Where the agent works; the project's folder."),
         engine: Engine | None = typer.Option(
@@ -85,6 +89,7 @@ def register(app: typer.Typer) -> None:
             tenant=tenant,
             project_name=project_name,
             task=task,
+            parent=parent,
             limits=parsed_limits(limit),
             cwd=place,
             cancel_on_interrupt=cancel_on_interrupt,
@@ -92,6 +97,10 @@ def register(app: typer.Typer) -> None:
         _stop_on_sigterm()
         async with serving(folder, quiet=as_json) as client:
             if await _engine(client, asked, engine) is Engine.NATIVE:
+                if parent:
+                    raise InvalidRequest(
+                        "a native run has no `--parent`: `holdfast runs retry` goes on from one"
+                    )
                 return await _durable(client, asked, folder, as_json=as_json)
             return await _governed(client, asked, as_json=as_json)
 
@@ -156,6 +165,7 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
         tenant=asked.tenant,
         project=asked.project_name,
         task=asked.task,
+        parent=asked.parent,
         limits=asked.limits,
     )
     async with session:

@@ -22,13 +22,16 @@ _SHOWN = 120
 
 
 @verb(app, "open")
-async def open_session(
+async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     agent: str = typer.Option(..., help="An agent of holdfast.yaml, or an agent file."),
     project: Path | None = Project,
     tenant: str = Tenant,
     project_name: str = typer.Option("", help="The tenant's project, where it has several."),
     user: str = typer.Option("", help="For whom it works; your login name if not given."),
     task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
+    parent: str = typer.Option(
+        "", metavar="SESSION", help="The session of the same user whose conversation goes on."
+    ),
     claude_code: Path | None = typer.Option(
         None, metavar="DIR", help="Write Claude Code's settings for it into this folder."
     ),
@@ -50,6 +53,7 @@ async def open_session(
             tenant=tenant,
             project=project_name,
             task=task,
+            parent=parent,
             profile=SessionProfile.INTERACTIVE if folder is not None else "",
         )
     async with session:
