@@ -34,6 +34,7 @@ NAMES = (
     "answers_oracle",
     "noisy_tenant",
     "jobs",
+    "shell_risk",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 

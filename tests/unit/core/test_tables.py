@@ -75,6 +75,23 @@ def test_reading_a_system_path_is_as_registered_and_our_own_state_is_blocked():
     assert assess(contract(Effect.READ), "t", {"path": ".holdfast"}).level is RiskLevel.BLOCK
 
 
+def test_a_project_in_the_superusers_home_is_no_system_path():
+    inside = {"path": "/root/project/src/a.py"}
+    assert assess(contract(), "t", inside).level is RiskLevel.LOW
+    assert assess(contract(), "t", {"path": "/root/a.py"}).level is RiskLevel.HIGH
+    assert assess(contract(), "t", {"path": "/root/a.py"}, "/root").level is RiskLevel.LOW
+    assert (
+        assess(contract(), "t", {"path": "/root/.bashrc"}, "/root/project").level is RiskLevel.HIGH
+    )
+    climbs = {"path": "/root/project/../.bashrc"}
+    assert assess(contract(), "t", climbs, "/root/project").level is RiskLevel.HIGH
+    shell = contract(shell="command")
+    edit = {"command": "sed -i s/a/b/ /root/project/a.py"}
+    for folder in ("", "/root/project"):
+        assert assess(shell, "t", edit, folder).level is RiskLevel.MEDIUM
+    assert assess(shell, "t", edit, "/root/other").level is RiskLevel.HIGH
+
+
 def test_unregistered_tool_is_high_and_shell_commands_are_classified():
     assert assess(None, "x", {}).level is RiskLevel.HIGH
     shell = contract(shell="command")

@@ -96,7 +96,9 @@ def test_history_as_the_model_wrote_it_passes_and_over_a_restart_too():
         house = House()
         live = await opened(house)
         await worked(house, live, ONE, TWO)
-        spelt = use("c2", "fetch", {"n": 1, "url": "https://a.example"}, cache_control={})
+        spelt = use(
+            "c2", "fetch", {"n": 1, "url": "https://a.example"}, cache_control={"type": "ephemeral"}
+        )
         messages = [use(*ONE), result_message("c1"), spelt, result_message("c2")]
         await drained(await house.call(live, messages=messages))
         after = await restarted(house)

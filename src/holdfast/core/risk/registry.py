@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.risk.shell import classify
+from holdfast.core.risk.shell_paths import localised
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract, Effect
 
@@ -35,8 +36,14 @@ class Risk(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
-def assess(contract: Contract | None, tool: str, arguments: Mapping[str, Any]) -> Risk:
-    """Risk of one call, from its contract and its arguments."""
+def assess(
+    contract: Contract | None, tool: str, arguments: Mapping[str, Any], folder: str = ""
+) -> Risk:
+    """Risk of one call, from its contract and its arguments.
+
+    ``folder`` is the absolute path of the project that the session works on; empty where it is
+    not known.
+    """
     if contract is None:
         text = "no contract is registered for this tool"
         return Risk(RiskLevel.HIGH, (RiskReason("risk.unregistered", text, RiskLevel.HIGH, tool),))
@@ -44,13 +51,13 @@ def assess(contract: Contract | None, tool: str, arguments: Mapping[str, Any]) -
     command = arguments.get(contract.shell) if contract.shell else None
     read_only = contract.effect is Effect.READ and not contract.shell
     if isinstance(command, str):
-        judged = classify(command)
+        judged = classify(command, folder=folder)
         reasons.extend(judged.reasons)
         read_only = judged.read_only
     elif command is not None:
         text = "the shell command is not text"
         reasons.append(RiskReason("shell.unparseable", text, RiskLevel.HIGH, contract.shell))
-    reasons.extend(_paths(contract, arguments))
+    reasons.extend(_paths(contract, arguments, folder))
     level = max(reason.level for reason in reasons)
     return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH)
 
@@ -60,7 +67,7 @@ def registered(contract: Contract | None) -> RiskLevel:
     return contract.risk if contract is not None else RiskLevel.HIGH
 
 
-def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]:
+def _paths(contract: Contract, arguments: Mapping[str, Any], folder: str) -> list[RiskReason]:
     """System paths, the superuser's own files, and our state, in the arguments that name files."""
     found = []
     for name in _PATH_ARGUMENTS:
@@ -71,7 +78,7 @@ def _paths(contract: Contract, arguments: Mapping[str, Any]) -> list[RiskReason]
         if _OWN_STATE in value.casefold().split("/"):
             text = "the path lies in the harness's own state"
             found.append(RiskReason("risk.own_state", text, RiskLevel.BLOCK, where))
-        elif _in_system(value) and contract.effect is not Effect.READ:
+        elif _in_system(localised(value, folder)) and contract.effect is not Effect.READ:
             text = "the path lies in a system or superuser folder"
             found.append(RiskReason("risk.system_path", text, RiskLevel.HIGH, where))
     return found

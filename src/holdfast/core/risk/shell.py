@@ -5,11 +5,12 @@ and is bounded in time and depth. What it cannot know statically it says (``opaq
 never calls LOW. It raises the risk of a call; it is not a sandbox and allows nothing.
 
 The parts: ``shell_rules`` (the tables), ``shell_parse`` (text to tree), ``shell_words`` (words
-to arguments), ``shell_walk`` (tree to calls), ``shell_judge`` with ``shell_wrappers``,
-``shell_interpreters``, ``shell_programs``, ``shell_git`` (calls to findings), ``shell_paths``.
+to arguments), ``shell_evaluation`` (places that evaluate, constructs nobody accounts for),
+``shell_walk`` (tree to calls), ``shell_judge`` with ``shell_wrappers`` (calls to findings) and what
+it asks: ``shell_builtins``, ``shell_environment``, ``shell_options``, ``shell_remote``,
+``shell_hosts``, ``shell_programs``, ``shell_awk``, ``shell_git``, ``shell_interpreters`` with
+``shell_python`` and ``shell_javascript``, ``shell_paths``; and ``shell_reading`` (what only reads).
 """
-
-import re
 
 import msgspec
 
@@ -20,9 +21,6 @@ from holdfast.core.risk.shell_walk import OutOfSteps, Walk
 from holdfast.model.risk import RiskLevel, RiskReason
 
 __all__ = ["DEFAULT_RULES", "ShellRisk", "ShellRules", "classify"]
-
-# Where bash evaluates what stands there once more.
-_EVALUATES = re.compile(r"`|\$\{[^}]*[^\w}]|\(\(|\$\[|\[\[")
 
 
 class ShellRisk(msgspec.Struct, frozen=True):
@@ -45,16 +43,19 @@ class ShellRisk(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
-def classify(command: str, *, policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
-    """The risk of running ``command`` with bash. Any string is accepted."""
-    found = Findings(policy)
+def classify(command: str, *, folder: str = "", policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
+    """The risk of running ``command`` with bash. Any string is accepted.
+
+    ``folder`` is the absolute path of the project that the session works on and starts in; paths
+    in it are the project's own wherever it lies. Empty means that it is not known: then only
+    what climbs out, the system and a home written as ``~`` count as outside.
+    """
+    found = Findings(policy, folder)
     head = command[:200]
     hidden = hidden_character(command)
     if hidden is not None:
         found.add("shell.hidden_characters", f"{hidden} in {head}", opaque=True)
         command = "".join(c if c in "\t\n" or hidden_character(c) is None else " " for c in command)
-    if _EVALUATES.search(command):
-        found.only_reads = False
     walk = Walk(found)
     try:
         walk.code(command, where=head)

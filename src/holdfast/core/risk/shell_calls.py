@@ -65,8 +65,9 @@ class RunCode(Protocol):
 class Findings:
     """Collects; knows the rules' levels but none of the rules."""
 
-    def __init__(self, rules: ShellRules) -> None:
+    def __init__(self, rules: ShellRules, folder: str = "") -> None:
         self.rules = rules
+        self.folder = posixpath.normpath(folder) if folder.startswith("/") else ""
         self.level = RiskLevel.LOW
         self.opaque = False
         self.only_reads = True
@@ -76,7 +77,11 @@ class Findings:
         self.reads: dict[str, None] = {}
         self.hosts: dict[str, None] = {}
         self.bases: tuple[str, ...] = ()
+        # The directory the next command surely starts in, relative to the first; None: not known.
+        self.here: str | None = ""
         self.variables: Variables = {}
+        # Names whose values may be more than a number.
+        self.untrusted: set[str] = set()
         self.steps = 0
 
     def add(self, code: str, where: str, *, opaque: bool = False) -> None:
@@ -103,8 +108,36 @@ class Findings:
     def change_directory(self, path: str) -> None:
         """From here on relative paths may also lie below ``path``."""
         if len(self.bases) < 16:
-            new = paths.views(path, self.bases)
+            new = self.views(path)
             self.bases = tuple(dict.fromkeys(self.bases + new))[:32]
+
+    def inside(self, path: str) -> str:
+        """The path relative to the project's folder where it lies in it, else as written."""
+        return paths.localised(path, self.folder)
+
+    def views(self, path: str) -> tuple[str, ...]:
+        """Every place the path may name, those in the project relative to it."""
+        return paths.views(path, self.bases, self.folder)
+
+    def foreign(self, path: str) -> bool:
+        """Whether the path may lie anywhere but in the project."""
+        return any(paths.is_foreign(place, known=bool(self.folder)) for place in self._places(path))
+
+    def outside(self, path: str) -> bool:
+        """The same, but for scratch folders and harmless devices."""
+        return any(
+            paths.is_foreign(place, known=bool(self.folder)) and not paths.is_scratch(place)
+            for place in self._places(path)
+        )
+
+    def _places(self, path: str) -> tuple[str, ...]:
+        bases = ("", *self.bases) if self.here is None else (self.here,)
+        return paths.places(path, bases, self.folder)
+
+    def enter(self, path: str) -> None:
+        """A change of directory that the next command of an ``&&`` list can rely on."""
+        known = path and path != "-" and UNKNOWN not in path and self.here is not None
+        self.here = posixpath.normpath(posixpath.join(self.here or "", path)) if known else None
 
     def _listed(self, table: dict[str, None], path: str) -> None:
         if len(table) < _MAX_LISTED:
@@ -112,12 +145,12 @@ class Findings:
 
     def touch(self, path: str, where: str) -> None:
         """A path named in any role."""
-        for view in paths.views(path, self.bases):
+        for view in self.views(path):
             if paths.is_holdfast(view):
                 self.add("shell.touches_holdfast", where)
             elif paths.is_secret(view):
                 self.add("shell.secret_read", where)
-            elif paths.below(view, "/root"):
+            elif paths.is_superusers(view):
                 self.add("shell.superuser_path", where)
 
     def read(self, path: str, where: str, *, recursive: bool = False) -> None:
@@ -128,12 +161,19 @@ class Findings:
         if path.startswith(UNKNOWN):
             self.add("shell.dynamic_path", where, opaque=True)
         self.touch(path, where)
-        for view in paths.views(path, self.bases):
+        for view in self.views(path):
             if recursive and paths.holds_secrets(view):
                 self.add("shell.secret_read", where)
             if paths.same(view, "/proc/*/environ"):
                 self.add("shell.environment_read", where)
             self._device(view, where, writes=False)
+
+    def runs(self, path: str, where: str) -> None:
+        """A file whose content is run or loaded as code."""
+        self._listed(self.reads, path)
+        self.touch(path, where)
+        if self.outside(path):
+            self.add("shell.outside_run", where)
 
     def write(self, path: str, where: str) -> None:
         """A path that is created, changed or replaced."""
@@ -145,15 +185,19 @@ class Findings:
             return
         self._listed(self.writes, path)
         self.add("shell.file_write", where)
+        if path.startswith("|"):
+            self.add("shell.option_runs", where)
         if UNKNOWN in path:
             self.add("shell.dynamic_path", where, opaque=True)
-        for view in paths.views(path, self.bases):
+        if self.outside(path):
+            self.add("shell.outside_write", where)
+        for view in self.views(path):
             self._device(view, where, writes=True)
             if paths.is_holdfast(view):
                 self.add("shell.touches_holdfast", where)
             if paths.is_system(view):
                 self.add("shell.system_write", where)
-            if paths.below(view, "/root"):
+            if paths.is_superusers(view):
                 self.add("shell.superuser_path", where)
             if paths.is_secret(view):
                 self.add("shell.secret_write", where)
@@ -175,7 +219,9 @@ class Findings:
         if UNKNOWN in path:
             self.add("shell.dynamic_path", where, opaque=True)
         self.touch(path, where)
-        for view in paths.views(path, self.bases):
+        if self.outside(path):
+            self.add("shell.outside_write", where)
+        for view in self.views(path):
             if forced and paths.is_beyond_repair(view):
                 self.add("shell.system_delete", where)
             if paths.is_system(view) or view in ("/", "~"):

@@ -1,5 +1,8 @@
 """What a git command is worth: reading, changing, throwing away, publishing, running hooks."""
 
+import re
+from collections.abc import Callable
+
 from holdfast.core.risk import shell_rules as tables
 from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_rules import words
@@ -36,27 +39,32 @@ _RUNS = (
 )
 
 
-def judge_git(call: Call, found: Findings) -> None:
-    """``git [global options] verb …``."""
+def judge_git(call: Call, found: Findings, inner: Callable[[tuple[str, ...]], None]) -> None:
+    """``git [global options] verb …``; ``inner`` judges a command that git is told to run."""
     args = call.args
     at = 0
     while at < len(args) and args[at].startswith("-"):
         _global_option(args, at, call, found)
         at += 2 if args[at] in _GLOBAL_VALUES else 1
     if at < len(args):
-        _judge_verb(args[at], args[at + 1 :], call, found)
+        _judge_verb(args[at], args[at + 1 :], call, found, inner)
 
 
-def _judge_verb(verb: str, rest: tuple[str, ...], call: Call, found: Findings) -> None:
+def _judge_verb(
+    verb: str,
+    rest: tuple[str, ...],
+    call: Call,
+    found: Findings,
+    inner: Callable[[tuple[str, ...]], None],
+) -> None:
     where = call.where
-    for arg in rest:
-        found.touch(arg.rpartition(":")[2], where)
-    if any(arg.startswith(_RUNS) for arg in rest) or (
-        verb in ("grep", "diff", "log") and has_flag(rest, "O")
-    ):
-        found.add("shell.loader_variable", where)
-    for path in option_values(rest, "--output"):
-        found.write(path, where)
+    if verb == "bisect" and rest[:1] == ("run",):
+        found.add("shell.git_change", where)
+        inner(rest[1:])
+        return
+    if verb == "config" and _only_shows(rest):
+        return
+    _judge_options(verb, rest, where, found)
     if UNKNOWN in verb:
         found.add("shell.dynamic_program", where, opaque=True)
     elif verb in tables.GIT_READS:
@@ -74,11 +82,57 @@ def _judge_verb(verb: str, rest: tuple[str, ...], call: Call, found: Findings) -
             found.add("shell.discards_work", where)
         _hosts(rest, found)
     elif verb in tables.GIT_REMOTE:
-        found.add("shell.network", where)
+        code = "shell.remote_read" if _only_fetches(verb, rest) else "shell.network"
+        found.add(code, where)
         _hosts(rest, found)
     else:
         found.add("shell.git_change", where)
         _discards(verb, rest, where, found)
+
+
+def _judge_options(verb: str, rest: tuple[str, ...], where: str, found: Findings) -> None:
+    """What any verb may be given: paths, programs to run, files to write."""
+    for arg in rest:
+        found.touch(arg.rpartition(":")[2], where)
+    if any(arg.startswith(_RUNS) for arg in rest) or (
+        verb in ("grep", "diff", "log") and has_flag(rest, "O")
+    ):
+        found.add("shell.loader_variable", where)
+    outputs = ("--output", "-o") if verb in ("archive", "format-patch", "bundle") else ("--output",)
+    for path in option_values(rest, *outputs, "--output-directory"):
+        found.write(path, where)
+    if verb == "apply" and "--unsafe-paths" in rest:
+        found.add("shell.outside_write", where)
+
+
+_CONFIG_SHOWS = words(
+    "--get --get-all --get-regexp -l --list --show-origin get list --global --local"
+)
+_FETCH_OPTIONS = re.compile(
+    r"--(?:all|prune|tags|no-tags|rebase|no-rebase|ff-only|no-ff|depth=\d+|quiet|verbose|init"
+    r"|recursive|unshallow|autostash|no-edit|dry-run|force|heads|refs|progress|jobs=\d+)|-[vqpt46]"
+)
+
+
+def _only_shows(rest: tuple[str, ...]) -> bool:
+    """``git config`` that prints: a listing option, or one key and no value."""
+    names = [arg for arg in rest if not arg.startswith("-") and arg not in ("get", "list")]
+    listed = all(arg in _CONFIG_SHOWS for arg in rest if arg not in names)
+    return bool(rest) and listed and len(names) <= 1
+
+
+def _only_fetches(verb: str, rest: tuple[str, ...]) -> bool:
+    """Fetching from a remote that the project already has, by its name."""
+    names = [arg for arg in rest if not arg.startswith("-")]
+    if not all(_FETCH_OPTIONS.fullmatch(arg) for arg in rest if arg.startswith("-")):
+        return False
+    if verb in ("fetch", "pull", "ls-remote"):
+        return all(re.fullmatch(r"[\w.-]+", name) for name in names[:1]) and not any(
+            "://" in name or "@" in name or UNKNOWN in name for name in names
+        )
+    if verb == "submodule":
+        return names[:1] in (["update"], ["init"], ["status"], ["sync"]) and len(names) == 1
+    return verb == "remote" and names[:1] in (["show"], ["update"], ["prune"]) and len(names) <= 2
 
 
 def _hosts(rest: tuple[str, ...], found: Findings) -> None:
@@ -96,6 +150,8 @@ def _global_option(args: tuple[str, ...], at: int, call: Call, found: Findings) 
     elif option == "-C":
         found.touch(value, call.where)
         found.change_directory(value)
+        if found.outside(value):
+            found.add("shell.outside_run", call.where)
 
 
 def _discards(verb: str, rest: tuple[str, ...], where: str, found: Findings) -> None:
@@ -117,7 +173,6 @@ def _discards(verb: str, rest: tuple[str, ...], where: str, found: Findings) -> 
     runs = verb != "rebase" or has_flag(rest, "x", "exec")
     if runs and verb in (
         "config",
-        "bisect",
         "rebase",
         "difftool",
         "mergetool",

@@ -1,12 +1,18 @@
 """Shells and language interpreters: where their code comes from, and what that is worth."""
 
 import re
+from collections.abc import Callable
 
 from holdfast.core.risk import shell_rules as tables
 from holdfast.core.risk.shell_calls import NO_FEED, Call, Findings, RunCode
+from holdfast.core.risk.shell_hosts import is_local, names_host
+from holdfast.core.risk.shell_javascript import judge_javascript
+from holdfast.core.risk.shell_options import judge_options
+from holdfast.core.risk.shell_python import judge_python
+from holdfast.core.risk.shell_remote import package_use
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_words import UNKNOWN
-from holdfast.core.risk.shell_wrappers import takes_next
+from holdfast.core.risk.shell_wrappers import option_values, takes_next
 
 _SHELL_VALUES = words("-o -O +o +O --rcfile --init-file")
 _STARTUP_OPTIONS = ("--rcfile", "--init-file")
@@ -18,14 +24,17 @@ _CODE_LETTERS = {
 }  # fmt: skip
 _VALUES = words("-W -X -I -r -d --require --import --loader")
 _MODULES = {
-    "pip": "shell.package_install",
-    "ensurepip": "shell.package_install",
-    "http.server": "shell.network",
     "pytest": "shell.build_tool",
     "unittest": "shell.build_tool",
     "mypy": "shell.build_tool",
     "ruff": "shell.build_tool",
 }
+_REACHING = words(
+    """
+    smtpd webbrowser pty code antigravity idlelib ftplib telnetlib runpy asyncio zipapp http
+    ensurepip imaplib poplib xmlrpc wsgiref turtledemo test lib2to3 this site pickle
+    """
+)
 _SYSTEM_CALL = re.compile(
     r"(?:system|popen|exec\w*|spawn\w*|run|call|check_call|check_output|Popen|execSync|shell_exec|passthru)"
     r"\s*\(?\s*[rbf]?(?P<mark>[\"'`])(?P<code>(?:\\.|(?!(?P=mark)).){1,2000})(?P=mark)"
@@ -48,16 +57,30 @@ def code_from_input(call: Call, found: Findings, run: RunCode, *, is_shell: bool
     if is_shell:
         run(text, where=call.where, depth=call.depth + 1, feed=NO_FEED)
     else:
-        _foreign_code(text, call, found, run)
+        _foreign_code(text, call, found, run, language=_language(call.argv[0]))
 
 
-def _foreign_code(code: str, call: Call, found: Findings, run: RunCode) -> None:
-    """Code of another language: HIGH by itself, and searched for shell commands it starts."""
+def _foreign_code(
+    code: str, call: Call, found: Findings, run: RunCode, *, language: str = ""
+) -> None:
+    """Code of another language: read where a reader knows it, else HIGH.
+
+    What is not plain is also searched for shell commands that it starts.
+    """
+    reads = _READERS.get(language)
+    if reads is not None and reads(code, call, found):
+        return
     found.add("shell.interpreter_code", call.where, opaque=True)
     for at, match in enumerate(_SYSTEM_CALL.finditer(code[:16_384])):
         if at >= 16:
             break
         run(match.group("code"), where=match.group(), depth=call.depth + 1, feed=NO_FEED)
+
+
+def _language(name: str) -> str:
+    if name.startswith(("python", "pypy")):
+        return "python"
+    return "javascript" if name in ("node", "nodejs") else ""
 
 
 def _from_program(path: str, call: Call, found: Findings, run: RunCode, *, is_shell: bool) -> None:
@@ -72,6 +95,7 @@ def _from_program(path: str, call: Call, found: Findings, run: RunCode, *, is_sh
         return
     found.add("shell.runs_script", call.where)
     found.read(path, call.where)
+    found.runs(path, call.where)
 
 
 def _shell_options(args: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -132,23 +156,89 @@ def judge_interpreter(
         arg = args[at]
         if not (len(arg) > 1 and arg[0] == "-") or arg == "--":
             break
-        if arg.startswith(("--eval", "--print", "--run")) or arg == "eval":
-            _foreign_code(" ".join(args[at:]), call, found, run)
-            return
-        if arg[1] == "m" and name.startswith(("python", "pypy")):
+        if arg[1] == "m" and _language(name) == "python":
             module = arg[2:] or (args[at + 1] if at + 1 < len(args) else UNKNOWN)
-            found.add(_MODULES.get(module.partition(".__")[0], "shell.runs_script"), call.where)
+            _module(module, args[at + (1 if arg[2:] else 2) :], call, found)
             return
-        if not arg.startswith("--") and any(letter in arg for letter in letters):
-            _foreign_code(" ".join(args[at:]), call, found, run)
+        if arg.startswith(("--eval", "--print", "--run")) or (
+            not arg.startswith("--") and any(letter in arg for letter in letters)
+        ):
+            _given_code(name, args[at:], call, found, run)
             return
         at += 2 if arg in _VALUES else 1
     rest = [arg for arg in args[at:] if arg != "--"]
     if name == "deno" and rest[:1] == ["eval"]:
         _foreign_code(" ".join(rest[1:]), call, found, run)
-    elif not rest:
+    elif name == "php" and "-S" in args:
+        if not any(map(is_local, args)):
+            found.add("shell.opens_port", call.where)
+    elif not rest or "-i" in args[:at]:
         code_from_input(call, found, run, is_shell=False)
     else:
         _from_program(rest[0], call, found, run, is_shell=False)
+        _project_shell(rest, call, found)
         for arg in rest[1:]:
             found.touch(arg, call.where)
+            if names_host(arg):
+                code = "shell.opens_port" if "0.0.0.0" in arg else "shell.network"  # noqa: S104
+                found.add(code, call.where)
+
+
+def _given_code(
+    name: str, args: tuple[str, ...], call: Call, found: Findings, run: RunCode
+) -> None:
+    """``-c code`` and ``-e code``, alone or at the end of a cluster; anything else is not read."""
+    option, rest = args[0], args[1:]
+    plain = option in ("-c", "-e", "-p", "-pe", "--eval", "--print")
+    if plain and rest:
+        _foreign_code(rest[0], call, found, run, language=_language(name))
+    else:
+        _foreign_code(" ".join(args), call, found, run)
+
+
+def _module(module: str, args: tuple[str, ...], call: Call, found: Findings) -> None:
+    """``python -m``: a tool of the table, a module of the project, or one that reaches further."""
+    top = module.partition(".")[0]
+    if module == "http.server":
+        binds = [*option_values(args, "--bind", "-b"), ""][0]
+        found.add("shell.local_service" if is_local(binds) else "shell.opens_port", call.where)
+        for folder in option_values(args, "--directory", "-d"):
+            if found.outside(folder):
+                found.add("shell.outside_run", call.where)
+    elif module == "timeit":
+        if not all(judge_python(arg, call, found) for arg in args if not arg.startswith("-")):
+            found.add("shell.interpreter_code", call.where, opaque=True)
+    elif top == "pip":
+        code = package_use("pip", args) or "shell.package_install"
+        found.add(code if not reads_packages(args) else "shell.build_tool", call.where)
+    elif top in _REACHING or UNKNOWN in module:
+        found.add("shell.interpreter_code", call.where, opaque=True)
+    else:
+        found.add(_MODULES.get(module.partition(".__")[0], "shell.runs_script"), call.where)
+    if "-c" in args and top in ("pdb", "trace"):
+        found.add("shell.interpreter_code", call.where, opaque=True)
+    judge_options(top, call.inner((top, *args)), found)
+    for arg in args:
+        if arg[:1] in ("/", "~", ".") and found.outside(arg):
+            found.add("shell.outside_run", call.where)
+
+
+def reads_packages(args: tuple[str, ...]) -> bool:
+    """Whether pip is only asked what is installed."""
+    return args[:1] in (("list",), ("show",), ("freeze",), ("check",), ("--version",))
+
+
+def _project_shell(rest: list[str], call: Call, found: Findings) -> None:
+    """``manage.py shell -c code`` and the like: a script of the project that is given code."""
+    if (
+        len(rest) > 2
+        and set(rest[1:3]) & words("shell shell_plus runner console eval")
+        and ("-c" in rest or "--command" in rest)
+    ):
+        found.add("shell.interpreter_code", call.where, opaque=True)
+
+
+_READERS: dict[str, Callable[[str, Call, Findings], bool]] = {
+    "python": judge_python,
+    "javascript": judge_javascript,
+}

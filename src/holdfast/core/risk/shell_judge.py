@@ -9,16 +9,22 @@ import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
+from holdfast.core.risk import shell_paths as paths
 from holdfast.core.risk import shell_rules as tables
+from holdfast.core.risk.shell_builtins import judge_builtin
 from holdfast.core.risk.shell_calls import Call, Findings, RunCode
+from holdfast.core.risk.shell_environment import assigned
+from holdfast.core.risk.shell_git import judge_git
 from holdfast.core.risk.shell_interpreters import (
     code_from_input,
     judge_interpreter,
     judge_shell,
     judge_sourced,
 )
+from holdfast.core.risk.shell_options import judge_options, judge_reach
 from holdfast.core.risk.shell_programs import HANDLERS, judge_operands
 from holdfast.core.risk.shell_reading import only_reads
+from holdfast.core.risk.shell_remote import milder
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import (
@@ -37,12 +43,26 @@ _BIN = words(
     /bin /usr/bin /sbin /usr/sbin /usr/local/bin /usr/local/sbin /opt/homebrew/bin
     """
 )
+_MACHINE = re.compile(r"x86_64|i[3-6]86|aarch64|linux\w*")
 _MAX_INNER = 24
 _MAX_ARGUMENTS = 2_000
 _VERSIONED = re.compile(r"^(python|pypy|perl|ruby|node|lua|php|pip|gcc|clang)[0-9][0-9.]*$")
 # Programs dangerous enough to be looked for behind a program nobody knows.
-_SOUGHT = tables.SHELLS | words(
-    "rm sudo su doas dd mkfs shutdown reboot chmod chown env xargs eval"
+_COMMON = words(
+    """
+    port host at links mail history security pass service batch reg route ip hub op fly defaults
+    mount http https init ftp code log helm snap
+    """
+)
+_SOUGHT = (
+    tables.SHELLS
+    | tables.INTERPRETERS
+    | words("rm dd chmod chown env xargs eval source")
+    | {
+        name
+        for name, code in tables.PROGRAMS.items()
+        if tables.FINDINGS[code][0] >= RiskLevel.HIGH and name not in _COMMON
+    }
 )
 # Programs worth trying when a glob stands where the name should be.
 _GLOBBED = (
@@ -58,7 +78,7 @@ _GLOBBED = (
     "curl",
     "sudo",
 )
-_JOINED = words("eval watch trap parallel")
+_JOINED = words("eval watch parallel hyperfine")
 
 
 def judge(call: Call, found: Findings, ran: list[str], run: RunCode) -> None:
@@ -87,13 +107,13 @@ def judge(call: Call, found: Findings, ran: list[str], run: RunCode) -> None:
     found.only_reads = found.only_reads and reads
     if folder and folder not in _BIN:
         found.add("shell.runs_script", call.where)
-        found.touch(written, call.where)
+        found.runs(written, call.where)
     name = _family_name(name)
     known = _is_known(name, found)
     asks = len(call.args) == 1 and call.args[0] in ("--version", "--help", "-V")
     if asks and known and not folder and name not in WRAPPERS:
         return
-    if not reads and (code := found.rules.programs.get(name)):
+    if not reads and (code := milder(name, call.args) or found.rules.programs.get(name, "")):
         found.add(code, call.where)
     _judge_named(call.inner((name, *call.args)), found, ran, run, known=known)
 
@@ -109,9 +129,16 @@ def _judge_named(call: Call, found: Findings, ran: list[str], run: RunCode, *, k
     name = call.argv[0]
     if name == "holdfast":
         found.add("shell.touches_holdfast", call.where)
+    if name.startswith(("ld-linux", "ld-musl", "ld.so")):
+        found.add("shell.loader_variable", call.where)
+    judge_builtin(call, found, run)
+    judge_options(name, call, found)
     if _runs_another(name, call.args, call, found, ran, run):
         return
     if _runs_code(name, call, found, run):
+        return
+    if name == "git":
+        judge_git(call, found, lambda argv: judge(call.inner(argv), found, ran, run))
         return
     handler = HANDLERS.get(name)
     if handler is not None:
@@ -131,6 +158,7 @@ def _is_known(name: str, found: Findings) -> bool:
         or name in tables.SHELLS
         or name in tables.INTERPRETERS
         or name in _JOINED
+        or name == "git"
     )
 
 
@@ -165,10 +193,17 @@ def _unknown(
 ) -> None:
     found.add("shell.unknown_program", call.where)
     judge_operands("", args, call, found)
+    judge_reach(call.inner((call.argv[0], *args)), found, project=_is_project(call, found))
     for at, arg in enumerate(args[:64]):
         if posixpath.basename(arg) in _SOUGHT and at + 1 < len(args):
             judge(call.inner(args[at:]), found, ran, run)
             return
+
+
+def _is_project(call: Call, found: Findings) -> bool:
+    """Whether the program is named by a path in the project's folder."""
+    word = call.where.lstrip().split(None, 1)[0] if call.where.strip() else ""
+    return "/" in word and posixpath.basename(word) == call.name and not found.outside(word)
 
 
 def _runs_another(
@@ -188,16 +223,13 @@ def _runs_another(
     for option in parts.options:
         if option.startswith(("-", "/")) is False or "=" in option:
             found.touch(option.partition("=")[2] or option, call.where)
-    for assignment in parts.assignments:
-        _assigned(assignment, call, found)
+    assigned(parts.assignments, call, found)
     if name == "command" and has_flag(args[:1], "vV"):
         return True
     if name == "time" and not parts.argv:
         return True
     _wrapper_details(name, args, parts.argv, parts.options, call, found, run)
-    inner = parts.argv
-    if name == "xargs":
-        inner = _xargs(args, inner, call)
+    inner = _inner_words(name, args, parts.argv, call)
     if inner:
         judge(call.inner(inner), found, ran, run)
         first = posixpath.basename(inner[0])
@@ -206,14 +238,17 @@ def _runs_another(
     return True
 
 
-def _assigned(assignment: str, call: Call, found: Findings) -> None:
-    name = assignment.partition("=")[0].rstrip("+")
-    if name in tables.LOADER_VARIABLES:
-        found.add("shell.loader_variable", call.where)
-    if name in tables.PROJECT_VARIABLES:
-        found.add("shell.session_change", call.where)
-    if name in tables.HISTORY_VARIABLES:
-        found.add("shell.history_tampering", call.where)
+def _inner_words(
+    name: str, args: tuple[str, ...], inner: tuple[str, ...], call: Call
+) -> tuple[str, ...]:
+    """The words of the command a wrapper runs, where that is not simply what is left."""
+    if name == "xargs":
+        return _xargs(args, inner, call)
+    if name == "coproc" and inner[1:2] in (("{",), ("(",)):
+        return inner[2:]
+    if name == "setarch" and inner[:1] and _MACHINE.fullmatch(inner[0]):
+        return inner[1:]
+    return inner
 
 
 def _wrapper_details(
@@ -279,8 +314,12 @@ def _find(
     name: str, args: tuple[str, ...], call: Call, found: Findings, ran: list[str], run: RunCode
 ) -> bool:
     starts = _find_starts(args)
+    runs = any(arg.startswith(("-exec", "-ok", "-x", "-X", "--exec")) for arg in args)
     for start in starts:
-        found.read(start, call.where)
+        found.read(start, call.where, recursive=runs)
+    for pattern in option_values(args, "-name", "-iname"):
+        if paths.has_name(pattern.replace("*", "x"), tables.SECRET_NAMES):
+            found.add("shell.secret_read", call.where)
     at = 0
     while at < len(args):
         arg = args[at]
@@ -347,14 +386,18 @@ def _su(call: Call, found: Findings, run: RunCode) -> None:
         code_from_input(call, found, run, is_shell=True)
 
 
-def _alias(call: Call, _found: Findings, run: RunCode) -> None:
-    for arg in call.args:
-        _run_inner(arg.partition("=")[2], call, run)
+def _benchmarked(call: Call, _found: Findings, run: RunCode) -> None:
+    values = words(
+        "-w -m -M -r -p -s -c -N -u -i -P -D -L -S --warmup --runs --min-runs --export-json"
+    )
+    for code in operands(call.args, values):
+        _run_inner(code, call, run)
 
 
-def _trap(call: Call, _found: Findings, run: RunCode) -> None:
-    if len(call.args) > 1 and call.args[0] != "-":
-        _run_inner(call.args[0], call, run)
+def _multiplexer(call: Call, found: Findings, _run: RunCode) -> None:
+    verb = next((arg for arg in call.args if not arg.startswith("-")), "")
+    if verb not in ("ls", "list-sessions", "list-windows", "list-panes") and call.args != ("-ls",):
+        found.add("shell.option_runs", call.where)
 
 
 _SSH_VALUES = words("-p -i -l -o -F -J -L -R -D -b -c -E -e -I -m -O -Q -S -W -w -B")
@@ -381,7 +424,9 @@ def _ssh(call: Call, found: Findings, run: RunCode) -> None:
 
 def _joined(call: Call, found: Findings, run: RunCode) -> None:
     name, args = call.name, call.args
-    values = words("-n -j -I -d -s --interval --jobs --delay --results --joblog --colsep")
+    values = words(
+        "-n -j -I -d -s -a --arg-file --interval --jobs --delay --results --joblog --colsep"
+    )
     cut = next((at for at, arg in enumerate(args) if arg in (":::", "::::", ":::+")), len(args))
     head, at = args[:cut], 0
     while at < len(head) and head[at].startswith("-"):
@@ -405,9 +450,10 @@ _CODE_RUNNERS: dict[str, Callable[[Call, Findings, RunCode], None]] = {
     "eval": _eval,
     "su": _su,
     "ssh": _ssh,
-    "alias": _alias,
-    "trap": _trap,
+    "hyperfine": _benchmarked,
+    "tmux": _multiplexer,
+    "screen": _multiplexer,
     "watch": _joined,
     "parallel": _joined,
 }
-_SCHEDULERS = words("tmux screen script at batch crontab docker podman kubectl")
+_SCHEDULERS = words("script at batch crontab docker podman kubectl")

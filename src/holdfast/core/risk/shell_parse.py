@@ -18,6 +18,9 @@ _LANGUAGE = tree_sitter.Language(tree_sitter_bash.language())
 # A well-formed 64 KB script needs about 1,700 progress calls.
 _MAX_PROGRESS = 4_000
 _MAX_PROGRESS_IN_ERROR = 32
+# The parser asks for text again whenever a node's text is read, and each answer is a copy: with
+# large ones, reading every node of a long command would take quadratic time.
+_CHUNK = 512
 _MAX_OPEN = 150
 _OPENERS = re.compile(r"\\.|[(){}\[\]`]|\b(?:if|fi|case|esac|do|done)\b", re.DOTALL)
 _MAX_OPERATORS = 3_000
@@ -68,7 +71,7 @@ def parse(source: bytes) -> Node | None:
     parser = tree_sitter.Parser(_LANGUAGE)
     try:
         tree = parser.parse(
-            lambda offset, _point: source[offset : offset + 65_536], progress_callback=stop
+            lambda offset, _point: source[offset : offset + _CHUNK], progress_callback=stop
         )
     except ValueError:
         return None

@@ -16,10 +16,12 @@ _HOME = re.compile(r"^/(?:home|Users)/[^/]+(?=/|$)")
 _OTHER_HOME = re.compile(r"^~[A-Za-z_][A-Za-z0-9_.-]*(?=/|$)")
 _GLOB = re.compile(r"[*?\[\0]")
 # `.*` takes every hidden file, `.env` with them.
-_HIDDEN_GLOB = re.compile(r"(?:^|/)\.[*?\[]")
+_HIDDEN_GLOB = re.compile(r"(?:^|/)\.(?:[*?]|\[[^\]\d])")
 _MAX_PATH = 4_096
 _MAX_PART = 255
 _MIN_SPELLED = 2
+# `/root/notes.txt`, its slash counted.
+_OF_A_HOME = 3
 
 
 @lru_cache(maxsize=512)
@@ -39,21 +41,80 @@ def normalise(path: str, base: str = "") -> str:
     return _HOME.sub("~", path)
 
 
-def views(path: str, bases: tuple[str, ...] = ()) -> tuple[str, ...]:
+@lru_cache(maxsize=512)
+def localised(path: str, folder: str) -> str:
+    """A path that lies in ``folder``, relative to it; any other as it is. No link is followed."""
+    path = path[:_MAX_PATH]
+    if not folder:
+        return path
+    bare = path.removeprefix("file://")
+    bare = re.sub(r"^/proc/(?:self|thread-self)/cwd(?=/|$)", folder, bare)
+    if bare == "~" or bare.startswith("~/"):
+        home = _HOME.match(folder) or re.match("/root(?=/|$)", folder)
+        if home is None:
+            return path
+        bare = home.group() + bare[1:]
+    elif bare[:1] in ("~", UNKNOWN, ""):
+        return path
+    whole = posixpath.normpath(posixpath.join(folder, bare))
+    if whole == folder:
+        return "."
+    return whole[len(folder) + 1 :] if whole.startswith(folder + "/") else path
+
+
+def views(path: str, bases: tuple[str, ...] = (), folder: str = "") -> tuple[str, ...]:
     """Every place the path may name.
 
     As written, from each directory changed to, and, when it climbs with ``..``, from the root
-    and from home.
+    and from home. What lies in ``folder`` is relative to it.
     """
     # Cut before the cache, so that it cannot be filled with long text; no kernel takes more.
-    return _views(path[:_MAX_PATH], bases)
+    return _views(path[:_MAX_PATH], bases, folder)
 
 
 @lru_cache(maxsize=512)
-def _views(path: str, bases: tuple[str, ...]) -> tuple[str, ...]:
-    found = [normalise(path)]
+def places(path: str, bases: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    """The path as written and from each directory changed to, without guesses."""
+    path = path[:_MAX_PATH]
+    found = [path]
     if not path.startswith(("/", "~", UNKNOWN)):
-        found.extend(normalise(path, base) for base in bases)
+        found = [f"{base}/{path}" if base else path for base in bases]
+    return tuple(normalise(localised(one, folder)) for one in found)
+
+
+def is_foreign(place: str, *, known: bool) -> bool:
+    """Whether a normalised place lies anywhere but in the project's folder.
+
+    Where that folder is not ``known``, another's home may be it, so homes do not count.
+    """
+    if place == ".." or place.startswith("../"):
+        return True
+    if place.startswith("~"):
+        return known or place == "~"
+    if place.startswith("/root/") and not known:
+        return is_superusers(place)
+    return place.startswith("/")
+
+
+def is_superusers(place: str) -> bool:
+    """Whether it is the superuser's own file: what stands in that home by itself, or is hidden.
+
+    Projects live there, too; a file of one lies deeper.
+    """
+    parts = _parts(place)
+    return parts[1:2] == ("root",) and (len(parts) <= _OF_A_HOME or parts[2].startswith("."))
+
+
+def is_scratch(place: str) -> bool:
+    """Whether what lies there is anybody's: temporary folders and harmless devices."""
+    return is_open(place) or place in rules.HARMLESS_DEVICES or place.startswith("/dev/fd/")
+
+
+@lru_cache(maxsize=512)
+def _views(path: str, bases: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    found = [normalise(localised(path, folder))]
+    if not path.startswith(("/", "~", UNKNOWN)):
+        found.extend(normalise(localised(f"{base}/{path}", folder)) for base in bases)
     climbed: list[str] = []
     for view in found:
         rest = re.sub(r"^(?:~/)?(?:\.\./)+", "", view)
@@ -155,6 +216,8 @@ def is_system(path: str) -> bool:
     """Whether the path is the machine's own."""
     if path in rules.HARMLESS_DEVICES or path.startswith("/dev/fd/") or is_open(path):
         return False
+    if path.startswith("/root/"):
+        return is_superusers(path)
     if any(below(path, tree) for tree in rules.SYSTEM_TREES):
         return True
     return path.startswith("/") and path.count("/") == 1 and path not in rules.OPEN_PATHS

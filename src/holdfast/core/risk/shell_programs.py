@@ -5,12 +5,14 @@ usual implementations read them; where they differ, the more dangerous reading c
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from holdfast.core.risk import shell_awk as awk
 from holdfast.core.risk import shell_paths as paths
-from holdfast.core.risk import shell_rules as tables
 from holdfast.core.risk.shell_calls import Call, Findings
-from holdfast.core.risk.shell_git import judge_git
+from holdfast.core.risk.shell_environment import sets
+from holdfast.core.risk.shell_options import make_variables
+from holdfast.core.risk.shell_remote import package_use
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import has_flag, operands, option_values
@@ -31,7 +33,6 @@ _RECURSIVE_READERS = words("rg tree tar zip 7z rsync")
 _SED_RUNS = re.compile(
     r"(?:^|[;{}\n\s0-9$/!,])[ewWrR](?:\s+\S|$)|s(.)(?:(?!\1).)*\1(?:(?!\1).)*\1[gpimIM0-9]*[ew]"
 )
-_AWK_RUNS = re.compile(r"system\s*\(|\||getline|>")
 
 
 def judge_operands(name: str, args: Args, call: Call, found: Findings) -> None:
@@ -55,7 +56,7 @@ def judge_operands(name: str, args: Args, call: Call, found: Findings) -> None:
     touch_all(args if name not in _PATTERN_FIRST else tuple(rest), call, found)
 
 
-def touch_all(args: Args, call: Call, found: Findings) -> None:
+def touch_all(args: Sequence[str], call: Call, found: Findings) -> None:
     """Paths inside arguments: whole, after ``=``, ``@`` or ``:``, or behind a short option."""
     for arg in args[:500]:
         pieces = {arg}
@@ -71,46 +72,32 @@ def touch_all(args: Args, call: Call, found: Findings) -> None:
 
 
 def _no_paths(name: str, args: Args, call: Call, found: Findings) -> None:
-    if name in ("export", "declare", "typeset", "readonly") and (not args or has_flag(args, "p")):
-        found.add("shell.environment_read", call.where)
-    for arg in args if name in ("export", "declare", "typeset", "readonly", "local") else ():
-        if arg.partition("=")[0] in tables.LOADER_VARIABLES:
-            found.add("shell.loader_variable", call.where)
-        if arg.partition("=")[0] in tables.HISTORY_VARIABLES:
-            found.add("shell.history_tampering", call.where)
-    if name == "unset" and any(arg in tables.HISTORY_VARIABLES for arg in args):
-        found.add("shell.history_tampering", call.where)
     if name == "ps" and any("e" in arg for arg in args if not arg.startswith("-")):
         found.add("shell.environment_read", call.where)
 
 
-def _set(call: Call, found: Findings) -> None:
-    args = call.args
-    if not args:
-        found.add("shell.environment_read", call.where)
-    if "history" in args:
-        found.add("shell.history_tampering", call.where)
+def _is_plain_file(word: str) -> bool:
+    return not re.search(r"[*?\[{\0]|(?:^|/)\.{1,2}/?$|/$|^~", word) and word != "/"
 
 
 def _rm(call: Call, found: Findings) -> None:
     name, args = call.name, call.args
-    forced = has_flag(args, "rRf", "recursive", "force", "no-preserve-root") or name in (
+    targets = operands(args)
+    forced = has_flag(args, "rR", "recursive", "no-preserve-root") or name in (
         "shred",
         "srm",
         "wipe",
     )
+    if has_flag(args, "f", "force") and not all(map(_is_plain_file, targets)):
+        # By force only what is named: a pattern or an unknown word may take anything.
+        forced = True
     if forced:
         found.add("shell.recursive_delete", call.where)
-    targets = operands(args)
     # An unknown word may hold the flags.
     perhaps = any(word.startswith(UNKNOWN) for word in targets)
     for word in targets:
         found.delete(word, call.where, forced=forced)
-        if (
-            perhaps
-            and not forced
-            and any(map(paths.is_beyond_repair, paths.views(word, found.bases)))
-        ):
+        if perhaps and not forced and any(map(paths.is_beyond_repair, found.views(word))):
             found.add("shell.system_delete", call.where)
 
 
@@ -129,11 +116,11 @@ def _chmod(call: Call, found: Findings) -> None:
                 loose |= who == "" and "w" in what and match.group(2) == "="
         if loose or UNKNOWN in mode:
             found.add("shell.loose_permissions", call.where)
+    if name in ("chown", "chgrp") and has_flag(args, "R", "recursive"):
+        found.add("shell.system_ownership", call.where)
     for path in words[1:]:
         found.write(path, call.where)
-        if any(
-            paths.is_system(view) or view in ("/", "~") for view in paths.views(path, found.bases)
-        ):
+        if any(paths.is_system(view) or view in ("/", "~") for view in found.views(path)):
             found.add("shell.system_ownership", call.where)
 
 
@@ -158,17 +145,28 @@ def _copy(call: Call, found: Findings) -> None:
     touch_all(args, call, found)
 
 
+# Options whose value is not a file, by program: a word taken for a value is not judged as a file.
+_VALUE_OPTIONS = {
+    "touch": words("-d -t -r --date --reference --time"),
+    "mkdir": words("-m --mode"),
+    "mkfifo": words("-m --mode"),
+    "mknod": words("-m --mode"),
+    "truncate": words("-s -r --size --reference"),
+    "mktemp": words("-p --tmpdir --suffix"),
+    "split": words("-b -l -n -C -a --bytes --lines --number --suffix-length"),
+    "csplit": words("-b -f -n"),
+    "patch": words("-p -F -i --strip --fuzz"),
+    "zstd": words("-T"),
+}
+
+
 def _writes_operands(call: Call, found: Findings) -> None:
     args = call.args
-    values = words(
-        """
-    -s -r -t -d -m -p --mode --size --reference --date --suffix --tmpdir -b -l -n -a
-    """
-    )
-    for path in operands(args, values):
+    for path in operands(args, _VALUE_OPTIONS.get(call.name, frozenset())):
         found.write(path, call.where)
-    for path in option_values(args, "-o", "--output", "-d"):
-        found.write(path, call.where)
+    if call.name not in ("touch", "tee", "mkdir"):
+        for path in option_values(args, "-o", "--output"):
+            found.write(path, call.where)
     touch_all(args, call, found)
 
 
@@ -222,9 +220,11 @@ def _awk(call: Call, found: Findings) -> None:
     elif not programs:
         programs, rest = rest[:1], rest[1:]
     for program in programs:
-        text = re.sub(r'"[^"]*"|/[^/]*/', "", program) if "system" not in program else program
-        if UNKNOWN in program or _AWK_RUNS.search(text):
+        targets = awk.writes(program)
+        if targets is None or UNKNOWN in targets:
             found.add("shell.interpreter_code", call.where, opaque=True)
+        for target in targets or ():
+            found.write(target, call.where)
         if "ENVIRON" in program:
             found.add("shell.environment_read", call.where)
     for path in rest:
@@ -262,7 +262,7 @@ def _network(call: Call, found: Findings) -> None:
             found.host(word)
         elif name in ("scp", "rsync"):
             found.read(word, call.where, recursive=True)
-    for path in option_values(args, "-o", "--output", "-O", "--output-document"):
+    for path in option_values(args, "-o", "--output", "-O", "--output-document", "-c", "-D"):
         if name in ("curl", "wget", "aria2c"):
             found.write(path, call.where)
     if name in ("scp", "rsync") and len(rest) > 1 and ":" not in rest[-1]:
@@ -273,39 +273,86 @@ def _network(call: Call, found: Findings) -> None:
 _INSTALLS = words(
     """
     install i add ci update upgrade up exec dlx x create init-from get sync download global link
+    unlink remove rm audit
     """
 )
+_REWIRES = words("config set pkg owner token access hook adduser whoami")
 
 
 def _packages(call: Call, found: Findings) -> None:
     name, args = call.name, call.args
     verbs = operands(args, words("--prefix -C --cwd --manifest-path --directory"))
     verb = verbs[0] if verbs else ""
-    if verb in ("publish", "login", "deploy", "release"):
+    if code := package_use(name, args):
+        found.add(code, call.where)
+    elif verb in ("publish", "login", "deploy", "release", "unpublish"):
         found.add("shell.publishes", call.where)
-    elif (
-        verb in _INSTALLS
-        or (name == "yarn" and not verb)
-        or verbs[:2] in (["tool", "run"], ["pip", "install"])
-    ) or UNKNOWN in verb:
+    elif _installs(name, verbs):
         found.add("shell.package_install", call.where)
+    elif name in ("npm", "yarn", "pnpm") and verb in _REWIRES and verbs[1:2] != ["get"]:
+        found.add("shell.loader_variable", call.where)
+    if name == "go" and any(map(_is_remote_package, verbs[1:])):
+        found.add("shell.package_install", call.where)
+    if name in ("bun", "deno") and has_flag(args, "e", "eval"):
+        found.add("shell.interpreter_code", call.where, opaque=True)
     touch_all(args, call, found)
+
+
+def _installs(name: str, verbs: list[str]) -> bool:
+    verb = verbs[0] if verbs else ""
+    pairs = (["tool", "run"], ["tool", "install"], ["mod", "edit"], ["pip", "install"])
+    return (
+        verb in _INSTALLS or (name == "yarn" and not verb) or UNKNOWN in verb or verbs[:2] in pairs
+    )
+
+
+def _is_remote_package(word: str) -> bool:
+    return "@" in word or bool(re.match(r"[\w-]+\.[a-z]{2,}/", word))
 
 
 def _pip(call: Call, found: Findings) -> None:
     args = call.args
     verbs = operands(args)
-    if verbs[:1] and verbs[0] not in (
-        "list",
-        "show",
-        "freeze",
-        "check",
-        "help",
-        "debug",
-        "inspect",
-    ):
+    if code := package_use("pip", args):
+        found.add(code, call.where)
+    elif verbs[:1] and verbs[0] not in words("list show freeze check help debug inspect"):
         found.add("shell.package_install", call.where)
-    touch_all(args, call, found)
+    touch_all([arg for arg in args if not re.fullmatch(r"\.\[[\w,. -]+\]", arg)], call, found)
+
+
+def _make(call: Call, found: Findings) -> None:
+    for name, value in make_variables(call, found):
+        sets(name, value, call.where, found)
+    touch_all(call.args, call, found)
+
+
+_SQLITE_DOTS = words(
+    ".tables .schema .headers .mode .databases .indexes .indices .width .dump .quit .exit .show "
+    ".fullschema .stats .timer .nullvalue .separator .help .echo .changes"
+)
+_SQLITE_REACHES = re.compile(
+    r"(?i)load_extension|writefile|readfile|edit\s*\(|attach|fts3_tokenizer|vacuum\s+\w*\s*into"
+)
+
+
+def _sqlite(call: Call, found: Findings) -> None:
+    """The database is a file that is written; what is said to it may run and load."""
+    rest = operands(call.args, words("-separator -nullvalue -newline -cmd -init -mode"))
+    for path in rest[:1]:
+        found.write(path, call.where)
+    texts = list(rest[1:])
+    if call.feed.present:
+        if call.feed.text is None:
+            found.add("shell.code_from_stdin", call.where, opaque=True)
+        else:
+            texts.append(call.feed.text)
+    for text in texts:
+        for line in text.splitlines():
+            dot = line.strip().split(None, 1)[:1] if line.strip().startswith(".") else []
+            if (dot and dot[0] not in _SQLITE_DOTS) or _SQLITE_REACHES.search(line):
+                found.add("shell.interpreter_code", call.where, opaque=True)
+        if UNKNOWN in text:
+            found.add("shell.dynamic_code", call.where, opaque=True)
 
 
 def _kill(call: Call, found: Findings) -> None:
@@ -350,9 +397,17 @@ def _archive(call: Call, found: Findings) -> None:
         for arg in args
     ):
         found.add("shell.interpreter_code", call.where, opaque=True)
+    if call.name == "tar" and _tar_leaves(args):
+        found.add("shell.outside_write", call.where)
     for word in operands(args):
         found.read(word, call.where, recursive=True)
     touch_all(args, call, found)
+
+
+def _tar_leaves(args: Args) -> bool:
+    """Names in the archive are taken as they are, so it may write anywhere."""
+    first = args[0] if args and not args[0].startswith("-") else ""
+    return has_flag(args, "P", "absolute-names") or "P" in first
 
 
 def _jq(call: Call, found: Findings) -> None:
@@ -369,6 +424,7 @@ def _cd(call: Call, found: Findings) -> None:
     if target != "-":
         found.change_directory(target)
         found.touch(target, call.where)
+    found.enter(target)
 
 
 def _date(call: Call, found: Findings) -> None:
@@ -405,12 +461,12 @@ HANDLERS: dict[str, Handler] = {
     **_family("init telinit", _init),
     **_family("tar zip unzip 7z cpio", _archive),
     **_family("awk gawk mawk nawk", _awk),
-    **_family("sort uniq xxd rg tree", _sort),
+    **_family("sort uniq xxd", _sort),
     **_family("cd pushd", _cd),
     **_family("date hostname", _date),
     "dd": _dd,
     "sed": _sed,
-    "git": judge_git,
     "jq": _jq,
-    "set": _set,
+    "sqlite3": _sqlite,
+    **_family("make gmake", _make),
 }

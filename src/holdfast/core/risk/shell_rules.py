@@ -42,11 +42,20 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     "shell.download_to_shell": (HIGH, "what is downloaded is run"),
     "shell.decoded_to_shell": (HIGH, "what is decoded is run"),
     "shell.interpreter_code": (HIGH, "runs code of another language given in the command"),
+    "shell.unaccounted": (HIGH, "holds a construct that nothing here accounts for"),
+    "shell.evaluated": (HIGH, "bash evaluates a value there that is only known when it runs"),
+    "shell.option_runs": (HIGH, "an option makes a known program run or load something else"),
+    "shell.unknown_reach": (
+        HIGH,
+        "a program nobody here knows is given code, a host or a place outside the project",
+    ),
     # damage
     "shell.recursive_delete": (HIGH, "deletes recursively or by force"),
     "shell.loose_permissions": (HIGH, "gives everybody write access, or sets an id bit"),
     "shell.system_ownership": (HIGH, "changes owner or mode of a system path"),
     "shell.system_write": (HIGH, "writes or deletes under a system path"),
+    "shell.outside_write": (HIGH, "writes or deletes outside the project's folder"),
+    "shell.outside_run": (HIGH, "runs code that lies outside the project's folder"),
     "shell.startup_write": (HIGH, "writes a file that is run later by itself"),
     "shell.secret_write": (HIGH, "writes a credential or key file"),
     "shell.discards_work": (HIGH, "throws uncommitted or published work away"),
@@ -62,6 +71,7 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     "shell.secret_read": (HIGH, "reads credentials or keys"),
     "shell.environment_read": (HIGH, "shows environment variables, where secrets live"),
     "shell.network": (HIGH, "talks to another machine"),
+    "shell.opens_port": (HIGH, "listens for other machines"),
     "shell.publishes": (HIGH, "publishes to another machine"),
     "shell.package_install": (HIGH, "installs or runs packages from outside"),
     "shell.container": (HIGH, "drives containers or a cluster"),
@@ -70,6 +80,10 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     "shell.file_delete": (MEDIUM, "deletes a named file"),
     "shell.dynamic_path": (MEDIUM, "reads or writes a path only known when it runs"),
     "shell.runs_script": (MEDIUM, "runs a script or program of the project"),
+    "shell.inline_code": (MEDIUM, "runs a few lines of code, read and found plain"),
+    "shell.declared_install": (MEDIUM, "installs what the project's own files declare"),
+    "shell.local_service": (MEDIUM, "talks to a service on this machine"),
+    "shell.remote_read": (MEDIUM, "asks the project's remote, containers or cluster"),
     "shell.build_tool": (MEDIUM, "runs a build, test or package tool"),
     "shell.git_change": (MEDIUM, "changes the repository"),
     "shell.session_change": (MEDIUM, "changes how later commands behave"),
@@ -123,6 +137,7 @@ PROGRAMS: dict[str, str] = _table(
             curl wget nc ncat netcat socat ssh scp sftp rsync ftp tftp lftp telnet aria2c axel
             http https xh httpie ping dig nslookup host traceroute nmap masscan tcpdump w3m lynx
             links elinks openssl ssh-copy-id sshfs autossh mosh websocat ngrok cloudflared rclone
+            xdg-open open gio dropdb dropuser createdb createuser pg_dump pg_restore mysqldump
             mail sendmail mutt smbclient ldapsearch psql mysql mongo mongosh redis-cli whois croc
             magic-wormhole
         """,
@@ -157,7 +172,10 @@ PROGRAMS: dict[str, str] = _table(
             clang clang++ ld as ar go cargo rustc javac java kotlinc dotnet tsc webpack vite pip
             pip2 pip3 jest vitest mocha pytest tox nox mypy ruff black isort flake8 pylint eslint
             prettier pre-commit npm yarn pnpm bun uv poetry hatch pdm rake bundle mix stack cabal
-            swift zig vitest playwright
+            swift zig playwright uvicorn gunicorn hypercorn flask django-admin alembic coverage
+            bandit golangci-lint gofmt goimports clang-format clang-tidy shellcheck hadolint ctest
+            composer mvnw phpunit rspec rails cypress ts-node tsx nyc biome turbo nx storybook
+            rustfmt staticcheck buf protoc sphinx-build mkdocs pyright pip-compile hyperfine
         """,
         "shell.file_write": """
             mkdir touch cp mv ln install tee truncate dd rename mktemp patch tar zip unzip gzip
@@ -293,7 +311,8 @@ STARTUP_NAMES = listed(
     """
 )
 STARTUP_PARTS = listed(
-    "*/.git/hooks */.git/config */.claude */.husky */.github/workflows */.vscode"
+    "*/.git/hooks */.git/config */.git/info */.git/modules */.claude */.husky "
+    "*/.github/workflows */.vscode"
 )
 HOLDFAST_PATHS = ("/etc/claude-code", "/Library/Application?Support/ClaudeCode", "/etc/holdfast")
 HOLDFAST_NAMES = (".holdfast",)
@@ -307,7 +326,7 @@ class ShellRules(msgspec.Struct, frozen=True):
     safe: frozenset[str]
     max_bytes: int = 64 * 1024
     max_depth: int = 48
-    max_steps: int = 20_000
+    max_steps: int = 40_000
 
 
 DEFAULT_RULES = ShellRules(findings=FINDINGS, programs=PROGRAMS, safe=SAFE)

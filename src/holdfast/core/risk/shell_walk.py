@@ -5,12 +5,15 @@ assignments, functions, substitutions. Anything it has no rule for is searched a
 """
 
 import re
+from collections.abc import Callable
 
 from tree_sitter import Node
 
 from holdfast.core.risk import shell_parse as parsing
 from holdfast.core.risk import shell_rules as tables
 from holdfast.core.risk.shell_calls import NO_FEED, Call, Feed, Findings
+from holdfast.core.risk.shell_environment import sets
+from holdfast.core.risk.shell_evaluation import Evaluation
 from holdfast.core.risk.shell_judge import judge
 from holdfast.core.risk.shell_words import (
     STATEMENTS,
@@ -29,8 +32,8 @@ _BACKTICKS = re.compile(r"(?<!\\)`([^`]*)`")
 _SECRET_VARIABLE = re.compile(
     r"\$\{?!?[A-Za-z0-9_]*(?:" + "|".join(tables.SECRET_WORDS) + r")[A-Za-z0-9_]*", re.IGNORECASE
 )
-_CODE_VARIABLE = re.compile(r"(?:PAGER|EDITOR|COMMAND|BROWSER|VISUAL|_SSH|ASKPASS|DIFF)$")
 _WRITES = (">", ">>", ">|", "&>", "&>>", ">&", "<>")
+_BACKTICK_ESCAPE = re.compile(r"\\([`$\\])")
 _UNKNOWN_VARIABLE = "${__unknown}"
 _PROCESS_FILE = "/dev/fd/63"
 _MAX_SALVAGED = 400
@@ -50,6 +53,24 @@ class Walk:
         self._extra: dict[int, list[str]] = {}
         self._redirected_to: list[tuple[str, str]] = []
         self._depth = 0
+        self._handlers: dict[str, Callable[[Node, Feed, int], object]] = {
+            "command": self._command,
+            "list": self._list,
+            "subshell": self._subshell,
+            "pipeline": self._pipeline,
+            "redirected_statement": self._redirected,
+            "function_definition": lambda node, _feed, depth: self._function(node, depth),
+            "variable_assignment": lambda node, _feed, depth: self._assignment(node, depth),
+            **dict.fromkeys(
+                ("file_redirect", "herestring_redirect", "heredoc_redirect"),
+                lambda node, _feed, depth: self._redirect(node, depth),
+            ),
+            **dict.fromkeys(
+                ("declaration_command", "unset_command"),
+                lambda node, _feed, depth: self._declaration(node, depth),
+            ),
+        }
+        self._evaluation = Evaluation(found, self._step)
         self._reader = WordReader(found.variables, self._substituted, self._step)
         self._quiet = WordReader(found.variables, lambda _node: UNKNOWN, self._step)
 
@@ -66,6 +87,7 @@ class Walk:
         if root is not None:
             if "=" in source or "for " in source or "select " in source:
                 self._collect_variables(root, source)
+            self._evaluation.account(root, source)
             self._walk(root, feed, depth)
 
     def _unparseable(self, source: str, where: str, depth: int) -> None:
@@ -147,32 +169,43 @@ class Walk:
             return
         self._depth = depth
         kind = node.type
-        if kind == "command":
-            self._command(node, feed, depth)
-        elif kind == "pipeline":
-            self._pipeline(node, feed, depth)
-        elif kind == "redirected_statement":
-            self._redirected(node, feed, depth)
-        elif kind in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
-            self._redirect(node, depth)
-        elif kind == "function_definition":
-            self._function(node, depth)
-        elif kind == "variable_assignment":
-            self._assignment(node, depth)
-        elif kind in ("declaration_command", "unset_command"):
-            self._declaration(node, depth)
-        elif kind in ("simple_expansion", "expansion"):
-            self._children(node, NO_FEED, depth)
+        handler = self._handlers.get(kind)
+        if handler is not None:
+            handler(node, feed, depth)
         else:
-            self._children(node, feed, depth)
+            quiet = kind in ("simple_expansion", "expansion")
+            self._children(node, NO_FEED if quiet else feed, depth)
+
+    def _subshell(self, node: Node, feed: Feed, depth: int) -> None:
+        """A change of directory in it ends with it."""
+        here = self._found.here
+        self._children(node, feed, depth)
+        self._found.here = here
 
     def _children(self, node: Node, feed: Feed, depth: int) -> None:
         for child in node.named_children:
+            here = self._found.here
             self._walk(child, feed, depth + 1)
+            if self._found.here != here:
+                # It may have failed, and the next command runs all the same.
+                self._found.here = None
+
+    def _list(self, node: Node, feed: Feed, depth: int) -> None:
+        """What follows ``cd x &&`` runs in x or not at all."""
+        here = self._found.here
+        sure = all(child.type == "&&" for child in node.children if not child.is_named)
+        for child in node.named_children:
+            self._walk(child, feed, depth + 1)
+            if self._found.here != here and not sure:
+                self._found.here = None
 
     def _substituted(self, node: Node) -> str:
         """Walk ``$(…)``, backticks or ``<(…)``; its text where that is plain to see."""
         depth = self._depth
+        text = source_of(node)
+        if text.startswith("`") and "\\" in text:
+            # What is escaped inside backticks is live one level down.
+            self.code(_BACKTICK_ESCAPE.sub(r"\1", text[1:-1]), where=text, depth=depth + 1)
         if node.type in STATEMENTS:
             self._walk(node, NO_FEED, depth + 1)
             self._depth = depth
@@ -191,10 +224,12 @@ class Walk:
         return UNKNOWN
 
     def _pipeline(self, node: Node, feed: Feed, depth: int) -> None:
+        here = self._found.here
         for stage in node.named_children:
             mark = len(self._ran)
             self._walk(stage, feed, depth + 1)
             feed = self._output(stage, feed, mark)
+            self._found.here = here
 
     def _output(self, stage: Node, feed: Feed, mark: int) -> Feed:
         ran = frozenset(self._ran[mark:])
@@ -300,34 +335,32 @@ class Walk:
                 self._found.add("shell.fork_bomb", source_of(node))
         self._children(node, NO_FEED, depth)
 
-    def _assignment(self, node: Node, depth: int) -> None:
+    def _assignment(self, node: Node, depth: int, before: str = "") -> None:
         self._found.only_reads = False
         self._children(node, NO_FEED, depth)
         name = source_of(node).partition("=")[0].rstrip("+").partition("[")[0]
-        self._sets(name, node, depth)
-
-    def _sets(self, name: str, node: Node, depth: int) -> None:
-        where = source_of(node)
-        if name in tables.LOADER_VARIABLES:
-            self._found.add("shell.loader_variable", where)
-            value = node.child_by_field_name("value")
-            if value is not None and _CODE_VARIABLE.search(name):
-                self.code(self._quiet.text(value), where=where, depth=depth + 1)
-        if name in tables.PROJECT_VARIABLES:
-            self._found.add("shell.session_change", where)
-        if name in tables.HISTORY_VARIABLES:
-            self._found.add("shell.history_tampering", where)
+        value = node.child_by_field_name("value")
+        text = "" if value is None else self._quiet.text(value)
+        code = sets(name, text, source_of(node), self._found, before=before)
+        if code:
+            self.code(code, where=source_of(node), depth=depth + 1)
 
     def _declaration(self, node: Node, depth: int) -> None:
+        """``declare``, ``export``, ``unset`` …: their words, read like those of any command."""
         self._found.only_reads = False
         where = source_of(node)
-        self._children(node, NO_FEED, depth)
-        names = [source_of(child) for child in node.named_children if child.type == "variable_name"]
-        if any(name in tables.HISTORY_VARIABLES for name in names):
-            self._found.add("shell.history_tampering", where)
-        if node.type == "declaration_command":
-            argv = (where.split(None, 1)[0], *(source_of(child) for child in node.named_children))
-            self._judge(Call(argv=argv, where=where, depth=depth))
+        self._depth = depth
+        argv = [where.split(None, 1)[0]]
+        for group in adjoining(node.named_children):
+            if group[0].type == "variable_assignment":
+                self._assignment(group[0], depth)
+                argv.append(source_of(group[0]).partition("=")[0])
+            elif group[0].type in STATEMENTS:
+                self._walk(group[0], NO_FEED, depth + 1)
+                self._depth = depth
+            else:
+                argv.extend(self._reader.fields(*group))
+        self._judge(Call(argv=tuple(argv), where=where, depth=depth))
 
     def _command(self, node: Node, feed: Feed, depth: int) -> None:
         self._depth = depth
@@ -337,7 +370,8 @@ class Walk:
         for group in adjoining(node.named_children):
             child = group[0]
             if child.type == "variable_assignment":
-                self._assignment(child, depth)
+                name = node.child_by_field_name("name")
+                self._assignment(child, depth, "" if name is None else source_of(name))
             elif child.type.endswith("_redirect"):
                 given, words = self._redirect(child, depth)
                 feed = given or feed

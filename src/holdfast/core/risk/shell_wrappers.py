@@ -68,7 +68,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "unshare": _wrapper("-R -w -S -G --root --wd --map-user --map-group"),
     "nsenter": _wrapper("-t -S -G --target --setuid --setgid"),
     "systemd-run": _wrapper("-p -u -E -t -M -H --property --unit --setenv --slice --description"),
-    "setarch": _wrapper(skip=1),
+    "setarch": _wrapper(),
     "linux32": _wrapper(),
     "linux64": _wrapper(),
     "strace": _wrapper("-e -o -p -s -a -b -E -I -O -P -S -u -X"),

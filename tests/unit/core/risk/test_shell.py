@@ -53,7 +53,15 @@ def test_paths_and_hosts_are_listed_as_written():
 
 @pytest.mark.parametrize(
     "command",
-    ['eval "$x"', "$cmd", "base64 -d x | sh", "ls (", "cat $f", "python -c 'x'", 'sh -c "$y"'],
+    [
+        'eval "$x"',
+        "$cmd",
+        "base64 -d x | sh",
+        "ls (",
+        "cat $f",
+        "python -c 'eval(x)'",
+        'sh -c "$y"',
+    ],
 )
 def test_what_only_running_would_tell_is_called_opaque(command):
     assert classify(command).opaque

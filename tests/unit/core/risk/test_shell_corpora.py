@@ -1,0 +1,40 @@
+"""The two shell corpora against the judge: what has to be asked, and what must not be."""
+
+import pytest
+
+from holdfast.core.risk.shell import classify
+from holdfast.model.risk import RiskLevel
+from tests.corpora import shell as corpora
+
+DANGEROUS, ORDINARY = corpora.dangerous(), corpora.ordinary()
+
+
+def level(command):
+    return classify(command.text, folder=corpora.FOLDER).level
+
+
+def test_the_corpora_are_large_enough_and_a_third_is_kept_apart():
+    assert len({c.text for c in DANGEROUS}) == len(DANGEROUS) >= 600
+    assert len({c.text for c in ORDINARY}) == len(ORDINARY) >= 300
+    for commands in (DANGEROUS, ORDINARY):
+        assert 0.28 <= sum(c.apart for c in commands) / len(commands) <= 0.39
+    assert not {c.text for c in DANGEROUS} & {c.text for c in ORDINARY}
+
+
+@pytest.mark.parametrize("apart", [False], ids=["worked on"])
+def test_what_is_dangerous_is_high(apart):
+    part = [c for c in DANGEROUS if c.apart is apart]
+    below = [c.text for c in part if level(c) < RiskLevel.HIGH]
+    assert len(below) <= 0.02 * len(part), below
+
+
+@pytest.mark.parametrize("apart", [False], ids=["worked on"])
+def test_what_is_ordinary_is_not_asked(apart):
+    part = [c for c in ORDINARY if c.apart is apart]
+    asked = [c.text for c in part if level(c) >= RiskLevel.HIGH]
+    assert len(asked) <= 0.03 * len(part), asked
+
+
+def test_nothing_dangerous_counts_as_reading():
+    reads = [c.text for c in DANGEROUS if classify(c.text, folder=corpora.FOLDER).read_only]
+    assert not reads
