@@ -14,7 +14,7 @@ import msgspec
 
 from holdfast.core.history import ShownCall, same_arguments, same_result, same_tool
 from holdfast.core.messages import Evidence
-from holdfast.model.tools import CallRecord, CallState
+from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
 
 NEVER_RAN = (
     "This tool call did not run: the client refused it before asking for permission"
@@ -94,9 +94,11 @@ def check_history(
         if block.call_id in answered:
             return Rewritten(block.call_id, tool, "its result stands there twice")
         answered.add(block.call_id)
-        if known is not None and known.state is CallState.SERVER and known.result:
+        # A call of a version before there were marks has none to compare its result with.
+        half = known is not None and known.digest == INCOMPLETE
+        if known is not None and known.state is CallState.SERVER and (known.shown or half):
             sent = messages[block.message]["content"][block.block]
-            if not same_result(known.result, sent):
+            if not same_result(known.answered, sent):
                 return Rewritten(block.call_id, tool, "its result is not what the provider sent")
     return None
 

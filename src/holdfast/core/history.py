@@ -17,6 +17,9 @@ from typing import Any
 
 import msgspec
 
+UNREAD = "unread/0"
+"""Stands for the mark of a result that the provider sent in pieces: nobody read it whole."""
+
 _SAFE_INTEGER = 2**53
 _DEEPEST = 120
 _ROUNDS = 8
@@ -144,12 +147,15 @@ def same_arguments(known: Iterable[str], tool: str, shown: Any) -> bool:
     return bool(found) and _digest(found[0]) in {_digest(mark) for mark in known}
 
 
-def same_result(known: str, block: Mapping[str, Any]) -> bool:
-    """Whether a shown result is the one with this mark."""
-    if not _may_be_of((known,), block.get("content")):
+def same_result(known: Iterable[str], block: Mapping[str, Any]) -> bool:
+    """Whether a shown result is the one with these marks."""
+    known = tuple(known)
+    if UNREAD in known:
+        return True
+    if not _may_be_of(known, block.get("content")):
         return False
     found = result_mark(block)
-    return bool(found) and _digest(found) == _digest(known)
+    return bool(found) and _digest(found) in {_digest(mark) for mark in known}
 
 
 def _may_be_of(known: tuple[str, ...], shown: Any) -> bool:

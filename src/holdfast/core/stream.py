@@ -37,13 +37,16 @@ _KNOWN = frozenset(
 class EmittedCall(msgspec.Struct, frozen=True):
     """A complete `tool_use` of the model; `arguments` is None when they are not a JSON object.
 
-    `at_server`: the provider runs it (`server_tool_use`), no permit will follow.
+    `at_server`: the provider runs it (`server_tool_use`), no permit will follow. `answered` is the
+    block that the provider sent as the result of such a call, `type` and `content` alone: then it
+    is this result that is told of, and the call was before.
     """
 
     call_id: str
     tool: str
     arguments: dict[str, Any] | None
     at_server: bool
+    answered: dict[str, Any] | None = None
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -58,6 +61,8 @@ class _Block(msgspec.Struct):
     name: Any = ""
     text: Any = ""
     input: Any = None
+    tool_use_id: Any = ""
+    content: Any = None
 
 
 class _Delta(msgspec.Struct):
@@ -105,6 +110,8 @@ _BLOCK = msgspec.json.Decoder(_Block)
 _DELTA = msgspec.json.Decoder(_Delta)
 _ANY = msgspec.json.Decoder()
 _TOOL_BLOCKS = ("tool_use", "server_tool_use", "mcp_tool_use")
+# Stands for a result that came in pieces, whose whole nobody here has.
+_PIECES: Any = object()
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -233,6 +240,8 @@ class AnswerStream:
             return Broken("a content delta came without an open block")
         delta = _DELTA.decode(seen.delta)
         self.metered.deltas += 1
+        if opened[0].tool_use_id:
+            opened[0].content = _PIECES
         for shown in (delta.text, delta.thinking, delta.partial_json, delta.content):
             if isinstance(shown, str) and shown:
                 self.metered.output_bytes += len(shown) if shown.isascii() else len(shown.encode())
@@ -249,6 +258,8 @@ class AnswerStream:
             self._last_call = block.id
             self._every_call.append(block.id)
             self.calls.append(_call(block, "".join(parts)))
+        elif block.tool_use_id:
+            self.calls.append(_result(block))
 
     def ending(self) -> bytes:
         """Events that end well-formed, as if at `max_tokens`, what was `shown` so far.
@@ -286,7 +297,11 @@ def read_answer(body: bytes, *, cached_1h: bool) -> tuple[Metered, list[EmittedC
     metered.ended = True
     content = [_plain(block) for block in message.content or ()]
     metered.output_bytes = sum(_opening_bytes(block) for block in content)
-    calls = [_call(block, "") for block in content if block.type in _TOOL_BLOCKS]
+    calls = [
+        _call(block, "") if block.type in _TOOL_BLOCKS else _result(block)
+        for block in content
+        if block.type in _TOOL_BLOCKS or block.tool_use_id
+    ]
     whole = metered.stop_reason and not metered.torn
     for at, call in enumerate(calls):
         last = at == len(calls) - 1 and content[-1].type in _TOOL_BLOCKS
@@ -311,7 +326,10 @@ def _plain(block: _Block) -> _Block:
     """The block with text where text belongs; what is something else there says nothing."""
     texts = (block.type, block.id, block.name, block.text)
     kind, call_id, name, text = (one if isinstance(one, str) else "" for one in texts)
-    return _Block(type=kind, id=call_id, name=name, text=text, input=block.input)
+    found = _Block(type=kind, id=call_id, name=name, text=text, input=block.input)
+    if kind.endswith("tool_result") and isinstance(block.tool_use_id, str):
+        found.tool_use_id, found.content = block.tool_use_id, block.content
+    return found
 
 
 def _opening_bytes(block: _Block) -> int:
@@ -321,6 +339,13 @@ def _opening_bytes(block: _Block) -> int:
         size += _CALL_TOKENS + len(block.name.encode())
         size += len(msgspec.json.encode(block.input)) if block.input else 0
     return size
+
+
+def _result(block: _Block) -> EmittedCall:
+    answered = {"type": block.type, "content": block.content}
+    if block.content is _PIECES:
+        del answered["content"]
+    return EmittedCall(block.tool_use_id, "", None, at_server=True, answered=answered)
 
 
 def _call(block: _Block, partial: str) -> EmittedCall:

@@ -110,6 +110,10 @@ class CallState(enum.StrEnum):
     SERVER = "server"
 
 
+INCOMPLETE = "incomplete"
+"""Stands for the digest of arguments that are half-written: they match no request."""
+
+
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one call id of one session.
 
@@ -118,7 +122,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     permit is used up; `admitted`: the result has reached the model. `denial` is the
     text the model reads in place of a result, fixed once, so that resent history stays the same.
     `shown` are the marks (`core/history`) of the arguments as a client may show them again,
-    `result` that of what the provider answered where the call ran there; empty where there is
+    `answered` those of what the provider answered where the call ran there; empty where there is
     nothing to compare: for a half-written call, and for one of a version before there were marks.
     """
 
@@ -139,4 +143,4 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     effect_key: str = ""
     attempts: int = 0
     shown: tuple[str, ...] = ()
-    result: str = ""
+    answered: tuple[str, ...] = ()

@@ -9,11 +9,12 @@ the whole output is held in any case.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
 from holdfast.core.cover import Cover
-from holdfast.core.history import marks
+from holdfast.core.history import UNREAD, marks, result_mark
 from holdfast.core.messages import ModelRequest
 from holdfast.core.metering import Reading
 from holdfast.core.prices import Unpriced
@@ -23,7 +24,7 @@ from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.sessions import SessionState
-from holdfast.model.tools import CallRecord, CallState
+from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
@@ -181,6 +182,9 @@ class Purse:
         records: list[Record] = []
         changes: list[CallRecord] = []
         for call in calls:
+            if call.answered is not None:
+                changes += self._answered(call.call_id, call.answered)
+                continue
             if call.call_id in self.live.calls:
                 continue  # The first of an id counts: no second permit under it.
             known = CallRecord(
@@ -200,6 +204,19 @@ class Purse:
         if changes:
             self._journal.queue(records, changes)
 
+    def _answered(self, call_id: str, block: dict[str, Any]) -> list[CallRecord]:
+        """Remember what the provider sent as the result of a call of its own; the first counts."""
+        known = self.live.calls.get(call_id)
+        if known is None or known.state is not CallState.SERVER or known.answered:
+            return []
+        found = [result_mark(block) if "content" in block else UNREAD]
+        kept = self._journal.scrubbed(block)
+        if kept != block:
+            found.append(result_mark(kept))
+        known = msgspec.structs.replace(known, answered=tuple(filter(None, found)))
+        self.live.calls[call_id] = known
+        return [known]
+
     def _marks(self, call: EmittedCall) -> tuple[str, ...]:
         """Under which marks a client may show the call again.
 
@@ -214,8 +231,8 @@ class Purse:
     def void(self, call_id: str) -> None:
         """A call behind which the answer broke off may be half-written: it gets no permit."""
         call = self.live.calls.get(call_id)
-        if call is not None and call.state is CallState.EMITTED and call.digest != "incomplete":
-            torn = msgspec.structs.replace(call, digest="incomplete")
+        if call is not None and call.state is CallState.EMITTED and call.digest != INCOMPLETE:
+            torn = msgspec.structs.replace(call, digest=INCOMPLETE)
             self.live.emitted.pop(call_id, None)
             self.live.calls[call_id] = torn
             self._journal.queue([self._emitted_record(torn)], [torn])
@@ -375,4 +392,4 @@ def _fresh_input(usage: Usage) -> int:
 
 def _digest(call: EmittedCall) -> str:
     """Digest of a call's arguments; arguments that are no JSON object match no request."""
-    return "incomplete" if call.arguments is None else digest_of(call.arguments)
+    return INCOMPLETE if call.arguments is None else digest_of(call.arguments)

@@ -16,7 +16,7 @@ from holdfast.core.evidence import (
     check_history,
     unknown_calls,
 )
-from holdfast.core.history import Misshapen, ShownCall, marks, result_mark, shown_calls
+from holdfast.core.history import UNREAD, Misshapen, ShownCall, marks, result_mark, shown_calls
 from holdfast.core.messages import Evidence
 from holdfast.model.tools import CallRecord, CallState
 
@@ -146,10 +146,22 @@ def result(call_id="c", kind="tool_result", **more):
 CALLS = {
     "c": emitted(),
     "d": emitted("d", "look", {"order": "7"}),
-    "w": emitted("w", "web_search", {"query": "x"}, CallState.SERVER, result=result_mark(SEARCHED)),
-    "x": emitted(
-        "x", "web_search", {"query": "y"}, CallState.SERVER, result=result_mark({"content": []})
+    "w": emitted(
+        "w", "web_search", {"query": "x"}, CallState.SERVER, answered=(result_mark(SEARCHED),)
     ),
+    "x": emitted(
+        "x",
+        "web_search",
+        {"query": "y"},
+        CallState.SERVER,
+        answered=(result_mark({"content": []}),),
+    ),
+    "unanswered": emitted("unanswered", "web_search", {"query": "u"}, CallState.SERVER),
+    "halved": msgspec.structs.replace(
+        emitted("halved", "web_search", {}, CallState.SERVER), shown=(), digest="incomplete"
+    ),
+    "pieces": emitted("pieces", "code", {}, CallState.SERVER, answered=(UNREAD,)),
+    "before": msgspec.structs.replace(emitted("before", "web", {}, CallState.SERVER), shown=()),
     "torn": msgspec.structs.replace(emitted("torn"), shown=(), digest="incomplete"),
 }
 
@@ -180,6 +192,8 @@ def looked_at(*blocks):
         [SEARCHED | {"content": [{**SEARCHED["content"][0], "page_age": None}]}],
         [use("torn", arguments={}), result("torn", is_error=True)],
         [use("nobody", "any", {"of": "these"})],
+        [SEARCHED | {"tool_use_id": "pieces"}],
+        [SEARCHED | {"tool_use_id": "before"}],
     ],
     ids=lambda blocks: "+".join(b["type"] for b in blocks),
 )
@@ -221,6 +235,8 @@ def test_a_history_as_it_was_emitted_passes(blocks):
         ([SEARCHED | {"type": "web_fetch_tool_result"}], "not what"),
         ([SEARCHED | {"content": "https://a.example"}], "not what"),
         ([SEARCHED | {"tool_use_id": "x"}], "not what"),
+        ([SEARCHED | {"tool_use_id": "unanswered"}], "not what"),
+        ([SEARCHED | {"tool_use_id": "halved"}], "not what"),
         ([SEARCHED, SEARCHED], "twice"),
     ],
     ids=str,

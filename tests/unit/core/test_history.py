@@ -235,19 +235,19 @@ SENT: dict[str, Any] = {
     ],
 )
 def test_a_result_of_the_provider_as_a_client_keeps_it_is_the_result(shown):
-    assert same_result(result_mark(SENT), shown)
+    assert same_result((result_mark(SENT),), shown)
 
 
 def test_one_change_in_a_result_of_the_provider_is_found():
     for other in changed(SENT["content"]):
-        assert not same_result(result_mark(SENT), SENT | {"content": other}), other
+        assert not same_result((result_mark(SENT),), SENT | {"content": other}), other
     for kind in ("web_search_tool_result", "tool_result", ""):
-        assert not same_result(result_mark(SENT), SENT | {"type": kind})
-    assert not same_result("", SENT)
-    assert not same_result(result_mark(SENT), {"type": SENT["type"]})
+        assert not same_result((result_mark(SENT),), SENT | {"type": kind})
+    assert not same_result((), SENT)
+    assert not same_result((result_mark(SENT),), {"type": SENT["type"]})
 
 
 def test_texts_of_a_result_of_the_provider_are_not_tidied():
     for text, other in (("x  ", "x"), ("5", 5), ("\\u0041", "A")):
         sent = SENT | {"content": [{"text": text}]}
-        assert not same_result(result_mark(sent), SENT | {"content": [{"text": other}]})
+        assert not same_result((result_mark(sent),), SENT | {"content": [{"text": other}]})

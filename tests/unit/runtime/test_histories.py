@@ -7,21 +7,26 @@ from typing import Any
 import pytest
 
 from holdfast.core.evidence import NEVER_RAN
+from holdfast.core.stream import EmittedCall
 from holdfast.errors import EvidenceMissing, HistoryRewritten, HistoryUnknown, InvalidRequest
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.runtime.budgets import last_ledger
+from holdfast.runtime.relays.wire import emitted, wrote
 from tests.unit.runtime.house import (
+    JSON,
     SSE,
     USD,
     House,
     breath,
+    event,
     limit,
     result_message,
     started,
     stopped,
     text_block,
     tool_block,
+    whole_answer,
 )
 
 GOOD = (200, SSE, [started(), *text_block("hi"), *stopped()])
@@ -393,3 +398,120 @@ def test_half_written_call_may_be_shown_in_any_shape_under_its_own_name():
         await refused(house, live, HistoryRewritten, wrong)
 
     asyncio.run(main())
+
+
+SEARCH: dict[str, Any] = {
+    "type": "server_tool_use",
+    "id": "w1",
+    "name": "web_search",
+    "input": {"query": "x"},
+}
+FOUND: dict[str, Any] = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "w1",
+    "content": [
+        {
+            "type": "web_search_result",
+            "url": "https://a.example",
+            "title": "A",
+            "encrypted_content": "b",
+        }
+    ],
+}
+
+
+def searched(*, stream):
+    """An answer in which the provider searched and found."""
+    if not stream:
+        return (200, JSON, [whole_answer([SEARCH, FOUND, {"type": "text", "text": "so"}])])
+    pieces = [started()]
+    for index, block in enumerate((SEARCH, FOUND)):
+        pieces.append(event("content_block_start", index=index, content_block=block))
+        pieces.append(event("content_block_stop", index=index))
+    return (200, SSE, [*pieces, *text_block("so", index=2), *stopped()])
+
+
+async def has_searched(house, live, *, stream=True):
+    house.upstream.script = [searched(stream=stream)]
+    answer = await house.call(live, stream=stream)
+    await (drained(answer) if stream else answer.whole())
+    house.upstream.script = [GOOD]
+    await house.store.commit()
+
+
+def with_result(**changed):
+    return [{"role": "assistant", "content": [SEARCH, FOUND | changed]}]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_result_of_the_provider_passes_as_it_sent_it_and_over_a_restart_too(stream):
+    async def main():
+        house = House()
+        live = await opened(house)
+        await has_searched(house, live, stream=stream)
+        assert [r.call_id for r in house.written(Kind.TOOL_USE_EMITTED)] == ["w1"]
+        messages = [*with_result(cache_control={"type": "ephemeral"})]
+        for _ in range(2):
+            await drained(await house.call(live, messages=messages))
+            assert house.upstream.messages[-1]["messages"] == messages
+            house = await restarted(house)
+            live = await house.sessions.get(live.session.session_id)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"content": []},
+        {"content": [FOUND["content"][0] | {"title": "B"}]},
+        {"content": [FOUND["content"][0] | {"url": "https://b.example"}]},
+        {"content": FOUND["content"] * 2},
+    ],
+    ids=["emptied", "title", "url", "more"],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_result_of_the_provider_that_was_changed_is_refused_and_stops_nothing(stream, changed):
+    async def main():
+        house = House()
+        live = await opened(house)
+        await has_searched(house, live, stream=stream)
+        error = await refused(house, live, HistoryRewritten, with_result(**changed))
+        assert "not what the provider sent" in error.message
+        house = await restarted(house)
+        again = await house.sessions.get(live.session.session_id)
+        await refused(house, again, HistoryRewritten, with_result(**changed))
+        await drained(await house.call(again, messages=with_result()))
+
+    asyncio.run(main())
+
+
+def test_result_that_the_provider_never_sent_is_refused():
+    async def main():
+        house = House()
+        live = await opened(house)
+        pieces = [started(), event("content_block_start", index=0, content_block=SEARCH)]
+        pieces += [event("content_block_stop", index=0), *stopped(reason="pause_turn")]
+        house.upstream.script = [(200, SSE, pieces)]
+        await drained(await house.call(live))
+        house.upstream.script = [GOOD]
+        await refused(house, live, HistoryRewritten, with_result())
+        # Told to go on, the provider sends it with its next answer.
+        found = [started(), event("content_block_start", index=0, content_block=FOUND)]
+        found += [event("content_block_stop", index=0), *stopped()]
+        house.upstream.script = [(200, SSE, found)]
+        await drained(await house.call(live, messages=[{"role": "assistant", "content": [SEARCH]}]))
+        house.upstream.script = [GOOD]
+        await drained(await house.call(live, messages=with_result()))
+        await refused(house, live, HistoryRewritten, with_result(content=[]))
+
+    asyncio.run(main())
+
+
+def test_result_of_the_provider_is_the_same_through_a_relay():
+    block = {"type": FOUND["type"], "content": [{**FOUND["content"][0], "n": 1.0, "x": "é\ud83d"}]}
+    told = [
+        EmittedCall("w1", "web_search", {"query": "x"}, at_server=True),
+        EmittedCall("w1", "", None, at_server=True, answered=block),
+    ]
+    assert emitted(wrote(told)) == told

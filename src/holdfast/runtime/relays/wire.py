@@ -137,12 +137,16 @@ class Extended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wrote(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete tool call of the model. `arguments` is JSON, None where they are no object."""
+    """A complete tool call of the model. `arguments` is JSON, None where they are no object.
+
+    `answered` is the JSON of a result that the provider sent, None where it is a call.
+    """
 
     call_id: str
     tool: str
     arguments: bytes | None
     at_server: bool
+    answered: bytes | None = None
 
 
 class Emitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,8 +232,9 @@ def wrote(calls: Iterable[EmittedCall]) -> tuple[Wrote, ...]:
         Wrote(
             call_id=_text(call.call_id),
             tool=_text(call.tool),
-            arguments=None if call.arguments is None else json.dumps(call.arguments).encode(),
+            arguments=_json(call.arguments),
             at_server=call.at_server,
+            answered=_json(call.answered),
         )
         for call in calls
     )
@@ -237,10 +242,17 @@ def wrote(calls: Iterable[EmittedCall]) -> tuple[Wrote, ...]:
 
 def emitted(calls: Iterable[Wrote]) -> list[EmittedCall]:
     """The calls again."""
-    return [EmittedCall(c.call_id, c.tool, _arguments(c.arguments), c.at_server) for c in calls]
+    return [
+        EmittedCall(c.call_id, c.tool, _object(c.arguments), c.at_server, _object(c.answered))
+        for c in calls
+    ]
 
 
-def _arguments(encoded_json: bytes | None) -> dict[str, Any] | None:
+def _json(value: dict[str, Any] | None) -> bytes | None:
+    return None if value is None else json.dumps(value).encode()
+
+
+def _object(encoded_json: bytes | None) -> dict[str, Any] | None:
     if encoded_json is None:
         return None
     found: dict[str, Any] = json.loads(encoded_json)
