@@ -1,8 +1,6 @@
 """The server's objects from its configuration: the one place that picks backends."""
 
 import asyncio
-import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -11,12 +9,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.backends.frames.client import FrameClient
+from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
-from holdfast.compose.config.model import Hooks as HookSettings
+from holdfast.compose.hooks import hook_set
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.compose.upstreams import providers, rate_gate, upstream_secrets
@@ -27,7 +26,6 @@ from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
 from holdfast.errors import ConfigInvalid
 from holdfast.model.events import Kind
-from holdfast.model.hooks import HookPoint
 from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
 from holdfast.model.risk import RiskLevel
@@ -40,7 +38,7 @@ from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Guard
-from holdfast.runtime.hooks import Hook, Hooks, HookSet
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.model_calls import ModelCalls
@@ -74,6 +72,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     conversations: Conversations
     retention: Retention
+    hook_hosts: HookHosts
     taps: tuple[ClosableTap, ...] = ()
 
     @property
@@ -93,6 +92,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         """Finish what is queued and let go of everything."""
         for provider in self.calls.providers.values():
             await provider.close()
+        await self.hook_hosts.close()
         await self.policy.close()
         await self.store.close()
         for tap in self.taps:
@@ -114,8 +114,11 @@ async def build(
     extra that is missing), Conflict, StoreUnavailable.
     """
     clock, entropy = SystemClock(), SystemEntropy()
+    hosts = HookHosts(config.path.parent, environment)
     hooks_by_agent = {
-        name: _hook_set(agent.hooks) for name, agent in config.agents.items() if agent.hooks
+        name: await hook_set(hosts, agent.hooks)
+        for name, agent in config.agents.items()
+        if agent.hooks
     }
     pricing = Pricing(PriceBook(PRICE_TABLE, _overrides(config)))
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
@@ -148,7 +151,7 @@ async def build(
     )
     await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
-    hooks = Hooks(journal, _hook_set(config.hooks), hooks_by_agent)
+    hooks = Hooks(journal, await hook_set(hosts, config.hooks), hooks_by_agent)
     dispatch = await _dispatch(config, services, store)
     guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key)
     return Harness(
@@ -177,6 +180,7 @@ async def build(
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
         conversations=Conversations(store, journal, clock),
         retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
+        hook_hosts=hosts,
         taps=taps,
     )
 
@@ -247,28 +251,3 @@ def _overrides(config: Config) -> list[ModelPrice]:
             raise ConfigInvalid(f"prices.overrides.{model}: {rates.reason}")
         prices.append(ModelPrice(model=model, rates=rates, context_tokens=override.context_tokens))
     return prices
-
-
-def _hook_set(settings: HookSettings) -> HookSet:
-    points = {
-        HookPoint.PRE_TOOL: settings.pre_tool,
-        HookPoint.POST_TOOL: settings.post_tool,
-        HookPoint.ON_CONTEXT_OVERFLOW: settings.on_context_overflow,
-        HookPoint.ON_ERROR: settings.on_error,
-    }
-    hooks = {point: tuple((name, _hook(name)) for name in names) for point, names in points.items()}
-    return HookSet(hooks, settings.timeout_s)
-
-
-def _hook(name: str) -> Hook:
-    """The function behind `package.module:function`. Errors: ConfigInvalid."""
-    module_name, _, function_name = name.partition(":")
-    try:
-        hook = getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:
-        raise ConfigInvalid(
-            f"the hook `{name}` cannot be loaded: {type(error).__name__}"
-        ) from error
-    if not inspect.iscoroutinefunction(hook):
-        raise ConfigInvalid(f"the hook `{name}` must be an `async def` function")
-    return cast("Hook", hook)

@@ -6,7 +6,7 @@ journal record (`hook.ran`). Not here: the process that a server runs them in
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,9 +15,8 @@ from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.model.principals import Principal
+from holdfast.ports.hooks import Hook, HookFault
 from holdfast.runtime.journal import Journal
-
-Hook = Callable[[HookInput], Awaitable[HookAnswer | None]]
 
 
 class HookResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,10 +29,13 @@ class HookResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HookSet(msgspec.Struct, frozen=True):
-    """Named hooks by point, in their order; each gets `timeout_s` seconds."""
+    """Named hooks by point, in their order.
+
+    Each gets `timeout_s` seconds; None where each sees to its time itself.
+    """
 
     hooks: dict[HookPoint, tuple[tuple[str, Hook], ...]] = {}
-    timeout_s: float = 5.0
+    timeout_s: float | None = 5.0
 
 
 class Hooks:
@@ -80,13 +82,19 @@ class Hooks:
             reasons=tuple(reasons), arguments=arguments, output=output, records=tuple(records)
         )
 
-    async def _ask(self, hook: Hook, given: HookInput, timeout_s: float) -> tuple[HookAnswer, str]:
+    async def _ask(
+        self, hook: Hook, given: HookInput, timeout_s: float | None
+    ) -> tuple[HookAnswer, str]:
         """One hook's answer; any fault of it is a deny."""
         try:
             async with asyncio.timeout(timeout_s):
                 # A copy, so that a hook cannot change what the guard decides on.
                 answer = await hook(msgspec.convert(msgspec.to_builtins(given), HookInput))
+        except HookFault as fault:
+            return _failed(str(fault))
         except TimeoutError:
+            if timeout_s is None:
+                return _failed("raised TimeoutError")
             return _failed(f"did not answer within {timeout_s:g} s")
         except Exception as error:  # noqa: BLE001 -- foreign code: whatever it raises is a deny
             return _failed(f"raised {type(error).__name__}")

@@ -209,6 +209,9 @@ HOOKS = Record(
         "on_context_overflow": Field(ListOf(item=HOOK), "run when the context is full"),
         "on_error": Field(ListOf(item=HOOK), "run when a call failed"),
         "timeout_s": Field(Real(least=0.001, most=300), "seconds a hook may take; then deny"),
+        "environment": Field(
+            ListOf(item=ENV_NAME), "variables of the server's environment that hooks get"
+        ),
     },
 )
 

@@ -219,13 +219,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hooks(msgspec.Struct, frozen=True, kw_only=True):
-    """Functions, as `package.module:function`, that run at the four points, in this order."""
+    """Functions, as `package.module:function`, that run at the four points, in this order.
+
+    `environment` names variables of the server's environment that they get.
+    """
 
     pre_tool: tuple[str, ...] = ()
     post_tool: tuple[str, ...] = ()
     on_context_overflow: tuple[str, ...] = ()
     on_error: tuple[str, ...] = ()
     timeout_s: float = 5.0
+    environment: tuple[str, ...] = ()
 
 
 class HttpTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,127 @@
+"""The server's end of one hook host: questions written, answers read, the process ended.
+
+Not here: when a host is started, and which agent's it is (`hosts`).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import cast
+
+import msgspec
+
+from holdfast.backends.hook_host.wire import MOST_ANSWER_BYTES, Ask, Said
+from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
+from holdfast.ports.hooks import HookFault
+
+_END_S = 2.0
+
+
+class Ended(Exception):
+    """The process went away before it answered."""
+
+
+class Line(asyncio.SubprocessProtocol):
+    """One process and the questions that are open with it."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.loaded: set[str] = set()
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._waiting: dict[int, asyncio.Future[Said]] = {}
+        self._serial = 0
+        self._unread = bytearray()
+        self._exited = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The process runs."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Bytes of answers; what no host writes ends the process."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._unread += line
+            whole, self._unread = bytes(self._unread), bytearray()
+            try:
+                said = msgspec.json.decode(whole, type=Said)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                self.end()
+                return
+            waiting = self._waiting.get(said.id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(said)
+        self._unread += rest
+        if len(self._unread) > 2 * MOST_ANSWER_BYTES:
+            self.end()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """It closed an end, or died."""
+        self.end()
+
+    def process_exited(self) -> None:
+        """It died."""
+        self._exited.set()
+        self.end()
+
+    async def gone(self) -> None:
+        """Wait until a process that was ended has left, which a kill brings about in no time."""
+        if self._transport is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await self._exited.wait()
+
+    async def ask(
+        self, target: str, given: HookInput | None, timeout_s: float
+    ) -> HookAnswer | None:
+        """One hook's answer; the process is ended where none comes in time.
+
+        Errors: HookFault; Ended where the process went away for another reason.
+        """
+        self._serial += 1
+        asked = Ask(id=self._serial, target=target, given=given)
+        raw = await _spelled(asked)
+        if self.ended or self._transport is None:
+            raise Ended
+        answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+        self._waiting[asked.id] = answer
+        try:
+            pipe = self._transport.get_pipe_transport(0)
+            cast("asyncio.WriteTransport", pipe).write(raw + b"\n")
+            async with asyncio.timeout(timeout_s):
+                said = await answer
+        except TimeoutError:
+            # Code that hangs cannot be taken out of its process: the whole process goes.
+            self._waiting.pop(asked.id, None)
+            self.end()
+            raise HookFault(f"did not answer within {timeout_s:g} s") from None
+        finally:
+            self._waiting.pop(asked.id, None)
+        if said.fault:
+            raise HookFault(said.fault)
+        return said.answer
+
+    def end(self) -> None:
+        """Kill the process and all that it started; whoever waits gets no answer. Idempotent."""
+        if self.ended or self._transport is None:
+            return
+        self.ended = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._transport.get_pid(), signal.SIGKILL)
+        self._transport.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(Ended())
+        self._waiting.clear()
+
+
+async def _spelled(asked: Ask) -> bytes:
+    """The question as bytes. Errors: HookFault for what JSON cannot say."""
+    try:
+        if asked.given is None or asked.given.point is HookPoint.PRE_TOOL:
+            return msgspec.json.encode(asked)
+        # A result may be large: not on the loop that kills.
+        return await asyncio.to_thread(msgspec.json.encode, asked)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise HookFault("could not be asked: what it sees has no json form") from error
