@@ -1,6 +1,7 @@
 """The hooks of the configuration, each in the host process of the agent that it is asked for."""
 
 from holdfast.backends.hook_host import HookHosts
+from holdfast.compose.config.model import Config
 from holdfast.compose.config.model import Hooks as HookSettings
 from holdfast.errors import ConfigInvalid
 from holdfast.model.hooks import HookPoint
@@ -8,8 +9,17 @@ from holdfast.ports.hooks import HookFault
 from holdfast.runtime.hooks import HookSet
 
 
-async def hook_set(hosts: HookHosts, settings: HookSettings) -> HookSet:
-    """One set of hooks, each loaded once to see that it can be. Errors: ConfigInvalid."""
+async def hook_sets(hosts: HookHosts, config: Config) -> tuple[HookSet, dict[str, HookSet]]:
+    """Those of the file, and those of the agents that have their own. Errors: ConfigInvalid."""
+    own = {name: agent.hooks for name, agent in config.agents.items() if agent.hooks}
+    return (
+        await _hook_set(hosts, config.hooks),
+        {name: await _hook_set(hosts, hooks) for name, hooks in own.items()},
+    )
+
+
+async def _hook_set(hosts: HookHosts, settings: HookSettings) -> HookSet:
+    """One set of hooks, each loaded once to see that it can be."""
     points = {
         HookPoint.PRE_TOOL: settings.pre_tool,
         HookPoint.POST_TOOL: settings.post_tool,

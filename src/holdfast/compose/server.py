@@ -15,7 +15,7 @@ from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
-from holdfast.compose.hooks import hook_set
+from holdfast.compose.hooks import hook_sets
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.compose.upstreams import providers, rate_gate, upstream_secrets
@@ -115,11 +115,7 @@ async def build(
     """
     clock, entropy = SystemClock(), SystemEntropy()
     hosts = HookHosts(config.path.parent, environment)
-    hooks_by_agent = {
-        name: await hook_set(hosts, agent.hooks)
-        for name, agent in config.agents.items()
-        if agent.hooks
-    }
+    default, by_agent = await hook_sets(hosts, config)
     pricing = Pricing(PriceBook(PRICE_TABLE, _overrides(config)))
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
     contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
@@ -151,7 +147,7 @@ async def build(
     )
     await _settle_lost(services, store, config.version)
     processes = LinuxProcesses()
-    hooks = Hooks(journal, await hook_set(hosts, config.hooks), hooks_by_agent)
+    hooks = Hooks(journal, default, by_agent)
     dispatch = await _dispatch(config, services, store)
     guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key)
     return Harness(
