@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from holdfast.errors import InvalidRequest, RateLimited
+from holdfast.core.writable import OUTPUT_BYTES_MAX, text_of, written
+from holdfast.errors import InternalError, InvalidRequest, RateLimited, TooLarge
 from holdfast.model.events import Record
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
@@ -35,6 +36,9 @@ from .wire import TIMEOUT_S, Door, Pool
 
 _T = TypeVar("_T")
 _LEAST_WAIT_S = 0.05
+# What an outcome is cut to where the server takes no more.
+_LEAST_OUTPUT_BYTES = 16 * 1024
+_ERROR_CHARACTERS = 20_000
 
 
 class Session:
@@ -206,21 +210,32 @@ class Session:
     ) -> ToolOutput:
         """Report what became of a permitted call; the answer is what the model may see.
 
-        `content` is what the model is to read, journalled in the same commit. `uncertain`: the
-        tool did not answer, and its effect becomes unknown.
+        `output` is anything: what JSON has no place for is replaced, what is too much left out,
+        and the record says so. `content` is what the model is to read, journalled in the same
+        commit. `uncertain`: the tool did not answer, and its effect becomes unknown.
 
         Errors: Conflict when the call holds no permit or was reported before.
         """
-        body = {
-            "call_id": call_id,
-            "ok": ok,
-            "output": output,
-            "error": error,
-            "duration_ms": duration_ms,
-        }
-        if content is not None or uncertain:
-            body |= {"content": content, "uncertain": uncertain}
-        return await self._door.post("/v1/guard/finish", ToolOutput, body, timeout_s)
+        for most_bytes in (OUTPUT_BYTES_MAX, _LEAST_OUTPUT_BYTES):
+            shown = written(output, most_bytes=most_bytes)
+            body: dict[str, Any] = {
+                "call_id": call_id,
+                "ok": ok,
+                "output": shown.value,
+                "error": text_of(error, _ERROR_CHARACTERS),
+                "duration_ms": duration_ms,
+            }
+            if content is not None or uncertain:
+                read = None if content is None else text_of(content, most_bytes)
+                body |= {"content": read, "uncertain": uncertain}
+            if shown.replaced:
+                body["replaced"] = list(shown.replaced)
+            try:
+                return await self._door.post("/v1/guard/finish", ToolOutput, body, timeout_s)
+            except TooLarge:
+                if most_bytes == _LEAST_OUTPUT_BYTES:
+                    raise
+        raise InternalError("an outcome was neither taken nor refused")
 
     async def history(self) -> tuple[Record, ...]:
         """Everything that the loop folds, of the run that this session is for.

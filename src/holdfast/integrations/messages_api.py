@@ -13,9 +13,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from holdfast.client import Session
+from holdfast.core.writable import fault_of
 from holdfast.errors import HoldfastError, InvalidRequest
 from holdfast.integrations.permits import PermitCheck
 from holdfast.model.decisions import Verdict
@@ -71,9 +70,9 @@ class GuardedTools:
         output: Any = None
         fault = ""
         try:
-            output = msgspec.to_builtins(await function(arguments))
+            output = await function(arguments)
         except Exception as error:  # noqa: BLE001 - a tool's fault is the model's to read
-            fault = f"{type(error).__name__}: {error}"
+            fault = fault_of(error)
         shown = await self._session.finish(
             call_id,
             ok=not fault,

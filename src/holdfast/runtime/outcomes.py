@@ -34,6 +34,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
 
     `content` is what the model reads, journalled in the same commit, for a loop that resumes from
     the journal. `uncertain`: the tool did not answer (time-out, death), so its effect is unknown.
+    `replaced` names what of the output had no place in JSON, or was too much (`core/writable`).
     """
 
     call_id: str
@@ -43,6 +44,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int = 0
     content: str | None = None
     uncertain: bool = False
+    replaced: tuple[str, ...] = ()
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -170,6 +172,8 @@ class Outcomes:
             "error": done.error[:2000],
             "contract": violations[:5],
         }
+        if done.replaced:
+            body["replaced"] = [one[:200] for one in done.replaced[:10]]
         digest = digest_of_spelled(spelled)
         ours = {
             "ok": done.ok,

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
+from holdfast.core.writable import fault_of, text_of, written
 from holdfast.tools.declared import Happened, Refused, Tool, ToolContext
 from holdfast.tools.lease import now_s
 
@@ -105,11 +106,12 @@ def _done(request: Request) -> Reply:
             output = asyncio.run(_awaited(output))
         if request.op == "probe":
             happened = isinstance(output, Happened)
-            value = msgspec.to_builtins(output.output) if happened else None
+            value = _shown(output.output, request) if happened else None
             return Reply(id=request.id, ok=True, happened=happened, output=value)
-        return Reply(id=request.id, ok=True, output=msgspec.to_builtins(output))
+        return Reply(id=request.id, ok=True, output=_shown(output, request))
     except Refused as no:
-        return Reply(id=request.id, refused=True, code=no.code[:64], error=no.message[:4000])
+        code, why = text_of(no.code, 64), text_of(no.message, 4000)
+        return Reply(id=request.id, refused=True, code=code, error=why)
     except BaseException as error:  # noqa: BLE001 - SystemExit of a tool is its failure, not ours
         return Reply(id=request.id, raised=True, code="tool_execution_failed", error=_said(error))
 
@@ -132,7 +134,12 @@ def _is_context(parameter: inspect.Parameter) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:4000]
+    return fault_of(error, 4000)
+
+
+def _shown(output: Any, request: Request) -> Any:
+    """As JSON, whatever it is; one that is too large stays so, to be refused as that."""
+    return written(output, most_bytes=2 * request.max_output_bytes + 8192).value
 
 
 def _end_without(worker: int) -> None:

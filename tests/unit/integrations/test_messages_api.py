@@ -159,3 +159,45 @@ def test_a_result_that_a_hook_withholds_is_an_error_in_the_hooks_words():
             assert (result["content"], result["is_error"]) == ("hook.refused: withheld", True)
 
     guarded(scenario)
+
+
+class HostileError(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+LOOP: dict[str, Any] = {}
+LOOP["self"] = LOOP
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["file\udcff.txt", {(1, 2): "x"}, b"\xff", float("nan"), LOOP, object(), "x" * 50_000_000],
+    ids=range(7),
+)
+def test_what_a_tool_returned_is_reported_whatever_it_is(output):
+    async def strange(arguments):
+        return output
+
+    async def scenario(guard, session, _):
+        tools = guarded_tools(session, {"add": strange})
+        [result] = await tools.results([USE])
+        assert "is_error" not in result
+        assert verbs(guard)[-1] == "finish"
+
+    guarded(scenario)
+
+
+@pytest.mark.parametrize("error", [OSError("no \udcff"), HostileError(), ValueError("x" * 10**7)])
+def test_what_a_tool_raised_is_reported_whatever_it_says(error):
+    async def strange(arguments):
+        raise error
+
+    async def scenario(guard, session, _):
+        tools = guarded_tools(session, {"add": strange})
+        [result] = await tools.results([USE])
+        assert result["is_error"]
+        assert result["content"].startswith(type(error).__name__)
+        assert verbs(guard)[-1] == "finish"
+
+    guarded(scenario)

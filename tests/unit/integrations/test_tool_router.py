@@ -54,6 +54,17 @@ def large():
 def odd():
     return object()
 
+def surrogate():
+    return {"name": "a\\udcff.txt", (1, 2): float("nan"), "raw": b"\\xff"}
+
+def cycle():
+    found = []
+    found.append(found)
+    return found
+
+def cries():
+    raise OSError("no such file: a\\udcff")
+
 def environment():
     return dict(os.environ)
 
@@ -171,6 +182,18 @@ def test_an_output_that_is_too_large_is_left_out_and_the_effect_counts_as_done(f
     result = one(folder, "large")
     assert result.ok
     assert "larger than 1000000 bytes" in result.output["notice"]
+
+
+@pytest.mark.parametrize("name", ["surrogate", "cycle", "odd"])
+def test_what_a_tool_returned_is_an_answer_whatever_it_is(folder, name):
+    result = one(folder, name)
+    assert (result.ok, result.uncertain) == (True, False)
+    assert json.dumps(result.output)
+
+
+def test_what_a_tool_raised_is_its_answer_whatever_it_says(folder):
+    result = one(folder, "cries")
+    assert result.error == "OSError: no such file: a\\udcff"
 
 
 def test_a_tool_sees_no_token_and_nothing_else_of_the_workers_environment(folder):

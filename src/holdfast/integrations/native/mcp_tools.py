@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from holdfast.core.writable import fault_of, text_of, written
 from holdfast.errors import ConfigInvalid
 from holdfast.integrations.native.python_tools import KEPT
 from holdfast.model.attempts import ToolResult
@@ -82,14 +83,15 @@ class McpTools:
                     str(told["tool"]), arguments, meta={KEY_META: key} if key else None
                 )
         except Exception as error:  # noqa: BLE001 - however a server fails, it did not answer
-            text = f"the MCP server did not answer ({type(error).__name__}: {error})"[:2000]
+            text = f"the MCP server did not answer ({fault_of(error)})"[:2000]
             return ToolResult(ok=False, error_code="tool_timeout", error=text, uncertain=True)
         texts = [block.text for block in answer.content if getattr(block, "type", "") == "text"]
         said = "\n".join(texts)
         if answer.is_error:
-            return ToolResult(ok=False, error_code="tool_failed", error=said[:4000])
+            return ToolResult(ok=False, error_code="tool_failed", error=text_of(said, 4000))
         structured = getattr(answer, "structured_content", None)
-        return ToolResult(ok=True, output=structured if structured is not None else said)
+        shown = written(structured if structured is not None else said)
+        return ToolResult(ok=True, output=shown.value)
 
     async def close(self) -> None:
         """End the servers."""

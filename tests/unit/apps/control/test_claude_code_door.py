@@ -505,3 +505,64 @@ def test_a_fault_of_ours_is_a_refusal_that_tells_nothing(event, fault):
         assert desk.reported == ([] if known else [fault])
 
     served(main)
+
+
+STRANGE = [
+    b'"\\ud800.txt"',
+    b'{"files": ["a\\udcff", NaN]}',
+    b'{"n": 1, "n": 2}',
+    b"-Infinity",
+    b"1e999",
+    b"7" * 5_000,
+    b'"raw \xff byte"',
+    b"[" * 400 + b"]" * 400,
+]
+
+
+@pytest.mark.parametrize("output", STRANGE, ids=range(len(STRANGE)))
+def test_what_ran_is_recorded_whatever_it_returned(output: bytes) -> None:
+    async def main(desk: Desk) -> None:
+        for call_id, path in (("c1", PATH), ("c2", "/v1/guard/finish")):
+            desk.emit(call_id, order="7")
+            await desk.before(call_id, order="7")
+            if path == PATH:
+                fields = b'"hook_event_name": "PostToolUse", "tool_name": "look", "tool_use_id": '
+                await desk.said(b"{" + fields + b'"c1", "tool_response": ' + output + b"}")
+            else:
+                body = b'{"call_id": "c2", "ok": true, "output": ' + output + b"}"
+                answer = await desk.post(path, body, desk.house.token)
+                assert answer.status_code == 200, answer.text
+            assert desk.live.calls[call_id].state is CallState.EXECUTED
+        finished = desk.house.written(Kind.TOOL_CALL_FINISHED)
+        assert len(finished) == 2
+        assert all(record.body["replaced"] for record in finished)
+        assert desk.reported == []
+
+    served(main)
+
+
+def test_what_is_asked_is_still_read_strictly() -> None:
+    async def main(desk: Desk) -> None:
+        desk.emit(order="7")
+        fields = b'"hook_event_name": "PreToolUse", "tool_name": "look", "tool_use_id": "c1"'
+        for given in (b'{"order": "\\ud800"}', b'{"order": "7", "order": "8"}', b'{"order": NaN}'):
+            denied(await desk.said(b"{" + fields + b', "tool_input": ' + given + b"}"))
+            body = b'{"call_id": "c1", "tool": "look", "arguments": ' + given + b"}"
+            answer = await desk.post("/v1/guard/decide", body, desk.house.token)
+            assert answer.status_code == 400
+        for broken in (b"", b"{", b"nonsense"):
+            answer = await desk.post("/v1/guard/finish", broken, desk.house.token)
+            assert answer.status_code == 400
+
+    served(main)
+
+
+def test_an_outcome_that_json_has_room_for_is_not_called_replaced() -> None:
+    async def main(desk: Desk) -> None:
+        desk.emit(order="7")
+        await desk.before(order="7")
+        await desk.after({"text": "\U0001f600 fine"})
+        [record] = desk.house.written(Kind.TOOL_CALL_FINISHED)
+        assert "replaced" not in record.body
+
+    served(main)

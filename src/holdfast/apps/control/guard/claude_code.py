@@ -16,7 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.apps.control.guard.in_turn import in_turn
-from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.apps.control.guard.reading import (
+    Report,
+    json_of,
+    outcome_of,
+    shaped,
+    token_of,
+    whole_body,
+)
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.hook_outputs import Output
 from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, SessionStopped
@@ -90,11 +97,11 @@ class ClaudeCodeDoor:
         self._report = report
         self._answers = {
             "PreToolUse": self._before,
-            "PostToolUse": self._after,
-            "PostToolUseFailure": self._failed,
             "UserPromptSubmit": self._prompted,
             "PreCompact": self._overflowed,
         }
+        # These tell of what ran already, and are taken however they are written.
+        self._told = {"PostToolUse": self._after, "PostToolUseFailure": self._failed}
 
     def routes(self) -> list[Route]:
         """What to mount."""
@@ -104,12 +111,19 @@ class ClaudeCodeDoor:
         event = ""
         try:
             live = await self._sessions.authenticate_hook(token_of(request))
-            given = json_of(await whole_body(request, self._max_body_bytes))
-            event = shaped(given, _Event).hook_event_name
+            raw = await whole_body(request, self._max_body_bytes)
+            given, replaced = outcome_of(raw)
+            told_of = shaped(given, _Event).hook_event_name
+            if replaced and told_of not in self._told:
+                given = json_of(raw)
+            event = told_of
             if not event:
                 raise InvalidRequest("the body does not fit: hook_event_name is empty")
-            answer = self._answers.get(event)
-            body = _encoded(await answer(live, given) if answer else outputs.nothing())
+            answer, told = self._answers.get(event), self._told.get(event)
+            if told is not None:
+                body = _encoded(await told(live, given, replaced))
+            else:
+                body = _encoded(await answer(live, given) if answer else outputs.nothing())
         except ClientDisconnect:
             return Response(status_code=400)
         except HoldfastError as error:
@@ -142,7 +156,7 @@ class ClaudeCodeDoor:
         as_asked = digest_of(call.tool_input) == ruling.decision.digest
         return outputs.allow(None if as_asked else ruling.arguments)
 
-    async def _after(self, live: LiveSession, given: object) -> Output:
+    async def _after(self, live: LiveSession, given: object, replaced: tuple[str, ...]) -> Output:
         """Record what came back; show the model what the server's hooks left of it."""
         call = shaped(given, _After)
         done = Finish(
@@ -150,6 +164,7 @@ class ClaudeCodeDoor:
             ok=True,
             output=call.tool_response,
             duration_ms=_whole(call.duration_ms),
+            replaced=replaced,
         )
         shown = await self._outcomes.finish(live, done)
         self._sessions.check_live(live)
@@ -164,7 +179,7 @@ class ClaudeCodeDoor:
             return outputs.halt(text)
         return outputs.replace_output(shown.output, mcp=mcp)
 
-    async def _failed(self, live: LiveSession, given: object) -> Output:
+    async def _failed(self, live: LiveSession, given: object, replaced: tuple[str, ...]) -> Output:
         """Record that an allowed call failed; one that was never allowed has nothing to say."""
         call = shaped(given, _Failed)
         known = live.calls.get(call.tool_use_id)
@@ -174,6 +189,7 @@ class ClaudeCodeDoor:
                 ok=False,
                 error=call.error,
                 duration_ms=_whole(call.duration_ms),
+                replaced=replaced,
             )
             await self._outcomes.finish(live, done)
         self._sessions.check_live(live)

@@ -4,6 +4,7 @@ Not here: whose token it is (`runtime/sessions`), how a refusal looks (each rout
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 
 from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.writable import OUTPUT_BYTES_MAX, written
 from holdfast.errors import InvalidRequest, TooLarge, Unauthenticated
 
 _T = TypeVar("_T")
@@ -18,6 +20,8 @@ _T = TypeVar("_T")
 Report = Callable[[BaseException], None]
 
 _BODY_TIMEOUT_S = 60.0
+# Beyond these a number takes longer to read than it is worth.
+_DIGITS_MAX = 1_000
 
 
 def token_of(request: Request) -> str:
@@ -55,6 +59,27 @@ def json_of(body: bytes) -> object:
     if isinstance(parsed, Unreadable):
         raise InvalidRequest(f"the body is not usable JSON: {parsed.reason}")
     return parsed
+
+
+def outcome_of(body: bytes) -> tuple[object, tuple[str, ...]]:
+    """The body of a report on what ran, and what had to be replaced to read it.
+
+    What ran is recorded whatever it returned: text that is no UTF-8, numbers that JSON has no word
+    for, nesting without end, a key that stands twice. Errors: InvalidRequest for no JSON at all.
+    """
+    parsed = parse_json(body)
+    if not isinstance(parsed, Unreadable):
+        return parsed, ()
+    try:
+        loose = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_int)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(f"the body is not usable JSON: {parsed.reason}") from None
+    found = written(loose, most_bytes=max(len(body), OUTPUT_BYTES_MAX))
+    return found.value, tuple({*found.replaced, parsed.reason})
+
+
+def _int(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _DIGITS_MAX else digits
 
 
 def shaped(parsed: object, kind: type[_T]) -> _T:

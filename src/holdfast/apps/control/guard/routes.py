@@ -14,7 +14,7 @@ from starlette.routing import Route
 from holdfast.apps.control.guard import schemas
 from holdfast.apps.control.guard.answering import Act, answering
 from holdfast.apps.control.guard.in_turn import in_turn
-from holdfast.apps.control.guard.reading import Report, json_of, shaped
+from holdfast.apps.control.guard.reading import Report, json_of, outcome_of, shaped
 from holdfast.core.sessions import Command, after
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.runtime.attempts import Attempts, Retry
@@ -117,7 +117,8 @@ class GuardDoor:
         )
 
     async def _finish(self, live: LiveSession, body: bytes) -> schemas.FinishAnswer:
-        given = _read(body, schemas.FinishBody)
+        parsed, replaced = outcome_of(body)
+        given = shaped(parsed, schemas.FinishBody)
         done = Finish(
             call_id=given.call_id,
             ok=given.ok,
@@ -126,6 +127,7 @@ class GuardDoor:
             duration_ms=max(given.duration_ms, 0),
             content=None if given.content is None else self._outcomes.shown(given.content),
             uncertain=given.uncertain,
+            replaced=(*given.replaced, *replaced),
         )
         shown = await self._outcomes.finish(live, done)
         content = done.content if done.content is None or not shown.withheld else shown.withheld

@@ -78,6 +78,7 @@ class FinishBody(msgspec.Struct, forbid_unknown_fields=True):
     duration_ms: int = 0
     content: str | None = None
     uncertain: bool = False
+    replaced: list[str] = []
 
 
 class FinishAnswer(msgspec.Struct):
