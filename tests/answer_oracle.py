@@ -317,7 +317,8 @@ class Maker:
             # What was on its way when the connection closed is billed, too.
             written = min(whole["output_tokens"], written + IN_FLIGHT)
         if "thinking" in request and ending != "error":
-            written = min(request["max_tokens"], written + 64)
+            # Hidden is only what the whole has beyond what is seen.
+            written = min(whole["output_tokens"], written + 64)
         counts = dict.fromkeys(FIELDS, 0) | {"output_tokens": written}
         return Case(
             request=request,

@@ -14,7 +14,8 @@ import msgspec
 # A byte can take six in JSON, and the server reads no more than 32 MiB.
 OUTPUT_BYTES_MAX = 4 * 1024 * 1024
 _DEPTH_MAX = 48
-_NODE_BYTES = 8
+# So many values are read again by whoever takes the report (`core/canonical`), and no more.
+_VALUES_MAX = 150_000
 _TEXT_MAX = 2_000
 _LEFT_OUT = "… (left out)"
 
@@ -55,10 +56,11 @@ class _Writer:
         self.replaced: set[str] = set()
         self._most_bytes = most_bytes
         self._left = most_bytes
+        self._values = _VALUES_MAX
         self._within: set[int] = set()
 
     def take(self, value: object, depth: int) -> Any:
-        self._left -= _NODE_BYTES
+        self._values -= 1
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
@@ -83,18 +85,25 @@ class _Writer:
 
     def _text(self, text: str) -> str:
         most = max(self._left, 0)
-        if len(text) > most:
-            text = text[:most] + self._left_out()
+        cut = len(text) > most
+        text = text[:most]
         try:
             self._left -= len(text) if text.isascii() else len(text.encode())
         except UnicodeEncodeError:
             self.replaced.add("text that is no utf-8")
             text = _clean(text)
             self._left -= len(text.encode())
+        if cut:
+            self._left = min(self._left, 0)
+            text += self._left_out()
         return text
 
+    def _full(self) -> bool:
+        return self._left <= 0 or self._values <= 0
+
     def _left_out(self) -> str:
-        self.replaced.add(f"what exceeds {self._most_bytes} bytes")
+        bound = f"{self._most_bytes} bytes" if self._left <= 0 else f"{_VALUES_MAX} values"
+        self.replaced.add(f"what exceeds {bound}")
         return _LEFT_OUT
 
     def _nested(self, value: object, depth: int) -> Any:
@@ -117,7 +126,7 @@ class _Writer:
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key, inner in value.items():
-            if self._left <= 0:
+            if self._full():
                 out[self._left_out()] = None
                 break
             if isinstance(key, str):
@@ -134,7 +143,7 @@ class _Writer:
     def _items(self, value: Any, depth: int) -> list[Any]:
         out: list[Any] = []
         for inner in value:
-            if self._left <= 0:
+            if self._full():
                 out.append(self._left_out())
                 break
             out.append(self.take(inner, depth + 1))

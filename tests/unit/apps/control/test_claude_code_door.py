@@ -546,7 +546,8 @@ def test_what_is_asked_is_still_read_strictly() -> None:
         desk.emit(order="7")
         fields = b'"hook_event_name": "PreToolUse", "tool_name": "look", "tool_use_id": "c1"'
         for given in (b'{"order": "\\ud800"}', b'{"order": "7", "order": "8"}', b'{"order": NaN}'):
-            denied(await desk.said(b"{" + fields + b', "tool_input": ' + given + b"}"))
+            output = await desk.said(b"{" + fields + b', "tool_input": ' + given + b"}")
+            assert output["decision"] == "block"
             body = b'{"call_id": "c1", "tool": "look", "arguments": ' + given + b"}"
             answer = await desk.post("/v1/guard/decide", body, desk.house.token)
             assert answer.status_code == 400
