@@ -23,13 +23,18 @@ class Effect(enum.StrEnum):
 
 
 class ArgumentRole(enum.StrEnum):
-    """What an argument decides: after taint, who/what/much must come from a trusted source."""
+    """What an argument decides: after taint, it must come from a trusted source (`core/flow`).
+
+    `who` it goes to, `what` it is about, how `much`, the `payload` it carries, the `url` it opens,
+    the `title` of a thing it makes.
+    """
 
     WHO = "who"
     WHAT = "what"
     MUCH = "much"
     PAYLOAD = "payload"
     URL = "url"
+    TITLE = "title"
 
 
 class Idempotency(enum.StrEnum):
@@ -62,11 +67,14 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     `name` is the name on the wire (`Bash`, `mcp__shop__refund`). `roles` maps an argument's
     top-level name to its role. `resource` is a template over arguments
     (`arn:shop:order/{order_id}`); without one the resource is `tool:<name>`. `first_party`: the
-    result comes from the operator's own systems and does not taint. `shell`: the argument that
-    holds a shell command, classified by a real parse. `tags` describe the resource for policy.
-    `definition_digest` pins the definition the contract was written for (`sha256:…`), empty when
-    not pinned. `effect_key` None follows the effect: `input` for commit and
-    destroy, `call` for the rest; `key_arguments` narrows `input` to those arguments.
+    result comes from the operator's own systems and does not taint. `records`: fields of a JSON
+    result that are the operator's own wherever they stand in it, with the role they vouch for, in
+    place of its text. `members`: fields of a JSON result that name members of a closed group, `*`
+    for every value of it, in place of its text. `shell`: the argument that holds a shell command,
+    classified by a real parse. `tags` describe the resource for policy. `definition_digest` pins
+    the definition the contract was written for (`sha256:…`), empty when not pinned. `effect_key`
+    None follows the effect: `input` for commit and destroy, `call` for the rest; `key_arguments`
+    narrows `input` to those arguments.
     """
 
     name: str
@@ -79,6 +87,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, ArgumentRole] = {}
     idempotency: Idempotency = Idempotency.ONCE
     first_party: bool = False
+    records: dict[str, ArgumentRole] = {}
+    members: tuple[str, ...] = ()
     resource: str = ""
     shell: str = ""
     errors: dict[str, str] = {}

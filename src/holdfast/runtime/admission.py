@@ -13,6 +13,7 @@ import msgspec
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.core.evidence import Ungoverned, check_evidence, check_history, unknown_calls
+from holdfast.core.flow import Given, Origin, given_by
 from holdfast.core.history import Misshapen, shown_calls
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
@@ -37,7 +38,6 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
 
-_TRUSTED_CHARACTERS = 20_000
 # Faults of one session's histories that are journalled.
 _MOST_TOLD = 200
 _UNKNOWN = (
@@ -172,7 +172,9 @@ class Admission:
             if call.denial:
                 records.append(self._withheld(live, call))
             else:
-                records.append(self._admitted(live, call, _text_of(request, block)))
+                failed = block.is_error or call.state is CallState.FAILED
+                text = _text_of(request, block)
+                records.append(self._admitted(live, call, text, failed=failed))
             state = call.state
             if state is CallState.ALLOWED:
                 # The door never reported: the result itself is the proof that the call ran.
@@ -193,25 +195,29 @@ class Admission:
         kind = Kind.TOOL_RESULT_REPLACED
         return self._journal.record(kind, live.who, {"text": call.denial}, **flat)
 
-    def _admitted(self, live: LiveSession, call: CallRecord, text: str) -> Record:
+    def _admitted(self, live: LiveSession, call: CallRecord, text: str, *, failed: bool) -> Record:
+        """The first arrival of a result: what it gives, and whether it taints."""
         contract = self._contracts.get(call.tool)
         body: dict[str, Any] = {"characters": len(text)}
         kept = live.answers.pop(call.call_id, None) == text
-        # A child's text vouches for nothing, whatever its tool's contract says: a model wrote it.
-        from_child = live.collected.get(digest_of(text)) if live.collected else None
-        if from_child is None and call.tool == DELEGATE_TOOL:
-            from_child = True
-        if from_child is False:
-            body["untainted_child"] = True
-        elif from_child is None and contract is not None and contract.first_party:
-            live.vouched.trust(text)
-            if kept:
-                body["trusted_answer"] = True  # It stands in `run.tool_answered`, word for word.
-            else:
-                body["trusted"] = text[:_TRUSTED_CHARACTERS]
-        else:
+        origin = self._origin(live, call, text)
+        if origin is Origin.NEUTRAL:
+            body["neutral"] = True
+        if origin is Origin.OTHERS:
             live.vouched.taint(call.tool)
             body["taints"] = True
+        # A child's text vouches for nothing, whatever its tool's contract says: a model wrote it.
+        from_child = call.tool == DELEGATE_TOOL or (
+            bool(live.collected) and digest_of(text) in live.collected
+        )
+        given = Given() if from_child else given_by(contract, origin, text, failed=failed)
+        live.vouched.learn(given)
+        if given.text and kept:
+            body["trusted_answer"] = True  # It stands in `run.tool_answered`, word for word.
+        elif given.text:
+            body["trusted"] = given.text
+        if given.records or given.members:
+            body["given"] = {"records": given.records, "members": given.members}
         return self._journal.record(
             Kind.TOOL_RESULT_ADMITTED,
             live.who,
@@ -221,6 +227,16 @@ class Admission:
             decision_id=call.decision_id,
             tool=call.tool,
         )
+
+    def _origin(self, live: LiveSession, call: CallRecord, text: str) -> Origin:
+        """Who wrote the result of a call."""
+        from_child = live.collected.get(digest_of(text)) if live.collected else None
+        if from_child is None and call.tool == DELEGATE_TOOL:
+            from_child = True
+        if from_child is not None:
+            return Origin.OTHERS if from_child else Origin.NEUTRAL
+        contract = self._contracts.get(call.tool)
+        return Origin.OWN if contract is not None and contract.first_party else Origin.OTHERS
 
 
 def _text_of(request: ModelRequest, block: Evidence) -> str:

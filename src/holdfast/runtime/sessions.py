@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from holdfast.core.flow import KEPT_OF_ONE, Given
 from holdfast.core.sessions import RECORDED, Command, after
 from holdfast.errors import (
     Conflict,
@@ -27,6 +28,7 @@ from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
+from holdfast.model.tools import ArgumentRole
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
@@ -42,12 +44,13 @@ _JUDGED = (
     Kind.SESSION_COLLECTED,
     Kind.SESSION_CONTINUED,
 )
+# What says what may be believed, in the order in which it was said.
+_BELIEVED = (*_JUDGED, Kind.TOOL_CALL_DECIDED)
 _RELOADED = (
     Kind.MODEL_CALL_SETTLED,
     Kind.MODEL_CALL_REFUSED,
-    *_JUDGED,
+    *_BELIEVED,
     Kind.SESSION_DELEGATED,
-    Kind.TOOL_CALL_DECIDED,
     Kind.TOOL_CALL_FINISHED,
 )
 _PAGE = 1000
@@ -454,7 +457,7 @@ class Sessions:
             if session.delegated_by:
                 await self._inherit_as_child(live, session)
             until_ns = child.opened_at_ns + 1
-            async for record in self._records(session, _JUDGED, until_ns=until_ns):
+            async for record in self._records(session, _BELIEVED, until_ns=until_ns):
                 _judge(live, record)
         _trust_attributes(live, parent)
 
@@ -504,13 +507,30 @@ def _judge(live: LiveSession, record: Record) -> None:
             live.vouched.trust(str(body.get("text", "")))
     elif record.kind is Kind.RUN_TOOL_ANSWERED:
         live.answers[record.call_id] = str(body.get("content", ""))
-    elif body.get("taints"):
-        live.answers.pop(record.call_id, None)
+    elif record.kind is Kind.TOOL_CALL_DECIDED:
+        if record.verdict == Verdict.ALLOW:
+            live.vouched.bring(body.get("arguments") if body.get("arguments_kept", True) else None)
+    else:
+        _admit(live, record)
+
+
+def _admit(live: LiveSession, record: Record) -> None:
+    """A result as it was first admitted: what it gave, and whether it taints."""
+    body = record.body
+    answer = live.answers.pop(record.call_id, "")
+    if body.get("taints"):
         live.vouched.taint(record.tool)
-    elif body.get("trusted_answer"):
-        live.vouched.trust(live.answers.pop(record.call_id, ""))
-    elif "trusted" in body:
-        live.vouched.trust(str(body["trusted"]))
+    given = body.get("given", {})
+    live.vouched.learn(
+        Given(
+            text=answer[:KEPT_OF_ONE] if body.get("trusted_answer") else body.get("trusted", ""),
+            records={
+                ArgumentRole(role): tuple(values)
+                for role, values in given.get("records", {}).items()
+            },
+            members=tuple(given.get("members", ())),
+        )
+    )
 
 
 def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
@@ -534,8 +554,11 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.collected[str(body["digest"])] = bool(body.get("taints"))
         if own and record.kind is Kind.PROMPT_SUBMITTED:
             live.progress.prompted()
-    elif own and record.call_id:
-        _follow(live, record)
+    else:
+        if record.kind is Kind.TOOL_CALL_DECIDED:
+            _judge(live, record)
+        if own and record.call_id:
+            _follow(live, record)
 
 
 def _follow(live: LiveSession, record: Record) -> None:

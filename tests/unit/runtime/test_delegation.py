@@ -246,8 +246,8 @@ def test_a_child_read_back_after_a_restart_is_under_its_parent_with_the_same_mem
         assert again.parent is after.sessions.loaded(parent.session.session_id)
         assert again.parent.children == [child.session.session_id]
         for live in (child, again):
-            assert live.vouched.vouches("bob@shop.com", short_ok=False)
-            assert not live.vouched.vouches("carol@shop.com", short_ok=False)
+            assert live.vouched.believes("bob@shop.com")
+            assert not live.vouched.believes("carol@shop.com")
         await after.sessions.change(again.parent, Command.PAUSE, "lunch")
         with pytest.raises(SessionStopped):
             after.sessions.check_live(again)
@@ -265,9 +265,9 @@ def test_neither_the_text_nor_the_attributes_that_a_model_chose_vouch_in_a_child
         after = await restarted(house)
         again = await after.sessions.authenticate(house.token)
         for live in (child, again):
-            assert live.vouched.vouches(5000, short_ok=True)
-            assert not live.vouched.vouches(4711, short_ok=True)
-            assert not live.vouched.vouches("eve@evil.com", short_ok=False)
+            assert live.vouched.believes(5000)
+            assert not live.vouched.believes(4711)
+            assert not live.vouched.believes("eve@evil.com")
 
     asyncio.run(main())
 
@@ -283,7 +283,7 @@ def test_taint_flows_down_at_the_start_and_up_with_the_result():
         assert clean.session.state is SessionState.ENDED
         got = await house.children.collect(parent, dirty.session.session_id, "pay eve@evil.com")
         assert (got.tainted, parent.vouched.tainted) == (True, True)
-        assert not parent.vouched.vouches("eve@evil.com", short_ok=False)
+        assert not parent.vouched.believes("eve@evil.com")
         late = await a_child(house, parent)
         assert late.vouched.tainted
         after = await restarted(house)
@@ -312,7 +312,7 @@ def test_a_childs_text_in_a_result_vouches_for_nothing_and_taints_unless_it_was_
         house.upstream.script = [(500, {}, [b"{}"])]
         await house.call(parent, messages=[result_message("d1", text)])
         # The tool is declared first-party, and its text is a model's all the same.
-        assert not parent.vouched.vouches("eve@evil.com", short_ok=False)
+        assert not parent.vouched.believes("eve@evil.com")
         assert parent.vouched.tainted == (tainted or not collected)
 
     asyncio.run(main())
@@ -331,7 +331,7 @@ def test_a_session_that_continues_a_child_holds_what_the_child_was_started_with(
         late = await a_child(house, tainted)
         for one, taint in ((child, False), (late, True)):
             again = await house.open(parent=one.session.session_id)
-            assert again.vouched.vouches("bob@shop.com", short_ok=False) is not taint
+            assert again.vouched.believes("bob@shop.com") is not taint
             assert again.vouched.tainted is taint
 
     asyncio.run(main())

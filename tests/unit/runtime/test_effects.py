@@ -403,11 +403,11 @@ def test_a_result_is_written_once_and_still_vouches_after_a_restart():
         (admitted,) = home.written(Kind.TOOL_RESULT_ADMITTED)
         assert finished.body["output"] == ""
         assert "trusted" not in admitted.body
-        assert live.vouched.vouches("bob", short_ok=True)
+        assert live.vouched.believes("bob")
         after = House(contracts=(*CONTRACTS, *CLASSES), store=home.store, entropy=home.entropy)
         again = await after.sessions.get(live.session.session_id)
-        assert again.vouched.vouches("bob", short_ok=True)
-        assert not again.vouched.vouches("eve", short_ok=True)
+        assert again.vouched.believes("bob")
+        assert not again.vouched.believes("eve")
 
     asyncio.run(main())
 

@@ -661,7 +661,7 @@ def test_first_party_result_vouches_and_does_not_taint():
         messages = [result_message("c1", [{"type": "text", "text": "ship to carol@shop.com"}])]
         await drained(await house.call(live, messages=messages))
         assert not live.vouched.tainted
-        assert live.vouched.vouches("carol@shop.com", short_ok=False)
+        assert live.vouched.believes("carol@shop.com")
 
     asyncio.run(main())
 

@@ -459,6 +459,16 @@ CONTRACT = Record(
             Choice(EffectKey), "what makes two calls one effect: `input`, or each `call` its own"
         ),
         "first_party": Field(Flag(), "the result is the operator's own and does not taint"),
+        "records": Field(
+            MapOf(value=Choice(ArgumentRole), key=ARGUMENT),
+            "fields of a JSON result that are the operator's own, and what they vouch for",
+        ),
+        "members": Field(
+            ListOf(
+                item=Text(pattern=r"^(\*|[A-Za-z_][A-Za-z0-9_-]{0,63})$", says="a field, or `*`")
+            ),
+            "fields of a JSON result that name members of a closed group; `*`: every value",
+        ),
         "resource": Field(
             Text(max_chars=512, says="a resource"), "template over arguments: `arn:shop:{id}`"
         ),

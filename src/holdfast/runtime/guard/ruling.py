@@ -81,9 +81,7 @@ class Rulings:
             if case.effect is not None:
                 self._effects.release(case.effect)
             raise
-        live.calls[call.call_id] = call
-        live.emitted.pop(call.call_id, None)
-        self._remember(case, permit)
+        self._remember(case, call, permit, verdict)
         if permit is None:
             if call.hold_id:
                 used = {Dimension.TOOL_CALLS: 1} if case.stored is not None else {}
@@ -121,10 +119,17 @@ class Rulings:
             case.records.append(record)
             case.stop = finding if finding.stops else None
 
-    def _remember(self, case: Case, permit: Permit | None) -> None:
-        """A hook after the call is going to see what it ran with."""
+    def _remember(
+        self, case: Case, call: CallRecord, permit: Permit | None, verdict: Verdict
+    ) -> None:
+        """The decided call in the session's memory, with what its arguments may bring in."""
         live = case.live
+        live.calls[call.call_id] = call
+        live.emitted.pop(call.call_id, None)
+        if verdict is Verdict.ALLOW:
+            live.vouched.bring(case.arguments if _fits(case.spelled) else None)
         if permit is not None and self._hooks.stand(live.who.agent, HookPoint.POST_TOOL):
+            # A hook after the call is going to see what it ran with.
             live.running[case.call.call_id] = case.arguments
 
     def _decided(self, case: Case, decision: Decision, permit: Permit | None) -> CallRecord:
@@ -156,7 +161,7 @@ class Rulings:
     def _decision_record(self, case: Case, decision: Decision) -> Record:
         body: dict[str, Any] = {
             "door": case.asked.door,
-            "arguments": _shown(case.arguments, case.spelled),
+            "arguments": case.arguments if _fits(case.spelled) else {},
             "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
             "resource": case.resource,
         }
@@ -167,6 +172,8 @@ class Rulings:
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
+        if not _fits(case.spelled):
+            ours["arguments_kept"] = False
         if case.asked.again:
             ours["again"] = True
         if case.effect is not None:
@@ -187,7 +194,6 @@ class Rulings:
         )
 
 
-def _shown(arguments: dict[str, Any], spelled: bytes | Unrepresentable) -> dict[str, Any]:
-    """Arguments as the journal keeps them; what it could not keep is left to the digest."""
-    fits = isinstance(spelled, bytes) and len(spelled) <= _SHOWN_ARGUMENT_BYTES
-    return arguments if fits else {}
+def _fits(spelled: bytes | Unrepresentable) -> bool:
+    """Whether the journal keeps these arguments; others are left to their digest."""
+    return isinstance(spelled, bytes) and len(spelled) <= _SHOWN_ARGUMENT_BYTES

@@ -1,0 +1,204 @@
+"""Whether the arguments that decide a call are vouched for, after untrusted text was read.
+
+By effect, what must be: of a read its URL; of a write who, how much and the title of a new thing;
+of what leaves, where it goes, how much, and addresses in what it carries; of a commit all that, and
+who and what of it as it was typed or stands in a record. What destroys always asks.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from holdfast.core.flow.vouched import Vouched, leaves
+from holdfast.core.flow.words import amount, bare, folded, links, words
+from holdfast.model.decisions import Reason, Verdict
+from holdfast.model.tools import ArgumentRole, Contract, Effect
+
+_WHO, _WHAT, _MUCH = ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.MUCH
+_URL, _PAYLOAD, _TITLE = ArgumentRole.URL, ArgumentRole.PAYLOAD, ArgumentRole.TITLE
+
+_GUARDED = {
+    Effect.READ: frozenset({_URL}),
+    Effect.WRITE: frozenset({_WHO, _MUCH, _URL, _TITLE}),
+    Effect.EGRESS: frozenset({_WHO, _MUCH, _URL, _TITLE, _PAYLOAD}),
+    Effect.COMMIT: frozenset({_WHO, _WHAT, _MUCH, _URL, _TITLE, _PAYLOAD}),
+}
+# What says where something goes, the first that a contract has.
+_DESTINATIONS = (frozenset({_WHO, _URL}), frozenset({_WHAT}))
+_MOST_VALUES = 500
+_SHOWN_CHARACTERS = 80
+_FREE_WORD = 3
+
+
+def gate(contract: Contract | None, arguments: Mapping[str, Any], vouched: Vouched) -> list[Reason]:
+    """Reasons to ask about a call after taint; empty when it may go on.
+
+    An undeclared tool, and an effect whose arguments have no declared roles, asks always: nothing
+    says what decides there.
+    """
+    if not vouched.tainted:
+        return []
+    source = f"untrusted text from `{vouched.tainted_by}` is in the context"
+    if contract is None:
+        return [_ask("flow.undeclared", f"{source} and this tool declares no contract")]
+    if contract.effect is Effect.DESTROY:
+        return [_ask("flow.destroy", f"{source} and the call destroys")]
+    guarded = _guarded(contract)
+    deciding = [role for role in guarded.values() if role is not _PAYLOAD]
+    if not deciding and contract.effect in (Effect.COMMIT, Effect.EGRESS):
+        return [_ask("flow.no_roles", f"{source} and no argument declares who, what or how much")]
+    asked = _Asked(contract, arguments, vouched)
+    return [
+        _ask("flow.unvouched", f"{source} and `{name}` ({role}) {fault}")
+        for name, role in guarded.items()
+        for fault in asked.faults(name, role)
+    ]
+
+
+def _guarded(contract: Contract) -> dict[str, ArgumentRole]:
+    roles = _GUARDED[contract.effect]
+    if contract.effect is Effect.EGRESS:
+        declared = frozenset(contract.roles.values())
+        roles |= next((some for some in _DESTINATIONS if some & declared), frozenset())
+    return {name: role for name, role in contract.roles.items() if role in roles}
+
+
+class _Asked:
+    """One call, and what of it is not vouched for."""
+
+    def __init__(self, contract: Contract, arguments: Mapping[str, Any], vouched: Vouched) -> None:
+        self._contract = contract
+        self._arguments = arguments
+        self._vouched = vouched
+        self._payload_typed: bool | None = None
+
+    def faults(self, name: str, role: ArgumentRole) -> Iterator[str]:
+        """Why one guarded argument is not vouched for, in words; nothing when it is."""
+        schema = self._contract.input_schema.get("properties", {}).get(name, {})
+        value = self._arguments.get(name)
+        if role is _PAYLOAD:
+            yield from self._unknown_links(value)
+            return
+        if _is_nothing(value):
+            if not _is_default(schema, value, given=name in self._arguments):
+                said = "is left out" if name not in self._arguments else "says nothing checkable"
+                yield f"{said}, and its schema has no such default"
+            return
+        checked = list(_values(schema, value))
+        if len(checked) > _MOST_VALUES:
+            yield f"holds more than {_MOST_VALUES} values"
+            return
+        for one in checked:
+            if isinstance(one, bool) or one is None:
+                yield "says nothing checkable"
+            elif not self._is_vouched(one, role):
+                yield f"stands in no trusted text: {_shown(one)}"
+
+    def _is_vouched(self, value: object, role: ArgumentRole) -> bool:
+        vouched = self._vouched
+        if role is _TITLE:
+            return _words_known(value, vouched)
+        if vouched.recorded(value, role):
+            return True
+        if role is _URL and isinstance(value, str):
+            return self._is_url_vouched(value)
+        if role is _MUCH:
+            return _is_much_vouched(value, vouched)
+        if vouched.typed(value):
+            return True
+        if self._contract.effect is Effect.COMMIT:
+            return False
+        return vouched.said(value) or (vouched.member(value) and self._carries_typed())
+
+    def _is_url_vouched(self, url: str) -> bool:
+        vouched = self._vouched
+        spellings = {url, bare(url)}
+        if any(vouched.typed(text) for text in spellings):
+            return True
+        if self._contract.effect is Effect.COMMIT:
+            return False
+        return any(vouched.said(text) for text in spellings)
+
+    def _carries_typed(self) -> bool:
+        """Whether all that goes out with the call was typed, or there is nothing."""
+        if self._payload_typed is None:
+            carried = [
+                one
+                for name, role in self._contract.roles.items()
+                if role is _PAYLOAD
+                for one in leaves(self._arguments.get(name))
+                if one not in (None, "")
+            ]
+            self._payload_typed = len(carried) <= _MOST_VALUES and all(
+                self._vouched.typed(one) for one in carried
+            )
+        return self._payload_typed
+
+    def _unknown_links(self, value: object) -> Iterator[str]:
+        found: set[str] = set()
+        for one in leaves(value):
+            if isinstance(one, str) and len(found) <= _MOST_VALUES:
+                found |= links(one, _MOST_VALUES)
+        if len(found) > _MOST_VALUES:
+            yield f"holds more than {_MOST_VALUES} addresses and links"
+            return
+        for link in sorted(found):
+            if not self._vouched.knows_link(link):
+                yield f"holds an address or link that stands in no trusted text: {_shown(link)}"
+
+
+def _is_much_vouched(value: object, vouched: Vouched) -> bool:
+    """Numbers by value; days, times and units part by part, as they stand in text."""
+    number = amount(value)
+    if number is not None:
+        return vouched.knows_number(number)
+    if vouched.typed(value) or vouched.said(value):
+        return True
+    parts = str(value).replace("T", " ").split()
+    return len(parts) > 1 and all(vouched.typed(one) or vouched.said(one) for one in parts)
+
+
+def _words_known(value: object, vouched: Vouched) -> bool:
+    spelled = [word.group() for word in words(folded(str(value)))]
+    return len(spelled) <= _MOST_VALUES and all(
+        len(word) <= _FREE_WORD or vouched.knows_word(word) for word in spelled
+    )
+
+
+def _values(schema: object, value: object) -> Iterator[object]:
+    """The scalars of an argument that somebody chose: no constants, no keys that a schema names."""
+    declared = schema if isinstance(schema, Mapping) else {}
+    if isinstance(value, Mapping):
+        named = declared.get("properties", {})
+        for name, inner in value.items():
+            if name not in named:
+                yield name
+            yield from _values(named.get(name), inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _values(declared.get("items"), inner)
+    elif "const" not in declared or declared["const"] != value:
+        yield value
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or isinstance(value, bool) or value in ("", [], {}, ())
+
+
+def _is_default(schema: object, value: object, *, given: bool) -> bool:
+    """Whether a value that says nothing is what the operator's schema says of its absence."""
+    if not isinstance(schema, Mapping) or "default" not in schema:
+        return False
+    default = schema["default"]
+    if not given:
+        return True
+    if isinstance(value, bool) or isinstance(default, bool):
+        return value is default
+    return not default and default != 0
+
+
+def _shown(value: object) -> str:
+    return repr(str(value)[:_SHOWN_CHARACTERS])
+
+
+def _ask(code: str, text: str) -> Reason:
+    return Reason(stage="flow", verdict=Verdict.ASK, code=code, text=text)
