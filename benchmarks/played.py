@@ -18,6 +18,7 @@ from holdfast.core.messages import BadRequest, read_request
 from holdfast.model.decisions import Verdict
 from holdfast.model.tools import CallState, Contract
 from holdfast.runtime.admission import Admission
+from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.guard import Asked
 from holdfast.runtime.live import LiveSession
 from holdfast.testing.memory_store import MemoryStore
@@ -47,8 +48,12 @@ class House:
     async def of(cls, contracts: Sequence[Contract]) -> "House":
         """A house with these tools, on a store of its own."""
         inside = await InProcess.on(MemoryStore(), contracts)
-        book = inside.book
-        return cls(inside, Admission(inside.sessions, inside.budgets, inside.journal, book))
+        sessions, journal = inside.sessions, inside.journal
+        earlier = Earlier(sessions, inside.store, journal)
+        return cls(
+            inside,
+            Admission(sessions, inside.budgets, journal, inside.book, earlier, inside.hooks),
+        )
 
     async def begun(self, prompt: str) -> "Played":
         """A new session whose user typed `prompt`."""
