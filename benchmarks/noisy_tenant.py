@@ -10,6 +10,7 @@ throughout, by the same client: what the machine itself makes of the flood.
 
 import asyncio
 import contextlib
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -229,7 +230,8 @@ async def _rows(seconds: float) -> list[Row]:
 
 def _worker(folder: Path) -> Child:
     arguments = ("-m", "holdfast.apps.worker", "--project", str(folder / "project"))
-    return Child(python(*arguments), log=folder / "worker.log", env=environment())
+    ends = ("--with-parent", str(os.getpid()))
+    return Child(python(*arguments, *ends), log=folder / "worker.log", env=environment())
 
 
 def _figures(beside: str, alone: _Felt, loud: _Felt, *, judged: bool) -> list[Row]:

@@ -109,6 +109,7 @@ class Server:
             python(
                 *("-m", "holdfast.apps.server", "--project", str(project)),
                 *("--port", "0", "--ready-fd", str(writable)),
+                *("--with-parent", str(os.getpid())),
             ),
             log=folder / "server.log",
             env=environment({"BENCH_KEY": KEY}),

@@ -179,7 +179,7 @@ class NativeProject:
         """One more worker process."""
         command = [sys.executable, "-m", "holdfast.apps.worker", "--project", str(self.folder)]
         started = subprocess.Popen(
-            [*command, *arguments],
+            [*command, "--with-parent", str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -140,7 +140,8 @@ class RunningProject:
         port = () if "--port" in arguments else ("--port", "0")
         command = [
             *(sys.executable, "-m", self.server_module, "--project", str(self.folder)),
-            *("--ready-fd", str(writable), *port, *arguments),
+            *("--ready-fd", str(writable), "--with-parent", str(os.getpid())),
+            *(*port, *arguments),
         ]
         try:
             self._process = subprocess.Popen(

@@ -104,7 +104,8 @@ async def started(folder: Path, variables: Mapping[str, str] | None = None) -> A
     """
     read_fd, write_fd = os.pipe()
     arguments = ["--project", str(folder), "--port", "0", "--gateway-port", "0"]
-    arguments += ["--ready-fd", str(write_fd)]
+    # It ends with us, however we end.
+    arguments += ["--ready-fd", str(write_fd), "--with-parent", str(os.getpid())]
     with tempfile.TemporaryFile(prefix="holdfast-") as said:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -133,7 +134,9 @@ async def started(folder: Path, variables: Mapping[str, str] | None = None) -> A
 async def working(folder: Path) -> AsyncIterator[None]:
     """A worker of ours for the time of the block; it gives back what it is at when it ends."""
     process = await asyncio.create_subprocess_exec(
-        *python_module(WORKER_MODULE, ["--project", str(folder)]),
+        *python_module(
+            WORKER_MODULE, ["--project", str(folder), "--with-parent", str(os.getpid())]
+        ),
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )

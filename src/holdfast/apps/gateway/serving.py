@@ -68,8 +68,9 @@ class OrderlyServer(uvicorn.Server):
         """
         loop = asyncio.get_running_loop()
         for caught in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(caught, self._stop)
+            loop.add_signal_handler(caught, self.stop)
         yield
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop in order."""
         self.should_exit = True

@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, help="workers beside it; by need unless given")
     parser.add_argument("--store", default="", help="instead of `store.url`")
     parser.add_argument("--again", action="store_true", help="wait for a store that went away")
+    parser.add_argument("--with-parent", type=int, default=0, help="end when this process does")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
     given = parser.parse_args(arguments)
 
@@ -59,6 +60,7 @@ def main(arguments: list[str]) -> int:
                 ready,
                 workers=given.workers,
                 gateway_port=given.gateway_port,
+                parent=given.with_parent,
             )
         )
     except* StoreLost as lost:

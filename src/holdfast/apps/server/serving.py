@@ -29,6 +29,7 @@ from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uv
 from holdfast.apps.server import state
 from holdfast.apps.server.relays import Relays, relaying
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
+from holdfast.backends.system.parent import stop_with
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
@@ -83,8 +84,9 @@ async def serve(
     *,
     workers: int | None = None,
     gateway_port: int | None = None,
+    parent: int = 0,
 ) -> None:
-    """Run until SIGINT or SIGTERM.
+    """Run until SIGINT or SIGTERM, or until the process `parent` has ended (0: whichever).
 
     `workers` None starts none; below zero, one where an agent of the configuration needs it.
     `gateway_port` stands in place of `gateway.port`. Errors: ConfigInvalid, Conflict,
@@ -133,7 +135,7 @@ async def serve(
             ):
                 await relays.start()
                 beside = _Beside(policy, workers_kept, relays, turns)
-                await _run(config, harness, listening, admin, beside, ready)
+                await _run(config, harness, listening, admin, beside, ready, parent)
     finally:
         state.withdraw(folder)
         listening.close()
@@ -165,6 +167,7 @@ async def _run(
     admin: str,
     beside: _Beside,
     ready: Callable[[str], None],
+    parent: int,
 ) -> None:
     policy, relays, tls = beside.policy, beside.relays, config.tls_cert_path is not None
     url = _url(config, listening.getsockname()[1], tls=tls)
@@ -196,6 +199,8 @@ async def _run(
         beside.workers.start()
 
     server.announce = announced
+    if parent:
+        stop_with(parent, server.stop)
     port = listening.getsockname()[1]
     await server.serve(sockets=[listening])
     if harness.lost:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.apps.worker.tasks import Worker
+from holdfast.backends.system.parent import stop_with
 from holdfast.client import Work, locate_worker
 from holdfast.errors import HoldfastError
 from holdfast.integrations.native.scratch import sweep
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--concurrency", type=int, default=8, help="runs at a time")
     parser.add_argument("--name", default="", help="as the journal names it")
     parser.add_argument("--idle-exit-s", type=float, default=0.0, help="end when idle for so long")
+    parser.add_argument("--with-parent", type=int, default=0, help="end when this process does")
     parser.add_argument("--announce", action="store_true", help="say whose runs it takes")
     given = parser.parse_args(arguments)
     name = given.name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -44,11 +46,14 @@ def main(arguments: list[str]) -> int:
     sweep()
     if given.announce:
         _say(f"{name} takes runs of {url}")
-    fits = asyncio.run(_work(connect, max(1, given.concurrency), given.idle_exit_s))
+    working = _work(connect, max(1, given.concurrency), given.idle_exit_s, given.with_parent)
+    fits = asyncio.run(working)
     return 0 if fits else 2
 
 
-async def _work(connect: Callable[[], Work], concurrency: int, idle_exit_s: float) -> bool:
+async def _work(
+    connect: Callable[[], Work], concurrency: int, idle_exit_s: float, parent: int
+) -> bool:
     """Whether the worker fitted the server."""
     worker = Worker(
         connect,
@@ -60,6 +65,8 @@ async def _work(connect: Callable[[], Work], concurrency: int, idle_exit_s: floa
     loop = asyncio.get_running_loop()
     for caught in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(caught, worker.stop)
+    if parent:
+        stop_with(parent, worker.stop)
     await worker.run()
     return not worker.misfit
 

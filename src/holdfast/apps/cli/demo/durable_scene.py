@@ -39,14 +39,15 @@ async def crash(stage: Stage) -> Told:
     run = await stage.client.runs.submit(
         Words.CRASH, agent="refund_clerk", user="ivy", task="refunds/TCK-2003"
     )
-    async with stage.program(WORKER_MODULE, "--name", FIRST) as first:
+    ends_with_us = ("--with-parent", str(os.getpid()))
+    async with stage.program(WORKER_MODULE, "--name", FIRST, *ends_with_us) as first:
         paid_before = await _paid(stage)
         os.kill(first.pid, signal.SIGKILL)
         code = await first.wait()
     in_flight = await _effects(stage, run)
     reported = _of(await _records(stage, run), Kind.TOOL_CALL_FINISHED)
     begun = time.monotonic()
-    async with stage.program(WORKER_MODULE, "--name", SECOND):
+    async with stage.program(WORKER_MODULE, "--name", SECOND, *ends_with_us):
         run = await _stopped(stage, run)
     seconds = time.monotonic() - begun
     records, asked = await _records(stage, run), ledger(stage)
