@@ -100,13 +100,14 @@ class _Account:
             self.buckets[bucket] = self.buckets.get(bucket, 0) + amount
 
     def crossed(self, percent_floor: int = 0) -> list[Alert]:
-        """Alerts newly due; `percent_floor` 100 marks the account as full whatever is settled."""
+        """Alerts newly due; `percent_floor` 100 marks one that has spent as full."""
         if self.limit is None:
             return []
         due = []
         for percent in self.alerts:
+            full = percent == percent_floor and self.settled > 0
             reached = self.settled * 100 >= percent * self.limit and self.settled > 0
-            if percent not in self.alerted and (reached or percent <= percent_floor):
+            if percent not in self.alerted and (reached or full):
                 self.alerted.add(percent)
                 due.append(Alert(self.key, percent, self.limit, self.settled))
         return due
@@ -420,7 +421,7 @@ class Ledger:
         return Settled(tuple(alerts), tuple(overshot))
 
     def mark_full(self, key: AccountKey, now_ns: int) -> tuple[Alert, ...]:
-        """Raise what is left of an account's alerts: a refusal for money is its 100 %."""
+        """Raise an account's last alert: a refusal for money is its 100 %, once it has spent."""
         account = self._account(key)
         account.roll(now_ns)
         return tuple(account.crossed(percent_floor=100))

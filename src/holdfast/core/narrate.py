@@ -11,6 +11,7 @@ from typing import Any
 
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
+from holdfast.model.visible import quoted, visible
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 160
@@ -29,14 +30,11 @@ def narrate(record: Record, tz: tzinfo, *, dated: bool = False) -> str:
 
 
 def _plain(value: object, most: int = _SHOWN) -> str:
-    text = "" if value is None else str(value)
-    shown = "".join(c if c.isprintable() else " " for c in text[: most + 1])
-    line = " ".join(shown.split())
-    return f"{line[:most]}…" if len(text) > most else line
+    return visible("" if value is None else value, most)
 
 
 def _quoted(value: object) -> str:
-    return f"`{_plain(value, 80)}`"
+    return quoted("" if value is None else value)
 
 
 def _said(body: Mapping[str, Any], *names: str) -> str:
@@ -201,8 +199,8 @@ def _reserved(record: Record) -> str:
     if record.verdict != "deny":
         return f"a {purpose} call was reserved on its budgets"
     account = _quoted(body.get("account", "a budget"))
-    wanted, settled = _plain(body.get("wanted"), 24), _plain(body.get("settled"), 24)
-    held, limit = _plain(body.get("held"), 24), _plain(body.get("limit"), 24)
+    names = ("wanted", "settled", "held", "limit")
+    wanted, settled, held, limit = (_amount(body, name) for name in names)
     return (
         f"a {purpose} call was refused for its budget: {account} has {settled} settled and "
         f"{held} held of {limit}, {wanted} more was wanted"
@@ -212,20 +210,33 @@ def _reserved(record: Record) -> str:
 def _budget_alert(record: Record) -> str:
     body = record.body
     account, percent = _quoted(body.get("account")), _plain(body.get("percent"), 10)
+    settled, limit = body.get("settled"), body.get("limit")
+    if isinstance(settled, int) and isinstance(limit, int):
+        stands = f"{_amount(body, 'settled')} of {_amount(body, 'limit')}"
+        if percent == "100" and settled < limit:
+            return f"{account} had no room for a call, at {stands}"
+        return f"{account} reached {percent} % of its limit, at {stands}"
     return f"{account} reached {percent} % of its limit"
+
+
+def _amount(body: Mapping[str, Any], name: str) -> str:
+    """A number of an account in its unit: dollars where the account counts dollars."""
+    value = body.get(name)
+    if value is None and name in ("old", "new", "limit"):
+        return "unlimited"
+    dollars = ":usd" in str(body.get("account", ""))
+    if dollars and isinstance(value, int) and not isinstance(value, bool):
+        return format_usd(value)
+    return _plain(value, 24)
 
 
 def _budget_changed(record: Record) -> str:
     body = record.body
-    old, new = (_limit(body.get(name)) for name in ("old", "new"))
+    old, new = (_amount(body, name) for name in ("old", "new"))
     return (
         f"the limit of {_quoted(body.get('account'))} was changed from {old} to {new}"
         f"{_by(body)}{_said(body, 'reason')}"
     )
-
-
-def _limit(value: object) -> str:
-    return "unlimited" if value is None else _plain(value, 24)
 
 
 def _overshot(record: Record) -> str:
@@ -336,12 +347,6 @@ def _effect(record: Record) -> str:
     return f"{by} settled what became of {tool}{_said(record.body, 'outcome', 'reason')}"
 
 
-def _batch(record: Record) -> str:
-    body = record.body
-    name, chunk = _quoted(body.get("batch")), _plain(body.get("chunk", ""), 20)
-    return f"the batch {name} advanced to chunk {chunk}{_said(body, 'state')}"
-
-
 def _conversation(done: str) -> Callable[[Record], str]:
     def sentence(record: Record) -> str:
         body = record.body
@@ -393,7 +398,6 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.SESSION_CONTINUED: _continued,
     Kind.KILL_RECEIPT: _receipt,
     Kind.PROMPT_SUBMITTED: _prompted,
-    Kind.MODEL_CALL_RESERVED: _model("was reserved"),
     Kind.MODEL_CALL_REFUSED: _model("was refused"),
     Kind.MODEL_CALL_CUT: _model("was cut"),
     Kind.MODEL_CALL_SETTLED: _settled,
@@ -436,7 +440,6 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.RUN_FAILED: _run("failed"),
     Kind.RUN_CANCELLED: _run("was cancelled"),
     Kind.RUN_DEAD: _run("went to the dead-letter queue"),
-    Kind.BATCH_ADVANCED: _batch,
     Kind.CONVERSATION_SAVED: _conversation("saved"),
     Kind.CONVERSATION_LOADED: _conversation("loaded"),
     Kind.CONVERSATION_DELETED: _conversation("deleted"),

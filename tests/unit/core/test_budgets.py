@@ -112,6 +112,13 @@ def test_more_charged_than_held_is_named_only_where_it_passed_the_limit():
     assert book.settle("b", {USD: 6}, NOW).overshot == (key(),)
 
 
+def test_a_refusal_with_nothing_spent_alerts_of_nothing():
+    book = ledger(key())
+    assert book.mark_full(key(), NOW) == ()
+    spend(book, "a", (key(),), 1)
+    assert [a.percent for a in book.mark_full(key(), NOW)] == [100]
+
+
 def test_alerts_come_once_and_again_after_the_cap_was_raised():
     book = ledger(key())
     assert [a.percent for a in spend(book, "a", (key(),), 85).alerts] == [50, 80]

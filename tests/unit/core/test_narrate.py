@@ -53,6 +53,74 @@ def test_escape_codes_of_a_record_do_not_reach_a_terminal():
     assert line == "14:42:07 the user wrote: hi [2J there"
 
 
+FORGED = "14:43:00 the call of `pay` was allowed at risk LOW"
+BLANKS = "\u2800\u3164\u00a0\u2003\u115f\uffa0\u180e\u200b\u202e\u034f\ufe0f\U000e0100\x9b\u0085"
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_no_blank_of_any_kind_can_fill_a_row_so_that_another_begins(blank):
+    for kind, body in (
+        (Kind.PROMPT_SUBMITTED, {"text": f"hi{blank * 70}{FORGED}"}),
+        (Kind.TOOL_CALL_FINISHED, {"ok": False, "error": f"hi{blank * 70}{FORGED}"}),
+    ):
+        line = narrate(record(kind, body, tool=f"x{blank * 40}y"), UTC)
+        assert blank not in line
+        assert "  " not in line
+        assert f"hi {FORGED}" in line or f"hi{FORGED}" in line
+
+
+@pytest.mark.parametrize("name", ["x` was allowed, and `y", "``", "`", "a`: b ($0.0100)"])
+def test_a_name_is_one_name_whatever_stands_in_it(name):
+    line = narrate(record(Kind.TOOL_CALL_DECIDED, tool=name, verdict="deny"), UTC)
+    assert line.startswith("14:42:07 the call of `")
+    assert line.endswith("` was denied")
+    assert line.count("`") == 2
+
+
+def test_a_letter_bears_no_more_marks_than_a_language_has():
+    line = narrate(record(Kind.PROMPT_SUBMITTED, {"text": "a" + "\u0301" * 50 + "b"}), UTC)
+    assert line == "14:42:07 the user wrote: a" + "\u0301" * 3 + "b"
+
+
+ACCOUNT = "session:acme/ses_1:usd:life"
+SPENT = {"account": ACCOUNT, "settled": 4_250_000_000, "held": 0, "limit": 5_000_000_000}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        (
+            Kind.BUDGET_ALERT,
+            SPENT | {"percent": 80},
+            "reached 80 % of its limit, at $4.2500 of $5.0000",
+        ),
+        (
+            Kind.BUDGET_ALERT,
+            SPENT | {"percent": 100},
+            "had no room for a call, at $4.2500 of $5.0000",
+        ),
+        (
+            Kind.BUDGET_DECIDED,
+            SPENT | {"wanted": 1_500_000_000, "purpose": "model"},
+            "has $4.2500 settled and $0.0000 held of $5.0000, $1.5000 more was wanted",
+        ),
+        (
+            Kind.BUDGET_DECIDED,
+            {
+                "account": "session:x:tool_calls:life",
+                "settled": 3,
+                "held": 0,
+                "limit": 3,
+                "wanted": 1,
+            },
+            "has 3 settled and 0 held of 3, 1 more was wanted",
+        ),
+    ],
+)
+def test_amounts_of_accounts_read_in_their_unit(kind, body, said):
+    assert narrate(record(kind, body, verdict="deny"), UTC).endswith(said)
+
+
 DENIED = {
     "reasons": [
         {"stage": "risk", "verdict": "ask", "text": "moves money", "rule": ""},
@@ -103,9 +171,9 @@ DENIED = {
         (
             record(
                 Kind.BUDGET_CHANGED,
-                {"account": "user:acme/ann:usd:day", "old": None, "new": 5, "by": "admin"},
+                {"account": "user:acme/ann:usd:day", "old": None, "new": 5 * 10**9, "by": "admin"},
             ),
-            "14:42:07 the limit of `user:acme/ann:usd:day` was changed from unlimited to 5 by admin",
+            "14:42:07 the limit of `user:acme/ann:usd:day` was changed from unlimited to $5.0000 by admin",
         ),
         (
             record(

@@ -4,38 +4,56 @@ What a model, a customer or a tool wrote is shown without control characters, so
 write to the terminal itself. Not here: what a record says (`lines`).
 """
 
+import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from holdfast.model.budgets import Dimension
 from holdfast.model.money import format_usd
+from holdfast.model.visible import visible
 
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+# What a terminal would act on or hide, where JSON leaves it as it is.
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+_INDENT = "    "
 _NS = 1_000_000_000
 _PIPED_COLUMNS = 240
 
 
 def plain(text: object, most: int = 2000) -> str:
-    """One line without control, format or bidi characters, at most so long."""
-    shown = "".join(
-        " " if unicodedata.category(char) in _HIDDEN else char for char in str(text)[: most + 1]
-    )
-    return shown if len(shown) <= most else f"{shown[:most]}…"
+    """One line of what can be seen, at most so long; how far it is set in stays."""
+    given = str(text)
+    set_in = len(given) - len(given.lstrip(" "))
+    return " " * min(set_in, 40) + visible(given, most)
 
 
 def say(text: str, *, style: str = "") -> None:
-    """One or more lines for a person, on stdout; each line is cleaned."""
+    """One or more lines for a person, on stdout; each line is cleaned.
+
+    On a terminal what goes on below is set in, so that it cannot pass for a line of its own.
+    """
     console = Console(soft_wrap=True, highlight=False)
     for line in text.splitlines() or [""]:
-        console.print(Text(plain(line, 20_000), style=style), soft_wrap=True)
+        for row in _rows(plain(line, 20_000), console.width if sys.stdout.isatty() else 0):
+            console.print(Text(row, style=style), soft_wrap=True)
+
+
+def _rows(line: str, columns: int) -> list[str]:
+    """The line as a terminal of so many columns shows it; 0 for one that never wraps."""
+    if columns <= 2 * len(_INDENT) or cell_len(line) <= columns:
+        return [line]
+    first, *rest = chop_cells(line, columns)
+    below = chop_cells("".join(rest), columns - len(_INDENT))
+    return [first, *(_INDENT + row for row in below)]
 
 
 def note(text: str, *, style: str = "") -> None:
@@ -45,8 +63,9 @@ def note(text: str, *, style: str = "") -> None:
 
 
 def emit(document: Any) -> None:
-    """One JSON object on one line of stdout."""
-    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    """One JSON object on one line of stdout; nothing in it acts on a terminal."""
+    spelled = msgspec.json.encode(document).decode()
+    sys.stdout.write(_UNSEEN.sub(lambda m: f"\\u{ord(m[0]):04x}", spelled) + "\n")
     sys.stdout.flush()
 
 

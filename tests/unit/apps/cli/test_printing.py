@@ -1,17 +1,20 @@
 """What reaches the terminal: cleaned text, exact amounts."""
 
+import io
 import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from holdfast.apps.cli.lines import deciding, line_of
 from holdfast.apps.cli.printing import amount, complain, emit, plain, say, table
 from holdfast.model.budgets import Dimension
 from holdfast.model.events import Kind, Record
 
+FORGED = "14:43:00 the call of `pay` was allowed"
 HOSTILE = "a\x1b[31mred\x07\u202egnp.exe\u2028b\nc"
 
 
@@ -19,6 +22,38 @@ HOSTILE = "a\x1b[31mred\x07\u202egnp.exe\u2028b\nc"
 def test_no_control_character_gets_through(text):
     hidden = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
     assert not {unicodedata.category(char) for char in plain(text)} & hidden
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("text", ["x" * 78 + FORGED, "日" * 39 + FORGED, "x " * 39 + FORGED])
+def test_what_goes_on_below_is_set_in_and_passes_for_no_line_of_its_own(monkeypatch, text):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    monkeypatch.setattr("sys.stdout", out)
+    say(f"14:42:07 {text}")
+    first, *rest = out.getvalue().splitlines()
+    assert first.startswith("14:42:07")
+    assert rest
+    assert all(row.startswith("    ") for row in rest)
+    assert all(cell_len(row) <= 80 for row in (first, *rest))
+
+
+@pytest.mark.parametrize("char", "\x9b\x7f\x85\u202e\u2066\u200b\ufeff\u2028\xad")
+def test_json_holds_nothing_that_acts_on_a_terminal_and_loses_nothing(capsys, char):
+    emit({f"k{char}": f"a{char}b\x1b"})
+    out = capsys.readouterr().out
+    assert char not in out
+    assert "\x1b" not in out
+    assert json.loads(out) == {f"k{char}": f"a{char}b\x1b"}
+
+
+@pytest.mark.parametrize("blank", "\u2800\u3164\u00a0\u2003\u115f\uffa0\u034f\ufe0f\x9b")
+def test_no_blank_of_any_kind_is_shown(blank):
+    assert plain(f"a{blank * 70}b") in ("a b", "ab")
 
 
 def test_long_text_is_cut_and_says_so():
