@@ -22,7 +22,7 @@ from holdfast.model.visible import visible
 
 # What a terminal would act on or hide, where JSON leaves it as it is.
 _UNSEEN = re.compile(
-    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _INDENT = "    "
 _NS = 1_000_000_000
