@@ -41,6 +41,16 @@ def ordinary() -> list[Command]:
     return found
 
 
+def closed() -> list[str]:
+    """Commands that must be HIGH, found after the rules were made."""
+    return [line for _, line in _lines("shell_closed.txt")]
+
+
+def left_open() -> list[str]:
+    """Commands that must stay below HIGH, found after the rules were made."""
+    return [line for _, line in _lines("shell_open.txt")]
+
+
 def _lines(name: str) -> list[tuple[str, str]]:
     place, found = "", []
     for line in (_HERE / name).read_text(encoding="utf-8").splitlines():

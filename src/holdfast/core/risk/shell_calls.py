@@ -12,6 +12,7 @@ from holdfast.core.risk.shell_words import UNKNOWN, Variables
 from holdfast.model.risk import RiskLevel, RiskReason
 
 _MAX_WHERE = 200
+_NOWHERE = ("", "-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
 _MAX_LISTED = 200
 _URL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/:?#\s]+)")
 
@@ -134,6 +135,15 @@ class Findings:
         bases = ("", *self.bases) if self.here is None else (self.here,)
         return paths.places(path, bases, self.folder)
 
+    def _surely(self, path: str) -> tuple[str, ...]:
+        """Without guesses where the folder and the directory are known."""
+        sure = self.folder and self.here is not None
+        return self._places(path) if sure else self.views(path)
+
+    def in_system(self, path: str) -> bool:
+        """Whether the path may be the machine's own."""
+        return any(map(paths.is_system, self._surely(path)))
+
     def enter(self, path: str) -> None:
         """A change of directory that the next command of an ``&&`` list can rely on."""
         known = path and path != "-" and UNKNOWN not in path and self.here is not None
@@ -177,11 +187,7 @@ class Findings:
 
     def write(self, path: str, where: str) -> None:
         """A path that is created, changed or replaced."""
-        if not path or path == "-":
-            return
-        if path in ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty") or re.match(
-            r"/dev/fd/\d+$", path
-        ):
+        if path in _NOWHERE or re.match(r"/dev/fd/\d+$", path):
             return
         self._listed(self.writes, path)
         self.add("shell.file_write", where)
@@ -191,14 +197,15 @@ class Findings:
             self.add("shell.dynamic_path", where, opaque=True)
         if self.outside(path):
             self.add("shell.outside_write", where)
-        for view in self.views(path):
-            self._device(view, where, writes=True)
-            if paths.is_holdfast(view):
-                self.add("shell.touches_holdfast", where)
+        for view in self._surely(path):
             if paths.is_system(view):
                 self.add("shell.system_write", where)
             if paths.is_superusers(view):
                 self.add("shell.superuser_path", where)
+        for view in self.views(path):
+            self._device(view, where, writes=True)
+            if paths.is_holdfast(view):
+                self.add("shell.touches_holdfast", where)
             if paths.is_secret(view):
                 self.add("shell.secret_write", where)
             if paths.is_startup(view):

@@ -42,6 +42,7 @@ _OPERATORS = re.compile(r":?[-=?+]|##?|%%?|/[/#%]?|\^\^?|,,?|~~?", re.DOTALL)
 _TRANSFORMS = words("@Q @U @u @L @K @k @a @A @E")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*(?:\[(?:\d{1,9}|[@*])\])?")
+_ELEMENT = re.compile(r"(?:^\(|\s)\[([^\]]*(?:\([^)]*\)[^\]]*)?)\]\+?=")
 _OFFSET = re.compile(r":[\s\d:+-]*")
 _ARITHMETIC_TEXT = re.compile(r"[\w\s+\-*/%()<>=!&|^~?:,#]*")
 _INTEGER = re.compile(r"[+-]?\d{1,20}|0[xX][0-9a-fA-F]{1,16}")
@@ -74,6 +75,8 @@ class Evaluation:
                     self._unaccounted(node)
             elif kind == "expansion":
                 self._expansion(node)
+            elif kind == "array":
+                self._array(node)
             elif kind == "heredoc_redirect":
                 self._heredoc(node)
             elif kind == "declaration_command":
@@ -263,6 +266,12 @@ class Evaluation:
             self._found.only_reads = False
         if match["index"] and not listing and not self._offset(match["index"][1:-1]):
             self._evaluated(node)
+
+    def _array(self, node: Node) -> None:
+        """``a=([expression]=x)``: what stands in the brackets is evaluated."""
+        for index in _ELEMENT.findall(source_of(node)):
+            if not self._offset(index.strip("'\"")):
+                self._evaluated(node)
 
     def _offset(self, text: str) -> bool:
         bare = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", r"\1", text)

@@ -101,6 +101,10 @@ def _judge_options(verb: str, rest: tuple[str, ...], where: str, found: Findings
     outputs = ("--output", "-o") if verb in ("archive", "format-patch", "bundle") else ("--output",)
     for path in option_values(rest, *outputs, "--output-directory"):
         found.write(path, where)
+    if verb in ("worktree", "init", "clone"):
+        for path in operands(rest):
+            if found.in_system(path):
+                found.add("shell.system_write", where)
     if verb == "apply" and "--unsafe-paths" in rest:
         found.add("shell.outside_write", where)
 

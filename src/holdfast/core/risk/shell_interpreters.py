@@ -156,6 +156,8 @@ def judge_interpreter(
         arg = args[at]
         if not (len(arg) > 1 and arg[0] == "-") or arg == "--":
             break
+        if names_host(arg.partition("=")[2]):
+            found.add("shell.opens_port", call.where)
         if arg[1] == "m" and _language(name) == "python":
             module = arg[2:] or (args[at + 1] if at + 1 < len(args) else UNKNOWN)
             _module(module, args[at + (1 if arg[2:] else 2) :], call, found)

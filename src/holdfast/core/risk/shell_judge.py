@@ -272,6 +272,8 @@ def _wrapper_details(
     elif name in ("flock", "sg", "runuser"):
         for code in option_values(args, "-c", "--command"):
             _run_inner(code, call, run)
+        if name == "flock" and options:
+            found.write(options[-1], call.where)
     elif name in ("time", "strace", "ltrace"):
         for path in option_values(options, "-o", "--output"):
             found.write(path, call.where)
@@ -354,6 +356,9 @@ def _runs_code(name: str, call: Call, found: Findings, run: RunCode) -> bool:
     elif name in _CODE_RUNNERS:
         _CODE_RUNNERS[name](call, found, run)
     else:
+        if name == "script":
+            for path in operands(call.args, words("-c -I -O -B -T -m -E -o")):
+                found.write(path, call.where)
         if name in _SCHEDULERS:
             for arg in call.args:
                 if " " in arg:

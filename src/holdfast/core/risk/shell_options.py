@@ -110,6 +110,7 @@ WRITES: dict[str, tuple[str, ...]] = _family(
         "coverage": "-o --data-file",
         "pytest": "--junitxml --basetemp",
         "prettier eslint tsc": "--output-file -o --outDir --outFile",
+        "tar": "--one-top-level",
         "git": "--output -o --output-directory",
         "rg fd tree jq": "-o",
     }
@@ -148,6 +149,8 @@ def judge_options(name: str, call: Call, found: Findings) -> None:
         found.write(value, call.where)
     if set(call.args[:2]) & _CODE_VERBS.get(name, frozenset()):
         found.add("shell.option_runs", call.where)
+    if name == "go" and call.args[:1] == ("env",) and set(call.args) & {"-w", "-u"}:
+        found.add("shell.loader_variable", call.where)
     if found.rules.programs.get(name) == "shell.build_tool":
         _judge_values(call, found)
     if name in _CODE_OPERANDS:
@@ -161,6 +164,8 @@ def _judge_values(call: Call, found: Findings) -> None:
     for arg in call.args:
         value = arg.partition("=")[2] if arg.startswith("-") else ""
         if value and _is_path(value) and found.outside(value):
+            found.add("shell.outside_run", call.where)
+        if arg.startswith("@/") and found.foreign(arg[1:]):
             found.add("shell.outside_run", call.where)
         if names_host(value or arg) and not arg.startswith("@"):
             every = "0.0.0.0" in arg or "[::]" in arg  # noqa: S104 - read, not bound

@@ -14,6 +14,8 @@ from holdfast.core.risk.shell_words import UNKNOWN
 
 _HOME = re.compile(r"^/(?:home|Users)/[^/]+(?=/|$)")
 _OTHER_HOME = re.compile(r"^~[A-Za-z_][A-Za-z0-9_.-]*(?=/|$)")
+# `~+` is the current directory.
+_HERE = re.compile(r"^~\+(?=/|$)")
 _GLOB = re.compile(r"[*?\[\0]")
 # `.*` takes every hidden file, `.env` with them.
 _HIDDEN_GLOB = re.compile(r"(?:^|/)\.(?:[*?]|\[[^\]\d])")
@@ -28,7 +30,7 @@ _OF_A_HOME = 3
 def normalise(path: str, base: str = "") -> str:
     """Lexically clean; any home becomes ``~``; ``base`` is put before relative paths."""
     path = path[:_MAX_PATH]
-    path = path.removeprefix("file://")
+    path = _HERE.sub(".", path.removeprefix("file://"))
     if path.startswith("~root"):
         path = "/root" + path[5:]
     path = _OTHER_HOME.sub("~", path)
@@ -47,7 +49,7 @@ def localised(path: str, folder: str) -> str:
     path = path[:_MAX_PATH]
     if not folder:
         return path
-    bare = path.removeprefix("file://")
+    bare = _HERE.sub(".", path.removeprefix("file://"))
     bare = re.sub(r"^/proc/(?:self|thread-self)/cwd(?=/|$)", folder, bare)
     if bare == "~" or bare.startswith("~/"):
         home = _HOME.match(folder) or re.match("/root(?=/|$)", folder)
@@ -59,7 +61,9 @@ def localised(path: str, folder: str) -> str:
     whole = posixpath.normpath(posixpath.join(folder, bare))
     if whole == folder:
         return "."
-    return whole[len(folder) + 1 :] if whole.startswith(folder + "/") else path
+    if whole.startswith(folder + "/"):
+        return whole[len(folder) + 1 :]
+    return path if bare.startswith("/") or path.startswith("~/") else whole
 
 
 def views(path: str, bases: tuple[str, ...] = (), folder: str = "") -> tuple[str, ...]:

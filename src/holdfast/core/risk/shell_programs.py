@@ -135,6 +135,9 @@ def _copy(call: Call, found: Findings) -> None:
         targets, rest = [*targets, *rest], []
     recursive = has_flag(args, "rRa", "recursive", "archive")
     for path in rest:
+        if name == "ln" and found.outside(path):
+            # What it names is reached through the link from now on.
+            found.add("shell.outside_write", call.where)
         found.read(path, call.where, recursive=recursive or name == "mv")
         if name == "mv":
             found.write(path, call.where)
@@ -215,7 +218,7 @@ def _awk(call: Call, found: Findings) -> None:
     values = words("-F -v -f --file --assign -i -e --source")
     rest = operands(args, values)
     programs = option_values(args, "-e", "--source")
-    if option_values(args, "-f", "--file", "-i"):
+    if option_values(args, "-f", "--file", "-i", "-E", "--exec", "--include"):
         found.add("shell.runs_script", call.where)
     elif not programs:
         programs, rest = rest[:1], rest[1:]
@@ -273,7 +276,7 @@ def _network(call: Call, found: Findings) -> None:
 _INSTALLS = words(
     """
     install i add ci update upgrade up exec dlx x create init-from get sync download global link
-    unlink remove rm audit
+    unlink remove rm audit require
     """
 )
 _REWIRES = words("config set pkg owner token access hook adduser whoami")
@@ -300,6 +303,8 @@ def _packages(call: Call, found: Findings) -> None:
 
 def _installs(name: str, verbs: list[str]) -> bool:
     verb = verbs[0] if verbs else ""
+    if name in ("npm", "pnpm", "yarn") and verb == "init" and len(verbs) > 1:
+        return True
     pairs = (["tool", "run"], ["tool", "install"], ["mod", "edit"], ["pip", "install"])
     return (
         verb in _INSTALLS or (name == "yarn" and not verb) or UNKNOWN in verb or verbs[:2] in pairs
@@ -453,7 +458,9 @@ HANDLERS: dict[str, Handler] = {
         "host aria2c",
         _network,
     ),
-    **_family("npm yarn pnpm bun uv poetry cargo go hatch pdm bundle rake pre-commit", _packages),
+    **_family(
+        "npm yarn pnpm bun uv poetry cargo go hatch pdm bundle rake pre-commit composer", _packages
+    ),
     **_family("ed ex vi vim nvim nano emacs", _editor),
     **_family("pip pip2 pip3", _pip),
     **_family("kill pkill killall skill", _kill),

@@ -161,7 +161,7 @@ class Walk:
     # --- the tree --------------------------------------------------------------------------
 
     def _walk(self, node: Node, feed: Feed, depth: int) -> None:
-        if not node.named_child_count:
+        if not node.named_child_count and node.type != "declaration_command":
             return
         self._step()
         if depth > self._found.rules.max_depth:
@@ -252,6 +252,9 @@ class Walk:
         body = node.child_by_field_name("body")
         extra: list[str] = []
         downstream: list[Node] = []
+        here = self._found.here
+        if body is not None and body.type == "list":
+            self._look_ahead(body)
         for child in node.named_children:
             if child.type.endswith("_redirect"):
                 given, words = self._redirect(child, depth)
@@ -263,6 +266,7 @@ class Walk:
                         for part in child.named_children
                         if not part.type.startswith(("heredoc", "file_"))
                     ]
+        self._found.here = here
         mark, bases = len(self._ran), self._found.bases
         if body is not None:
             last = _last_command(body)
@@ -277,6 +281,21 @@ class Walk:
             out = Feed(text=feed.text, programs=out.programs, present=True)
         for part in downstream:
             self._walk(part, out if part.type == "pipeline" else NO_FEED, depth + 1)
+
+    def _look_ahead(self, node: Node) -> None:
+        """Where the last command of ``cd x && … > file`` runs: the redirection is its own."""
+        sure = all(child.type == "&&" for child in node.children if not child.is_named)
+        for child in node.named_children[:-1] if sure else ():
+            if child.type == "list":
+                self._look_ahead(child)
+                self._look_at(child.named_children[-1])
+            else:
+                self._look_at(child)
+
+    def _look_at(self, node: Node) -> None:
+        words = [f for part in node.named_children for f in self._quiet.fields(part)]
+        if node.type == "command" and words[:1] == ["cd"] and len(words) == 2:
+            self._found.enter(words[1])
 
     def _redirect(self, node: Node, depth: int) -> tuple[Feed | None, list[str]]:
         """What a redirection puts on the input, and words of the command that stand after it."""
@@ -350,7 +369,7 @@ class Walk:
         self._found.only_reads = False
         where = source_of(node)
         self._depth = depth
-        argv = [where.split(None, 1)[0]]
+        argv = where.split(None, 1)[:1]
         for group in adjoining(node.named_children):
             if group[0].type == "variable_assignment":
                 self._assignment(group[0], depth)

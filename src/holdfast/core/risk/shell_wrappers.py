@@ -108,7 +108,6 @@ RUN_VERBS: dict[str, frozenset[str]] = {
     "pipenv": frozenset(("run",)),
     "bundle": frozenset(("exec",)),
     "pnpm": frozenset(("exec",)),
-    "npm": frozenset(("exec",)),
     "yarn": frozenset(("exec",)),
     "conda": frozenset(("run",)),
 }

@@ -38,3 +38,15 @@ def test_what_is_ordinary_is_not_asked(apart):
 def test_nothing_dangerous_counts_as_reading():
     reads = [c.text for c in DANGEROUS if classify(c.text, folder=corpora.FOLDER).read_only]
     assert not reads
+
+
+@pytest.mark.parametrize("command", corpora.closed())
+def test_a_place_that_was_closed_stays_closed(command):
+    risk = classify(command, folder=corpora.FOLDER)
+    assert risk.level >= RiskLevel.HIGH
+    assert not risk.read_only
+
+
+@pytest.mark.parametrize("command", corpora.left_open())
+def test_ordinary_work_of_another_day_is_not_asked(command):
+    assert classify(command, folder=corpora.FOLDER).level < RiskLevel.HIGH
