@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from holdfast.compose.config import (
+    gateway_layout,
     layout,
     parse_agent,
     parse_config,
@@ -32,13 +33,15 @@ SECTIONS: dict[str, Record] = {
     "The file": layout.SETTINGS,
     "`server`": layout.SERVER,
     "`server.tls`": layout.TLS,
-    "`gateway`": layout.GATEWAY,
+    "`gateway`": gateway_layout.GATEWAY,
+    "`gateway.admit[]`": gateway_layout.ADMIT,
     "`store`": store_layout.STORE,
     "`upstreams.<name>`": upstream_layout.UPSTREAM,
     "`upstreams.<name>.rates.<model>`": upstream_layout.RATES,
     "`upstreams.<name>.retries`": upstream_layout.RETRIES,
     "`upstreams.<name>.breaker`": upstream_layout.BREAKER,
     "`upstreams.<name>.fallbacks`": upstream_layout.FALLBACK,
+    "`prices`": layout.PRICES,
     "`prices.overrides.<model>`": layout.PRICE,
     "`defaults`": layout.DEFAULTS,
     "`tenants.<name>`": layout.TENANT,

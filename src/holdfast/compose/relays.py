@@ -12,8 +12,9 @@ import msgspec
 
 from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
-from holdfast.compose.config.model import Config, UpstreamConfig
-from holdfast.compose.upstreams import providers
+from holdfast.compose.config.model import Config, GatewaySettings, UpstreamConfig
+from holdfast.compose.upstreams import admissions, providers
+from holdfast.core.wire.admitted import Admitted
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.relays.calls import RelayedCalls
 from holdfast.runtime.relays.line import Line
@@ -32,6 +33,7 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     max_body_bytes: int
     upstreams: dict[str, UpstreamConfig]
+    gateway: GatewaySettings = GatewaySettings()
     tls_cert: str = ""
     tls_key: str = ""
 
@@ -44,6 +46,7 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
     entropy: SystemEntropy
     frames: FrameClient
     providers: Mapping[str, Provider]
+    admitted: Admitted
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -61,6 +64,7 @@ def relay_settings(config: Config, socket: Path, server: str, port: int) -> Rela
         port=port,
         max_body_bytes=config.server.max_body_bytes,
         upstreams=config.upstreams,
+        gateway=config.gateway,
         tls_cert=str(config.tls_cert_path or ""),
         tls_key=str(config.tls_key_path or ""),
     )
@@ -80,11 +84,13 @@ def build_relay(settings: RelaySettings, environment: Mapping[str, str]) -> Rela
         backlog_bytes=_BACKLOG_BYTES,
     )
     line = Line(frames, server=settings.server, pid=os.getpid())
-    known = providers(settings.upstreams, environment, clock)
+    admitted = admissions(settings.gateway)
+    known = providers(settings.upstreams, environment, clock, admitted)
     return Relay(
         line=line,
-        calls=RelayedCalls(line, known, clock, random.SystemRandom().random),
+        calls=RelayedCalls(line, known, clock, random.SystemRandom().random, admitted),
         entropy=SystemEntropy(),
         frames=frames,
         providers=known,
+        admitted=admitted,
     )

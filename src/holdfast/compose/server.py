@@ -18,7 +18,7 @@ from holdfast.compose.config.model import Config
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
-from holdfast.compose.upstreams import providers, rate_gate, upstream_secrets
+from holdfast.compose.upstreams import admissions, providers, rate_gate, upstream_secrets
 from holdfast.core.contracts import ContractBook
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook, rates_per_mtok
@@ -116,7 +116,8 @@ async def build(
     clock, entropy = SystemClock(), SystemEntropy()
     hosts = HookHosts(config.path.parent, environment)
     default, by_agent = await hook_sets(hosts, config)
-    pricing = Pricing(PriceBook(PRICE_TABLE, _overrides(config)))
+    admitted = admissions(config.gateway)
+    pricing = Pricing(_price_book(config), admitted)
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
     contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
     headers = header_text(config.telemetry, environment)
@@ -168,8 +169,9 @@ async def build(
                 sessions, budgets, journal, contracts, Earlier(sessions, store, journal), hooks
             ),
             pricing=pricing,
-            providers=providers(config.upstreams, environment, clock),
+            providers=providers(config.upstreams, environment, clock, admitted),
             rates=rate_gate(config, clock),
+            admitted=admitted,
         ),
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
@@ -231,6 +233,20 @@ def _shares(config: Config) -> SharesOf:
         return Shares(tenant=owner.max_runs, project=share.max_runs if share is not None else None)
 
     return shares_of
+
+
+def _price_book(config: Config) -> PriceBook:
+    """The table that ships, with the operator's prices and premiums. Errors: ConfigInvalid."""
+    overrides = {price.model: price for price in _overrides(config)}
+    shipped = {price.model: price for price in PRICE_TABLE.models}
+    for model, ways in config.prices.premiums.items():
+        held = overrides if model in overrides else shipped
+        if model not in held:
+            raise ConfigInvalid(f"prices.premiums.{model}: the model has no price to multiply")
+        premiums = {way: round(factor * 1000) for way, factor in ways.items()}
+        held[model] = msgspec.structs.replace(held[model], premiums=premiums)
+    table = msgspec.structs.replace(PRICE_TABLE, models=tuple(shipped.values()))
+    return PriceBook(table, overrides.values())
 
 
 def _overrides(config: Config) -> list[ModelPrice]:

@@ -7,8 +7,18 @@ from holdfast.backends.anthropic.upstream import HttpUpstream
 from holdfast.backends.bedrock.dialect import BedrockDialect
 from holdfast.backends.bedrock.sigv4 import AwsKey
 from holdfast.backends.vertex.dialect import TokenCommand, VertexDialect
-from holdfast.compose.config.model import Auth, Config, UpstreamConfig, Vendor
+from holdfast.compose.config.model import (
+    AdmittedAs,
+    Auth,
+    Config,
+    GatewaySettings,
+    Untaken,
+    UpstreamConfig,
+    Vendor,
+)
 from holdfast.core.breaker import BreakerLimits
+from holdfast.core.wire.admitted import NOTHING, Admission, Admitted, Sort
+from holdfast.core.wire.takes import VENDORS, Takes
 from holdfast.errors import ConfigInvalid
 from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Dialect
@@ -33,10 +43,30 @@ def upstream_secrets(config: Config, environment: Mapping[str, str]) -> list[str
 
 
 def providers(
-    upstreams: Mapping[str, UpstreamConfig], environment: Mapping[str, str], clock: Clock
+    upstreams: Mapping[str, UpstreamConfig],
+    environment: Mapping[str, str],
+    clock: Clock,
+    admitted: Admitted = NOTHING,
 ) -> dict[str, Provider]:
     """Every upstream by name. Errors: ConfigInvalid."""
-    return {name: _provider(one, environment, clock) for name, one in upstreams.items()}
+    return {name: _provider(one, environment, clock, admitted) for name, one in upstreams.items()}
+
+
+def admissions(settings: GatewaySettings) -> Admitted:
+    """What `gateway.admit` lets pass beyond the table."""
+    return Admitted(
+        Admission(
+            sort=sort,
+            name=name,
+            dropped=line.admitted_as is AdmittedAs.DROPPED,
+            nusd=line.usd_nusd,
+            calls=line.calls,
+            tokens=line.tokens,
+        )
+        for line in settings.admit
+        for sort in Sort
+        if (name := getattr(line, sort))
+    )
 
 
 def rate_gate(config: Config, clock: Clock) -> RateGate | None:
@@ -46,9 +76,12 @@ def rate_gate(config: Config, clock: Clock) -> RateGate | None:
     return RateGate(clock, models=models, tenants=tenants) if models or tenants else None
 
 
-def _provider(upstream: UpstreamConfig, environment: Mapping[str, str], clock: Clock) -> Provider:
+def _provider(
+    upstream: UpstreamConfig, environment: Mapping[str, str], clock: Clock, admitted: Admitted
+) -> Provider:
     first, *spare = [
-        _carrier(upstream, key, environment, clock) for key in _keys(upstream, environment)
+        _carrier(upstream, key, environment, clock, admitted)
+        for key in _keys(upstream, environment)
     ]
     return Provider(
         first,
@@ -61,6 +94,22 @@ def _provider(upstream: UpstreamConfig, environment: Mapping[str, str], clock: C
             failures=upstream.breaker.failures, reset_ns=round(upstream.breaker.reset_s * 1e9)
         ),
         queue_s=upstream.queue_s,
+        takes=_takes(upstream, admitted),
+    )
+
+
+def _takes(upstream: UpstreamConfig, admitted: Admitted) -> Takes:
+    """The vendor's own list, with what the operator says in its place."""
+    own, also = VENDORS[upstream.vendor], frozenset(upstream.fields)
+    betas = own.betas if upstream.betas is None else frozenset(upstream.betas)
+    if betas is not None:
+        # What the operator admits by name goes wherever the request goes.
+        betas |= frozenset(admitted.named(Sort.BETA))
+    return Takes(
+        betas=betas,
+        dropped=own.dropped - also,
+        refused=own.refused - also,
+        strict=upstream.untaken is Untaken.REFUSE,
     )
 
 
@@ -70,7 +119,11 @@ def _keys(upstream: UpstreamConfig, environment: Mapping[str, str]) -> list[str]
 
 
 def _carrier(
-    upstream: UpstreamConfig, key: str, environment: Mapping[str, str], clock: Clock
+    upstream: UpstreamConfig,
+    key: str,
+    environment: Mapping[str, str],
+    clock: Clock,
+    admitted: Admitted,
 ) -> HttpUpstream:
     base_url = _base_url(upstream)
     return HttpUpstream(
@@ -80,6 +133,7 @@ def _carrier(
         connect_timeout_s=upstream.connect_timeout_s,
         silence_timeout_s=upstream.silence_timeout_s,
         dialect=_dialect(upstream, base_url, key, environment, clock),
+        admitted=admitted,
     )
 
 

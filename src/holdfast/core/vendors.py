@@ -39,7 +39,7 @@ def moved(body: bytes, *, version: str, drop: tuple[str, ...], betas: str = "") 
     """
     fields = _RAW.decode(body)
     model = msgspec.json.decode(fields["model"], type=str)
-    stream = "stream" in fields and msgspec.json.decode(fields["stream"], type=bool)
+    stream = "stream" in fields and bool(msgspec.json.decode(fields["stream"], type=bool | None))
     for name in drop:
         fields.pop(name, None)
     fields.setdefault("anthropic_version", msgspec.Raw(msgspec.json.encode(version)))

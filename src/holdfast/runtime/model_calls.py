@@ -20,6 +20,10 @@ from holdfast.core.delegation import reaches
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
+from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.core.wire.betas import Betas
+from holdfast.core.wire.headers import with_betas
+from holdfast.core.wire.splicing import spliced
 from holdfast.core.work import Asked
 from holdfast.errors import (
     Denied,
@@ -40,6 +44,7 @@ from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer, broken, ended_by
 from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
+from holdfast.runtime.fitting import counting, fit, judged_betas, listing
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.pricing import (
@@ -102,6 +107,7 @@ class _Given(msgspec.Struct, frozen=True):
     path: str
     headers: Mapping[str, str]
     contents: Mapping[tuple[int, int], str]
+    betas: Betas
     carrier: Carrier
 
 
@@ -118,6 +124,7 @@ class ModelCalls:
         rates: RateGate | None = None,
         dice: Dice | None = None,
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
+        admitted: Admitted = NOTHING,
     ) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
@@ -128,11 +135,12 @@ class ModelCalls:
         self._admission = admission
         self._pricing = pricing
         self.providers = providers
+        self.admitted = admitted
         self._rates = rates
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
-        self._reader = RequestReader()
+        self._reader = RequestReader(admitted)
 
     async def call(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
@@ -160,11 +168,12 @@ class ModelCalls:
         self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
         if isinstance(request, BadRequest):
             raise InvalidRequest(request.text)
+        betas = judged_betas(headers, request, self.admitted)
         self._check_model(live, request)
         await self._check_server_tools(live, request)
         contents = await self._admission.admit(live, request)
         await self._check_turns(live)
-        given = _Given(request.model, path, headers, contents, carrier)
+        given = _Given(request.model, path, headers, contents, betas, carrier)
         return await self._carry(live, request, given)
 
     def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
@@ -214,7 +223,7 @@ class ModelCalls:
         if request.continues and fallback.upstream != live.session.upstream:
             raise InvalidRequest("the conversation is held by another upstream")
         if fallback.model and fallback.model != request.model:
-            read = read_request(edited(request.body, model=fallback.model))
+            read = read_request(edited(request.body, model=fallback.model), self.admitted)
             if isinstance(read, BadRequest):
                 raise InvalidRequest(read.text)
             request = read
@@ -246,7 +255,8 @@ class ModelCalls:
         now_ns = self._clock.now_ns()
         if not provider.admits(now_ns, live.asker):
             return resting(provider, now_ns, live.asker)
-        offer = self._offered(live, request, given.headers)
+        fits = fit(request, given.betas, provider)
+        offer = self._offered(live, request, given.betas)
         toll = None
         if self._rates is not None:
             toll = await self._entered(live, self._rates, provider, request, offer)
@@ -276,7 +286,8 @@ class ModelCalls:
             model=request.model if request.model != given.model else "",
             max_tokens=offer.output_tokens if offer.output_tokens < request.max_tokens else None,
             contents=tuple((*place, text) for place, text in given.contents.items()),
-            changes=offer.asked.changes(),
+            changes=(*fits.changes, *offer.asked.changes()),
+            betas=fits.betas,
         )
         return await self._send(live, provider, purse, given.carrier, edits)
 
@@ -316,13 +327,17 @@ class ModelCalls:
     async def count(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
     ) -> UpstreamAnswer:
-        """Forward one free `count_tokens`."""
-        return await self.free(live).count(self._clock.now_ns(), path, headers, body)
+        """Forward one free `count_tokens`, read by the table as a paid one is."""
+        provider = self.free(live)
+        request = await self._reader.count(body)
+        headers, body = counting(headers, request, provider, self.admitted)
+        return await provider.count(self._clock.now_ns(), path, headers, body)
 
     async def models(
         self, live: LiveSession, path: str, headers: Mapping[str, str]
     ) -> UpstreamAnswer:
         """Forward one read of `/v1/models`."""
+        headers = listing(headers, self.admitted)
         return await self.free(live).models(self._clock.now_ns(), path, headers)
 
     def _provider(self, live: LiveSession) -> Provider:
@@ -394,17 +409,15 @@ class ModelCalls:
                 raise LoopDetected(f"loop_detected: {finding.text}", code=finding.code)
             self._journal.queue([record])
 
-    def _offered(
-        self, live: LiveSession, request: ModelRequest, headers: Mapping[str, str]
-    ) -> _Offer:
+    def _offered(self, live: LiveSession, request: ModelRequest, betas: Betas) -> _Offer:
         """What the call is bounded by before anybody counts. Errors: UnknownModel."""
-        return _Offer(self._rungs(request, self._input_bound(live, request), headers))
+        return _Offer(self._rungs(request, self._input_bound(live, request), betas))
 
     def _rungs(
-        self, request: ModelRequest, tokens: int | None, headers: Mapping[str, str]
+        self, request: ModelRequest, tokens: int | None, betas: Betas
     ) -> list[tuple[Asked, Quote]]:
         """Bounds of a request, halving how often its tools may run. Errors: UnknownModel."""
-        asked = self._pricing.asked(request, tokens, long_context=_wide(headers))
+        asked = self._pricing.asked(request, tokens, long_context=betas.wide)
         rungs = [(asked, self._pricing.quote(asked))]
         uses = asked.uses_from() // 2
         while uses:
@@ -441,7 +454,7 @@ class ModelCalls:
                 counted = await self._count(provider, request, given)
                 if counted is not None:
                     tight = min(counted, offer.quote.prompt_tokens)
-                    offer.rungs = self._rungs(request, tight, given.headers)
+                    offer.rungs = self._rungs(request, tight, given.betas)
                 offer.tight = True
         if isinstance(answer, Refused):
             raise exhausted(answer)
@@ -501,15 +514,16 @@ class ModelCalls:
 
     async def _count(self, provider: Provider, request: ModelRequest, given: _Given) -> int | None:
         """The provider's own count of the input, with a margin; None when it does not say."""
+        fits = fit(request, given.betas, provider)
         fields = {k: request.fields[k] for k in _COUNTED_FIELDS if k in request.fields}
+        left_out = (c for c in fits.changes if c.steps[0] in fields and len(c.steps) > 1)
         query = given.path.partition("?")[2]
         upstream = provider.free(self._clock.now_ns())
         target = "/v1/messages/count_tokens" + (f"?{query}" if query else "")
         try:
-            body = msgspec.json.encode(fields)
-            answer = await upstream.send(
-                "POST", target, given.headers, body, timeout_s=_COUNT_TIMEOUT_S
-            )
+            body = spliced(msgspec.json.encode(fields), left_out)
+            headers = with_betas(given.headers, fits.betas)
+            answer = await upstream.send("POST", target, headers, body, timeout_s=_COUNT_TIMEOUT_S)
             try:
                 raw = await answer.read(64 * 1024)
             finally:
@@ -583,13 +597,6 @@ def exhausted(refused: Refused) -> Exhausted:
         settled=refused.settled,
         held=refused.held,
         wanted=refused.wanted,
-    )
-
-
-def _wide(headers: Mapping[str, str]) -> bool:
-    """Whether a beta widens the window; a header may come several times, each naming betas."""
-    return any(
-        "context-1m" in value for name, value in headers.items() if name.lower() == "anthropic-beta"
     )
 
 

@@ -6,6 +6,7 @@ Not here: sending and trying again (`runtime/reaching`), rates (`runtime/rates`)
 from collections.abc import Collection, Mapping, Sequence
 
 from holdfast.core.breaker import BreakerLimits, BreakerState
+from holdfast.core.wire.takes import ALL, Takes
 from holdfast.model.upstreams import Fallback, Retries, Trouble
 from holdfast.ports.llm import Upstream, UpstreamAnswer
 from holdfast.runtime.doors import Asker, Door, Ticket
@@ -17,10 +18,11 @@ NO_RETRIES = Retries(attempts=0)
 class Provider:
     """One upstream: a door for each of its keys, used in turn.
 
-    `max_tokens_per_s` is the most that any model there writes; `spare` are further keys.
+    `max_tokens_per_s` is the most that any model there writes; `spare` are further keys; `takes`
+    says what of a request goes there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         upstream: Upstream,
         max_tokens_per_s: int | None = None,
@@ -31,6 +33,7 @@ class Provider:
         fallbacks: Sequence[Fallback] = (),
         breaker: BreakerLimits | None = None,
         queue_s: float = 30.0,
+        takes: Takes = ALL,
     ) -> None:
         self.upstream = upstream
         self.max_tokens_per_s = max_tokens_per_s
@@ -38,6 +41,7 @@ class Provider:
         self.retries = retries
         self.fallbacks = tuple(fallbacks)
         self.queue_s = queue_s
+        self.takes = takes
         self.doors = tuple(
             Door(f"key {number}", one, breaker) for number, one in enumerate((upstream, *spare), 1)
         )

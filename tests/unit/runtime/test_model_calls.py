@@ -824,7 +824,10 @@ def test_long_context_beta_in_a_second_header_widens_the_bound():
 
         class Twice(dict):
             def items(self):
-                return [("anthropic-beta", "a"), ("Anthropic-Beta", "context-1m-2025-08-07")]
+                return [
+                    ("anthropic-beta", "effort-2025-11-24"),
+                    ("Anthropic-Beta", "context-1m-2025-08-07"),
+                ]
 
         document = {"type": "document", "source": {"type": "file", "file_id": "f"}}
         messages = [{"role": "user", "content": [document]}]

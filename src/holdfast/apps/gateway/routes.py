@@ -1,8 +1,10 @@
 """`/v1/messages`, `count_tokens`, `models` and `HEAD /api/hello` over the governed model calls."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -14,6 +16,9 @@ from holdfast.apps.gateway.bodies import ANSWERING
 from holdfast.apps.gateway.connection import Connection
 from holdfast.apps.gateway.errors import envelope, headers, status
 from holdfast.apps.gateway.tasks import ClientLeft, while_connected
+from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.core.wire.headers import check_headers
+from holdfast.core.wire.reading import NotInTable
 from holdfast.errors import (
     HoldfastError,
     InternalError,
@@ -33,6 +38,13 @@ _NOT_RETURNED = frozenset(
     | {"transfer-encoding", "upgrade", "alt-svc", "strict-transport-security"}
 )
 _PLAIN_BYTES_MAX = 16 * 1024 * 1024
+# Other parts of the provider's API that clients ask for; nothing of ours is there.
+_ELSEWHERE = ("/v1/files", "/v1/files/{rest:path}", "/v1/complete", "/v1/skills",
+              "/v1/skills/{rest:path}")  # fmt: skip
+_ASTRAY = ("/{before:path}/v1/messages", "/{before:path}/v1/messages/{rest:path}",
+           "/v1//messages", "/v1/messages/v1/{rest:path}")  # fmt: skip
+_QUERY = frozenset({"after_id", "before_id", "beta", "limit"})
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@\[\]-]{0,127}", re.ASCII)
 
 Report = Callable[[BaseException], None]
 Who = TypeVar("Who")
@@ -81,7 +93,9 @@ class Gateway(Generic[Who]):
         *,
         max_body_bytes: int,
         report: Report,
+        admitted: Admitted = NOTHING,
     ) -> None:
+        self._admitted = admitted
         self._sessions = sessions
         self._calls = calls
         self._entropy = entropy
@@ -101,6 +115,9 @@ class Gateway(Generic[Who]):
             Route("/v1/messages/{rest:path}", _Endpoint("", self._ungoverned)),
             Route("/v1/models", _Endpoint("GET", self._models)),
             Route("/v1/models/{model_id}", _Endpoint("GET", self._models)),
+            Route("/v1/models/{rest:path}", _Endpoint("", self._ungoverned)),
+            *(Route(path, _Endpoint("", self._ungoverned)) for path in _ELSEWHERE),
+            *(Route(path, _Endpoint("", self._astray)) for path in _ASTRAY),
             Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
             *rest,
         ]
@@ -110,19 +127,31 @@ class Gateway(Generic[Who]):
         return Response(b"")
 
     async def _ungoverned(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Batches and whatever else the provider hangs below its messages: not metered, so closed.
+        """Batches, files and whatever else the provider has: not metered, so closed.
 
         Answered in the envelope that its clients read.
         """
 
         async def refuse(*_: object) -> None:
-            raise NotFound("holdfast does not govern this path, so it does not forward it")
+            raise NotFound(ungoverned(scope["path"]))
 
         await self._governed(scope, receive, send, refuse)
 
+    async def _astray(self, scope: Scope, _: Receive, send: Send) -> None:
+        """The API's own paths behind others: the client's base URL says too much."""
+        await self._refuse(
+            send,
+            NotFound(
+                "the Messages API is served at `/v1/messages`: set the client's base URL to this"
+                " server's address alone, without a path and without a slash at its end"
+            ),
+            _client(scope),
+        )
+
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
-            answer = await self._calls.call(who, _target(scope), given, body)
+            target = _target("/v1/messages", scope)
+            answer = await self._calls.call(who, target, given, body)
             scope.get("state", {}).get(ANSWERING, _nothing)()
             client = answer.client = Connection.of(scope)
             if answer.streams:
@@ -134,14 +163,15 @@ class Gateway(Generic[Who]):
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
-            path = _target(scope)
+            path = _target("/v1/messages/count_tokens", scope)
             await _plain(await self._calls.count(who, path, given, body), send)
 
         await self._governed(scope, receive, send, forward)
 
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def forward(who: Who, given: Headers, _: bytes, send: Send) -> None:
-            await _plain(await self._calls.models(who, _target(scope), given), send)
+            path = _target(_models_path(scope), scope)
+            await _plain(await self._calls.models(who, path, given), send)
 
         await self._governed(scope, receive, send, forward)
 
@@ -164,7 +194,7 @@ class Gateway(Generic[Who]):
             who = await self._sessions.authenticate_model(_token(scope))
             Connection.of(scope).recognised()
             body = await read_body(scope, receive, self._max_body_bytes)
-            given = _readable_headers(scope)
+            given = self._headers(scope)
             async with while_connected(receive):
                 await act(who, given, body, sending)
         except ClientLeft:
@@ -176,6 +206,23 @@ class Gateway(Generic[Who]):
                 # Headers are gone: all that is left is to break off, which clients see.
                 raise
             await self._refuse(send, error, _client(scope))
+
+    def _headers(self, scope: Scope) -> Headers:
+        """The client's headers; a coded body cannot be governed. Errors: InvalidRequest."""
+        given = Headers(scope=scope)
+        for name, value in given.raw:
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                shown = name.decode("latin-1")
+                raise InvalidRequest(f"the header `{shown}` is not valid utf-8") from None
+        try:
+            check_headers((name.decode("latin-1") for name, _ in given.raw), self._admitted)
+        except NotInTable as fault:
+            raise InvalidRequest(str(fault)) from None
+        if given.get("content-encoding", "identity") != "identity":
+            raise InvalidRequest("send the body without content-encoding")
+        return given
 
     async def _refuse(self, send: Send, error: Exception, client: str) -> None:
         """The envelope of an error.
@@ -264,25 +311,38 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
         raise InvalidRequest(f"the body did not arrive within {_BODY_TIMEOUT_S:g} s") from None
 
 
-def _target(scope: Scope) -> str:
-    """Path and query as the client sent them."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope.get("query_string", b"")
-    return (raw + (b"?" + query if query else b"")).decode("ascii", "replace")
+def ungoverned(path: str) -> str:
+    """Why a path is not forwarded, and what to do instead."""
+    if path.startswith("/v1/messages/batches"):
+        return (
+            "holdfast does not forward message batches, because nobody could hold a job of them to"
+            " a cap or end it: send each request to `/v1/messages`, or run the job with"
+            " `holdfast batch run`"
+        )
+    if path.startswith("/v1/files"):
+        return (
+            "holdfast does not forward files, because what is kept at the provider outlives every"
+            " session: put the content into the request, or upload it with a key of your own and"
+            " name its `file_id`"
+        )
+    return "holdfast does not govern this path, so it does not forward it"
 
 
-def _readable_headers(scope: Scope) -> Headers:
-    """The client's headers; a coded body cannot be governed. Errors: InvalidRequest."""
-    given = Headers(scope=scope)
-    for name, value in given.raw:
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            shown = name.decode("latin-1")
-            raise InvalidRequest(f"the header `{shown}` is not valid utf-8") from None
-    if given.get("content-encoding", "identity") != "identity":
-        raise InvalidRequest("send the body without content-encoding")
-    return given
+def _target(path: str, scope: Scope) -> str:
+    """A path of ours with what the provider reads of the client's query."""
+    query = parse_qsl(scope.get("query_string", b"").decode("ascii", "replace"))
+    kept = urlencode([(name, value) for name, value in query if name in _QUERY])
+    return f"{path}?{kept}" if kept else path
+
+
+def _models_path(scope: Scope) -> str:
+    """Errors: NotFound for what is no name of a model."""
+    model = scope.get("path_params", {}).get("model_id")
+    if model is None:
+        return "/v1/models"
+    if not _MODEL_ID.fullmatch(model) or ".." in model:
+        raise NotFound("that is no name of a model")
+    return f"/v1/models/{model}"
 
 
 def _returned(given: Mapping[str, str]) -> Mapping[str, str]:

@@ -31,6 +31,7 @@ async def serve(
         relay.entropy,
         max_body_bytes=settings.max_body_bytes,
         report=report,
+        admitted=relay.admitted,
     )
     server = _Server(
         uvicorn_config(

@@ -263,7 +263,12 @@ def _application(
     turns, relays = beside.turns, beside.relays
     doorkeeper = ModelDoorkeeper(sessions, turns, harness.fence)
     gateway = Gateway(
-        doorkeeper, harness.calls, harness.entropy, max_body_bytes=limit, report=report
+        doorkeeper,
+        harness.calls,
+        harness.entropy,
+        max_body_bytes=limit,
+        report=report,
+        admitted=harness.calls.admitted,
     )
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
     door = GuardDoor(*parts, harness.attempts, turns=turns, max_body_bytes=limit, report=report)

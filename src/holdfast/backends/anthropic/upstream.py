@@ -14,33 +14,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from holdfast.core.vendors import error_fields
+from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.core.wire.headers import sent_on
 from holdfast.errors import UpstreamUnavailable
 from holdfast.ports.llm import Dialect, NotOffered, Reader, UpstreamAnswer
 
-# Hop-by-hop fields, credentials, and what the connection itself decides.
-_NOT_FORWARDED = frozenset(
-    {
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-length",
-        "cookie",
-        "expect",
-        "forwarded",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-api-key",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-    }
-)
 _BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 
 
@@ -111,7 +89,10 @@ class _NotOffered:
 
 
 class HttpUpstream:
-    """A provider at `base_url`; `auth` says how it wants the credential, unless `dialect` does."""
+    """A provider at `base_url`; `auth` says how it wants the credential, unless `dialect` does.
+
+    `admitted` are the headers that go there beyond the table's.
+    """
 
     def __init__(
         self,
@@ -122,6 +103,7 @@ class HttpUpstream:
         connect_timeout_s: float = 10.0,
         silence_timeout_s: float = 60.0,
         dialect: Dialect | None = None,
+        admitted: Admitted = NOTHING,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._credential = credential
@@ -129,6 +111,7 @@ class HttpUpstream:
         self._connect_timeout_s = connect_timeout_s
         self._silence_timeout_s = silence_timeout_s
         self._dialect = dialect
+        self._admitted = admitted
         self._session: aiohttp.ClientSession | None = None
 
     def _client(self) -> aiohttp.ClientSession:
@@ -173,9 +156,7 @@ class HttpUpstream:
 
     def _fields(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
         fields: CIMultiDict[str] = CIMultiDict(
-            (name, _as_sent(value))
-            for name, value in headers.items()
-            if name.lower() not in _NOT_FORWARDED
+            (name, _as_sent(value)) for name, value in sent_on(headers, self._admitted)
         )
         fields["accept-encoding"] = "identity"
         if self._auth == "bearer":

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from holdfast.compose.config.attributes import Attributes
+from holdfast.compose.config.gateway_layout import GATEWAY
 from holdfast.compose.config.limits import LimitsShape
 from holdfast.compose.config.model import (
     AgentConfig,
@@ -17,7 +18,6 @@ from holdfast.compose.config.model import (
     AlertReceiver,
     DefaultLimits,
     Defaults,
-    GatewaySettings,
     Hooks,
     HttpTool,
     Implementation,
@@ -239,18 +239,6 @@ SERVER = Record(
     checks=(_server_reachable_safely,),
 )
 
-GATEWAY = Record(
-    build=GatewaySettings,
-    fields={
-        "processes": Field(
-            Whole(least=0, most=64), "processes that serve the model's door; 0: the server does"
-        ),
-        "port": Field(
-            Whole(least=0, most=65535), "port that they listen on together; 0 takes a free one"
-        ),
-    },
-)
-
 TELEMETRY = Record(
     build=Telemetry,
     fields={
@@ -359,12 +347,21 @@ PRICE = Record(
     },
 )
 
+_WAY = Text(
+    pattern=r"^(speed|inference_geo|service_tier)\.[a-z0-9_-]{1,64}$",
+    says="a way of being served, such as `speed.fast`",
+)
+
 PRICES = Record(
     build=Prices,
     fields={
         "overrides": Field(
             MapOf(value=PRICE, key=MODEL_NAME), "prices by model, in place of those that ship"
-        )
+        ),
+        "premiums": Field(
+            MapOf(value=MapOf(value=Real(least=0.001, most=1000), key=_WAY), key=MODEL_NAME),
+            "what `speed.fast` or `inference_geo.NAME` multiplies a model's rates by",
+        ),
     },
 )
 

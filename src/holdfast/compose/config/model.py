@@ -56,11 +56,43 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 33_554_432
 
 
+class AdmittedAs(enum.StrEnum):
+    """What becomes of what is admitted."""
+
+    INERT = "inert"
+    DROPPED = "dropped"
+
+
+class Untaken(enum.StrEnum):
+    """What becomes of what an upstream does not take."""
+
+    DROP = "drop"
+    REFUSE = "refuse"
+
+
+class AdmitSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `gateway.admit`: exactly one of the first five names what it admits.
+
+    `usd_nusd` is per call for a tool, else per request; `tokens` of input, per result for a tool.
+    """
+
+    field: str = ""
+    block: str = ""
+    tool: str = ""
+    header: str = ""
+    beta: str = ""
+    admitted_as: AdmittedAs = AdmittedAs.INERT
+    usd_nusd: int = 0
+    calls: int = 1
+    tokens: int = 0
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which processes serve the model's door; none of its own: the server does."""
+    """Which processes serve the model's door (none of its own: the server does), what may pass."""
 
     processes: int = 0
     port: int = 8788
+    admit: tuple[AdmitSetting, ...] = ()
 
 
 class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +107,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     `api_key_envs` stands in place of `api_key_env` where there are several keys. `models` maps the
     names that clients use to the vendor's. `rates` maps models to rates; `*` is shared by the rest.
+    `betas` None means those that the vendor is known to take, `fields` are taken beside them.
     """
 
     name: str = "anthropic"
@@ -97,6 +130,9 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     breaker: BreakerSettings = BreakerSettings()
     fallbacks: tuple[Fallback, ...] = ()
+    betas: tuple[str, ...] | None = None
+    fields: tuple[str, ...] = ()
+    untaken: Untaken = Untaken.DROP
 
 
 class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,9 +147,13 @@ class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices that replace or extend the table that ships."""
+    """Prices that replace or extend the table that ships.
+
+    `premiums` are by model what a way of being served (`speed.fast`) multiplies its rates by.
+    """
 
     overrides: dict[str, PriceOverride] = {}
+    premiums: dict[str, dict[str, float]] = {}
 
 
 class LimitSetting(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+WIRE_NAME = Text(
+    pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$", says="a name as requests spell it"
+)
+
+
 class BaseUrl(msgspec.Struct, frozen=True):
     """Where another service answers: https, or http on this machine only.
 

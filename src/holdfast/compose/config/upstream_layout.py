@@ -3,8 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.compose.config.model import Auth, BreakerSettings, UpstreamConfig, Vendor
-from holdfast.compose.config.names import ENV_NAME, MODEL_NAME, BaseUrl
+from holdfast.compose.config.model import (
+    Auth,
+    BreakerSettings,
+    Untaken,
+    UpstreamConfig,
+    Vendor,
+)
+from holdfast.compose.config.names import ENV_NAME, MODEL_NAME, WIRE_NAME, BaseUrl
 from holdfast.compose.config.shapes import (
     Choice,
     Field,
@@ -45,6 +51,17 @@ def _vendor_is_whole(values: Mapping[str, Any], reading: Reading, path: str) -> 
         reading.problem_at(f"{path}.api_key_envs", "one key pair: use `api_key_env` with `sigv4`")
     if values.get("token_command") and vendor is not Vendor.VERTEX:
         reading.problem_at(f"{path}.token_command", "only Vertex AI takes a token")
+
+
+def _address_is_the_hosts(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    """The paths of the API are added to it: one that is there already would stand twice."""
+    address = values.get("base_url", "")
+    for tail in ("/v1", "/v1/messages"):
+        if address.endswith(tail):
+            shorter = address.removesuffix(tail)
+            reading.problem_at(
+                f"{path}.base_url", f"without `{tail}`, which is added to it: {shorter}"
+            )
 
 
 _RATE = Whole(least=1, most=1_000_000_000)
@@ -122,6 +139,14 @@ UPSTREAM = Record(
         "retries": Field(RETRIES, "trying again before the client sees a byte"),
         "breaker": Field(BREAKER, "when a key is left alone"),
         "fallbacks": Field(ListOf(item=FALLBACK, most=16), "where a call goes next, in this order"),
+        "betas": Field(
+            ListOf(item=WIRE_NAME, most=200), "the betas it takes; the vendor's unless given"
+        ),
+        "fields": Field(
+            ListOf(item=WIRE_NAME, most=50),
+            "fields that it does take, though its vendor is known not to",
+        ),
+        "untaken": Field(Choice(Untaken), "what becomes of what it does not take"),
     },
-    checks=(_vendor_is_whole,),
+    checks=(_vendor_is_whole, _address_is_the_hosts),
 )

@@ -93,15 +93,20 @@ def check_headers(names: Iterable[str], admitted: Admitted) -> None:
             )
 
 
-def sent_on(
-    headers: Mapping[str, str], admitted: Admitted, betas: str | None
-) -> Iterator[tuple[str, str]]:
-    """The headers that go to the provider; `betas` takes the place of the client's, if given."""
+def sent_on(headers: Mapping[str, str], admitted: Admitted) -> Iterator[tuple[str, str]]:
+    """The headers that go to the provider."""
     for name, value in headers.items():
-        lower = name.lower()
-        line = admitted.find(Sort.HEADER, lower)
-        passes = HEADERS.get(lower) in (Use.INERT, Use.PRICED) if line is None else not line.dropped
-        if passes and (lower != BETA or betas is None):
+        line = admitted.find(Sort.HEADER, name.lower())
+        use = HEADERS.get(name.lower())
+        if not line.dropped if line is not None else use in (Use.INERT, Use.PRICED):
             yield name, value
-    if betas:
-        yield BETA, betas
+
+
+def with_betas(headers: Mapping[str, str], betas: str) -> dict[str, str]:
+    """The same headers, naming these betas; one that came several times is one list."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    found.pop(BETA, None)
+    return found | ({BETA: betas} if betas else {})

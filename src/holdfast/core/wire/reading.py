@@ -23,6 +23,8 @@ SHOWN = 60
 _PATH_SHOWN = 100
 # Where null is not the same as absent.
 _NEEDED = frozenset({"id", "max_tokens", "messages", "model", "name", "role", "tool_use_id"})
+# Fields deep in a request that not every upstream takes (`core/wire/takes`).
+_MARKED = frozenset({"defer_loading", "eager_input_streaming", "scope"})
 # What a skill's own description adds to the prompt; what it reads comes through its container.
 _SKILL_TOKENS = 1_000
 
@@ -66,7 +68,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Walked:
-    """What a walk has gathered. `grants` names what only a grant allows, each once, in order."""
+    """What a walk has gathered.
+
+    `grants` names what only a grant allows, each once, in order. `drops` are places of what is
+    never sent on, `marked` those of fields that not every upstream takes.
+    """
 
     def __init__(self) -> None:
         self.evidence: list[Evidence] = []
@@ -77,7 +83,7 @@ class Walked:
         self.compact_triggers: list[int | None] = []
         self.admitted: list[Admission] = []
         self.drops: list[tuple[Step, ...]] = []
-        self.optional: dict[str, list[tuple[Step, ...]]] = {}
+        self.marked: dict[str, list[tuple[Step, ...]]] = {}
         self.summarizes = self.unbounded = self.cached = self.cached_1h = False
         self.images = self.media_bytes = self.hidden_tokens = 0
 
@@ -121,6 +127,8 @@ class _Walker:
                 elif use is Use.REFUSED:
                     raise NotInTable(_refused((path, name)))
                 else:
+                    if name in _MARKED:
+                        self.found.marked.setdefault(name, []).append((*steps(path), name))
                     self._value(item, place, (path, name))
             gather = _GATHERERS.get(kind.name)
             if gather is not None:

@@ -6,6 +6,7 @@ Trying again and breakers are here, where the provider is reached; each relay ha
 import asyncio
 from collections.abc import Mapping
 
+from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.errors import InternalError, UpstreamUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Trouble
@@ -14,6 +15,7 @@ from holdfast.ports.llm import Upstream, UpstreamAnswer
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import stoppable
 from holdfast.runtime.doors import Asker
+from holdfast.runtime.fitting import counting, listing
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
 from holdfast.runtime.relays.line import Line
@@ -27,6 +29,7 @@ from holdfast.runtime.relays.wire import (
     Refusal,
     Send,
 )
+from holdfast.runtime.request_reading import RequestReader
 
 _GOOD_S, _GOOD_TOKENS = 30.0, 10_000
 _WAITS = ("retry-after", "retry-after-ms")
@@ -57,11 +60,18 @@ class RelayedCalls:
     """The paid door to a provider, in a relay. A session is known here by its token alone."""
 
     def __init__(
-        self, line: Line, providers: Mapping[str, Provider], clock: Clock, dice: Dice
+        self,
+        line: Line,
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        dice: Dice,
+        admitted: Admitted = NOTHING,
     ) -> None:
         self._line = line
         self._providers = providers
         self._clock = clock
+        self._admitted = admitted
+        self._reader = RequestReader(admitted)
         self._reaching = Reaching(self._note, clock, dice)
         self._good_until_s: dict[str, float] = {}
 
@@ -120,6 +130,7 @@ class RelayedCalls:
                 call=call.number, error=Refusal.of(error), trouble=Trouble.UPSTREAM, failures=1
             )
         body, tried, failures = send.edits.applied(request.body), list[str](), 0
+        headers = send.edits.headed(request.headers)
 
         def failed() -> None:
             nonlocal failures
@@ -129,7 +140,7 @@ class RelayedCalls:
             return await upstream.send(
                 "POST",
                 request.path,
-                request.headers,
+                headers,
                 body,
                 timeout_s=call.seconds_left(),
                 whole=send.whole,
@@ -172,11 +183,14 @@ class RelayedCalls:
     ) -> UpstreamAnswer:
         """As `ModelCalls.count`."""
         provider = await self._free(live)
+        request = await self._reader.count(body)
+        headers, body = counting(headers, request, provider, self._admitted)
         return await provider.count(self._clock.now_ns(), path, headers, body)
 
     async def models(self, live: str, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:
         """As `ModelCalls.models`."""
         provider = await self._free(live)
+        headers = listing(headers, self._admitted)
         return await provider.models(self._clock.now_ns(), path, headers)
 
     async def _free(self, token: str) -> Provider:

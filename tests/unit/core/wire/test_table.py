@@ -12,6 +12,7 @@ from holdfast.core.wire import betas, headers, table
 from holdfast.core.wire.admitted import NOTHING, Admission, Admitted, Sort
 from holdfast.core.wire.reading import NotInTable
 from holdfast.core.wire.splicing import Change, spliced
+from scripts.render_requests import MARK, PAGE, rendered
 from tests.unit.core.wire import sdk_types
 
 BASE = {"model": "m", "max_tokens": 1, "messages": []}
@@ -24,6 +25,12 @@ def test_the_table_is_silent_about_nothing_that_the_pinned_package_types():
 def test_the_table_names_every_beta_and_every_header_of_the_package():
     assert sorted(sdk_types.betas() - set(betas.BETAS)) == []
     assert sorted(sdk_types.header_names() - set(headers.HEADERS)) == []
+
+
+def test_the_page_shows_the_table_as_it_is():
+    _, mark, made = PAGE.read_text(encoding="utf-8").partition(MARK)
+    assert mark
+    assert made == rendered(), "run `python -m scripts.render_requests`"
 
 
 @pytest.mark.parametrize(
@@ -216,11 +223,14 @@ def test_headers_that_say_who_pays_or_what_is_asked_are_refused_and_unknown_ones
     with pytest.raises(NotInTable, match="more than once"):
         headers.check_headers(["content-encoding", "Content-Encoding"], NOTHING)
     given = {"user-agent": "a", "traceparent": "b", "x-api-key": "c", "anthropic-beta": "d"}
-    assert dict(headers.sent_on(given, NOTHING, None)) == {"user-agent": "a", "anthropic-beta": "d"}
-    assert dict(headers.sent_on(given, NOTHING, "e"))["anthropic-beta"] == "e"
-    assert "anthropic-beta" not in dict(headers.sent_on(given, NOTHING, ""))
+    assert dict(headers.sent_on(given, NOTHING)) == {"user-agent": "a", "anthropic-beta": "d"}
+    assert headers.with_betas({"Anthropic-Beta": "d", "A": "b"}, "e") == {
+        "anthropic-beta": "e",
+        "a": "b",
+    }
+    assert "anthropic-beta" not in headers.with_betas(given, "")
     admitted = Admitted([Admission(sort=Sort.HEADER, name="traceparent")])
-    assert "traceparent" in dict(headers.sent_on(given, admitted, None))
+    assert "traceparent" in dict(headers.sent_on(given, admitted))
 
 
 def test_a_splice_changes_single_values_and_keeps_the_bytes_of_all_others():

@@ -1,0 +1,68 @@
+"""Every key of `gateway`: its processes, and what may pass beyond the table. See `layout`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.compose.config.model import AdmitSetting, AdmittedAs, GatewaySettings
+from holdfast.compose.config.names import WIRE_NAME
+from holdfast.compose.config.shapes import (
+    Choice,
+    Field,
+    ListOf,
+    Reading,
+    Record,
+    Text,
+    Usd,
+    Whole,
+)
+from holdfast.core.wire.admitted import Sort
+
+
+def _admits_one_thing(values: Mapping[str, Any], reading: Reading, path: str) -> None:
+    named = [sort for sort in Sort if values.get(sort)]
+    if len(named) != 1:
+        words = ", ".join(f"`{sort}`" for sort in Sort)
+        reading.problem_at(path, f"a line admits one thing: give one of {words}")
+    elif "calls" in values and named != [Sort.TOOL]:
+        reading.problem_at(f"{path}.calls", "only a tool is called")
+    elif values.get("beta") == "*" and values.get("as") is not AdmittedAs.DROPPED:
+        reading.problem_at(f"{path}.beta", "betas that nobody named can only be `as: dropped`")
+
+
+ADMIT = Record(
+    build=AdmitSetting,
+    fields={
+        "field": Field(WIRE_NAME, "a field, as its path without indices: `metadata.team`"),
+        "block": Field(WIRE_NAME, "a `type` of content block"),
+        "tool": Field(WIRE_NAME, "a `type` of tool; a known tool's name sets own bounds for it"),
+        "header": Field(WIRE_NAME, "a header, in lower case"),
+        "beta": Field(
+            Text(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,127})$", says="a beta, or `*`"),
+            "a beta; `*`, only as `dropped`, is every beta that is not known",
+        ),
+        "as": Field(Choice(AdmittedAs), "sent on, or taken out before it is sent", "admitted_as"),
+        "usd": Field(Usd(), "dollars for each call of a tool, else each request", "usd_nusd"),
+        "calls": Field(Whole(least=1, most=1000), "calls of the tool in one request, at most"),
+        "tokens": Field(
+            Whole(least=0, most=10_000_000),
+            "input tokens that it adds unseen, at most; of a tool, each result",
+        ),
+    },
+    checks=(_admits_one_thing,),
+)
+
+GATEWAY = Record(
+    build=GatewaySettings,
+    fields={
+        "processes": Field(
+            Whole(least=0, most=64), "processes that serve the model's door; 0: the server does"
+        ),
+        "port": Field(
+            Whole(least=0, most=65535), "port that they listen on together; 0 takes a free one"
+        ),
+        "admit": Field(
+            ListOf(item=ADMIT, most=1000),
+            "what may pass beyond the table of the Messages API, and own bounds for its tools",
+        ),
+    },
+)

@@ -1,0 +1,54 @@
+"""A request fitted to one upstream: its betas judged, what that upstream does not take left out.
+
+Used by the server and, for what costs nothing, by relays. Errors are those of the client's request.
+"""
+
+from collections.abc import Mapping
+
+from holdfast.core.messages import BadRequest, ModelRequest
+from holdfast.core.wire.admitted import Admitted
+from holdfast.core.wire.betas import Betas, read_betas
+from holdfast.core.wire.headers import BETA, with_betas
+from holdfast.core.wire.reading import NotInTable
+from holdfast.core.wire.splicing import spliced
+from holdfast.core.wire.takes import Fitted, fitted
+from holdfast.errors import InvalidRequest
+from holdfast.runtime.providers import Provider
+
+
+def judged_betas(
+    headers: Mapping[str, str], request: ModelRequest | None, admitted: Admitted
+) -> Betas:
+    """The betas that a request names, in its header or its body. Errors: InvalidRequest."""
+    named = ",".join(value for name, value in headers.items() if name.lower() == BETA)
+    in_body = request.fields.get("anthropic_beta") if request is not None else None
+    try:
+        return read_betas(named, in_body, admitted)
+    except NotInTable as fault:
+        raise InvalidRequest(str(fault)) from None
+
+
+def fit(request: ModelRequest, betas: Betas, provider: Provider) -> Fitted:
+    """What of a request goes to this provider. Errors: InvalidRequest."""
+    try:
+        return fitted(request, betas, provider.takes)
+    except NotInTable as fault:
+        raise InvalidRequest(str(fault)) from None
+
+
+def counting(
+    headers: Mapping[str, str],
+    request: ModelRequest | BadRequest,
+    provider: Provider,
+    admitted: Admitted,
+) -> tuple[Mapping[str, str], bytes]:
+    """Headers and body of a `count_tokens` as they go to a provider. Errors: InvalidRequest."""
+    if isinstance(request, BadRequest):
+        raise InvalidRequest(request.text)
+    fits = fit(request, judged_betas(headers, request, admitted), provider)
+    return with_betas(headers, fits.betas), spliced(request.body, fits.changes)
+
+
+def listing(headers: Mapping[str, str], admitted: Admitted) -> Mapping[str, str]:
+    """Headers of a read of `/v1/models`. Errors: InvalidRequest."""
+    return with_betas(headers, ",".join(judged_betas(headers, None, admitted).sent))
