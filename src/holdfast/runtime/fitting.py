@@ -31,7 +31,7 @@ def judged_betas(
 def fit(request: ModelRequest, betas: Betas, provider: Provider) -> Fitted:
     """What of a request goes to this provider. Errors: InvalidRequest."""
     try:
-        return fitted(request, betas, provider.takes)
+        return fitted(request.fields, request.asks, betas, provider.takes)
     except NotInTable as fault:
         raise InvalidRequest(str(fault)) from None
 

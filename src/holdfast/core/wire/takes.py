@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from holdfast.core.messages import ModelRequest
 from holdfast.core.wire.betas import Betas
 from holdfast.core.wire.reading import NotInTable, Walked, shown, spelt_steps
 from holdfast.core.wire.splicing import Change
@@ -61,9 +60,11 @@ class Fitted(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-def fitted(request: ModelRequest, betas: Betas, takes: Takes) -> Fitted:
-    """Fit a request to an upstream. Errors: NotInTable for what may not be left out."""
-    asks, fields = request.asks, request.fields
+def fitted(fields: Mapping[str, object], asks: Walked, betas: Betas, takes: Takes) -> Fitted:
+    """Fit a request to an upstream; `asks` is what a walk of its `fields` gathered.
+
+    Errors: NotInTable for what may not be left out.
+    """
     sent = [name for name in betas.sent if takes.betas is None or name in takes.betas]
     left_out = [name for name in betas.sent if name not in sent]
     if takes.strict and left_out:
