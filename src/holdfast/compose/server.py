@@ -117,7 +117,6 @@ async def build(
     hosts = HookHosts(config.path.parent, environment)
     default, by_agent = await hook_sets(hosts, config)
     admitted = admissions(config.gateway)
-    pricing = Pricing(_price_book(config), admitted)
     # A BLOCK tool is declared so that policy can name it, and registered nowhere.
     contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
     headers = header_text(config.telemetry, environment)
@@ -128,11 +127,8 @@ async def build(
     )
     store = await open_store(config, environment, clock)
     clock.not_before(await store.last_at_ns())
-    secrets = [
-        *upstream_secrets(config, environment),
-        headers,
-        *(s for pair in receivers.values() for s in pair),
-    ]
+    told = (secret for pair in receivers.values() for secret in pair)
+    secrets = [*upstream_secrets(config, environment), headers, *told]
     journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
     budgets = Budgets(await last_ledger(store), journal, clock, store)
     effects = Effects(store, journal, clock)
@@ -168,7 +164,7 @@ async def build(
             admission=Admission(
                 sessions, budgets, journal, contracts, Earlier(sessions, store, journal), hooks
             ),
-            pricing=pricing,
+            pricing=Pricing(_price_book(config), admitted),
             providers=providers(config.upstreams, environment, clock, admitted),
             rates=rate_gate(config, clock),
             admitted=admitted,

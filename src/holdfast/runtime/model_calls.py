@@ -16,7 +16,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from holdfast.core.delegation import reaches
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
@@ -35,10 +34,8 @@ from holdfast.errors import (
     UpstreamUnavailable,
 )
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
-from holdfast.model.decisions import Verdict
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Kind
 from holdfast.model.money import format_usd
-from holdfast.model.tools import Effect
 from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.admission import Admission
@@ -46,7 +43,6 @@ from holdfast.runtime.answers import Answer, broken, ended_by
 from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
 from holdfast.runtime.fitting import counting, fit, judged_betas, listing
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
     Pricing,
@@ -55,6 +51,7 @@ from holdfast.runtime.pricing import (
     amounts,
     first_without_room,
 )
+from holdfast.runtime.provider_grants import ProviderGrants, check_models
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 from holdfast.runtime.rates import RateGate, Toll
@@ -129,7 +126,6 @@ class ModelCalls:
         self._sessions = services.sessions
         self._budgets = services.budgets
         self._journal = services.journal
-        self._policy = services.policy
         self._clock = services.clock
         self._entropy = services.entropy
         self._admission = admission
@@ -141,6 +137,7 @@ class ModelCalls:
         self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
         self._reader = RequestReader(admitted)
+        self._grants = ProviderGrants(services)
 
     async def call(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
@@ -169,8 +166,8 @@ class ModelCalls:
         if isinstance(request, BadRequest):
             raise InvalidRequest(request.text)
         betas = judged_betas(headers, request, self.admitted)
-        self._check_model(live, request)
-        await self._check_server_tools(live, request)
+        check_models(live, request)
+        await self._grants.check(live, request)
         contents = await self._admission.admit(live, request)
         await self._check_turns(live)
         given = _Given(request.model, path, headers, contents, betas, carrier)
@@ -227,7 +224,7 @@ class ModelCalls:
             if isinstance(read, BadRequest):
                 raise InvalidRequest(read.text)
             request = read
-            self._check_model(live, request)
+            check_models(live, request)
         return await self._try(live, provider, request, given)
 
     async def _try(
@@ -345,56 +342,6 @@ class ModelCalls:
         if provider is None:
             raise UpstreamUnavailable(f"no upstream `{live.session.upstream}` is configured")
         return provider
-
-    def _check_model(self, live: LiveSession, request: ModelRequest) -> None:
-        """Every model that the request can reach: its own, its fallbacks', its advisors'."""
-        allowed = live.session.allowed_models
-        for model in (request.model, *request.asks.models()) if allowed else ():
-            if model not in allowed:
-                raise Denied(
-                    f"permission_denied: this agent may not use the model `{model[:100]}`",
-                    model=model[:100],
-                )
-
-    async def _check_server_tools(self, live: LiveSession, request: ModelRequest) -> None:
-        """Tools that the provider runs never meet the guard: policy decides on the request.
-
-        Each decision is durable before anything is sent. Errors: Denied.
-        """
-        records: list[Record] = []
-        denied = ""
-        for name in request.server_tools:
-            session = live.session
-            granted = name in session.allowed_tools and reaches(session.resources, f"tool:{name}")
-            verdict = await self._verdict(live, name) if granted else Verdict.DENY
-            body = {"door": "gateway", "server_tool": name[:200], "granted": granted}
-            kept = Verdict.ALLOW if verdict is Verdict.ALLOW else Verdict.DENY
-            kind = Kind.TOOL_CALL_DECIDED
-            records.append(
-                self._journal.record(kind, live.who, body, tool=name[:200], verdict=kept)
-            )
-            if verdict is not Verdict.ALLOW:
-                denied = name
-                break
-        if records:
-            await self._journal.commit(records)
-        if denied:
-            raise Denied(
-                f"permission_denied: `{denied[:200]}` runs at the provider, out of the guard's"
-                " reach, and no rule permits it; an operator may grant the tool of that name",
-                tool=denied[:200],
-            )
-
-    async def _verdict(self, live: LiveSession, tool: str) -> Verdict:
-        """What policy says, for the session and all above it."""
-        for one in live.line:
-            now_ns, tainted = self._clock.now_ns(), live.vouched.tainted
-            asked = policy_request(one, tool, {}, tainted=tainted, at_ns=now_ns)
-            asked = msgspec.structs.replace(asked, effect=Effect.EGRESS)
-            verdict = (await self._policy.decide(asked)).verdict
-            if verdict is not Verdict.ALLOW:
-                return verdict
-        return Verdict.ALLOW
 
     async def _check_turns(self, live: LiveSession) -> None:
         retrying = live.progress.retrying(self._clock.now_ns())
