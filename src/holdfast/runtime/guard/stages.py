@@ -7,7 +7,7 @@ import asyncio
 
 import msgspec
 
-from holdfast.core import flow
+from holdfast.core import flow, workplace
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
@@ -118,7 +118,8 @@ class Stages:
             case.deny("session", "resource_not_granted", text, case.live.who.agent)
             return
         schema = case.contract.input_schema if case.contract is not None else {}
-        if text := outside(case.live.session.scopes, case.call.tool, schema, case.arguments):
+        session = case.live.session
+        if text := outside(session.scopes, case.call.tool, schema, case.arguments, session.folder):
             case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def loop(self, case: Case) -> None:
@@ -190,8 +191,21 @@ class Stages:
             )
 
     async def flow(self, case: Case) -> None:
-        """After untrusted text, arguments that decide have to stand where they are vouched for."""
-        case.reasons += flow.gate(case.contract, case.arguments, case.live.vouched)
+        """After untrusted text, arguments that decide have to stand where they are vouched for.
+
+        Of work on files it is the place that decides; a command that was typed whole may run.
+        """
+        vouched, contract = case.live.vouched, case.contract
+        if contract is None or case.risk is None or not workplace.is_work(contract):
+            case.reasons += flow.gate(contract, case.arguments, vouched)
+        elif vouched.tainted:
+            place = case.live.place
+            asked = workplace.gate_work(
+                contract, case.arguments, case.risk, place, vouched.tainted_by
+            )
+            command = case.arguments.get(contract.shell) if contract.shell else None
+            if asked and not (command and vouched.typed(command)):
+                case.reasons += asked
 
     async def effect(self, case: Case) -> None:
         """Claim the call's effect in the ledger, if nothing objected so far."""
