@@ -6,16 +6,15 @@ folder that the task names. What leaves the project, destroys what is nobody's c
 was written or fetched since, waits for a person, unless it stands in what was typed; running is
 free where a sandbox holds the process. Paths are compared as text: no file system is asked.
 
-Not here: other tools (`core/flow`), how dangerous a command is (`core/risk`).
+Not here: the place itself (`core/place`), other tools (`core/flow`), how dangerous a command is
+(`core/risk`).
 """
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from typing import Any
 
-import msgspec
-
+from holdfast.core.place import Place, absolute
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
 from holdfast.core.risk.shell import ShellRisk
 from holdfast.core.risk.shell_paths import normalise
@@ -25,7 +24,6 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect
 
 _SHOWN = 200
-_MAX_PATH = 4_096
 _UNSANDBOXED = "dangerouslyDisableSandbox"
 # Findings of a shell command that say it runs code of the project, or of nobody knows whom.
 _RUNS = frozenset(
@@ -67,31 +65,6 @@ _FETCHES = frozenset({"shell.network", "shell.publishes", "shell.package_install
 _HARMLESS = frozenset({"shell.session_change", "shell.kill_one", "shell.git_change"})
 # Whole trees: a folder that is one of these is no folder of a task.
 _NO_FOLDER = ("/", "~", "/home", "/root", "/tmp", "/var", "/usr", "/etc", "/opt", "/srv")  # noqa: S108
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a session works, and what happened there.
-
-    `folder` is absolute, empty where none was named. `sandboxed`: its commands run in a sandbox
-    that was seen to hold. `stale`: since untrusted text was read, something was written there or
-    fetched. `made`: files that the session wrote, as `absolute` spells them.
-    """
-
-    folder: str = ""
-    sandboxed: bool = False
-    stale: bool = False
-    made: AbstractSet[str] = frozenset()
-
-
-def folder_fault(folder: str) -> str:
-    """Why this cannot be the folder that a session works in, empty when it can."""
-    if not folder:
-        return ""
-    if not folder.startswith("/") or len(folder) > _MAX_PATH or not folder.isprintable():
-        return "the folder of a session is an absolute path"
-    if posixpath.normpath(folder) != folder:
-        return "the folder of a session is written without `.`, `..` and `/` at its end"
-    return ""
 
 
 def is_work(contract: Contract | None) -> bool:
@@ -139,11 +112,6 @@ def written(contract: Contract | None, arguments: Mapping[str, Any], risk: Risk)
         return [] if deletes or risk.shell is None else list(risk.shell.writes)
     value = arguments.get(_path_argument(contract))
     return [value] if isinstance(value, str) else []
-
-
-def absolute(path: str, place: Place) -> str:
-    """A path from the root, without `.` and `..`; `~` and `?` stay as they are."""
-    return posixpath.normpath(path if path[:1] in "/~" else f"{place.folder}/{path}")
 
 
 def inside(path: str, place: Place, bases: Iterable[str] = ()) -> bool:

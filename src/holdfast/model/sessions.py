@@ -61,9 +61,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     that started it as its child, `depth` how many stand above it, `ancestor_accounts` what they pay
     with, since they pay for it too. `resources` are the names, or beginnings of names, that its
     calls may touch; without any, all. `scopes` are patterns by argument (`core/scopes`), each of
-    which has to hold. `purged_at_ns` says when retention deleted its calls, 0 while they are kept. `folder` is
-    where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it saw that its
-    commands run in a sandbox.
+    which has to hold. `purged_at_ns` says when retention deleted its calls, 0 while they are kept.
+    `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
+    saw that its commands run in a sandbox.
     """
 
     session_id: str

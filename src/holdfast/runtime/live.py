@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from holdfast.core.flow import Vouched
+from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
-from holdfast.core.workplace import Place, absolute
 from holdfast.model.budgets import AccountKey
 from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
@@ -44,7 +44,7 @@ class LiveSession:
         self.vouched = Vouched()
         # Since untrusted text was read, something was written or fetched where this works.
         self.stale = False
-        # Files that it wrote, as `core/workplace` spells them.
+        # Files that it wrote, as `core/place` spells them.
         self.made: set[str] = set()
         self.streams: dict[str, Cut] = {}
         # Streams in a relay that it was told to cut and has not said to be over: how to end it.

@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
+from holdfast.core.place import Place, folder_fault
 from holdfast.core.risk.registry import assess
 from holdfast.core.workplace import (
-    Place,
-    folder_fault,
     gate_work,
     is_work,
     leaves_stale,

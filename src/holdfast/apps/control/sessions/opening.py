@@ -11,8 +11,8 @@ import msgspec
 
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
+from holdfast.core.place import folder_fault
 from holdfast.core.scopes import scope_fault
-from holdfast.core.workplace import folder_fault
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.money import parse_usd
