@@ -11,6 +11,7 @@ Not here: the place itself (`core/place`), other tools (`core/flow`), how danger
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,9 +61,29 @@ _WRITES = frozenset(
         "shell.dynamic_program",
     }
 )
-_FETCHES = frozenset({"shell.network", "shell.publishes", "shell.package_install"})
-# The rest of what is below HIGH changes this session's own shell, and signals a process.
-_HARMLESS = frozenset({"shell.session_change", "shell.kill_one", "shell.git_change"})
+_FETCHES = frozenset(
+    {
+        "shell.network",
+        "shell.publishes",
+        "shell.package_install",
+        "shell.declared_install",
+    }
+)
+# Reading what is elsewhere fetches files where one of these words stands.
+_REMOTE = "shell.remote_read"
+_BRINGS = re.compile(r"\b(pull|checkout|clone|download|submodule|cp)\b")
+# The rest of what is below HIGH: a few plain lines, this session's own shell, its services.
+_HARMLESS = frozenset(
+    {
+        "shell.session_change",
+        "shell.kill_one",
+        "shell.git_change",
+        "shell.inline_code",
+        "shell.local_service",
+        "shell.declared_install",
+        _REMOTE,
+    }
+)
 # Whole trees: a folder that is one of these is no folder of a task.
 _NO_FOLDER = ("/", "~", "/home", "/root", "/tmp", "/var", "/usr", "/etc", "/opt", "/srv")  # noqa: S108
 
@@ -79,7 +100,9 @@ def leaves_stale(contract: Contract | None, risk: Risk, *, tainted: bool) -> boo
     if contract is None or risk.read_only or not is_work(contract):
         return False
     codes = {reason.code for reason in risk.reasons}
-    fetches = bool(codes & _FETCHES)
+    fetches = bool(codes & _FETCHES) or any(
+        reason.code == _REMOTE and _BRINGS.search(reason.where) for reason in risk.reasons
+    )
     if not tainted or fetches:
         return fetches
     return not contract.shell or bool(codes & _WRITES) or risk.level >= RiskLevel.HIGH
@@ -155,8 +178,6 @@ def _shell_fault(risk: Risk, arguments: Mapping[str, Any], place: Place) -> tupl
     held = place.sandboxed and arguments.get(_UNSANDBOXED) is not True
     if rest := codes - _RUNS - _DELETES - _WRITES - _HARMLESS:
         return "flow.acts_outside", f"the command {_told(rest)}"
-    if judged.hosts:
-        return "flow.acts_outside", f"the command names the host {judged.hosts[0]}"
     if judged.opaque and not codes:
         return "flow.acts_outside", "nobody can tell what the command does"
     if codes & _DELETES and (gone := _not_its_own(judged, place)):

@@ -23,7 +23,7 @@ HELD = Place(folder="/home/ann/shop", stale=True, sandboxed=True)
 
 def codes(tool: str, place: Place = SHOP, **arguments: Any) -> list[str]:
     contract = TOOLS[tool]
-    risk = assess(contract, tool, arguments)
+    risk = assess(contract, tool, arguments, place.folder)
     return [r.code for r in gate_work(contract, arguments, risk, place, "Read")]
 
 
@@ -48,6 +48,11 @@ def sh(command: str, place: Place = SHOP, **more: Any) -> list[str]:
         "cd src && touch new.py",
         "pytest -q",
         "./run-tests.sh",
+        "git fetch origin",
+        "gh pr view 7 --comments",
+        "python -c 'print(1 + 1)'",
+        "curl -s http://localhost:8000/health",
+        "npm ci",
     ],
 )
 @pytest.mark.parametrize("place", [SHOP, HELD])
@@ -58,13 +63,13 @@ def test_reading_writing_in_the_folder_and_code_as_it_was_go_on(command, place):
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        ("echo x > /home/ann/other/notes.md", "flow.outside_folder"),
-        ("cp a.py ../other/a.py", "flow.outside_folder"),
-        ("cd /home/ann/site && touch index.html", "flow.outside_folder"),
-        ("cd ../site && touch index.html", "flow.outside_folder"),
-        ("pushd ../site; mkdir a", "flow.outside_folder"),
+        ("echo x > /home/ann/other/notes.md", "flow.acts_outside"),
+        ("cp a.py ../other/a.py", "flow.acts_outside"),
+        ("cd /home/ann/site && touch index.html", "flow.acts_outside"),
+        ("cd ../site && touch index.html", "flow.acts_outside"),
+        ("pushd ../site; mkdir a", "flow.acts_outside"),
         ("cd .. && touch index.html", "flow.acts_outside"),
-        ("touch ~/notes.md", "flow.outside_folder"),
+        ("touch ~/notes.md", "flow.acts_outside"),
         ("touch $WHERE/notes.md", "flow.outside_folder"),
         ("rm cart.py", "flow.destroys"),
         ("rm -rf src", "flow.acts_outside"),

@@ -137,13 +137,12 @@ class Stages:
     async def risk(self, case: Case) -> None:
         """How dangerous it is, and what an agent of this trust may do of that."""
         shown = case.spelled if isinstance(case.spelled, bytes) else b""
+        given = (case.contract, case.call.tool, case.arguments, case.live.session.folder)
         if len(shown) > _LONG_BYTES:
             # A hostile command can take the parser a second: not on the loop that kills.
-            case.risk = await asyncio.to_thread(
-                assess, case.contract, case.call.tool, case.arguments
-            )
+            case.risk = await asyncio.to_thread(assess, *given)
         else:
-            case.risk = assess(case.contract, case.call.tool, case.arguments)
+            case.risk = assess(*given)
         effect = case.contract.effect if case.contract else Effect.COMMIT
         ruled = gate(case.risk, case.live.who.trust, effect)
         case.reasons += ruled.reasons
