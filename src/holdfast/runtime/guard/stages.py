@@ -202,9 +202,10 @@ class Stages:
             asked = workplace.gate_work(
                 contract, case.arguments, case.risk, place, vouched.tainted_by
             )
-            command = case.arguments.get(contract.shell) if contract.shell else None
-            if asked and not (command and vouched.typed(command)):
-                case.reasons += asked
+            command = str(case.arguments.get(contract.shell, "")) if contract.shell else ""
+            # One word (`make`) stands in many a sentence that asks for something else.
+            typed = len(command.split()) > 1 and vouched.typed(command)
+            case.reasons += [] if typed else asked
 
     async def effect(self, case: Case) -> None:
         """Claim the call's effect in the ledger, if nothing objected so far."""
