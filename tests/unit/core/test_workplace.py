@@ -16,9 +16,9 @@ from holdfast.core.workplace import (
 )
 
 TOOLS = {contract.name: contract for contract in BUILTIN_TOOLS}
-SHOP = Place(folder="/home/ann/shop")
-FETCHED = Place(folder="/home/ann/shop", stale=True)
-HELD = Place(folder="/home/ann/shop", stale=True, sandboxed=True)
+SHOP = Place(folder="/data/ann/shop")
+FETCHED = Place(folder="/data/ann/shop", stale=True)
+HELD = Place(folder="/data/ann/shop", stale=True, sandboxed=True)
 
 
 def codes(tool: str, place: Place = SHOP, **arguments: Any) -> list[str]:
@@ -63,9 +63,9 @@ def test_reading_writing_in_the_folder_and_code_as_it_was_go_on(command, place):
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        ("echo x > /home/ann/other/notes.md", "flow.acts_outside"),
+        ("echo x > /data/ann/other/notes.md", "flow.acts_outside"),
         ("cp a.py ../other/a.py", "flow.acts_outside"),
-        ("cd /home/ann/site && touch index.html", "flow.acts_outside"),
+        ("cd /data/ann/site && touch index.html", "flow.acts_outside"),
         ("cd ../site && touch index.html", "flow.acts_outside"),
         ("pushd ../site; mkdir a", "flow.acts_outside"),
         ("cd .. && touch index.html", "flow.acts_outside"),
@@ -92,14 +92,14 @@ def test_what_was_written_or_fetched_since_runs_in_a_sandbox_alone(command):
 
 
 @pytest.mark.parametrize(
-    "command", ["rm cart.py", "git push", "curl https://x.example", "rm -rf /home/ann/shop"]
+    "command", ["rm cart.py", "git push", "curl https://x.example", "rm -rf /data/ann/shop"]
 )
 def test_a_sandbox_excuses_nothing_that_leaves_or_destroys(command):
     assert sh(command, HELD) != []
 
 
 def test_a_file_that_the_session_made_may_go():
-    made = msgspec.structs.replace(SHOP, made=frozenset({"/home/ann/shop/tmp/a.py"}))
+    made = msgspec.structs.replace(SHOP, made=frozenset({"/data/ann/shop/tmp/a.py"}))
     assert sh("rm tmp/a.py", made) == []
     assert sh("rm tmp/b.py", made) == ["flow.destroys"]
     assert sh("rm tmp/*", made) == ["flow.destroys"]
@@ -109,10 +109,10 @@ def test_a_file_that_the_session_made_may_go():
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
-        ("/home/ann/shop/src/cart.py", []),
+        ("/data/ann/shop/src/cart.py", []),
         ("src/cart.py", []),
-        ("/home/ann/shop/../other/cart.py", ["flow.outside_folder"]),
-        ("/home/ann/shopping/cart.py", ["flow.outside_folder"]),
+        ("/data/ann/shop/../other/cart.py", ["flow.outside_folder"]),
+        ("/data/ann/shopping/cart.py", ["flow.outside_folder"]),
         ("../other/cart.py", ["flow.outside_folder"]),
         ("~/cart.py", ["flow.outside_folder"]),
     ],
@@ -122,7 +122,7 @@ def test_a_file_tool_writes_within_the_folder(tool, path, asked):
     assert codes(tool, file_path=path, **text) == asked
 
 
-@pytest.mark.parametrize("folder", ["", "/", "/home", "/root", "/tmp", "/home/ann"])
+@pytest.mark.parametrize("folder", ["", "/", "/home", "/root", "/tmp"])
 def test_without_a_folder_of_its_own_nothing_is_inside(folder):
     place = Place(folder=folder)
     assert codes("Write", place, file_path=f"{folder}/a.py", content="x") == ["flow.outside_folder"]
@@ -133,7 +133,7 @@ def test_without_a_folder_of_its_own_nothing_is_inside(folder):
 @pytest.mark.parametrize("folder", ["src", "/a/../b", "/a/", "/a//b", "/a\nb", "/" + "a" * 5_000])
 def test_a_folder_is_spelt_in_one_way(folder):
     assert folder_fault(folder)
-    assert not folder_fault("/home/ann/shop")
+    assert not folder_fault("/data/ann/shop")
     assert not folder_fault("")
 
 

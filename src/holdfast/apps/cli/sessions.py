@@ -47,7 +47,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     claude_code: Path | None = typer.Option(
         None, metavar="DIR", help="Write Claude Code's settings for it into this folder."
     ),
-    folder: Path | None = typer.Option(None, help="Where it works; this folder if not given."),
+    folder: Path | None = typer.Option(None, help="Where it works; else -C, or this folder."),
     scope: list[str] = typer.Option([], help="Files it may name: `path=src/**`, `tool=Bash`."),
     as_json: bool = Json,
 ) -> None:
@@ -72,7 +72,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
             parent=parent,
             scope=parsed_scope(scope),
             profile=SessionProfile.INTERACTIVE if place is not None else "",
-            folder=folder,
+            folder=folder or project,
             sandboxed=held,
         )
     async with session:
