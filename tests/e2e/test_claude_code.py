@@ -249,6 +249,64 @@ def test_work_in_the_folder_goes_on_after_untrusted_text_and_what_leaves_it_asks
     ]
 
 
+def another(terminal: Terminal, user: str = "", parent: str = "") -> Terminal:
+    """The same terminal with a new session, of the same user unless another is named."""
+    view = terminal.project.view(terminal.session_id)
+    govern = terminal.cwd.parent / f"govern-{user or 'again'}-{parent}"
+    asked = ["sessions", "open", "--agent", "desk", "--user", user or view["user"], "-C"]
+    asked += [str(terminal.project.folder), "--claude-code", str(govern)]
+    done = CliRunner().invoke(app, [*asked, *(["--parent", parent] if parent else [])])
+    assert done.exit_code == 0, done.output
+    given = dict(line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines())
+    return Terminal(
+        project=terminal.project,
+        cwd=terminal.cwd,
+        environment={**terminal.environment, **given},
+        start=shlex.split(done.stderr.split("then start: ")[1]),
+        session_id=given["HOLDFAST_SESSION"],
+    )
+
+
+def test_a_conversation_is_resumed_in_a_new_session_and_goes_on(terminal):
+    (terminal.cwd / "a.txt").write_text("words\n")
+    file = str(terminal.cwd / "a.txt")
+    # Each is tidied by the CLI on its way back.
+    first = terminal.run(
+        terminal.use("Read", file_path=file),
+        terminal.use("Write", file_path=f"{file}2", content="x  \n"),
+        terminal.use("Edit", file_path=file, old_string="words", new_string="caf\\u00e9  "),
+        terminal.use("Bash", command=f"cd {terminal.cwd} && echo 'a\\\\;b'", timeout="5000"),
+        terminal.use("Nobody", n=1.0),
+        {"text": "first"},
+    )
+    assert first["result"] == "first"
+    decided = [d["verdict"] for d in terminal.records("tool_call.decided")]
+    assert decided[:2] == ["allow"] * 2
+    resume, told = ["--resume", first["session_id"]], "session.continued"
+
+    later = another(terminal)
+    later.start += resume
+    found = later.run(later.use("Read", file_path=file), {"text": "later"})
+    assert (found["result"], later.project.view(later.session_id)["state"]) == ("later", "active")
+    assert later.records(told)[0]["body"] == {"session": terminal.session_id, "taints": True}
+    assert len(later.read()) == 6
+
+    named = another(terminal, parent=later.session_id)
+    named.start += resume
+    found = named.run(named.use("Read", file_path=file), {"text": "named"})
+    assert (found["result"], named.records(told)) == ("named", [])
+    named.run("/compact")
+    found = named.run(named.use("Read", file_path=file), {"text": "compacted"})
+    assert (found["result"], len(named.read())) == ("compacted", 1)
+
+    stranger = another(terminal, user="somebody-else")
+    stranger.start += resume
+    found = stranger.run({"text": "never said"})
+    assert "--parent" in found["result"]
+    assert stranger.project.view(stranger.session_id)["state"] == "active"
+    assert stranger.records("evidence.refused")[0]["body"]["code"] == "history_unknown"
+
+
 def test_without_the_settings_the_first_tool_result_stops_the_session(terminal):
     terminal.start = ["claude", "--allowedTools", "Bash"]
     found = terminal.run(terminal.use("Bash", command="echo hi"), {"text": "done"})
