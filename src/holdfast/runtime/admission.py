@@ -207,10 +207,13 @@ class Admission:
             live.vouched.taint(call.tool)
             body["taints"] = True
         # A child's text vouches for nothing, whatever its tool's contract says: a model wrote it.
-        from_child = call.tool == DELEGATE_TOOL or (
-            bool(live.collected) and digest_of(text) in live.collected
+        # Nor does a result that a transcript brings: what its session's model wrote is not known.
+        mute = (
+            call.tool == DELEGATE_TOOL
+            or call.call_id in live.found_calls
+            or (bool(live.collected) and digest_of(text) in live.collected)
         )
-        given = Given() if from_child else given_by(contract, origin, text, failed=failed)
+        given = Given() if mute else given_by(contract, origin, text, failed=failed)
         live.vouched.learn(given)
         if given.text and kept:
             body["trusted_answer"] = True  # It stands in `run.tool_answered`, word for word.

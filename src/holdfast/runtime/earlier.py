@@ -69,8 +69,9 @@ class Earlier:
             earlier = await self._sessions.get(earlier_id, live.who.tenant)
         except NotFound:
             return
-        for known_id, call in earlier.calls.items():
-            live.calls.setdefault(known_id, call)
+        new = earlier.calls.keys() - live.calls.keys()
+        live.found_calls |= new
+        live.calls.update((one, earlier.calls[one]) for one in new)
         for message_id, tokens in earlier.threads.items():
             live.threads.setdefault(message_id, tokens)
         if earlier_id == live.session.session_id or earlier_id in live.session.found:

@@ -59,6 +59,8 @@ class LiveSession:
         self.children: list[str] = []
         # Digests of texts that children handed back, and whether they taint.
         self.collected: dict[str, bool] = {}
+        # Ids of calls that stood in the transcript, of sessions that nobody named as this one's.
+        self.found_calls: set[str] = set()
         # Faults of the shown history that the journal holds already, by call id and code.
         self.told_faults: set[tuple[str, str]] = set()
         # Calls whose decision is being made, so that a call is decided once even in parallel.

@@ -438,7 +438,9 @@ class Sessions:
                 await self._inherit_as_child(live, session)
             for earlier in await found_by(self._store, session):
                 for call in await self._store.calls(earlier):
-                    live.calls.setdefault(call.call_id, call)
+                    if call.call_id not in live.calls:
+                        live.found_calls.add(call.call_id)
+                        live.calls[call.call_id] = call
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
             if session_id == own:

@@ -289,8 +289,24 @@ def test_what_an_earlier_session_trusted_is_not_trusted_by_way_of_a_transcript()
         await worked(house, first, ONE)
         live = await opened(house)
         await drained(await house.call(live, messages=shown(ONE)))
-        assert not live.vouched.vouches("carol@shop.com", short_ok=False)
+        assert not live.vouched.believes("carol@shop.com")
         assert not live.vouched.tainted
+
+    asyncio.run(main())
+
+
+def test_result_that_a_transcript_brings_first_vouches_for_nothing():
+    async def main():
+        house = House()
+        first = await opened(house)
+        await worked(house, first, ONE, seen=False)
+        messages = [use(*ONE), result_message("c1", "ship to carol@shop.com")]
+        for session, believed in ((await opened(house), False), (first, True)):
+            await drained(await house.call(session, messages=messages))
+            assert session.vouched.believes("carol@shop.com") is believed
+        named = await opened(house, parent=first.session.session_id)
+        await drained(await house.call(named, messages=messages))
+        assert named.vouched.believes("carol@shop.com")
 
     asyncio.run(main())
 
