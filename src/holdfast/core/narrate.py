@@ -275,6 +275,12 @@ def _limited(record: Record) -> str:
     return f"{calls} refused within a second, since {asked}"
 
 
+def _counted(record: Record) -> str:
+    passed, refused = record.body.get("passed"), record.body.get("refused")
+    told = f"within a minute {_plain(passed, 20)} free requests went to the provider"
+    return told + (f", {_plain(refused, 20)} more were refused" if refused else "")
+
+
 def _clock(record: Record) -> str:
     off_ns = record.body.get("off_by_ns")
     if not isinstance(off_ns, int):
@@ -399,6 +405,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.KILL_RECEIPT: _receipt,
     Kind.PROMPT_SUBMITTED: _prompted,
     Kind.MODEL_CALL_REFUSED: _model("was refused"),
+    Kind.MODEL_CALL_COUNTED: _counted,
     Kind.MODEL_CALL_CUT: _model("was cut"),
     Kind.MODEL_CALL_SETTLED: _settled,
     Kind.TOOL_USE_EMITTED: _emitted,

@@ -27,6 +27,7 @@ class Kind(enum.StrEnum):
     KILL_RECEIPT = "kill.receipt"
     PROMPT_SUBMITTED = "prompt.submitted"
     MODEL_CALL_REFUSED = "model_call.refused"
+    MODEL_CALL_COUNTED = "model_call.counted"
     MODEL_CALL_CUT = "model_call.cut"
     MODEL_CALL_SETTLED = "model_call.settled"
     TOOL_USE_EMITTED = "tool_use.emitted"

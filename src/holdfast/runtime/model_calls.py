@@ -42,6 +42,7 @@ from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer, broken, ended_by
 from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
 from holdfast.runtime.fitting import counting, fit, judged_betas, listing
+from holdfast.runtime.free_calls import FreeCalls
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
@@ -138,6 +139,7 @@ class ModelCalls:
         self._wait_for_room_s = wait_for_room_s
         self._reader = RequestReader(admitted)
         self._grants = ProviderGrants(services)
+        self._free_calls = FreeCalls(services.journal, services.clock)
 
     async def call(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
@@ -316,9 +318,10 @@ class ModelCalls:
     def free(self, live: LiveSession) -> Provider:
         """Whom to ask what costs nothing; a stopped session may not even count.
 
-        Errors: SessionStopped, CredentialExpired, UpstreamUnavailable.
+        Errors: SessionStopped, CredentialExpired, UpstreamUnavailable, RateLimited.
         """
         self._sessions.check_live(live)
+        self._free_calls.enter(live)
         return self._provider(live)
 
     async def count(

@@ -161,6 +161,10 @@ DENIED = {
             "14:42:07 40 tool calls were refused within a second, since the tenant `acme` asked for more than are decided",
         ),
         (
+            record(Kind.MODEL_CALL_COUNTED, {"passed": 300, "refused": 4}),
+            "14:42:07 within a minute 300 free requests went to the provider, 4 more were refused",
+        ),
+        (
             record(Kind.SERVER_STARTED, {"orphaned_holds": 2}),
             "14:42:07 the server started, and counted what 2 cut-off calls held as used",
         ),
