@@ -106,7 +106,9 @@ def pay(order: str, context: ToolContext) -> dict:
 
 def shipped(order: str, context: ToolContext):
     lines = [line.split() for line in acted()]
-    return Happened({"parcel": order}) if ["ship", order, context.key] in lines else None
+    return Happened({"parcel": order}) if ["ship", order, context.key] in lines else (
+        ProbeAnswer.NOTHING_HAPPENED
+    )
 
 
 @tool(what="sends one order out of the house.", idempotency=Idempotency.PROBE, probe=shipped, **COMMON)

@@ -196,7 +196,7 @@ class Session:
         answer = await self._door.post("/v1/guard/redeem", RedeemedPermit, body)
         return answer.permit_id
 
-    async def finish(
+    async def finish(  # noqa: PLR0913 -- each is a fact of the outcome
         self,
         call_id: str,
         *,
@@ -206,13 +206,16 @@ class Session:
         duration_ms: int = 0,
         content: str | None = None,
         uncertain: bool = False,
+        code: str = "",
         timeout_s: float = TIMEOUT_S,
     ) -> ToolOutput:
         """Report what became of a permitted call; the answer is what the model may see.
 
         `output` is anything: what JSON has no place for is replaced, what is too much left out,
         and the record says so. `content` is what the model is to read, journalled in the same
-        commit. `uncertain`: the tool did not answer, and its effect becomes unknown.
+        commit. `uncertain`: the tool did not answer, and its effect becomes unknown. `code` is the
+        tool's own for a failure: for an effect that must not happen twice, only one that its
+        contract declares says that nothing happened.
 
         Errors: Conflict when the call holds no permit or was reported before.
         """
@@ -228,6 +231,8 @@ class Session:
             if content is not None or uncertain:
                 read = None if content is None else text_of(content, most_bytes)
                 body |= {"content": read, "uncertain": uncertain}
+            if code:
+                body["code"] = code
             if shown.replaced:
                 body["replaced"] = list(shown.replaced)
             try:

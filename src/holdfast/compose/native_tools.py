@@ -4,6 +4,7 @@ JSON without a secret: credentials are named by environment variable, and the wo
 Not here: running them (`integrations/native`).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from holdfast.compose.config.resolve import SessionPlan
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook
 from holdfast.errors import ConfigInvalid
+from holdfast.model.risk import RiskLevel
 from holdfast.model.runs import RunPlan
 from holdfast.model.tools import Contract
 
@@ -92,3 +94,20 @@ def _run(
 def _http(http: HttpTool) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(http)
     return shown
+
+
+def with_refusals(config: Config) -> Iterator[Contract]:
+    """The contracts that the guard knows.
+
+    A BLOCK tool is declared so that policy can name it, and registered nowhere. Where a tool is
+    behind HTTP, the statuses declared as `nothing_happened` are errors of its contract.
+    """
+    for name, contract in config.tools.items():
+        if contract.risk is RiskLevel.BLOCK:
+            continue
+        found = config.implementations.get(name)
+        http = [] if found is None else [x for x in (found.http, *found.tenants.values()) if x]
+        told = {
+            f"http_{s}": "the service did nothing" for one in http for s in one.nothing_happened
+        }
+        yield msgspec.structs.replace(contract, errors={**told, **contract.errors})

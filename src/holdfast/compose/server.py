@@ -16,6 +16,7 @@ from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
 from holdfast.compose.hooks import hook_sets
+from holdfast.compose.native_tools import with_refusals
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.compose.upstreams import admissions, providers, rate_gate, upstream_secrets
@@ -28,7 +29,6 @@ from holdfast.errors import ConfigInvalid
 from holdfast.model.events import Kind
 from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
-from holdfast.model.risk import RiskLevel
 from holdfast.ports.store import Store
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
@@ -117,8 +117,7 @@ async def build(
     hosts = HookHosts(config.path.parent, environment)
     default, by_agent = await hook_sets(hosts, config)
     admitted = admissions(config.gateway)
-    # A BLOCK tool is declared so that policy can name it, and registered nowhere.
-    contracts = ContractBook(c for c in config.tools.values() if c.risk is not RiskLevel.BLOCK)
+    contracts = ContractBook(with_refusals(config))
     headers = header_text(config.telemetry, environment)
     receivers = alert_secrets(config.alerts, environment)
     taps: tuple[ClosableTap, ...] = (

@@ -18,6 +18,21 @@ from holdfast.model.tools import Contract, Effect, EffectKey, Idempotency
 KEPT_OUTPUT_BYTES = 256 * 1024
 """Largest output that the ledger keeps for a repeat, as canonical JSON."""
 
+NOT_RUN = "not_run"
+"""The code of a call that was allowed and not begun: it holds while its permit is unused."""
+
+REFUSED_STATUSES = frozenset(
+    {400, 401, 402, 403, 404, 405, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 429}
+    | {431, 451}
+)
+"""HTTP statuses that say no. Whatever else is no success says nothing of the effect."""
+
+REFUSALS = frozenset(
+    {"unknown_tool", "invalid_request", "tool_not_loaded", "service_unreachable"}
+    | {f"http_{status}" for status in REFUSED_STATUSES}
+)
+"""Codes of the house's own executors for calls that reached no tool, or were refused by one."""
+
 _SAFE_TO_REPEAT = frozenset({Idempotency.IDEMPOTENT, Idempotency.KEYED})
 
 
@@ -68,9 +83,16 @@ def key_of(
     elif by_input and not isinstance(spelled, Unrepresentable):
         parts = ("input", task, contract.name, spelled.decode())
     else:
-        parts = ("call", session, call_id)
-    joined = msgspec.json.encode(parts)
-    return "eff_" + hashlib.sha256(joined).hexdigest()
+        return _key_of_call(session, call_id)
+    return _hashed(parts)
+
+
+def _key_of_call(session: str, call_id: str) -> str:
+    return _hashed(("call", session, call_id))
+
+
+def _hashed(parts: tuple[str, ...]) -> str:
+    return "eff_" + hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
 def _kind(contract: Contract) -> EffectKey:
@@ -100,6 +122,23 @@ def recovery(idempotency: Idempotency) -> Recovery:
     if idempotency is Idempotency.ONCE:
         return Recovery.PARK
     return Recovery.EXECUTE
+
+
+def left_open(entry: EffectEntry, contract: Contract | None, code: str, *, redeemed: bool) -> bool:
+    """Whether a failure leaves it open that the effect happened, whatever its reporter says of it.
+
+    For what must not happen twice a failure is a refusal only where it carries a code that the
+    tool's contract declares, or one of the executors' own. A call that is its own effect cannot
+    be had twice, so its failure is what it is.
+    """
+    if entry.idempotency in _SAFE_TO_REPEAT or entry.idempotency is Idempotency.PURE:
+        return False
+    if entry.key == _key_of_call(entry.session, entry.call_id):
+        return False
+    if code == NOT_RUN:
+        return redeemed
+    declared = contract.errors if contract is not None else {}
+    return code not in declared and code not in REFUSALS
 
 
 def finished(

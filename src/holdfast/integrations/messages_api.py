@@ -1,34 +1,47 @@
 """A governed tool step for programs that run their own loop over the Messages API.
 
-    tools = guarded_tools(session, {"get_order": get_order})
+    tools = guarded_tools(session, {"get_order": get_order, "refund": refund})
     results = await tools.results(message.content)   # tool_result blocks for the next request
 
+    async def get_order(arguments): ...
+    async def refund(arguments, context: ToolContext): ...   # `context.key` for its service
+
 Each `tool_use` is decided, its permit checked and used up, the function run, the outcome
-reported. The client of the model must speak to Holdfast's address with the session's token; the
+reported. A function that raises `Refused` did nothing; whatever else it raises leaves open what it
+did. The client of the model must speak to Holdfast's address with the session's token; the
 gateway knows which calls the model made. Not here: the loop, and rules of any kind.
 """
 
+import contextlib
+import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from holdfast.client import Session
+from holdfast.client.views import Stored
+from holdfast.core.effects import NOT_RUN
 from holdfast.core.writable import fault_of
 from holdfast.errors import HoldfastError, InvalidRequest
 from holdfast.integrations.permits import PermitCheck
 from holdfast.model.decisions import Verdict
+from holdfast.tools.declared import Refused, Tool, ToolContext
 
 DOOR = "messages_api"
-ToolFunction = Callable[[dict[str, Any]], Awaitable[Any]]
-"""Takes the arguments that may run, returns any JSON value."""
+ToolFunction = Callable[..., Awaitable[Any]]
+"""Takes the arguments that may run, and a `ToolContext` where it has a second parameter.
+
+Returns any JSON value. A registered `Tool` may stand here as well.
+"""
+_LAST_WORD_S = 5.0
 
 
 class GuardedTools:
     """Runs the tool calls of one session, each under its own permit."""
 
     def __init__(
-        self, session: Session, functions: Mapping[str, ToolFunction], permits: PermitCheck
+        self, session: Session, functions: Mapping[str, ToolFunction | Tool], permits: PermitCheck
     ) -> None:
         self._session = session
         self._functions = dict(functions)
@@ -47,45 +60,86 @@ class GuardedTools:
     async def _answer(self, block: dict[str, Any]) -> dict[str, Any]:
         call_id, tool, arguments = block["id"], block["name"], block["input"]
         try:
-            ruling = await self._session.decide(call_id, tool, arguments, door=DOOR)
+            ruling = await self._session.decide(
+                call_id, tool, arguments, door=DOOR, takes_stored=True
+            )
             if ruling.verdict is not Verdict.ALLOW:
                 return _result(
                     call_id, ruling.message or f"holdfast said {ruling.verdict}", failed=True
                 )
+            if ruling.stored is not None:
+                return _stored(call_id, ruling.stored)
             await self._permits.check(ruling, call_id, tool)
             function = self._functions.get(tool)
             if function is None:
                 text = f"there is no tool `{tool}` in this program"
-                await self._session.finish(call_id, ok=False, error=text)
+                await self._session.finish(call_id, ok=False, error=text, code=NOT_RUN)
                 return _result(call_id, text, failed=True)
             await self._session.redeem(ruling.permit, call_id, tool, ruling.arguments)
         except HoldfastError as refusal:
             return _result(call_id, f"{refusal.code}: {refusal.message}", failed=True)
-        return await self._run(call_id, function, ruling.arguments)
+        context = ToolContext(
+            key=ruling.effect_key, call_id=call_id, session=self._session.session_id
+        )
+        return await self._run(function, ruling.arguments, context)
 
     async def _run(
-        self, call_id: str, function: ToolFunction, arguments: dict[str, Any]
+        self, function: ToolFunction | Tool, arguments: dict[str, Any], context: ToolContext
     ) -> dict[str, Any]:
-        begun = time.monotonic()
+        begun, call_id = time.monotonic(), context.call_id
         output: Any = None
-        fault = ""
+        fault = code = ""
         try:
-            output = await function(arguments)
+            output = await _called(function, arguments, context)
+        except Refused as no:
+            code, fault = no.code, f"{no.code}: {no.message}"
         except Exception as error:  # noqa: BLE001 - a tool's fault is the model's to read
             fault = fault_of(error)
+        except BaseException as error:
+            # This program is on its way out, and nobody else knows that the tool was at work.
+            await self._unknown(call_id, type(error).__name__)
+            raise
         shown = await self._session.finish(
             call_id,
             ok=not fault,
             output=output,
             error=fault,
             duration_ms=round((time.monotonic() - begun) * 1000),
+            uncertain=bool(fault) and not code,
+            code=code,
         )
         if shown.withheld:
             return _result(call_id, shown.withheld, failed=True)
         return _result(call_id, fault or _text(shown.output), failed=bool(fault))
 
+    async def _unknown(self, call_id: str, why: str) -> None:
+        with contextlib.suppress(HoldfastError):
+            await self._session.finish(
+                call_id, ok=False, error=why, uncertain=True, timeout_s=_LAST_WORD_S
+            )
 
-def guarded_tools(session: Session, functions: Mapping[str, ToolFunction]) -> GuardedTools:
+
+async def _called(
+    function: ToolFunction | Tool, arguments: dict[str, Any], context: ToolContext
+) -> Any:
+    if isinstance(function, Tool):
+        found = function.run(arguments, context)
+        return await found if inspect.isawaitable(found) else found
+    if _takes_context(function):
+        return await function(arguments, context)
+    return await function(arguments)
+
+
+def _takes_context(function: ToolFunction) -> bool:
+    """Whether it has a second positional parameter; what says nothing of itself has none."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1
+
+
+def guarded_tools(session: Session, functions: Mapping[str, ToolFunction | Tool]) -> GuardedTools:
     """Tools by name, each an async function of its arguments, governed by `session`."""
     return GuardedTools(session, functions, PermitCheck(session))
 
@@ -104,6 +158,14 @@ def _as_dict(block: Any) -> dict[str, Any]:
 def _result(call_id: str, text: str, *, failed: bool) -> dict[str, Any]:
     block = {"type": "tool_result", "tool_use_id": call_id, "content": text}
     return {**block, "is_error": True} if failed else block
+
+
+def _stored(call_id: str, stored: Stored) -> dict[str, Any]:
+    """The effect was had before in this task: the model reads what came of it."""
+    if not stored.output_kept:
+        text = "this was done before in this task; its result was too large to keep"
+        return _result(call_id, text, failed=False)
+    return _result(call_id, _text(stored.output), failed=not stored.ok)
 
 
 def _text(output: Any) -> str:

@@ -112,8 +112,12 @@ class Attempts:
         self, live: LiveSession, call: CallRecord, entry: EffectEntry | None, retry: Retry
     ) -> Attempt:
         """A call that was allowed, and of which no outcome was reported."""
+        contract = self._contracts.get(call.tool)
+        allowed = recovery(contract.idempotency if contract is not None else Idempotency.ONCE)
         settled = entry is None or entry.state is EffectState.FAILED
-        if settled or retry.found is Found.NOTHING_HAPPENED:
+        # Of what must not happen twice nobody's word but an operator's says that it did not.
+        told = retry.found is Found.NOTHING_HAPPENED and allowed is not Recovery.PARK
+        if settled or told:
             return await self._reopened(live, call, retry)
         if retry.found is Found.HAPPENED:
             records, changes = self._effects.finish(
@@ -123,8 +127,6 @@ class Attempts:
             found = await self._entry(live, call)
             if found is not None and found.state is EffectState.DONE:
                 return await self._answered(live, call, found)
-        contract = self._contracts.get(call.tool)
-        allowed = recovery(contract.idempotency if contract is not None else Idempotency.ONCE)
         if allowed is Recovery.EXECUTE:
             return await self._reopened(live, call, retry)
         why = retry.error or "the executor ended before it could report"

@@ -11,6 +11,7 @@ import msgspec
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.denials import withheld_text
+from holdfast.core.effects import left_open
 from holdfast.errors import Conflict
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Reason
@@ -35,6 +36,8 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     `content` is what the model reads, journalled in the same commit, for a loop that resumes from
     the journal. `uncertain`: the tool did not answer (time-out, death), so its effect is unknown.
     `replaced` names what of the output had no place in JSON, or was too much (`core/writable`).
+    `code` is the tool's own for a failure; without one that its contract declares, a failure
+    leaves it open whether an effect that must not happen twice did (`core/effects.left_open`).
     """
 
     call_id: str
@@ -45,6 +48,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     content: str | None = None
     uncertain: bool = False
     replaced: tuple[str, ...] = ()
+    code: str = ""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -109,7 +113,7 @@ class Outcomes:
             # Whoever asks for the same effect again reads what was shown of it, no more.
             output=withheld or output,
             error=done.error,
-            uncertain=done.uncertain,
+            uncertain=done.uncertain or self._left_open(live, call, done),
         )
         records = [record for result in heard for record in result.records]
         records += [*self._outcome(live, call, done, output), *noted]
@@ -124,6 +128,13 @@ class Outcomes:
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
         return Shown(withheld or output, withheld)
+
+    def _left_open(self, live: LiveSession, call: CallRecord, done: Finish) -> bool:
+        entry = live.effects.get(call.call_id)
+        if entry is None or done.ok:
+            return False
+        contract = self._contracts.get(call.tool)
+        return left_open(entry, contract, done.code, redeemed=call.redeemed)
 
     async def _heard(
         self, live: LiveSession, call: CallRecord, done: Finish

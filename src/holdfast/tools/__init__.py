@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Effect, EffectKey, Idempotency
-from holdfast.tools.declared import Happened, Refused, Tool, ToolContext, tool
+from holdfast.tools.declared import Happened, ProbeAnswer, Refused, Tool, ToolContext, tool
 
 __all__ = [
     "ArgumentRole",
@@ -31,6 +31,7 @@ __all__ = [
     "Happened",
     "Idempotency",
     "Meta",
+    "ProbeAnswer",
     "Refused",
     "RiskLevel",
     "Tool",

@@ -4,6 +4,7 @@ Schemas come from the annotations. Not here: running (`tools/host`), telling the
 (`tools/describe`).
 """
 
+import enum
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -32,8 +33,16 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
 
 
+class ProbeAnswer(enum.StrEnum):
+    """What a probe may say of an earlier attempt; anything else that it returns is CANNOT_TELL."""
+
+    HAPPENED = "happened"
+    NOTHING_HAPPENED = "nothing_happened"
+    CANNOT_TELL = "cannot_tell"
+
+
 class Happened(msgspec.Struct, frozen=True):
-    """A probe's word that the first attempt took, with what it would have returned."""
+    """`ProbeAnswer.HAPPENED`, with what the first attempt would have returned."""
 
     output: Any = None
 
@@ -68,7 +77,7 @@ class Tool:
         return self.function(**self._typed(arguments, context))
 
     def probe(self, arguments: Mapping[str, Any], context: ToolContext) -> Any:
-        """Ask whether an earlier attempt took; `Happened`, or None for no."""
+        """Ask whether an earlier attempt took; a `ProbeAnswer`, or `Happened` with its result."""
         if self.probe_function is None:
             raise InvalidRequest(f"the tool `{self.contract.name}` has no probe")
         return self.probe_function(**self._typed(arguments, context))

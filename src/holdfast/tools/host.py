@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from holdfast.core.writable import fault_of, text_of, written
-from holdfast.tools.declared import Happened, Refused, Tool, ToolContext
+from holdfast.tools.declared import Happened, ProbeAnswer, Refused, Tool, ToolContext
 from holdfast.tools.lease import now_s
 
 _THREADS = 16
@@ -46,7 +46,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its outcome. `refused`: a declared error, nothing happened. `raised`: it broke half-way.
 
-    `happened` belongs to a probe. `too_large`: it worked, and its output is left out. `late`: its
+    `found` belongs to a probe. `too_large`: it worked, and its output is left out. `late`: its
     time was over, nothing was begun.
     """
 
@@ -55,7 +55,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: Any = None
     too_large: bool = False
     late: bool = False
-    happened: bool = False
+    found: Literal["happened", "nothing_happened", "cannot_tell"] = "cannot_tell"
     refused: bool = False
     raised: bool = False
     code: str = ""
@@ -105,15 +105,23 @@ def _done(request: Request) -> Reply:
         if inspect.isawaitable(output):
             output = asyncio.run(_awaited(output))
         if request.op == "probe":
-            happened = isinstance(output, Happened)
-            value = _shown(output.output, request) if happened else None
-            return Reply(id=request.id, ok=True, happened=happened, output=value)
+            return _probed(request, output)
         return Reply(id=request.id, ok=True, output=_shown(output, request))
     except Refused as no:
         code, why = text_of(no.code, 64), text_of(no.message, 4000)
         return Reply(id=request.id, refused=True, code=code, error=why)
     except BaseException as error:  # noqa: BLE001 - SystemExit of a tool is its failure, not ours
         return Reply(id=request.id, raised=True, code="tool_execution_failed", error=_said(error))
+
+
+def _probed(request: Request, answer: object) -> Reply:
+    """Only the declared type is an answer: a bare True or None may mean anything."""
+    if isinstance(answer, Happened):
+        value = _shown(answer.output, request)
+        return Reply(id=request.id, ok=True, found="happened", output=value)
+    if isinstance(answer, ProbeAnswer):
+        return Reply(id=request.id, ok=True, found=answer.value)
+    return Reply(id=request.id, ok=True)
 
 
 async def _awaited(output: Any) -> Any:

@@ -4,7 +4,8 @@ import pytest
 from claude_agent_sdk import HookMatcher
 
 from holdfast.client import Session
-from holdfast.errors import CredentialExpired, SessionStopped, all_errors
+from holdfast.errors import Conflict, CredentialExpired, PermitInvalid, SessionStopped, all_errors
+from holdfast.integrations.claude_agent_sdk import tool_context
 from holdfast.integrations.claude_agent_sdk.governor import Governor
 from tests.unit.integrations.guard_double import NS, GuardDouble
 
@@ -358,3 +359,37 @@ def test_a_result_that_a_hook_withholds_ends_no_run_and_is_replaced_where_the_cl
             assert "withheld" in str(output)
 
     governed(scenario)
+
+
+def test_an_sdk_tool_finds_its_idempotency_key_while_its_call_runs_and_only_then():
+    async def scenario(guard, governor):
+        call = {**CALL, "tool_name": "mcp__shop__refund", "tool_input": {"order": "7"}}
+        with pytest.raises(PermitInvalid):
+            tool_context("refund", {"order": "7"})
+        await fire(governor, "PreToolUse", call)
+        for name in ("refund", "mcp__shop__refund"):
+            assert tool_context(name, {"order": "7"}).key == "eff_9"
+        for name, arguments in (("refund", {"order": "8"}), ("fund", {"order": "7"})):
+            with pytest.raises(PermitInvalid):
+                tool_context(name, arguments)
+        done = {**DONE, "tool_name": "mcp__shop__refund", "tool_input": {"order": "7"}}
+        await fire(governor, "PostToolUse", done)
+        with pytest.raises(PermitInvalid):
+            tool_context("refund", {"order": "7"})
+
+    governed(scenario, lambda _: {"effect_key": "eff_9"})
+
+
+def test_a_key_that_would_be_a_guess_is_refused():
+    keys = iter(("eff_1", "eff_2"))
+
+    async def scenario(guard, governor):
+        for call_id in ("toolu_1", "toolu_2"):
+            call = {**CALL, "tool_use_id": call_id, "tool_name": "mcp__shop__refund"}
+            await fire(governor, "PreToolUse", call)
+        with pytest.raises(Conflict):
+            tool_context("refund", {"command": "ls"})
+        for call_id in ("toolu_1", "toolu_2"):
+            await fire(governor, "PostToolUse", {**DONE, "tool_use_id": call_id})
+
+    governed(scenario, lambda _: {"effect_key": next(keys)})

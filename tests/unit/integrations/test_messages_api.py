@@ -7,6 +7,7 @@ from anthropic import AsyncAnthropic
 from holdfast.client import Session
 from holdfast.errors import InvalidRequest, StoreUnavailable
 from holdfast.integrations.messages_api import guarded_tools
+from holdfast.tools import Refused, ToolContext
 from tests.unit.integrations.guard_double import GuardDouble
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1, "b": 2}}
@@ -201,3 +202,95 @@ def test_what_a_tool_raised_is_reported_whatever_it_says(error):
         assert verbs(guard)[-1] == "finish"
 
     guarded(scenario)
+
+
+async def keyed(arguments, context):
+    return {"key": context.key, "call": context.call_id}
+
+
+async def annotated(arguments, context: ToolContext):
+    return {"key": context.key, "call": context.call_id}
+
+
+async def optional(arguments, *, more=None):
+    return {"key": "", "call": str(more)}
+
+
+def with_tools(scenario, tools, rule=None):
+    async def main():
+        async with (
+            GuardDouble(rule).running() as guard,
+            await Session.attach(guard.url, "hfs_1") as session,
+        ):
+            await scenario(guard, guarded_tools(session, tools))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("function", [keyed, annotated])
+def test_a_function_that_takes_a_context_gets_the_idempotency_key(function):
+    async def scenario(guard, tools):
+        (result,) = await tools.results([USE])
+        assert result["content"] == '{"key": "eff_9", "call": "toolu_1"}'
+
+    with_tools(scenario, {"add": function}, lambda _: {"effect_key": "eff_9"})
+
+
+def test_a_function_with_one_parameter_is_called_with_one():
+    async def scenario(guard, tools):
+        assert (await tools.results([USE]))[0]["content"] == '{"key": "", "call": "None"}'
+
+    with_tools(scenario, {"add": optional})
+
+
+@pytest.mark.parametrize(
+    ("error", "uncertain", "code"),
+    [
+        (TimeoutError(), True, ""),
+        (ConnectionResetError("gone"), True, ""),
+        (ValueError("odd"), True, ""),
+        (Refused("locked", "the order is locked"), False, "locked"),
+    ],
+)
+def test_what_a_function_raises_leaves_open_what_it_did_unless_it_is_a_declared_no(
+    error, uncertain, code
+):
+    async def raising(_):
+        raise error
+
+    async def scenario(guard, tools):
+        (result,) = await tools.results([USE])
+        assert result["is_error"]
+        (told,) = guard.bodies("finish")
+        assert told["ok"] is False
+        assert (told.get("uncertain", False), told.get("code", "")) == (uncertain, code)
+
+    with_tools(scenario, {"add": raising})
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(1)])
+def test_a_program_that_ends_in_the_middle_of_a_tool_says_that_its_effect_is_unknown(error):
+    async def raising(_):
+        raise error
+
+    async def scenario(guard, tools):
+        with pytest.raises(type(error)):
+            await tools.results([USE])
+        (told,) = guard.bodies("finish")
+        assert told["uncertain"] is True
+
+    with_tools(scenario, {"add": raising})
+
+
+def test_an_effect_that_was_had_before_is_answered_with_its_result_and_not_run():
+    async def scenario(guard, tools):
+        (result,) = await tools.results([USE])
+        assert result == {
+            "type": "tool_result",
+            "tool_use_id": "toolu_1",
+            "content": '{"receipt": 7}',
+        }
+        assert verbs(guard) == ["decide"]
+
+    stored = {"ok": True, "output": {"receipt": 7}, "output_kept": True, "error": ""}
+    with_tools(scenario, {"add": explode}, lambda _: {"stored": stored, "permit": ""})

@@ -16,7 +16,7 @@ from holdfast.tools.lease import Lease, now_s
 
 TOOLS = """
 import os, sys, time, threading, pathlib
-from holdfast.tools.declared import Happened, Refused, ToolContext
+from holdfast.tools.declared import Happened, ProbeAnswer, Refused, ToolContext
 
 def fine(n: int, context: ToolContext):
     print("to standard output")
@@ -69,11 +69,42 @@ def environment():
     return dict(os.environ)
 
 def happened(context: ToolContext):
-    return {"seen": context.key}
+    return Happened({"seen": context.key})
+
+async def happened_later():
+    return ProbeAnswer.HAPPENED
 
 def not_happened():
+    return ProbeAnswer.NOTHING_HAPPENED
+
+def cannot_tell():
+    return ProbeAnswer.CANNOT_TELL
+
+def says_true():
+    return True
+
+def says_nothing():
     return None
+
+def says_words():
+    return "nothing_happened"
+
+def says_fields():
+    return {"seen": "k9"}
+
+def says_the_class():
+    return Happened
 """
+
+
+UNDECLARED = (
+    "cannot_tell",
+    "says_true",
+    "says_nothing",
+    "says_words",
+    "says_fields",
+    "says_the_class",
+)
 
 
 def told(run, timeout_s=20.0, idempotency="once", most=1_000_000):
@@ -215,7 +246,9 @@ def test_what_is_not_there_never_happened(folder, name):
     ("probe", "found"),
     [
         ("mine:happened", "happened"),
+        ("mine:happened_later", "happened"),
         ("mine:not_happened", "nothing_happened"),
+        *((f"mine:{name}", "cannot_tell") for name in UNDECLARED),
         ("mine:breaks", "cannot_tell"),
         ("mine:not_there", "cannot_tell"),
     ],
@@ -224,7 +257,7 @@ def test_a_probe_says_what_it_knows(folder, probe, found):
     tools = {"fine": python(folder, "fine", probe=probe)}
     probed = play(tools, lambda r: r.probe("fine", {}, key="k9"))
     assert probed.found == found
-    if found == "happened":
+    if probe == "mine:happened":
         assert probed.output == {"seen": "k9"}
 
 
@@ -317,6 +350,11 @@ def test_without_its_credential_nothing_is_sent(service):
     [
         ("/404/", False, False),
         ("/409/", False, True),
+        ("/422/", False, False),
+        ("/408/", True, False),
+        ("/425/", True, False),
+        ("/423/", True, False),
+        ("/499/", True, False),
         ("/500/", True, False),
         ("/302/", True, False),
         ("/slow/", True, False),

@@ -31,7 +31,14 @@ from tests.unit.runtime.house import (
 
 TO = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
 CLASSES = tuple(
-    contract(f"pay_{i}", Effect.COMMIT, RiskLevel.LOW, input_schema=TO, idempotency=i)
+    contract(
+        f"pay_{i}",
+        Effect.COMMIT,
+        RiskLevel.LOW,
+        input_schema=TO,
+        idempotency=i,
+        errors={"no_account": "there is no such account"},
+    )
     for i in Idempotency
 )
 ASKED = {"to": "ann"}
@@ -159,7 +166,7 @@ def test_a_tool_that_said_no_may_be_asked_again():
         home = house()
         live = await opened(home)
         await ask(home, live, "c1", "pay_once")
-        await home.finish(live, "c1", ok=False, error="no such account")
+        await home.finish(live, "c1", ok=False, error="no such account", code="no_account")
         assert (await ask(home, live, "c2", "pay_once")).permit
 
     asyncio.run(main())

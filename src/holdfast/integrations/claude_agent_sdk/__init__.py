@@ -7,7 +7,8 @@
 It translates and holds no rule of its own: every decision is the server's.
 """
 
+from .contexts import tool_context
 from .govern import govern
 from .session_store import HoldfastSessionStore
 
-__all__ = ["HoldfastSessionStore", "govern"]
+__all__ = ["HoldfastSessionStore", "govern", "tool_context"]

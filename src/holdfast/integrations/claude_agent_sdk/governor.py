@@ -21,6 +21,7 @@ from claude_agent_sdk import (
 )
 
 from holdfast.client import Session
+from holdfast.core.effects import NOT_RUN
 from holdfast.errors import (
     CredentialExpired,
     HoldfastError,
@@ -33,6 +34,7 @@ from holdfast.integrations.permits import PermitCheck, same_arguments
 from holdfast.model.decisions import Verdict
 
 from . import outputs
+from .contexts import CONTEXTS
 from .tighten import UserHooks
 
 DOOR = "claude_agent_sdk"
@@ -56,6 +58,7 @@ class Governor:
         self._permits = permits or PermitCheck(session)
         # Calls that were allowed and have not been reported: call id → agent id.
         self._running: dict[str, str] = {}
+        self._contexts = CONTEXTS
         self._prompts: set[str] = set()
         self._answers: dict[str, _Answer] = {
             "PreToolUse": self.before,
@@ -112,6 +115,11 @@ class Governor:
         hook.__name__ = f"holdfast_{event}"
         return hook
 
+    def _over(self, call_id: str) -> None:
+        """The call ended, however it did."""
+        self._running.pop(call_id, None)
+        self._contexts.end(self._session.session_id, call_id)
+
     async def before(
         self, given: PreToolUseHookInput, tool_use_id: str | None, context: HookContext
     ) -> HookJSONOutput:
@@ -133,10 +141,15 @@ class Governor:
         )
         if heard.refusal:
             await self._session.finish(
-                call_id, ok=False, error=f"not run: {heard.refusal}", timeout_s=self._deadline_s
+                call_id,
+                ok=False,
+                error=f"not run: {heard.refusal}",
+                code=NOT_RUN,
+                timeout_s=self._deadline_s,
             )
             return outputs.deny(heard.refusal, stop=heard.stop)
         self._running[call_id] = given.get("agent_id", "")
+        self._contexts.begin(self._session.session_id, call_id, tool, ruling)
         # The CLI tidies what the model wrote before its hooks see it (paths, trailing blanks,
         # defaults). What was decided is what runs: it puts `updatedInput` in as it stands.
         rewritten = not same_arguments(arguments, ruling.arguments)
@@ -156,7 +169,7 @@ class Governor:
             duration_ms=int(given.get("duration_ms", 0)),
             timeout_s=self._deadline_s,
         )
-        self._running.pop(call_id, None)
+        self._over(call_id)
         heard = await self._theirs["PostToolUse"].hear(
             cast("HookInput", given), tool_use_id, context, tool
         )
@@ -189,7 +202,7 @@ class Governor:
                 duration_ms=int(given.get("duration_ms", 0)),
                 timeout_s=self._deadline_s,
             )
-            self._running.pop(call_id, None)
+            self._over(call_id)
         heard = await self._theirs["PostToolUseFailure"].hear(
             cast("HookInput", given), tool_use_id, context, given["tool_name"]
         )
@@ -247,7 +260,7 @@ class Governor:
         agent_id = given.get("agent_id", "")
         left = [call for call, owner in self._running.items() if owner == agent_id]
         for call_id in left:
-            self._running.pop(call_id, None)
+            self._over(call_id)
             await self._session.finish(
                 call_id,
                 ok=False,

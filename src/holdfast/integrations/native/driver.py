@@ -410,7 +410,10 @@ class Driver:
     async def _outcome(self, call: Call, result: ToolResult, tried: int) -> Attempt | None:
         """Report an attempt; returns how the call goes on where it is not over."""
         error = f"{result.error_code}: {result.error}"
-        open_still = result.uncertain or (result.nothing_happened and result.retryable)
+        once = self._plan.tools[call.tool]["idempotency"] == "once"
+        # Of what must not happen twice, this process's word that nothing did opens no second try.
+        tried_again = result.nothing_happened and result.retryable and not once
+        open_still = result.uncertain or tried_again
         if not result.ok and open_still:
             heard = await self._session.hook("on_error", f"{call.tool}: {error}"[:500])
             ends = any(r.verdict is not Verdict.ALLOW for r in heard.reasons)
@@ -435,6 +438,7 @@ class Driver:
             "duration_ms": result.took_ms,
             "content": content,
             "uncertain": result.uncertain,
+            "code": "" if result.ok else result.error_code,
         }
         done = await self._reported(call, report)
         failed = not result.ok or bool(done.withheld)

@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from holdfast.core.effects import REFUSED_STATUSES
 from holdfast.model.attempts import Probed, ToolResult
 
 _VARIABLE = re.compile(r"\{([A-Za-z0-9_]+)\}")
@@ -159,8 +160,8 @@ def _judged(told: Mapping[str, Any], status: int, body: bytes | None, max_bytes:
     said = (body or b"")[:4000].decode(errors="replace")
     if status in (told.get("nothing_happened") or ()):
         return ToolResult(ok=False, error_code=f"http_{status}", error=said, nothing_happened=True)
-    # What a service says with 4xx is its answer; a 5xx, or a redirect, says nothing of the effect.
-    uncertain = not 400 <= status < 500
+    # Some statuses are a no; a time-out, a conflict, a 5xx or a redirect leaves all open.
+    uncertain = status not in REFUSED_STATUSES
     return ToolResult(ok=False, error_code=f"http_{status}", error=said, uncertain=uncertain)
 
 

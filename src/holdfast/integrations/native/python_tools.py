@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -94,14 +94,13 @@ class PythonTools:
         context: ToolContext,
         *,
         timeout_s: float,
-        as_tool: bool,
     ) -> Probed:
-        """Ask whether an earlier attempt took. `as_tool`: the target is the tool's own probe.
+        """Ask whether an earlier attempt took; `target` is a tool with a probe, or a probe.
 
         Errors: LeaseLost.
         """
         request = Request(
-            op="probe" if as_tool else "run",
+            op="probe",
             target=target,
             arguments=arguments,
             context=context,
@@ -110,15 +109,7 @@ class PythonTools:
         reply = await self._ask(request, timeout_s)
         if reply is None or not reply.ok:
             return Probed(found="cannot_tell")
-        if as_tool:
-            found: Literal["happened", "nothing_happened"] = (
-                "happened" if reply.happened else "nothing_happened"
-            )
-            return Probed(found=found, output=reply.output)
-        # A plain function says it by returning the result, or None for no.
-        if reply.output is None:
-            return Probed(found="nothing_happened")
-        return Probed(found="happened", output=reply.output)
+        return Probed(found=reply.found, output=reply.output)
 
     async def _ask(self, request: Request, timeout_s: float) -> Reply | None:
         """The host's answer, None when none came. Errors: LeaseLost, and nothing was begun."""

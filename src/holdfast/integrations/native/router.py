@@ -91,11 +91,8 @@ class Router:
         if how["kind"] != "python":
             return Probed(found="cannot_tell")
         context = ToolContext(key=key, session=self._session_id)
-        own = not how.get("probe")
-        target = str(how["target"] if own else how["probe"])
-        return await self._host(how).probe(
-            target, arguments, context, timeout_s=timeout_s, as_tool=own
-        )
+        target = str(how.get("probe") or how["target"])
+        return await self._host(how).probe(target, arguments, context, timeout_s=timeout_s)
 
     def _host(self, how: Mapping[str, Any]) -> PythonTools:
         folder = str(how["folder"])

@@ -128,6 +128,7 @@ class GuardDoor:
             content=None if given.content is None else self._outcomes.shown(given.content),
             uncertain=given.uncertain,
             replaced=(*given.replaced, *replaced),
+            code=given.code[:64],
         )
         shown = await self._outcomes.finish(live, done)
         content = done.content if done.content is None or not shown.withheld else shown.withheld

@@ -79,6 +79,7 @@ class FinishBody(msgspec.Struct, forbid_unknown_fields=True):
     content: str | None = None
     uncertain: bool = False
     replaced: list[str] = []
+    code: str = ""
 
 
 class FinishAnswer(msgspec.Struct):
