@@ -82,6 +82,9 @@ _BINS = re.compile(
     r"|(?:\./)?(?:\.venv|venv|node_modules/\.)/?bin)/?"
 )
 _COMPUTED = re.compile(r"\$(?!\{?(?:PATH|HOME|PWD)\b)|`")
+_COMPUTED_LIST = re.compile(
+    r"\$(?!\{?(?:PYTHONPATH|NODE_PATH|RUBYLIB|PERL5LIB|CLASSPATH|PWD|HOME)\b)|`"
+)
 _SPLIT = words("read mapfile readarray")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -145,6 +148,8 @@ def _path(value: str, where: str, found: Findings) -> None:
 
 def _searched(value: str, where: str, found: Findings) -> None:
     """Where an interpreter looks for modules: folders of the project, and what was there."""
+    if _COMPUTED_LIST.search(where):
+        found.add("shell.loader_variable", where)
     for part in value.split(":"):
         if part and part != UNKNOWN and (UNKNOWN in part or found.foreign(part)):
             found.add("shell.loader_variable", where)

@@ -275,7 +275,7 @@ class Evaluation:
 
     def _offset(self, text: str) -> bool:
         bare = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", r"\1", text)
-        return "$" not in bare and arithmetic_is_plain(bare, self._found)
+        return arithmetic_is_plain(bare, self._found)
 
     def _indirect(self, node: Node, match: re.Match[str], *, listing: bool) -> None:
         """``${!x}`` is fine where every value of x is a plain name; ``${!x*}`` only lists names."""

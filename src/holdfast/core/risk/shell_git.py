@@ -87,6 +87,8 @@ def _judge_verb(
         _hosts(rest, found)
     else:
         found.add("shell.git_change", where)
+        if verb not in _CHANGES:
+            found.add("shell.unknown_reach", where)
         _discards(verb, rest, where, found)
 
 
@@ -109,6 +111,18 @@ def _judge_options(verb: str, rest: tuple[str, ...], where: str, found: Findings
         found.add("shell.outside_write", where)
 
 
+# What changes the repository and nothing else; a verb that is not listed may do anything.
+_CHANGES = words(
+    """
+    add am apply archive bisect branch bundle checkout cherry-pick clean commit config difftool
+    filter-branch format-patch gc hash-object init merge mergetool mv notes prune read-tree rebase
+    reflog reset restore revert rm sparse-checkout stash switch tag update-index update-ref
+    worktree write-tree commit-tree commit-graph repack pack-refs rerere fsck symbolic-ref
+    range-diff merge-tree cherry merge-file diff-files archive interpret-trailers stripspace var
+    check-attr check-ref-format fmt-merge-msg mktree mktag patch-id show-branch verify-commit
+    verify-tag remote replace instaweb daemon hook filter-repo
+    """
+)
 _CONFIG_SHOWS = words(
     "--get --get-all --get-regexp -l --list --show-origin get list --global --local"
 )

@@ -35,6 +35,7 @@ _REACHING = words(
     ensurepip imaplib poplib xmlrpc wsgiref turtledemo test lib2to3 this site pickle
     """
 )
+_ASKED = words("-V --version --help -h -VV")
 _SYSTEM_CALL = re.compile(
     r"(?:system|popen|exec\w*|spawn\w*|run|call|check_call|check_output|Popen|execSync|shell_exec|passthru)"
     r"\s*\(?\s*[rbf]?(?P<mark>[\"'`])(?P<code>(?:\\.|(?!(?P=mark)).){1,2000})(?P=mark)"
@@ -146,11 +147,24 @@ def judge_sourced(args: tuple[str, ...], call: Call, found: Findings, run: RunCo
         _from_program(args[0], call, found, run, is_shell=True)
 
 
+def _needs_no_code(name: str, args: tuple[str, ...], call: Call, found: Findings) -> bool:
+    """Asked for its version, or told to run the project's tests; nothing is fed to it."""
+    if call.feed.present or not args:
+        return False
+    quick = _language(name) == "javascript"
+    if quick and args[0] == "--test":
+        found.add("shell.build_tool", call.where)
+        return True
+    return set(args) <= (_ASKED | {"-v"} if quick else _ASKED)
+
+
 def judge_interpreter(
     name: str, args: tuple[str, ...], call: Call, found: Findings, run: RunCode
 ) -> None:
     """``python``, ``perl``, ``node`` …: code given, a module, a file, or the input."""
     letters = _CODE_LETTERS.get(name, "ecr")
+    if _needs_no_code(name, args, call, found):
+        return
     at = 0
     while at < len(args):
         arg = args[at]
@@ -177,13 +191,18 @@ def judge_interpreter(
     elif not rest or "-i" in args[:at]:
         code_from_input(call, found, run, is_shell=False)
     else:
-        _from_program(rest[0], call, found, run, is_shell=False)
-        _project_shell(rest, call, found)
-        for arg in rest[1:]:
-            found.touch(arg, call.where)
-            if names_host(arg):
-                code = "shell.opens_port" if "0.0.0.0" in arg else "shell.network"  # noqa: S104
-                found.add(code, call.where)
+        _script(rest, call, found, run)
+
+
+def _script(rest: list[str], call: Call, found: Findings, run: RunCode) -> None:
+    """A file that is run, and what it is given."""
+    _from_program(rest[0], call, found, run, is_shell=False)
+    _project_shell(rest, call, found)
+    for arg in rest[1:]:
+        found.touch(arg, call.where)
+        if names_host(arg):
+            code = "shell.opens_port" if "0.0.0.0" in arg else "shell.network"  # noqa: S104
+            found.add(code, call.where)
 
 
 def _given_code(

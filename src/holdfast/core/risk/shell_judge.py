@@ -196,6 +196,7 @@ def _unknown(
     judge_reach(call.inner((call.argv[0], *args)), found, project=_is_project(call, found))
     for at, arg in enumerate(args[:64]):
         if posixpath.basename(arg) in _SOUGHT and at + 1 < len(args):
+            found.add("shell.unknown_reach", call.where)
             judge(call.inner(args[at:]), found, ran, run)
             return
 

@@ -64,6 +64,7 @@ RUNS: dict[str, tuple[str, ...]] = _family(
         "cmake": "-E -DCMAKE_C_COMPILER -DCMAKE_CXX_COMPILER -DCMAKE_PROGRAM "
         "-DCMAKE_PROJECT_INCLUDE",
         "ssh-keygen": "-D",
+        "tsx ts-node": "-e --eval -p --print",
     }
 )
 LOADS: dict[str, tuple[str, ...]] = _family(
@@ -95,7 +96,7 @@ LOADS: dict[str, tuple[str, ...]] = _family(
         "screen": "-c",
         "tmux": "-f",
         "docker": "-f --file",
-        "git": "--git-dir --work-tree -C",
+        "git": "--git-dir --work-tree -C --template",
         "uvicorn gunicorn flask": "--app-dir --config -c",
         "bundle rake": "--gemfile -f -r",
     }

@@ -173,8 +173,12 @@ def _writes_operands(call: Call, found: Findings) -> None:
     touch_all(args, call, found)
 
 
+# Options of editors that only show; any other may run or load something.
+_PLAIN_EDIT = re.compile(r"-[RnbmMZ]|\+\d+|--|-|--(?:version|help|readonly)")
+
+
 def _editor(call: Call, found: Findings) -> None:
-    if any(arg.startswith(("-c", "+", "--cmd", "-S", "--eval", "-s", "-l")) for arg in call.args):
+    if not all(_PLAIN_EDIT.fullmatch(arg) for arg in call.args if arg[:1] in ("-", "+")):
         found.add("shell.interpreter_code", call.where, opaque=True)
     if call.feed.present:
         found.add("shell.code_from_stdin", call.where, opaque=True)
@@ -230,8 +234,11 @@ def _awk(call: Call, found: Findings) -> None:
             found.write(target, call.where)
         if "ENVIRON" in program:
             found.add("shell.environment_read", call.where)
+    in_place = "inplace" in option_values(args, "-i", "--include")
     for path in rest:
         found.read(path, call.where)
+        if in_place:
+            found.write(path, call.where)
 
 
 def _sort(call: Call, found: Findings) -> None:
@@ -437,6 +444,7 @@ def _date(call: Call, found: Findings) -> None:
     changes = has_flag(args, "s", "set") if name == "date" else bool(operands(args))
     if changes:
         found.add("shell.system_control", call.where)
+    touch_all(args, call, found)
 
 
 def _family(names: str, handler: Handler) -> dict[str, Handler]:

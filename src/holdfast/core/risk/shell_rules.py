@@ -307,7 +307,7 @@ STARTUP_PATHS = listed(
 STARTUP_NAMES = listed(
     """
     .bashrc .bash_profile .profile .zshrc .zshenv .zprofile .envrc .gitconfig .mcp.json
-    sitecustomize.py usercustomize.py
+    sitecustomize.py usercustomize.py *.cedar holdfast.yaml
     """
 )
 STARTUP_PARTS = listed(

@@ -21,14 +21,14 @@ def test_the_corpora_are_large_enough_and_a_third_is_kept_apart():
     assert not {c.text for c in DANGEROUS} & {c.text for c in ORDINARY}
 
 
-@pytest.mark.parametrize("apart", [False], ids=["worked on"])
+@pytest.mark.parametrize("apart", [False, True], ids=["worked on", "kept apart"])
 def test_what_is_dangerous_is_high(apart):
     part = [c for c in DANGEROUS if c.apart is apart]
     below = [c.text for c in part if level(c) < RiskLevel.HIGH]
     assert len(below) <= 0.02 * len(part), below
 
 
-@pytest.mark.parametrize("apart", [False], ids=["worked on"])
+@pytest.mark.parametrize("apart", [False, True], ids=["worked on", "kept apart"])
 def test_what_is_ordinary_is_not_asked(apart):
     part = [c for c in ORDINARY if c.apart is apart]
     asked = [c.text for c in part if level(c) >= RiskLevel.HIGH]

@@ -49,7 +49,7 @@ def test_without_a_folder_only_what_surely_lies_outside_counts():
 @pytest.mark.parametrize(
     "command",
     [
-        "echo $((1 + 2))", "n=3; echo $((n * 2))", "i=0; ((i++)); echo $((i))", "n=$(wc -l < a); echo $((n))",
+        "x=$(cat f); n=1; echo $((n))", "echo $((1 + 2))", "n=3; echo $((n * 2))", "i=0; ((i++)); echo $((i))", "n=$(wc -l < a); echo $((n))",
         "for i in 1 2 3; do echo $((i + 1)); done", "for i in $(seq 3); do echo $((i)); done", "a=(1 2); echo ${a[1]}",
         "for ((i=0; i<3; i++)); do echo $i; done", "x=abc; echo ${x:0:2}", "[[ 3 -eq 3 ]]", "n=1; m=$n; echo $((m))",
         "t=$(date +%s); echo $(( $(date +%s) - t ))", "echo $(($# + 1))", "declare -i n=3", "let n=1+2",
@@ -89,3 +89,34 @@ def test_a_construct_that_nobody_listed_is_told(monkeypatch):
     monkeypatch.setattr(shell_evaluation, "_KNOWN", known)
     assert "shell.unaccounted" in codes("echo $((1 ? 2 : 3))")
     assert "shell.unaccounted" not in codes("echo $((1 + 2))")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "PYTHONPATH=/tmp/x pytest", "PYTHONPATH=src:../x pytest", "NODE_PATH=/tmp node a.js", "CLASSPATH=/x java A",
+        "export PYTHONPATH=$(cat f)", "PYTHONPATH=$X pytest; read X", "read PYTHONPATH",
+    ],
+)  # fmt: skip
+def test_modules_from_outside_the_project_are_told(command):
+    assert classify(command, folder=FOLDER).level >= RiskLevel.HIGH
+
+
+def test_modules_of_the_project_are_not():
+    for command in (
+        "PYTHONPATH=src pytest",
+        "PYTHONPATH=src:tests pytest",
+        "NODE_PATH=lib node a.js",
+    ):
+        assert classify(command, folder=FOLDER).level is RiskLevel.MEDIUM
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "a=/'/;fetch(1);b=/'/", "1/*'*/;fetch(1)/*'*/", "`${fetch(1)}`", "a['fe'+'tch']",
+        "a[b]", "f\\u0065tch(1)", "require(x)", "require('/tmp/x')", "process.env", "({}).constructor", "console.log('\\x41')",
+    ],
+)  # fmt: skip
+def test_javascript_that_hides_a_word_is_not_plain(code):
+    assert classify(f'node -e "{code}"', folder=FOLDER).level >= RiskLevel.HIGH
