@@ -8,7 +8,7 @@ UV     := .ci/uv $(VENV)
 SHELL  := /bin/sh
 CODE   := $(wildcard src tests benchmarks examples)
 
-.PHONY: help demo test check check-format check-lint check-types check-imports bench chaos soak fix lock clean install
+.PHONY: help demo test check check-format check-lint check-types check-imports bench bench-injection chaos soak fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SILENT:
@@ -18,6 +18,7 @@ help:
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"
+	echo "make bench-injection   what injections get done, and what honest work is asked"
 	echo "make chaos    crash schedules and kill -9, on SQLite and on Postgres"
 	echo "make soak     two hours of mixed load with faults (make soak MINUTES=20: shorter)"
 	echo "make fix      format, and repair what the linter can"
@@ -48,6 +49,9 @@ check-imports: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-injection: $(VENV)/.injection
+	PYTHONPATH=$(VENV)/injection $(BIN)/python -m benchmarks.injection $(ARGS)
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.ledger --points 10000
@@ -100,6 +104,12 @@ $(VENV)/.dev: $(DEV_LOCKS) pyproject.toml | $(VENV)/.uv
 	$(PROJECT)
 	touch $@ $(VENV)/.demo
 
+# AgentDojo stands beside the environment, so that nothing else can come to need it.
+$(VENV)/.injection: requirements/injection.txt $(VENV)/.dev
+	echo "installing AgentDojo"
+	$(UV) pip install --quiet --no-deps --require-hashes --target $(VENV)/injection -r requirements/injection.txt
+	touch $@
+
 # ---- locks: no addresses, no machine paths; dev is resolved first and bounds the others -----------
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -112,3 +122,4 @@ lock: $(VENV)/.uv
 	$(COMPILE) pyproject.toml requirements/run.in -c requirements/dev.txt --output-file requirements/run.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
+	$(COMPILE) --no-deps requirements/injection.in -c requirements/dev.txt --output-file requirements/injection.txt

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tidy.repository import ROOT
 
-LOCKS = ["uv", "build", "run", "demo", "dev"]
+LOCKS = ["uv", "build", "run", "demo", "dev", "injection"]
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^ ;\\]+)", re.MULTILINE)
 
 
