@@ -17,6 +17,8 @@ from holdfast.model.tools import ArgumentRole, Contract
 _KEPT_VALUES = 1_000
 _LONGEST_VALUE = 512
 _EVERY = "*"
+_REMINDER = ("<system-reminder>", "</system-reminder>")
+_MOST_REMINDERS = 8
 NOTHING = Given()
 
 
@@ -37,13 +39,23 @@ def given_by(contract: Contract | None, origin: Origin, text: str, *, failed: bo
     if failed or contract is None:
         return NOTHING
     if contract.records or contract.members:
-        read = parse_json(text.encode("utf-8", "surrogatepass"))
+        read = parse_json(_without_reminders(text).encode("utf-8", "surrogatepass"))
         if isinstance(read, Unreadable):
             return NOTHING
         return Given(
             records=_fields(contract.records, read), members=_members(contract.members, read)
         )
     return Given(text=text[:KEPT_OF_ONE]) if origin is Origin.OWN else NOTHING
+
+
+def _without_reminders(text: str) -> str:
+    """Claude Code writes its own notes after a tool's text; a JSON value never ends like one."""
+    for _ in range(_MOST_REMINDERS):
+        kept = text.rstrip()
+        if not kept.endswith(_REMINDER[1]):
+            break
+        text = kept[: max(kept.rfind(_REMINDER[0]), 0)]
+    return text.strip()
 
 
 def _fields(
