@@ -19,6 +19,7 @@ NAMES = (
     "startup",
     "commit_floor",
     "decisions",
+    "hooks",
     "gateway_cpu",
     "held_streams",
     "kills",

@@ -107,7 +107,7 @@ class InProcess:
             entropy=entropy,
         )
         hooks = self.hooks = Hooks(self.journal, HookSet({}, 1.0))
-        key = Ed25519PrivateKey.generate()
+        self.signing_key = key = Ed25519PrivateKey.generate()
         self.guard = Guard(self.services, contracts=self.book, hooks=hooks, signing_key=key)
         self.attempts = Attempts(self.services, self.guard, self.book)
         self.outcomes = Outcomes(
