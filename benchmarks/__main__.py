@@ -36,6 +36,7 @@ NAMES = (
     "noisy_tenant",
     "jobs",
     "shell_risk",
+    "hostile",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 

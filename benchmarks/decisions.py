@@ -39,7 +39,7 @@ def _scenario() -> dict[str, Any]:
     return {"name": "tools", "match": {"text": _MARK}, "turns": [{"tools": tools}], "loop": True}
 
 
-class _Caller:
+class Caller:
     """One agent's hook: its session, its connection, and the calls that its model made."""
 
     def __init__(self, session: Session, connection: Connection) -> None:
@@ -160,12 +160,12 @@ async def _floors(folder: Path, last_s: float) -> list[Row]:
     ]
 
 
-async def _callers(server: Server, each: int, single: int) -> list[_Caller]:
-    found: list[_Caller] = []
+async def _callers(server: Server, each: int, single: int) -> list[Caller]:
+    found: list[Caller] = []
     async with aiohttp.ClientSession() as http:
         for number in range(_CALLERS):
             session = await server.open(http)
-            caller = _Caller(session, await Connection.open(server.url, keep_body=True))
+            caller = Caller(session, await Connection.open(server.url, keep_body=True))
             await caller.prepare(server.url, each + (single if number == 0 else 0))
             found.append(caller)
     for caller in found:
@@ -175,19 +175,19 @@ async def _callers(server: Server, each: int, single: int) -> list[_Caller]:
     return found
 
 
-async def _closed(callers: list[_Caller], each: int) -> list[float]:
-    async def ask(caller: _Caller) -> list[float]:
+async def _closed(callers: list[Caller], each: int) -> list[float]:
+    async def ask(caller: Caller) -> list[float]:
         return [await caller.decide() for _ in range(each)]
 
     parts = await asyncio.gather(*(ask(caller) for caller in callers))
     return [ms for part in parts for ms in part]
 
 
-async def _paced(callers: list[_Caller], seconds: int) -> list[float]:
+async def _paced(callers: list[Caller], seconds: int) -> list[float]:
     """Each caller at a phase of its own, whatever the last answer took."""
     draw = random.Random(1)
 
-    async def ask(caller: _Caller, phase_s: float) -> list[float]:
+    async def ask(caller: Caller, phase_s: float) -> list[float]:
         loop, found = asyncio.get_running_loop(), list[float]()
         due = loop.time() + phase_s
         for _ in range(seconds * _PACE_PER_S):

@@ -62,6 +62,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _short(value: float) -> str:
+    if math.isnan(value):
+        return "none"
     if value == int(value) and abs(value) < 1e9:
         return str(int(value))
     if abs(value) >= 100:

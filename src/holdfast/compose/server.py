@@ -93,6 +93,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         for provider in self.calls.providers.values():
             await provider.close()
         await self.hook_hosts.close()
+        self.services.journal.tell_refusals(all_of_them=True)
         await self.policy.close()
         await self.store.close()
         for tap in self.taps:

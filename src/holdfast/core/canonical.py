@@ -19,6 +19,7 @@ MAX_DEPTH = 100
 MAX_CANONICAL_BYTES = 1_000_000
 MAX_VALUES = 200_000
 """Values in one JSON text: each costs a hundred times its bytes, in memory and in time."""
+MANY_VALUES = f"the json holds more than {MAX_VALUES} values"
 _MAX_SAFE_INTEGER = 2**53 - 1
 _FIRST_EXPONENT = 1e21
 _PREFIX = "sha256:"
@@ -89,7 +90,7 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> object | Unreadabl
     more than `MAX_VALUES` values. The caller bounds the size.
     """
     if _has_more_values(body, MAX_VALUES):
-        return Unreadable(f"the json holds more than {MAX_VALUES} values")
+        return Unreadable(MANY_VALUES)
     value = _read_fast(body)
     if value is _NOT_COMPACT:
         value = _read_exact(body)

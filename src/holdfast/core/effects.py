@@ -142,13 +142,20 @@ def left_open(entry: EffectEntry, contract: Contract | None, code: str, *, redee
 
 
 def finished(
-    entry: EffectEntry, now_ns: int, *, ok: bool, output: Any, error: str, uncertain: bool
+    entry: EffectEntry,
+    now_ns: int,
+    *,
+    ok: bool,
+    output: Any,
+    error: str,
+    uncertain: bool,
+    kept: bool = True,
 ) -> EffectEntry:
-    """The entry once its attempt has been reported."""
+    """The entry once its attempt has been reported; `kept`: its output is not too long for it."""
     state = EffectState.DONE if ok else EffectState.FAILED
     if not ok and uncertain:
         state = EffectState.UNKNOWN
-    kept = ok and _fits(output)
+    kept = kept and ok and fits(output)
     return msgspec.structs.replace(
         entry,
         state=state,
@@ -166,6 +173,7 @@ def unknown(entry: EffectEntry, now_ns: int, why: str) -> EffectEntry:
     )
 
 
-def _fits(output: Any) -> bool:
+def fits(output: Any) -> bool:
+    """Whether an output is short enough to be kept with its effect."""
     spelled = canonical(output)
     return not isinstance(spelled, Unrepresentable) and len(spelled) <= KEPT_OUTPUT_BYTES

@@ -143,7 +143,10 @@ class Effects:
         if entry is None:
             return [], []
         now_ns = self._clock.now_ns()
-        clean = self._journal.scrubbed({"output": output, "error": error})
+        # What is too long to be kept is not looked at.
+        kept = effects.fits(output)
+        shown = {"output": output if kept else None, "error": error[:2000]}
+        clean = self._journal.scrubbed(shown)
         after = effects.finished(
             entry,
             now_ns,
@@ -151,6 +154,7 @@ class Effects:
             output=clean["output"],
             error=clean["error"],
             uncertain=uncertain,
+            kept=kept,
         )
         self._remember(after)
         if after.state is not EffectState.UNKNOWN:

@@ -10,6 +10,7 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.secrets import Scrubber
 from holdfast.ports.store import Change, Store
 from holdfast.ports.taps import Tap
+from holdfast.runtime.refusals import Refusals
 
 
 class Journal:
@@ -32,6 +33,7 @@ class Journal:
         self._scrubber = scrubber
         self._taps = list(taps)
         self._say = say
+        self._refusals = Refusals()
 
     def record(
         self,
@@ -93,6 +95,27 @@ class Journal:
         A store that fails stays failed, so whoever waits for a later commit learns of it.
         """
         noted(self.commit(records, changes))
+
+    async def refused(
+        self, kind: Kind, who: Principal | None, body: dict[str, Any], /, **flat: Any
+    ) -> None:
+        """Commit a record of a refusal; the many of one session in a minute are only counted."""
+        if self._refusals.tells(kind, who, self._clock.now_ns()):
+            await self.commit([self.record(kind, who, body, **flat)])
+
+    def tell_refusals(self, *, all_of_them: bool = False) -> None:
+        """Queue what was counted, once its minute is over; `all_of_them`: the server stops."""
+        told = self._refusals.due(self._clock.now_ns(), all_of_them=all_of_them)
+        records = [
+            self.record_of_ours(
+                one.kind,
+                one.who,
+                {"why": f"refused {one.times} times more within a minute", "times": one.times},
+            )
+            for one in told
+        ]
+        if records:
+            self.queue(records)
 
     def _show(self, batch: Sequence[Record], written: asyncio.Future[None]) -> None:
         """Let the taps see what is durable; a waiter that left took nothing back."""

@@ -3,6 +3,7 @@
 Not here: whether a call may run (`runtime/guard`).
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.denials import withheld_text
 from holdfast.core.effects import left_open
-from holdfast.errors import Conflict
+from holdfast.errors import Conflict, RateLimited
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
@@ -22,9 +23,14 @@ from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.hooks import HookResult, Hooks
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.refusals import Refusals
 from holdfast.runtime.services import Services
 
 SHOWN_CHARACTERS = 20_000
+CONTENT_CHARACTERS = 1_000_000
+"""Of what a model reads for one call; more than that is left out, and the text says so."""
+_LONG_CHARACTERS = 16_000
+_PROMPTS_MOST = 60
 
 GotOn = Callable[[str], Iterable[Change]]
 """What to commit with a report of the session of this id, whose run got on by it."""
@@ -55,10 +61,12 @@ class Shown(msgspec.Struct, frozen=True):
     """What may be shown of a result: the output as hooks left it, or the text in its place.
 
     `withheld` is empty unless a hook objected; it is what the model reads then, at every door.
+    `content` is what the model reads where the report said so, as the journal keeps it.
     """
 
     output: Any
     withheld: str = ""
+    content: str | None = None
 
 
 class Outcomes:
@@ -75,6 +83,7 @@ class Outcomes:
         self._contracts = contracts
         self._hooks = hooks
         self._got_on = got_on
+        self._prompts = Refusals(_PROMPTS_MOST)
 
     async def finish(self, live: LiveSession, done: Finish) -> Shown:
         """Record what became of a permitted call; returns what hooks left of its output.
@@ -91,6 +100,9 @@ class Outcomes:
             raise Conflict("no running call of that id", call_id=done.call_id[:200])
         live.deciding.add(call.call_id)
         try:
+            if done.content is not None:
+                content = await self._as_kept(done.content)
+                done = msgspec.structs.replace(done, content=content)
             return await self._finish(live, call, done)
         finally:
             live.deciding.discard(call.call_id)
@@ -117,8 +129,8 @@ class Outcomes:
         )
         records = [record for result in heard for record in result.records]
         records += [*self._outcome(live, call, done, output), *noted]
-        if done.content is not None:
-            content = withheld or done.content
+        content = None if done.content is None else self._scrubbed(withheld) or done.content
+        if content is not None:
             failed = bool(withheld) or not done.ok
             records.append(self.answered(live, call, content, failed=failed))
             live.answers[call.call_id] = content
@@ -127,7 +139,7 @@ class Outcomes:
         changes: list[Change] = [live.calls[call.call_id], *effect, *got_on]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
-        return Shown(withheld or output, withheld)
+        return Shown(withheld or output, withheld, content)
 
     def _left_open(self, live: LiveSession, call: CallRecord, done: Finish) -> bool:
         entry = live.effects.get(call.call_id)
@@ -158,18 +170,28 @@ class Outcomes:
             heard.append(result)
         return heard, output
 
-    def shown(self, content: str) -> str:
-        """Text as the journal keeps it, so that a resumed run reads what the live one read."""
+    async def _as_kept(self, content: str) -> str:
+        """Text as the journal keeps it, so that a resumed run reads what the live one read.
+
+        No more of it than a model could read, and long text not on the loop that kills.
+        """
+        if (more := len(content) - CONTENT_CHARACTERS) > 0:
+            content = f"{content[:CONTENT_CHARACTERS]}\n[{more} further characters are left out]"
+        if len(content) <= _LONG_CHARACTERS:
+            return self._scrubbed(content)
+        return await asyncio.to_thread(self._scrubbed, content)
+
+    def _scrubbed(self, content: str) -> str:
         clean: str = self._journal.scrubbed({"content": content})["content"]
         return clean
 
     def answered(
         self, live: LiveSession, call: CallRecord, content: str, *, failed: bool
     ) -> Record:
-        """The record of what the model reads for a call."""
+        """The record of what the model reads for a call: text of ours, or scrubbed before."""
         body = {"content": content, "is_error": failed}
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
-        return self._journal.record(Kind.RUN_TOOL_ANSWERED, live.who, body, **flat)
+        return self._journal.record_of_ours(Kind.RUN_TOOL_ANSWERED, live.who, body, **flat)
 
     def _outcome(
         self, live: LiveSession, call: CallRecord, done: Finish, output: Any
@@ -208,10 +230,16 @@ class Outcomes:
     async def prompt(self, live: LiveSession, text: str, *, vouched: bool = True) -> None:
         """The user typed this: it is journalled, and its words are vouched for.
 
+        Errors: RateLimited for more of them in a minute than anybody types.
+
         Not `vouched` when it came by a token that the agent's own tools can read: it is journalled
         alone. Nor in a child: no user types there, a model wrote its task.
         """
         self._sessions.check_live(live)
+        now_ns = self._clock.now_ns()
+        self._prompts.due(now_ns)
+        if not self._prompts.tells(Kind.PROMPT_SUBMITTED, live.who, now_ns):
+            raise RateLimited(f"a session takes {_PROMPTS_MOST} prompts a minute", retry_after_s=60)
         vouched = vouched and not live.session.delegated_by
         live.progress.prompted()
         if vouched:

@@ -18,7 +18,7 @@ _FINAL = (SessionState.STOPPED, SessionState.KILLED, SessionState.EXPIRED, Sessi
 
 
 class Upkeep:
-    """Ends sessions at their wall clock, notes a clock that jumped, forgets what is over."""
+    """Ends sessions at their wall clock, notes a set clock, tells counts, forgets what is over."""
 
     def __init__(
         self, sessions: Sessions, journal: Journal, clock: Clock, jumped_ns: Callable[[], int]
@@ -43,6 +43,7 @@ class Upkeep:
             if session.state in _FINAL and idle and not live.streams:
                 self._sessions.forget(live)
         self._note_clock()
+        self._journal.tell_refusals()
 
     def _note_clock(self) -> None:
         """Record a wall clock that was set: ours goes on by itself, and people should know."""

@@ -54,7 +54,7 @@ async def check(
     tenant, project, agent = place
     body = {"why": f"`{by}` is no approver of it", "by": by, "action": action}
     flat = {"tenant": tenant, "project": project, "agent": agent, "session": session}
-    await deps.journal.commit([deps.journal.record(Kind.AUTH_REFUSED, None, body, **flat)])
+    await deps.journal.refused(Kind.AUTH_REFUSED, None, body, **flat)
     raise ApproverRequired(
         f"`{by}` is not among the operators who may let this go on", by=by, action=action
     )

@@ -68,7 +68,7 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
     if session is None:
         raise Unauthenticated("the token is not one that this server issued")
     body = {"why": "a session's token on an operator's path"}
-    deps.journal.queue([deps.journal.record(Kind.AUTH_REFUSED, session.principal, body)])
+    await deps.journal.refused(Kind.AUTH_REFUSED, session.principal, body)
     raise Denied("a session's token opens only its own session's paths")
 
 

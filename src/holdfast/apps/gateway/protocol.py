@@ -23,7 +23,7 @@ HEAD_FIELDS_MAX = 128
 HEAD_TIMEOUT_S = 10.0
 UNKNOWN_MAX = 256
 """Connections at a time that wait for a head of nobody known; one more ends the oldest of them."""
-PIPELINED_MAX = 8
+PIPELINED_MAX = 1
 
 _FRAMING_BYTES = 64 * 1024
 _TOO_LARGE = (
@@ -85,6 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A new request on this connection."""
+        if self._refused:
+            # Ends the parser's way through what else came with it.
+            raise ConnectionAbortedError
         super().on_message_begin()
         self._in_head, self._fields = True, 0
         self._framing_bytes = self._body_bytes = 0
@@ -132,6 +135,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _recognised(self) -> None:
         self._known = True
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no request; a connection that is over already is told nothing."""
+        if not self._refused:
+            super().send_400_response(msg)
 
     def _await_head(self) -> None:
         if self._head_timer is None:

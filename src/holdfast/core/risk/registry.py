@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.risk.shell import ShellRisk, classify
+from holdfast.core.risk.shell import classify
 from holdfast.core.risk.shell_paths import localised
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract, Effect
@@ -17,7 +17,7 @@ from holdfast.model.tools import Contract, Effect
 _SYSTEM_PATHS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys")
 _SUPERUSER_HOME = "root"
 _OWN_STATE = ".holdfast"
-PATH_ARGUMENTS = ("path", "file_path", "notebook_path", "filename", "directory")
+_PATH_ARGUMENTS = ("path", "file_path", "notebook_path", "filename", "directory")
 _WHERE_MAX = 200
 # `/root/notes.txt` has two parts, and a file of a project at least three.
 _OF_A_HOME = 2
@@ -28,13 +28,12 @@ class Risk(msgspec.Struct, frozen=True):
 
     `read_only`: the call is known to change nothing and to reach no host, because its contract
     says that it reads, or because its shell command is made of programs and options that only
-    read. False when that is in doubt. `shell`: what its shell command was found to be.
+    read. False when that is in doubt.
     """
 
     level: RiskLevel
     reasons: tuple[RiskReason, ...]
     read_only: bool = False
-    shell: ShellRisk | None = None
 
 
 def assess(
@@ -51,7 +50,6 @@ def assess(
     reasons = [RiskReason("risk.registered", contract.risk_reason, contract.risk, tool)]
     command = arguments.get(contract.shell) if contract.shell else None
     read_only = contract.effect is Effect.READ and not contract.shell
-    judged = None
     if isinstance(command, str):
         judged = classify(command, folder=folder)
         reasons.extend(judged.reasons)
@@ -61,7 +59,7 @@ def assess(
         reasons.append(RiskReason("shell.unparseable", text, RiskLevel.HIGH, contract.shell))
     reasons.extend(_paths(contract, arguments, folder))
     level = max(reason.level for reason in reasons)
-    return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH, judged)
+    return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH)
 
 
 def registered(contract: Contract | None) -> RiskLevel:
@@ -72,7 +70,7 @@ def registered(contract: Contract | None) -> RiskLevel:
 def _paths(contract: Contract, arguments: Mapping[str, Any], folder: str) -> list[RiskReason]:
     """System paths, the superuser's own files, and our state, in the arguments that name files."""
     found = []
-    for name in PATH_ARGUMENTS:
+    for name in _PATH_ARGUMENTS:
         value = arguments.get(name)
         if not isinstance(value, str):
             continue

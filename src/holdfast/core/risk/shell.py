@@ -30,7 +30,7 @@ class ShellRisk(msgspec.Struct, frozen=True):
     wrappers; ``writes``, ``reads`` and ``hosts`` are what could be seen statically, as written
     (``?`` where a part is only known at run time). ``opaque``: something could not be known.
     ``read_only``: every program it runs is known to only read, it writes and sets nothing, names
-    no host and is below HIGH; anything in doubt is False. ``folders`` are those it changes to.
+    no host and is below HIGH; anything in doubt is False.
     """
 
     level: RiskLevel
@@ -41,7 +41,6 @@ class ShellRisk(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     opaque: bool = False
     read_only: bool = False
-    folders: tuple[str, ...] = ()
 
 
 def classify(command: str, *, folder: str = "", policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
@@ -75,7 +74,6 @@ def classify(command: str, *, folder: str = "", policy: ShellRules = DEFAULT_RUL
         hosts=tuple(found.hosts),
         opaque=found.opaque,
         read_only=_only_reads(found),
-        folders=tuple(found.bases),
     )
 
 

@@ -87,8 +87,7 @@ class Permits:
             fault = "the permit was used before"
         if fault or call is None or isinstance(permit, PermitFault):
             flat = {"call_id": call_id[:200], "tool": tool[:200], "verdict": Verdict.DENY}
-            record = self._journal.record(Kind.PERMIT_REFUSED, live.who, {"why": fault}, **flat)
-            await self._journal.commit([record])
+            await self._journal.refused(Kind.PERMIT_REFUSED, live.who, {"why": fault}, **flat)
             raise PermitInvalid(fault)
         async with self._budgets.at_hand(live.chain):
             full = self._budgets.full(live.chain)

@@ -106,9 +106,7 @@ class Guard:
             return call, arguments, spelled
         body = {"why": fault, "door": asked.door, "digest": digest}
         flat = {"call_id": asked.call_id[:200], "tool": asked.tool[:200], "verdict": Verdict.DENY}
-        await self._journal.commit(
-            [self._journal.record(Kind.PERMIT_REFUSED, live.who, body, **flat)]
-        )
+        await self._journal.refused(Kind.PERMIT_REFUSED, live.who, body, **flat)
         raise PermitInvalid(fault, call_id=asked.call_id[:200], tool=asked.tool[:200])
 
     async def redeem(

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core import workplace
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.denials import denial_text
 from holdfast.core.risk.registry import registered
@@ -27,7 +26,6 @@ from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.services import Services
 
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
-_MOST_FILES = 100
 
 
 class Rulings:
@@ -55,7 +53,6 @@ class Rulings:
             case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
             verdict = Verdict.DENY
         self._tell_loop_guard(case, allowed=verdict is Verdict.ALLOW)
-        written = _written(case) if verdict is Verdict.ALLOW else {}
         decision = Decision(
             decision_id=self._entropy.new_id("dec"),
             session=live.session.session_id,
@@ -71,7 +68,7 @@ class Rulings:
         runs = verdict is Verdict.ALLOW and case.stored is None
         permit = self._permits.made(live, decision) if runs else None
         call = self._decided(case, decision, permit)
-        records = [*case.records, self._decision_record(case, decision, written)]
+        records = [*case.records, self._decision_record(case, decision)]
         if permit is None and case.effect is not None:
             self._effects.release(case.effect)
             case.changes = [change for change in case.changes if change is not case.effect.entry]
@@ -161,7 +158,7 @@ class Rulings:
             permit_expires_at_ns=permit.expires_at_ns,
         )
 
-    def _decision_record(self, case: Case, decision: Decision, written: dict[str, Any]) -> Record:
+    def _decision_record(self, case: Case, decision: Decision) -> Record:
         body: dict[str, Any] = {
             "door": case.asked.door,
             "arguments": case.arguments if _fits(case.spelled) else {},
@@ -175,7 +172,6 @@ class Rulings:
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
-        ours |= written
         if not _fits(case.spelled):
             ours["arguments_kept"] = False
         if case.asked.again:
@@ -196,17 +192,6 @@ class Rulings:
             verdict=decision.verdict,
             risk=decision.risk.name,
         )
-
-
-def _written(case: Case) -> dict[str, Any]:
-    """What an allowed call writes where its session works; remembered, and as it is journalled."""
-    live = case.live
-    if case.risk is None:
-        return {}
-    made = workplace.written(case.contract, case.arguments, case.risk)[:_MOST_FILES]
-    stale = workplace.leaves_stale(case.contract, case.risk, tainted=live.vouched.tainted)
-    live.wrote(made, stale=stale)
-    return {name: told for name, told in (("made", made), ("stale", stale)) if told}
 
 
 def _fits(spelled: bytes | Unrepresentable) -> bool:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from starlette.requests import Request
 
-from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.canonical import MANY_VALUES, Unreadable, parse_json
 from holdfast.core.writable import OUTPUT_BYTES_MAX, written
 from holdfast.errors import InvalidRequest, TooLarge, Unauthenticated
 
@@ -65,11 +65,15 @@ def outcome_of(body: bytes) -> tuple[object, tuple[str, ...]]:
     """The body of a report on what ran, and what had to be replaced to read it.
 
     What ran is recorded whatever it returned: text that is no UTF-8, numbers that JSON has no word
-    for, nesting without end, a key that stands twice. Errors: InvalidRequest for no JSON at all.
+    for, nesting without end, a key that stands twice. Errors: InvalidRequest for no JSON at all,
+    TooLarge for more values than are read.
     """
     parsed = parse_json(body)
     if not isinstance(parsed, Unreadable):
         return parsed, ()
+    if parsed.reason == MANY_VALUES:
+        # Nothing of it may be made: it would cost a hundred times its bytes.
+        raise TooLarge(f"the body is not usable JSON: {parsed.reason}; report it as one text")
     try:
         loose = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_int)
     except (ValueError, RecursionError):

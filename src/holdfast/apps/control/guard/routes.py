@@ -125,15 +125,14 @@ class GuardDoor:
             output=given.output,
             error=given.error,
             duration_ms=max(given.duration_ms, 0),
-            content=None if given.content is None else self._outcomes.shown(given.content),
+            content=given.content,
             uncertain=given.uncertain,
             replaced=(*given.replaced, *replaced),
             code=given.code[:64],
         )
         shown = await self._outcomes.finish(live, done)
-        content = done.content if done.content is None or not shown.withheld else shown.withheld
         rewritten = shown.output != given.output
-        return schemas.FinishAnswer(shown.output, rewritten, content, shown.withheld)
+        return schemas.FinishAnswer(shown.output, rewritten, shown.content, shown.withheld)
 
     async def _redeem(self, live: LiveSession, body: bytes) -> schemas.RedeemAnswer:
         given = _read(body, schemas.RedeemBody)

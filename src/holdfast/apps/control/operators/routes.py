@@ -45,12 +45,10 @@ async def remove_operator(name: OperatorName, deps: Deps, by: By) -> OperatorLis
 
 async def _acted(deps: ControlDeps, by: str, action: str, name: str) -> None:
     """Errors: Denied, journalled, for everybody but the admin."""
-    allowed = by == ADMIN
-    kind = Kind.ADMIN_ACTED if allowed else Kind.AUTH_REFUSED
     body = {"action": action, "by": by, "reason": f"operator {name}"}
-    if not allowed:
-        body["why"] = f"`{by}` is not the admin"
     # Of no tenant: operators are the server's own.
-    await deps.journal.commit([deps.journal.record(kind, None, body)])
-    if not allowed:
+    if by != ADMIN:
+        body["why"] = f"`{by}` is not the admin"
+        await deps.journal.refused(Kind.AUTH_REFUSED, None, body)
         raise Denied("only the admin names operators")
+    await deps.journal.commit([deps.journal.record(Kind.ADMIN_ACTED, None, body)])
