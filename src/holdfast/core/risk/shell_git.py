@@ -107,6 +107,9 @@ def _judge_options(verb: str, rest: tuple[str, ...], where: str, found: Findings
         for path in operands(rest):
             if found.in_system(path):
                 found.add("shell.system_write", where)
+    if verb == "bundle" and rest[:1] == ("create",):
+        for path in operands(rest[1:])[:1]:
+            found.write(path, where)
     if verb == "apply" and "--unsafe-paths" in rest:
         found.add("shell.outside_write", where)
 

@@ -33,7 +33,7 @@ RUNS: dict[str, tuple[str, ...]] = _family(
         "rg": "--pre --hostname-bin",
         "ag ack": "--pager",
         "bat": "--pager",
-        "man": "-P --pager -H --html -X",
+        "man": "-C --config-file -P --pager -H --html -X",
         "less more": "+",
         "sqlite3": "-cmd -init",
         "gcc g++ cc c++ clang clang++": "-wrapper -fplugin -specs --specs -B -Xclang -fpass-plugin "
@@ -44,7 +44,7 @@ RUNS: dict[str, tuple[str, ...]] = _family(
         "go": "-toolexec -vettool -exec",
         "java javac": "-javaagent -agentlib -agentpath -processorpath --processor-path -XX:OnError",
         "npm pnpm yarn": "--script-shell --node-options --globalconfig --userconfig",
-        "make gmake": "--eval",
+        "make gmake": "--eval -E",
         "pip pip3": "--index-url --extra-index-url --find-links --trusted-host --proxy "
         "--python --target --prefix --root",
         "uv": "--index-url --extra-index-url --index --default-index --with --python",
