@@ -93,6 +93,12 @@ def _request(body: bytes, fields: dict[str, Any], asks: Walked, *, counting: boo
         raise NotInTable("`max_tokens` must be a positive integer, or 0 to warm the cache")
     if "messages" not in fields:
         raise NotInTable("`messages` must be a list")
+    if fields.get("thread") is not None and any(t.steps[0] == "messages" for t in asks.server):
+        # The thread would keep the tool, and the next request would say nothing of it.
+        raise NotInTable(
+            "a tool of the provider that a message defines would stay in the `thread` unseen:"
+            " define it in `tools`"
+        )
     thinking_budget, opaque = _thinking(fields.get("thinking"))
     bound = None
     if not asks.unbounded:

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdfast.core.messages import ModelRequest, read_request
 from holdfast.core.wire.admitted import NOTHING
 from holdfast.core.wire.betas import read_betas
 from holdfast.core.wire.headers import check_headers
+from holdfast.core.wire.reading import NotInTable
 from holdfast.core.wire.takes import ALL, VENDORS, fitted
 
 SEEN = json.loads(Path(__file__).with_name("claude_code_2_1_329.json").read_text("utf-8"))
@@ -143,3 +145,33 @@ def test_claude_code_passes_at_every_vendor(number, vendor):
     deferred = [c.steps for c in fits.changes if c.steps[-1] == "defer_loading"]
     wanted = [t for t in body["tools"] if "defer_loading" in t] if vendor != "anthropic" else []
     assert len(deferred) == len(wanted)
+
+
+def fits(vendor, betas=(), strict=False, **fields):
+    """A request fitted to a vendor, as JSON would show what is left out."""
+    got = read_request(
+        json.dumps({"model": "m", "max_tokens": 1, "messages": []} | fields).encode()
+    )
+    assert isinstance(got, ModelRequest), got
+    takes = msgspec.structs.replace(VENDORS[vendor], strict=strict)
+    return fitted(got.fields, got.asks, read_betas(",".join(betas), None, NOTHING), takes)
+
+
+@pytest.mark.parametrize("vendor", ["bedrock", "vertex"])
+def test_a_vendor_gets_what_it_takes_and_refuses_what_would_mean_something_else(vendor):
+    betas = ("effort-2025-11-24", "message-threads-2026-08-12")
+    got = fits(vendor, betas, diagnostics={}, anthropic_beta=[], speed="standard")
+    assert got.betas == "effort-2025-11-24"
+    assert {change.steps for change in got.changes} == {
+        ("anthropic_beta",),
+        ("diagnostics",),
+        ("speed",),
+    }
+    for heavy in ({"inference_geo": "us"}, {"container": "c"}, {"fallbacks": [{"model": "m"}]}):
+        with pytest.raises(NotInTable, match=next(iter(heavy))):
+            fits(vendor, **heavy)
+    with pytest.raises(NotInTable, match="diagnostics"):
+        fits(vendor, strict=True, diagnostics={})
+    with pytest.raises(NotInTable, match="message-threads"):
+        fits(vendor, betas, strict=True)
+    assert fits("anthropic", betas, diagnostics={}).betas == ",".join(betas)

@@ -200,6 +200,22 @@ def test_work_at_the_provider_that_is_no_tool_needs_a_grant_too(body, grant):
     assert got.server_tools == (grant,)
 
 
+@pytest.mark.parametrize(
+    "thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "m"}]
+)
+def test_a_thread_cannot_keep_a_tool_of_the_provider_that_later_requests_do_not_name(thread):
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    inline = {"type": "tool_definition", "definition": search}
+    message = {"role": "system", "content": [{"type": "tool_addition", "tool": inline}]}
+    assert "thread" in text({"thread": thread, "messages": [message]})
+    got = read_request(json.dumps(BASE | {"thread": thread, "tools": [search]}).encode())
+    assert isinstance(got, ModelRequest)
+    own = {"type": "tool_definition", "definition": {"name": "mine", "input_schema": {}}}
+    mine = {"role": "system", "content": [{"type": "tool_addition", "tool": own}]}
+    got = read_request(json.dumps(BASE | {"thread": thread, "messages": [mine]}).encode())
+    assert isinstance(got, ModelRequest)
+
+
 def test_betas_are_judged_alike_in_header_and_body():
     got = betas.read_betas(
         "context-1m-2025-08-07, effort-2025-11-24", ["oauth-2025-04-20"], NOTHING
