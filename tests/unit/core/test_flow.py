@@ -357,6 +357,17 @@ def test_deciding_costs_what_the_call_is_long_and_not_the_text_times_it(word):
     assert time.process_time() - began < 2
 
 
+def test_a_value_that_nearly_stands_everywhere_is_looked_for_at_a_bounded_number_of_places():
+    vouched = Vouched()
+    for _ in range(20):
+        vouched.trust(("ab " * KEPT_OF_ONE)[:KEPT_OF_ONE])
+    vouched.taint("fetch")
+    nearly = ["ab " * (2_000 + n) + "ab-ab" for n in range(100)]
+    began = time.process_time()
+    assert len(gate(tool(to="who"), {"to": nearly}, vouched)) == len(nearly)
+    assert time.process_time() - began < 2
+
+
 RECORDS = {"records": {"id": WHAT, "amount": MUCH}}
 
 
