@@ -47,13 +47,20 @@ def a_session(session_id: str = "ses_1", *, tenant: str = "acme", **fields: Any)
         "token_digest": f"digest of {session_id}",
         "limits": (),
         "loop": LoopLimits(),
+        "found": ("ses_before", "ses_long_before"),
     }
     return Session(**standing | fields)
 
 
 def a_call(call_id: str, session: str = "ses_1", **fields: Any) -> CallRecord:
     """An emitted call of one session, changed by `fields`."""
-    standing: dict[str, Any] = {"tool": "Bash", "digest": "sha256:0", "state": CallState.EMITTED}
+    standing: dict[str, Any] = {
+        "tool": "Bash",
+        "digest": "sha256:0",
+        "state": CallState.EMITTED,
+        "shown": ("sha256:1/20", "sha256:2/20"),
+        "answered": ("sha256:3/7",),
+    }
     return CallRecord(session=session, call_id=call_id, **standing | fields)
 
 
