@@ -105,7 +105,7 @@ def test_a_withheld_result_neither_taints_nor_vouches_and_is_journalled_as_repla
         await home.decide(live, "c1", "look", {"order": "7"})
         await home.finish(live, "c1", output="bob@shop.com")
         await sent(home, live, result_message("c1", "bob@shop.com"))
-        assert not live.vouched.vouches("bob@shop.com", short_ok=False)
+        assert not live.vouched.believes("bob@shop.com")
         assert not live.vouched.tainted
         (record,) = home.written(Kind.TOOL_RESULT_REPLACED)
         assert record.body["text"].startswith("pii_found: this call was made")

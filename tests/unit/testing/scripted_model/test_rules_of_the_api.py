@@ -56,7 +56,7 @@ ASKED = {"role": "user", "content": "x"}
         ({"model": None}, 400, "model: Field required"),
         ({"model": "claude-nonesuch"}, 404, "model: claude-nonesuch"),
         ({"max_tokens": None}, 400, "max_tokens: Field required"),
-        ({"max_tokens": 0}, 400, "max_tokens: must be greater"),
+        ({"max_tokens": -1}, 400, "max_tokens: must be greater"),
         ({"max_tokens": 10**6}, 400, "maximum allowed number of output tokens"),
         ({"messages": []}, 400, "at least one message"),
         ({"messages": [{"role": "robot", "content": "x"}]}, 400, "messages.0.role"),
