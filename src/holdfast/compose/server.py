@@ -15,6 +15,7 @@ from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
+from holdfast.compose.governing import governed_places
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.native_tools import with_refusals
 from holdfast.compose.storage import open_store
@@ -146,7 +147,8 @@ async def build(
     processes = LinuxProcesses()
     hooks = Hooks(journal, default, by_agent)
     dispatch = await _dispatch(config, services, store)
-    guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key)
+    own = governed_places(config)
+    guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key, own=own)
     return Harness(
         config=config,
         services=services,

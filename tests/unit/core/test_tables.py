@@ -61,7 +61,7 @@ def contract(effect=Effect.WRITE, risk=RiskLevel.LOW, shell=""):
         ({"path": "/etcetera"}, RiskLevel.LOW),
         ({"path": "a/.holdfast/x"}, RiskLevel.BLOCK),
         ({"path": "a/.HOLDFAST/x"}, RiskLevel.BLOCK),
-        ({"path": ["/etc"]}, RiskLevel.LOW),
+        ({"path": ["/etc"]}, RiskLevel.HIGH),
     ],
 )
 def test_paths_raise_the_registered_risk(arguments, level):

@@ -20,6 +20,8 @@ SERVER_FILE = "server.json"
 POLICY_SOCKET = "policyd.sock"
 RELAYS_SOCKET = "relays.sock"
 _SIGNING_KEY = "signing.key"
+# Searches of agents keep to these, and git does.
+_IGNORE_FILES = (".ignore", ".gitignore")
 _MAX_SOCKET_PATH_BYTES = 100
 _TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # noqa: S105 -- an alphabet
 
@@ -37,11 +39,20 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prepare(state: Path) -> None:
-    """Make the state folder, closed to others. Errors: ConfigInvalid."""
+    """Make the state folder, closed to others and passed by in searches. Errors: ConfigInvalid."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _hide(state)
     except OSError as error:
         raise ConfigInvalid(f"the state folder cannot be made: {error.strerror}") from error
+
+
+def _hide(state: Path) -> None:
+    """Tell searches to pass the folder by, unless it is one that holds more than our state."""
+    ours = (state / ADMIN_TOKEN).exists() or not any(state.iterdir())
+    for name in _IGNORE_FILES if ours and not any(state.glob("*.yaml")) else ():
+        if not (state / name).exists():
+            (state / name).write_text("*\n", encoding="ascii")
 
 
 def socket_path(state: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ Not here: the grammar (`layout`), YAML (`nodes`), what a session gets out of it 
 import hashlib
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from holdfast.tools.describe import Described
 
 SOLE = "default"
 BUILTIN: Mapping[str, Contract] = {contract.name: contract for contract in BUILTIN_TOOLS}
+_HOOK_POINTS = ("pre_tool", "post_tool", "on_context_overflow", "on_error")
 _SOLE_PROJECT = {SOLE: Project()}
 
 
@@ -137,7 +138,9 @@ def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config
         refuse(problems)
     for one in described.values():
         digest.update(msgspec.json.encode(one.contract, order="deterministic"))
-    config = _assembled(path, settings, files, builtin, described, digest.hexdigest())
+    config = _assembled(
+        path, settings, files, builtin, described, digest.hexdigest(), reading.files.values()
+    )
     _check_whole(config, reading, files)
     if problems:
         refuse(problems)
@@ -203,6 +206,7 @@ def _assembled(
     builtin: Mapping[str, Contract],
     described: Mapping[str, Described],
     digest: str,
+    agent_files: Iterable[str],
 ) -> Config:
     ours = {name: one.contract for name, one in described.items()}
     python = {name: Implementation(python=one.target) for name, one in described.items()}
@@ -236,9 +240,23 @@ def _assembled(
         hooks=settings.hooks,
         telemetry=settings.telemetry,
         alerts=settings.alerts,
+        agent_files=tuple(root / file for file in agent_files),
+        code=_code(settings, agents),
         tls_cert_path=root / tls.cert if tls else None,
         tls_key_path=root / tls.key if tls else None,
     )
+
+
+def _code(settings: Settings, agents: Mapping[str, AgentConfig]) -> tuple[str, ...]:
+    """Names of the modules that hold hooks, tools and their implementations."""
+    hooks = (settings.hooks, *(agent.hooks for agent in agents.values() if agent.hooks))
+    named = [
+        *settings.tool_modules,
+        *(name for one in hooks for point in _HOOK_POINTS for name in getattr(one, point)),
+        *(one.python for one in settings.implementations.values() if one.python),
+        *(one.probe for one in settings.implementations.values() if one.probe),
+    ]
+    return tuple(dict.fromkeys(name.partition(":")[0] for name in named))
 
 
 def _tenants(declared: dict[str, Tenant]) -> dict[str, Tenant]:

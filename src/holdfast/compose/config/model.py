@@ -408,7 +408,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the wiring needs.
 
     `version` is `sha256:` over every file read. `tools` holds the declared contracts laid over
-    the built-in ones; `declared_tools` names the declared ones. Paths are absolute.
+    the built-in ones; `declared_tools` names the declared ones. Paths are absolute. `code` are
+    the modules that server and workers load, and `agent_files` the files beside the settings.
     """
 
     path: Path
@@ -435,3 +436,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     gateway: GatewaySettings = GatewaySettings()
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None
+    agent_files: tuple[Path, ...] = ()
+    code: tuple[str, ...] = ()

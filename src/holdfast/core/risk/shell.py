@@ -14,6 +14,7 @@ it asks: ``shell_builtins``, ``shell_environment``, ``shell_options``, ``shell_r
 
 import msgspec
 
+from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.core.risk.shell_calls import Findings
 from holdfast.core.risk.shell_parse import hidden_character
 from holdfast.core.risk.shell_rules import DEFAULT_RULES, ShellRules
@@ -43,14 +44,21 @@ class ShellRisk(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
-def classify(command: str, *, folder: str = "", policy: ShellRules = DEFAULT_RULES) -> ShellRisk:
+def classify(
+    command: str,
+    *,
+    folder: str = "",
+    policy: ShellRules = DEFAULT_RULES,
+    own: Governed = UNTOLD,
+) -> ShellRisk:
     """The risk of running ``command`` with bash. Any string is accepted.
 
     ``folder`` is the absolute path of the project that the session works on and starts in; paths
     in it are the project's own wherever it lies. Empty means that it is not known: then only
-    what climbs out, the system and a home written as ``~`` count as outside.
+    what climbs out, the system and a home written as ``~`` count as outside. ``own`` is what
+    governs the session.
     """
-    found = Findings(policy, folder)
+    found = Findings(policy, folder, own)
     head = command[:200]
     hidden = hidden_character(command)
     if hidden is not None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from holdfast.core.risk import places
 from holdfast.core.risk import shell_paths as paths
 from holdfast.core.risk.shell_rules import ShellRules
 from holdfast.core.risk.shell_words import UNKNOWN, Variables
@@ -66,8 +67,11 @@ class RunCode(Protocol):
 class Findings:
     """Collects; knows the rules' levels but none of the rules."""
 
-    def __init__(self, rules: ShellRules, folder: str = "") -> None:
+    def __init__(
+        self, rules: ShellRules, folder: str = "", own: places.Governed = places.UNTOLD
+    ) -> None:
         self.rules = rules
+        self.own = own
         self.folder = posixpath.normpath(folder) if folder.startswith("/") else ""
         self.level = RiskLevel.LOW
         self.opaque = False
@@ -118,7 +122,20 @@ class Findings:
 
     def views(self, path: str) -> tuple[str, ...]:
         """Every place the path may name, those in the project relative to it."""
-        return paths.views(path, self.bases, self.folder)
+        found = paths.views(path, self.bases, self.folder)
+        if self.own.folder in ("", self.folder):
+            return found
+        return tuple(dict.fromkeys(found + paths.views(path, self.bases, self.own.folder)))
+
+    def run_later(self, view: str) -> bool:
+        """Whether what is written there is run later by itself."""
+        return places.is_run_later(view) or places.is_automation(view)
+
+    def covers_state(self, path: str) -> bool:
+        """Whether reading this folder whole reads the state folder of its project."""
+        if not path or UNKNOWN in path:
+            return False
+        return places.covers_folder(self.views(path), self.own, self.folder)
 
     def foreign(self, path: str) -> bool:
         """Whether the path may lie anywhere but in the project."""
@@ -156,10 +173,14 @@ class Findings:
     def touch(self, path: str, where: str) -> None:
         """A path named in any role."""
         for view in self.views(path):
-            if paths.is_holdfast(view):
+            if places.is_state(view, self.own):
                 self.add("shell.touches_holdfast", where)
-            elif paths.is_secret(view):
+            elif places.is_rule(view, self.own):
+                self.add("shell.touches_rules", where)
+            elif places.is_secret(view):
                 self.add("shell.secret_read", where)
+            elif places.is_protected(view):
+                self.add("shell.protected_read", where)
             elif paths.is_superusers(view):
                 self.add("shell.superuser_path", where)
 
@@ -172,7 +193,7 @@ class Findings:
             self.add("shell.dynamic_path", where, opaque=True)
         self.touch(path, where)
         for view in self.views(path):
-            if recursive and paths.holds_secrets(view):
+            if recursive and places.holds_secrets(view):
                 self.add("shell.secret_read", where)
             if paths.same(view, "/proc/*/environ"):
                 self.add("shell.environment_read", where)
@@ -204,12 +225,18 @@ class Findings:
                 self.add("shell.superuser_path", where)
         for view in self.views(path):
             self._device(view, where, writes=True)
-            if paths.is_holdfast(view):
-                self.add("shell.touches_holdfast", where)
-            if paths.is_secret(view):
-                self.add("shell.secret_write", where)
-            if paths.is_startup(view):
-                self.add("shell.startup_write", where)
+            self._protected(view, where)
+
+    def _protected(self, view: str, where: str) -> None:
+        """A place that is written, by the table of protected places."""
+        if places.is_state(view, self.own):
+            self.add("shell.touches_holdfast", where)
+        if places.is_rule(view, self.own):
+            self.add("shell.touches_rules", where)
+        if places.is_secret(view):
+            self.add("shell.secret_write", where)
+        if self.run_later(view):
+            self.add("shell.startup_write", where)
 
     def _device(self, view: str, where: str, *, writes: bool) -> None:
         match = re.match(r"/dev/(?:tcp|udp)/([^/]+)", view)
@@ -233,5 +260,5 @@ class Findings:
                 self.add("shell.system_delete", where)
             if paths.is_system(view) or view in ("/", "~"):
                 self.add("shell.system_write", where)
-            if paths.is_startup(view):
+            if self.run_later(view):
                 self.add("shell.startup_write", where)

@@ -220,6 +220,8 @@ def _given_code(
 def _module(module: str, args: tuple[str, ...], call: Call, found: Findings) -> None:
     """``python -m``: a tool of the table, a module of the project, or one that reaches further."""
     top = module.partition(".")[0]
+    if top == "holdfast":
+        found.add("shell.touches_holdfast", call.where)
     if module == "http.server":
         binds = [*option_values(args, "--bind", "-b"), ""][0]
         found.add("shell.local_service" if is_local(binds) else "shell.opens_port", call.where)

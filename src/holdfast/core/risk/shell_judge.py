@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from holdfast.core.risk import shell_paths as paths
+from holdfast.core.risk import places
 from holdfast.core.risk import shell_rules as tables
 from holdfast.core.risk.shell_builtins import judge_builtin
 from holdfast.core.risk.shell_calls import Call, Findings, RunCode
@@ -26,6 +26,7 @@ from holdfast.core.risk.shell_programs import HANDLERS, judge_operands
 from holdfast.core.risk.shell_reading import only_reads
 from holdfast.core.risk.shell_remote import milder
 from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_whole import judge_found
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import (
     RESERVED,
@@ -313,16 +314,24 @@ def _find_starts(args: tuple[str, ...]) -> list[str]:
     return starts or ["."]
 
 
+def _find_reads(
+    args: tuple[str, ...], starts: list[str], call: Call, found: Findings, *, runs: bool
+) -> None:
+    for start in starts:
+        found.read(start, call.where, recursive=runs)
+    if runs:
+        judge_found(args, starts, call, found)
+    for pattern in option_values(args, "-name", "-iname"):
+        if places.is_secret(pattern.replace("*", "x")):
+            found.add("shell.secret_read", call.where)
+
+
 def _find(
     name: str, args: tuple[str, ...], call: Call, found: Findings, ran: list[str], run: RunCode
 ) -> bool:
     starts = _find_starts(args)
     runs = any(arg.startswith(("-exec", "-ok", "-x", "-X", "--exec")) for arg in args)
-    for start in starts:
-        found.read(start, call.where, recursive=runs)
-    for pattern in option_values(args, "-name", "-iname"):
-        if paths.has_name(pattern.replace("*", "x"), tables.SECRET_NAMES):
-            found.add("shell.secret_read", call.where)
+    _find_reads(args, starts, call, found, runs=runs)
     at = 0
     while at < len(args):
         arg = args[at]

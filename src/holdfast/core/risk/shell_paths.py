@@ -17,9 +17,7 @@ _OTHER_HOME = re.compile(r"^~[A-Za-z_][A-Za-z0-9_.-]*(?=/|$)")
 # `~+` is the current directory.
 _HERE = re.compile(r"^~\+(?=/|$)")
 _GLOB = re.compile(r"[*?\[\0]")
-# `.*` takes every hidden file, `.env` with them.
-_HIDDEN_GLOB = re.compile(r"(?:^|/)\.(?:[*?]|\[[^\]\d])")
-_MAX_PATH = 4_096
+MAX_PATH = 4_096
 _MAX_PART = 255
 _MIN_SPELLED = 2
 # `/root/notes.txt`, its slash counted.
@@ -29,7 +27,7 @@ _OF_A_HOME = 3
 @lru_cache(maxsize=512)
 def normalise(path: str, base: str = "") -> str:
     """Lexically clean; any home becomes ``~``; ``base`` is put before relative paths."""
-    path = path[:_MAX_PATH]
+    path = path[:MAX_PATH]
     path = _HERE.sub(".", path.removeprefix("file://"))
     if path.startswith("~root"):
         path = "/root" + path[5:]
@@ -46,7 +44,7 @@ def normalise(path: str, base: str = "") -> str:
 @lru_cache(maxsize=512)
 def localised(path: str, folder: str) -> str:
     """A path that lies in ``folder``, relative to it; any other as it is. No link is followed."""
-    path = path[:_MAX_PATH]
+    path = path[:MAX_PATH]
     if not folder:
         return path
     bare = _HERE.sub(".", path.removeprefix("file://"))
@@ -73,13 +71,13 @@ def views(path: str, bases: tuple[str, ...] = (), folder: str = "") -> tuple[str
     and from home. What lies in ``folder`` is relative to it.
     """
     # Cut before the cache, so that it cannot be filled with long text; no kernel takes more.
-    return _views(path[:_MAX_PATH], bases, folder)
+    return _views(path[:MAX_PATH], bases, folder)
 
 
 @lru_cache(maxsize=512)
 def places(path: str, bases: tuple[str, ...], folder: str) -> tuple[str, ...]:
     """The path as written and from each directory changed to, without guesses."""
-    path = path[:_MAX_PATH]
+    path = path[:MAX_PATH]
     found = [path]
     if not path.startswith(("/", "~", UNKNOWN)):
         found = [f"{base}/{path}" if base else path for base in bases]
@@ -164,10 +162,7 @@ def same(path: str, pattern: str) -> bool:
 def has_name(path: str, names: tuple[str, ...]) -> bool:
     """Whether any part of the path has one of these names."""
     return any(
-        _part_matches(part, name)
-        for part in _parts(path)
-        if part not in rules.SECRET_EXEMPT and _says_enough(part)
-        for name in names
+        _part_matches(part, name) for part in _parts(path) if _says_enough(part) for name in names
     )
 
 
@@ -175,39 +170,6 @@ def _says_enough(part: str) -> bool:
     """Not ``*`` or ``*.json``: a glob counts as a name only when it spells its beginning."""
     match = _GLOB.search(part)
     return match is None or match.start() >= _MIN_SPELLED
-
-
-@lru_cache(maxsize=512)
-def is_holdfast(path: str) -> bool:
-    """Whether the path belongs to what governs the session."""
-    if any(below(path, pattern) for pattern in rules.HOLDFAST_PATHS):
-        return True
-    return ".holdfast" in path or has_name(path, rules.HOLDFAST_NAMES)
-
-
-@lru_cache(maxsize=512)
-def is_secret(path: str) -> bool:
-    """Whether the path names credentials or keys."""
-    if has_name(path, rules.SECRET_NAMES) or _HIDDEN_GLOB.search(path):
-        return True
-    return any(below(path, pattern) for pattern in rules.SECRET_PATHS)
-
-
-def holds_secrets(path: str) -> bool:
-    """A directory so high that reading all of it reads secrets too."""
-    return path in (
-        "/",
-        "~",
-        "/etc",
-        "/home",
-        "/root",
-        "/Users",
-        "/proc",
-        "/run",
-        "~/*",
-        "/*",
-        "~/.config",
-    )
 
 
 def is_open(path: str) -> bool:
@@ -235,17 +197,6 @@ def is_raw_device(path: str) -> bool:
         and path not in rules.HARMLESS_DEVICES
         and path[5:].startswith(rules.RAW_DEVICES)
     )
-
-
-@lru_cache(maxsize=512)
-def is_startup(path: str) -> bool:
-    """Whether what is written there is run later by itself."""
-    if has_name(path, rules.STARTUP_NAMES):
-        return True
-    if any(below(path, pattern) for pattern in rules.STARTUP_PATHS):
-        return True
-    slashed = "/" + path + "/"
-    return any(fnmatchcase(slashed, f"{part}/*") for part in rules.STARTUP_PARTS)
 
 
 def is_beyond_repair(path: str) -> bool:

@@ -14,6 +14,7 @@ from holdfast.core.risk.shell_environment import sets
 from holdfast.core.risk.shell_options import make_variables
 from holdfast.core.risk.shell_remote import package_use
 from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_whole import judge_copy, judge_search
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import has_flag, operands, option_values
 
@@ -40,6 +41,7 @@ def judge_operands(name: str, args: Args, call: Call, found: Findings) -> None:
     if name in _NO_PATHS:
         _no_paths(name, args, call, found)
         return
+    judge_search(name, args, call, found)
     reads = name in found.rules.safe
     recursive = name in _RECURSIVE_READERS or (
         has_flag(args, "rR", "recursive", "dereference-recursive")
@@ -134,6 +136,7 @@ def _copy(call: Call, found: Findings) -> None:
     if name == "install" and has_flag(args, "d", "directory"):
         targets, rest = [*targets, *rest], []
     recursive = has_flag(args, "rRa", "recursive", "archive")
+    judge_copy(name, args, rest, call, found)
     for path in rest:
         if name == "ln" and found.outside(path):
             # What it names is reached through the link from now on.
@@ -271,6 +274,7 @@ def _network(call: Call, found: Findings) -> None:
         ):
             found.host(word)
         elif name in ("scp", "rsync"):
+            judge_copy(name, args, [word], call, found)
             found.read(word, call.where, recursive=True)
     for path in option_values(args, "-o", "--output", "-O", "--output-document", "-c", "-D"):
         if name in ("curl", "wget", "aria2c"):
@@ -411,9 +415,10 @@ def _archive(call: Call, found: Findings) -> None:
         found.add("shell.interpreter_code", call.where, opaque=True)
     if call.name == "tar" and _tar_leaves(args):
         found.add("shell.outside_write", call.where)
+    judge_copy(call.name, args, operands(args), call, found)
     for word in operands(args):
         found.read(word, call.where, recursive=True)
-    touch_all(args, call, found)
+    touch_all([arg for arg in args if not arg.startswith("--exclude")], call, found)
 
 
 def _tar_leaves(args: Args) -> bool:

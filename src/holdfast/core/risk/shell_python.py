@@ -8,7 +8,6 @@ environment, or takes a detour that a reader of names could not follow is not pl
 import ast
 import re
 
-from holdfast.core.risk import shell_paths as paths
 from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_hosts import names_host
 from holdfast.core.risk.shell_rules import words
@@ -125,7 +124,7 @@ def _written(nodes: list[ast.AST], call: Call, found: Findings) -> None:
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             for word in node.value.split()[:64]:
-                if found.outside(word) or any(map(paths.is_startup, found.views(word))):
+                if found.outside(word) or any(map(found.run_later, found.views(word))):
                     raise _Dangerous
     found.add("shell.file_write", call.where)
 

@@ -67,6 +67,8 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     "shell.isolation": (HIGH, "changes or leaves the isolation it runs in"),
     "shell.system_control": (HIGH, "changes services, schedules, mounts, users or the network"),
     "shell.loader_variable": (HIGH, "sets a variable that decides which code is run"),
+    "shell.touches_rules": (HIGH, "reaches for settings, policies or agents that govern it"),
+    "shell.protected_read": (HIGH, "reads hooks, settings or start files"),
     # secrets and the outside
     "shell.secret_read": (HIGH, "reads credentials or keys"),
     "shell.environment_read": (HIGH, "shows environment variables, where secrets live"),
@@ -271,51 +273,6 @@ DELETE_BLOCKED = (
     *SYSTEM_TREES, "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/local", "/usr/share",
     "/var/lib", "/var/log", "/var/spool",
 )  # fmt: skip
-
-# Patterns, component by component; `~` is any home. A match on a leading part is a match.
-SECRET_PATHS = listed(
-    """
-    /etc/shadow /etc/shadow- /etc/gshadow /etc/sudoers /etc/sudoers.d /etc/ssh/*key
-    /etc/ssl/private /proc/*/environ /proc/*/mem /proc/kcore /run/secrets /var/run/secrets
-    /run/docker.sock /var/run/docker.sock /etc/kubernetes /var/lib/kubelet /etc/krb5.keytab
-    /etc/master.passwd ~/.ssh ~/.aws ~/.gnupg ~/.netrc ~/.docker ~/.kube ~/.azure
-    ~/.config/gcloud ~/.config/gh ~/.git-credentials ~/.config/git/credentials ~/.npmrc
-    ~/.pypirc ~/.password-store ~/.pgpass ~/.my.cnf ~/.bash_history ~/.zsh_history
-    ~/.python_history ~/.local/share/keyrings ~/.mozilla ~/.config/google-chrome
-    ~/.claude/.credentials.json ~/.claude.json ~/.vault-token ~/.terraform.d
-    ~/.cargo/credentials* ~/.gem/credentials ~/.oci ~/.s3cfg ~/.boto ~/.Xauthority
-    ~/Library/Keychains
-    """
-)
-SECRET_NAMES = listed(
-    """
-    .env .env.* .envrc id_rsa* id_ed25519* id_ecdsa* id_dsa* *.pem *.p12 *.pfx *.kdbx *.keytab
-    *.jks .netrc .git-credentials .pgpass .htpasswd .npmrc .pypirc service-account*.json
-    credentials.json secrets.yaml secrets.yml secrets.json .vault-token .ssh .aws .gnupg
-    """
-)
-SECRET_EXEMPT = words(".env.example .env.sample .env.template .env.dist .envrc.example cacert.pem")
-STARTUP_PATHS = listed(
-    """
-    ~/.bashrc ~/.bash_profile ~/.bash_login ~/.bash_logout ~/.bash_aliases ~/.profile ~/.zshrc
-    ~/.zshenv ~/.zprofile ~/.zlogin ~/.inputrc ~/.vimrc ~/.vim ~/.config/nvim
-    ~/.config/autostart ~/.config/systemd ~/.config/fish ~/.gitconfig ~/.config/git ~/.pythonrc
-    ~/.local/bin ~/bin ~/.xinitrc ~/.xprofile ~/.pam_environment ~/.config/environment.d ~/.pip
-    ~/.config/pip ~/.cargo/config* ~/.claude ~/Library/LaunchAgents
-    """
-)
-STARTUP_NAMES = listed(
-    """
-    .bashrc .bash_profile .profile .zshrc .zshenv .zprofile .envrc .gitconfig .mcp.json
-    sitecustomize.py usercustomize.py *.cedar holdfast.yaml
-    """
-)
-STARTUP_PARTS = listed(
-    "*/.git/hooks */.git/config */.git/info */.git/modules */.claude */.husky "
-    "*/.github/workflows */.vscode"
-)
-HOLDFAST_PATHS = ("/etc/claude-code", "/Library/Application?Support/ClaudeCode", "/etc/holdfast")
-HOLDFAST_NAMES = (".holdfast",)
 
 
 class ShellRules(msgspec.Struct, frozen=True):

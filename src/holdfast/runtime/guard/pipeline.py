@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
+from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.errors import PermitInvalid, PolicyUnavailable
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
@@ -31,12 +32,13 @@ class Guard:
         contracts: ContractBook,
         hooks: Hooks,
         signing_key: Ed25519PrivateKey,
+        own: Governed = UNTOLD,
     ) -> None:
         self._sessions = services.sessions
         self._journal = services.journal
         self._permits = Permits(services, signing_key)
         self._rulings = Rulings(services, self._permits, hooks)
-        self._stages = Stages(services, contracts=contracts, hooks=hooks)
+        self._stages = Stages(services, contracts=contracts, hooks=hooks, own=own)
         self._line = (
             self._stages.representable,
             self._stages.attempts,

@@ -15,6 +15,7 @@ from holdfast.core.effects import Standing
 from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
+from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.core.risk.registry import assess
 from holdfast.core.scopes import outside
 from holdfast.errors import PolicyUnavailable
@@ -47,7 +48,10 @@ _OPEN_EFFECT = {
 class Stages:
     """The stages, each an `async (Case) -> None`."""
 
-    def __init__(self, services: Services, *, contracts: ContractBook, hooks: Hooks) -> None:
+    def __init__(
+        self, services: Services, *, contracts: ContractBook, hooks: Hooks, own: Governed = UNTOLD
+    ) -> None:
+        self._own = own
         self._budgets = services.budgets
         self._effects = services.effects
         self._journal = services.journal
@@ -136,13 +140,12 @@ class Stages:
     async def risk(self, case: Case) -> None:
         """How dangerous it is, and what an agent of this trust may do of that."""
         shown = case.spelled if isinstance(case.spelled, bytes) else b""
+        given = (case.contract, case.call.tool, case.arguments, "", self._own)
         if len(shown) > _LONG_BYTES:
             # A hostile command can take the parser a second: not on the loop that kills.
-            case.risk = await asyncio.to_thread(
-                assess, case.contract, case.call.tool, case.arguments
-            )
+            case.risk = await asyncio.to_thread(assess, *given)
         else:
-            case.risk = assess(case.contract, case.call.tool, case.arguments)
+            case.risk = assess(*given)
         effect = case.contract.effect if case.contract else Effect.COMMIT
         ruled = gate(case.risk, case.live.who.trust, effect)
         case.reasons += ruled.reasons
