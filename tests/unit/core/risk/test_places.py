@@ -99,7 +99,7 @@ def test_another_argument_that_names_the_place_is_judged_alike():
         name="sync", description="x", effect=Effect.WRITE, risk=L, risk_reason="x",
         input_schema={"type": "object"},
     )  # fmt: skip
-    for arguments in (
+    blocked: list[dict[str, object]] = [
         {"outputFile": ".holdfast/x"},
         {"files": ["a", {"where": {"path": ".holdfast/x"}}]},
         {"src": "a", "dst": ".holdfast"},
@@ -107,16 +107,18 @@ def test_another_argument_that_names_the_place_is_judged_alike():
         {"root": ".holdfast", "pattern": "*"},
         {"root": ".", "pattern": ".holdfast/*"},
         {"uri": "file://localhost/home/alice/project/.holdfast/x"},
-    ):
+    ]
+    for arguments in blocked:
         assert level(tool, arguments) is B, arguments
     assert level(tool, {"path": ["a"] * 3000}) is H
     assert level(tool, {"path": "a" * 70_000}) is H
-    for arguments in (
+    free: list[dict[str, object]] = [
         {"title": "what .holdfast/x is for"},
         {"content": ".holdfast/x"},
         {"url": "https://example.com/.env"},
         {"count": 3, "files": ["a.py", "b/c.py"], "deep": [[{"name": "x"}]]},
-    ):
+    ]
+    for arguments in free:
         assert level(tool, arguments) is L, arguments
 
 
@@ -191,8 +193,8 @@ def test_a_search_that_could_match_a_token_is_known(pattern):
 
 
 def test_folding_case_takes_away_what_only_case_told_apart():
-    assert misses_tokens("ABC")
-    assert not misses_tokens("ABC", folded=True)
+    assert misses_tokens("AB")
+    assert not misses_tokens("AB", folded=True)
 
 
 @pytest.mark.parametrize("name", STATE_FILES)
