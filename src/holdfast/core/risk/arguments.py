@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from holdfast.core.risk import places
 from holdfast.core.risk import shell_paths as paths
@@ -46,6 +45,7 @@ _LISTS_NAMES_ONLY = frozenset({"Glob", "LS"})
 _SYSTEM = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 _ONE_PATH = re.compile(r"^(?:[~.]|\$\{?HOME\b|file:)|/|\\|%2f|%5c", re.IGNORECASE)
+_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _HOME_VARIABLE = re.compile(r"^\$(?:HOME\b|\{HOME\})")
 
 
@@ -140,7 +140,7 @@ def spellings(value: str) -> tuple[str, ...]:
     )
     found = [value, plain]
     for _ in range(3):
-        decoded = unquote(found[-1])
+        decoded = _decoded(found[-1])
         if decoded == found[-1]:
             break
         found.append(decoded)
@@ -149,6 +149,13 @@ def spellings(value: str) -> tuple[str, ...]:
         _HOME_VARIABLE.sub("~", re.sub(r"(?i)^file:/+(?:localhost/)?", "/", one)) for one in found
     ]
     return tuple(dict.fromkeys(_collapsed(one.replace("\0", "").strip()) for one in bare))
+
+
+def _decoded(text: str) -> str:
+    """Escapes of a URL taken out; bytes that are no UTF-8 are replaced."""
+    return _ESCAPED.sub(
+        lambda run: bytes.fromhex(run.group().replace("%", "")).decode("utf-8", "replace"), text
+    )
 
 
 def _collapsed(path: str) -> str:
