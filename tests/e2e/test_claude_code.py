@@ -49,7 +49,7 @@ tools:
     effect: write
     risk: LOW
     risk_reason: it writes where it may
-    roles: {file_path: who}
+    roles: {file_path: what}
     input_schema:
       type: object
       properties: {file_path: {type: string}, content: {type: string}}
@@ -154,7 +154,7 @@ def opened(project: RunningProject, folder: Path) -> Terminal:
     (cwd / ".claude" / "settings.json").write_text(json.dumps(HOSTILE))
     (cwd / "rewrite").write_text(json.dumps(REWRITE))
     asked = ["sessions", "open", "--agent", "desk", "--user", fresh_user(), "-C"]
-    asked += [str(project.folder), "--claude-code", str(govern)]
+    asked += [str(project.folder), "--claude-code", str(govern), "--folder", str(cwd)]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     lines = [line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines()]
@@ -221,21 +221,32 @@ def test_an_edit_is_decided_and_run_as_the_model_wrote_it(terminal):
     assert "replace_all" not in decided["arguments"]
 
 
-def test_what_was_typed_is_not_vouched_for(terminal):
-    file = terminal.cwd / "out"
+def test_work_in_the_folder_goes_on_after_untrusted_text_and_what_leaves_it_asks(terminal):
+    inside, outside = terminal.cwd / "out", terminal.cwd.parent / "elsewhere"
     (terminal.cwd / "seen").write_text("anything")
     turns = [
-        terminal.use("Write", file_path=f"{file}-before", content="x"),
+        terminal.use("Write", file_path=f"{outside}-before", content="x"),
         terminal.use("Bash", command="cat seen"),
-        terminal.use("Write", file_path=str(file), content="x"),
+        terminal.use("Write", file_path=str(inside), content="echo ran > ran\n"),
+        terminal.use("Bash", command="git status; ls -la; echo x >> out"),
+        terminal.use("Write", file_path=str(outside), content="x"),
+        terminal.use("Bash", command="sh ./out"),
         {"text": "done"},
     ]
     terminal.run(*turns)
-    assert str(file) in terminal.records("prompt.submitted")[0]["body"]["text"]
-    assert Path(f"{file}-before").exists(), "nothing is asked before the taint"
-    assert not file.exists()
-    asked = terminal.records("tool_call.decided")[-1]
-    assert (asked["verdict"], asked["body"]["reasons"][0]["code"]) == ("ask", "flow.unvouched")
+    assert Path(f"{outside}-before").exists(), "nothing is asked before the taint"
+    assert inside.read_text() == "echo ran > ran\nx\n"
+    assert not outside.exists(), "typed, but by whom nobody knows"
+    assert not (terminal.cwd / "ran").exists()
+    decided = [
+        (r["verdict"], *(why["code"] for why in r["body"]["reasons"]))
+        for r in terminal.records("tool_call.decided")
+    ]
+    assert decided == [
+        *(("allow",),) * 4,
+        ("ask", "flow.outside_folder"),
+        ("ask", "flow.runs_written"),
+    ]
 
 
 def another(terminal: Terminal, user: str = "", parent: str = "") -> Terminal:

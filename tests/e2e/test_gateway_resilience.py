@@ -150,8 +150,10 @@ def test_a_stream_that_dies_is_settled_once_and_never_sent_again(project, sessio
         stream=True,
     )
     reply = ask(project, session, request)
-    assert reply.status == 200
-    assert events(reply.body)[-1]["type"] in ("error", "message_stop")
+    # Before its first event there is no answer yet, whatever the status line said.
+    assert reply.status == (200 if count else 502)
+    if count:
+        assert events(reply.body)[-1]["type"] in ("error", "message_stop")
     assert len(settled(project, session)) == 1
     assert usd(project, session)["settled"] > 0
     no_hold_left(project, session)

@@ -154,6 +154,8 @@ class Sessions:
         limits: Mapping[str, int | float | str] | None = None,
         scope: Mapping[str, Sequence[str]] | None = None,
         profile: SessionProfile | str = "",
+        folder: Path | None = None,
+        sandboxed: bool = False,
     ) -> Session:
         """A session of `agent` for `user`; the handle holds connections of its own.
 
@@ -161,7 +163,9 @@ class Sessions:
         `task` is `kind` or `kind/instance`; `parent` continues another session of the same user;
         `limits` are caps of the session scope (`{"usd": "0.50", "tool_calls": 5}`) that may only
         tighten; `scope` are patterns by argument, within which its calls have to stay; `profile`
-        holds where the agent names none.
+        holds where the agent names none. `folder` is where the work lies, this process's own
+        unless said: after untrusted text, writing goes on within it. `sandboxed` says that its
+        commands run in a sandbox which the caller saw hold.
 
         Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not hold,
         Unauthenticated, Unavailable.
@@ -177,6 +181,8 @@ class Sessions:
             "limits": dict(limits or {}),
             "scope": {name: list(patterns) for name, patterns in (scope or {}).items()},
             "profile": str(profile),
+            "folder": str((folder or Path.cwd()).resolve()),
+            "sandboxed": sandboxed or None,
         }
         given = {k: v for k, v in optional.items() if v not in ("", None, {})}
         asked = {"user": user, **given}

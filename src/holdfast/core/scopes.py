@@ -7,11 +7,15 @@ whatever was not thought of is refused. Paths are compared as text. Not here: wh
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 Scope = Mapping[str, Sequence[str]]
 TOOLS = "tool"
 """The key whose patterns are names of tools."""
+PATH = "path"
+"""The key that stands for every argument which names a file, whatever a tool calls it."""
+FILE_ARGUMENTS = ("path", "file_path", "filePath", "notebook_path", "filename", "directory")
 MAX_NAMES = 16
 MAX_PATTERNS = 64
 _MAX_CHARACTERS = 512
@@ -34,31 +38,46 @@ def scope_fault(scope: Scope) -> str:
 
 
 def outside(
-    scopes: Sequence[Scope], tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]
+    scopes: Sequence[Scope],
+    tool: str,
+    schema: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    folder: str = "",
 ) -> str:
     """Why a call lies outside of one of these scopes, empty when it lies in all.
 
-    `schema` is the tool's input schema, empty where it has none.
+    `schema` is the tool's input schema, empty where it has none. `folder` is where the session
+    works: what lies below it fits patterns that do not begin at the root.
     """
     known = {*schema.get("properties", {}), *arguments}
-    for scope in scopes:
+    for whole in scopes:
+        scope = _of_files(whole, known)
         named = [name for name in scope if name != TOOLS and name in known]
         if not named and not any(fits(pattern, tool) for pattern in scope.get(TOOLS, ())):
             return f"`{tool}` takes no argument that the scope names, nor is it named itself"
         for name in named:
-            if fault := _argument_fault(name, arguments.get(name), scope[name]):
+            if fault := _argument_fault(name, arguments.get(name), scope[name], folder):
                 return fault
     return ""
 
 
-def _argument_fault(name: str, value: Any, patterns: Sequence[str]) -> str:
+def _of_files(scope: Scope, known: AbstractSet[str]) -> Scope:
+    """A scope in which `path` stands for whatever a tool calls the file that it names."""
+    if PATH not in scope:
+        return scope
+    others = {name: scope[PATH] for name in FILE_ARGUMENTS if name in known and name not in scope}
+    return {**scope, **others}
+
+
+def _argument_fault(name: str, value: Any, patterns: Sequence[str], folder: str) -> str:
     values = value if isinstance(value, list | tuple) else [value]
     if not values or not all(isinstance(one, str) for one in values):
         return f"`{name}` has to be a path, or a list of paths"
     for path in values:
         if len(path) > _MAX_PATH_CHARACTERS or not _plain(path):
             return f"`{name}`: `{path[:100]}` is no plain path (no `..`, `.`, `//`, `~`, backslash)"
-        if not any(fits(pattern, path) for pattern in patterns):
+        below = path.removeprefix(f"{folder}/") if folder else path
+        if not any(fits(pattern, path) or fits(pattern, below) for pattern in patterns):
             return f"`{name}`: `{path[:100]}` is outside of {', '.join(patterns)[:200]}"
     return ""
 

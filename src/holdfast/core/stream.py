@@ -160,6 +160,11 @@ class AnswerStream:
             return (self._last_call,) if self._last_call else ()
         return ()
 
+    def unfinished(self) -> list[EmittedCall]:
+        """Calls that were begun and not ended, for a client that answers them all the same."""
+        blocks = [block for block, _ in self._open.values() if block.type in _TOOL_BLOCKS]
+        return [EmittedCall(b.id, b.name, None, b.type != "tool_use") for b in blocks if b.id]
+
     def shown(self) -> None:
         """What `feed` returned so far goes to the client; `ending` continues from here."""
         self._shown_open = tuple(sorted(self._open))

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,44 @@ EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure", "UserPromptSubmit",
 HOOK_PATH = "/v1/guard/claude-code"
 HOOK_TOKEN = "HOLDFAST_HOOK_TOKEN"  # noqa: S105 -- the name of the variable
 HOOK_TIMEOUT_S = 60
+_PROBE_S = 10
+_SANDBOX = {
+    "enabled": True,
+    "autoAllowBashIfSandboxed": False,
+    "allowUnsandboxedCommands": False,
+    "excludedCommands": [],
+}
 SETTINGS, SERVERS = "settings.json", "mcp.json"
 
 
-def settings(session: Session) -> dict[str, Any]:
+def sandbox_holds() -> bool:
+    """Whether Claude Code can sandbox commands here: bubblewrap isolates, and socat runs."""
+    bwrap, socat = shutil.which("bwrap"), shutil.which("socat")
+    if bwrap is None or socat is None:
+        return False
+    isolated = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-net", "--unshare-pid"]
+    for command in ([*isolated, "--proc", "/proc", "true"], [socat, "-V"]):
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        if done.returncode != 0:
+            return False
+    return True
+
+
+def settings(session: Session, *, sandboxed: bool = False) -> dict[str, Any]:
     """What the settings file holds: the hooks, what is off, and where the model is.
 
-    The token of the hooks is not in it; the CLI takes it from its environment.
+    The token of the hooks is not in it; the CLI takes it from its environment. `sandboxed` has the
+    CLI run each command in its sandbox, none outside of it.
     """
     plan = session.plan
     chosen = {"model": plan.model} if plan.model else {}
     return {
         **_closed(session.base_url, plan.allowed_tools),
         **chosen,
+        **({"sandbox": _SANDBOX} if sandboxed else {}),
         "env": {
             **cli_environment(session),
             "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "1" if shutil.which("bwrap") else "0",
@@ -100,7 +126,7 @@ def own_folder(folder: Path) -> Path:
     return folder
 
 
-def write_settings(session: Session, folder: Path) -> list[str]:
+def write_settings(session: Session, folder: Path, *, sandboxed: bool = False) -> list[str]:
     """Write the files of a session, for their owner alone; the command that starts the CLI.
 
     The command leaves out the user's and the project's own settings and MCP servers: a hook in
@@ -109,7 +135,7 @@ def write_settings(session: Session, folder: Path) -> list[str]:
     path, servers = folder / SETTINGS, folder / SERVERS
     command = ["claude", "--settings", str(path), "--setting-sources", "", "--strict-mcp-config"]
     try:
-        _write(path, settings(session))
+        _write(path, settings(session, sandboxed=sandboxed))
         if session.plan.mcp_servers:
             _write(servers, {"mcpServers": session.plan.mcp_servers})
             command += ["--mcp-config", str(servers)]

@@ -62,6 +62,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     with, since they pay for it too. `resources` are the names, or beginnings of names, that its
     calls may touch; without any, all. `scopes` are patterns by argument (`core/scopes`), each of
     which has to hold. `purged_at_ns` says when retention deleted its calls, 0 while they are kept.
+    `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
+    saw that its commands run in a sandbox.
     """
 
     session_id: str
@@ -91,3 +93,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[dict[str, tuple[str, ...]], ...] = ()
     purged_at_ns: int = 0
     found: tuple[str, ...] = ()
+    folder: str = ""
+    sandboxed: bool = False

@@ -253,6 +253,8 @@ class Answer:
     @staticmethod
     def _over(meter: AnswerStream, payer: Payer, ended: str) -> None:
         """Nothing more will come: what is half-written gets no permit, and the money is settled."""
+        if half := meter.unfinished():
+            payer.emitted(half)
         for call_id in meter.torn(over=True):
             payer.void(call_id)
         payer.settle(meter.metered.reading(), ended=ended)

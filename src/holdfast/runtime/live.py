@@ -4,10 +4,11 @@ Everything here can be built again from the store (`runtime/sessions`): memory i
 journal, never the only place.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from holdfast.core.flow import Vouched
+from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
 from holdfast.model.budgets import AccountKey
 from holdfast.model.effects import EffectEntry
@@ -41,6 +42,10 @@ class LiveSession:
         self.effects: dict[str, EffectEntry] = {}
         self.progress = Progress(session.loop)
         self.vouched = Vouched()
+        # Since untrusted text was read, something was written or fetched where this works.
+        self.stale = False
+        # Files that it wrote, as `core/place` spells them.
+        self.made: set[str] = set()
         self.streams: dict[str, Cut] = {}
         # Streams in a relay that it was told to cut and has not said to be over: how to end it.
         self.unconfirmed: dict[str, End] = {}
@@ -84,6 +89,24 @@ class LiveSession:
         while one is not None:
             yield one
             one = one.parent
+
+    @property
+    def place(self) -> Place:
+        """Where it works: what one session of its line wrote there, all of them may run."""
+        return Place(
+            folder=self.session.folder,
+            sandboxed=self.session.sandboxed,
+            stale=any(one.stale for one in self.line),
+            made=self.made,
+        )
+
+    def wrote(self, paths: Iterable[str], *, stale: bool) -> None:
+        """An allowed call writes these files; `stale` where others may have had a hand in them."""
+        place = self.place
+        self.made.update(absolute(path, place) for path in paths)
+        if stale:
+            for one in self.line:
+                one.stale = True
 
     @property
     def standing(self) -> SessionState:

@@ -116,6 +116,7 @@ def test_an_opened_session_speaks_with_its_own_token_and_outlives_its_client():
             "agent": "support-desk",
             "user": "ann",
             "limits": {"usd": "0.50"},
+            "folder": str(Path.cwd()),
         }
         assert {token for *_, token in api.asked[1:]} == {"hfs_1"}
         assert sum(path == "/v1/guard/keys" for _, path, *_ in api.asked) == 1

@@ -8,9 +8,16 @@ import typer
 from holdfast.apps.cli.outcomes import ExitCode
 from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, connected, login
+from holdfast.apps.cli.runs import parsed_scope
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import KillReceipt, SessionView, TurnRecord
-from holdfast.integrations.claude_code import environment, own_folder, write_settings
+from holdfast.errors import InvalidRequest
+from holdfast.integrations.claude_code import (
+    environment,
+    own_folder,
+    sandbox_holds,
+    write_settings,
+)
 from holdfast.model.money import format_usd
 from holdfast.model.sessions import SessionProfile, SessionState
 
@@ -19,6 +26,11 @@ app = typer.Typer(help="Sessions: look at them, stop them.", no_args_is_help=Tru
 _Id = typer.Argument(metavar="SESSION", help="The session's id.")
 _BY_HAND = "asked for on the command line"
 _SHOWN = 120
+_HELD = "commands run in Claude Code's own sandbox"
+_UNHELD = (
+    "no sandbox: bubblewrap and socat do not both work here, so commands act as you, and once a"
+    " stranger's text was read, what was written since does not run unasked"
+)
 
 
 @verb(app, "open")
@@ -35,6 +47,8 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     claude_code: Path | None = typer.Option(
         None, metavar="DIR", help="Write Claude Code's settings for it into this folder."
     ),
+    folder: Path | None = typer.Option(None, help="Where it works; else -C, or this folder."),
+    scope: list[str] = typer.Option([], help="Files it may name: `path=src/**`, `tool=Bash`."),
     as_json: bool = Json,
 ) -> None:
     """Open a session for a client of your own: what it prints is set in that client's environment.
@@ -44,7 +58,9 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     permits, through the hooks of the settings file. No token is shown again.
     """
     named, file = agent_of(agent)
-    folder = own_folder(claude_code) if claude_code is not None else None
+    _check_folder(folder)
+    place = own_folder(claude_code) if claude_code is not None else None
+    held = place is not None and sandbox_holds()
     async with connected(project) as client:
         session = await client.sessions.open(
             agent=named,
@@ -54,10 +70,13 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
             project=project_name,
             task=task,
             parent=parent,
-            profile=SessionProfile.INTERACTIVE if folder is not None else "",
+            scope=parsed_scope(scope),
+            profile=SessionProfile.INTERACTIVE if place is not None else "",
+            folder=folder or project,
+            sandboxed=held,
         )
     async with session:
-        start = write_settings(session, folder) if folder is not None else []
+        start = write_settings(session, place, sandboxed=held) if place is not None else []
         if as_json:
             opened = {
                 "session_id": session.session_id,
@@ -73,6 +92,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
             if start or name.startswith("ANTHROPIC_"):
                 say(f"export {name}={value}")
         if start:
+            note(_HELD if held else _UNHELD)
             note(f"then start: {shlex.join(start)}")
 
 
@@ -212,6 +232,11 @@ async def resume(
     async with connected(project) as client:
         view = await client.sessions.resume(session, reason or _BY_HAND)
     _print_view(view, as_json=as_json)
+
+
+def _check_folder(folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise InvalidRequest(f"`{folder}` is no folder")
 
 
 def _print_view(view: SessionView, *, as_json: bool) -> None:

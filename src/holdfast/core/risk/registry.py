@@ -11,9 +11,11 @@ import msgspec
 
 from holdfast.core.risk.arguments import judge_arguments
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.core.risk.shell import classify
+from holdfast.core.risk.shell import ShellRisk, classify
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract, Effect
+
+PATH_ARGUMENTS = ("path", "file_path", "notebook_path", "filename", "directory")
 
 
 class Risk(msgspec.Struct, frozen=True):
@@ -21,12 +23,13 @@ class Risk(msgspec.Struct, frozen=True):
 
     `read_only`: the call is known to change nothing and to reach no host, because its contract
     says that it reads, or because its shell command is made of programs and options that only
-    read. False when that is in doubt.
+    read. False when that is in doubt. `shell`: what its shell command was found to be.
     """
 
     level: RiskLevel
     reasons: tuple[RiskReason, ...]
     read_only: bool = False
+    shell: ShellRisk | None = None
 
 
 def assess(
@@ -47,6 +50,7 @@ def assess(
     reasons = [RiskReason("risk.registered", contract.risk_reason, contract.risk, tool)]
     command = arguments.get(contract.shell) if contract.shell else None
     read_only = contract.effect is Effect.READ and not contract.shell
+    judged = None
     if isinstance(command, str):
         judged = classify(command, folder=folder, own=own)
         reasons.extend(judged.reasons)
@@ -56,7 +60,7 @@ def assess(
         reasons.append(RiskReason("shell.unparseable", text, RiskLevel.HIGH, contract.shell))
     reasons.extend(judge_arguments(contract, arguments, folder=folder, own=own))
     level = max(reason.level for reason in reasons)
-    return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH)
+    return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH, judged)
 
 
 def registered(contract: Contract | None) -> RiskLevel:

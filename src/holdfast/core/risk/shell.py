@@ -31,7 +31,7 @@ class ShellRisk(msgspec.Struct, frozen=True):
     wrappers; ``writes``, ``reads`` and ``hosts`` are what could be seen statically, as written
     (``?`` where a part is only known at run time). ``opaque``: something could not be known.
     ``read_only``: every program it runs is known to only read, it writes and sets nothing, names
-    no host and is below HIGH; anything in doubt is False.
+    no host and is below HIGH; anything in doubt is False. ``folders`` are those it changes to.
     """
 
     level: RiskLevel
@@ -42,6 +42,7 @@ class ShellRisk(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     opaque: bool = False
     read_only: bool = False
+    folders: tuple[str, ...] = ()
 
 
 def classify(
@@ -82,6 +83,7 @@ def classify(
         hosts=tuple(found.hosts),
         opaque=found.opaque,
         read_only=_only_reads(found),
+        folders=tuple(found.bases),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core import workplace
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.denials import denial_text
 from holdfast.core.risk.registry import registered
@@ -26,6 +27,7 @@ from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.services import Services
 
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
+_MOST_FILES = 100
 
 
 class Rulings:
@@ -53,6 +55,7 @@ class Rulings:
             case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
             verdict = Verdict.DENY
         self._tell_loop_guard(case, allowed=verdict is Verdict.ALLOW)
+        written = _written(case) if verdict is Verdict.ALLOW else {}
         decision = Decision(
             decision_id=self._entropy.new_id("dec"),
             session=live.session.session_id,
@@ -68,7 +71,7 @@ class Rulings:
         runs = verdict is Verdict.ALLOW and case.stored is None
         permit = self._permits.made(live, decision) if runs else None
         call = self._decided(case, decision, permit)
-        records = [*case.records, self._decision_record(case, decision)]
+        records = [*case.records, self._decision_record(case, decision, written)]
         if permit is None and case.effect is not None:
             self._effects.release(case.effect)
             case.changes = [change for change in case.changes if change is not case.effect.entry]
@@ -158,7 +161,7 @@ class Rulings:
             permit_expires_at_ns=permit.expires_at_ns,
         )
 
-    def _decision_record(self, case: Case, decision: Decision) -> Record:
+    def _decision_record(self, case: Case, decision: Decision, written: dict[str, Any]) -> Record:
         body: dict[str, Any] = {
             "door": case.asked.door,
             "arguments": case.arguments if _fits(case.spelled) else {},
@@ -172,6 +175,7 @@ class Rulings:
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
+        ours |= written
         if not _fits(case.spelled):
             ours["arguments_kept"] = False
         if case.asked.again:
@@ -192,6 +196,17 @@ class Rulings:
             verdict=decision.verdict,
             risk=decision.risk.name,
         )
+
+
+def _written(case: Case) -> dict[str, Any]:
+    """What an allowed call writes where its session works; remembered, and as it is journalled."""
+    live = case.live
+    if case.risk is None:
+        return {}
+    made = workplace.written(case.contract, case.arguments, case.risk)[:_MOST_FILES]
+    stale = workplace.leaves_stale(case.contract, case.risk, tainted=live.vouched.tainted)
+    live.wrote(made, stale=stale)
+    return {name: told for name, told in (("made", made), ("stale", stale)) if told}
 
 
 def _fits(spelled: bytes | Unrepresentable) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
+from holdfast.core.place import folder_fault
 from holdfast.core.scopes import scope_fault
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
@@ -50,8 +51,10 @@ def planned(config: Config, asked: OpenSession) -> SessionPlan:
 def draft(plan: SessionPlan, asked: OpenSession) -> Session:
     """What `Sessions.open` takes: without ids, `expires_at_ns` counted from the opening.
 
-    Errors: InvalidRequest for a scope that cannot be held.
+    Errors: InvalidRequest for a scope that cannot be held, and for a folder that is none.
     """
+    if fault := folder_fault(asked.folder):
+        raise InvalidRequest(fault, field="folder")
     ttl_s = min(plan.session_ttl_s, plan.loop.wall_clock_s)
     if asked.ttl_s is not None:
         ttl_s = min(ttl_s, asked.ttl_s)
@@ -73,6 +76,8 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         upstream=plan.upstream,
         config_version=plan.config_version,
         scopes=_scopes(plan, asked),
+        folder=asked.folder,
+        sandboxed=asked.sandboxed,
     )
 
 

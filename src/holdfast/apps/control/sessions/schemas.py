@@ -33,7 +33,8 @@ class OpenSession(Asked):
 
     `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
     over its life and may only tighten. `scope` are patterns by argument, on top of the task's.
-    `profile` holds where the agent names none.
+    `profile` holds where the agent names none. `folder` is where its work lies, absolute;
+    `sandboxed` says that its commands run in a sandbox which was seen to hold.
     """
 
     agent: Name = ""
@@ -47,6 +48,8 @@ class OpenSession(Asked):
     limits: dict[Dimension, Cap] = Field(default_factory=dict)
     profile: Annotated[SessionProfile | None, EMPTY_IS_ABSENT] = None
     scope: Scope = Field(default_factory=dict)
+    folder: Annotated[str, Field(max_length=4096)] = ""
+    sandboxed: StrictBool = False
 
 
 class Told(Asked):

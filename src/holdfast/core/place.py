@@ -1,0 +1,41 @@
+"""The folder that a session works in, and what is known of what happened there.
+
+Not here: what a call may do there (`core/workplace`).
+"""
+
+import posixpath
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+_MAX_PATH = 4_096
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session works, and what happened there.
+
+    `folder` is absolute, empty where none was named. `sandboxed`: its commands run in a sandbox
+    that was seen to hold. `stale`: since untrusted text was read, something was written there or
+    fetched. `made`: files that the session wrote, as `absolute` spells them.
+    """
+
+    folder: str = ""
+    sandboxed: bool = False
+    stale: bool = False
+    made: AbstractSet[str] = frozenset()
+
+
+def folder_fault(folder: str) -> str:
+    """Why this cannot be the folder that a session works in, empty when it can."""
+    if not folder:
+        return ""
+    if not folder.startswith("/") or len(folder) > _MAX_PATH or not folder.isprintable():
+        return "the folder of a session is an absolute path"
+    if posixpath.normpath(folder) != folder:
+        return "the folder of a session is written without `.`, `..` and `/` at its end"
+    return ""
+
+
+def absolute(path: str, place: Place) -> str:
+    """A path from the root, without `.` and `..`; `~` and `?` stay as they are."""
+    return posixpath.normpath(path if path[:1] in "/~" else f"{place.folder}/{path}")
