@@ -59,6 +59,8 @@ SECTIONS: dict[str, Record] = {
     "`implementations.<tool>.http`": layout.HTTP_TOOL,
     "`runs`": layout.RUNS,
     "`retention`": layout.RETENTION,
+    "`files`": layout.FILES,
+    "`files.own[]`": layout.OWN_ROOT,
 }
 
 

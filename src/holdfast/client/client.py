@@ -34,6 +34,7 @@ from .views import (
     ServerRecords,
     SessionList,
     SessionView,
+    TrustedFiles,
     TurnList,
     TurnRecord,
 )
@@ -117,6 +118,11 @@ class Client:
         pass is under way, OutcomeUnknown where the answer was lost (the pass goes on).
         """
         return await collect(self._door, older_than_s, dry_run=dry_run)
+
+    async def trust_files(self, ref: str = "HEAD", *, root: str = "") -> TrustedFiles:
+        """From now on, what stands in a commit is the operator's own. Errors: InvalidRequest."""
+        asked = {"ref": ref} | ({"root": root} if root else {})
+        return await self._door.post("/v1/files/trust", TrustedFiles, asked)
 
     async def close(self) -> None:
         """Let go of the connections; idempotent."""

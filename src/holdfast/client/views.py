@@ -16,6 +16,14 @@ from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import SessionState
 
 
+class TrustedFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of a checkout that are the operator's own as they stand in `commit`."""
+
+    root: str
+    ref: str
+    commit: str
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """One session as it stands. `streams` counts its open model streams.
 

@@ -1,6 +1,7 @@
 """The server's objects from its configuration: the one place that picks backends."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
+from holdfast.backends.system.own_files import GitOwnFiles, whole
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
@@ -26,8 +28,8 @@ from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook, rates_per_mtok
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
-from holdfast.errors import ConfigInvalid
-from holdfast.model.events import Kind
+from holdfast.errors import ConfigInvalid, InvalidRequest
+from holdfast.model.events import Kind, Record
 from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
 from holdfast.ports.store import Store
@@ -52,6 +54,8 @@ from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.upkeep import Upkeep
 
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
 
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a server process serves from. `close` it, in the loop that made it."""
@@ -73,6 +77,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     conversations: Conversations
     retention: Retention
+    files: GitOwnFiles | None
     hook_hosts: HookHosts
     taps: tuple[ClosableTap, ...] = ()
 
@@ -148,7 +153,10 @@ async def build(
     hooks = Hooks(journal, default, by_agent)
     dispatch = await _dispatch(config, services, store)
     own = governed_places(config)
-    guard = Guard(services, contracts=contracts, hooks=hooks, signing_key=signing_key, own=own)
+    files = await _own_files(config, journal, say)
+    guard = Guard(
+        services, contracts=contracts, hooks=hooks, signing_key=signing_key, own=own, files=files
+    )
     return Harness(
         config=config,
         services=services,
@@ -178,7 +186,30 @@ async def build(
         retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
         hook_hosts=hosts,
         taps=taps,
+        files=files,
     )
+
+
+async def _own_files(
+    config: Config, journal: Journal, say: Callable[[str], None]
+) -> GitOwnFiles | None:
+    """What the settings say is the operator's own, with the commits that they name in full."""
+    if not config.files.own:
+        return None
+    folder = config.path.parent
+    roots = {whole(folder / one.root): one.refs for one in config.files.own}
+    files = GitOwnFiles(tuple(roots))
+    trusted: list[Record] = []
+    for root, refs in roots.items():
+        for ref in (one for one in refs if _COMMIT.fullmatch(one)):
+            try:
+                body = {"root": root, "ref": ref, "commit": await files.trust(root, ref)}
+            except InvalidRequest as fault:
+                say(f"nothing of {root} is trusted as own: {fault.message}")
+                continue
+            trusted.append(journal.record(Kind.FILES_TRUSTED, None, body))
+    await journal.commit(trusted)
+    return files
 
 
 async def _dispatch(config: Config, services: Services, store: Store) -> Dispatch:

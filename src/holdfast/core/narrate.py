@@ -370,6 +370,13 @@ def _retention(record: Record) -> str:
     return f"retention deleted {what}{_by(body)}{_said(body, 'fault')}"
 
 
+def _trusted(record: Record) -> str:
+    body = record.body
+    at = f"{_quoted(body.get('ref', ''))} ({_plain(body.get('commit', ''), 12)})"
+    root = _quoted(body.get("root", ""))
+    return f"files of {root} at {at} count as the operator's own{_by(body)}"
+
+
 def _admin(record: Record) -> str:
     body = record.body
     who = _plain(body.get("by") or "admin", 40)
@@ -451,5 +458,6 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.CONVERSATION_LOADED: _conversation("loaded"),
     Kind.CONVERSATION_DELETED: _conversation("deleted"),
     Kind.RETENTION_APPLIED: _retention,
+    Kind.FILES_TRUSTED: _trusted,
     Kind.UPSTREAM_CLOSED: _upstream,
 }

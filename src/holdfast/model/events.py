@@ -72,6 +72,7 @@ class Kind(enum.StrEnum):
     CONVERSATION_LOADED = "conversation.loaded"
     CONVERSATION_DELETED = "conversation.deleted"
     RETENTION_APPLIED = "retention.applied"
+    FILES_TRUSTED = "files.trusted"
     UPSTREAM_OPENED = "upstream.opened"
     UPSTREAM_CLOSED = "upstream.closed"
 

@@ -238,6 +238,9 @@ class Admission:
             from_child = True
         if from_child is not None:
             return Origin.OTHERS if from_child else Origin.NEUTRAL
+        if call.call_id in live.neutral:
+            live.neutral.discard(call.call_id)
+            return Origin.NEUTRAL
         contract = self._contracts.get(call.tool)
         return Origin.OWN if contract is not None and contract.first_party else Origin.OTHERS
 

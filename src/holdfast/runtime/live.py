@@ -46,6 +46,9 @@ class LiveSession:
         self.stale = False
         # Files that it wrote, as `core/place` spells them.
         self.made: set[str] = set()
+        # Of these, those that hold nobody else's text; calls that return the operator's own.
+        self.clean: set[str] = set()
+        self.neutral: set[str] = set()
         self.streams: dict[str, Cut] = {}
         # Streams in a relay that it was told to cut and has not said to be over: how to end it.
         self.unconfirmed: dict[str, End] = {}

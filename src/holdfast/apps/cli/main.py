@@ -8,6 +8,7 @@ from holdfast.apps.cli import (
     audit,
     batch,
     budgets,
+    files,
     gc,
     local,
     operators,
@@ -37,6 +38,7 @@ runs.register(app)
 app.add_typer(batch.app, name="batch")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(operators.app, name="operators")
+app.add_typer(files.app, name="files")
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")
 app.add_typer(tools.app, name="tools")

@@ -4,6 +4,9 @@
 """
 
 import os
+import shutil
+import subprocess
+import sys
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,6 +19,14 @@ from holdfast.errors import ConfigInvalid, Conflict
 
 _IGNORED_STATE = ".holdfast/\n"
 _GITIGNORE = ".gitignore"
+_SETTINGS = "holdfast.yaml"
+_GIT_S = 30
+_OWN = """
+# Whose files lie here: at this commit they are the operator's own. `holdfast files trust` takes a
+# later one.
+files:
+  own: [{{root: ., refs: ["{commit}"]}}]
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +41,8 @@ def register(app: typer.Typer) -> None:
         as_json: bool = Json,
     ) -> None:
         """Write a small project: settings, one agent, policies with their tests."""
-        written = write_project(folder, claude_code=claude_code)
+        own = _own_commit(folder) if claude_code else ""
+        written = write_project(folder, claude_code=claude_code, own=own)
         if as_json:
             emit({"folder": str(folder), "written": written})
             return
@@ -40,8 +52,28 @@ def register(app: typer.Typer) -> None:
         say(f"next: holdfast doctor{where}, then holdfast up")
 
 
-def write_project(folder: Path, *, claude_code: bool = False) -> list[str]:
-    """The names of the files written. Errors: Conflict when one exists, ConfigInvalid."""
+def _own_commit(folder: Path) -> str:
+    """The commit that is checked out, where somebody at a terminal says that it is their own."""
+    git = shutil.which("git")
+    if git is None or not (folder / ".git").exists() or not sys.stdin.isatty():
+        return ""
+    asked = [git, "-c", "core.fsmonitor=false", "-C", str(folder), "rev-parse", "--verify", "HEAD"]
+    done = subprocess.run(asked, capture_output=True, check=False, timeout=_GIT_S)
+    commit = done.stdout.decode("ascii", "replace").strip()
+    if done.returncode != 0 or not commit:
+        return ""
+    question = (
+        f"Are the files of this checkout, as commit {commit[:12]} has them, your own? What they say"
+        " is then not held for a stranger's"
+    )
+    return commit if typer.confirm(question, default=False, err=True) else ""
+
+
+def write_project(folder: Path, *, claude_code: bool = False, own: str = "") -> list[str]:
+    """The names of the files written; `own` is the commit whose files are the operator's.
+
+    Errors: Conflict when one exists, ConfigInvalid.
+    """
     shipped = files("holdfast.apps.cli")
     wanted = dict(_walk(shipped / "template", ""))
     if claude_code:
@@ -55,6 +87,8 @@ def write_project(folder: Path, *, claude_code: bool = False) -> list[str]:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
                 file.write(source.read_text(encoding="utf-8"))
+                if name == _SETTINGS and own:
+                    file.write(_OWN.format(commit=own))
         written = [*wanted, *_ignore_state(folder)]
     except OSError as fault:
         why = fault.strerror or type(fault).__name__

@@ -11,6 +11,7 @@ from holdfast.apps.control.audit.routes import router as audit
 from holdfast.apps.control.auth import Gate
 from holdfast.apps.control.budgets.routes import router as budgets
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.files.routes import router as files
 from holdfast.apps.control.gc.routes import router as gc
 from holdfast.apps.control.health.routes import router as health
 from holdfast.apps.control.operators.routes import router as operators
@@ -56,7 +57,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
     app.add_middleware(Gate)
     errors.install(app)
     app.include_router(health)
-    for router in (sessions, runs, budgets, audit, policy, upstreams, operators, gc):
+    for router in (sessions, runs, budgets, audit, policy, upstreams, operators, gc, files):
         app.include_router(router, dependencies=_TOKEN)
     return app
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from holdfast.apps.control.operator_file import Operators
 from holdfast.compose.config import Config
 from holdfast.ports.clock import Clock
+from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import Store
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.dispatch import Dispatch
@@ -100,6 +101,7 @@ class ControlDeps:
     upstreams: Mapping[str, Provider] = field(default_factory=dict)
     model_port: int = 0
     relays: Callable[[], RelaysHere] | None = None
+    files: OwnFiles | None = None
 
 
 def _of_app(request: Request) -> ControlDeps:

@@ -298,6 +298,7 @@ def _application(
             runs=harness.runs,
             dispatch=harness.dispatch,
             retention=harness.retention,
+            files=harness.files,
             policy=harness.policy,
             config=config,
             clock=harness.clock,

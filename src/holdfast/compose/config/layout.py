@@ -18,10 +18,12 @@ from holdfast.compose.config.model import (
     AlertReceiver,
     DefaultLimits,
     Defaults,
+    FileSettings,
     Hooks,
     HttpTool,
     Implementation,
     LoopSettings,
+    OwnRoot,
     PriceOverride,
     Prices,
     Project,
@@ -307,6 +309,21 @@ RUNS = Record(
     },
 )
 
+OWN_ROOT = Record(
+    build=OwnRoot,
+    fields={
+        "root": Field(FILE_PATH, "a git checkout, relative to this file"),
+        "refs": Field(
+            ListOf(item=Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$", says="a git ref")),
+            "commits that are trusted from the start, and refs that may be",
+        ),
+    },
+)
+FILES = Record(
+    build=FileSettings,
+    fields={"own": Field(ListOf(item=OWN_ROOT), "checkouts whose files are the operator's own")},
+)
+
 _DAYS = Whole(least=1, most=36_500)
 RETENTION = Record(
     build=RetentionSettings,
@@ -583,6 +600,7 @@ SETTINGS = Record(
         ),
         "runs": Field(RUNS, "how runs are handed out to workers"),
         "retention": Field(RETENTION, "when what is over is deleted"),
+        "files": Field(FILES, "whose files the agents work on"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
         "alerts": Field(MapOf(value=ALERT_RECEIVER, key=ID), "who is told of alerts, by name"),
     },

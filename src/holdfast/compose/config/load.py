@@ -237,6 +237,7 @@ def _assembled(
         tool_standard=settings.tool_standard,
         runs=settings.runs,
         retention=settings.retention,
+        files=settings.files,
         hooks=settings.hooks,
         telemetry=settings.telemetry,
         alerts=settings.alerts,

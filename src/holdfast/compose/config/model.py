@@ -317,6 +317,23 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_activations: int = 5
 
 
+class OwnRoot(msgspec.Struct, frozen=True, kw_only=True):
+    """A git checkout whose files are the operator's own as they stand in `refs`.
+
+    `root` is relative to the settings file. A ref that is a whole commit id is trusted from the
+    start; a branch or tag is once `holdfast files trust` recorded the commit that it names.
+    """
+
+    root: str
+    refs: tuple[str, ...] = ()
+
+
+class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose files lie here; nobody's own unless said."""
+
+    own: tuple[OwnRoot, ...] = ()
+
+
 class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many days things are kept once they are over; None keeps them. A pass each `every_s`."""
 
@@ -402,6 +419,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
     retention: RetentionSettings = RetentionSettings()
+    files: FileSettings = FileSettings()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -433,6 +451,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     runs: RunSettings = RunSettings()
     retention: RetentionSettings = RetentionSettings()
     store: StoreSettings | None = None
+    files: FileSettings = FileSettings()
     gateway: GatewaySettings = GatewaySettings()
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

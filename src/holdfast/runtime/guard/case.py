@@ -90,6 +90,8 @@ class Case:
         self.records: list[Record] = []
         self.changes: list[Change] = []
         self.stop: Finding | None = None
+        self.neutral = False
+        self.clean: set[str] = set()
         self.counted = asked.again or call.call_id in live.counted
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:

@@ -12,6 +12,7 @@ from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.permits import Permit
 from holdfast.model.tools import CallRecord, CallState
+from holdfast.ports.files import OwnFiles
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.guard.case import Asked, Case, Ruling
 from holdfast.runtime.guard.permits import Permits
@@ -33,12 +34,13 @@ class Guard:
         hooks: Hooks,
         signing_key: Ed25519PrivateKey,
         own: Governed = UNTOLD,
+        files: OwnFiles | None = None,
     ) -> None:
         self._sessions = services.sessions
         self._journal = services.journal
         self._permits = Permits(services, signing_key)
         self._rulings = Rulings(services, self._permits, hooks)
-        self._stages = Stages(services, contracts=contracts, hooks=hooks, own=own)
+        self._stages = Stages(services, contracts=contracts, hooks=hooks, own=own, files=files)
         self._line = (
             self._stages.representable,
             self._stages.attempts,
@@ -50,6 +52,7 @@ class Guard:
             self._stages.risk,
             self._stages.ask_policy,
             self._stages.flow,
+            self._stages.sources,
             self._stages.effect,
             self._stages.reserve,
         )

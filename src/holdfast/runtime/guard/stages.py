@@ -7,11 +7,12 @@ import asyncio
 
 import msgspec
 
-from holdfast.core import flow, workplace
+from holdfast.core import flow, sources, workplace
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.effects import Standing
+from holdfast.core.place import absolute
 from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
@@ -25,6 +26,7 @@ from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.tools import Effect, Idempotency
+from holdfast.ports.files import OwnFiles
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
@@ -49,9 +51,16 @@ class Stages:
     """The stages, each an `async (Case) -> None`."""
 
     def __init__(
-        self, services: Services, *, contracts: ContractBook, hooks: Hooks, own: Governed = UNTOLD
+        self,
+        services: Services,
+        *,
+        contracts: ContractBook,
+        hooks: Hooks,
+        own: Governed = UNTOLD,
+        files: OwnFiles | None = None,
     ) -> None:
         self._own = own
+        self._files = files
         self._budgets = services.budgets
         self._effects = services.effects
         self._journal = services.journal
@@ -211,6 +220,24 @@ class Stages:
             # One word (`make`) stands in many a sentence that asks for something else.
             typed = len(command.split()) > 1 and vouched.typed(command)
             case.reasons += [] if typed else asked
+
+    async def sources(self, case: Case) -> None:
+        """Whether what the call returns is the operator's own text, which does not taint."""
+        live, files = case.live, self._files
+        if files is None or case.risk is None or live.vouched.tainted or live.place.stale:
+            return
+        if strictest(case.reasons) is not Verdict.ALLOW:
+            return
+        place = live.place
+        read = sources.files_read(case.contract, case.arguments, case.risk, place)
+        if read is None:
+            return
+        case.neutral = not read or await files.own(read, live.clean)
+        for path in workplace.written(case.contract, case.arguments, case.risk):
+            written = absolute(path, place)
+            kept = written in live.clean or await files.absent(written)
+            if case.neutral and (kept or await files.own([written], live.clean)):
+                case.clean.add(written)
 
     async def effect(self, case: Case) -> None:
         """Claim the call's effect in the ledger, if nothing objected so far."""

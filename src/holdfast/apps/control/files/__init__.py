@@ -1,0 +1,1 @@
+"""Whose files lie on the server's machine, as the operator says."""

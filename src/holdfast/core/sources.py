@@ -1,0 +1,111 @@
+"""Whose text a call returns, as far as the call says: the files that it reads.
+
+What a tool returns of the operator's own files is neutral: it neither taints nor vouches. Which
+files those are is looked up elsewhere (`ports/files`); here it is said which have to be own, or
+that nobody can say. Read by allow-list: a program that is not known to keep to what it is given, a
+host, another ref of git, a path that is only known at run time is a reason to taint.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.core.place import Place, absolute
+from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
+from holdfast.core.risk.shell import ShellRisk
+from holdfast.model.tools import Contract
+
+# They name files and tell nothing of what these hold.
+_NAMING = frozenset({"Glob", "LS", "Write"})
+_READING = frozenset({"Read", "Grep", "Edit", "MultiEdit", "NotebookEdit"})
+# Findings of a command that keeps to files: reading, writing, and running the project's own code.
+_KEEPS = frozenset(
+    {
+        "shell.file_write",
+        "shell.file_delete",
+        "shell.runs_script",
+        "shell.build_tool",
+        "shell.session_change",
+        "shell.git_change",
+        "shell.kill_one",
+    }
+)
+# Of these, what runs code is trusted with its whole folder by whoever owns it.
+_RUNS = frozenset({"shell.runs_script", "shell.build_tool"})
+_LISTING = frozenset(
+    {"ls", "find", "pwd", "echo", "printf", "true", "test", "[", "date", "which", "wc", "du"}
+)
+_GIT = re.compile(r"\bgit\b((?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|<>()]+))*)")
+_GIT_OWN_VERBS = frozenset(
+    {"status", "add", "commit", "diff", "log", "show", "blame", "mv", "rm", "ls-files", "rev-parse"}
+)
+_OWN_REF = re.compile(r"(?:HEAD|@)(?:[~^]\d*)*(?:\.\.\.?(?:HEAD|@)(?:[~^]\d*)*)?")
+_TELLING = frozenset({"log", "show", "diff", "blame"})
+_OTHERS = frozenset(
+    {"--all", "--remotes", "--branches", "--tags", "--glob", "-g", "--walk-reflogs"}
+)
+HEAD = ".git/HEAD"
+"""Stands for the history of the checkout: own where its commit was trusted."""
+_FETCHING = re.compile(
+    r"\b(?:npm|pnpm|yarn|bun|pip3?|uv|poetry|cargo|go|gem|bundle|pipenv|conda)\s+(?!test\b|run\b|"
+    r"fmt\b|vet\b|build\b|check\b|clippy\b|list\b|ls\b|exec\b|start\b)"
+)
+
+
+def files_read(
+    contract: Contract | None, arguments: Mapping[str, Any], risk: Risk, place: Place
+) -> list[str] | None:
+    """Absolute paths that have to be own for the result to be neutral; None where nothing says so.
+
+    A folder stands for all that is below it.
+    """
+    if contract is None or not place.folder:
+        return None
+    if contract.shell:
+        command = arguments.get(contract.shell)
+        judged = risk.shell
+        if not isinstance(command, str) or judged is None or arguments.get("run_in_background"):
+            return None
+        return _of_command(command, judged, place)
+    if contract.name not in _NAMING | _READING:
+        return None
+    named = (arguments.get(name) for name in PATH_ARGUMENTS)
+    path = next((one for one in named if isinstance(one, str) and one), place.folder)
+    where = absolute(path, place)
+    if contract.name in _NAMING:
+        below = where == place.folder or where.startswith(place.folder + "/")
+        return [] if below else None
+    return [where]
+
+
+def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | None:
+    codes = {reason.code for reason in judged.reasons}
+    if judged.opaque or judged.hosts or not codes <= _KEEPS or _FETCHING.search(command):
+        return None
+    if any("?" in path or path.startswith("~") for path in judged.reads) or judged.folders:
+        return None
+    told = [_of_history(arguments) for arguments in _GIT.findall(command)]
+    named = list(judged.reads)
+    for paths in told:
+        if paths is None:
+            return None
+        named += paths
+    read = [absolute(path, place) for path in named]
+    read = [path for path in read if path != "/dev/null"]
+    if read or codes & _RUNS or set(judged.programs) <= _LISTING | {"git"}:
+        return read
+    # It reads where it stands, or what is piped into it: the folder as a whole.
+    return [place.folder]
+
+
+def _of_history(arguments: str) -> list[str] | None:
+    """What of a git command has to be own; None where it tells of other branches or elsewhere."""
+    verb, *rest = [word.strip("\"'") for word in arguments.split()] or [""]
+    if verb not in _GIT_OWN_VERBS or _OTHERS.intersection(rest):
+        return None
+    if verb not in _TELLING:
+        return []
+    named = [word for word in rest if not word.startswith("-") and not word.isdigit()]
+    paths = [word for word in named if not _OWN_REF.fullmatch(word)]
+    # A branch or a tag is no file of the checkout, so it is not own, and the result taints.
+    return [HEAD, *(paths or (["."] if verb == "diff" else []))]
