@@ -122,7 +122,7 @@ class Client:
     async def trust_files(self, ref: str = "HEAD", *, root: str = "") -> TrustedFiles:
         """From now on, what stands in a commit is the operator's own. Errors: InvalidRequest."""
         asked = {"ref": ref} | ({"root": root} if root else {})
-        return await self._door.post("/v1/files/trust", TrustedFiles, asked)
+        return await self._door.post("/v1/own-files/trust", TrustedFiles, asked)
 
     async def close(self) -> None:
         """Let go of the connections; idempotent."""

@@ -33,8 +33,9 @@ _KEEPS = frozenset(
 # Of these, what runs code is trusted with its whole folder by whoever owns it.
 _RUNS = frozenset({"shell.runs_script", "shell.build_tool"})
 _LISTING = frozenset(
-    {"ls", "find", "pwd", "echo", "printf", "true", "test", "[", "date", "which", "wc", "du"}
+    {"cd", "ls", "find", "pwd", "echo", "printf", "true", "test", "[", "date", "which", "wc", "du"}
 )
+_FILTERS = frozenset({"head", "tail", "sort", "uniq", "wc"})
 _GIT = re.compile(r"\bgit\b((?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|<>()]+))*)")
 _GIT_OWN_VERBS = frozenset(
     {"status", "add", "commit", "diff", "log", "show", "blame", "mv", "rm", "ls-files", "rev-parse"}
@@ -82,7 +83,13 @@ def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | No
     codes = {reason.code for reason in judged.reasons}
     if judged.opaque or judged.hosts or not codes <= _KEEPS or _FETCHING.search(command):
         return None
-    if any("?" in path or path.startswith("~") for path in judged.reads) or judged.folders:
+    if set(judged.folders) - {"."}:
+        return None
+    if set(judged.programs) <= _LISTING | _FILTERS and "find" in judged.programs:
+        # Names of files alone, and lines of them.
+        outside = any(path.startswith(("/", "~", "..")) for path in judged.reads)
+        return None if outside else []
+    if any("?" in path or path.startswith("~") for path in judged.reads):
         return None
     told = [_of_history(arguments) for arguments in _GIT.findall(command)]
     named = list(judged.reads)
@@ -90,12 +97,19 @@ def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | No
         if paths is None:
             return None
         named += paths
-    read = [absolute(path, place) for path in named]
+    read = [absolute(_before_glob(path), place) for path in named]
     read = [path for path in read if path != "/dev/null"]
     if read or codes & _RUNS or set(judged.programs) <= _LISTING | {"git"}:
         return read
     # It reads where it stands, or what is piped into it: the folder as a whole.
     return [place.folder]
+
+
+def _before_glob(path: str) -> str:
+    """A path, or the folder in which a pattern stands."""
+    parts = path.split("/")
+    at = next((n for n, part in enumerate(parts) if set(part) & set("*[{")), len(parts))
+    return "/".join(parts[:at]) or ("/" if path.startswith("/") and at else ".")
 
 
 def _of_history(arguments: str) -> list[str] | None:

@@ -47,6 +47,8 @@ _CODE = frozenset(
         "shell.dynamic_program",
     }
 )
+# They read code and run none of it.
+_STATIC = frozenset({"ruff", "black", "gofmt", "rustfmt", "shellcheck"})
 _DELETES = frozenset({"shell.file_delete"})
 # Findings of one that leave something behind in files.
 _WRITES = frozenset(
@@ -186,9 +188,14 @@ def _shell_fault(risk: Risk, arguments: Mapping[str, Any], place: Place) -> tupl
         return None
     if stray := _stray(judged, place):
         return "flow.outside_folder", f"`{stray}` lies outside of {place.folder or 'any folder'}"
-    if codes & _CODE or (codes & _RUNS and place.stale):
+    if codes & _CODE or (codes & _RUNS and place.stale and not _is_static(judged, codes)):
         return "flow.runs_written", "the command runs what was written or fetched since, unheld"
     return None
+
+
+def _is_static(judged: ShellRisk, codes: set[str]) -> bool:
+    programs = set(judged.programs)
+    return codes & _RUNS == {"shell.build_tool"} and programs <= _STATIC | DEFAULT_RULES.safe
 
 
 def _told(codes: set[str]) -> str:

@@ -91,6 +91,11 @@ def test_what_was_written_or_fetched_since_runs_in_a_sandbox_alone(command):
     assert sh(command, HELD, dangerouslyDisableSandbox=True) == ["flow.runs_written"]
 
 
+def test_what_reads_code_and_runs_none_goes_on():
+    assert sh("ruff check src && ruff format --check src | tail -3", FETCHED) == []
+    assert sh("ruff check src && pytest -q", FETCHED) == ["flow.runs_written"]
+
+
 @pytest.mark.parametrize(
     "command", ["rm cart.py", "git push", "curl https://x.example", "rm -rf /data/ann/shop"]
 )

@@ -1,4 +1,4 @@
-"""`/v1/files/trust`: from now on, what stands in a commit is the operator's own."""
+"""`/v1/own-files/trust`: from now on, what stands in a commit is the operator's own."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from holdfast.apps.control.wire import Asked, Shown, refusals
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind
 
-router = APIRouter(prefix="/v1/files", tags=["files"], responses=refusals())
+router = APIRouter(prefix="/v1/own-files", tags=["files"], responses=refusals())
 
 
 class Trust(Asked):
