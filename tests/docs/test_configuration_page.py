@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from holdfast.compose.config import (
+    file_layout,
     gateway_layout,
     layout,
     parse_agent,
@@ -59,8 +60,8 @@ SECTIONS: dict[str, Record] = {
     "`implementations.<tool>.http`": layout.HTTP_TOOL,
     "`runs`": layout.RUNS,
     "`retention`": layout.RETENTION,
-    "`files`": layout.FILES,
-    "`files.own[]`": layout.OWN_ROOT,
+    "`files`": file_layout.FILES,
+    "`files.own[]`": file_layout.OWN_ROOT,
 }
 
 

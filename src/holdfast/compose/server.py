@@ -133,8 +133,8 @@ async def build(
     )
     store = await open_store(config, environment, clock)
     clock.not_before(await store.last_at_ns())
-    told = (secret for pair in receivers.values() for secret in pair)
-    secrets = [*upstream_secrets(config, environment), headers, *told]
+    secrets = [*upstream_secrets(config, environment), headers]
+    secrets += [secret for pair in receivers.values() for secret in pair]
     journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
     budgets = Budgets(await last_ledger(store), journal, clock, store)
     effects = Effects(store, journal, clock)
@@ -149,11 +149,9 @@ async def build(
         entropy=entropy,
     )
     await _settle_lost(services, store, config.version)
-    processes = LinuxProcesses()
-    hooks = Hooks(journal, default, by_agent)
+    processes, hooks = LinuxProcesses(), Hooks(journal, default, by_agent)
     dispatch = await _dispatch(config, services, store)
-    own = governed_places(config)
-    files = await _own_files(config, journal, say)
+    own, files = governed_places(config), await _own_files(config, journal, say)
     guard = Guard(
         services, contracts=contracts, hooks=hooks, signing_key=signing_key, own=own, files=files
     )

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from holdfast.compose.config.attributes import Attributes
+from holdfast.compose.config.file_layout import FILES
 from holdfast.compose.config.gateway_layout import GATEWAY
 from holdfast.compose.config.limits import LimitsShape
 from holdfast.compose.config.model import (
@@ -18,12 +19,10 @@ from holdfast.compose.config.model import (
     AlertReceiver,
     DefaultLimits,
     Defaults,
-    FileSettings,
     Hooks,
     HttpTool,
     Implementation,
     LoopSettings,
-    OwnRoot,
     PriceOverride,
     Prices,
     Project,
@@ -307,21 +306,6 @@ RUNS = Record(
             Whole(least=1, most=1000), "lost workers in a row until a run is dead"
         ),
     },
-)
-
-OWN_ROOT = Record(
-    build=OwnRoot,
-    fields={
-        "root": Field(FILE_PATH, "a git checkout, relative to this file"),
-        "refs": Field(
-            ListOf(item=Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$", says="a git ref")),
-            "commits that are trusted from the start, and refs that may be",
-        ),
-    },
-)
-FILES = Record(
-    build=FileSettings,
-    fields={"own": Field(ListOf(item=OWN_ROOT), "checkouts whose files are the operator's own")},
 )
 
 _DAYS = Whole(least=1, most=36_500)
