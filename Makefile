@@ -14,7 +14,7 @@ CODE   := $(wildcard src tests benchmarks examples)
 .SILENT:
 
 help:
-	echo "make demo     the support desk under control: the real SDK, a scripted model, ten scenes"
+	echo "make demo     the support desk under control: the real SDK, a scripted model, eleven scenes"
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"

@@ -19,7 +19,7 @@ from holdfast.model.budgets import Dimension
 
 CLEAN = "HOLDFAST_DEMO_HOME"
 _KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH")
-SCENES = 10
+SCENES = 11
 ASKS_ABOUT = {8: 1}
 
 
@@ -63,7 +63,13 @@ def _start_again_clean() -> None:
 
 async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
     try:
-        from holdfast.apps.cli.demo import batch_scene, durable_scene, kill_scene, scenes
+        from holdfast.apps.cli.demo import (
+            batch_scene,
+            doors_scene,
+            durable_scene,
+            kill_scene,
+            scenes,
+        )
         from holdfast.apps.cli.demo.stage import Stage, staged
     except ImportError as fault:
         raise ConfigInvalid(f"the demo needs `{fault.name}`; install `holdfast[claude]`") from None
@@ -78,6 +84,7 @@ async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
         8: ("What did the agent do for this user at that minute?", scenes.question),
         9: ("kill -9 in the middle, go on, no double refund", durable_scene.crash),
         10: ("500 records, one bad chunk", batch_scene.batch),
+        11: ("A taken-over agent tries the doors", doors_scene.doors),
     }
     begun, held, cost_nusd = time.monotonic(), 0, 0
     async with staged(home) as stage:

@@ -25,6 +25,7 @@ class Words:
     BYPASS = "What was ordered in ORD-1045?"
     NIGHT = "Wait for the backup, and tell me all you know meanwhile."
     SIBLING = "In a few sentences, what does the shop sell?"
+    DOORS = "What did the glasses of ORD-1045 cost?"
     CRASH = "Refund the toaster of ORD-1044 in full."
 
 
@@ -92,6 +93,7 @@ def script(*, all_right: bool = False) -> Script:
             _call("search_orders", text="kettle"),
             _slow(words=120, interval_ms=25),
         ),
+        Words.DOORS: (_call("get_order", order_id="ORD-1045"), say("They cost 12.00 EUR.")),
         Words.CRASH: (
             _native("read_order", order_id="ORD-1044"),
             _native("refund_order", order_id="ORD-1044", amount_minor=3900, currency="EUR"),
