@@ -12,7 +12,7 @@ import msgspec
 from holdfast.apps.control.app import ControlApp, create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import Operators
-from holdfast.backends.policyd_client.wire import PolicyFinding, PolicyStatus
+from holdfast.backends.policyd_client.wire import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.core.budgets import Ledger
@@ -88,6 +88,17 @@ class PolicyDouble(MemoryPolicy):
 
     async def status(self) -> PolicyStatus:
         return PolicyStatus(version=await self.version(), loaded_at_ns=NOON, fault="")
+
+    async def candidate(self) -> PolicyChange:
+        return PolicyChange(
+            version="sha256:b",
+            previous=await self.version(),
+            added=("new",),
+            findings=tuple(self.findings),
+        )
+
+    async def apply(self, version: str) -> PolicyStatus:
+        return PolicyStatus(version=version, loaded_at_ns=NOON, fault="")
 
     async def check(self) -> Sequence[PolicyFinding]:
         await self.version()

@@ -47,7 +47,7 @@ class PolicyProcess:
     def __init__(self, folder: Path, *, baseline: bool = False) -> None:
         self.folder = folder
         self.socket = folder / "run" / "p.sock"
-        self.arguments = () if baseline else ("--no-baseline",)
+        self.arguments: tuple[str, ...] = () if baseline else ("--no-baseline",)
         self.clients: list[RemotePolicy] = []
         self.running: subprocess.Popen[bytes] | None = None
 

@@ -28,6 +28,7 @@ from .views import (
     Health,
     KillReceipt,
     OpenedSession,
+    PolicyApplied,
     PolicyCheck,
     PolicyStatus,
     RecordList,
@@ -356,6 +357,10 @@ class Policy:
     async def check(self) -> PolicyCheck:
         """Faults of the policy folder as it is now; may take seconds."""
         return await self._door.post("/v1/policy/check", PolicyCheck, {}, timeout_s=60.0)
+
+    async def apply(self) -> PolicyApplied:
+        """Put the policy folder in force. Errors: InvalidRequest when it does not hold."""
+        return await self._door.post("/v1/policy/apply", PolicyApplied, {}, timeout_s=60.0)
 
 
 def _path(session_id: str, verb: str = "") -> str:

@@ -276,6 +276,16 @@ class PolicyFinding(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
+class PolicyApplied(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put in force, by ids of rules, and what it was before."""
+
+    version: str
+    previous: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
 class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True):
     """The faults of the policy folder as it is now, and the version in force."""
 

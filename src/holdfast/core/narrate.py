@@ -265,7 +265,11 @@ def _risk(record: Record) -> str:
 
 
 def _policy(record: Record) -> str:
-    return f"the policy changed{_said(record.body, 'version', 'text')}"
+    words = (("added", "added"), ("removed", "removed"), ("changed", "changed"))
+    counts = [(len(record.body.get(key) or ()), word) for key, word in words]
+    said = ", ".join(f"{count} {word}" for count, word in counts if count) or "no rule"
+    by = f"{_quoted(str(record.body.get('by', '')))} applied policies"
+    return f"{by}: {said}{_said(record.body, 'version', 'text')}"
 
 
 def _limited(record: Record) -> str:

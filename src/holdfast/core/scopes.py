@@ -46,14 +46,18 @@ def outside(
 ) -> str:
     """Why a call lies outside of one of these scopes, empty when it lies in all.
 
-    `schema` is the tool's input schema, empty where it has none. `folder` is where the session
-    works: what lies below it fits patterns that do not begin at the root.
+    `schema` is the tool's input schema, empty where it has none. An argument that it does not
+    declare lets no call in, and has to fit as well: the tool may read it or not. `folder` is where
+    the session works: what lies below it fits patterns that do not begin at the root.
     """
-    known = {*schema.get("properties", {}), *arguments}
+    declared = frozenset(schema.get("properties", {}))
+    known = declared.union(arguments)
     for whole in scopes:
         scope = _of_files(whole, known)
         named = [name for name in scope if name != TOOLS and name in known]
-        if not named and not any(fits(pattern, tool) for pattern in scope.get(TOOLS, ())):
+        if declared.isdisjoint(named) and not any(
+            fits(pattern, tool) for pattern in scope.get(TOOLS, ())
+        ):
             return f"`{tool}` takes no argument that the scope names, nor is it named itself"
         for name in named:
             if fault := _argument_fault(name, arguments.get(name), scope[name], folder):

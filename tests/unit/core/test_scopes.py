@@ -74,6 +74,16 @@ def test_a_tool_without_the_named_arguments_is_outside_unless_it_is_named():
     assert not outside([], "shell", {}, {"command": "ls"})
 
 
+def test_an_argument_that_the_tool_does_not_declare_lets_no_call_in():
+    other = {"properties": {"target": {"type": "string"}}}
+    added = {"target": "/etc/passwd", "path": "src/a"}
+    assert outside([{"path": ["src/**"]}], "read", other, added)
+    assert outside([{"path": ["src/**"]}], "read", {}, {"path": "src/a"})
+    named = [{"path": ["src/**"], "tool": ["read"]}]
+    assert outside(named, "read", other, {"target": "x", "path": "etc/a"})
+    assert not outside(named, "read", other, {"target": "x", "path": "src/a"})
+
+
 def test_of_two_scopes_both_hold():
     both = [{"path": ["docs/**"]}, {"path": ["**/*.md"]}]
     assert not outside(both, "read", SCHEMA, {"path": "docs/a.md"})

@@ -12,6 +12,7 @@ from holdfast.apps.cli import (
     gc,
     local,
     operators,
+    policies,
     project_files,
     run,
     runs,
@@ -39,6 +40,7 @@ app.add_typer(batch.app, name="batch")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(operators.app, name="operators")
 app.add_typer(files.app, name="files")
+policies.register(local.policy)
 app.add_typer(local.policy, name="policy")
 app.add_typer(local.config, name="config")
 app.add_typer(tools.app, name="tools")

@@ -51,6 +51,23 @@ class PolicyStanding(Protocol):
     def fault(self) -> str: ...  # noqa: D102
 
 
+class PolicyDifference(Protocol):
+    """What the folder would put in force, by ids of rules."""
+
+    @property
+    def version(self) -> str: ...  # noqa: D102
+    @property
+    def previous(self) -> str: ...  # noqa: D102
+    @property
+    def added(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def removed(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def changed(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def findings(self) -> Sequence[PolicyFault]: ...  # noqa: D102
+
+
 class PolicyEngine(Protocol):
     """The side of the policy process that operators see. Errors of each: PolicyUnavailable."""
 
@@ -60,6 +77,14 @@ class PolicyEngine(Protocol):
 
     async def status(self) -> PolicyStanding:
         """What is in force and what is wrong."""
+        ...
+
+    async def candidate(self) -> PolicyDifference:
+        """What applying the folder as it is now would change."""
+        ...
+
+    async def apply(self, version: str) -> PolicyStanding:
+        """Put the folder in force, if it still has this version."""
         ...
 
     async def check(self) -> Sequence[PolicyFault]:

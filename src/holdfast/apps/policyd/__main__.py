@@ -14,13 +14,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("verb", nargs="?", choices=("serve", "check", "test"), default="serve")
     parser.add_argument("--policies", type=Path, required=True, help="folder of *.cedar files")
     parser.add_argument("--contracts", type=Path, required=True, help="policy inputs, JSON")
+    parser.add_argument("--applied", type=Path, help="folder of what operators put in force")
     parser.add_argument("--no-baseline", action="store_true", help="leave the shipped rules out")
     parser.add_argument("--socket", type=Path, help="Unix socket to serve on")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told when serving")
     parser.add_argument("--json", action="store_true", help="findings as JSON on stdout")
     given = parser.parse_args(arguments)
     files = Files(
-        policies=given.policies, contracts=given.contracts, baseline=not given.no_baseline
+        policies=given.policies,
+        contracts=given.contracts,
+        baseline=not given.no_baseline,
+        applied=given.applied,
     )
     if given.verb != "serve":
         # The serving process carries neither YAML nor the tables; they are loaded when needed.

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.apps.policyd.applied import current, keep
 from holdfast.backends.cedar.bundle import Bundle, Loaded, load
 from holdfast.backends.cedar.evaluation import decide
 from holdfast.backends.policyd_client import wire
-from holdfast.backends.policyd_client.wire import PolicyFinding, PolicyStatus
+from holdfast.backends.policyd_client.wire import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.errors import InvalidRequest, PolicyUnavailable
 from holdfast.model.decisions import PolicyRequest
 
 POLL_S = 1.0
 _MAX_FAULTS_TOLD = 5
+_NOT_APPLIED = "the policy files are not what is in force; see `holdfast policy apply`"
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +30,12 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     policies: Path
     contracts: Path
     baseline: bool = True
+    applied: Path | None = None
+
+    def in_force(self) -> Loaded:
+        """What an operator applied last, under the contracts of now; the folder before that."""
+        kept = current(self.applied) if self.applied is not None else None
+        return load(kept or self.policies, self.contracts, baseline=self.baseline)
 
     def load(self) -> Loaded:
         """Everything as it is now; slow."""
@@ -80,6 +88,10 @@ class PolicyService:
                 return self._encoder.encode(self.status())
             case wire.CHECK:
                 return self._check()
+            case wire.CANDIDATE:
+                return self._candidate()
+            case wire.APPLY:
+                return self._apply(body.decode(errors="replace"))
             case _:
                 raise InvalidRequest("the policy process knows no such method")
 
@@ -95,9 +107,11 @@ class PolicyService:
         if stamp == self._stamp:
             return
         # Files written while they are read change the stamp again, and are read again.
-        self._stamp = stamp
+        first, self._stamp = self._stamp is None, stamp
+        applied = self._files.applied
+        read = self._files.in_force if applied is not None and first else self._files.load
         try:
-            loaded = await loop.run_in_executor(self._thread, self._files.load)
+            loaded = await loop.run_in_executor(self._thread, read)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the old bundle stays
             self._refuse(f"loading failed: {type(fault).__name__}: {fault}")
             return
@@ -106,7 +120,52 @@ class PolicyService:
             more = len(loaded.findings) - _MAX_FAULTS_TOLD
             self._refuse(told + (f"; and {more} more" if more > 0 else ""))
             return
+        if applied is not None and not first:
+            self._compare(loaded.version)
+            return
+        gone = self._gone(loaded)
+        if applied is None and gone:
+            self._refuse(f"rules are gone ({', '.join(gone[:5])}); see `holdfast policy apply`")
+            return
         self._fault = ""
+        if applied is not None and not self._keep(loaded.version, current(applied)):
+            return
+        self._swap(loaded)
+        if applied is not None:
+            await self._look()
+
+    def _gone(self, loaded: Loaded) -> list[str]:
+        """Rules in force that the new bundle lacks: a file may be empty for a moment."""
+        if self._bundle is None or loaded.bundle is None:
+            return []
+        return sorted(self._bundle.rules.keys() - loaded.bundle.rules.keys())
+
+    async def _look(self) -> None:
+        """Whether the folder is what is in force."""
+        loop = asyncio.get_running_loop()
+        loaded = await loop.run_in_executor(self._thread, self._files.load)
+        self._compare(loaded.version)
+
+    def _compare(self, version: str) -> None:
+        same = self._bundle is not None and self._bundle.version == version
+        fault = "" if same else _NOT_APPLIED
+        if fault and fault != self._fault:
+            self._report(fault)
+        self._fault = fault
+
+    def _keep(self, version: str, kept: Path | None) -> bool:
+        """Copy what is put in force; without a copy nothing is."""
+        if self._files.applied is None:
+            return True
+        source = kept or self._files.policies
+        try:
+            keep(self._files.applied, version, source, self._files.contracts)
+        except OSError as fault:
+            self._refuse(f"the files cannot be kept: {fault.strerror or type(fault).__name__}")
+            return False
+        return True
+
+    def _swap(self, loaded: Loaded) -> None:
         if self._bundle is None or self._bundle.version != loaded.version:
             self._bundle = loaded.bundle
             self._loaded_at_ns = self._now_ns()
@@ -140,6 +199,38 @@ class PolicyService:
             return self._request.decode(body)
         except (msgspec.DecodeError, RecursionError) as fault:
             raise InvalidRequest(f"the question cannot be read: {type(fault).__name__}") from None
+
+    async def _candidate(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        loaded = await loop.run_in_executor(self._thread, self._files.load)
+        old = {i: rule.text for i, rule in self._bundle.rules.items()} if self._bundle else {}
+        new = {i: rule.text for i, rule in loaded.bundle.rules.items()} if loaded.bundle else {}
+        change = PolicyChange(
+            version=loaded.version,
+            previous=self._bundle.version if self._bundle else "",
+            added=tuple(sorted(new.keys() - old.keys())),
+            removed=tuple(sorted(old.keys() - new.keys())),
+            changed=tuple(sorted(i for i in old.keys() & new.keys() if old[i] != new[i])),
+            findings=tuple(
+                PolicyFinding(f.file, f.line, f.rule, f.code, f.text) for f in loaded.findings
+            ),
+        )
+        return self._encoder.encode(change)
+
+    async def _apply(self, version: str) -> bytes:
+        """Errors: InvalidRequest for files that do not hold, or are not those that were shown."""
+        loop = asyncio.get_running_loop()
+        loaded = await loop.run_in_executor(self._thread, self._files.load)
+        if loaded.bundle is None or loaded.version != version:
+            raise InvalidRequest("the policy files changed meanwhile; look at them and apply again")
+        if self._files.applied is not None:
+            kept = keep(self._files.applied, version, self._files.policies, self._files.contracts)
+            again = await loop.run_in_executor(self._thread, self._files.in_force)
+            if again.version != version or kept.name != version.rpartition(":")[2]:
+                raise InvalidRequest("the policy files changed while they were kept; apply again")
+        self._fault = ""
+        self._swap(loaded)
+        return self._encoder.encode(self.status())
 
     async def _check(self) -> bytes:
         loop = asyncio.get_running_loop()

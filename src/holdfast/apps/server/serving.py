@@ -102,7 +102,8 @@ async def serve(
     inputs.write_bytes(policy_inputs(config))
     listening = listen(config.server.host, config.server.port if port is None else port)
     policy_socket = state.socket_path(folder, state.POLICY_SOCKET)
-    policy = PolicyProcess(policy_socket, config.policies_path, inputs, say)
+    applied = None if config.server.watch_policies else folder / state.POLICIES
+    policy = PolicyProcess(policy_socket, config.policies_path, inputs, say, applied)
     harness: Harness | None = None
     try:
         async with asyncio.TaskGroup() as starting:

@@ -18,6 +18,7 @@ ADMIN_TOKEN = "admin.token"  # noqa: S105 -- a file's name
 WORKER_TOKEN = "worker.token"  # noqa: S105 -- a file's name
 SERVER_FILE = "server.json"
 POLICY_SOCKET = "policyd.sock"
+POLICIES = "policies"
 RELAYS_SOCKET = "relays.sock"
 _SIGNING_KEY = "signing.key"
 # Searches of agents keep to these, and git does.

@@ -68,10 +68,18 @@ async def repeated(
 class PolicyProcess:
     """Keeps one policy process running. While it is away, every question is a deny."""
 
-    def __init__(self, socket: Path, policies: Path, contracts: Path, report: Report) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        policies: Path,
+        contracts: Path,
+        report: Report,
+        applied: Path | None = None,
+    ) -> None:
         self._arguments: tuple[str, ...] = (
             *("-m", "holdfast.apps.policyd", "--socket", str(socket)),
             *("--policies", str(policies), "--contracts", str(contracts)),
+            *(("--applied", str(applied)) if applied is not None else ()),
         )
         self._report = report
         self.on_return: Callable[[], None] = lambda: None

@@ -9,10 +9,13 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from holdfast.backends.policyd_client.wire import (
+    APPLY,
+    CANDIDATE,
     CHECK,
     DECIDE,
     STATUS,
     VERSION,
+    PolicyChange,
     PolicyFinding,
     PolicyStatus,
 )
@@ -78,6 +81,18 @@ class RemotePolicy:
     async def check(self) -> list[PolicyFinding]:
         """Faults of the folder as it is now; may take seconds. Errors: PolicyUnavailable."""
         return _decoded(await self._ask(CHECK, b"", CHECK_TIMEOUT_S), list[PolicyFinding])
+
+    async def candidate(self) -> PolicyChange:
+        """What applying the folder as it is now would change. Errors: PolicyUnavailable."""
+        return _decoded(await self._ask(CANDIDATE, b"", CHECK_TIMEOUT_S), PolicyChange)
+
+    async def apply(self, version: str) -> PolicyStatus:
+        """Put the folder in force, if it still has this version.
+
+        Errors: PolicyUnavailable, also for files that were changed meanwhile.
+        """
+        reply = await self._ask(APPLY, version.encode(), CHECK_TIMEOUT_S)
+        return _decoded(reply, PolicyStatus)
 
     async def close(self) -> None:
         """Let go of the connection; idempotent."""

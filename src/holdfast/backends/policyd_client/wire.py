@@ -1,12 +1,15 @@
 """What the policy process and its callers say to each other, in msgpack.
 
 `decide` takes a PolicyRequest and gives a PolicyAnswer; `version` gives UTF-8 text; `status` a
-PolicyStatus; `check` a list of PolicyFinding. Only `decide` has a body to send.
+PolicyStatus; `check` a list of PolicyFinding. `candidate` says as a PolicyChange what applying the
+folder would change, and `apply` puts it in force if it still has the version that is its body.
+Only `decide` and `apply` have a body to send.
 """
 
 import msgspec
 
 DECIDE, VERSION, STATUS, CHECK = "decide", "version", "status", "check"
+CANDIDATE, APPLY = "candidate", "apply"
 
 
 class PolicyFinding(msgspec.Struct, frozen=True):
@@ -17,6 +20,17 @@ class PolicyFinding(msgspec.Struct, frozen=True):
     rule: str
     code: str
     text: str
+
+
+class PolicyChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What the folder would put in force, by ids of rules; it holds when `findings` is empty."""
+
+    version: str
+    previous: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    findings: tuple[PolicyFinding, ...] = ()
 
 
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -233,6 +233,7 @@ SERVER = Record(
         ),
         "port": Field(Whole(least=0, most=65535), "port to listen on; 0 takes a free one"),
         "state_dir": Field(FILE_PATH, "folder of the journal and the sockets"),
+        "watch_policies": Field(Flag(), "take policy files as they are written, for development"),
         "allow_remote_plaintext": Field(Flag(), "listen off this machine without TLS"),
         "tls": Field(TLS, "certificate and key; required off this machine"),
         "max_body_bytes": Field(Whole(least=1024, most=2**30), "largest request body"),

@@ -52,6 +52,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8787
     state_dir: str = ".holdfast"
     allow_remote_plaintext: bool = False
+    watch_policies: bool = False
     tls: Tls | None = None
     max_body_bytes: int = 33_554_432
 

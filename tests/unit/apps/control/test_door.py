@@ -244,6 +244,25 @@ def test_health_says_when_the_journal_can_no_longer_be_written():
     served(main)
 
 
+def test_applying_policies_is_journalled_with_its_difference_and_refused_where_they_fail():
+    async def main(house: House):
+        house.policy.findings = (PolicyFinding("a.cedar", 3, "r1", "parse", "it does not parse"),)
+        refused = await house.call("POST", "/v1/policy/apply")
+        assert refused.status_code == 400
+        assert "a.cedar:3: it does not parse" in refused.text
+        assert not (await house.get("/v1/audit/server?kind=policy.changed"))["records"]
+        house.policy.findings = ()
+        applied = await house.call("POST", "/v1/policy/apply")
+        assert applied.json()["added"] == ["new"]
+        told = await house.get("/v1/audit/server?kind=policy.changed")
+        assert [record["body"]["version"] for record in told["records"]] == ["sha256:b"]
+        assert "1 added" in told["lines"][0]
+        anonymous = await house.call("POST", "/v1/policy/apply", token="")
+        assert anonymous.status_code == 401
+
+    served(main)
+
+
 def test_the_policy_paths_show_what_is_in_force_and_what_is_wrong():
     async def main(house: House):
         status = await house.get("/v1/policy/status")

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.policy import service
-from holdfast.apps.control.policy.schemas import PolicyCheck, PolicyStatus
+from holdfast.apps.control.policy.schemas import PolicyApplied, PolicyCheck, PolicyStatus
 from holdfast.apps.control.wire import refusals
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"], responses=refusals())
@@ -20,3 +20,9 @@ async def policy_status(deps: Deps) -> PolicyStatus:
 async def policy_check(deps: Deps) -> PolicyCheck:
     """Faults of the policy folder as it is now; may take seconds."""
     return await service.check(deps)
+
+
+@router.post("/apply")
+async def policy_apply(deps: Deps, by: By) -> PolicyApplied:
+    """Put the policy folder in force as it is now."""
+    return await service.apply(deps, by)

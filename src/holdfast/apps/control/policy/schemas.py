@@ -21,6 +21,16 @@ class PolicyFinding(Shown):
     text: str
 
 
+class PolicyApplied(Shown):
+    """What an operator put in force, by ids of rules, and what it was before."""
+
+    version: str
+    previous: str
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+
 class PolicyCheck(Shown):
     """The faults of the policy folder as it is now, and the version in force."""
 
