@@ -82,8 +82,14 @@ def _permit_faults(rule: Rule) -> Iterable[tuple[str, str]]:
     est = rule.est
     if UNKNOWN_TOOL in action_scope(est)[1]:
         yield "permits_unknown", "a permit may not name the tools that nobody declared"
-    if est["principal"]["op"] == "All" and est["action"]["op"] == "All" and not est["conditions"]:
+    if (
+        est["principal"]["op"] == "All"
+        and _any_action(est)
+        and all(map(_vacuous, est["conditions"]))
+    ):
         yield "permits_all", "the permit has no principal, no action and no condition"
+    if any(_vacuous(one) and "Value" not in one["body"] for one in est["conditions"]):
+        yield "wildcard_resource", "no resource is empty; leave the condition out or name some"
     for node in nodes(est["conditions"]):
         like = node.get("like")
         if isinstance(like, dict) and _matches_all(like):
@@ -91,6 +97,26 @@ def _permit_faults(rule: Rule) -> Iterable[tuple[str, str]]:
                 "wildcard_resource",
                 "the pattern matches every resource; leave it out or name some",
             )
+
+
+def _any_action(est: dict[str, Any]) -> bool:
+    """Whether the scope takes every tool that is declared: none is named, or the group of all."""
+    operator, names = action_scope(est)
+    return operator == "All" or (operator == "in" and ALL_TOOLS in names)
+
+
+def _vacuous(condition: dict[str, Any]) -> bool:
+    """Whether a condition holds for every call: a constant, or a resource that is not empty."""
+    body = condition["body"]
+    if body == {"Value": condition["kind"] == "when"}:
+        return True
+    sides = body.get("!=" if condition["kind"] == "when" else "==")
+    return isinstance(sides, dict) and {"Value": ""} in sides.values() and _of_resource(sides)
+
+
+def _of_resource(sides: dict[str, Any]) -> bool:
+    inner = [side.get(".") for side in sides.values() if isinstance(side, dict)]
+    return any(isinstance(one, dict) and one.get("left") == {"Var": "resource"} for one in inner)
 
 
 def _matches_all(like: dict[str, Any]) -> bool:

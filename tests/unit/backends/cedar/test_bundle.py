@@ -100,6 +100,21 @@ def test_duplicate_ids_are_refused_across_files():
             "permits_unknown",
         ),
         ('@id("x") permit (principal, action, resource);', "permits_all"),
+        ('@id("x") permit (principal, action, resource) when { true };', "permits_all"),
+        ('@id("x") permit (principal, action, resource) unless { false };', "permits_all"),
+        ('@id("x") permit (principal, action in Action::"tools", resource);', "permits_all"),
+        (
+            '@id("x") permit (principal, action in [Action::"tools"], resource) when { true };',
+            "permits_all",
+        ),
+        (
+            '@id("x") permit (principal, action == Action::"lookup", resource) when { resource.arn != "" };',
+            "wildcard_resource",
+        ),
+        (
+            '@id("x") permit (principal, action == Action::"lookup", resource) unless { "" == resource.arn };',
+            "wildcard_resource",
+        ),
         (
             '@id("x") permit (principal, action == Action::"lookup", resource) when { resource.arn like "*" };',
             "wildcard_resource",
@@ -118,6 +133,20 @@ def test_duplicate_ids_are_refused_across_files():
 )
 def test_a_regrettable_policy_keeps_the_bundle_out_of_force(cedar: str, code: str):
     assert only_finding(cedar).code == code
+
+
+@pytest.mark.parametrize(
+    "cedar",
+    [
+        '@id("x") permit (principal, action in Action::"effect:read", resource);',
+        '@id("x") permit (principal, action == Action::"lookup", resource) when { true };',
+        '@id("x") permit (principal, action, resource) when { resource.arn == "arn:shop:1" };',
+        '@id("x") permit (principal, action, resource) when { resource.arn != "arn:shop:1" };',
+        '@id("x") forbid (principal, action in Action::"tools", resource);',
+    ],
+)
+def test_a_permit_that_says_something_and_any_forbid_hold(cedar: str):
+    assert loaded(cedar).findings == ()
 
 
 def test_a_pattern_that_names_something_is_no_wildcard():
