@@ -37,6 +37,7 @@ NAMES = (
     "jobs",
     "shell_risk",
     "hostile",
+    "scrub",
 )
 _RESULTS = Path(__file__).with_name("results.json")
 

@@ -2,17 +2,20 @@
 
 A text belongs to the part kept apart when the SHA-256 of its line says so: rules are written and
 tuned on the other two thirds, and the figure that counts is the one on this third. No line holds
-a secret: `«kind:count»` is made when it is read, always the same for the same line.
+a secret: `«kind:count»` is made when it is read, always the same for the same line, and is what
+must not be left. `⏎` is a line break, `¦` five dashes.
 """
 
 import hashlib
+import json
 import random
 import re
 import string
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from holdfast.core.scrub import RuleScrubber
 
 _HERE = Path(__file__).parent
 _BREAK, _DASHES = "⏎", "¦"
@@ -63,6 +66,36 @@ def harmless() -> list[Text]:
     return _texts("scrub_harmless.txt")
 
 
+def leaks(scrubber: RuleScrubber, text: Text) -> bool:
+    """Whether a secret is left: in the text, in the text as JSON, in a tree, or parsed."""
+    shown = [
+        scrubber.text(text.text),
+        scrubber.text(json.dumps(text.text)),
+        json.dumps(scrubber.tree({"output": text.text})),
+    ]
+    if (parsed := _parsed(text)) is not None:
+        shown.append(json.dumps(scrubber.tree(parsed)))
+    return any(text.left_in(clean) for clean in shown)
+
+
+def changes(scrubber: RuleScrubber, text: Text) -> bool:
+    """Whether a text does not stay as it is: alone, as JSON, or parsed."""
+    spelled, parsed = json.dumps(text.text), _parsed(text)
+    return (
+        scrubber.text(text.text) != text.text
+        or scrubber.text(spelled) != spelled
+        or (parsed is not None and scrubber.tree(parsed) != parsed)
+    )
+
+
+def _parsed(text: Text) -> Any:
+    try:
+        parsed = json.loads(text.text)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict | list) else None
+
+
 def _texts(name: str) -> list[Text]:
     place, found = "", []
     for line in (_HERE / name).read_text(encoding="utf-8").splitlines():
@@ -87,14 +120,17 @@ def _text(line: str, place: str) -> Text:
 
 
 def _made(kind: str, count: int, dice: random.Random) -> list[str]:
-    some: Callable[[str, int], str] = lambda letters, n: "".join(dice.choices(letters, k=n))  # noqa: E731
+    def some(letters: str, length: int) -> str:
+        return "".join(dice.choices(letters, k=length))
+
     if kind in _JOINED:
         return [some(_BASE64, 64) for _ in range(count)]
     if kind == "uuid":
         return [str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(count)]
     if kind == "b64q":  # base64 as a URL's query spells it
         return [some(_BASE64, count).replace("+", "%2B").replace("/", "%2F")]
-    made = some(_LETTERS[kind], count - 2)
-    # As real ones have: a letter and a digit, unless there are none.
-    both = some([*filter(str.isdigit, _LETTERS[kind])] or _LETTERS[kind], 1)
-    return [made + both + some([*filter(str.isalpha, _LETTERS[kind])] or _LETTERS[kind], 1)]
+    letters = _LETTERS[kind]
+    # As real ones have: a digit and a letter, unless there are none.
+    digit = some("".join(filter(str.isdigit, letters)) or letters, 1)
+    letter = some("".join(filter(str.isalpha, letters)) or letters, 1)
+    return [some(letters, count - 2) + digit + letter]

@@ -4,11 +4,14 @@ import json
 import random
 import signal
 import string
+import sys
 
 import pytest
 
 from holdfast.core.scrub import RuleScrubber
+from holdfast.core.scrub.spans import Span
 
+HIDDEN = "<secret:field>"
 _DICE = random.Random(4)
 
 
@@ -179,6 +182,23 @@ def test_tree_keeps_other_types_and_survives_depth():
         "\\n",
         "1234567890:AA",
         "bearer  ",
+        f"{DASH}END PRIVATE KEY{DASH}",
+        "authorization: ",
+        "cookie: a=",
+        "password='a\\",
+        "password: |\n ",
+        "<password>a",
+        "key=",
+        "token token1a",
+        '"name": "token", "value": ',
+        "sig=a",
+        "digest response",
+        "curl -u ",
+        "mysql -p",
+        "a:1234:b:c:",
+        "password=/a",
+        "<secret:password>",
+        "AKIA" + "A" * 16,
     ],
 )
 def test_hostile_repetition_does_not_hang(piece):
@@ -209,3 +229,74 @@ def test_a_field_named_like_a_secret_is_hidden_each_time_it_comes():
         hidden = scrubber.tree({name: "1234"})[name] == "<secret:field>"
         assert hidden is (not name.endswith("x_token")), name
     assert scrubber.tree({"passage": "1234"}) == {"passage": "1234"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "clean"),
+    [
+        ({"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "DB_PASSWORD", "value": HIDDEN}),
+        ({"key": "Cookie", "value": "sid=1"}, {"key": "Cookie", "value": HIDDEN}),
+        (["mysql", "--password", "hunter22"], ["mysql", "--password", HIDDEN]),
+        (["Authorization", "Bearer abc"], ["Authorization", HIDDEN]),
+        ({"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1"}, {"kty": "oct", "k": HIDDEN}),
+        ({"ACME_BILLING_KEY": "aB3dE5gH7jK9mN1pQ3"}, {"ACME_BILLING_KEY": HIDDEN}),
+    ],
+)
+def test_a_name_tells_of_a_value_beside_it(tree, clean):
+    assert RuleScrubber().tree(tree) == clean
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"name": "DB_PASSWORD", "value": ""},
+        {"name": "colour", "value": "aB3dE5gH7jK9mN1pQ3"},
+        {"properties": {"password": {"type": "string", "minLength": 12}}},
+        ["password", "token"],
+        ["--verbose", "aB3dE5gH7jK9mN1pQ3"],
+        {"k": "AyM1SysPpbyDfgZld3umj1"},
+        {"effect_key": "refund-aB3dE5gH7jK9mN1pQ3", "nextPageToken": "aB3dE5gH7jK9mN1pQ3"},
+        {"type": "thinking", "signature": "EqQBCgIYAhIMaB3dE5gH7jK9mN1pQ3"},
+        {"password": "${DB_PASSWORD}"},
+    ],
+)
+def test_a_field_without_a_secret_stays(tree):
+    assert RuleScrubber().tree(tree) == tree
+
+
+def test_a_schema_with_an_example_in_it_hides_the_example():
+    tree = {"password": {"type": "string", "default": "hunter22"}}
+    assert RuleScrubber().tree(tree) == {"password": HIDDEN}
+
+
+def test_only_the_value_goes_and_what_stands_around_it_stays():
+    text = 'user=ann password="hunter22 is it" host=db\nnext'
+    clean = 'user=ann password="<secret:password>" host=db\nnext'
+    assert RuleScrubber().text(text) == clean
+
+
+@pytest.mark.parametrize("known", ["password", "<secret:known>", "secret:k"])
+def test_a_known_secret_that_reads_like_a_placeholder_changes_none(known):
+    scrubber = RuleScrubber([known])
+    once = scrubber.text("password: hunter22, AKIA" + "A" * 16 + " <secret:known>")
+    assert scrubber.text(once) == once
+
+
+def test_a_text_that_never_comes_to_rest_goes_whole(monkeypatch):
+    module = sys.modules[RuleScrubber.__module__]
+    monkeypatch.setattr(module, "_found", lambda t: [Span(t.find("a"), t.find("a") + 1, "x")])
+    assert RuleScrubber().text("a" * 20) == "<secret:unsettled>"
+
+
+def test_a_value_is_a_secret_to_its_end_however_long_it_is():
+    secret = some(5_000)
+    assert RuleScrubber().text(f"API_KEY={secret} x") == "API_KEY=<secret:password> x"
+
+
+def test_a_key_block_ends_where_it_ends():
+    text = f"{SECRETS['pem']}\nand then prose"
+    assert RuleScrubber().text(text) == "<secret:private_key>\nand then prose"
+    two = f"{DASH}BEGIN PRIVATE KEY{DASH} is a line.\n{SECRETS['pem']}\nend"
+    assert RuleScrubber().text(two) == (
+        f"{DASH}BEGIN PRIVATE KEY{DASH} is a line.\n<secret:private_key>\nend"
+    )
