@@ -66,6 +66,12 @@ class VersionMismatch(InvalidRequest):
     code, http_status = "version_mismatch", 409
 
 
+class ClientOutdated(InvalidRequest):
+    """The client is too old for what its session rests on; the message says what to update to."""
+
+    code = "client_outdated"
+
+
 class UnknownModel(InvalidRequest):
     """No price is known for the model, so it cannot be paid for; refused, never free."""
 

@@ -323,6 +323,29 @@ def test_without_its_token_the_cli_gets_nothing_done(terminal):
     assert terminal.records("model_call.settled") == []
 
 
+def test_a_version_that_goes_on_without_its_hooks_gets_no_model(terminal):
+    body = {
+        "model": "claude-opus-5-5",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": fake({"text": "hi"})}],
+    }
+    token = terminal.environment["ANTHROPIC_AUTH_TOKEN"]
+
+    def asked(version: str) -> Any:
+        named = {
+            "user-agent": f"claude-cli/{version} (external, cli)",
+            "anthropic-version": "2023-06-01",
+        }
+        return terminal.project.call("POST", "/v1/messages", body, token=token, headers=named)
+
+    for old in ("2.1.294", "2.0.1", "of-my-own", "2.1.294"):
+        reply = asked(old)
+        assert (reply.status, reply.json["error"]["code"]) == (400, "client_outdated")
+        assert "update Claude Code to 2.1.295 or newer" in reply.json["error"]["message"]
+    assert len(terminal.records("model_call.refused")) == 1
+    assert asked("2.1.295").status == 200
+
+
 def test_a_session_that_is_killed_ends_the_run_as_a_failure_that_says_why(terminal):
     wait = terminal.use("Bash", command="touch first; until [ -e go ]; do sleep 0.1; done")
     running = terminal.begin(wait, {"text": "done"})

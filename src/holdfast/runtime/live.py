@@ -66,6 +66,11 @@ class LiveSession:
         self.found_calls: set[str] = set()
         # Faults of the shown history that the journal holds already, by call id and code.
         self.told_faults: set[tuple[str, str]] = set()
+        # Claude Code's hooks have asked with the token made for them. Lost with the process, and
+        # set again by the hook that comes before each model call.
+        self.hooked = False
+        # The journal holds that its client is too old.
+        self.told_outdated = False
         # Calls whose decision is being made, so that a call is decided once even in parallel.
         self.deciding: set[str] = set()
         # Calls that the loop guard knows and that are still to be decided.

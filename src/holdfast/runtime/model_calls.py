@@ -43,6 +43,7 @@ from holdfast.runtime.answers import Answer, broken, ended_by
 from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
 from holdfast.runtime.fitting import counting, fit, judged_betas, listing
 from holdfast.runtime.free_calls import FreeCalls
+from holdfast.runtime.hooked import check_client
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
@@ -163,6 +164,7 @@ class ModelCalls:
     ) -> Carried:
         """As `call`, by whoever carries it. Errors: as `call`."""
         self._sessions.check_live(live)
+        await check_client(live, headers, self._journal)
         request = await self._reader.read(body)
         self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
         if isinstance(request, BadRequest):

@@ -252,8 +252,10 @@ class Sessions:
 
         Errors: Unauthenticated for a token that was never issued.
         """
-        live = await self._named(session_of(token, HOOK_PREFIX))
-        return _own(live, live.session.hook_token_digest if live is not None else "", token)
+        named = await self._named(session_of(token, HOOK_PREFIX))
+        live = _own(named, named.session.hook_token_digest if named is not None else "", token)
+        live.hooked = True
+        return live
 
     async def _named(self, session_id: str) -> LiveSession | None:
         try:
