@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from holdfast.client import Session
 from holdfast.errors import Conflict, InvalidRequest
@@ -61,12 +62,20 @@ def settings(session: Session, *, sandboxed: bool = False) -> dict[str, Any]:
     return {
         **_closed(session.base_url, plan.allowed_tools),
         **chosen,
-        **({"sandbox": _SANDBOX} if sandboxed else {}),
+        **({"sandbox": _sandbox(session)} if sandboxed else {}),
         "env": {
             **cli_environment(session),
-            "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "1" if shutil.which("bwrap") else "0",
+            # It empties the variable that the hooks take their token from, and leaves empty files
+            # in the project and the home.
+            "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "0",
         },
     }
+
+
+def _sandbox(session: Session) -> dict[str, Any]:
+    """The CLI sends its hooks through the sandbox's proxy, so that has to know the server."""
+    servers = {urlsplit(url).netloc for url in (session.base_url, session.model_url)}
+    return {**_SANDBOX, "network": {"allowedDomains": sorted(servers)}}
 
 
 def managed_settings(base_url: str, granted: Sequence[str] = ()) -> dict[str, Any]:

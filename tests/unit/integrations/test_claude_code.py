@@ -36,6 +36,20 @@ def test_every_event_asks_the_server_without_a_matcher_and_blocks_when_it_cannot
         assert hook["allowedEnvVars"] == ["HOLDFAST_HOOK_TOKEN"]
 
 
+def test_no_tool_that_is_installed_takes_the_hooks_their_token(monkeypatch, tmp_path):
+    (tmp_path / "bwrap").write_text("#!/bin/sh\n")
+    (tmp_path / "bwrap").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert claude_code.settings(session())["env"]["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"] == "0"
+
+
+def test_the_sandbox_lets_the_hooks_reach_the_server_and_nothing_else():
+    sandbox = claude_code.settings(session(), sandboxed=True)["sandbox"]
+    assert sandbox["network"] == {"allowedDomains": ["127.0.0.1:8787"]}
+    assert sandbox["allowUnsandboxedCommands"] is False
+    assert "sandbox" not in claude_code.settings(session())
+
+
 def test_nothing_in_another_settings_file_shuts_the_hooks_out():
     made = claude_code.settings(session())
     assert made["disableAllHooks"] is False

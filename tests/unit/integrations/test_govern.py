@@ -189,19 +189,42 @@ def test_the_launcher_lets_nothing_of_the_host_through_but_what_is_listed(tmp_pa
     assert all(b"hfs_" not in path.read_bytes() for path in script.iterdir() if path.is_file())
 
 
+def programs(folder, **bodies):
+    for name, body in bodies.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o700)
+
+
 def test_without_bubblewrap_it_does_without_and_refuses_where_it_is_demanded(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     result = govern(ClaudeAgentOptions(), session())
     assert result.env["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"] == "0"
-    with pytest.raises(ConfigInvalid):
+    with pytest.raises(ConfigInvalid, match="do not both work"):
         govern(ClaudeAgentOptions(), session(), bubblewrap=True)
 
 
-def test_with_bubblewrap_the_tools_environment_is_scrubbed(monkeypatch, tmp_path):
-    (tmp_path / "bwrap").write_text("#!/bin/sh\n")
-    (tmp_path / "bwrap").chmod(0o700)
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"bwrap": "exit 0"},
+        {"bwrap": "exit 1", "socat": "exit 0"},
+        {"bwrap": "exit 0", "socat": "exit 1"},
+    ],
+)
+def test_bubblewrap_that_does_not_work_is_as_if_it_was_not_there(monkeypatch, tmp_path, there):
+    programs(tmp_path, **there)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert govern(ClaudeAgentOptions(), session()).env["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"] == "1"
+    with pytest.raises(ConfigInvalid, match="do not both work"):
+        govern(ClaudeAgentOptions(), session(), bubblewrap=True)
+
+
+def test_what_is_started_does_not_depend_on_what_is_installed(monkeypatch, tmp_path):
+    programs(tmp_path, bwrap="exit 0", socat="exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    given = govern(ClaudeAgentOptions(), session()).env
+    assert given["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"] == "0"
+    asked = govern(ClaudeAgentOptions(), session(), bubblewrap=True).env
+    assert asked["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"] == "1"
 
 
 def test_a_cli_that_is_not_there_and_a_deadline_of_nothing_are_refused(tmp_path):

@@ -36,9 +36,10 @@ def govern(
     after ours and can only tighten. `model` and `system_prompt` come from the agent's file where
     they are not set. `deadline_s` is how long a decision may take before it is a no.
     `config_dir` keeps the CLI's files (transcripts, for `resume`); otherwise they are fresh and
-    vanish with the options. `bubblewrap`: the CLI
-    cleans its tools' environment with it where it is installed; True demands it, False does
-    without. What tools can read there is the model's token, which opens the gateway alone.
+    vanish with the options. Whatever is
+    installed, the CLI does without bubblewrap: what tools can read of their environment is the
+    model's token, which opens the gateway alone. `bubblewrap=True` has the CLI clean it, where
+    bubblewrap and socat are seen to work; it then leaves empty files in the project and the home.
 
     Errors: ConfigInvalid naming the option that would open a hole.
     """

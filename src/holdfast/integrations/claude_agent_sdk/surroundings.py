@@ -5,7 +5,6 @@ launcher that lets through what is listed here and nothing else: credentials of 
 reach a tool. Not here: what a tool can reach on disk or in /proc (isolation is a sandbox's).
 """
 
-import os
 import shlex
 import shutil
 import sys
@@ -19,7 +18,7 @@ import claude_agent_sdk
 
 from holdfast.client import Session
 from holdfast.errors import ConfigInvalid
-from holdfast.integrations.claude_code import cli_environment
+from holdfast.integrations.claude_code import cli_environment, sandbox_holds
 
 INHERITED = (
     *("PATH", "HOME", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "USER", "LOGNAME", "SHELL"),
@@ -54,7 +53,7 @@ class Surroundings:
     ) -> dict[str, str]:
         """The CLI's variables besides the inherited ones: the user's, then ours.
 
-        Errors: ConfigInvalid when `bubblewrap` is demanded and not installed.
+        Errors: ConfigInvalid when `bubblewrap` is demanded and does not work.
         """
         scrub = _scrubs(bubblewrap=bubblewrap)
         env = dict(own)
@@ -93,10 +92,9 @@ def bundled_cli() -> Path:
 
 
 def _scrubs(*, bubblewrap: bool | None) -> bool:
-    there = shutil.which("bwrap", path=os.environ.get("PATH")) is not None
-    if bubblewrap and not there:
+    if bubblewrap and not sandbox_holds():
         raise ConfigInvalid(
-            "bubblewrap: it is not installed, and without it the CLI cannot clean its tools'"
-            " environment"
+            "bubblewrap: bubblewrap and socat do not both work here, and without them the CLI"
+            " cannot clean its tools' environment; install both, or leave `bubblewrap` out"
         )
-    return there and bubblewrap is not False
+    return bool(bubblewrap)
