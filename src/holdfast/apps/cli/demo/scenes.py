@@ -19,6 +19,8 @@ from holdfast.model.sessions import SessionState
 
 TASK = "refunds"
 CAP_CALLS = 25
+# Calls alike that run: the first brings news, five more none, and the next is a stall (`loop`).
+ALIKE_CALLS = 6
 REFUND = f"{SHOP}issue_refund"
 _NS = 1_000_000_000
 _LOOK_S = 0.02
@@ -115,14 +117,20 @@ async def loops(stage: Stage) -> Told:
         and set(searched[CAP_CALLS:]) == {"deny"},
     )
     told.lines += [line for line in _decisions(paged) if "deny" in line][:1]
-    alike = [r.verdict for r in stalled.of(Kind.TOOL_CALL_DECIDED)]
+    alike = [_code(r) or r.verdict for r in stalled.of(Kind.TOOL_CALL_DECIDED)]
     told.check(
-        "the same page: the stall detector stopped the session at the fifth call",
-        alike == ["allow"] * 4 + ["deny"] and stalled.view.state is SessionState.STOPPED,
+        f"the same page: {ALIKE_CALLS} calls ran, every one after them was refused as a loop",
+        alike[:ALIKE_CALLS] == ["allow"] * ALIKE_CALLS
+        and set(alike[ALIKE_CALLS:]) == {"loop_detected"},
     )
+    told.check("an agent that goes on alike is stopped", stalled.view.state is SessionState.STOPPED)
+    told.lines += [line for line in _decisions(stalled) if "deny" in line][:1]
     told.lines.append(f"{stalled.view.state}: {stalled.view.state_reason}")
     really = stage.ran("search_orders") - before
-    told.check(f"the shop counted {CAP_CALLS} and 4 searches, no more", really == CAP_CALLS + 4)
+    wanted = CAP_CALLS + ALIKE_CALLS
+    told.check(
+        f"the shop counted {CAP_CALLS} and {ALIKE_CALLS} searches, no more", really == wanted
+    )
     return told
 
 
@@ -250,6 +258,11 @@ def _decisions(play: Play) -> list[str]:
 def _rule(record: Record) -> str:
     why = deciding(record) if record.verdict == "deny" else None
     return str(why.get("rule", "")) if why else ""
+
+
+def _code(record: Record) -> str:
+    why = deciding(record) if record.verdict == "deny" else None
+    return str(why.get("code", "")) if why else ""
 
 
 def _results(stage: Stage, scenario: str) -> list[dict[str, Any]]:
