@@ -358,7 +358,7 @@ def _call(block: _Block, partial: str) -> EmittedCall:
     if partial:
         try:
             arguments = msgspec.json.decode(partial)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             arguments = None
     elif arguments is None:
         arguments = {}

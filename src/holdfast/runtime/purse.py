@@ -182,6 +182,9 @@ class Purse:
         records: list[Record] = []
         changes: list[CallRecord] = []
         for call in calls:
+            if call.at_server:
+                # What the provider fetched or ran stands in the answer before anything is asked.
+                self.live.vouched.taint(call.tool or "the provider's own tools")
             if call.answered is not None:
                 changes += self._answered(call.call_id, call.answered)
                 continue

@@ -28,7 +28,7 @@ from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
-from holdfast.model.tools import ArgumentRole
+from holdfast.model.tools import ArgumentRole, CallState
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
@@ -445,6 +445,9 @@ class Sessions:
                         live.calls[call.call_id] = call
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
+                if call.state is CallState.SERVER:
+                    # When it came is not kept; from the start is the stricter reading.
+                    live.vouched.taint(call.tool)
             if session_id == own:
                 for entry in await self._store.effects(own):
                     if entry.state in (EffectState.INTENDED, EffectState.UNKNOWN):

@@ -354,3 +354,19 @@ def test_calls_that_run_at_the_provider_are_marked():
     read = read_answer(whole_answer([block]), cached_1h=False)
     assert not isinstance(read, Broken)
     assert read[1][0].at_server
+
+
+def test_arguments_nested_without_end_are_of_no_call_that_can_be_permitted():
+    deep = '{"a":' * 2_000 + "1" + "}" * 2_000
+    stream = AnswerStream(cached_1h=False)
+    body = {"type": "tool_use", "id": "t1", "name": "look", "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": deep}
+    for name, fields in (
+        ("content_block_start", {"index": 0, "content_block": body}),
+        ("content_block_delta", {"index": 0, "delta": delta}),
+        ("content_block_stop", {"index": 0}),
+    ):
+        data = json.dumps({"type": name, **fields})
+        assert isinstance(stream.feed(f"event: {name}\ndata: {data}\n\n".encode()), bytes)
+    (call,) = stream.calls
+    assert call.arguments is None

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Security
+import msgspec
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
@@ -28,7 +29,21 @@ _TOKEN = [
 
 
 class ControlApp(FastAPI):
-    """FastAPI, whose document says what the answers are: faults of validation are 400 here."""
+    """FastAPI, whose document says what the answers are: faults of validation are 400 here.
+
+    Anybody may read it, so it is spelt once.
+    """
+
+    def setup(self) -> None:
+        """Routes of our own beside those that are included."""
+        spelt: list[bytes] = []
+
+        async def document(_: Request) -> Response:
+            if not spelt:
+                spelt.append(msgspec.json.encode(self.openapi()))
+            return Response(spelt[0], media_type="application/json")
+
+        self.add_route("/openapi.json", document, include_in_schema=False)
 
     def openapi(self) -> dict[str, Any]:
         """The document of `/openapi.json`."""
@@ -48,6 +63,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
         title="Holdfast control API",
         version=deps.version,
         docs_url=None,
+        openapi_url=None,
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": deps.base_url}],

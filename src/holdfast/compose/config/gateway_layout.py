@@ -27,6 +27,8 @@ def _admits_one_thing(values: Mapping[str, Any], reading: Reading, path: str) ->
         reading.problem_at(f"{path}.calls", "only a tool is called")
     elif values.get("beta") == "*" and values.get("as") is not AdmittedAs.DROPPED:
         reading.problem_at(f"{path}.beta", "betas that nobody named can only be `as: dropped`")
+    elif named in ([Sort.BLOCK], [Sort.TOOL]) and values.get("as") is AdmittedAs.DROPPED:
+        reading.problem_at(f"{path}.as", "what stands in a list cannot be taken out of it")
 
 
 ADMIT = Record(
