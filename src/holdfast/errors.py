@@ -159,12 +159,6 @@ class Exhausted(HoldfastError):
     code, http_status, wire_type = "budget_exceeded", 402, "billing_error"
 
 
-class DeadlineExceeded(HoldfastError):
-    """The turn or the session ran out of its seconds."""
-
-    code, http_status, wire_type = "deadline_exceeded", 403, "permission_error"
-
-
 # --- reload -----------------------------------------------------------------------------------
 class Conflict(HoldfastError):
     """The state changed under the caller (already killed, stale version, name taken)."""
@@ -183,6 +177,12 @@ class Unavailable(HoldfastError):
     """Something that Holdfast needs is down; nothing was allowed meanwhile."""
 
     code, retryable, http_status = "unavailable", True, 503
+
+
+class DeadlineExceeded(HoldfastError):
+    """The turn's seconds were over before an answer in one piece was whole; it is charged."""
+
+    code, retryable, http_status, wire_type = "deadline_exceeded", True, 504, "timeout_error"
 
 
 class StoreUnavailable(Unavailable):

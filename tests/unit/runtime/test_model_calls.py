@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.core.evidence import LIMITED, NEVER_RAN
 from holdfast.errors import (
+    DeadlineExceeded,
     Denied,
     EvidenceMissing,
     Exhausted,
@@ -392,6 +393,26 @@ def test_time_out_of_the_turn_ends_the_stream_as_if_at_max_tokens():
         body = await drained(await house.call(live))
         assert stop_reason(body) == ["max_tokens"]
         assert b"deadline" in str(house.written(Kind.MODEL_CALL_CUT)[0].body).encode()
+        house.nothing_held()
+
+    asyncio.run(main())
+
+
+def test_whole_answer_that_hangs_within_ends_with_its_turn_as_a_refusal_to_be_tried_again():
+    async def main():
+        house = House()
+        loop = LoopLimits(turn_timeout_s=0, stall_window=0)
+        live = await house.open(limit(USD, 10**9), loop=loop)
+        begun = b'{"id": "msg_1", "type": "message", "content": [{"text": "' + b"a" * 9_000
+        house.upstream.script = [(200, JSON, [begun, asyncio.Event()])]
+        with pytest.raises(DeadlineExceeded) as caught:
+            await whole_of(house, live)
+        error = caught.value
+        assert (error.retryable, error.http_status, error.wire_type) == (True, 504, "timeout_error")
+        await soon(lambda: house.written(Kind.MODEL_CALL_SETTLED))
+        [settled] = house.written(Kind.MODEL_CALL_SETTLED)
+        assert settled.body["exact"] is False
+        assert settled.cost_nusd > 0
         house.nothing_held()
 
     asyncio.run(main())
