@@ -169,7 +169,7 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
         limits=asked.limits,
     )
     async with session:
-        watch = Watch(client, session.session_id, as_json=as_json)
+        watch = Watch(client, asked.tenant, session.session_id, as_json=as_json)
 
         async def interrupted() -> None:
             await client.sessions.kill(session.session_id, "interrupted on the command line")

@@ -298,7 +298,7 @@ async def _whose(client: Client, given: str) -> tuple[str, str]:
 
 async def followed(client: Client, run: RunView, *, as_json: bool) -> int:
     """Show a run's journal as it grows, until the run stops; its exit code."""
-    watch = Watch(client, run.session, as_json=as_json)
+    watch = Watch(client, run.tenant, run.session, as_json=as_json)
     while True:
         run = await client.runs.show(run.run_id)
         await watch.catch_up()

@@ -15,10 +15,12 @@ _PAGE = 200
 class Watch:
     """The session's journal, followed and shown as it grows."""
 
-    def __init__(self, client: Client, session_id: str, *, as_json: bool) -> None:
+    def __init__(self, client: Client, tenant: str, session_id: str, *, as_json: bool) -> None:
         self.records: list[Record] = []
         self.spent_nusd = 0
         self._client = client
+        # No read crosses tenants: without it a project of several would refuse every look.
+        self._tenant = tenant
         self._session_id = session_id
         self._as_json = as_json
 
@@ -39,7 +41,10 @@ class Watch:
         while True:
             after_seq = self.records[-1].seq if self.records else 0
             page = await self._client.records(
-                session=self._session_id, after_seq=after_seq, limit=_PAGE
+                tenant=self._tenant,
+                session=self._session_id,
+                after_seq=after_seq,
+                limit=_PAGE,
             )
             for record in page:
                 self.records.append(record)
