@@ -23,7 +23,8 @@ WHOLE = (
     .replace("tokens: none}}", "tokens: none}}\n  loop: " + LOOSE)
     .replace("limits: {project:", "limits: {task: {tool_calls: none}, project:")
 )
-FLOOD = 300
+# Fewer than the connections that may wait unknown at once: beyond those the oldest give way.
+FLOOD = 200
 QUIET = 5
 
 

@@ -52,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._fields = 0
         self._framing_bytes = 0
+        self._carried_bytes = 0
         self._body_bytes = 0
         self._refused = False
         self._known = False
@@ -71,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count, then parse; what is over a bound ends the connection."""
         if self._refused or self.transport.is_closing():
             return
-        body_before = self._body_bytes
+        body_before = self._carried_bytes
         if self._in_head:
             self._head_bytes += len(data)
             self._await_head()
@@ -79,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head and self._head_bytes > HEAD_BYTES_MAX:
             self._refuse()
         elif not self._in_head:
-            self._framing_bytes += len(data) - (self._body_bytes - body_before)
+            self._framing_bytes += len(data) - (self._carried_bytes - body_before)
             if self._framing_bytes > self._body_bytes + _FRAMING_BYTES + HEAD_BYTES_MAX:
                 self.transport.abort()
 
@@ -117,6 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._body_bytes += len(body)
+        # Of all requests: a piece of data may end one and begin the next.
+        self._carried_bytes += len(body)
         if not self._refused:
             super().on_body(body)
 
