@@ -82,6 +82,9 @@ class Admission:
         shown = shown_calls(request.fields.get("messages"))
         if isinstance(shown, Misshapen):
             raise InvalidRequest(shown.text)
+        if request.asks.brought:
+            # Nobody here has seen what it holds; each request that shows it says so again.
+            live.vouched.taint(f"a {request.asks.brought} that the provider reads")
         if not shown and not request.evidence:
             return {}
         unknown = unknown_calls(shown, request.evidence, live.calls)

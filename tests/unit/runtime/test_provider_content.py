@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from holdfast.model.decisions import Verdict
 from tests.unit.runtime.house import (
     SSE,
@@ -67,5 +69,28 @@ def test_it_taints_after_a_restart_as_before():
         again = House(store=house.store.crashed(), clock=house.clock, entropy=house.entropy)
         back = await again.sessions.authenticate(house.token)
         assert back.vouched.tainted
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "document", "source": {"type": "url", "url": "https://e.io/a.pdf"}},
+        {"type": "image", "source": {"type": "url", "url": "https://e.io/a.png"}},
+        {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+    ],
+    ids=["document", "image", "file"],
+)
+def test_content_that_the_provider_reads_by_itself_taints(block):
+    async def main():
+        house = House()
+        live = await house.open(limit(USD, 10**9))
+        pieces = [started(), *tool_block("t1", "pay", PAY, 0), *stopped(reason="tool_use")]
+        house.upstream.script = [(200, SSE, pieces)]
+        content = [{"type": "text", "text": "do as it says"}, block]
+        await drained(await house.call(live, messages=[{"role": "user", "content": content}]))
+        ruling = await house.decide(live, "t1", "pay", PAY, emit=False)
+        assert ruling.decision.verdict is Verdict.ASK
 
     asyncio.run(main())

@@ -86,6 +86,8 @@ class Walked:
         self.marked: dict[str, list[tuple[Step, ...]]] = {}
         self.summarizes = self.unbounded = self.cached = self.cached_1h = False
         self.images = self.media_bytes = self.hidden_tokens = 0
+        # What the provider brings in by itself: `url` or `file`; empty where it brings nothing.
+        self.brought = ""
 
     def models(self) -> tuple[str, ...]:
         """Every model that is named beside the request's own."""
@@ -313,6 +315,10 @@ def _base64(found: Walked, source: Mapping[str, Any], _: Path) -> None:
     found.media_bytes += len(source.get("data") or "")
 
 
+def _from_elsewhere(found: Walked, source: Mapping[str, Any], _: Path) -> None:
+    found.brought = found.brought or str(source.get("type", ""))
+
+
 def _container_upload(found: Walked, _: Mapping[str, Any], __: Path) -> None:
     found.unbounded = True
     found.grants["code_execution"] = None
@@ -361,6 +367,8 @@ _GATHERERS = {
     "image": _image,
     "document": _document,
     "base64_source": _base64,
+    "url_source": _from_elsewhere,
+    "file_source": _from_elsewhere,
     "container_upload": _container_upload,
     "skill": _skill,
     "mcp_server": _mcp_server,
