@@ -37,13 +37,15 @@ def plain(text: object, most: int = 2000) -> str:
 
 
 def say(text: str, *, style: str = "") -> None:
-    """One or more lines for a person, on stdout; each line is cleaned.
+    """One or more lines for a person, on stdout; each is cleaned, and keeps its own columns.
 
     On a terminal what goes on below is set in, so that it cannot pass for a line of its own.
     """
     console = Console(soft_wrap=True, highlight=False)
     for line in text.splitlines() or [""]:
-        for row in _rows(plain(line, 20_000), console.width if sys.stdout.isatty() else 0):
+        for row in _rows(
+            visible(line, 20_000, spaced=True), console.width if sys.stdout.isatty() else 0
+        ):
             console.print(Text(row, style=style), soft_wrap=True)
 
 
