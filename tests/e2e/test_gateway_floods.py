@@ -5,6 +5,7 @@ Raw sockets of strangers at the real server; somebody with a token works beside 
 
 import contextlib
 import http.client
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from holdfast.apps.gateway.protocol import HEAD_TIMEOUT_S, UNKNOWN_MAX
+from holdfast.apps.gateway.protocol import GRACE_S, HEAD_TIMEOUT_S, UNKNOWN_MAX
 from holdfast.testing.project import Opened, RunningProject
 from tests.served import VERSION, ask, body, figure, fresh_user, unharmed
 
@@ -140,10 +141,36 @@ def test_silent_connections_are_kept_in_a_number_and_for_a_time_and_keep_nobody_
     begun = time.monotonic()
     assert ask(project, session, body({"text": "x"})).status == 200
     figure(f"a call among {len(quiet)} silent connections: {time.monotonic() - begun:.3f} s")
+    time.sleep(GRACE_S)
+    quiet.append(stranger())
     assert answer_to(quiet[0]) == b"", "the oldest gives way"
+    assert time.monotonic() - begun < HEAD_TIMEOUT_S, "before its own time is over"
     newest = quiet[-1]
     newest.settimeout(HEAD_TIMEOUT_S + 20)
     assert answer_to(newest) == b""
+
+
+def test_many_connections_of_one_client_at_once_are_all_served(session, stranger):
+    head = f"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {session.token}\r\n"
+    asked = (head + "anthropic-version: 2023-06-01\r\nconnection: close\r\n\r\n").encode()
+    lines = []
+    for _ in range(UNKNOWN_MAX + 30):
+        lines.append(stranger())
+        lines[-1].sendall(asked)
+    seen = {answer_to(line)[:12] for line in lines}
+    assert seen == {b"HTTP/1.1 200"}
+
+
+def test_two_large_requests_on_one_connection_are_both_read(project, session):
+    kept = project.connection()
+    headers = {**VERSION, "x-api-key": session.token}
+    for _ in range(2):
+        asked = body({"text": "x" * 2 * MIB})
+        kept.request("POST", "/v1/messages", json.dumps(asked), headers)
+        answer = kept.getresponse()
+        answer.read()
+        assert answer.status in (200, 400, 402)
+    kept.close()
 
 
 def test_a_head_that_trickles_is_ended_and_a_known_client_that_waits_is_not(

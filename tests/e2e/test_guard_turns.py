@@ -24,7 +24,7 @@ WHOLE = (
     .replace("limits: {project:", "limits: {task: {tool_calls: none}, project:")
 )
 # Fewer than the connections that may wait unknown at once: beyond those the oldest give way.
-FLOOD = 200
+FLOOD = 300
 QUIET = 5
 
 

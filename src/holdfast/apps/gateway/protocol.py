@@ -9,6 +9,7 @@ Not here: the size of a body (`routes.read_body`), and what many bodies hold (`b
 """
 
 import asyncio
+import resource
 from collections import OrderedDict
 from typing import Any
 
@@ -22,7 +23,11 @@ HEAD_BYTES_MAX = 64 * 1024
 HEAD_FIELDS_MAX = 128
 HEAD_TIMEOUT_S = 10.0
 UNKNOWN_MAX = 256
-"""Connections at a time that wait for a head of nobody known; one more ends the oldest of them."""
+"""Connections at a time that wait for a head of nobody known for longer than `GRACE_S`."""
+GRACE_S = 2.0
+"""A client that opens many connections at once sends on each of them in this time."""
+UNKNOWN_HARD = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+"""All that wait, however short; one more ends the oldest of them."""
 PIPELINED_MAX = 1
 
 _FRAMING_BYTES = 64 * 1024
@@ -56,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._refused = False
         self._known = False
+        self._waits_since_s = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -147,10 +153,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+            self._waits_since_s = self.loop.time()
             if not self._known:
                 _unknown[self] = None
-            if len(_unknown) > UNKNOWN_MAX:
-                next(iter(_unknown)).give_way()
+                _make_room(self._waits_since_s)
+
+    @property
+    def waits_since_s(self) -> float:
+        """When its head began to be waited for, on the loop's clock."""
+        return self._waits_since_s
 
     def give_way(self) -> None:
         """Newer ones need the place."""
@@ -173,6 +184,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_over()
             self.transport.write(_REFUSAL)
             self.transport.close()
+
+
+def _make_room(now_s: float) -> None:
+    """End the oldest of those that wait, where there are too many."""
+    while len(_unknown) > UNKNOWN_MAX:
+        oldest = next(iter(_unknown))
+        if len(_unknown) <= UNKNOWN_HARD and now_s - oldest.waits_since_s < GRACE_S:
+            return
+        oldest.give_way()
 
 
 # All connections of this process that wait for a head of nobody known, oldest first.
