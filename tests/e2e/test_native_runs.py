@@ -67,8 +67,11 @@ def test_a_policy_process_that_stands_still_delays_a_run_and_denies_it_nothing(t
         assert done["state"] == "done", done
         assert [act[:2] for act in house.acts()] == [["pay", "slow1"]]
         records = house.project.records(session=run["session"])
-        decided = [r["verdict"] for r in records if r["kind"] == "tool_call.decided"]
-        assert decided == ["allow"] * (3 if tried else 2)
+        decided = [r for r in records if r["kind"] == "tool_call.decided"]
+        assert {r["verdict"] for r in decided} == {"allow"}
+        assert len({r["call_id"] for r in decided}) == 2
+        # One more where the word came when whoever had asked was put back already.
+        assert len(decided) - (3 if tried else 2) in (0, 1)
 
 
 def test_what_must_not_happen_twice_waits_for_a_person_and_then_goes_on(tmp_path):
