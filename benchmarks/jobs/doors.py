@@ -59,10 +59,16 @@ def direct(
 
 
 def governed(
-    house: House, project: RunningProject, prompts: Sequence[str], timeout_s: float
+    house: House,
+    project: RunningProject,
+    prompts: Sequence[str],
+    timeout_s: float,
+    *,
+    sandboxed: bool,
 ) -> tuple[str, list[Ending]]:
     """A program of ours with the Agent SDK; the session it had, and the endings."""
-    opened = project.open(agent=house.agent, user="ann")
+    asked = {"folder": str(house.place.root), "sandboxed": sandboxed}
+    opened = project.open(agent=house.agent, user="ann", **asked)
     environment = house.place.environment
     work = {
         "url": project.url,
@@ -72,6 +78,7 @@ def governed(
         "prompts": prompts,
         "environment": {"HOME": environment["HOME"]},
         "servers": house.servers,
+        "sandboxed": sandboxed,
     }
     done = _run(
         [sys.executable, "-m", "benchmarks.jobs.governed"],

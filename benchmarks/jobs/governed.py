@@ -9,11 +9,18 @@ import sys
 from typing import Any
 
 import msgspec
-from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, ResultMessage
+from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, ResultMessage, SandboxSettings
 
 from holdfast.client import Session
 from holdfast.client.views import SessionPlan
 from holdfast.integrations.claude_agent_sdk import govern
+
+# Every command in the CLI's own sandbox, none outside of it, and none allowed because of it.
+_HELD: SandboxSettings = {
+    "enabled": True,
+    "autoAllowBashIfSandboxed": False,
+    "allowUnsandboxedCommands": False,
+}
 
 
 class Work(msgspec.Struct):
@@ -26,6 +33,7 @@ class Work(msgspec.Struct):
     prompts: list[str]
     environment: dict[str, str]
     servers: dict[str, Any]
+    sandboxed: bool
 
 
 async def work(given: Work) -> None:
@@ -33,7 +41,10 @@ async def work(given: Work) -> None:
     plan = msgspec.convert(given.plan, SessionPlan)
     async with await Session.attach(given.url, given.token, plan=plan) as session:
         options = ClaudeAgentOptions(
-            cwd=given.cwd, env=given.environment, mcp_servers=given.servers
+            cwd=given.cwd,
+            env=given.environment,
+            mcp_servers=given.servers,
+            sandbox=_HELD if given.sandboxed else None,
         )
         async with ClaudeSDKClient(govern(options, session)) as client:
             for prompt in given.prompts:

@@ -4,11 +4,12 @@ What `init` writes is left as it is, but for the scripted provider and what the 
 Not here: the repository (`repository`), the clients (`doors`).
 """
 
+import contextlib
+import io
 import os
 import pty
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from holdfast.testing.project import RunningProject
 
 _STATE = ".holdfast/\n"
 _SETTINGS = "holdfast.yaml"
-_PYTHON = [sys.executable, "-c", "from holdfast.apps.cli.main import main; main()"]
-_INIT_TIMEOUT_S = 60.0
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -59,13 +58,17 @@ class House:
             for name in servers
         }
 
-    def running(self, script: dict[str, Any]) -> RunningProject:
-        """The project with its scripted model; its settings are committed. Not started yet."""
+    def running(self, script: dict[str, Any], environment: Mapping[str, str]) -> RunningProject:
+        """The project with its scripted model; its settings are committed. Not started yet.
+
+        `environment` is added to the server's.
+        """
         project = RunningProject(
             self.place.root,
             script=script,
             settings=yaml.safe_dump(self._settings, sort_keys=False),
             policies=self._permits,
+            environment=environment,
         )
         self.place.shell("git add -A . && git commit -qm 'Holdfast' && git push -q origin main")
         return project
@@ -79,7 +82,7 @@ class House:
         """A session for Claude Code, opened as the manual says. Errors: RuntimeError."""
         asked = ["sessions", "open", "--agent", self.agent, "--user", "ann"]
         asked += ["-C", str(project.folder), "--claude-code", str(folder), "--json"]
-        done = CliRunner().invoke(app, asked)
+        done = CliRunner().invoke(app, asked, env=_exactly(self.place.environment))
         if done.exit_code:
             raise RuntimeError(f"no session was opened: {done.output} {project.said()[-2000:]}")
         told = msgspec.json.decode(done.stdout)
@@ -134,23 +137,36 @@ def _offers(verb: str, word: str) -> bool:
 
 
 def _terminal(arguments: Sequence[str], place: Place) -> None:
-    """Run `holdfast` at a terminal whose person says yes. Errors: RuntimeError, TimeoutExpired."""
+    """Run `holdfast` at a terminal whose person says yes. Errors: RuntimeError.
+
+    In this process: starting Python once more for each takes longer than what it does.
+    """
     ours, theirs = pty.openpty()
+    said, kept, environment = io.StringIO(), sys.stdin, dict(os.environ)
     try:
         os.write(ours, b"y\n" * 3)
-        done = subprocess.run(
-            [*_PYTHON, *arguments],
-            cwd=place.root,
-            env={**place.environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            timeout=_INIT_TIMEOUT_S,
-            check=False,
-        )
-        said = done.stdout + (os.read(ours, 65536) if done.returncode else b"")
+        _become(place.environment)
+        with (
+            os.fdopen(theirs, encoding="utf-8") as sys.stdin,
+            contextlib.chdir(place.root),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+        ):
+            app([*arguments])
+    except SystemExit as done:
+        if done.code:
+            raise RuntimeError(f"holdfast {' '.join(arguments)}: {said.getvalue()}") from None
     finally:
+        sys.stdin = kept
+        _become(environment)
         os.close(ours)
-        os.close(theirs)
-    if done.returncode:
-        raise RuntimeError(f"holdfast {' '.join(arguments)}: {said.decode(errors='replace')}")
+
+
+def _exactly(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """What makes this process's environment that one."""
+    return {**dict.fromkeys(os.environ), **environment}
+
+
+def _become(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

@@ -3,7 +3,7 @@
 Not here: how a client is started (`doors`), what is expected (`corpus`), printing (`printing`).
 """
 
-import shutil
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.jobs import doors
+from benchmarks.jobs import answering, doors
 from benchmarks.jobs.corpus import Job, Step, placed
 from benchmarks.jobs.doors import Door, Ending
 from benchmarks.jobs.house import House
-from benchmarks.jobs.repository import SANDBOX, Place
-from benchmarks.jobs.script import DONE, scenarios
-from benchmarks.jobs.verdicts import Played, judged, results_of
+from benchmarks.jobs.repository import Place
+from benchmarks.jobs.script import DONE, call_id, scenarios
+from benchmarks.jobs.verdicts import Played, foreseen, judged, results_of
 from holdfast.testing.project import RunningProject
 from holdfast.testing.scripted_model import ScriptedModel
 
@@ -25,14 +25,27 @@ JOB_TIMEOUT_S = 240.0
 _RUNS_ON = ("active", "paused")
 
 
-def sandbox() -> bool:
-    """Whether Claude Code could hold its tools in its own sandbox here."""
-    return all(shutil.which(program) for program in SANDBOX)
+class _Went(msgspec.Struct, frozen=True):
+    """What came of the prompts of one session.
+
+    `decided` are the journal's decisions, `answered` what was asked and got its yes, `results` what
+    the client sent on, `alive` whether the session still was in the end.
+    """
+
+    endings: list[Ending]
+    decided: list[dict[str, Any]]
+    answered: list[answering.Answered]
+    results: dict[str, str]
+    alive: bool
 
 
-def play(job: Job, door: Door) -> Played:
-    """The job from its prompt to its end, in a temporary folder. Errors: RuntimeError, OSError."""
-    place = Place(Path(tempfile.mkdtemp(prefix="job-")))
+def play(job: Job, door: Door, *, held: bool) -> Played:
+    """The job from its prompt to its end, in a temporary folder. Errors: RuntimeError, OSError.
+
+    `held`: Claude Code's own sandbox, which has to work here, holds its commands; else nobody
+    there finds one.
+    """
+    place = Place(Path(tempfile.mkdtemp(prefix="job-")), sandbox=held)
     try:
         place.prepare(job)
         script = {"scenarios": scenarios(job, place.root, place.port)}
@@ -46,20 +59,18 @@ def play(job: Job, door: Door) -> Played:
         def ready() -> None:
             place.finish(job)
 
-        endings, decided, results, alive = _governed(house, door, script, [prompt], ready)
-        ending = endings[0] if endings else Ending()
-        calls = judged(job, decided, results, sandbox=sandbox())
-        return _played(job, calls, ending, alive=alive)
+        went = _governed(house, door, [job], script, [prompt], ready)
+        return _result(job, went, went.endings[0] if went.endings else Ending(), held=held)
     finally:
         place.remove()
 
 
-def play_sequence(chosen: Sequence[Job], door: Door) -> list[Played]:
+def play_sequence(chosen: Sequence[Job], door: Door, *, held: bool) -> list[Played]:
     """The jobs one after the other in one session, each in its folder of one repository.
 
     They must have no `setup` of their own: the folders share one history.
     """
-    place = Place(Path(tempfile.mkdtemp(prefix="jobs-")))
+    place = Place(Path(tempfile.mkdtemp(prefix="jobs-")), sandbox=held)
     try:
         place.shell("git init -q")
         moved = [_beginning_there(job) for job in chosen]
@@ -76,12 +87,10 @@ def play_sequence(chosen: Sequence[Job], door: Door) -> list[Played]:
         grants = list(dict.fromkeys(name for job in moved for name in job.grants))
         servers = list(dict.fromkeys(job.server for job in moved if job.server))
         house = House(place, grants, servers)
-        endings, decided, results, alive = _governed(
-            house, door, {"scenarios": every}, prompts, lambda: None
-        )
-        endings += [Ending()] * (len(moved) - len(endings))
+        went = _governed(house, door, moved, {"scenarios": every}, prompts, lambda: None)
+        endings = went.endings + [Ending()] * (len(moved) - len(went.endings))
         return [
-            _played(job, judged(job, decided, results, sandbox=sandbox()), ending, alive=alive)
+            _result(job, went, ending, held=held)
             for job, ending in zip(moved, endings, strict=True)
         ]
     finally:
@@ -96,26 +105,56 @@ def _beginning_there(job: Job) -> Job:
 def _governed(
     house: House,
     door: Door,
+    played: Sequence[Job],
     script: dict[str, Any],
     prompts: Sequence[str],
     ready: Callable[[], None],
-) -> tuple[list[Ending], list[dict[str, Any]], dict[str, str], bool]:
-    """Endings, the journal's decisions, what the client sent on, and whether the session lives."""
-    project = house.running(script)
+) -> _Went:
+    """Plays the prompts in one session of a server of their own."""
+    told = house.place.folder / "answered.jsonl"
+    named = [
+        call_id(job, place)
+        for job in played
+        for place, step in enumerate(job.calls())
+        if foreseen(step, sandbox=house.place.sandbox)
+    ]
+    project = house.running(script, _person(named, told))
+    project.server_module = "benchmarks.jobs.answering"
     ready()
     timeout_s = JOB_TIMEOUT_S * len(prompts)
     with project:
         house.own(project)
         if door == "govern":
-            session, endings = doors.governed(house, project, prompts, timeout_s)
+            session, endings = doors.governed(
+                house, project, prompts, timeout_s, sandboxed=house.place.sandbox
+            )
         else:
             opened = house.open(project, house.place.folder / "govern")
             session = opened.session_id
             endings = doors.claude_code(house.place, opened, prompts, timeout_s)
-        decided = _decisions(project, session)
-        alive = project.view(session)["state"] in _RUNS_ON
-        results = results_of([record.raw for record in project.model.message_requests])
-    return endings, decided, results, alive
+        return _Went(
+            endings=endings,
+            decided=_decisions(project, session),
+            answered=answering.told(told),
+            results=results_of([record.raw for record in project.model.message_requests]),
+            alive=project.view(session)["state"] in _RUNS_ON,
+        )
+
+
+def _person(named: Sequence[str], told: Path) -> dict[str, str]:
+    """The environment of a server whose person says yes to the calls of these ids."""
+    top = str(Path(__file__).resolve().parents[2])
+    return {
+        answering.ANSWERED: " ".join(named),
+        answering.TOLD: str(told),
+        "PYTHONPATH": os.pathsep.join(filter(None, [top, os.environ.get("PYTHONPATH", "")])),
+    }
+
+
+def _result(job: Job, went: _Went, ending: Ending, *, held: bool) -> Played:
+    answered = {one.call_id: one.code for one in went.answered}
+    calls = judged(job, went.decided, went.results, answered=answered, sandbox=held)
+    return _played(job, calls, ending, alive=went.alive)
 
 
 def _decisions(project: RunningProject, session: str) -> list[dict[str, Any]]:
@@ -135,7 +174,7 @@ def _bare(
     decided = [{"call_id": call, "verdict": "allow", "body": {}} for call in ran]
     calls = [
         msgspec.structs.replace(call, expected=False)
-        for call in judged(job, decided, results, sandbox=True)
+        for call in judged(job, decided, results, answered={}, sandbox=True)
     ]
     return _played(job, calls, endings[0] if endings else Ending(), alive=True)
 

@@ -1,8 +1,9 @@
 """What is printed of played jobs: a line each, the figures, the reasons. Not here: counting."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
-from benchmarks.jobs.verdicts import Figures, Played
+from benchmarks.jobs.verdicts import Call, Figures, Played
 from benchmarks.rows import Row, at_least, at_most
 
 _Say = Callable[[str], object]
@@ -10,7 +11,7 @@ _CLEAN_PERCENT, _ALLOWED_PERCENT = 95.0, 98.0
 
 
 def line(played: Played, say: _Say, *, wordy: bool) -> None:
-    """The job in one line, with its first refusal; every refusal where `wordy`."""
+    """The job in one line, with its first refusal; every refusal, and what tainted, if `wordy`."""
     refused = [call for call in played.calls if call.refused]
     allowed = sum(call.verdict == "allow" for call in played.free)
     state = "clean" if played.clean else ("fail" if played.alive else "stopped")
@@ -20,9 +21,20 @@ def line(played: Played, say: _Say, *, wordy: bool) -> None:
     say("\n")
     for call in refused if wordy else refused[:1]:
         say(f"      {call.place:2} {call.tool} {call.verdict} {call.code}: {call.shown}\n")
+        if wordy and call.why:
+            say(f"         {call.why}\n")
+    if wordy and refused and (read := _tainting(played)) is not None:
+        say(f"      tainted by {read.place} {read.tool}: {read.shown}\n")
     for call in played.calls:
         if call.expected and call.verdict == "allow":
             say(f"      {call.place:2} {call.tool} should have been asked: {call.shown}\n")
+
+
+def _tainting(played: Played) -> Call | None:
+    """The last call before a stranger's text was in the context."""
+    decided = [call for call in played.calls if call.verdict != "unseen"]
+    pairs = itertools.pairwise(decided)
+    return next((before for before, after in pairs if after.tainted), None)
 
 
 def summary(found: Figures, say: _Say) -> None:

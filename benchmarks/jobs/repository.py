@@ -20,6 +20,7 @@ _TOOLS = Path(__file__).with_name("tools")
 _REMOTE = "https://github.example/acme/shop.git"
 _PERSON = "[user]\n\tname = Ann Dev\n\temail = ann@acme.example\n[init]\n\tdefaultBranch = main\n"
 _MODULES = ("pytest", "ruff")
+_SYSTEM = (Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin"))
 SANDBOX = ("bwrap", "socat")
 """What Claude Code's own sandbox is made of; clients find it where the player does."""
 
@@ -27,25 +28,31 @@ SANDBOX = ("bwrap", "socat")
 class Place:
     """Where one client works: `root` is its folder, `home` its own home, `port` a free port.
 
-    All is below the folder given, which should be temporary.
+    All is below the folder given, which should be temporary. Without `sandbox` nobody there finds
+    what Claude Code's own is made of, whatever is installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sandbox: bool) -> None:
         self.folder = folder.resolve()
+        self.sandbox = sandbox
         self.root = self.folder / "work"
         self.home = self.folder / "home"
         self.port = _free_port()
         self.root.mkdir(parents=True)
         self.home.mkdir()
         (self.home / ".gitconfig").write_text(_PERSON, encoding="utf-8")
-        self._programs = _programs(self.folder / "bin")
+        programs = _programs(self.folder / "bin")
+        self._path = [programs, *_SYSTEM] if sandbox else [programs, _bare(self.folder / "usr")]
+        if sandbox:
+            for name in SANDBOX:
+                if found := shutil.which(name):
+                    (programs / name).symlink_to(found)
 
     @property
     def environment(self) -> dict[str, str]:
         """What a client is started with, as after `env -i`."""
-        system = "/usr/local/bin:/usr/bin:/bin"
         return {
-            "PATH": f"{self._programs}:{system}",
+            "PATH": ":".join(map(str, self._path)),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "IS_SANDBOX": "1",
@@ -121,14 +128,23 @@ def _programs(folder: Path) -> Path:
     for path in _TOOLS.iterdir():
         shutil.copy(path, folder / path.name)
         (folder / path.name).chmod(0o755)
-    for name in SANDBOX:
-        if found := shutil.which(name):
-            (folder / name).symlink_to(found)
     launchers = dict.fromkeys(("python", "python3"), "") | {m: f" -m {m}" for m in _MODULES}
     for name, arguments in launchers.items():
         script = f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n'
         (folder / name).write_text(script, encoding="utf-8")
         (folder / name).chmod(0o755)
+    return folder
+
+
+def _bare(folder: Path) -> Path:
+    """The system's programs but for what a sandbox is made of, as links."""
+    folder.mkdir()
+    for system in reversed(_SYSTEM):
+        for program in system.iterdir() if system.is_dir() else ():
+            link = folder / program.name
+            link.unlink(missing_ok=True)
+            if program.name not in SANDBOX:
+                link.symlink_to(program)
     return folder
 
 

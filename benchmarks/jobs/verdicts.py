@@ -18,7 +18,8 @@ Verdict = Literal["allow", "ask", "deny", "unseen"]
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a job as it was decided. `unseen` was never decided; `code` then says why.
 
-    `expected` says that an ask was foreseen.
+    `expected` says that an ask was foreseen, `why` is the first reason in words, `tainted` whether
+    a stranger's text was in the context by then.
     """
 
     place: int
@@ -26,6 +27,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     shown: str
     verdict: Verdict
     code: str = ""
+    why: str = ""
+    tainted: bool = False
     expected: bool = False
 
     @property
@@ -84,24 +87,34 @@ def figures(played: Sequence[Played]) -> Figures:
     )
 
 
+def foreseen(step: Step, *, sandbox: bool) -> bool:
+    """Whether a person should be asked about this step."""
+    return step.ask == "always" or (step.ask == "bare" and not sandbox)
+
+
 def judged(
     job: Job,
     decided: Sequence[Mapping[str, Any]],
     results: Mapping[str, str],
     *,
+    answered: Mapping[str, str],
     sandbox: bool,
 ) -> list[Call]:
     """The job's calls by the journal's `tool_call.decided` records; the last of a call counts.
 
     `results` is what the client sent on for a call, by its id: it tells a call that the client
-    refused itself from one that was not reached.
+    refused itself from one that was not reached. `answered` are calls that were asked about and
+    got a person's yes, with the reason.
     """
     by_call = {str(record["call_id"]): record for record in decided}
 
     def call(place: int, step: Step) -> Call:
-        found = by_call.get(call_id(job, place))
-        verdict, code = _verdict(found, results.get(call_id(job, place)))
-        expected = step.ask == "always" or (step.ask == "bare" and not sandbox)
+        identity = call_id(job, place)
+        record = by_call.get(identity)
+        verdict, code = _verdict(record, results.get(identity))
+        if verdict == "allow" and identity in answered:
+            verdict, code = "ask", answered[identity]
+        expected = foreseen(step, sandbox=sandbox)
         shown = step.command or str(next(iter(step.arguments.values()), ""))
         return Call(
             place=place,
@@ -109,6 +122,8 @@ def judged(
             shown=" ".join(shown.split())[:90],
             verdict=verdict,
             code=code,
+            why=_reasons(record)[0].get("text", "") if record is not None else "",
+            tainted=record is not None and bool(record["body"].get("tainted")),
             expected=expected,
         )
 
@@ -119,8 +134,11 @@ def _verdict(record: Mapping[str, Any] | None, result: str | None) -> tuple[Verd
     if record is None:
         return "unseen", "not reached" if result is None else f"client: {result[:80]}"
     verdict: Verdict = record["verdict"]
-    reasons = record["body"].get("reasons") or [{}]
-    return verdict, "" if verdict == "allow" else str(reasons[0].get("code", "no reason"))
+    return verdict, "" if verdict == "allow" else str(_reasons(record)[0].get("code", "no reason"))
+
+
+def _reasons(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return record["body"].get("reasons") or [{}]
 
 
 def results_of(requests: Sequence[bytes]) -> dict[str, str]:

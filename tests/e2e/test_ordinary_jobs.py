@@ -10,6 +10,7 @@ pytest.importorskip("claude_agent_sdk")
 from benchmarks.jobs.corpus import jobs
 from benchmarks.jobs.player import play
 from benchmarks.jobs.verdicts import figures
+from holdfast.integrations.claude_code import sandbox_holds
 
 
 def named(name):
@@ -17,7 +18,7 @@ def named(name):
 
 
 def test_a_job_runs_as_it_is_written_where_nothing_governs_it():
-    played = play(named("notebook-edit"), "direct")
+    played = play(named("notebook-edit"), "direct", held=False)
     assert [call for call in played.calls if call.refused] == []
     assert played.clean, played.ended
 
@@ -26,7 +27,7 @@ def test_a_job_runs_as_it_is_written_where_nothing_governs_it():
     ("door", "name"), [("claude-code", "fix-lint"), ("govern", "rename-function")]
 )
 def test_each_call_of_a_governed_job_is_found_in_the_journal(door, name):
-    played = play(named(name), door)
+    played = play(named(name), door, held=sandbox_holds())
     assert played.calls[0].verdict == "allow", played.calls[0]
     assert [call.place for call in played.calls if call.verdict == "unseen"] == [], played
     assert played.finished, played.ended

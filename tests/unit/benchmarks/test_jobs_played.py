@@ -1,5 +1,7 @@
 """How played jobs are judged and counted."""
 
+from types import MappingProxyType
+
 import pytest
 
 from benchmarks.jobs import printing
@@ -25,8 +27,10 @@ def record(place, verdict, code=""):
     return {"call_id": call_id(PUSHES, place), "verdict": verdict, "body": {"reasons": reasons}}
 
 
-def played(*records, results=(), sandbox=True, alive=True, finished=True):
-    calls = judged(PUSHES, records, dict(results), sandbox=sandbox)
+def played(
+    *records, results=(), answered=MappingProxyType({}), sandbox=True, alive=True, finished=True
+):
+    calls = judged(PUSHES, records, dict(results), answered=answered, sandbox=sandbox)
     return Played(job="a-push", calls=calls, alive=alive, finished=finished)
 
 
@@ -48,6 +52,16 @@ def test_an_ask_for_want_of_a_sandbox_is_foreseen_only_there():
     records = (GOOD[0], record(1, "ask", "runs"), GOOD[2])
     assert not played(*records, sandbox=True).clean
     assert played(*records, sandbox=False).clean
+
+
+def test_a_foreseen_ask_that_got_its_yes_counts_as_asked_and_lets_the_job_go_on():
+    found = figures([played(*GOOD[:2], record(2, "allow"), answered={call_id(PUSHES, 2): "push"})])
+    assert (found.clean, found.asked, found.to_ask) == (1, 1, 1)
+
+
+def test_a_call_that_was_refused_after_its_yes_fails_the_job():
+    answered = {call_id(PUSHES, 2): "push"}
+    assert not played(*GOOD[:2], record(2, "deny", "no room"), answered=answered).clean
 
 
 def test_a_foreseen_ask_that_was_denied_fails_the_job():
@@ -101,6 +115,15 @@ def test_a_refusal_is_printed_with_its_step_and_its_reason():
     printing.line(played(record(0, "ask", "why"), *GOOD[1:]), said.append, wordy=False)
     assert "fail" in said[0]
     assert "0 Bash ask why: git status" in "".join(said)
+
+
+def test_what_tainted_is_printed_beside_what_was_refused_for_it():
+    tainted = {"reasons": [{"code": "why", "text": "untrusted"}], "tainted": True}
+    ask = {"call_id": call_id(PUSHES, 1), "verdict": "ask", "body": tainted}
+    said: list[str] = []
+    printing.line(played(GOOD[0], ask, GOOD[2]), said.append, wordy=True)
+    assert "untrusted" in "".join(said)
+    assert "tainted by 0 Bash: git status" in "".join(said)
 
 
 def test_a_job_that_is_not_there_is_a_fault_of_the_command(capsys):
