@@ -1,4 +1,4 @@
-# The whole interface: make demo | test | check | bench | fix | lock | clean.
+# The whole interface: make demo | parts | test | check | bench | fix | lock | clean.
 # Each works as the first command on a bare machine with Python 3.11 and make: it builds .venv
 # from the hashed files in requirements/ and skips that, without network, when nothing changed.
 
@@ -8,13 +8,14 @@ UV     := .ci/uv $(VENV)
 SHELL  := /bin/sh
 CODE   := $(wildcard src tests benchmarks examples)
 
-.PHONY: help demo test check check-format check-lint check-types check-imports bench bench-injection chaos soak fix lock clean install
+.PHONY: help demo parts test check check-format check-lint check-types check-imports bench bench-injection chaos soak fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SILENT:
 
 help:
 	echo "make demo     the support desk under control: the real SDK, a scripted model, eleven scenes"
+	echo "make parts    what some tests need of the system: installs it as root, else says how"
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"
@@ -29,6 +30,10 @@ demo: $(VENV)/.demo
 	$(BIN)/holdfast demo
 
 install: $(VENV)/.dev
+
+# Says of each part whether it works; fails while one does not.
+parts: $(VENV)/.dev
+	$(BIN)/python -m tests.parts
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q $(ARGS)

@@ -10,7 +10,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import parts
+from tests.parts import pytest_configure, pytest_runtest_setup, sandbox
 from tests.postgres import PostgresServer, serving
+
+__all__ = ["pytest_configure", "pytest_runtest_setup", "sandbox"]
 
 # Deadlines are off: the machine is shared, and a slow example is no wrong example.
 settings.register_profile(
@@ -32,5 +36,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One Postgres for the whole run; whoever stops or breaks it takes one of their own."""
+    parts.require("postgres")
     with serving() as server:
         yield server

@@ -1,7 +1,6 @@
 """Every command, program and file on the pages is true: it is run as a reader would run it."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -58,7 +57,7 @@ def walks(tmp_path_factory, postgres) -> Iterator[dict[Path, Future[None]]]:
         walkers.shutdown(cancel_futures=True)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="the pages are typed into bash")
+@pytest.mark.part("bash")
 @pytest.mark.parametrize("page", WALKED, ids=[page.stem for page in WALKED])
 def test_everything_on_the_page_happens_as_it_says(page, walks):
     walks[page].result()

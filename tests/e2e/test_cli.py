@@ -17,7 +17,7 @@ from holdfast.apps.cli.demo.script import Words, script
 from holdfast.apps.cli.main import app
 from holdfast.testing.scripted_model import ScriptedModel
 
-pytest.importorskip("claude_agent_sdk")
+pytestmark = pytest.mark.part("claude-code")
 
 ROOT = Path(__file__).parents[2]
 DESK = ROOT / "examples" / "support_desk"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("claude_agent_sdk")
+pytestmark = pytest.mark.part("claude-code")
 
 SCENES = 11
 SOURCE = str(Path(__file__).parents[2] / "src")

@@ -301,6 +301,7 @@ def test_an_error_of_the_provider_comes_back_in_its_own_bytes(project, session):
     assert usd(project, session)["settled"] == 0
 
 
+@pytest.mark.part("claude-code")
 def test_claude_code_with_only_address_and_token_says_its_text(project, session, tmp_path: Path):
     code, said = claude(project, session, tmp_path, fake({"text": "all is well"}))
     assert (code, said["is_error"], said["result"]) == (0, False, "all is well")
@@ -308,6 +309,7 @@ def test_claude_code_with_only_address_and_token_says_its_text(project, session,
     unharmed(project, session)
 
 
+@pytest.mark.part("claude-code")
 def test_claude_code_without_hooks_is_stopped_at_its_first_tool_result(
     project, session, tmp_path: Path
 ):

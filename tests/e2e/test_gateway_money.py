@@ -182,6 +182,7 @@ def test_the_sdk_with_its_retries_on_makes_one_request_of_a_402(project):
     assert paid_requests(project, session) == ["deny"]
 
 
+@pytest.mark.part("claude-code")
 def test_claude_code_ends_after_a_refusal_for_money_at_once(project, tmp_path: Path):
     session = project.open(user=fresh_user(), limits={"usd": "0"})
     code, said = claude(project, session, tmp_path, fake({"text": "never said"}))
@@ -192,6 +193,7 @@ def test_claude_code_ends_after_a_refusal_for_money_at_once(project, tmp_path: P
     assert paid_requests(project, session) == ["deny"]
 
 
+@pytest.mark.part("claude-code")
 def test_claude_code_ends_within_three_requests_of_a_cap_in_its_answer(project, tmp_path: Path):
     session = project.open(user=fresh_user(), limits={"usd": "0.30"})
     begun = time.monotonic()

@@ -5,12 +5,12 @@ What comes of the jobs is the benchmark's to say (`python -m benchmarks jobs`), 
 
 import pytest
 
-pytest.importorskip("claude_agent_sdk")
-
 from benchmarks.jobs.corpus import jobs
 from benchmarks.jobs.player import play
 from benchmarks.jobs.verdicts import figures
 from holdfast.integrations.claude_code import sandbox_holds
+
+pytestmark = pytest.mark.part("claude-code", "git", "bash")
 
 
 def named(name):

@@ -39,6 +39,8 @@ from holdfast.testing.project import RunningProject
 from holdfast.testing.scripted_model import ScriptedModel
 from tests.unit.integrations.guard_double import GuardDouble
 
+pytestmark = pytest.mark.part("claude-code")
+
 SETTINGS = """\
 version: 1
 policies: policies
@@ -318,7 +320,7 @@ def shop(project: RunningProject) -> Any:
 
 
 def test_a_governed_client_runs_what_is_allowed_and_nothing_of_the_host_leaks(
-    project, tmp_path, monkeypatch
+    project, tmp_path, monkeypatch, sandbox
 ):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "host-secret")
     monkeypatch.setenv("GITHUB_TOKEN", "host-secret")
@@ -348,7 +350,7 @@ def test_a_governed_client_runs_what_is_allowed_and_nothing_of_the_host_leaks(
                 mcp_servers=shop(project),
             ),
             session,
-            bubblewrap=False,
+            bubblewrap=sandbox,
         )
         results: dict[str, ToolResultBlock] = {}
         ends: list[ResultMessage] = []

@@ -100,7 +100,7 @@ def bound_by_modes() -> None:
         raise PermissionError("the capability cannot be dropped")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs linux's capabilities where run by root")
+@pytest.mark.part("linux")
 def test_a_database_that_cannot_be_written_is_refused_and_stays_as_it_is(stopped):
     for place in (stopped.state, database(stopped)):
         (stopped.state / "holdfast.db.lock").unlink(missing_ok=True)

@@ -19,6 +19,9 @@ ENVIRONMENT = {
 }
 
 
+pytestmark = pytest.mark.part("git")
+
+
 def git(root: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "-C", str(root), *arguments], check=True, capture_output=True, env=ENVIRONMENT

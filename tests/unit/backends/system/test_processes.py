@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.backends.system.process_table import ProcessTable
-from holdfast.backends.system.processes import LinuxProcesses, _group_root
+from holdfast.backends.system.processes import LinuxProcesses
 
 CHILD = "import time; print('up', flush=True); time.sleep(60)"
 SPAWN = """
@@ -92,7 +92,7 @@ def test_orphan_that_kept_its_mark_ends_too(started, tmp_path):
     assert (report.found, report.survivors) == (1, 0)
 
 
-@pytest.mark.skipif(_group_root() is None, reason="this user may not write control groups here")
+@pytest.mark.part("control-groups")
 def test_orphan_that_cleared_its_environment_is_found_by_its_control_group(started):
     mine = session()
     processes = LinuxProcesses()
@@ -235,7 +235,7 @@ def test_what_was_once_seen_to_be_ours_stays_so_without_mark_parent_or_group(sta
     assert not alive(int(child))
 
 
-@pytest.mark.skipif(_group_root() is None, reason="this user may not write control groups here")
+@pytest.mark.part("control-groups")
 def test_a_second_agent_that_came_after_the_first_permit_is_fenced_in_at_the_next(leaving):
     mine, start, told = leaving
     processes = LinuxProcesses()

@@ -5,6 +5,7 @@ from typing import Any
 import anthropic
 import pytest
 from anthropic import beta_tool
+from genai_prices import Usage, calc_price
 
 from holdfast.testing.scripted_model import (
     ScriptedModel,
@@ -136,12 +137,11 @@ def test_models_are_listed_and_found_also_by_dated_name():
 
 
 def test_default_models_are_all_in_the_price_table():
-    prices = pytest.importorskip("genai_prices")
     with ScriptedModel() as server:
         names = [model.id for model in client(server).models.list()]
-    usage = prices.Usage(input_tokens=1000, output_tokens=10)
+    usage = Usage(input_tokens=1000, output_tokens=10)
     for name in names:
-        assert prices.calc_price(usage, model_ref=name, provider_id="anthropic").total_price > 0
+        assert calc_price(usage, model_ref=name, provider_id="anthropic").total_price > 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import claude_agent_sdk as sdk
 import pytest
 
 import holdfast
@@ -62,8 +63,8 @@ def test_script_that_cannot_be_played_ends_the_process_with_a_reason(tmp_path):
     assert b"txet" in done.stderr
 
 
+@pytest.mark.part("claude-code")
 def test_claude_code_runs_a_scripted_tool_call_end_to_end(tmp_path, monkeypatch):
-    sdk = pytest.importorskip("claude_agent_sdk")
     for name in list(os.environ):
         if name.startswith(("ANTHROPIC_", "CLAUDE")):
             monkeypatch.delenv(name)
