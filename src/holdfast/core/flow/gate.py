@@ -114,9 +114,7 @@ class _Asked:
         spellings = {url, bare(url)}
         if any(vouched.typed(text) for text in spellings):
             return True
-        if self._contract.effect is Effect.COMMIT:
-            return False
-        return any(vouched.said(text) for text in spellings)
+        return self._contract.effect is not Effect.COMMIT and vouched.said_link(url)
 
     def _carries_typed(self) -> bool:
         """Whether all that goes out with the call was typed, or there is nothing."""

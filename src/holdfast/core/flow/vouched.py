@@ -6,13 +6,15 @@ none of them, so a result that says it again adds nothing, then or later. All of
 again from the journal, record by record.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from holdfast.core.flow.trusted import TrustedText
+from holdfast.core.flow.addresses import Part, name_key, parts
+from holdfast.core.flow.trusted import KEPT_OF_ONE, TrustedText
 from holdfast.core.flow.words import amount, bare, folded, numbers, plain, words
 from holdfast.model.tools import ArgumentRole
 
@@ -20,6 +22,13 @@ from holdfast.model.tools import ArgumentRole
 _SHORTEST = 4
 _BROUGHT_MOST = 50_000
 _KEPT_VALUES = 20_000
+_KEPT_KEYS = 50_000
+# Of one value; what holds more is for a person.
+_MOST_PARTS = 100
+# Of one call; who writes more is not followed.
+_MOST_BROUGHT_PARTS = 10_000
+_LONGEST_JOINED = 63
+_ALONE = re.compile(r"[@#]?[\w.-]{3,64}")
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,23 +57,40 @@ class Vouched:
         self._members: dict[str, int] = {}
         # Words and numbers that the model wrote into arguments, and when it first did.
         self._brought: dict[str | Decimal, int] = {}
+        # Addresses in one spelling: typed, when a first party first said one, the model wrote one.
+        self._typed_keys: set[str] = set()
+        self._said_keys: dict[str, int] = {}
+        self._brought_keys: dict[str, int] = {}
         # From here on nobody knows what arguments brought in, so results vouch for nothing.
         self._blind_from: int | None = None
 
     def trust(self, text: str) -> None:
         """Take in what was typed: by the user, or by the operator about the task."""
         self._typed.add(text, self._next())
+        for part in parts(text[:KEPT_OF_ONE]):
+            if len(self._typed_keys) < _KEPT_KEYS:
+                self._typed_keys.update(part.says)
 
     def learn(self, given: Given) -> None:
         """Take in what a result of the operator's own systems gives."""
         moment = self._next()
         if given.text:
             self._own.add(given.text, moment)
+            self._say(given.text, moment)
         for role, values in given.records.items():
             for value in values[: max(_KEPT_VALUES - len(self._records), 0)]:
                 self._records.setdefault((role, _exact(value)), moment)
+                self._say(value, moment)
         for value in given.members[: max(_KEPT_VALUES - len(self._members), 0)]:
             self._members.setdefault(_exact(value), moment)
+            self._say(value, moment)
+
+    def _say(self, text: str, moment: int) -> None:
+        """Remember when a first party first said an address; what is not kept was never said."""
+        for part in parts(text[:KEPT_OF_ONE]):
+            if len(self._said_keys) < _KEPT_KEYS:
+                for key in part.says:
+                    self._said_keys.setdefault(key, moment)
 
     def taint(self, tool: str) -> None:
         """Untrusted text entered the context through `tool`."""
@@ -80,6 +106,7 @@ class Vouched:
         if arguments is None:
             self._blind_from = moment if self._blind_from is None else self._blind_from
             return
+        found_parts = 0
         for leaf in leaves(arguments):
             if (value := amount(leaf)) is not None:
                 self._brought.setdefault(value, moment)
@@ -87,7 +114,18 @@ class Vouched:
                 self._brought.setdefault(word.group(), moment)
             for found in numbers(leaf) if isinstance(leaf, str) else ():
                 self._brought.setdefault(found, moment)
-        if len(self._brought) > _BROUGHT_MOST and self._blind_from is None:
+            for part in parts(_spelled(leaf)):
+                found_parts += 1
+                if found_parts > _MOST_BROUGHT_PARTS:
+                    break
+                for key in part.says:
+                    self._brought_keys.setdefault(key, moment)
+        for leaf in leaves(arguments, keys=False):
+            if isinstance(leaf, str) and _ALONE.fullmatch(leaf):
+                self._brought_keys.setdefault(name_key(leaf), moment)
+        kept = max(len(self._brought), len(self._brought_keys))
+        much = kept > _BROUGHT_MOST or found_parts > _MOST_BROUGHT_PARTS
+        if much and self._blind_from is None:
             self._blind_from = moment
 
     def copy(self) -> "Vouched":
@@ -98,6 +136,9 @@ class Vouched:
         made._typed, made._own = self._typed.copy(), self._own.copy()
         made._records, made._members = dict(self._records), dict(self._members)
         made._brought = dict(self._brought)
+        made._typed_keys = set(self._typed_keys)
+        made._said_keys = dict(self._said_keys)
+        made._brought_keys = dict(self._brought_keys)
         return made
 
     def typed(self, value: object) -> bool:
@@ -107,6 +148,10 @@ class Vouched:
     def said(self, value: object) -> bool:
         """Whether a first-party result said a value before the model did."""
         return self._new(value, self._first(self._own, value))
+
+    def said_link(self, link: str) -> bool:
+        """Whether a first-party result said a link before the model did, or said it bare."""
+        return any(self._new(link, self._first(self._own, text)) for text in {link, bare(link)})
 
     def recorded(self, value: object, role: ArgumentRole) -> bool:
         """Whether it is the whole of a field that a contract declares to be of this role."""
@@ -129,10 +174,9 @@ class Vouched:
 
     def knows_link(self, link: str) -> bool:
         """Whether an address or link was typed, said or recorded, with or without its scheme."""
-        return any(
-            self.typed(text)
-            or self.said(text)
-            or any(self.recorded(text, role) for role in (ArgumentRole.WHO, ArgumentRole.URL))
+        roles = (ArgumentRole.WHO, ArgumentRole.URL)
+        return self.said_link(link) or any(
+            self.typed(text) or any(self.recorded(text, role) for role in roles)
             for text in {link, bare(link)}
         )
 
@@ -156,15 +200,52 @@ class Vouched:
         return self.recorded(format(value, "f"), ArgumentRole.MUCH)
 
     def _new(self, value: object, moment: int | None) -> bool:
-        """Whether what was said at `moment` was not written by the model before."""
+        """Whether what was said at `moment` was not written by the model before.
+
+        A word beside an address says nothing about it, so each address counts by itself.
+        """
         if moment is None or self._is_blind(moment):
             return False
+        for count, part in enumerate(parts(_spelled(value))):
+            if count >= _MOST_PARTS or not self._is_part_new(part, moment):
+                return False
         untyped = [
             word.group()
             for word in words(folded(_spelled(value)))
             if not self._typed.has_word(word.group())
         ]
         return not untyped or any(self._brought.get(word, moment) >= moment for word in untyped)
+
+    def _is_part_new(self, part: Part, moment: int) -> bool:
+        """Whether an address, its host and what it is part of came from nobody but first parties.
+
+        Typed words make none: `eve` and `evil.com` have to be typed, the host as a host.
+        """
+        typed = self._typed_keys
+        if part.key in typed:
+            return True
+        hosted = not part.host or part.host in typed
+        if hosted and all(map(self._typed.has_word, part.words)):
+            return True
+        if any(key not in typed and self._is_brought_first(key) for key in part.asks):
+            return False
+        since = self._said_keys.get(part.key, moment)
+        untyped = [word for word in part.core if not hosted or not self._typed.has_word(word)]
+        return not untyped or not all(self._is_word_brought(word, since) for word in untyped)
+
+    def _is_brought_first(self, key: str) -> bool:
+        brought, said = self._brought_keys.get(key), self._said_keys.get(key)
+        return brought is not None and (said is None or brought < said)
+
+    def _is_word_brought(self, word: str, moment: int) -> bool:
+        """Whether the model wrote a word before, in one piece or in two that were joined."""
+        brought = self._brought
+        if brought.get(word, moment) < moment:
+            return True
+        return len(word) <= _LONGEST_JOINED and any(
+            brought.get(word[:cut], moment) < moment and brought.get(word[cut:], moment) < moment
+            for cut in range(1, len(word))
+        )
 
     def _is_blind(self, moment: int) -> bool:
         return self._blind_from is not None and moment >= self._blind_from

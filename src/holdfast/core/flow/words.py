@@ -143,6 +143,11 @@ def _hosts_in(piece: str) -> Iterator[str]:
             yield piece[host.start() : host.start() + _LONGEST_LINK].lstrip(".-")
 
 
+def names_file(ending: str) -> bool:
+    """Whether what follows the last dot of a name is far more often a file's than a country's."""
+    return ending in _FILE_ENDINGS
+
+
 def bare(link: str) -> str:
     """A link without its scheme and the slash at its end."""
     return re.sub(r"\Ahttps?://", "", folded(link)).rstrip("/")
