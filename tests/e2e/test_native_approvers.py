@@ -40,7 +40,7 @@ def parked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parked")
     with NativeProject(folder, script(pay=calls(("pay", "o1"))), settings=PARKING) as house:
         house.worker()
-        run = house.submit("pay", limits={"usd": "0.001"})
+        run = house.submit("pay", user="carol", limits={"usd": "0.001"})
         stopped = house.until(run, "parked", "done", "failed", "dead")
         assert stopped["state"] == "parked"
         assert stopped["reason"].startswith("budget_exceeded: ")

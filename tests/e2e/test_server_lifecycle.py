@@ -241,6 +241,7 @@ def test_tls_files_that_do_not_hold_are_named(project):
 def test_a_damaged_file_of_its_own_is_named(project):
     project.state.mkdir(mode=0o700)
     (project.state / "admin.token").write_bytes(b"damaged")
+    (project.state / "admin.token").chmod(0o600)
     with pytest.raises(NotStarted) as caught:
         project.start()
     assert caught.value.code == 2

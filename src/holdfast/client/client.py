@@ -53,14 +53,15 @@ def connect(
     Errors: Unavailable when no server is known, ConfigInvalid for an unreadable file.
     """
     address = locate(url, token, project_dir)
-    return Client(address.url, address.token)
+    return Client(address.url, address.token, found=address.found)
 
 
 class Client:
     """Every verb of the control API. An async context manager, or `await client.close()`."""
 
-    def __init__(self, url: str, token: str = "") -> None:
-        self._door = Door(Pool(url), token)
+    def __init__(self, url: str, token: str = "", *, found: bool = False) -> None:
+        """`found` says that a file named the address, and nobody who runs this."""
+        self._door = Door(Pool(url), token, bound=found)
         self.sessions = Sessions(self._door)
         self.runs = Runs(self._door)
         self.dlq = DeadLetters(self._door)
@@ -81,7 +82,7 @@ class Client:
 
     async def health(self) -> Health:
         """Whether the server answers and its policy process with it; needs no token."""
-        return await self._door.get("/healthz", Health, timeout_s=5.0)
+        return await Door(self._door.pool, "").get("/healthz", Health, timeout_s=5.0)
 
     async def records(
         self,

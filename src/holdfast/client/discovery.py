@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.core.proofs import key_of, same, seal_of
 from holdfast.errors import ConfigInvalid, Unavailable
 
 STATE_DIR = ".holdfast"
@@ -22,7 +23,10 @@ _NOT_RUNNING = "no holdfast server was found from `{start}` upward; start one wi
 
 
 class ServerFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running server writes about itself, and removes when it stops."""
+    """What a running server writes about itself, and removes when it stops.
+
+    `seal` shows that whoever wrote it knows the admin token.
+    """
 
     url: str
     pid: int
@@ -30,13 +34,19 @@ class ServerFile(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = ""
     version: str = ""
     policy_pid: int = 0
+    seal: str = ""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A server and the token to show it; the token is empty where none is known."""
+    """A server and the token to show it; the token is empty where none is known.
+
+    `found` says that a file named the address: the server has to be the one at it, and nobody in
+    between.
+    """
 
     url: str
     token: str = ""
+    found: bool = False
 
 
 def find_server_file(start: Path) -> Path | None:
@@ -70,7 +80,10 @@ def locate(
     if found is None:
         raise Unavailable(_NOT_RUNNING.format(start=start))
     server = read_server_file(found)
-    return Address(server.url.rstrip("/"), token or _admin_token(found, server))
+    if not token:
+        token = _admin_token(found, server)
+        _check_seal(found, server, token)
+    return Address(server.url.rstrip("/"), token, found=True)
 
 
 def locate_worker(project_dir: Path, environ: Mapping[str, str] = os.environ) -> Address:
@@ -87,17 +100,22 @@ def locate_worker(project_dir: Path, environ: Mapping[str, str] = os.environ) ->
     if found is None:
         raise Unavailable(_NOT_RUNNING.format(start=start))
     try:
-        token = (found.parent / WORKER_TOKEN_FILE).read_text(encoding="ascii").strip()
+        token = _private_text(found.parent / WORKER_TOKEN_FILE)
     except (OSError, UnicodeDecodeError):
         raise ConfigInvalid(
             f"the worker token beside `{found}` cannot be read; set {WORKER_TOKEN_VARIABLE}"
         ) from None
-    return Address(read_server_file(found).url.rstrip("/"), token)
+    return Address(read_server_file(found).url.rstrip("/"), token, found=True)
 
 
 def read_server_file(path: Path) -> ServerFile:
-    """The parsed file. Errors: ConfigInvalid, Unavailable when it vanished meanwhile."""
+    """The parsed file. Errors: ConfigInvalid, Unavailable when it vanished meanwhile.
+
+    A file that another user made, or can change, names no server.
+    """
     try:
+        _check_ours(path.parent)
+        _check_ours(path)
         return msgspec.json.decode(path.read_bytes(), type=ServerFile)
     except FileNotFoundError:
         raise Unavailable(_NOT_RUNNING.format(start=path.parent.parent)) from None
@@ -110,7 +128,39 @@ def read_server_file(path: Path) -> ServerFile:
 def _admin_token(server_file: Path, server: ServerFile) -> str:
     path = server_file.parent / server.admin_token_file
     try:
-        return path.read_text(encoding="ascii").strip()
+        return _private_text(path)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not ascii"
         raise ConfigInvalid(f"the admin token in `{path}` cannot be read: {why}") from None
+
+
+def _private_text(path: Path) -> str:
+    """Errors: ConfigInvalid for a file that others can write, OSError, UnicodeDecodeError."""
+    _check_ours(path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _check_ours(path: Path) -> None:
+    """Errors: ConfigInvalid for what another user owns or can write, OSError."""
+    seen, own = path.stat(), os.geteuid()
+    if own and seen.st_uid not in {own, 0}:
+        raise ConfigInvalid(
+            f"`{path}` belongs to another user, so nothing is sent to the server that it names;"
+            f" give the address and your own token in {URL_VARIABLE} and {OPERATOR_TOKEN_VARIABLE}"
+        )
+    if seen.st_mode & 0o022:
+        raise ConfigInvalid(
+            f"`{path}` can be written by others, so nothing is sent to the server that it names:"
+            f" `chmod go-w {path}`"
+        )
+
+
+def _check_seal(path: Path, server: ServerFile, token: str) -> None:
+    """Errors: ConfigInvalid for a file that no server with this token wrote."""
+    wanted = seal_of(key_of(token), server.url, server.pid, server.state_dir)
+    in_place = Path(server.state_dir).resolve() == path.parent.resolve()
+    if not same(wanted, server.seal) or not in_place:
+        raise ConfigInvalid(
+            f"`{path}` was not written by the server of this folder, so nothing is sent to"
+            f" {server.url}; remove it, and start the server again with `holdfast up`"
+        )

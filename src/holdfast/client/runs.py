@@ -245,8 +245,11 @@ class Work:
     `process` says which process it is (`runtime/workers`), empty where that cannot be told.
     """
 
-    def __init__(self, url: str, worker_token: str, worker: str, process: str = "") -> None:
-        self._door = Door(Pool(url), worker_token)
+    def __init__(
+        self, url: str, worker_token: str, worker: str, process: str = "", *, found: bool = False
+    ) -> None:
+        """`found` says that a file named the address, and nobody who runs this."""
+        self._door = Door(Pool(url), worker_token, bound=found)
         self._process = process
         self.worker = worker
         self.lease_s = 10.0

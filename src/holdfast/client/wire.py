@@ -1,5 +1,8 @@
 """One HTTP exchange: JSON out, a typed value in, every refusal as its own class.
 
+An operator's or a worker's token never leaves: the server proves that it knows it, and each request
+is signed with it (`core/proofs`). A session's own token is sent as it is.
+
 A pool belongs to whoever holds it; it opens its connections on first use, once per event loop,
 and lets go of them without complaint when it is dropped. Not here: which paths exist.
 """
@@ -9,19 +12,25 @@ import io
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
+from holdfast.core import proofs
 from holdfast.errors import (
     HoldfastError,
     InternalError,
     InvalidRequest,
     OutcomeUnknown,
+    Unauthenticated,
     Unavailable,
     all_errors,
 )
+from holdfast.model.tokens import HOOK_PREFIX, MODEL_PREFIX, SESSION_PREFIX
+
+from .signing import Signer
 
 TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 5.0
@@ -30,9 +39,30 @@ _KEEPALIVE_S = 4.0
 _MAX_ANSWER_BYTES = 64_000_000
 _AT_ONCE_BYTES = 512 * 1024
 
+UNAUTHENTICATED = Unauthenticated.http_status
+# Said before anything looked at the request; who lies so gains a delay.
+_TRY_AGAIN = (429, 502, 503, 504)
+_SENT_AS_THEY_ARE = (SESSION_PREFIX, MODEL_PREFIX, HOOK_PREFIX)
+
 _BY_CODE = {cls.code: cls for cls in all_errors()}
 _OWN_FIELDS = frozenset({"code", "message", "retryable"})
 _T = TypeVar("_T")
+
+
+class _Asked(NamedTuple):
+    """One request: `target` is path and query as they are written."""
+
+    method: str
+    target: str
+    content: bytes | None
+
+
+class _Got(NamedTuple):
+    """One answer, and what came with it to prove whose it is."""
+
+    status: int
+    body: bytes
+    proof: str
 
 
 class Pool:
@@ -85,11 +115,16 @@ def _let_go(http: aiohttp.ClientSession) -> None:
 
 
 class Door:
-    """A pool seen with one token."""
+    """A pool seen with one token.
 
-    def __init__(self, pool: Pool, token: str) -> None:
+    `bound` says that a file named the address: then only the server that is there itself will do.
+    """
+
+    def __init__(self, pool: Pool, token: str, *, bound: bool = False) -> None:
         self.pool = pool
         self.token = token
+        self._signer = Signer(token) if token and not token.startswith(_SENT_AS_THEY_ARE) else None
+        self._bound = bound
 
     async def get(
         self,
@@ -123,25 +158,73 @@ class Door:
         query: Mapping[str, str],
         timeout_s: float,
     ) -> _T:
-        headers = {"accept": "application/json"}
-        if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
-        content = None
-        if body is not None:
-            headers["content-type"] = "application/json"
-            content = _spell(body)
+        content = _spell(body) if body is not None else None
+        asked = _Asked(method, URL(f"http://h{path}").update_query(query).raw_path_qs, content)
+        if self._signer is None:
+            headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+            got = await self._send(asked, headers, timeout_s)
+        else:
+            got = await self._signed(self._signer, asked, timeout_s)
+        if got.status >= 300:
+            raise _refusal(got.status, got.body)
+        return _typed(got.body, kind)
+
+    async def _signed(self, signer: Signer, asked: _Asked, timeout_s: float) -> _Got:
+        """One signed exchange; twice where the challenge was too old, which did nothing yet."""
+        for last in (False, True):
+            if not signer.ready(self.pool.url):
+                await self._prove(signer)
+            head = signer.sign(asked.method, asked.target, asked.content or b"")
+            got = await self._send(asked, {"authorization": proofs.header_of(head)}, timeout_s)
+            if signer.answered(head, got.status, got.body, got.proof):
+                return got
+            if got.status in _TRY_AGAIN:
+                raise _refusal(got.status, got.body)
+            if got.status != UNAUTHENTICATED:
+                raise self._unproven(asked.method, "its answer is not signed with the token")
+            signer.forget()
+            if last:
+                raise _refusal(got.status, got.body)
+        raise self._unproven(asked.method, "it takes no signed request")
+
+    async def _prove(self, signer: Signer) -> None:
+        """Errors: Unauthenticated for a server that does not know the token."""
+        address = self.pool.url if self._bound else ""
+        asked = signer.ask(address)
+        got = await self._send(_Asked("POST", proofs.PATH, _spell(asked)), {}, TIMEOUT_S)
+        if got.status == UNAUTHENTICATED:
+            raise Unauthenticated(
+                f"the server at {self.pool.url} does not know the token, or is another one than"
+                " was asked for; the token was not sent to it"
+            )
+        if got.status >= 500:
+            raise _refusal(got.status, got.body)
+        if got.status >= 300 or not signer.accept(self.pool.url, asked, got.body):
+            raise self._unproven("GET", "it cannot prove that it knows the token")
+
+    def _unproven(self, method: str, why: str) -> HoldfastError:
+        text = f"what answers at {self.pool.url} is not the server of this token: {why}"
+        if method == "POST":
+            return OutcomeUnknown(f"{text}; the token was not sent to it")
+        return Unauthenticated(f"{text}; the token was not sent to it")
+
+    async def _send(self, asked: _Asked, headers: Mapping[str, str], timeout_s: float) -> _Got:
+        given = {"accept": "application/json", **headers}
+        if asked.content is not None:
+            given["content-type"] = "application/json"
         limits = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
+        method = asked.method
         try:
             async with self.pool.http().request(
                 method,
-                self.pool.url + path,
-                data=_sendable(content),
-                params=query,
-                headers=headers,
+                URL(self.pool.url + asked.target, encoded=True),
+                data=_sendable(asked.content),
+                headers=given,
                 timeout=limits,
                 allow_redirects=False,
             ) as response:
-                status, answer = response.status, await _read(response)
+                proof = response.headers.get(proofs.ANSWER_HEADER, "")
+                return _Got(response.status, await _read(response), proof)
         except aiohttp.ClientConnectorCertificateError as error:
             raise Unavailable(
                 f"the certificate of {self.pool.url} is not one that this machine trusts",
@@ -151,9 +234,6 @@ class Door:
             raise self._unreachable(error) from error
         except (TimeoutError, aiohttp.ClientError) as error:
             raise self._lost(method, timeout_s, error) from error
-        if status >= 300:
-            raise _refusal(status, answer)
-        return _typed(answer, kind)
 
     def _unreachable(self, error: Exception) -> HoldfastError:
         return Unavailable(

@@ -5,6 +5,8 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import uvicorn
@@ -13,8 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from holdfast.apps.control.proving import Proving, proven
+from holdfast.backends.system.clock import SystemClock
+from holdfast.core.proofs import key_of, seal_of
+from holdfast.runtime.proofs import Proofs
 from holdfast.testing.scripted_model.server import PromptServer
 
+TOKENS = ("hfa_1", "hfa_file", "hfo_1", "hfw_1", "t")
+"""Tokens that the double knows."""
 SESSION = {
     "session_id": "ses_1",
     "tenant": "acme",
@@ -128,6 +136,16 @@ ANSWERS: dict[tuple[str, str], Any] = {
 }
 
 
+def announced(state: Path, url: str, token: str, **told: Any) -> None:
+    """A state folder as a server at `url` with this admin token leaves it."""
+    state.mkdir(exist_ok=True)
+    (state / "admin.token").write_text(f"{token}\n")
+    seal = seal_of(key_of(token), url, 1, str(state))
+    server = {"url": url, "pid": 1, "state_dir": str(state), "seal": seal, **told}
+    server.setdefault("admin_token_file", str(state / "admin.token"))
+    (state / "server.json").write_text(json.dumps(server))
+
+
 class ApiDouble:
     """`answers` may be changed: a JSON value, a Response, or a function of the request's body."""
 
@@ -136,6 +154,7 @@ class ApiDouble:
         self.asked: list[tuple[str, str, dict[str, str], Any, str]] = []
         self.url = ""
         self.routes: list[Route | Mount] = []
+        self.digests = {key_of(token).hex(): token for token in TOKENS}
 
     def refuse(self, method: str, path: str, status: int, **error: Any) -> None:
         self.answers[method, path] = JSONResponse({"error": error}, status)
@@ -144,6 +163,7 @@ class ApiDouble:
         raw = await request.body()
         body = json.loads(raw) if raw else None
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        token = self.digests.get(proven(request), token)
         path = request.url.path
         self.asked.append((request.method, path, dict(request.query_params), body, token))
         found = self.answers.get((request.method, path))
@@ -165,7 +185,10 @@ class ApiDouble:
             listener.bind(("127.0.0.1", port))
             listener.listen()
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            config = uvicorn.Config(app, log_level="critical", lifespan="off")
+            known = Proofs(
+                lambda: self.digests, self.url, SystemClock(), b"s" * 32, lambda: token_hex(8)
+            )
+            config = uvicorn.Config(Proving(app, known), log_level="critical", lifespan="off")
             server = PromptServer(config)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.errors import answer
 from holdfast.apps.control.operator_file import ADMIN
+from holdfast.apps.control.proving import proven_in
 from holdfast.core.canonical import Unreadable, parse_json
 from holdfast.errors import Denied, HoldfastError, InvalidRequest, TooLarge, Unauthenticated
 from holdfast.model import tokens
@@ -27,6 +28,7 @@ PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json"})
 SESSION_PATHS = "/v1/guard/"
 ADMIN_BODY_BYTES = 1024 * 1024
 _MAX_TOKEN_CHARACTERS = 512
+_NO_SESSION = "an operator's token acts for no session; use the session's own token"
 
 
 def bearer(headers: Headers) -> str:
@@ -46,15 +48,17 @@ def bearer(headers: Headers) -> str:
     return found
 
 
-def is_admin(deps: ControlDeps, token: str) -> bool:
-    """Whether the token is the admin's; the comparison takes the same time for every token."""
-    found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-    return hmac.compare_digest(found, deps.admin_token_digest)
+def operator_of(deps: ControlDeps, digest: str) -> str:
+    """Whose token has the digest: an operator's name, `admin`, or empty for no operator.
+
+    The comparison takes the same time for every digest.
+    """
+    is_admin = hmac.compare_digest(digest, deps.admin_token_digest)
+    return ADMIN if is_admin else deps.operators.name_of(digest)
 
 
-def operator_of(deps: ControlDeps, token: str) -> str:
-    """Whose token it is: an operator's name, `admin`, or empty for no operator."""
-    return ADMIN if is_admin(deps, token) else deps.operators.name_of(token)
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def check_operator(deps: ControlDeps, token: str) -> str:
@@ -62,7 +66,7 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
 
     Errors: Denied for any token of a session (journalled), Unauthenticated for any other.
     """
-    if name := operator_of(deps, token):
+    if name := operator_of(deps, _digest(token)):
         return name
     session = await _session_behind(deps, token)
     if session is None:
@@ -91,8 +95,8 @@ async def session_of(deps: ControlDeps, token: str) -> LiveSession:
 
     Errors: Denied for an operator's token, Unauthenticated for one never issued.
     """
-    if operator_of(deps, token):
-        raise Denied("an operator's token acts for no session; use the session's own token")
+    if operator_of(deps, _digest(token)):
+        raise Denied(_NO_SESSION)
     return await deps.sessions.authenticate(token)
 
 
@@ -128,12 +132,28 @@ async def _admit(scope: Scope) -> int:
     if path in PUBLIC_PATHS:
         return 0
     deps: ControlDeps = scope["app"].state.deps
+    if digest := proven_in(scope):
+        scope["state"]["operator"] = _proven_operator(deps, path, digest)
+        return ADMIN_BODY_BYTES
     token = bearer(Headers(scope=scope))
     if path.startswith(SESSION_PATHS):
         await session_of(deps, token)
         return deps.config.server.max_body_bytes
     scope.setdefault("state", {})["operator"] = await check_operator(deps, token)
     return ADMIN_BODY_BYTES
+
+
+def _proven_operator(deps: ControlDeps, path: str, digest: str) -> str:
+    """The operator who signed. Errors: Denied on a session's path, Unauthenticated for no operator.
+
+    The workers' token signs too, and opens the workers' paths alone.
+    """
+    name = operator_of(deps, digest)
+    if not name:
+        raise Unauthenticated("the token is not one of an operator")
+    if path.startswith(SESSION_PATHS):
+        raise Denied(_NO_SESSION)
+    return name
 
 
 def _unstored(send: Send) -> Send:

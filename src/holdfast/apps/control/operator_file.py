@@ -48,9 +48,9 @@ class Operators:
         """By name."""
         return sorted(self._by_name.values(), key=lambda one: one.name)
 
-    def name_of(self, token: str) -> str:
-        """Whose token it is, empty for nobody's; every entry is compared, in the same time."""
-        digest, found = _digest(token), ""
+    def name_of(self, digest: str) -> str:
+        """Whose token has the digest, empty for nobody's; every entry is compared."""
+        found = ""
         for one in self._by_name.values():
             if hmac.compare_digest(digest, one.digest):
                 found = one.name

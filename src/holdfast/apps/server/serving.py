@@ -22,6 +22,7 @@ from holdfast.apps.control.guard.delegation import DelegationDoor
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.proving import Proving
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
@@ -33,10 +34,12 @@ from holdfast.backends.system.parent import stop_with
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
+from holdfast.core.proofs import key_of, seal_of
 from holdfast.errors import ConfigInvalid, Conflict
 from holdfast.model.events import Kind
 from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.proofs import Proofs
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
 from holdfast.runtime.turns import Turns
@@ -189,6 +192,7 @@ async def _run(
             admin_token_file=str(config.state_path / state.ADMIN_TOKEN),
             state_dir=str(config.state_path),
             model_url=model_url,
+            seal=seal_of(key_of(admin), url, os.getpid(), str(config.state_path)),
         )
         state.announce(config.state_path, running)
 
@@ -288,6 +292,7 @@ def _application(
     talks = ConversationDoor(
         sessions, harness.conversations, token_digest(admin), frozenset(config.tenants), report
     )
+    operators = Operators(config.state_path)
     control = create_control_app(
         ControlDeps(
             sessions=sessions,
@@ -304,7 +309,7 @@ def _application(
             config=config,
             clock=harness.clock,
             admin_token_digest=token_digest(admin),
-            operators=Operators(config.state_path),
+            operators=operators,
             base_url=url,
             version=holdfast.__version__,
             upstreams=harness.calls.providers,
@@ -313,10 +318,16 @@ def _application(
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
-    return Front(
-        gateway.direct(),
-        Starlette(routes=[*doors, *talks.routes(), *work.routes(), Mount("/", control)]),
+    routes = [*doors, *talks.routes(), *work.routes(), Mount("/", control)]
+    own = (token_digest(admin), token_digest(worker))
+    known = Proofs(
+        lambda: (*own, *(one.digest for one in operators.all())),
+        url,
+        harness.clock,
+        secrets.token_bytes(32),
+        lambda: secrets.token_hex(16),
     )
+    return Front(gateway.direct(), Proving(Starlette(routes=routes), known))
 
 
 def _check_tls(config: Config) -> None:

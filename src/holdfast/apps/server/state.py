@@ -6,6 +6,7 @@ admin token itself is written once, for the person who runs the server.
 
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,10 @@ _TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # noqa: S105 -- an alphabe
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """What `server.json` says while a server runs; `model_url` is empty without relays."""
+    """What `server.json` says while a server runs; `model_url` is empty without relays.
+
+    `seal` is what only who knows the admin token can write of this address, process and folder.
+    """
 
     url: str
     pid: int
@@ -37,15 +41,53 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     admin_token_file: str
     state_dir: str
     model_url: str = ""
+    seal: str = ""
 
 
 def prepare(state: Path) -> None:
-    """Make the state folder, closed to others and passed by in searches. Errors: ConfigInvalid."""
+    """Make the state folder, closed to others and passed by in searches.
+
+    One that is there already is taken only where nobody else can have made it or write to it: who
+    does knows its tokens. Errors: ConfigInvalid.
+    """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_own(state)
         _hide(state)
     except OSError as error:
-        raise ConfigInvalid(f"the state folder cannot be made: {error.strerror}") from error
+        why = (error.strerror or type(error).__name__).lower()
+        raise ConfigInvalid(f"the state folder `{state}` cannot be made: {why}") from error
+
+
+def _check_own(state: Path) -> None:
+    """Errors: ConfigInvalid, OSError."""
+    seen = state.stat()
+    if seen.st_uid != os.geteuid():
+        raise ConfigInvalid(
+            f"the state folder `{state}` belongs to another user, who knows its tokens; move it"
+            " away, or set `server.state_dir`"
+        )
+    if seen.st_mode & 0o077:
+        raise ConfigInvalid(
+            f"the state folder `{state}` is open to others; close it: `chmod 700 {state}`"
+        )
+    for above in state.resolve().parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise ConfigInvalid(
+                f"everybody can put another folder in place of `{state}`, since `{above}` is"
+                f" open to all: `chmod o-w {above}`"
+            )
+
+
+def _check_private(path: Path) -> None:
+    """A secret of ours was made by us, for us alone. Errors: ConfigInvalid, OSError."""
+    seen = path.lstat()
+    if stat.S_ISREG(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077:
+        return
+    raise ConfigInvalid(
+        f"`{path}` is not a file of yours alone, so others may know it; remove it to make a new one"
+    )
 
 
 def _hide(state: Path) -> None:
@@ -113,6 +155,7 @@ def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
                 pass
             finally:
                 draft.unlink()
+        _check_private(path)
         return path.read_bytes()
     except OSError as error:
         raise ConfigInvalid(f"`{path.name}` cannot be kept: {error.strerror}") from error

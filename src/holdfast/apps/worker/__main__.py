@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
     def connect() -> Work:
         found = locate_worker(given.project)
-        return Work(found.url, found.token, name, this_process())
+        return Work(found.url, found.token, name, this_process(), found=found.found)
 
     try:
         url = connect().url

@@ -45,7 +45,7 @@ async def accounts(deps: ControlDeps, which: WhichAccounts) -> list[AccountView]
 async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> AccountView:
     """Change one limit, durably. Below what is spent it refuses only what comes next.
 
-    Raising one may let a stopped run go on, so it takes an approver where there are some. Errors:
+    Raising one is the admin's, or an approver's where there are some, and nobody's own. Errors:
     InvalidRequest for an owner that is none, NotFound for an account that no session draws on,
     ApproverRequired.
     """
@@ -84,11 +84,16 @@ async def _set_limit(
 
 async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by: str) -> None:
     """Errors: ApproverRequired."""
-    if scope is Scope.SESSION:
-        await approvals.check_session(deps, parts[1], by, "budget.set")
+    # A task that is its session has the session's name.
+    if scope is Scope.SESSION or (scope is Scope.TASK and len(parts) == 2):
+        await approvals.check_session(deps, parts[1], by, "budget.set", raises=True)
         return
-    project = parts[1] if scope is Scope.PROJECT else ""
-    await approvals.check(deps, (parts[0], project, ""), by, "budget.set")
+    place = approvals.Place(
+        parts[0],
+        project=parts[1] if scope is Scope.PROJECT else "",
+        user=parts[1] if scope is Scope.USER else "",
+    )
+    await approvals.check(deps, place, by, "budget.set", otherwise_admin=True)
 
 
 def _shown(state: AccountState) -> AccountView:

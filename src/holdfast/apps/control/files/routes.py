@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
+from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.wire import Asked, Shown, refusals
 from holdfast.errors import InvalidRequest
@@ -37,6 +38,7 @@ async def trust_files(asked: Trust, deps: Deps, by: By) -> Trusted:
     if not asked.root and len(roots) > 1:
         raise InvalidRequest(f"which root? {', '.join(roots)}", field="root")
     root = asked.root or roots[0]
+    await admin_alone(deps, by, "files.trust", "what is trusted binds whoever works here")
     commit = await deps.files.trust(root, asked.ref)
     body = {"root": root, "ref": asked.ref, "commit": commit, "by": by}
     await deps.journal.commit([deps.journal.record(Kind.FILES_TRUSTED, None, body)])

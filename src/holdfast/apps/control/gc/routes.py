@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, StrictBool, StrictInt
 
+from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.wire import Asked, Shown, refusals
 
@@ -39,6 +40,8 @@ class GcDone(Shown):
 @router.post("/gc")
 async def collect_garbage(asked: Gc, deps: Deps, by: By) -> GcDone:
     """Delete what is old and needed by nothing; the journal is never touched."""
+    if asked.older_than_s is not None and not asked.dry_run:
+        await admin_alone(deps, by, "gc", "how long is kept is in holdfast.yaml")
     if asked.dry_run:
         done = await deps.retention.trial(asked.older_than_s)
     else:

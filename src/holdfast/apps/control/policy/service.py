@@ -1,5 +1,6 @@
 """Asking the policy process about itself. Errors of each: PolicyUnavailable."""
 
+from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.policy.schemas import (
     PolicyApplied,
@@ -33,8 +34,10 @@ async def check(deps: ControlDeps) -> PolicyCheck:
 async def apply(deps: ControlDeps, by: str) -> PolicyApplied:
     """Put the folder in force as it is now, journalled with the difference before it holds.
 
-    Errors: InvalidRequest for files that do not hold or that change meanwhile.
+    Errors: InvalidRequest for files that do not hold or that change meanwhile, Denied for anybody
+    but the admin.
     """
+    await admin_alone(deps, by, "policy.apply", "rules bind whoever works here")
     change = await deps.policy.candidate()
     if change.findings:
         first = change.findings[0]

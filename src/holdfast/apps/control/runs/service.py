@@ -20,6 +20,7 @@ from holdfast.apps.control.runs.schemas import (
     WhichRuns,
 )
 from holdfast.apps.control.sessions import opening
+from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession
 from holdfast.apps.control.sessions.views import show
 from holdfast.compose.native_tools import is_native, run_plan
@@ -35,9 +36,15 @@ _OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits"
 
 
 async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
-    """Queue a run. Errors: InvalidRequest, ConfigInvalid, NotFound, StoreUnavailable."""
+    """Queue a run.
+
+    Errors: InvalidRequest, ConfigInvalid, NotFound, Denied (an agent file that lifts what holds),
+    StoreUnavailable.
+    """
     given = {name: getattr(asked, name) for name in _OPENING}
-    plan = opening.planned(deps.config, OpenSession(**given))
+    plan, lifts = opening.planned(deps.config, OpenSession(**given), at_a_worker=True)
+    if lifts:
+        await approvals.admin_alone(deps, by, "run.submit", LIFTS.format(lifts=lifts))
     order = Order(
         prompt=asked.prompt,
         plan=run_plan(deps.config, plan),
@@ -64,7 +71,9 @@ def _in_batch(draft: Session, asked: Submit) -> Session:
 
 def engine(deps: ControlDeps, asked: OpenSession) -> str:
     """Which loop the agent is for. Errors: as for opening a session."""
-    return "native" if is_native(deps.config, opening.planned(deps.config, asked)) else "claude"
+    return (
+        "native" if is_native(deps.config, opening.planned(deps.config, asked).plan) else "claude"
+    )
 
 
 async def listed(deps: ControlDeps, which: WhichRuns) -> list[RunView]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from holdfast.apps.control.sessions.lifting import check_servers, lifted
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
 from holdfast.core.place import folder_fault
@@ -24,13 +26,25 @@ _DOLLARS = re.compile(r"\$?[0-9]{1,9}(\.[0-9]{1,9})?")
 _MAX_PIECES = 10**15
 
 
-def planned(config: Config, asked: OpenSession) -> SessionPlan:
-    """The session's plan. Errors: InvalidRequest, NotFound, ConfigInvalid."""
+class Planned(NamedTuple):
+    """A session's plan, and what an agent file that was sent lifts; empty when nothing."""
+
+    plan: SessionPlan
+    lifts: str = ""
+
+
+def planned(config: Config, asked: OpenSession, *, at_a_worker: bool = False) -> Planned:
+    """The session's plan; `at_a_worker` says that what the agent names is run by our own process.
+
+    Errors: InvalidRequest, NotFound, ConfigInvalid.
+    """
     agent: str | AgentConfig = asked.agent
     if bool(asked.agent) == (asked.agent_file is not None):
         raise InvalidRequest("a session needs either `agent` or `agent_file`", field="agent")
     if asked.agent_file is not None:
         agent = _agent_of(config, asked.agent_file)
+        if at_a_worker:
+            check_servers(config, agent)
     plan = resolve(
         config,
         agent=agent,
@@ -40,12 +54,13 @@ def planned(config: Config, asked: OpenSession) -> SessionPlan:
         task=asked.task,
         profile=asked.profile,
     )
+    lifts = lifted(config, agent, plan) if isinstance(agent, AgentConfig) else ""
     changes: dict[str, object] = {"limits": tightened(plan.limits, caps_of(asked.limits))}
     if asked.agent_file is not None:
         # The configuration alone no longer says what governs this session.
         digest = hashlib.sha256(asked.agent_file.text.encode()).hexdigest()
         changes["config_version"] = f"{plan.config_version}+agent:{digest}"
-    return msgspec.structs.replace(plan, **changes)
+    return Planned(msgspec.structs.replace(plan, **changes), lifts)
 
 
 def draft(plan: SessionPlan, asked: OpenSession) -> Session:

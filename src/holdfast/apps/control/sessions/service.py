@@ -8,6 +8,7 @@ import msgspec
 from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.sessions import opening, views
+from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import Opened, OpenSession, Receipt, SessionView
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict
@@ -18,9 +19,12 @@ from holdfast.runtime.live import LiveSession
 async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened:
     """Open a session under the configuration.
 
-    Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, StoreUnavailable.
+    Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, Denied (an agent file that
+    lifts what holds), StoreUnavailable.
     """
-    plan = opening.planned(deps.config, asked)
+    plan, lifts = opening.planned(deps.config, asked)
+    if lifts:
+        await approvals.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
     live, token = await deps.sessions.open(opening.draft(plan, asked))
     await deps.journal.commit([_acted(deps, live, "session.open", "", by)])
     return Opened(

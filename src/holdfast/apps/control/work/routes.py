@@ -16,6 +16,7 @@ from starlette.routing import Route
 from holdfast import __version__
 from holdfast.apps.control.guard.answering import Endpoint, last_boundary
 from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.apps.control.proving import proven
 from holdfast.apps.control.work.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
 from holdfast.model.runs import WORK_PROTOCOL, Run
@@ -106,7 +107,8 @@ class WorkDoor:
 
     def _for(self, act: _Act) -> Endpoint:
         async def acting(request: Request) -> object:
-            if not hmac.compare_digest(token_digest(token_of(request)), self._digest):
+            digest = proven(request) or token_digest(token_of(request))
+            if not hmac.compare_digest(digest, self._digest):
                 raise Unauthenticated("this path takes the worker token")
             body = await whole_body(request, _MAX_BODY_BYTES)
             return await while_there(request, act(body))
