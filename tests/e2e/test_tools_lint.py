@@ -166,7 +166,7 @@ def holdfast(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def linted(folder: Path, *servers: str, every: bool = False) -> dict:
     """As the process behind the command does it."""
-    text, ok = tools_lint(folder, only=servers, every_server=every, as_json=True)
+    text, ok = tools_lint(folder, only=servers, every_server=every, as_json=True, imports=True)
     report = json.loads(text)
     assert ok == report["ok"]
     return report

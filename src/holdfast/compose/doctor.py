@@ -16,6 +16,7 @@ from holdfast.backends.cedar.bundle import assemble
 from holdfast.backends.cedar.inputs import PolicyInputs
 from holdfast.backends.cedar.sources import parse, read_sources
 from holdfast.backends.cedar.tables import run_tables
+from holdfast.compose import readiness
 from holdfast.compose.config.limits import MONEY
 from holdfast.compose.config.load import load_config
 from holdfast.compose.config.model import AgentConfig, Config
@@ -56,7 +57,9 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Five controls; `ok` when at least three are present. `notes` are not counted.
+    """Five controls; `ok` when at least three are present, and nothing lets no agent work.
+
+    That is what `faults` says (`readiness`); `notes` are not counted.
 
     `caps` are every limit that holds, a line an owner, as `session of NAME: usd 5.00, …`.
     """
@@ -66,6 +69,7 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[Control, ...]
     notes: tuple[str, ...] = ()
     caps: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     scope: str = "this checks settings; it attacks nothing and is not a drill"
 
 
@@ -91,17 +95,22 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
     tls_readable: bool
 
 
-def doctor(project_dir: Path) -> DoctorReport:
-    """Check the project in a folder; never raises for what the project holds."""
+def doctor(project_dir: Path, *, imports: bool = False) -> DoctorReport:
+    """Check the project in a folder; never raises for what the project holds.
+
+    No code of the project runs, but for the modules of its tools with `imports`.
+    """
     path = project_dir / CONFIG_NAME
     if not os.access(path, os.F_OK):
         return _nothing(f"there is no {CONFIG_NAME} in this folder", f"write a {CONFIG_NAME}")
     try:
-        config = load_config(path)
+        config = load_config(path, imports=imports)
     except ConfigInvalid as fault:
         first = fault.message.splitlines()[0]
         return _nothing(f"the settings do not hold: {first}", "mend what the message names")
-    return examine(config, folder_facts(config))
+    report = examine(config, folder_facts(config))
+    faults = readiness.faults(config)
+    return msgspec.structs.replace(report, ok=report.ok and not faults, faults=faults)
 
 
 def examine(config: Config, facts: FolderFacts) -> DoctorReport:
@@ -117,7 +126,8 @@ def examine(config: Config, facts: FolderFacts) -> DoctorReport:
         _risk(config, agents, facts.policies),
     )
     present = sum(control.standing is Standing.PRESENT for control in controls)
-    notes = _lint_notes(config)
+    told = (readiness.unread(config), readiness.unsandboxed(config))
+    notes = (*(note for note in told if note), *_lint_notes(config))
     return DoctorReport(
         ok=present >= NEEDED,
         present=present,

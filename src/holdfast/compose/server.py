@@ -20,17 +20,15 @@ from holdfast.compose.config.model import Config
 from holdfast.compose.governing import governed_places
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.native_tools import with_refusals
+from holdfast.compose.pricing import price_book
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
 from holdfast.compose.upstreams import admissions, providers, rate_gate, upstream_secrets
 from holdfast.core.contracts import ContractBook
-from holdfast.core.price_table import PRICE_TABLE
-from holdfast.core.prices import PriceBook, rates_per_mtok
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
-from holdfast.errors import ConfigInvalid, InvalidRequest
+from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind, Record
-from holdfast.model.prices import ModelPrice, Rates
 from holdfast.model.principals import Principal
 from holdfast.ports.store import Store
 from holdfast.runtime.admission import Admission
@@ -172,7 +170,7 @@ async def build(
             admission=Admission(
                 sessions, budgets, journal, contracts, Earlier(sessions, store, journal), hooks
             ),
-            pricing=Pricing(_price_book(config), admitted),
+            pricing=Pricing(price_book(config), admitted),
             providers=providers(config.upstreams, environment, clock, admitted),
             rates=rate_gate(config, clock),
             admitted=admitted,
@@ -260,33 +258,3 @@ def _shares(config: Config) -> SharesOf:
         return Shares(tenant=owner.max_runs, project=share.max_runs if share is not None else None)
 
     return shares_of
-
-
-def _price_book(config: Config) -> PriceBook:
-    """The table that ships, with the operator's prices and premiums. Errors: ConfigInvalid."""
-    overrides = {price.model: price for price in _overrides(config)}
-    shipped = {price.model: price for price in PRICE_TABLE.models}
-    for model, ways in config.prices.premiums.items():
-        held = overrides if model in overrides else shipped
-        if model not in held:
-            raise ConfigInvalid(f"prices.premiums.{model}: the model has no price to multiply")
-        premiums = {way: round(factor * 1000) for way, factor in ways.items()}
-        held[model] = msgspec.structs.replace(held[model], premiums=premiums)
-    table = msgspec.structs.replace(PRICE_TABLE, models=tuple(shipped.values()))
-    return PriceBook(table, overrides.values())
-
-
-def _overrides(config: Config) -> list[ModelPrice]:
-    prices = []
-    for model, override in config.prices.overrides.items():
-        rates = rates_per_mtok(
-            input_nusd=override.input_nusd_per_mtok,
-            output_nusd=override.output_nusd_per_mtok,
-            cache_read_nusd=override.cache_read_nusd_per_mtok,
-            cache_write_5m_nusd=override.cache_write_5m_nusd_per_mtok,
-            cache_write_1h_nusd=override.cache_write_1h_nusd_per_mtok,
-        )
-        if not isinstance(rates, Rates):
-            raise ConfigInvalid(f"prices.overrides.{model}: {rates.reason}")
-        prices.append(ModelPrice(model=model, rates=rates, context_tokens=override.context_tokens))
-    return prices

@@ -18,7 +18,7 @@ def described(folder: Path, modules: Sequence[str]) -> tuple[Described, ...]:
     """Every tool of the modules, which lie in `folder` or are installed. Errors: ConfigInvalid."""
     if not modules:
         return ()
-    command = [sys.executable, "-m", "holdfast.tools.describe", str(folder), *modules]
+    command = [sys.executable, "-P", "-m", "holdfast.tools.describe", str(folder), *modules]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False

@@ -6,6 +6,7 @@ import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -77,7 +78,7 @@ def passed_on(url, method, path, head, body):
     try:
         with urlopen(asked) as got:
             return got.status, _told(got.headers), got.read()
-    except OSError as refused:
+    except HTTPError as refused:
         return refused.code, _told(refused.headers), refused.read()
 
 
@@ -170,15 +171,24 @@ def test_what_others_can_write_names_no_server(tmp_path: Path, monkeypatch, name
         find(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_what_another_user_made_names_no_server(tmp_path: Path, monkeypatch):
-    state = tmp_path / ".holdfast"
-    announced(state, "http://127.0.0.1:8787", TOKEN)
-    monkeypatch.setattr(os, "geteuid", lambda: 4711)
-    assert locate(None, None, tmp_path, {}).found
-    os.chown(state, 4712, 4712)
+@pytest.mark.parametrize("planted", [".holdfast", "server.json", "admin.token"])
+def test_what_another_user_made_names_no_server(tmp_path: Path, monkeypatch, planted):
+    announced(tmp_path / ".holdfast", "http://127.0.0.1:8787", TOKEN)
+    seen = Path.stat
+
+    def owned(path, **how):
+        whose = 4712 if path.name == planted else 4711
+        return os.stat_result([*seen(path, **how)[:4], whose, whose, *seen(path, **how)[6:10]])
+
+    monkeypatch.setattr(os, "geteuid", lambda: 4712)
+    monkeypatch.setattr(Path, "stat", owned)
     with pytest.raises(ConfigInvalid, match="belongs to another user"):
         locate(None, None, tmp_path, {})
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(ConfigInvalid, match=rf"{planted}` belongs to another user"):
+        locate(None, None, tmp_path, {})
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert locate(None, None, tmp_path, {}).found
 
 
 def test_a_relay_in_between_gets_nothing_where_a_file_named_the_address(tmp_path: Path):
@@ -231,6 +241,7 @@ def test_a_body_that_was_not_signed_is_acted_on_by_nobody():
             client = connect(between.url, token=TOKEN)
             await client.sessions.list()
             signer = client._door._signer
+            assert signer is not None
             head = signer.sign("POST", "/v1/sessions/ses_1/kill", b'{"reason": "enough"}')
             count = len(api.asked)
             told = {"authorization": header_of(head), "content-type": "application/json"}

@@ -110,7 +110,9 @@ def test_a_missing_policies_folder_counts_as_missing(tmp_path):
     (tmp_path / "holdfast.yaml").write_text(FULL)
     report = doctor(tmp_path)
     assert standing(report, "permissions") is Standing.MISSING
-    assert report.ok
+    assert report.present >= 3
+    assert not report.ok
+    assert "there is no folder" in report.faults[0]
     assert report.present == 4
 
 

@@ -15,9 +15,9 @@ import typer
 
 import holdfast
 from holdfast.apps.cli.outcomes import ExitCode
-from holdfast.apps.cli.printing import complain, emit, say
+from holdfast.apps.cli.printing import complain, emit, note, say
 from holdfast.apps.cli.project import project_dir, python_module
-from holdfast.apps.cli.verbs import Json, Project, verb
+from holdfast.apps.cli.verbs import Imports, Json, Project, importing, verb
 from holdfast.errors import ConfigInvalid, InternalError
 
 policy = typer.Typer(help="Policies, tried without a server.", no_args_is_help=True)
@@ -30,19 +30,21 @@ TIMEOUT_S = 120.0
 
 
 @verb(policy, "check")
-def check(project: Path | None = Project, as_json: bool = Json) -> int:
+def check(project: Path | None = Project, as_json: bool = Json, imports: bool = Imports) -> int:
     """Check every policy against the declared tools. Exit code 1 when one does not hold."""
-    return _policies("check", project_dir(project), as_json=as_json)
+    return _policies("check", project_dir(project), as_json=as_json, imports=imports)
 
 
 @verb(policy, "test")
-def try_tables(project: Path | None = Project, as_json: bool = Json) -> int:
+def try_tables(
+    project: Path | None = Project, as_json: bool = Json, imports: bool = Imports
+) -> int:
     """Try the decision tables beside the policies. Exit code 1 when a case comes out otherwise."""
-    return _policies("test", project_dir(project), as_json=as_json)
+    return _policies("test", project_dir(project), as_json=as_json, imports=imports)
 
 
-def _policies(name: str, folder: Path, *, as_json: bool) -> int:
-    told = _captured(DOCTOR_MODULE, ["inputs", str(folder)])
+def _policies(name: str, folder: Path, *, as_json: bool, imports: bool) -> int:
+    told = _captured(DOCTOR_MODULE, ["inputs", str(folder), *importing(imports)])
     try:
         document = json.loads(told)
         policies, inputs = document["policies"], document["inputs"]
@@ -56,9 +58,12 @@ def _policies(name: str, folder: Path, *, as_json: bool) -> int:
 
 
 @verb(config, "check")
-def check_config(project: Path | None = Project, as_json: bool = Json) -> int:
+def check_config(
+    project: Path | None = Project, as_json: bool = Json, imports: bool = Imports
+) -> int:
     """Check holdfast.yaml and its agent files. Exit code 2 when they do not hold."""
-    return passed_through(DOCTOR_MODULE, ["config", str(project_dir(project))], as_json=as_json)
+    arguments = ["config", str(project_dir(project)), *importing(imports)]
+    return passed_through(DOCTOR_MODULE, arguments, as_json=as_json)
 
 
 @config.callback()
@@ -73,11 +78,14 @@ def register(app: typer.Typer) -> None:
     def doctor(
         folder: Path = typer.Argument(Path(), metavar="[DIR]", help="The project's folder."),
         as_json: bool = Json,
+        imports: bool = Imports,
     ) -> int:
         """Which of the five week-one controls stand here? Exit code 1 when too few do."""
         if not folder.is_dir():
             raise ConfigInvalid(f"`{folder}` is no folder")
-        return passed_through(DOCTOR_MODULE, ["doctor", str(folder)], as_json=as_json)
+        return passed_through(
+            DOCTOR_MODULE, ["doctor", str(folder), *importing(imports)], as_json=as_json
+        )
 
     @verb(app, "demo")
     def demo(
@@ -135,4 +143,6 @@ def passed_through(module: str, arguments: list[str], *, as_json: bool) -> int:
         raise InternalError(f"{module} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
     if done.returncode and done.stderr.strip():
         complain(done.stderr)
+    elif done.stderr.strip():
+        note(done.stderr)
     return done.returncode

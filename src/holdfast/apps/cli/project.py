@@ -56,8 +56,11 @@ async def answering(folder: Path) -> Client | None:
 
 
 def python_module(module: str, arguments: Sequence[str]) -> list[str]:
-    """The command that runs one of our modules with this interpreter."""
-    return [sys.executable, "-m", module, *arguments]
+    """The command that runs one of our modules with this interpreter.
+
+    The working folder is a project's, and holds none of our modules: none is looked for there.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def agent_of(given: str) -> tuple[str, Path | None]:

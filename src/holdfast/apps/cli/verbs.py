@@ -19,8 +19,16 @@ Json = typer.Option(False, "--json", help="Print JSON, one object a line.")
 Project = typer.Option(
     None, "--project", "-C", help="The folder with holdfast.yaml; the nearest one upward."
 )
+Imports = typer.Option(
+    False, "--import", help="Run the modules of `tool_modules` to learn their tools."
+)
 Tenant = typer.Option("", "--tenant", help="The tenant, where there are several.")
 Reason = typer.Option("", "--reason", help="Why; it is journalled.")
+
+
+def importing(asked: bool) -> list[str]:
+    """The argument that lets a check run code of the project; none unless asked."""
+    return ["--import"] if asked else []
 
 
 def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -1,32 +1,39 @@
 """`python -m holdfast.apps.doctor`: `doctor`, `config`, `inputs`, `tools-…` of a project folder.
 
 Its own process, because reading settings needs the wiring that the command line may not know.
-Nothing is changed; `inputs` prints what the policy process is told of the settings.
+Nothing is changed, and no code of the project runs without `--import`; `inputs` prints what the
+policy process is told of the settings.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from holdfast.apps.doctor.tools import tools_lint, tools_list
+from holdfast.compose import readiness
 from holdfast.compose.config import Config, load_config, policy_inputs
 from holdfast.compose.doctor import CONFIG_NAME, DoctorReport, doctor
-from holdfast.errors import HoldfastError
+from holdfast.errors import ConfigInvalid, HoldfastError
 
 VERBS = ("doctor", "config", "inputs", "tools-list", "tools-lint")
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What `config` prints: every fault as `file:line:column: key path: …`."""
+    """What `config` prints: every fault as `file:line:column: key path: …`.
+
+    `unread` are modules of tools that were not looked at; then `version` is not the server's.
+    """
 
     ok: bool
     version: str = ""
     problems: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,21 +51,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
     parser.add_argument("--mcp", action="append", default=[], help="for `tools-lint`: a server")
     parser.add_argument("--mcp-all", action="store_true", help="for `tools-lint`: every server")
+    parser.add_argument("--import", action="store_true", dest="imports", help="run tool modules")
     given = parser.parse_args(arguments)
     try:
         if given.verb == "inputs":
-            return _inputs(given.project)
+            return _inputs(given.project, imports=given.imports)
         if given.verb.startswith("tools-"):
             return _tools(given)
         verb = _doctor if given.verb == "doctor" else _config
-        return verb(given.project, as_json=given.json)
+        return verb(given.project, as_json=given.json, imports=given.imports)
     except HoldfastError as fault:
         sys.stderr.write(f"{fault.message}\n")
         return 2
 
 
-def _doctor(project: Path, *, as_json: bool) -> int:
-    report = doctor(project)
+def _doctor(project: Path, *, as_json: bool, imports: bool) -> int:
+    report = doctor(project, imports=imports)
     _print(report, _doctor_lines(report), as_json=as_json)
     return 0 if report.ok else 1
 
@@ -69,42 +77,60 @@ def _doctor_lines(report: DoctorReport) -> list[str]:
         lines.append(f"{control.standing:<8} {control.title}: {control.why}")
         if control.fix:
             lines.append(f"{'':<8} to mend it: {control.fix}")
+    lines += [f"fault    {fault}" for fault in report.faults]
     lines += [f"cap      {cap}" for cap in report.caps]
     lines += [f"note     {note}" for note in report.notes]
     lines.append(f"{report.present} of {len(report.controls)} controls are present")
     return [*lines, report.scope]
 
 
-def _config(project: Path, *, as_json: bool) -> int:
+def _config(project: Path, *, as_json: bool, imports: bool) -> int:
     try:
-        config = load_config(project / CONFIG_NAME)
+        config = load_config(project / CONFIG_NAME, imports=imports)
     except HoldfastError as fault:
-        problems = tuple(fault.message.splitlines())
-        _print(Checked(ok=False, problems=problems), list(problems), as_json=as_json)
-        return 2
+        return _unfit(fault.message.splitlines(), as_json=as_json)
+    if problems := readiness.faults(config):
+        return _unfit(problems, as_json=as_json)
     checked = Checked(
         ok=True,
         version=config.version,
         agents=tuple(config.agents),
         tools=tuple(sorted(config.declared_tools)),
+        unread=config.unread,
     )
-    _print(checked, [f"settings hold: {config.version}"], as_json=as_json)
+    lines = [f"settings hold: {config.version}", readiness.unread(config)]
+    _print(checked, [line for line in lines if line], as_json=as_json)
     return 0
+
+
+def _unfit(problems: Sequence[str], *, as_json: bool) -> int:
+    _print(Checked(ok=False, problems=tuple(problems)), list(problems), as_json=as_json)
+    return 2
 
 
 def _tools(given: argparse.Namespace) -> int:
     if given.verb == "tools-list":
-        text, ok = tools_list(given.project, as_json=given.json), True
+        text, ok = tools_list(given.project, as_json=given.json, imports=given.imports), True
     else:
         text, ok = tools_lint(
-            given.project, only=given.mcp, every_server=given.mcp_all, as_json=given.json
+            given.project,
+            only=given.mcp,
+            every_server=given.mcp_all,
+            as_json=given.json,
+            imports=given.imports,
         )
     sys.stdout.write(f"{text}\n" if text else "")
     return 0 if ok else 1
 
 
-def _inputs(project: Path) -> int:
-    config: Config = load_config(project / CONFIG_NAME)
+def _inputs(project: Path, *, imports: bool) -> int:
+    config: Config = load_config(project / CONFIG_NAME, imports=imports)
+    if config.unread:
+        named = ", ".join(f"`{name}`" for name in config.unread)
+        raise ConfigInvalid(
+            f"policies speak of the tools of {named}, and checks run no code of a project unless"
+            " asked to: say `--import`"
+        )
     document = Inputs(policies=str(config.policies_path), inputs=msgspec.Raw(policy_inputs(config)))
     _print(document, [], as_json=True)
     return 0

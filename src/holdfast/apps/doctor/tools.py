@@ -6,6 +6,7 @@ does not outlive the question.
 
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import msgspec
 
 from holdfast.compose.config import Config, load_config
 from holdfast.compose.doctor import CONFIG_NAME
+from holdfast.compose.readiness import unread
 from holdfast.compose.tool_catalogue import LintReport, catalogue, lint_report, servers
 from holdfast.model.tool_standard import ServerListing, Shortfall
 
@@ -20,9 +22,9 @@ from holdfast.model.tool_standard import ServerListing, Shortfall
 SERVERS_S = 90.0
 
 
-def tools_list(project: Path, *, as_json: bool) -> str:
+def tools_list(project: Path, *, as_json: bool, imports: bool) -> str:
     """A line for each tool, or a JSON object for each."""
-    entries = catalogue(load_config(project / CONFIG_NAME))
+    entries = catalogue(_loaded(project, imports=imports))
     if as_json:
         return "\n".join(msgspec.json.encode(entry).decode() for entry in entries)
     head = ("tool", "effect", "class", "kind", "risk", "agents")
@@ -33,11 +35,19 @@ def tools_list(project: Path, *, as_json: bool) -> str:
     return _columns([head, *rows]) if rows else "no tool is declared"
 
 
+def _loaded(project: Path, *, imports: bool) -> Config:
+    """The settings; what was not looked at is said on standard error."""
+    config = load_config(project / CONFIG_NAME, imports=imports)
+    if told := unread(config):
+        sys.stderr.write(f"{told}\n")
+    return config
+
+
 def tools_lint(
-    project: Path, *, only: Sequence[str], every_server: bool, as_json: bool
+    project: Path, *, only: Sequence[str], every_server: bool, as_json: bool, imports: bool
 ) -> tuple[str, bool]:
     """The report, and whether no rule of level error is broken."""
-    config = load_config(project / CONFIG_NAME)
+    config = _loaded(project, imports=imports)
     report = lint_report(config, _listed(config, only) if only or every_server else ())
     if as_json:
         return msgspec.json.encode(report).decode(), report.ok

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,9 +35,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
     given = parser.parse_args(arguments)
 
-    def ready(url: str) -> None:
+    def ready(url: str, faults: Sequence[str]) -> None:
         if given.ready_fd is None:
-            sys.stdout.write(f"holdfast is ready on {url}\n")
+            told = f"holdfast is ready on {url}"
+            if faults:
+                told = f"holdfast answers on {url}, and no agent can work until this is mended: "
+                told += "; ".join(faults)
+            sys.stdout.write(f"{told}\n")
             sys.stdout.flush()
         else:
             os.write(given.ready_fd, f"{url}\n".encode())
@@ -106,7 +111,7 @@ def _begin_again(given: argparse.Namespace, gone: StoreLost) -> None:
         if value not in {None, ""}:
             arguments += [f"--{name}", str(value)]
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "holdfast.apps.server", *arguments])  # noqa: S606 - no shell
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "holdfast.apps.server", *arguments])  # noqa: S606 - no shell
 
 
 def _first(group: BaseExceptionGroup[Fault]) -> Fault:

@@ -6,7 +6,7 @@ import secrets
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import uvicorn
@@ -31,6 +31,7 @@ from holdfast.apps.server import state
 from holdfast.apps.server.relays import Relays, relaying
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
 from holdfast.backends.system.parent import stop_with
+from holdfast.compose import readiness
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
@@ -46,6 +47,10 @@ from holdfast.runtime.turns import Turns
 
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
+
+
+Ready = Callable[[str, Sequence[str]], None]
+"""Told the address, and what lets no agent work there; empty where they can."""
 
 
 class StoreLost(Exception):
@@ -83,7 +88,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve(
     config: Config,
     port: int | None,
-    ready: Callable[[str], None],
+    ready: Ready,
     *,
     workers: int | None = None,
     gateway_port: int | None = None,
@@ -170,7 +175,7 @@ async def _run(
     listening: socket.socket,
     admin: str,
     beside: _Beside,
-    ready: Callable[[str], None],
+    ready: Ready,
     parent: int,
 ) -> None:
     policy, relays, tls = beside.policy, beside.relays, config.tls_cert_path is not None
@@ -196,10 +201,15 @@ async def _run(
         )
         state.announce(config.state_path, running)
 
+    faults = await _faults(config, harness)
+
     def announced() -> None:
         announce()
         policy.on_return = announce
-        ready(url)
+        for line in (*faults, readiness.unsandboxed(config)):
+            if line:
+                say(line)
+        ready(url, faults)
         # What can wait until the server answers.
         beside.workers.start()
 
@@ -210,6 +220,15 @@ async def _run(
     await server.serve(sockets=[listening])
     if harness.lost:
         raise StoreLost(harness.lost, port, relays.port)
+
+
+async def _faults(config: Config, harness: Harness) -> tuple[str, ...]:
+    """What lets no agent work: rules in force count, and not what lies in the folder."""
+    standing = await harness.policy.status()
+    if standing.version:
+        return readiness.models(config)
+    missing = readiness.policies(config) or (f"policies: {standing.fault}",)
+    return (*missing, *readiness.models(config))
 
 
 class _Server(OrderlyServer):

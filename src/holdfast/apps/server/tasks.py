@@ -77,7 +77,7 @@ class PolicyProcess:
         applied: Path | None = None,
     ) -> None:
         self._arguments: tuple[str, ...] = (
-            *("-m", "holdfast.apps.policyd", "--socket", str(socket)),
+            *("-P", "-m", "holdfast.apps.policyd", "--socket", str(socket)),
             *("--policies", str(policies), "--contracts", str(contracts)),
             *(("--applied", str(applied)) if applied is not None else ()),
         )
@@ -228,7 +228,7 @@ class WorkerProcesses(_Beside):
 
     def __init__(self, folder: Path, count: int, report: Report) -> None:
         super().__init__(count, report)
-        self._arguments = ("-m", "holdfast.apps.worker", "--project", str(folder))
+        self._arguments = ("-P", "-m", "holdfast.apps.worker", "--project", str(folder))
 
     async def _spawned(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -252,7 +252,7 @@ class RelayProcesses(_Beside):
     async def _spawned(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "holdfast.apps.relay"),
+            *("-P", "-m", "holdfast.apps.relay"),
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )

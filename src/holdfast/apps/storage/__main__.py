@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     os.umask(0o077)
     try:
-        config = load_config((given.project / "holdfast.yaml").resolve())
+        config = load_config((given.project / "holdfast.yaml").resolve(), imports=False)
         moved = asyncio.run(move_store(config, os.environ, given.to))
     except KeyboardInterrupt:
         sys.stderr.write("holdfast: interrupted; the store is where it was\n")

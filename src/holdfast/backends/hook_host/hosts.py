@@ -83,7 +83,7 @@ class _Host:
             _, line = await asyncio.get_running_loop().subprocess_exec(
                 Line,
                 sys.executable,
-                *("-m", "holdfast.backends.hook_host.process", *given),
+                *("-P", "-m", "holdfast.backends.hook_host.process", *given),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=None,

@@ -57,17 +57,21 @@ class _Loaded(msgspec.Struct, frozen=True):
     path: str
 
 
-def load_config(path: Path, *, builtin: Mapping[str, Contract] = BUILTIN) -> Config:
+def load_config(
+    path: Path, *, builtin: Mapping[str, Contract] = BUILTIN, imports: bool = True
+) -> Config:
     """The settings in a file and in the agent files it names.
 
     `builtin` holds the contracts of tools that need no declaration; a declared one takes their
-    place. Errors: ConfigInvalid naming every problem as `file:line:column: key path: …`.
+    place. Without `imports` no code of the project runs: `unread` names the modules whose tools are
+    left out then, with those that agents are granted of them. Errors: ConfigInvalid naming every
+    problem as `file:line:column: key path: …`.
     """
     problems: list[Problem] = []
     content = _content(path, str(path), problems)
     if content is None:
         refuse(problems)
-    return _load(path, content, builtin)
+    return _load(path, content, builtin, imports=imports)
 
 
 def parse_config(
@@ -114,7 +118,9 @@ def _content(path: Path, file: str, problems: list[Problem]) -> bytes | None:
     return None
 
 
-def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config:
+def _load(
+    path: Path, content: bytes, builtin: Mapping[str, Contract], *, imports: bool = True
+) -> Config:
     problems: list[Problem] = []
     digest = hashlib.sha256(content)
     reading = Reading(str(path), problems)
@@ -125,13 +131,18 @@ def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config
     if "upstream" not in reading.names:
         reading.names["upstream"] = {UpstreamConfig().name}
     names = {kind: frozenset(found) for kind, found in reading.names.items()}
-    described = _modules(settings, path, reading)
+    unread = settings.tool_modules if isinstance(settings, Settings) and not imports else ()
+    described = {} if unread else _modules(settings, path, reading)
+    if unread:
+        _leave_tools_open(reading)
     names["tool"] = names.get("tool", frozenset()) | frozenset(builtin) | frozenset(described)
     reading.check_references(names)
     files: dict[str, _Loaded] = {}
     for name, file in reading.files.items():
         loaded = _pointed(name, file, path, reading, digest)
         if loaded is not None:
+            if unread:
+                _leave_tools_open(loaded.reading)
             loaded.reading.check_references(names)
             files[name] = loaded
     if problems or not isinstance(settings, Settings):
@@ -144,7 +155,25 @@ def _load(path: Path, content: bytes, builtin: Mapping[str, Contract]) -> Config
     _check_whole(config, reading, files)
     if problems:
         refuse(problems)
-    return config
+    return _without_unread(config, unread)
+
+
+def _leave_tools_open(reading: Reading) -> None:
+    """Which names the modules would have brought is not known."""
+    reading.references[:] = [one for one in reading.references if one.kind != "tool"]
+
+
+def _without_unread(config: Config, unread: tuple[str, ...]) -> Config:
+    """Agents without the tools that nobody looked at."""
+    if not unread:
+        return config
+    agents = {
+        name: msgspec.structs.replace(
+            agent, tools=tuple(tool for tool in agent.tools if tool in config.tools)
+        )
+        for name, agent in config.agents.items()
+    }
+    return msgspec.structs.replace(config, agents=agents, unread=unread)
 
 
 def _modules(settings: Any, path: Path, reading: Reading) -> dict[str, Described]:
@@ -155,8 +184,7 @@ def _modules(settings: Any, path: Path, reading: Reading) -> dict[str, Described
         found = described_tools(path.absolute().parent, settings.tool_modules)
     except ConfigInvalid as fault:
         reading.problem_at("tool_modules", fault.message.removeprefix("tool_modules: "))
-        # Which names the modules would have brought is not known.
-        reading.references[:] = [one for one in reading.references if one.kind != "tool"]
+        _leave_tools_open(reading)
         return {}
     return {one.contract.name: one for one in found}
 

@@ -429,6 +429,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     `version` is `sha256:` over every file read. `tools` holds the declared contracts laid over
     the built-in ones; `declared_tools` names the declared ones. Paths are absolute. `code` are
     the modules that server and workers load, and `agent_files` the files beside the settings.
+    `unread` are modules of tools that nobody loaded: what they bring is not in `tools`.
     """
 
     path: Path
@@ -458,3 +459,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tls_key_path: Path | None = None
     agent_files: tuple[Path, ...] = ()
     code: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()

@@ -147,7 +147,7 @@ class PythonTools:
             if self._process is None or self._process.returncode is not None:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
-                    *("-m", "holdfast.tools.host", self._folder, str(os.getpid())),
+                    *("-P", "-m", "holdfast.tools.host", self._folder, str(os.getpid())),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     env=self._environment,
