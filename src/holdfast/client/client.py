@@ -126,6 +126,11 @@ class Client:
         asked = {"ref": ref} | ({"root": root} if root else {})
         return await self._door.post("/v1/own-files/trust", TrustedFiles, asked)
 
+    async def forget_files(self, ref: str, *, root: str = "") -> TrustedFiles:
+        """What stands in a commit is no longer the operator's own. Errors: InvalidRequest."""
+        asked = {"ref": ref} | ({"root": root} if root else {})
+        return await self._door.post("/v1/own-files/forget", TrustedFiles, asked)
+
     async def close(self) -> None:
         """Let go of the connections; idempotent."""
         await self._door.pool.close()

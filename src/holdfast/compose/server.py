@@ -1,7 +1,6 @@
 """The server's objects from its configuration: the one place that picks backends."""
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -13,13 +12,13 @@ from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
-from holdfast.backends.system.own_files import GitOwnFiles, whole
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import Config
 from holdfast.compose.governing import governed_places
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.native_tools import with_refusals
+from holdfast.compose.own_files import own_texts
 from holdfast.compose.pricing import price_book
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
@@ -27,9 +26,9 @@ from holdfast.compose.upstreams import admissions, providers, rate_gate, upstrea
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
-from holdfast.errors import InvalidRequest
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Kind
 from holdfast.model.principals import Principal
+from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import Store
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Attempts
@@ -52,8 +51,6 @@ from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.upkeep import Upkeep
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-
 
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a server process serves from. `close` it, in the loop that made it."""
@@ -75,7 +72,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     conversations: Conversations
     retention: Retention
-    files: GitOwnFiles | None
+    files: OwnFiles | None
     hook_hosts: HookHosts
     taps: tuple[ClosableTap, ...] = ()
 
@@ -149,7 +146,8 @@ async def build(
     await _settle_lost(services, store, config.version)
     processes, hooks = LinuxProcesses(), Hooks(journal, default, by_agent)
     dispatch = await _dispatch(config, services, store)
-    own, files = governed_places(config), await _own_files(config, journal, say)
+    own = governed_places(config)
+    files = await own_texts(config, services, store, say)
     guard = Guard(
         services, contracts=contracts, hooks=hooks, signing_key=signing_key, own=own, files=files
     )
@@ -164,7 +162,9 @@ async def build(
         attempts=Attempts(services, guard, contracts),
         runs=Runs(services, store, dispatch),
         dispatch=dispatch,
-        outcomes=Outcomes(services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on),
+        outcomes=Outcomes(
+            services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
+        ),
         calls=ModelCalls(
             services,
             admission=Admission(
@@ -182,30 +182,8 @@ async def build(
         retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
         hook_hosts=hosts,
         taps=taps,
-        files=files,
+        files=files.files if files is not None else None,
     )
-
-
-async def _own_files(
-    config: Config, journal: Journal, say: Callable[[str], None]
-) -> GitOwnFiles | None:
-    """What the settings say is the operator's own, with the commits that they name in full."""
-    if not config.files.own:
-        return None
-    folder = config.path.parent
-    roots = {whole(folder / one.root): one.refs for one in config.files.own}
-    files = GitOwnFiles(tuple(roots))
-    trusted: list[Record] = []
-    for root, refs in roots.items():
-        for ref in (one for one in refs if _COMMIT.fullmatch(one)):
-            try:
-                body = {"root": root, "ref": ref, "commit": await files.trust(root, ref)}
-            except InvalidRequest as fault:
-                say(f"nothing of {root} is trusted as own: {fault.message}")
-                continue
-            trusted.append(journal.record(Kind.FILES_TRUSTED, None, body))
-    await journal.commit(trusted)
-    return files
 
 
 async def _dispatch(config: Config, services: Services, store: Store) -> Dispatch:

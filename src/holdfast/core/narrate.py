@@ -381,6 +381,20 @@ def _trusted(record: Record) -> str:
     return f"files of {root} at {at} count as the operator's own{_by(body)}"
 
 
+def _forgotten(record: Record) -> str:
+    body = record.body
+    at, root = _plain(body.get("commit", ""), 12), _quoted(body.get("root", ""))
+    return f"files of {root} at {at} no longer count as the operator's own{_by(body)}"
+
+
+def _left_behind(record: Record) -> str:
+    files = record.body.get("files")
+    names = sorted(files) if isinstance(files, dict) else []
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    who = _quoted(record.body.get("user", ""))
+    return f"{_quoted(names[0] if names else '')}{more} counts as {who}'s own, as a session left it"
+
+
 def _admin(record: Record) -> str:
     body = record.body
     who = _plain(body.get("by") or "admin", 40)
@@ -463,5 +477,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.CONVERSATION_DELETED: _conversation("deleted"),
     Kind.RETENTION_APPLIED: _retention,
     Kind.FILES_TRUSTED: _trusted,
+    Kind.FILES_FORGOTTEN: _forgotten,
+    Kind.FILES_WRITTEN: _left_behind,
     Kind.UPSTREAM_CLOSED: _upstream,
 }

@@ -6,6 +6,7 @@ that nobody can say. Read by allow-list: a program that is not known to keep to 
 host, another ref of git, a path that is only known at run time is a reason to taint.
 """
 
+import enum
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -47,10 +48,31 @@ _OTHERS = frozenset(
 )
 HEAD = ".git/HEAD"
 """Stands for the history of the checkout: own where its commit was trusted."""
+CODE = ".git/index"
+"""Stands for all that lies in a checkout and git does not ignore: what code run there may read."""
+# What formats each file by itself, and takes no text from its settings.
+_FORMATTERS = frozenset({"ruff", "black", "gofmt", "rustfmt", "shfmt", "clang-format"})
+_RUNNERS = frozenset({"uv"})
+# Programs by their whole path; what they are is judged elsewhere.
+_PROGRAMS = ("/usr/bin/", "/bin/", "/usr/local/bin/")
+# `-I/usr/include`, `-C../other`.
+_LEAVES = re.compile(r"^-\w/|\.\.(?:/|$)")
+_NAMED = re.compile(r"[^\s\"'=;&|<>()`,]+")
 _FETCHING = re.compile(
     r"\b(?:npm|pnpm|yarn|bun|pip3?|uv|poetry|cargo|go|gem|bundle|pipenv|conda)\s+(?!test\b|run\b|"
     r"fmt\b|vet\b|build\b|check\b|clippy\b|list\b|ls\b|exec\b|start\b)"
 )
+
+
+class Rewrites(enum.StrEnum):
+    """What a command may write that it does not name.
+
+    `each`: files, each from itself alone, as a formatter does. `any`: whatever its code writes.
+    """
+
+    NOTHING = "nothing"
+    EACH = "each"
+    ANY = "any"
 
 
 def files_read(
@@ -99,10 +121,40 @@ def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | No
         named += paths
     read = [absolute(_before_glob(path), place) for path in named]
     read = [path for path in read if path != "/dev/null"]
-    if read or codes & _RUNS or set(judged.programs) <= _LISTING | {"git"}:
+    if codes & _RUNS:
+        if _names_elsewhere(command, place):
+            return None
+        return [*read, absolute(CODE, place)]
+    if read or set(judged.programs) <= _LISTING | {"git"}:
         return read
     # It reads where it stands, or what is piped into it: the folder as a whole.
     return [place.folder]
+
+
+def may_write(contract: Contract | None, risk: Risk) -> Rewrites:
+    """What a call may write beside the files that it is seen to write."""
+    judged = risk.shell
+    if contract is None or not contract.shell or judged is None or risk.read_only:
+        return Rewrites.NOTHING
+    if not {reason.code for reason in judged.reasons} & _RUNS:
+        return Rewrites.NOTHING
+    programs = set(judged.programs)
+    if programs & _FORMATTERS and programs <= _FORMATTERS | _RUNNERS | _LISTING:
+        return Rewrites.EACH
+    return Rewrites.ANY
+
+
+def _names_elsewhere(command: str, place: Place) -> bool:
+    """Whether a word of a command that runs code could be a path outside of the folder."""
+    for word in _NAMED.findall(command):
+        if word.startswith(("~", "$")) or (word.startswith("-") and _LEAVES.search(word)):
+            return True
+        if word.startswith("-") or ("/" not in word and ".." not in word):
+            continue
+        where = absolute(word, place)
+        if not f"{where}/".startswith((f"{place.folder}/", "/dev/null/", *_PROGRAMS)):
+            return True
+    return False
 
 
 def _before_glob(path: str) -> str:

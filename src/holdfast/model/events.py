@@ -73,6 +73,8 @@ class Kind(enum.StrEnum):
     CONVERSATION_DELETED = "conversation.deleted"
     RETENTION_APPLIED = "retention.applied"
     FILES_TRUSTED = "files.trusted"
+    FILES_FORGOTTEN = "files.forgotten"
+    FILES_WRITTEN = "files.written"
     UPSTREAM_OPENED = "upstream.opened"
     UPSTREAM_CLOSED = "upstream.closed"
 

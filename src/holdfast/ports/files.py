@@ -1,28 +1,55 @@
 """Which files on this machine are the operator's own."""
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
 class OwnFiles(Protocol):
-    """Roots whose files the operator vouched for, commit by commit."""
+    """Roots whose files the operator vouched for, commit by commit.
+
+    Files are compared by digest: `also` maps absolute paths to the digest that a session of the
+    same user was seen to leave there, which counts as own too.
+    """
 
     @property
     def roots(self) -> tuple[str, ...]:
         """The checkouts that were declared, absolute."""
         ...
 
+    def commits(self, root: str) -> tuple[str, ...]:
+        """The commits of a root that are trusted."""
+        ...
+
+    async def resolved(self, root: str, ref: str) -> str:
+        """The commit that a ref names now. Errors: InvalidRequest."""
+        ...
+
     async def trust(self, root: str, ref: str) -> str:
         """From now on what stands in this commit is own; its id. Errors: InvalidRequest."""
         ...
 
-    async def own(self, paths: Sequence[str], also: AbstractSet[str]) -> bool:
-        """Whether each of these files, and all below each of these folders, is as it was trusted.
+    def distrust(self, root: str, commit: str) -> bool:
+        """What stands in this commit alone is own no longer; False where it was not trusted."""
+        ...
 
-        Paths are absolute; those in `also` count as own. `.git/HEAD` of a root stands for the
-        history that is checked out. False for whatever cannot be told.
+    async def own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
+        """Whether each of these files, and all below each of these folders, is own.
+
+        Paths are absolute. `.git/HEAD` of a root stands for the history that is checked out,
+        `.git/index` of a folder for all below it that git does not ignore. False for whatever
+        cannot be told.
         """
+        ...
+
+    async def held(self, paths: Sequence[str]) -> Mapping[str, str] | None:
+        """Digests of these files, and of all below these folders but dependencies, by path.
+
+        Empty for what is no plain file, or too large. None where it is too much in all.
+        """
+        ...
+
+    def knows(self, path: str, digest: str, also: Mapping[str, str]) -> bool:
+        """Whether a file with this digest at this path is own."""
         ...
 
     async def absent(self, path: str) -> bool:

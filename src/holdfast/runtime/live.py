@@ -4,8 +4,10 @@ Everything here can be built again from the store (`runtime/sessions`): memory i
 journal, never the only place.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from holdfast.core.flow import Vouched
 from holdfast.core.place import Place, absolute
@@ -22,6 +24,21 @@ Cut = Callable[[str], None]
 
 End = Callable[[], tuple[str, ...]]
 """Ends whoever carries an answer, with all it carries; the sessions whose answers those were."""
+
+
+class Writing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call that read own files alone may leave behind, as it was before it ran.
+
+    `named`: files that it is seen to write, own or absent. `before`: digests of all in the folder,
+    None where it writes nothing else; `known` of these are own; `news`: so is what comes new.
+    `mixed` tells whether others wrote there meanwhile.
+    """
+
+    named: tuple[str, ...] = ()
+    before: Mapping[str, str] | None = None
+    known: frozenset[str] = frozenset()
+    news: bool = False
+    mixed: int = 0
 
 
 class LiveSession:
@@ -46,9 +63,12 @@ class LiveSession:
         self.stale = False
         # Files that it wrote, as `core/place` spells them.
         self.made: set[str] = set()
-        # Of these, those that hold nobody else's text; calls that return the operator's own.
-        self.clean: set[str] = set()
+        # Calls that return the operator's own text; what others are seen to write there.
         self.neutral: set[str] = set()
+        self.writing: dict[str, Writing] = {}
+        # Calls at work that may write here what they read of others; how many there were so far.
+        self.mixing: set[str] = set()
+        self.mixed = 0
         self.streams: dict[str, Cut] = {}
         # Streams in a relay that it was told to cut and has not said to be over: how to end it.
         self.unconfirmed: dict[str, End] = {}

@@ -23,6 +23,7 @@ from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.hooks import HookResult, Hooks
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.refusals import Refusals
 from holdfast.runtime.services import Services
 
@@ -73,8 +74,15 @@ class Outcomes:
     """Takes reports; refuses none that is a fact."""
 
     def __init__(
-        self, services: Services, *, contracts: ContractBook, hooks: Hooks, got_on: GotOn
+        self,
+        services: Services,
+        *,
+        contracts: ContractBook,
+        hooks: Hooks,
+        got_on: GotOn,
+        files: OwnTexts | None = None,
     ) -> None:
+        self._files = files
         self._sessions = services.sessions
         self._budgets = services.budgets
         self._effects = services.effects
@@ -108,6 +116,8 @@ class Outcomes:
             live.deciding.discard(call.call_id)
 
     async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Shown:
+        # First of all, so that what stands there is what the call left.
+        left = await self._files.ended(live, call.call_id) if self._files is not None else []
         heard, output = await self._heard(live, call, done)
         reasons = [reason for result in heard for reason in result.reasons]
         state = CallState.EXECUTED if done.ok else CallState.FAILED
@@ -128,7 +138,7 @@ class Outcomes:
             uncertain=done.uncertain or self._left_open(live, call, done),
         )
         records = [record for result in heard for record in result.records]
-        records += [*self._outcome(live, call, done, output), *noted]
+        records += [*self._outcome(live, call, done, output), *noted, *left]
         content = None if done.content is None else self._scrubbed(withheld) or done.content
         if content is not None:
             failed = bool(withheld) or not done.ok

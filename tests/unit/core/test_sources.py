@@ -7,7 +7,7 @@ import pytest
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.core.place import Place
 from holdfast.core.risk.registry import assess
-from holdfast.core.sources import files_read
+from holdfast.core.sources import Rewrites, files_read, may_write
 
 TOOLS = {contract.name: contract for contract in BUILTIN_TOOLS}
 ROOT = "/data/ann/shop"
@@ -45,11 +45,11 @@ def test_a_file_tool_reads_the_file_that_it_names(tool, given, expected):
         ("git status", []),
         ("cat src/cart.py", ["src/cart.py"]),
         ("head -5 a.py b.py", ["a.py", "b.py"]),
-        ("pytest -q", []),
+        ("pytest -q", [".git/index"]),
         (f"cd {ROOT} && git status", []),
         ("find . -name '*.py' | head -50", []),
         ("cat src/*.py", ["src"]),
-        ("make test", []),
+        ("make test", [".git/index"]),
         ("git add -A && git commit -m 'a change'", []),
         ("git diff", [".git/HEAD", ROOT]),
         ("git log --oneline -5", [".git/HEAD"]),
@@ -93,3 +93,57 @@ def test_what_may_bring_a_strangers_text_is_nobodys_own(command):
 def test_without_a_folder_and_in_the_background_nothing_is_own():
     assert read("Read", folder="", file_path="a.py") is None
     assert read("Bash", command="ls", run_in_background=True) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pytest ../theirs",
+        "make -C ../theirs test",
+        "make -C../theirs test",
+        "ruff check /srv/theirs",
+        "mypy --config-file=../x.ini src",
+        "pytest ~/theirs",
+        "gcc -I/srv/theirs a.c",
+        "npm test --prefix $OTHER/x",
+        "go test ../...",
+    ],
+)
+def test_code_that_is_pointed_elsewhere_reads_what_is_nobodys_own(command):
+    assert read("Bash", command=command) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pytest tests/test_cart.py::test_one -q 2>/dev/null",
+        f"ruff check {ROOT}/src",
+        "go test ./...",
+        "gcc -Isrc/include a.c",
+        "/usr/bin/make test",
+        "npx prettier --write src/a.js",
+    ],
+)
+def test_code_that_stays_in_its_folder_reads_what_git_does_not_ignore(command):
+    assert read("Bash", command=command) == [".git/index"]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("ruff format .", Rewrites.EACH),
+        ("uv run black src", Rewrites.EACH),
+        ("cd src && gofmt -w a.go", Rewrites.EACH),
+        ("npx prettier --write src", Rewrites.ANY),
+        ("ruff format . && python gen.py", Rewrites.ANY),
+        ("make format", Rewrites.ANY),
+        ("pytest -q", Rewrites.ANY),
+        ("sed -i s/a/b/ src/a.py", Rewrites.NOTHING),
+        ("cat a.py", Rewrites.NOTHING),
+    ],
+)
+def test_a_formatter_writes_each_file_from_itself_and_other_code_whatever_it_likes(
+    command, expected
+):
+    contract = TOOLS["Bash"]
+    assert may_write(contract, assess(contract, "Bash", {"command": command}, ROOT)) is expected

@@ -30,6 +30,7 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Finish, Outcomes
+from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.services import Services
@@ -194,6 +195,7 @@ class House:
         entropy=None,
         wait_s=5.0,
         max_tokens_per_s=512,
+        files=None,
     ):
         self.store: Any = store if store is not None else MemoryStore()
         self.clock = clock if clock is not None else FakeClock()
@@ -218,6 +220,7 @@ class House:
         )
         self.tools = tuple(contract.name for contract in contracts)
         self.services = services
+        self.files = OwnTexts(files, self.sessions, self.journal) if files is not None else None
         book = ContractBook(contracts)
         hook_points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
         self.guard: Any = Guard(
@@ -225,6 +228,7 @@ class House:
             contracts=book,
             hooks=hook_points,
             signing_key=Ed25519PrivateKey.generate(),
+            files=self.files,
         )
         self.attempts = Attempts(services, self.guard, book)
         # Whoever builds a queue on this house puts it here.
@@ -234,6 +238,7 @@ class House:
             contracts=book,
             hooks=hook_points,
             got_on=self._got_on,
+            files=self.files,
         )
         self.calls = ModelCalls(
             services,

@@ -25,3 +25,19 @@ async def trust(
         emit(done)
         return
     say(f"files of {done.root} at {done.commit} are your own")
+
+
+@verb(app, "forget")
+async def forget(
+    ref: str = typer.Argument(help="A branch, a tag or a commit, as it was trusted."),
+    root: str = typer.Option("", help="Which checkout of `files.own`, where there are several."),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Take the files of a commit for your own no longer."""
+    async with connected(project) as client:
+        done = await client.forget_files(ref, root=root)
+    if as_json:
+        emit(done)
+        return
+    say(f"files of {done.root} at {done.commit} are not your own for its sake any more")

@@ -6,11 +6,11 @@ dependency folders, logs, other refs and links are never own, and neither is wha
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.errors import InvalidRequest
@@ -25,6 +25,9 @@ _DEPENDENCIES = frozenset(
         *("vendor", "third_party", "Pods", ".tox", ".nox", ".eggs", "logs"),
     }
 )
+_LOG = ".log"
+_CODE = "/.git/index"
+_LINK = "link "
 # Of a folder as a whole these say nothing: caches, and git's own files.
 _SILENT = frozenset(
     {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".holdfast"}
@@ -35,35 +38,104 @@ class GitOwnFiles:
     """Own files below declared roots; `roots` are absolute, without links."""
 
     def __init__(self, roots: Sequence[str]) -> None:
-        # Of each root, every path that was trusted with the digests that it may have.
-        self._trees: dict[str, dict[str, set[str]]] = {root: {} for root in roots}
-        self._commits: dict[str, set[str]] = {root: set() for root in roots}
+        # Of each root and each commit of it that was trusted, every file with its digest.
+        self._trees: dict[str, dict[str, dict[str, str]]] = {root: {} for root in roots}
 
     @property
     def roots(self) -> tuple[str, ...]:
         """The checkouts that were declared."""
         return tuple(self._trees)
 
-    async def trust(self, root: str, ref: str) -> str:
-        """Take in the tree of a commit; its id. Errors: InvalidRequest."""
+    def commits(self, root: str) -> tuple[str, ...]:
+        """The commits of a root that are trusted."""
+        return tuple(self._trees.get(root, ()))
+
+    async def resolved(self, root: str, ref: str) -> str:
+        """The commit that a ref names now. Errors: InvalidRequest."""
         if root not in self._trees:
             raise InvalidRequest(f"`{root}` is not among the roots of `files.own`")
         if not ref or ref.startswith("-") or not ref.isprintable():
             raise InvalidRequest("a ref is a branch, a tag or a commit")
-        commit = (await _git(root, "rev-parse", "--verify", f"{ref}^{{commit}}")).strip()
+        return (await _git(root, "rev-parse", "--verify", f"{ref}^{{commit}}")).strip()
+
+    async def trust(self, root: str, ref: str) -> str:
+        """Take in the tree of a commit; its id. Errors: InvalidRequest."""
+        commit = await self.resolved(root, ref)
         listed = await _git(root, "ls-tree", "-r", "-z", commit)
-        tree = self._trees[root]
+        tree: dict[str, str] = {}
         for entry in filter(None, listed.split("\0")):
             told, _, path = entry.partition("\t")
             mode, kind, digest = told.split()
-            if kind == "blob" and mode.startswith("100"):
-                tree.setdefault(path, set()).add(digest)
-        self._commits[root].add(commit)
+            if kind == "blob":
+                # What a link points at is judged by itself, and never through the link.
+                tree[path] = digest if mode.startswith("100") else f"{_LINK}{digest}"
+        self._trees[root][commit] = tree
         return commit
 
-    async def own(self, paths: Sequence[str], also: AbstractSet[str]) -> bool:
-        """Whether all of these are as they were trusted, or in `also`."""
-        return await asyncio.to_thread(self._all_own, tuple(paths), frozenset(also))
+    def distrust(self, root: str, commit: str) -> bool:
+        """Let go of the tree of a commit; False where it was not trusted."""
+        return self._trees.get(root, {}).pop(commit, None) is not None
+
+    async def own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
+        """Whether all of these are as they were trusted, or as `also` says."""
+        for path in (path for path in paths if path.endswith(_CODE)):
+            if not await self._code_is_own(path.removesuffix(_CODE), also):
+                return False
+        kept = tuple(path for path in paths if not path.endswith(_CODE))
+        return await asyncio.to_thread(self._all_own, kept, also)
+
+    async def _code_is_own(self, folder: str, also: Mapping[str, str]) -> bool:
+        """Whether all below a folder is own that git does not ignore, but caches and dependencies.
+
+        What is ignored is built or installed; the project's code decides what it reads of that.
+        """
+        if self._root_of(folder) is None:
+            return False
+        try:
+            told = await _git(folder, "ls-files", "-c", "-o", "--exclude-standard", "-z")
+        except InvalidRequest:
+            return False
+        listed = {path for path in told.split("\0") if path and not _silent(path)}
+        if len(listed) > _MOST_FILES:
+            return False
+        return await asyncio.to_thread(self._all_known, folder, listed, also)
+
+    def _all_known(self, folder: str, below: Iterable[str], also: Mapping[str, str]) -> bool:
+        for path in (f"{folder}/{one}" for one in below):
+            if Path(path).is_symlink():
+                if not self._link_is_own(path):
+                    return False
+            elif os.path.lexists(path) and not self._all_own((path.rstrip("/"),), also):
+                return False
+        return True
+
+    def _link_is_own(self, path: str) -> bool:
+        """Whether a link is as it was trusted and stays below its root, where files are judged."""
+        target = os.path.realpath(path)
+        for root, trees in self._trees.items():
+            if path.startswith(f"{root}/") and target.startswith(f"{root}/"):
+                told = os.fsencode(Path(path).readlink())
+                held = f"{_LINK}{_blob(told, len(next(iter(trees), '')) or _SHA1_CHARACTERS)}"
+                below = path.removeprefix(f"{root}/")
+                return any(tree.get(below) == held for tree in trees.values())
+        return False
+
+    async def held(self, paths: Sequence[str]) -> Mapping[str, str] | None:
+        """Digests by path of what stands there; None where it is too much."""
+        return await asyncio.to_thread(self._held, tuple(paths))
+
+    def knows(self, path: str, digest: str, also: Mapping[str, str]) -> bool:
+        """Whether a file with this digest at this path is own."""
+        root = self._root_of(path)
+        if root is None or not digest:
+            return False
+        if also.get(path) == digest:
+            return True
+        below = path.removeprefix(f"{root}/")
+        parts = below.split("/")
+        if _DEPENDENCIES & set(parts) or parts[-1].endswith(_LOG):
+            return False
+        return any(tree.get(below) == digest for tree in self._trees[root].values())
 
     async def absent(self, path: str) -> bool:
         """Whether nothing stands there."""
@@ -72,40 +144,53 @@ class GitOwnFiles:
     def _absent(self, path: str) -> bool:
         return self._root_of(path) is not None and not os.path.lexists(path)
 
-    def _all_own(self, paths: Sequence[str], also: AbstractSet[str]) -> bool:
+    def _all_own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
         try:
             return all(self._is_own(path, also) for path in paths)
         except (OSError, ValueError):
             return False
 
-    def _is_own(self, path: str, also: AbstractSet[str]) -> bool:
+    def _is_own(self, path: str, also: Mapping[str, str]) -> bool:
         root = self._root_of(path)
         if root is None:
             return False
         if path == f"{root}/.git/HEAD":
-            return _checked_out(root) in self._commits[root]
+            return _checked_out(root) in self._trees[root]
         if not Path(path).is_dir():
-            return path in also or self._file_is_own(root, path)
+            return self.knows(path, self._digest(root, path), also)
         for count, found in enumerate(_below(path)):
             if count >= _MOST_FILES:
                 return False
-            if found not in also and not self._file_is_own(root, found):
+            if not self.knows(found, self._digest(root, found), also):
                 return False
         return True
+
+    def _held(self, paths: Sequence[str]) -> Mapping[str, str] | None:
+        found: dict[str, str] = {}
+        for path in paths:
+            root = self._root_of(path)
+            if root is None:
+                continue
+            below = _below(path, _SILENT | _DEPENDENCIES) if Path(path).is_dir() else (path,)
+            for one in below:
+                if len(found) >= _MOST_FILES:
+                    return None
+                if not os.path.lexists(one):
+                    continue
+                found[one] = ""
+                with contextlib.suppress(OSError, ValueError):
+                    found[one] = self._digest(root, one)
+        return found
 
     def _root_of(self, path: str) -> str | None:
         if os.path.realpath(path) != path:
             return None
         return next((r for r in self._trees if path == r or path.startswith(f"{r}/")), None)
 
-    def _file_is_own(self, root: str, path: str) -> bool:
-        below = path.removeprefix(f"{root}/")
-        trusted = self._trees[root].get(below)
-        parts = below.split("/")
-        if not trusted or _DEPENDENCIES & set(parts) or parts[-1].endswith(".log"):
-            return False
-        held = _digest(path, _length(trusted))
-        return held in trusted
+    def _digest(self, root: str, path: str) -> str:
+        """The id that git gives a file there, empty where it is none. Errors: OSError."""
+        commit = next(iter(self._trees[root]), "")
+        return _digest(path, len(commit) or _SHA1_CHARACTERS)
 
 
 def _checked_out(root: str) -> str:
@@ -123,13 +208,14 @@ def _checked_out(root: str) -> str:
         return next((line.split(" ")[0] for line in packed if line.endswith(f" {ref}")), "")
 
 
-def _length(trusted: set[str]) -> int:
-    return len(next(iter(trusted)))
+def _silent(path: str) -> bool:
+    """Whether a path below a root lies in a cache or among dependencies."""
+    return bool((_SILENT | _DEPENDENCIES) & set(path.split("/")))
 
 
-def _below(folder: str) -> Iterator[str]:
+def _below(folder: str, silent: frozenset[str] = _SILENT) -> Iterator[str]:
     for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _SILENT]
+        folders[:] = [name for name in folders if name not in silent]
         for name in files:
             yield f"{where}/{name}"
 
@@ -142,6 +228,10 @@ def _digest(path: str, length: int) -> str:
         if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
             return ""
         content = file.read(_MOST_BYTES + 1)
+    return _blob(content, length)
+
+
+def _blob(content: bytes, length: int) -> str:
     made = hashlib.sha1 if length == _SHA1_CHARACTERS else hashlib.sha256
     return made(b"blob %d\0" % len(content) + content).hexdigest()
 

@@ -17,7 +17,7 @@ from holdfast.model.events import Record
 from holdfast.model.tools import CallRecord, Contract
 from holdfast.ports.store import Change
 from holdfast.runtime.effects import Proposal
-from holdfast.runtime.live import LiveSession
+from holdfast.runtime.live import LiveSession, Writing
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ class Case:
         self.changes: list[Change] = []
         self.stop: Finding | None = None
         self.neutral = False
-        self.clean: set[str] = set()
+        self.writing: Writing | None = None
         self.counted = asked.again or call.call_id in live.counted
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:

@@ -12,7 +12,6 @@ from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.permits import Permit
 from holdfast.model.tools import CallRecord, CallState
-from holdfast.ports.files import OwnFiles
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.guard.case import Asked, Case, Ruling
 from holdfast.runtime.guard.permits import Permits
@@ -20,6 +19,7 @@ from holdfast.runtime.guard.ruling import Rulings
 from holdfast.runtime.guard.stages import Stages
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.services import Services
 
 
@@ -34,7 +34,7 @@ class Guard:
         hooks: Hooks,
         signing_key: Ed25519PrivateKey,
         own: Governed = UNTOLD,
-        files: OwnFiles | None = None,
+        files: OwnTexts | None = None,
     ) -> None:
         self._sessions = services.sessions
         self._journal = services.journal

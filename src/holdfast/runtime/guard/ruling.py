@@ -10,7 +10,6 @@ import msgspec
 from holdfast.core import workplace
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.denials import denial_text
-from holdfast.core.place import absolute
 from holdfast.core.risk.registry import registered
 from holdfast.core.sessions import Command
 from holdfast.errors import HoldfastError, SessionStopped
@@ -207,11 +206,13 @@ def _written(case: Case) -> dict[str, Any]:
     made = workplace.written(case.contract, case.arguments, case.risk)[:_MOST_FILES]
     stale = workplace.leaves_stale(case.contract, case.risk, tainted=live.vouched.tainted)
     live.wrote(made, stale=stale)
-    spelled = {absolute(path, live.place) for path in made}
-    live.clean -= spelled - case.clean
-    live.clean |= case.clean
     if case.neutral:
         live.neutral.add(case.call.call_id)
+    elif workplace.is_work(case.contract) and not case.risk.read_only:
+        live.mixing.add(case.call.call_id)
+        live.mixed += 1
+    if case.writing is not None:
+        live.writing[case.call.call_id] = case.writing
     return {name: told for name, told in (("made", made), ("stale", stale)) if told}
 
 

@@ -26,12 +26,12 @@ from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.tools import Effect, Idempotency
-from holdfast.ports.files import OwnFiles
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services
 
@@ -57,7 +57,7 @@ class Stages:
         contracts: ContractBook,
         hooks: Hooks,
         own: Governed = UNTOLD,
-        files: OwnFiles | None = None,
+        files: OwnTexts | None = None,
     ) -> None:
         self._own = own
         self._files = files
@@ -232,12 +232,12 @@ class Stages:
         read = sources.files_read(case.contract, case.arguments, case.risk, place)
         if read is None:
             return
-        case.neutral = not read or await files.own(read, live.clean)
-        for path in workplace.written(case.contract, case.arguments, case.risk):
-            written = absolute(path, place)
-            kept = written in live.clean or await files.absent(written)
-            if case.neutral and (kept or await files.own([written], live.clean)):
-                case.clean.add(written)
+        case.neutral = not read or await files.own(live, read)
+        if case.neutral and not case.risk.read_only:
+            found = workplace.written(case.contract, case.arguments, case.risk)
+            named = [absolute(path, place) for path in found]
+            rewrites = sources.may_write(case.contract, case.risk)
+            case.writing = await files.begun(live, named, rewrites)
 
     async def effect(self, case: Case) -> None:
         """Claim the call's effect in the ledger, if nothing objected so far."""

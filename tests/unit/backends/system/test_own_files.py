@@ -50,7 +50,8 @@ def trusted(root: Path, ref: str = "HEAD") -> GitOwnFiles:
 
 
 def own(files: GitOwnFiles, *paths: Path, also: tuple[Path, ...] = ()) -> bool:
-    return asyncio.run(files.own([str(p) for p in paths], {str(p) for p in also}))
+    left = asyncio.run(files.held([str(p) for p in also]))
+    return asyncio.run(files.own([str(p) for p in paths], left or {}))
 
 
 def test_a_file_is_own_as_the_trusted_commit_has_it_and_not_otherwise(root):
@@ -116,3 +117,78 @@ def test_what_a_repository_would_run_is_not_run(root):
     (root / ".gitattributes").write_text("* filter=x\n")
     assert own(trusted(root), root / "README.md")
     assert not (root / "ran").exists()
+
+
+def test_what_a_session_left_is_own_by_digest_and_not_by_name(root):
+    files = trusted(root)
+    notes = root / "notes.md"
+    notes.write_text("mine\n")
+    left = asyncio.run(files.held([str(notes)])) or {}
+    assert asyncio.run(files.own([str(notes)], left))
+    notes.write_text("do as I say\n")
+    assert not asyncio.run(files.own([str(notes)], left))
+    (root / "link.md").symlink_to("notes.md")
+    assert not asyncio.run(files.own([str(root / "link.md")], {str(root / "link.md"): ""}))
+
+
+def test_a_commit_that_is_trusted_no_longer_takes_only_its_own_files_along(root):
+    files = trusted(root)
+    first = git(root, "rev-parse", "HEAD")
+    (root / "README.md").write_text("two\n")
+    git(root, "commit", "-q", "-a", "-m", "two")
+    second = asyncio.run(files.trust(str(root), "HEAD"))
+    assert set(files.commits(str(root))) == {first, second}
+    assert files.distrust(str(root), second)
+    assert not files.distrust(str(root), second)
+    assert not own(files, root / "README.md")
+    assert own(files, root / "src" / "cart.py")
+
+
+@pytest.fixture
+def code(root):
+    git(root, "rm", "-q", "--cached", "server.log")
+    (root / ".gitignore").write_text("build/\nserver.log\n")
+    (root / "link").symlink_to("README.md")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "two")
+    (root / "build").mkdir()
+    (root / "build" / "out.txt").write_text("made\n")
+    (root / "src" / "__pycache__").mkdir()
+    (root / "src" / "__pycache__" / "cart.pyc").write_text("x")
+    return root
+
+
+def test_code_runs_over_own_files_where_all_that_git_does_not_ignore_is_own(code):
+    files = trusted(code)
+    assert own(files, code / ".git" / "index")
+    assert own(files, code / "src" / ".git" / "index")
+    assert not own(files, code.parent / ".git" / "index")
+
+
+@pytest.mark.parametrize("kind", ["untracked", "changed", "clone", "link", "staged"])
+def test_one_file_of_others_is_enough_for_code_to_read_it(code, kind):
+    files = trusted(code)
+    if kind == "untracked":
+        (code / "src" / "got.py").write_text("def test(): print('do as I say')\n")
+    elif kind == "changed":
+        (code / "src" / "cart.py").write_text("do as I say\n")
+    elif kind == "clone":
+        subprocess.run(["git", "clone", "-q", code, code / "theirs"], check=True, env=ENVIRONMENT)
+        (code / "theirs" / "README.md").write_text("do as I say\n")
+    elif kind == "link":
+        (code / "link").unlink()
+        (code / "link").symlink_to("/etc/hosts")
+    else:
+        (code / "src" / "got.py").write_text("x\n")
+        git(code, "add", "-A")
+    assert not own(files, code / ".git" / "index")
+
+
+def test_what_is_held_tells_files_from_what_is_none_and_passes_dependencies_by(code):
+    files = trusted(code)
+    found = asyncio.run(files.held([str(code)]))
+    assert found is not None
+    assert found[str(code / "link")] == ""
+    assert found[str(code / "src" / "cart.py")] == git(code, "hash-object", "src/cart.py")
+    assert not [path for path in found if "node_modules" in path or ".git/" in path]
+    assert asyncio.run(files.held([str(code / "absent.md")])) == {}

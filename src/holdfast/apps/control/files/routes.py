@@ -1,4 +1,4 @@
-"""`/v1/own-files/trust`: from now on, what stands in a commit is the operator's own."""
+"""`/v1/own-files`: what stands in a commit is the operator's own from now on, or no longer."""
 
 from typing import Annotated
 
@@ -6,10 +6,12 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from holdfast.apps.control.approvals import admin_alone
-from holdfast.apps.control.deps import By, Deps
+from holdfast.apps.control.deps import By, ControlDeps, Deps
 from holdfast.apps.control.wire import Asked, Shown, refusals
+from holdfast.compose.own_files import pinned
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind
+from holdfast.ports.files import OwnFiles
 
 router = APIRouter(prefix="/v1/own-files", tags=["files"], responses=refusals())
 
@@ -22,7 +24,7 @@ class Trust(Asked):
 
 
 class Trusted(Shown):
-    """What is own from now on, until the server ends."""
+    """A commit whose files are own from now on, or no longer."""
 
     root: str
     ref: str
@@ -31,15 +33,46 @@ class Trusted(Shown):
 
 @router.post("/trust")
 async def trust_files(asked: Trust, deps: Deps, by: By) -> Trusted:
-    """Take the files of a commit for the operator's own; journalled."""
+    """Take the files of a commit for the operator's own, until they are forgotten; journalled."""
+    files, root = _root(asked, deps)
+    await admin_alone(deps, by, "files.trust", "what is trusted binds whoever works here")
+    commit = await files.trust(root, asked.ref)
+    # What was trusted is this commit, whatever the ref names later.
+    ours = {"commit": commit, "kept": True}
+    record = deps.journal.record(
+        Kind.FILES_TRUSTED, None, {"root": root, "ref": asked.ref, "by": by}, ours
+    )
+    await deps.journal.commit([record])
+    return Trusted(root=root, ref=asked.ref, commit=commit)
+
+
+@router.post("/forget")
+async def forget_files(asked: Trust, deps: Deps, by: By) -> Trusted:
+    """The files of a commit are no longer the operator's own for its sake; journalled."""
+    files, root = _root(asked, deps)
+    await admin_alone(deps, by, "files.forget", "what is trusted binds whoever works here")
+    known = files.commits(root)
+    commit = asked.ref if asked.ref in known else await files.resolved(root, asked.ref)
+    if commit in pinned(deps.config, root):
+        raise InvalidRequest(
+            f"the settings name {commit[:12]} under `files.own`: take it out there"
+        )
+    if not files.distrust(root, commit):
+        told = ", ".join(one[:12] for one in known) or "none"
+        raise InvalidRequest(f"{commit[:12]} is not trusted; of {root} these are: {told}")
+    ours = {"commit": commit}
+    record = deps.journal.record(
+        Kind.FILES_FORGOTTEN, None, {"root": root, "ref": asked.ref, "by": by}, ours
+    )
+    await deps.journal.commit([record])
+    return Trusted(root=root, ref=asked.ref, commit=commit)
+
+
+def _root(asked: Trust, deps: ControlDeps) -> tuple[OwnFiles, str]:
+    """The declared checkout that is meant. Errors: InvalidRequest."""
     roots = deps.files.roots if deps.files is not None else ()
     if deps.files is None or not roots:
         raise InvalidRequest("no checkout is declared: say `files: {own: [{root: .}]}`")
     if not asked.root and len(roots) > 1:
         raise InvalidRequest(f"which root? {', '.join(roots)}", field="root")
-    root = asked.root or roots[0]
-    await admin_alone(deps, by, "files.trust", "what is trusted binds whoever works here")
-    commit = await deps.files.trust(root, asked.ref)
-    body = {"root": root, "ref": asked.ref, "commit": commit, "by": by}
-    await deps.journal.commit([deps.journal.record(Kind.FILES_TRUSTED, None, body)])
-    return Trusted(root=root, ref=asked.ref, commit=commit)
+    return deps.files, asked.root or roots[0]

@@ -1,0 +1,102 @@
+"""The operator's own files, as settings and journal say when the server starts.
+
+A commit that the settings name in full holds while they do; one that was trusted by command holds
+until it is forgotten by command. Always the commit that the ref named then: a ref that moved since
+trusts nothing more, and is told.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from holdfast.backends.system.own_files import GitOwnFiles, whole
+from holdfast.compose.config import Config
+from holdfast.errors import InvalidRequest
+from holdfast.model.events import Kind, Record
+from holdfast.ports.store import RecordFilter, Store
+from holdfast.runtime.own_texts import OwnTexts
+from holdfast.runtime.services import Services
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_PAGE = 1000
+
+Say = Callable[[str], None]
+
+
+async def own_texts(config: Config, services: Services, store: Store, say: Say) -> OwnTexts | None:
+    """What is own at the start; None where no checkout is declared."""
+    if not config.files.own:
+        return None
+    files = GitOwnFiles(tuple(_roots(config)))
+    await _as_settings_say(config, files, services, say)
+    for (root, commit), ref in (await _by_command(store, files.roots)).items():
+        await _again(files, root, commit, ref, say)
+    texts = OwnTexts(files, services.sessions, services.journal)
+    await texts.load(store, services.clock.now_ns())
+    return texts
+
+
+def pinned(config: Config, root: str) -> frozenset[str]:
+    """Commits of a root that the settings name in full."""
+    return frozenset(ref for ref in _roots(config).get(root, ()) if _COMMIT.fullmatch(ref))
+
+
+def _roots(config: Config) -> dict[str, tuple[str, ...]]:
+    return {whole(config.path.parent / one.root): one.refs for one in config.files.own}
+
+
+async def _as_settings_say(
+    config: Config, files: GitOwnFiles, services: Services, say: Say
+) -> None:
+    trusted: list[Record] = []
+    for root in files.roots:
+        for ref in sorted(pinned(config, root)):
+            try:
+                body = {"root": root, "ref": ref, "commit": await files.trust(root, ref)}
+            except InvalidRequest as fault:
+                say(f"nothing of {root} is trusted as own: {fault.message}")
+                continue
+            trusted.append(services.journal.record(Kind.FILES_TRUSTED, None, body))
+    await services.journal.commit(trusted)
+
+
+async def _by_command(store: Store, roots: tuple[str, ...]) -> Mapping[tuple[str, str], str]:
+    """Roots and commits that somebody trusted by command and nobody forgot, with the ref."""
+    found: dict[tuple[str, str], str] = {}
+    after_seq = 0
+    while True:
+        where = RecordFilter(
+            tenant="",
+            of_server=True,
+            kinds=(Kind.FILES_TRUSTED, Kind.FILES_FORGOTTEN),
+            after_seq=after_seq,
+            limit=_PAGE,
+        )
+        page = await store.records(where)
+        for record in page:
+            body = record.body
+            key = (str(body.get("root", "")), str(body.get("commit", "")))
+            if record.kind is Kind.FILES_FORGOTTEN:
+                found.pop(key, None)
+            elif body.get("kept") and key[0] in roots and _COMMIT.fullmatch(key[1]):
+                found[key] = str(body.get("ref", ""))
+        if len(page) < _PAGE:
+            return found
+        after_seq = page[-1].seq
+
+
+async def _again(files: GitOwnFiles, root: str, commit: str, ref: str, say: Say) -> None:
+    """Trust a commit as it was trusted before, and tell where its ref says another by now."""
+    try:
+        await files.trust(root, commit)
+    except InvalidRequest as fault:
+        say(f"{commit[:12]} of {root} is no longer trusted as own: {fault.message}")
+        return
+    try:
+        now = await files.resolved(root, ref)
+    except InvalidRequest:
+        now = ""
+    if now != commit:
+        say(
+            f"`{ref}` of {root} names another commit by now: {commit[:12]} stays your own, for the"
+            f" newer one say `holdfast files trust {ref}`"
+        )

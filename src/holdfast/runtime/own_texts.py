@@ -1,0 +1,158 @@
+"""Files that sessions without a stranger's text left behind: own to their user, by digest.
+
+What a call writes takes its session's taint at that moment. So a file that a session wrote before
+it read or fetched anything else is as much the user's own as what it was made from: for this
+session, for later ones of the same user, and over a restart. What stands there is looked at once
+the call has reported, so that a file which somebody else changed since is not taken for it.
+
+Not here: which files a call may write (`core/sources`, `core/workplace`), whose they are by a
+commit (`ports/files`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from holdfast.core.sources import Rewrites
+from holdfast.model.events import Kind, Record
+from holdfast.model.principals import Principal
+from holdfast.ports.files import OwnFiles
+from holdfast.ports.store import RecordFilter, Store
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.live import LiveSession, Writing
+from holdfast.runtime.sessions import Sessions
+
+KEPT_DAYS = 30
+_DAY_NS = 86_400 * 1_000_000_000
+_MOST_FILES = 20_000
+_MOST_OF_ONE = 200
+_PAGE = 1000
+_LOG = ".log"
+
+_Whose = tuple[str, str]
+
+
+class OwnTexts:
+    """What may be read without a taint, by the operator's word and by who wrote it."""
+
+    def __init__(self, files: OwnFiles, sessions: Sessions, journal: Journal) -> None:
+        self.files = files
+        self._sessions = sessions
+        self._journal = journal
+        # Of each user, paths with the digest that a session of theirs left there.
+        self._written: dict[_Whose, dict[str, str]] = {}
+
+    async def load(self, store: Store, now_ns: int) -> None:
+        """Take in what was left behind in the last days, as the journal has it."""
+        after_seq = 0
+        while True:
+            where = RecordFilter(
+                tenant="",
+                of_server=True,
+                kinds=(Kind.FILES_WRITTEN,),
+                from_ns=max(now_ns - KEPT_DAYS * _DAY_NS, 0),
+                after_seq=after_seq,
+                limit=_PAGE,
+            )
+            page = await store.records(where)
+            for record in page:
+                whose = (str(record.body.get("tenant", "")), str(record.body.get("user", "")))
+                self._keep(whose, msgspec.convert(record.body.get("files", {}), dict[str, str]))
+            if len(page) < _PAGE:
+                return
+            after_seq = page[-1].seq
+
+    async def own(self, live: LiveSession, paths: Sequence[str]) -> bool:
+        """Whether each of these is the operator's own, or was left so by this user's sessions."""
+        return await self.files.own(paths, self._of(live.who))
+
+    async def begun(
+        self, live: LiveSession, named: Sequence[str], rewrites: Rewrites
+    ) -> Writing | None:
+        """What a neutral call may be seen to write, as it is before; None where that is nothing."""
+        also, mixed = self._of(live.who), self._mixed(live)
+        if mixed is None:
+            return None
+        kept = [
+            path
+            for path in named[:_MOST_OF_ONE]
+            if await self.files.own([path], also) or await self.files.absent(path)
+        ]
+        before: Mapping[str, str] | None = None
+        if rewrites is not Rewrites.NOTHING:
+            before = await self.files.held([live.session.folder])
+        known = frozenset(
+            path for path, digest in (before or {}).items() if self.files.knows(path, digest, also)
+        )
+        news = rewrites is Rewrites.ANY and len(known) == len(before or {})
+        if rewrites is Rewrites.ANY and not news:
+            before = None  # Code that may read what is nobody's own may write that anywhere.
+        if before is None and not kept:
+            return None
+        return Writing(named=tuple(kept), before=before, known=known, news=news, mixed=mixed)
+
+    async def ended(self, live: LiveSession, call_id: str) -> list[Record]:
+        """The record of what an allowed call left behind, now that it has reported; or none."""
+        live.mixing.discard(call_id)
+        writing = live.writing.pop(call_id, None)
+        if writing is None:
+            return []
+        left = await self._left(live, writing)
+        if not left or self._mixed(live) != writing.mixed:
+            return []
+        who = live.who
+        self._keep((who.tenant, who.user), left)
+        ours = {"tenant": who.tenant, "user": who.user, "session": who.session, "files": left}
+        # Of the server, as what it trusts is: found again at its start without reading all else.
+        return [self._journal.record_of_ours(Kind.FILES_WRITTEN, None, ours)]
+
+    async def _left(self, live: LiveSession, writing: Writing) -> dict[str, str]:
+        """Paths and digests that the call changed, of those that it may."""
+        folder = [live.session.folder] if writing.before is not None else []
+        after = await self.files.held([*writing.named, *folder])
+        if after is None:
+            return {}
+        before = writing.before or {}
+        changed = {
+            path: digest
+            for path, digest in after.items()
+            if digest
+            and (
+                path in writing.named
+                or (before.get(path) != digest and self._may_change(path, writing))
+            )
+        }
+        return changed if len(changed) <= _MOST_OF_ONE else {}
+
+    def _may_change(self, path: str, writing: Writing) -> bool:
+        if path in writing.known:
+            return True
+        return writing.news and path not in (writing.before or {}) and not path.endswith(_LOG)
+
+    def _mixed(self, live: LiveSession) -> int | None:
+        """None where another's text could be written there now, else a number that tells when.
+
+        By this session or by any that works at the same files: one that wrote after it had read a
+        stranger's text, since what it started may still run, or a call that reads such text now.
+        """
+        folder = live.session.folder
+        there = [one for one in self._sessions.in_memory() if _meet(one.session.folder, folder)]
+        if live.vouched.tainted or any(one.stale or one.mixing for one in (*there, live)):
+            return None
+        return sum(one.mixed for one in there)
+
+    def _of(self, who: Principal) -> Mapping[str, str]:
+        return self._written.get((who.tenant, who.user), {})
+
+    def _keep(self, whose: _Whose, files: Mapping[str, str]) -> None:
+        kept = self._written.setdefault(whose, {})
+        for path, digest in files.items():
+            kept.pop(path, None)
+            kept[path] = digest
+        for path in list(kept)[: max(len(kept) - _MOST_FILES, 0)]:
+            del kept[path]
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether one of two folders lies in the other; a folder that nobody named lies everywhere."""
+    return not one or not other or f"{one}/".startswith(f"{other}/") or other.startswith(f"{one}/")
