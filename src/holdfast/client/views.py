@@ -28,7 +28,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """One session as it stands. `streams` counts its open model streams.
 
     `delegated_by` is the session that started it, `children` are those that it started;
-    `cost_nusd` counts what these cost.
+    `cost_nusd` counts what these cost. `context_percent` is how full its context was after the last
+    answer in it.
     """
 
     session_id: str
@@ -48,6 +49,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: int = 0
     streams: int = 0
     tainted: bool = False
+    context_percent: int = 0
     delegated_by: str = ""
     children: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()

@@ -118,7 +118,6 @@ async def build(
     clock, entropy = SystemClock(), SystemEntropy()
     hosts = HookHosts(config.path.parent, environment)
     default, by_agent = await hook_sets(hosts, config)
-    admitted = admissions(config.gateway)
     contracts = ContractBook(with_refusals(config))
     headers = header_text(config.telemetry, environment)
     receivers = alert_secrets(config.alerts, environment)
@@ -165,16 +164,7 @@ async def build(
         outcomes=Outcomes(
             services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
         ),
-        calls=ModelCalls(
-            services,
-            admission=Admission(
-                sessions, budgets, journal, contracts, Earlier(sessions, store, journal), hooks
-            ),
-            pricing=Pricing(price_book(config), admitted),
-            providers=providers(config.upstreams, environment, clock, admitted),
-            rates=rate_gate(config, clock),
-            admitted=admitted,
-        ),
+        calls=_model_calls(config, services, store, contracts, hooks, environment),
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
@@ -183,6 +173,28 @@ async def build(
         hook_hosts=hosts,
         taps=taps,
         files=files.files if files is not None else None,
+    )
+
+
+def _model_calls(
+    config: Config,
+    services: Services,
+    store: Store,
+    contracts: ContractBook,
+    hooks: Hooks,
+    environment: Mapping[str, str],
+) -> ModelCalls:
+    """The gateway's part. Errors: ConfigInvalid (a price that does not hold)."""
+    sessions, journal, clock = services.sessions, services.journal, services.clock
+    admitted = admissions(config.gateway)
+    earlier = Earlier(sessions, store, journal)
+    return ModelCalls(
+        services,
+        admission=Admission(sessions, services.budgets, journal, contracts, earlier, hooks),
+        pricing=Pricing(price_book(config), admitted),
+        providers=providers(config.upstreams, environment, clock, admitted),
+        rates=rate_gate(config, clock),
+        admitted=admitted,
     )
 
 

@@ -10,17 +10,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+_MOST_CONTEXTS = 64
 Strategy = Literal["prune_tool_results", "keep_last", "summarise", "hand_off", "end"]
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An agent's `context`, as JSON in the run's plan.
 
-    `window_tokens` 0: nothing is known, and only the provider's own refusal counts as full.
-    From `alert_percent` of it on somebody is told, once a run. `limit_percent` of it starts
-    `strategy`; `keep_turns` last answers always stay. `prune_tool_results` is followed by
-    `keep_last` where it no longer helps. `summary_model` empty is the run's own; its answer has at
-    most `summary_tokens`.
+    `window_tokens` 0: of a run nothing is known, and only the provider's own refusal counts as
+    full; of a session the model's price says it. From `alert_percent` of it on somebody is told,
+    once a run; in a session that is no run, each time that its context comes to that.
+    `limit_percent` of it starts `strategy`; `keep_turns` last answers always stay.
+    `prune_tool_results` is followed by `keep_last` where it no longer helps. `summary_model` empty
+    is the run's own; its answer has at most `summary_tokens`.
     """
 
     window_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -30,6 +32,41 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     keep_turns: Annotated[int, msgspec.Meta(ge=1)] = 5
     summary_model: str = ""
     summary_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1_024
+
+
+class ContextUse:
+    """How full the contexts of one session are, after the last answer in each.
+
+    A sub-agent of the client has a context of its own, and a side call without tools (a title, a
+    summary) is none of the conversation: each is told apart by its path and by having tools.
+    """
+
+    def __init__(self) -> None:
+        self._percents: dict[tuple[str, bool], int] = {}
+
+    def answered(self, path: str, percent: int, alert_percent: int, *, tools: bool) -> bool:
+        """Take in one answer; whether this context came to be as full as `alert_percent` by it."""
+        key = (path, tools)
+        before = self._percents.pop(key, 0)
+        self._percents[key] = percent
+        if len(self._percents) > _MOST_CONTEXTS:
+            del self._percents[next(iter(self._percents))]
+        return bool(alert_percent) and before < alert_percent <= percent
+
+    def recorded(self, body: Mapping[str, Any]) -> None:
+        """Take in one answer as `model_call.settled` tells it."""
+        percent = body.get("context_percent")
+        if isinstance(percent, int):
+            tools = bool(body.get("tools"))
+            self.answered(str(body.get("agent_path", "")), percent, 0, tools=tools)
+
+    @property
+    def percent(self) -> int:
+        """Of the conversation itself; 0 before its first answer."""
+        for key in (("", True), ("", False)):
+            if key in self._percents:
+                return self._percents[key]
+        return next(iter(self._percents.values()), 0)
 
 
 class Due(msgspec.Struct, frozen=True):

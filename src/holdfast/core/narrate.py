@@ -251,10 +251,10 @@ def _loop(record: Record) -> str:
 def _context(record: Record) -> str:
     body = record.body
     percent, threshold = _plain(body.get("percent"), 10), _plain(body.get("threshold"), 10)
-    return (
-        f"the context of the run {_quoted(body.get('run_id'))} is {percent} % full, "
-        f"{threshold} % or more"
-    )
+    whose = f"the run {_quoted(body['run_id'])}" if body.get("run_id") else "the session"
+    if body.get("agent_path"):
+        whose = f"the sub-agent {_quoted(body['agent_path'])}"
+    return f"the context of {whose} is {percent} % full, {threshold} % or more"
 
 
 def _risk(record: Record) -> str:

@@ -241,6 +241,7 @@ def _model(seen: _Seen, record: Record, error: str) -> Span:
         "gen_ai.response.finish_reasons": [
             reason for reason in (entries.words(record, "stop_reason"),) if reason
         ],
+        "holdfast.context_percent": entries.whole(record, "context_percent"),
         "holdfast.cost_nusd": record.cost_nusd,
         "holdfast.input": seen.prompt,
         "holdfast.ms": ms,

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.context import ContextUse
 from holdfast.core.flow import Vouched
 from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
@@ -74,6 +75,7 @@ class LiveSession:
         self.unconfirmed: dict[str, End] = {}
         # Tokens of a conversation that the provider holds, by the message id that ends it.
         self.threads: dict[str, int] = {}
+        self.context = ContextUse()
         self.cost_nusd = 0
         self.turn = 0
         self.adopted = False

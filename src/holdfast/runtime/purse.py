@@ -47,6 +47,7 @@ _LEAST_TRANCHE_TOKENS = 512
 _LIKELY_TOKENS_PER_S = 500
 _EXTEND_RETRY_S = 0.05
 _SAMPLED_SHOWN = 20
+_MESSAGE = "message"
 
 
 def tranche_tokens(max_tokens_per_s: int | None) -> int | None:
@@ -332,6 +333,7 @@ class Purse:
             "duration_ms": round(self.elapsed_s() * 1000),
             "agent_path": self.paid.agent_path,
             **self._reached(),
+            **(context := self._context_of(reading)),
         }
         record = self._journal.record_of_ours(
             Kind.MODEL_CALL_SETTLED,
@@ -340,7 +342,31 @@ class Purse:
             turn=self.turn,
             cost_nusd=cost_nusd,
         )
-        self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record])
+        told = self._context_alert(context)
+        self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record, *told])
+
+    def _context_of(self, reading: Reading) -> dict[str, Any]:
+        """How full the context was after this answer, where it said so and the window is known."""
+        window = self.live.session.context_window_tokens or self.paid.quote.context_tokens
+        if not (reading.saw_usage and reading.final and window):
+            return {}
+        # Each sampling of one answer reads all that was before it: the last one says how much.
+        own = [one for one in reading.served.sampled if one.kind == _MESSAGE and not one.model]
+        tokens = own[-1].usage.total_tokens if own else reading.usage.total_tokens
+        percent = min(tokens * 100 // window, 100)
+        return {"context_percent": percent, "tools": bool(self.paid.request.tool_names)}
+
+    def _context_alert(self, context: dict[str, Any]) -> list[Record]:
+        """Each time that a context of the session comes to be so full."""
+        live, threshold = self.live, self.live.session.context_alert_percent
+        percent, path = context.get("context_percent"), self.paid.agent_path
+        if percent is None or not live.context.answered(
+            path, percent, threshold, tools=context["tools"]
+        ):
+            return []
+        body = {"percent": percent, "threshold": threshold, "agent_path": path}
+        kind = Kind.CONTEXT_ALERT
+        return [self._journal.record_of_ours(kind, live.who, body, turn=self.turn)]
 
     def _billed(self, usage: Usage, served: Served) -> Bill:
         bill = self._pricing.bill(self.paid.quote.model, usage, served)

@@ -548,6 +548,7 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.cost_nusd += record.cost_nusd
             live.turn = max(live.turn, record.turn)
             live.progress.turns += 1
+            live.context.recorded(body)
         if body.get("message_id"):
             live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
     elif record.kind is Kind.MODEL_CALL_REFUSED:

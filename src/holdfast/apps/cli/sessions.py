@@ -115,7 +115,17 @@ async def list_sessions(
         for view in found:
             emit(view)
         return
-    columns = ("session", "agent", "user", "state", "opened (UTC)", "turns", "calls", "cost")
+    columns = (
+        "session",
+        "agent",
+        "user",
+        "state",
+        "opened (UTC)",
+        "turns",
+        "calls",
+        "context",
+        "cost",
+    )
     rows = [
         (
             view.session_id,
@@ -125,6 +135,7 @@ async def list_sessions(
             clock(view.opened_at_ns),
             view.turn,
             view.tool_calls,
+            f"{view.context_percent} %",
             format_usd(view.cost_nusd),
         )
         for view in found
@@ -258,4 +269,6 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
         say(f"  within   {plain(told, _SHOWN)}")
     for child in view.children:
         say(f"  parent of {child}")
+    if view.context_percent:
+        say(f"  context  {view.context_percent} % full after the last answer")
     say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")

@@ -53,6 +53,8 @@ async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
         batch=asked.batch,
     )
     draft = _in_batch(opening.draft(plan, OpenSession(**given)), asked)
+    # The run itself tells of its context, once.
+    draft = msgspec.structs.replace(draft, context_alert_percent=0)
     run = await deps.runs.submit(draft, order)
     await _acted(deps, run, "run.submit", "", by)
     return await view(deps, run)

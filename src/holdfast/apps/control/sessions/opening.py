@@ -13,6 +13,7 @@ import msgspec
 from holdfast.apps.control.sessions.lifting import check_servers, lifted
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
+from holdfast.core.context import ContextSettings
 from holdfast.core.place import folder_fault
 from holdfast.core.scopes import scope_fault
 from holdfast.errors import InvalidRequest
@@ -70,6 +71,7 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
     """
     if fault := folder_fault(asked.folder):
         raise InvalidRequest(fault, field="folder")
+    context = msgspec.convert(plan.context, ContextSettings)
     ttl_s = min(plan.session_ttl_s, plan.loop.wall_clock_s)
     if asked.ttl_s is not None:
         ttl_s = min(ttl_s, asked.ttl_s)
@@ -93,6 +95,8 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         scopes=_scopes(plan, asked),
         folder=asked.folder,
         sandboxed=asked.sandboxed,
+        context_window_tokens=context.window_tokens,
+        context_alert_percent=context.alert_percent,
     )
 
 

@@ -72,6 +72,7 @@ class SessionView(Shown):
     """One session as it stands.
 
     `tool_calls` counts its calls that were permitted, `streams` the answers streaming to it now.
+    `context_percent` is how full its context was after the last answer in it, of 100.
     A session past its wall clock is shown as expired from that moment on. `delegated_by` is the
     session that started it, `children` those that it started; `cost_nusd` counts what these cost.
     """
@@ -93,6 +94,7 @@ class SessionView(Shown):
     tool_calls: int
     streams: int
     tainted: bool
+    context_percent: int = 0
     delegated_by: str = ""
     children: list[str] = Field(default_factory=list)
     resources: list[str] = Field(default_factory=list)

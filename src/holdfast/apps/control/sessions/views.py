@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.sessions.schemas import SessionView, WhichSessions
+from holdfast.core.context import ContextUse
 from holdfast.errors import NotFound
 from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
@@ -35,7 +36,7 @@ def of_live(deps: ControlDeps, live: LiveSession) -> SessionView:
     """A session that is in memory."""
     key, ledger = _purse(live.session), deps.budgets.ledger
     account = ledger.account(key, deps.clock.now_ns()) if ledger.knows(key) else None
-    return _view(
+    shown = _view(
         deps,
         live.session,
         cost_nusd=live.cost_nusd if account is None else account.settled,
@@ -45,6 +46,7 @@ def of_live(deps: ControlDeps, live: LiveSession) -> SessionView:
         tainted=live.vouched.tainted,
         children=live.children,
     )
+    return _with(shown, live.context)
 
 
 async def of_session(deps: ControlDeps, session: Session) -> SessionView:
@@ -53,7 +55,7 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
     if live is not None:
         return of_live(deps, live)
     turn = cost_nusd = 0
-    tainted = False
+    tainted, context = False, ContextUse()
     children: list[str] = []
     for session_id in filter(None, (session.parent, session.session_id)):
         mine = session_id == session.session_id
@@ -61,11 +63,13 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
         async for record in records_of(deps, session.principal.tenant, session_id, kinds):
             turn, cost_nusd = max(turn, record.turn if mine else 0), cost_nusd + record.cost_nusd
             tainted = tainted or bool(record.body.get("taints"))
+            if mine:
+                context.recorded(record.body)
             if record.kind is Kind.SESSION_DELEGATED:
                 children.append(str(record.body.get("child", "")))
     for account in await deps.budgets.states([_purse(session)]):
         cost_nusd = account.settled
-    return _view(
+    shown = _view(
         deps,
         session,
         cost_nusd=cost_nusd,
@@ -75,6 +79,11 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
         tainted=tainted,
         children=children,
     )
+    return _with(shown, context)
+
+
+def _with(shown: SessionView, context: ContextUse) -> SessionView:
+    return shown.model_copy(update={"context_percent": context.percent})
 
 
 async def records_of(
