@@ -22,6 +22,7 @@ from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import Effect, Idempotency
+from holdfast.ports.llm import Cleared
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.attempts import Next
@@ -79,16 +80,7 @@ class Script:
             said += self._dice.choice(_WORDS) + " "
         return said
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        timeout_s: float,
-        whole: bool = False,
-    ) -> _Answer:
+    async def send(self, cleared: Cleared, *, timeout_s: float, whole: bool = False) -> _Answer:
         """The next answer, whatever was asked."""
         self.turn += 1
         name = ("look", "change")[self.turn % 2]

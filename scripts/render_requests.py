@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from holdfast.core.wire.betas import BETAS
+from holdfast.core.wire.grants import REACH
 from holdfast.core.wire.headers import HEADERS
 from holdfast.core.wire.shapes import Use
-from holdfast.core.wire.table import KINDS, ROWS
+from holdfast.core.wire.table import GRANTED, KINDS, ROWS
 from holdfast.core.wire.takes import VENDORS
 from holdfast.core.wire.tools import WORK
 from holdfast.model.money import format_usd
@@ -26,7 +27,7 @@ def words(names: Iterable[str]) -> str:
 def rendered() -> str:
     """Everything below the mark."""
     named = (*_named("Betas", BETAS), *_named("Headers", HEADERS))
-    return "\n".join([*_work(), *_fields(), *_kinds(), *named, *_vendors()])
+    return "\n".join([*_work(), *_grants(), *_fields(), *_kinds(), *named, *_vendors()])
 
 
 def _work() -> Iterator[str]:
@@ -39,6 +40,15 @@ def _work() -> Iterator[str]:
         limited = "yes" if work.limited else "no"
         cells = (f"`{name}`", words(kind.types), work.calls, work.tokens, limited, beside)
         yield "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _grants() -> Iterator[str]:
+    yield "\n## What is granted, and how far it reaches\n"
+    yield "| grant | reaches | kinds of object that ask for it |"
+    yield "|---|---|---|"
+    for name, reach in REACH.items():
+        kinds = words(kind for kind, names in GRANTED.items() if name in names)
+        yield f"| `{name}` | {reach} | {kinds} |"
 
 
 def _fields() -> Iterator[str]:

@@ -30,6 +30,7 @@ PROVIDER_TOOLS = (
     "advisor",
     "mcp_servers",
     "compaction",
+    "files",
     "oracle",
 )
 CONTRACT = """
@@ -46,6 +47,7 @@ gateway:
     - {beta: house-beta-2027-01-01}
     - {header: x-house, as: inert}
     - {tool: oracle_20270101, usd: 0.002, calls: 2, tokens: 100}
+    - {block: novel_block, at: [messages.content], tokens: 0}
 """
 POLICIES = '@id("all") permit (principal in Role::"support", action, resource);'
 
@@ -257,6 +259,70 @@ def test_a_granted_tool_of_the_provider_runs_and_one_that_is_not_does_not(
     assert len(project.model.message_requests) == before
     decided = project.records(session=session.session_id, kind="tool_call.decided")
     assert [(r["tool"], r["verdict"]) for r in decided] == [(grant, "deny")]
+
+
+SOURCES = [
+    ("web_fetch", "image", {"type": "url", "url": "https://example.com/a.png"}),
+    ("web_fetch", "document", {"type": "url", "url": "https://example.com/a.pdf"}),
+    ("files", "image", {"type": "file", "file_id": "file_1"}),
+    ("files", "document", {"type": "file", "file_id": "file_1"}),
+]
+
+
+@pytest.mark.parametrize(("grant", "kind", "source"), SOURCES)
+def test_what_the_provider_goes_and_gets_needs_a_grant_for_calls_and_for_counts(
+    project, session, granted, grant, kind, source
+):
+    request = body({"text": "ok"})
+    request["messages"].append({"role": "user", "content": [{"type": kind, "source": source}]})
+    counted = {name: request[name] for name in ("model", "messages")}
+    before = len(project.model.requests)
+    for path, asked in (("/v1/messages", request), ("/v1/messages/count_tokens", counted)):
+        reply = ask(project, session, asked, path=path)
+        refused(reply, 403, "permission_error", says="`messages[1].content[0].source`")
+        assert f"`tools.{grant}`" in reply.json["error"]["message"]
+    assert len(project.model.requests) == before
+    assert ask(project, granted, request).status == 200
+    assert sent(project).json["messages"][1] == request["messages"][1]
+
+
+def test_content_in_the_request_itself_needs_no_grant(project, session):
+    source = {"type": "base64", "media_type": "application/pdf", "data": "aGk="}
+    for one in (source, {"type": "text", "media_type": "text/plain", "data": "hi"}):
+        request = body({"text": "ok"})
+        block = {"type": "document", "source": one}
+        request["messages"].append({"role": "user", "content": [block]})
+        assert ask(project, session, request).status == 200
+
+
+def test_a_count_is_admitted_before_anything_of_it_leaves(project, session):
+    path = "/v1/messages/count_tokens"
+    plain = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+    spent = project.open(agent="web", user=fresh_user(), limits={"usd": "0"})
+    before = len(project.model.requests)
+    refused(ask(project, session, plain | {"tools": [SEARCH]}, path=path), 403)
+    other = project.open(agent="web", user=fresh_user())
+    refused(ask(project, other, plain | {"model": "claude-opus-4-0"}, path=path), 403)
+    refused(ask(project, spent, plain, path=path), 402)
+    refused(ask(project, spent, body({"text": "x"})), 402)
+    assert len(project.model.requests) == before
+    assert ask(project, session, plain | {"tools": [BASH]}, path=path).status == 200
+    assert ask(project, other, plain | {"tools": [SEARCH]}, path=path).status == 200
+
+
+def test_an_admitted_block_stands_at_its_place_and_is_read_within(project, session, granted):
+    block = {"type": "novel_block", "text": "x"}
+    fetched = block | {"source": {"type": "url", "url": "https://example.com/a"}}
+    request = body({"text": "ok"})
+    request["messages"].append({"role": "user", "content": [block]})
+    assert ask(project, session, request).status == 200
+    assert sent(project).json["messages"][1]["content"] == [block]
+    refused(ask(project, session, request | {"system": [block]}), 400, says="at: [system]")
+    request["messages"][1]["content"] = [fetched]
+    refused(ask(project, session, request), 403, says="`web_fetch`")
+    assert ask(project, granted, request).status == 200
+    request["messages"][1]["content"] = [block | {"inner": {"type": "other_block"}}]
+    refused(ask(project, granted, request), 400, says="other_block")
 
 
 @pytest.mark.parametrize("place", ["tools", "system message", "compaction"])

@@ -62,6 +62,7 @@ def admissions(settings: GatewaySettings) -> Admitted:
             nusd=line.usd_nusd,
             calls=line.calls,
             tokens=line.tokens,
+            at=line.at,
         )
         for line in settings.admit
         for sort in Sort

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.pieces import Unread, joined, piece_of
+
 _MAX_EVENT_BYTES = 16_000_000
 
 
@@ -34,6 +36,7 @@ class Assembly:
         self._buffer = b""
         self._blocks: dict[int, dict[str, Any]] = {}
         self._json: dict[int, list[str]] = {}
+        self._pieces: dict[int, list[tuple[str, str]]] = {}
         self._usage: dict[str, Any] = {}
         self._stop_reason = ""
         self._model = ""
@@ -102,6 +105,7 @@ class Assembly:
         if kind == "content_block_start":
             self._blocks[index] = dict(event.get("content_block") or {})
             self._json[index] = []
+            self._pieces[index] = []
         elif kind == "content_block_delta" and index in self._blocks:
             self._delta(index, event.get("delta") or {})
         elif kind == "content_block_stop" and index in self._blocks:
@@ -110,7 +114,10 @@ class Assembly:
     def _delta(self, index: int, delta: dict[str, Any]) -> None:
         block = self._blocks[index]
         kind = delta.get("type")
-        if kind == "text_delta":
+        if str(block.get("type", "")).endswith("tool_result"):
+            if (piece := piece_of(delta)) is not None:
+                self._pieces[index].append(piece)
+        elif kind == "text_delta":
             block["text"] = str(block.get("text", "")) + str(delta.get("text", ""))
         elif kind == "input_json_delta":
             self._json[index].append(str(delta.get("partial_json", "")))
@@ -123,13 +130,17 @@ class Assembly:
 
     def _close(self, index: int) -> None:
         block = self._blocks[index]
+        if self._pieces[index]:
+            whole = joined(block.get("content"), self._pieces[index])
+            self._blocks[index] = {} if isinstance(whole, Unread) else {**block, "content": whole}
+            return
         if block.get("type") not in ("tool_use", "server_tool_use"):
             if block.get("type") == "text" and not block.get("text"):
                 self._blocks[index] = {}  # An empty text block cannot be sent back.
             return
-        joined = "".join(self._json[index])
+        spelled = "".join(self._json[index])
         try:
-            given = msgspec.json.decode(joined) if joined else block.get("input", {})
+            given = msgspec.json.decode(spelled) if spelled else block.get("input", {})
         except (msgspec.DecodeError, RecursionError):
             given = None
         self._blocks[index] = {**block, "input": given} if isinstance(given, dict) else {}

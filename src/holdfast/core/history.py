@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 UNREAD = "unread/0"
-"""Stands for the mark of a result that the provider sent in pieces: nobody read it whole."""
+"""Stands for the mark of a result that came in pieces which make no whole: no result has it."""
 
 _SAFE_INTEGER = 2**53
 _DEEPEST = 120
@@ -150,8 +150,6 @@ def same_arguments(known: Iterable[str], tool: str, shown: Any) -> bool:
 def same_result(known: Iterable[str], block: Mapping[str, Any]) -> bool:
     """Whether a shown result is the one with these marks."""
     known = tuple(known)
-    if UNREAD in known:
-        return True
     if not _may_be_of(known, block.get("content")):
         return False
     found = result_mark(block)

@@ -131,6 +131,8 @@ def _emitted(record: Record) -> str:
 
 
 def _decided(record: Record) -> str:
+    if record.body.get("times"):
+        return f"work of the provider was denied{_said(record.body, 'why')}"
     verb = _VERBS.get(record.verdict, _plain(record.verdict, 20) or "decided")
     text = f"the call of {_quoted(record.tool)} was {verb}"
     if record.risk:

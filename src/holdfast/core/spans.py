@@ -276,6 +276,8 @@ def _emitted(seen: _Seen, record: Record) -> list[Span]:
 
 
 def _decided(seen: _Seen, record: Record) -> list[Span]:
+    if record.body.get("times"):
+        return []  # A number of refusals that have no records of their own.
     if record.verdict == Verdict.ALLOW:
         if record.call_id not in seen.closed:
             seen.open[record.call_id] = record

@@ -8,12 +8,13 @@ untouched, and so are events that nobody here knows.
 Not here: sockets, prices, what to do with any of it (`runtime/model_calls`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from holdfast.core.metering import Metered, Reading
+from holdfast.core.pieces import Unread, joined, piece_of
 
 __all__ = ["AnswerStream", "Broken", "EmittedCall", "Metered", "Reading", "read_answer"]
 
@@ -38,8 +39,9 @@ class EmittedCall(msgspec.Struct, frozen=True):
     """A complete `tool_use` of the model; `arguments` is None when they are not a JSON object.
 
     `at_server`: the provider runs it (`server_tool_use`), no permit will follow. `answered` is the
-    block that the provider sent as the result of such a call, `type` and `content` alone: then it
-    is this result that is told of, and the call was before.
+    block that the provider sent as the result of such a call, `type` and `content` alone, without
+    `content` where nobody could read it: then it is this result that is told of, and the call was
+    before.
     """
 
     call_id: str
@@ -110,8 +112,6 @@ _BLOCK = msgspec.json.Decoder(_Block)
 _DELTA = msgspec.json.Decoder(_Delta)
 _ANY = msgspec.json.Decoder()
 _TOOL_BLOCKS = ("tool_use", "server_tool_use", "mcp_tool_use")
-# Stands for a result that came in pieces, whose whole nobody here has.
-_PIECES: Any = object()
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -133,6 +133,8 @@ class AnswerStream:
         self.seen = 0
         self._carry = b""
         self._open: dict[int, tuple[_Block, list[str]]] = {}
+        # What results of the provider's own tools got since they began, by the block's index.
+        self._pieces: dict[int, list[tuple[str, str]]] = {}
         self._last_call = ""
         self._every_call: list[str] = []
         self._shown_open: tuple[int, ...] = ()
@@ -245,8 +247,8 @@ class AnswerStream:
             return Broken("a content delta came without an open block")
         delta = _DELTA.decode(seen.delta)
         self.metered.deltas += 1
-        if opened[0].tool_use_id:
-            opened[0].content = _PIECES
+        if opened[0].tool_use_id and (piece := piece_of(delta)) is not None:
+            self._pieces.setdefault(seen.index, []).append(piece)
         for shown in (delta.text, delta.thinking, delta.partial_json, delta.content):
             if isinstance(shown, str) and shown:
                 self.metered.output_bytes += len(shown) if shown.isascii() else len(shown.encode())
@@ -255,16 +257,17 @@ class AnswerStream:
         return None
 
     def _close_block(self, index: object) -> None:
-        block, parts = self._open.pop(index, (None, [])) if isinstance(index, int) else (None, [])
-        if block is None:
+        if not isinstance(index, int) or index not in self._open:
             return
+        block, parts = self._open.pop(index)
+        pieces = self._pieces.pop(index, [])
         self._last_call = ""
         if block.type in _TOOL_BLOCKS:
             self._last_call = block.id
             self._every_call.append(block.id)
             self.calls.append(_call(block, "".join(parts)))
         elif block.tool_use_id:
-            self.calls.append(_result(block))
+            self.calls.append(_result(block, pieces))
 
     def ending(self) -> bytes:
         """Events that end well-formed, as if at `max_tokens`, what was `shown` so far.
@@ -346,10 +349,11 @@ def _opening_bytes(block: _Block) -> int:
     return size
 
 
-def _result(block: _Block) -> EmittedCall:
-    answered = {"type": block.type, "content": block.content}
-    if block.content is _PIECES:
-        del answered["content"]
+def _result(block: _Block, pieces: Sequence[tuple[str, str]] = ()) -> EmittedCall:
+    content = joined(block.content, pieces)
+    answered = {"type": block.type}
+    if not isinstance(content, Unread):
+        answered["content"] = content
     return EmittedCall(block.tool_use_id, "", None, at_server=True, answered=answered)
 
 

@@ -6,6 +6,29 @@ from typing import Protocol
 import msgspec
 
 
+class Cleared:
+    """One request that may leave, as it goes to a provider.
+
+    Only admission makes one (`runtime/clearing`), and `Upstream.send` takes nothing else: what
+    nobody admitted cannot be sent.
+    """
+
+    __slots__ = ("body", "headers", "method", "path")
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __init__(self) -> None:
+        raise TypeError("a request is cleared by admission alone, see `runtime/clearing`")
+
+    @classmethod
+    def _of(cls, method: str, path: str, headers: Mapping[str, str], body: bytes) -> "Cleared":
+        made = object.__new__(cls)
+        made.method, made.path, made.headers, made.body = method, path, headers, body
+        return made
+
+
 class UpstreamAnswer(Protocol):
     """One open answer of the provider."""
 
@@ -35,19 +58,12 @@ class Upstream(Protocol):
     """A provider that speaks the Messages API."""
 
     async def send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        timeout_s: float,
-        whole: bool = False,
+        self, cleared: Cleared, *, timeout_s: float, whole: bool = False
     ) -> UpstreamAnswer:
-        """Send one request and return once headers are here.
+        """Send one admitted request and return once headers are here.
 
-        `headers` are the client's, already without credentials and hop-by-hop fields; the
-        implementation adds its own credential. `timeout_s` bounds the wait for headers. `whole`:
+        Its headers are the client's; the implementation sends on those that the table lets go, and
+        adds its own credential. `timeout_s` bounds the wait for headers. `whole`:
         the answer comes in one piece, so that silence before it says nothing. Errors:
         UpstreamUnavailable; its field `sent` is true when the provider may have had the request,
         and so may bill it, and `ours` when only our own time was over.

@@ -70,7 +70,7 @@ class Admission:
         self._sessions = sessions
         self._budgets = budgets
         self._journal = journal
-        self._contracts = contracts
+        self.contracts = contracts
         self._earlier = earlier
 
     async def admit(self, live: LiveSession, request: ModelRequest) -> dict[tuple[int, int], str]:
@@ -202,7 +202,7 @@ class Admission:
 
     def _admitted(self, live: LiveSession, call: CallRecord, text: str, *, failed: bool) -> Record:
         """The first arrival of a result: what it gives, and whether it taints."""
-        contract = self._contracts.get(call.tool)
+        contract = self.contracts.get(call.tool)
         body: dict[str, Any] = {"characters": len(text)}
         kept = live.answers.pop(call.call_id, None) == text
         origin = self._origin(live, call, text)
@@ -246,7 +246,7 @@ class Admission:
         if call.call_id in live.neutral:
             live.neutral.discard(call.call_id)
             return Origin.NEUTRAL
-        contract = self._contracts.get(call.tool)
+        contract = self.contracts.get(call.tool)
         return Origin.OWN if contract is not None and contract.first_party else Origin.OTHERS
 
 

@@ -10,41 +10,15 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from holdfast.core.messages import edited
-from holdfast.core.wire.headers import with_betas
-from holdfast.core.wire.splicing import Change, spliced
 from holdfast.errors import HoldfastError, SessionStopped
 from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.runtime.edits import Edits
 from holdfast.runtime.live import Cut
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
 from holdfast.runtime.reaching import Reaching, Unreached
 
 T = TypeVar("T")
-
-
-class Edits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is changed in the client's body before it is sent; see `core/messages.edited`.
-
-    `contents` are (message, block, text); `changes` are of single values, anywhere. `betas` take
-    the place of the client's; None leaves them.
-    """
-
-    model: str = ""
-    max_tokens: int | None = None
-    contents: tuple[tuple[int, int, str], ...] = ()
-    changes: tuple[Change, ...] = ()
-    betas: str | None = None
-
-    def applied(self, body: bytes) -> bytes:
-        """The body to send; the same bytes where nothing is changed."""
-        contents = {(message, block): text for message, block, text in self.contents}
-        body = spliced(body, self.changes)
-        return edited(body, model=self.model or None, max_tokens=self.max_tokens, contents=contents)
-
-    def headed(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """The headers to send, with the betas that go there."""
-        return headers if self.betas is None else with_betas(headers, self.betas)
 
 
 class Carrier(Protocol):
@@ -76,13 +50,11 @@ class Here:
         reaching: Reaching,
         path: str,
         headers: Mapping[str, str],
-        body: bytes,
         now_ns: Callable[[], int],
     ) -> None:
         self._reaching = reaching
         self._path = path
         self._headers = headers
-        self._body = body
         self._now_ns = now_ns
 
     async def reach(
@@ -90,7 +62,7 @@ class Here:
     ) -> UpstreamAnswer | Unreached:
         """See `Carrier`."""
         try:
-            body, headers = edits.applied(self._body), edits.headed(self._headers)
+            cleared = purse.paid.clearance.call(self._path, self._headers, edits)
         except BaseException:
             await purse.release("internal_error")
             raise
@@ -99,12 +71,7 @@ class Here:
             if purse.tried and purse.paid.toll is not None:
                 purse.paid.toll.again()
             return await upstream.send(
-                "POST",
-                self._path,
-                headers,
-                body,
-                timeout_s=purse.seconds_left(),
-                whole=not purse.paid.request.stream,
+                cleared, timeout_s=purse.seconds_left(), whole=not purse.paid.request.stream
             )
 
         async def reaching() -> UpstreamAnswer | Unreached:

@@ -1,16 +1,15 @@
 """A request fitted to one upstream: its betas judged, what that upstream does not take left out.
 
-Used by the server and, for what costs nothing, by relays. Errors are those of the client's request.
+Errors are those of the client's request.
 """
 
 from collections.abc import Mapping
 
-from holdfast.core.messages import BadRequest, ModelRequest
+from holdfast.core.messages import ModelRequest
 from holdfast.core.wire.admitted import Admitted
 from holdfast.core.wire.betas import Betas, read_betas
 from holdfast.core.wire.headers import BETA, with_betas
 from holdfast.core.wire.reading import NotInTable
-from holdfast.core.wire.splicing import spliced
 from holdfast.core.wire.takes import Fitted, fitted
 from holdfast.errors import InvalidRequest
 from holdfast.runtime.providers import Provider
@@ -34,19 +33,6 @@ def fit(request: ModelRequest, betas: Betas, provider: Provider) -> Fitted:
         return fitted(request.fields, request.asks, betas, provider.takes)
     except NotInTable as fault:
         raise InvalidRequest(str(fault)) from None
-
-
-def counting(
-    headers: Mapping[str, str],
-    request: ModelRequest | BadRequest,
-    provider: Provider,
-    admitted: Admitted,
-) -> tuple[Mapping[str, str], bytes]:
-    """Headers and body of a `count_tokens` as they go to a provider. Errors: InvalidRequest."""
-    if isinstance(request, BadRequest):
-        raise InvalidRequest(request.text)
-    fits = fit(request, judged_betas(headers, request, admitted), provider)
-    return with_betas(headers, fits.betas), spliced(request.body, fits.changes)
 
 
 def listing(headers: Mapping[str, str], admitted: Admitted) -> Mapping[str, str]:

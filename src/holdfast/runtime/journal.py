@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.principals import Principal
 from holdfast.ports.clock import Clock
@@ -111,6 +112,7 @@ class Journal:
                 one.kind,
                 one.who,
                 {"why": f"refused {one.times} times more within a minute", "times": one.times},
+                verdict=Verdict.DENY,
             )
             for one in told
         ]

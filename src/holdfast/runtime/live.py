@@ -73,6 +73,8 @@ class LiveSession:
         self.streams: dict[str, Cut] = {}
         # Streams in a relay that it was told to cut and has not said to be over: how to end it.
         self.unconfirmed: dict[str, End] = {}
+        # Digests of addresses that the provider was let to reach for it, before or after taint.
+        self.fetched: set[str] = set()
         # Tokens of a conversation that the provider holds, by the message id that ends it.
         self.threads: dict[str, int] = {}
         self.context = ContextUse()

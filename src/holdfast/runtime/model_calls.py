@@ -16,13 +16,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
+from holdfast.core.messages import ModelRequest
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
 from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.core.wire.betas import Betas
-from holdfast.core.wire.headers import with_betas
-from holdfast.core.wire.splicing import spliced
 from holdfast.core.work import Asked
 from holdfast.errors import (
     Denied,
@@ -35,15 +33,14 @@ from holdfast.errors import (
 )
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.model.events import Kind
-from holdfast.model.money import format_usd
 from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer, broken, ended_by
-from holdfast.runtime.carrying import Carried, Carrier, Edits, Here
-from holdfast.runtime.fitting import counting, fit, judged_betas, listing
-from holdfast.runtime.free_calls import FreeCalls
-from holdfast.runtime.hooked import check_client
+from holdfast.runtime.carrying import Carried, Carrier, Here
+from holdfast.runtime.clearing import Clearance, Clearing, told_to_list
+from holdfast.runtime.edits import Edits
+from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
@@ -52,8 +49,9 @@ from holdfast.runtime.pricing import (
     affordable_output,
     amounts,
     first_without_room,
+    tool_calls,
 )
-from holdfast.runtime.provider_grants import ProviderGrants, check_models
+from holdfast.runtime.provider_grants import ProviderGrants
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
 from holdfast.runtime.rates import RateGate, Toll
@@ -65,7 +63,6 @@ from holdfast.runtime.reaching import (
     resting,
     unanswered,
 )
-from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.services import Services
 
 # How long a call waits for other calls' holds to settle.
@@ -77,7 +74,6 @@ _COUNT_TIMEOUT_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9._:-]{0,48}", re.ASCII)
 # So much output is worth more than one more use of a tool at the provider.
 _OUTPUT_OF_USE = 1024
-_COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice", "thinking", "thread")
 
 
 class _TooDear(Exception):
@@ -100,13 +96,10 @@ class _Offer:
 
 
 class _Given(msgspec.Struct, frozen=True):
-    """What the client sent besides the body, what takes the place of blocks in it, and who goes."""
+    """What the client sent besides the body, and who takes it there."""
 
-    model: str
     path: str
     headers: Mapping[str, str]
-    contents: Mapping[tuple[int, int], str]
-    betas: Betas
     carrier: Carrier
 
 
@@ -130,7 +123,6 @@ class ModelCalls:
         self._journal = services.journal
         self._clock = services.clock
         self._entropy = services.entropy
-        self._admission = admission
         self._pricing = pricing
         self.providers = providers
         self.admitted = admitted
@@ -138,9 +130,8 @@ class ModelCalls:
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
-        self._reader = RequestReader(admitted)
-        self._grants = ProviderGrants(services)
-        self._free_calls = FreeCalls(services.journal, services.clock)
+        grants = ProviderGrants(services, admission.contracts)
+        self.clearing = Clearing(services, admission=admission, grants=grants, admitted=admitted)
 
     async def call(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
@@ -150,7 +141,7 @@ class ModelCalls:
         Errors: every typed refusal (see `errors`); nothing was sent upstream then. A provider's
         own error comes back as an Answer with its status and bytes.
         """
-        carrier = Here(self._reaching, path, headers, body, self._clock.now_ns)
+        carrier = Here(self._reaching, path, headers, self._clock.now_ns)
         carried = await self.carry(live, path, headers, body, carrier)
         return Answer(carried.answer, carried.purse)
 
@@ -163,30 +154,20 @@ class ModelCalls:
         carrier: Carrier,
     ) -> Carried:
         """As `call`, by whoever carries it. Errors: as `call`."""
-        self._sessions.check_live(live)
-        await check_client(live, headers, self._journal)
-        request = await self._reader.read(body)
-        self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
-        if isinstance(request, BadRequest):
-            raise InvalidRequest(request.text)
-        betas = judged_betas(headers, request, self.admitted)
-        check_models(live, request)
-        await self._grants.check(live, request)
-        contents = await self._admission.admit(live, request)
+        clearance = await self.clearing.call(live, headers, body)
         await self._check_turns(live)
-        given = _Given(request.model, path, headers, contents, betas, carrier)
-        return await self._carry(live, request, given)
+        return await self._carry(live, clearance, _Given(path, headers, carrier))
 
     def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
         self._journal.queue([self._journal.record(kind, None, dict(body))])
 
-    async def _carry(self, live: LiveSession, request: ModelRequest, given: _Given) -> Carried:
+    async def _carry(self, live: LiveSession, clearance: Clearance, given: _Given) -> Carried:
         """Try the session's upstream, then its fallbacks for the trouble that each one had.
 
         Errors: what a refusal before the first upstream says; of the last when all failed.
         """
         provider = self._provider(live)
-        failed = await self._try(live, provider, request, given)
+        failed = await self._try(live, provider, clearance, given)
         if isinstance(failed, Carried):
             return failed
         told = [f"{failed.upstream}: {failed.trouble}"]
@@ -196,7 +177,7 @@ class ModelCalls:
                 continue
             failed.close()
             try:
-                tried = await self._fall_back(live, fallback, request, given)
+                tried = await self._fall_back(live, fallback, clearance, given)
             except (Denied, Exhausted, InvalidRequest, RateLimited) as error:
                 self._sessions.check_live(live)
                 told.append(f"{fallback.upstream}: {error.code}")
@@ -215,24 +196,21 @@ class ModelCalls:
         return Carried(failed.answer, None)
 
     async def _fall_back(
-        self, live: LiveSession, fallback: Fallback, request: ModelRequest, given: _Given
+        self, live: LiveSession, fallback: Fallback, clearance: Clearance, given: _Given
     ) -> Carried | Unreached:
         """The same call at another upstream, allowed and paid for as if it had been asked there."""
         provider = self.providers.get(fallback.upstream)
         if provider is None:
             raise InvalidRequest(f"no upstream `{fallback.upstream}` is configured")
+        request = clearance.request
         if request.continues and fallback.upstream != live.session.upstream:
             raise InvalidRequest("the conversation is held by another upstream")
         if fallback.model and fallback.model != request.model:
-            read = read_request(edited(request.body, model=fallback.model), self.admitted)
-            if isinstance(read, BadRequest):
-                raise InvalidRequest(read.text)
-            request = read
-            check_models(live, request)
-        return await self._try(live, provider, request, given)
+            clearance = self.clearing.fallen_back(live, clearance, fallback.model)
+        return await self._try(live, provider, clearance, given)
 
     async def _try(
-        self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
+        self, live: LiveSession, provider: Provider, clearance: Clearance, given: _Given
     ) -> Carried | Unreached:
         """Pay for a call and send it; again where it broke off, was settled, and may be resent.
 
@@ -240,7 +218,7 @@ class ModelCalls:
         """
         again = 0
         while True:
-            answer = await self._try_once(live, provider, request, given)
+            answer = await self._try_once(live, provider, clearance, given)
             if isinstance(answer, Carried) or not answer.sent or answer.ours:
                 return answer
             retries = provider.retries
@@ -251,18 +229,18 @@ class ModelCalls:
             self._sessions.check_live(live)
 
     async def _try_once(
-        self, live: LiveSession, provider: Provider, request: ModelRequest, given: _Given
+        self, live: LiveSession, provider: Provider, clearance: Clearance, given: _Given
     ) -> Carried | Unreached:
         now_ns = self._clock.now_ns()
         if not provider.admits(now_ns, live.asker):
             return resting(provider, now_ns, live.asker)
-        fits = fit(request, given.betas, provider)
-        offer = self._offered(live, request, given.betas)
+        request, fits = clearance.request, clearance.fits(provider)
+        offer = self._offered(live, request, clearance.betas)
         toll = None
         if self._rates is not None:
             toll = await self._entered(live, self._rates, provider, request, offer)
         try:
-            hold_id = await self._reserve(live, provider, request, offer, given)
+            hold_id = await self._reserve(live, provider, clearance, offer, given)
         except BaseException:
             if toll is not None:
                 toll.unsent()
@@ -271,7 +249,7 @@ class ModelCalls:
         paid = Paid(
             hold_id=hold_id,
             quote=offer.quote,
-            request=request,
+            clearance=clearance,
             output_tokens=offer.output_tokens,
             held_output_tokens=first_hold(request, offer.output_tokens, rate),
             started_s=asyncio.get_running_loop().time(),
@@ -283,12 +261,10 @@ class ModelCalls:
         purse = Purse(
             live, paid, self._budgets, self._journal, self._pricing, max_tokens_per_s=rate
         )
-        edits = Edits(
-            model=request.model if request.model != given.model else "",
+        edits = msgspec.structs.replace(
+            clearance.edits(fits),
             max_tokens=offer.output_tokens if offer.output_tokens < request.max_tokens else None,
-            contents=tuple((*place, text) for place, text in given.contents.items()),
             changes=(*fits.changes, *offer.asked.changes()),
-            betas=fits.betas,
         )
         return await self._send(live, provider, purse, given.carrier, edits)
 
@@ -318,29 +294,39 @@ class ModelCalls:
         return toll
 
     def free(self, live: LiveSession) -> Provider:
-        """Whom to ask what costs nothing; a stopped session may not even count.
+        """Whom to ask for the list of models; a stopped session may not even do that.
 
         Errors: SessionStopped, CredentialExpired, UpstreamUnavailable, RateLimited.
         """
-        self._sessions.check_live(live)
-        self._free_calls.enter(live)
+        self.clearing.free(live)
         return self._provider(live)
+
+    async def counted(
+        self, live: LiveSession, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Provider, Clearance, Edits]:
+        """Whom to ask for a count, the proof that it may be sent, and how it is.
+
+        Errors: every typed refusal.
+        """
+        clearance = await self.clearing.count(live, headers, body)
+        provider = self._provider(live)
+        return provider, clearance, clearance.edits(clearance.fits(provider))
 
     async def count(
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
     ) -> UpstreamAnswer:
-        """Forward one free `count_tokens`, read by the table as a paid one is."""
-        provider = self.free(live)
-        request = await self._reader.count(body)
-        headers, body = counting(headers, request, provider, self.admitted)
-        return await provider.count(self._clock.now_ns(), path, headers, body)
+        """Forward one free `count_tokens`, admitted as a paid call is."""
+        provider, clearance, edits = await self.counted(live, headers, body)
+        cleared = clearance.call(path, headers, edits)
+        return await provider.ask_free(self._clock.now_ns(), cleared)
 
     async def models(
         self, live: LiveSession, path: str, headers: Mapping[str, str]
     ) -> UpstreamAnswer:
         """Forward one read of `/v1/models`."""
-        headers = listing(headers, self.admitted)
-        return await self.free(live).models(self._clock.now_ns(), path, headers)
+        provider = self.free(live)
+        cleared = told_to_list(path, headers, self.admitted)
+        return await provider.ask_free(self._clock.now_ns(), cleared)
 
     def _provider(self, live: LiveSession) -> Provider:
         provider = self.providers.get(live.session.upstream)
@@ -382,11 +368,12 @@ class ModelCalls:
         self,
         live: LiveSession,
         provider: Provider,
-        request: ModelRequest,
+        clearance: Clearance,
         offer: _Offer,
         given: _Given,
     ) -> str:
         """Hold money for the call: the hold's id; `offer` says what it was offered."""
+        request, betas = clearance.request, clearance.betas
         wanted = min(request.max_tokens, live.session.max_output_tokens)
         rate = provider.max_tokens_per_s
         hold_id = self._entropy.new_id("hld")
@@ -397,16 +384,17 @@ class ModelCalls:
                     hold_id,
                     live.session,
                     live.chain,
-                    lambda: self._plan(live, request, offer, wanted, rate),
+                    lambda: self._plan(live, clearance, offer, wanted, rate),
                     purpose="model",
                     wait_s=self._wait_for_room_s,
                 )
             except _TooDear:
                 # The cheap bound reads several times too dear: only the provider's count refuses.
-                counted = await self._count(provider, request, given)
+                self._sessions.check_live(live)
+                counted = await self._count(provider, clearance, given)
                 if counted is not None:
                     tight = min(counted, offer.quote.prompt_tokens)
-                    offer.rungs = self._rungs(request, tight, given.betas)
+                    offer.rungs = self._rungs(request, tight, betas)
                 offer.tight = True
         if isinstance(answer, Refused):
             raise exhausted(answer)
@@ -426,7 +414,7 @@ class ModelCalls:
     def _plan(
         self,
         live: LiveSession,
-        request: ModelRequest,
+        clearance: Clearance,
         offer: _Offer,
         wanted: int,
         rate: int | None,
@@ -436,19 +424,24 @@ class ModelCalls:
         Errors: _TooDear when only the cheap bound stands in the way.
         """
         ledger, now_ns = self._budgets.ledger, self._clock.now_ns()
-        room = None
+        request, room, runs = clearance.request, None, 0
         for asked, quote in offer.rungs:
             offer.asked, offer.quote = asked, quote
             room = affordable_output(ledger, live.chain, offer.quote, now_ns)
-            if room is None or room >= min(wanted, _OUTPUT_OF_USE):
+            runs = tool_calls(ledger, live.chain, quote, now_ns)
+            fits = runs == quote.tool_calls or not asked.uses_from()
+            if fits and (room is None or room >= min(wanted, _OUTPUT_OF_USE)):
                 break
-        quote = offer.quote
+        quote, least = offer.quote, _least_output(request)
         if room is not None and room < wanted and not offer.tight:
+            # What would not fit with hardly a prompt is not counted: nothing of it leaves.
+            floor = self._rungs(request, 1, clearance.betas)[-1][1]
+            hopeless = amounts(floor, least, 1, min(floor.tool_calls, 1))
+            refused = first_without_room(ledger, live.chain, hopeless, now_ns)
+            if refused is not None:
+                return refused
             raise _TooDear
         offer.output_tokens = wanted if room is None else min(wanted, room)
-        least = min(request.max_tokens, max(MIN_OUTPUT_TOKENS, request.thinking_budget + 1))
-        if request.thinking_budget >= request.max_tokens:
-            least = MIN_OUTPUT_TOKENS  # The provider will refuse it in its own words.
         # Seconds that other calls hold are waited for, like money.
         seconds_left = ledger.room(live.chain, Dimension.SECONDS, now_ns, held_counts=False)
         seconds = live.session.loop.turn_timeout_s
@@ -456,26 +449,23 @@ class ModelCalls:
             seconds = max(min(seconds, seconds_left), 1)
         offer.seconds = seconds
         if offer.output_tokens < least:
-            needed = amounts(quote, least, seconds)
+            needed = amounts(quote, least, seconds, min(runs, 1))
             refused = first_without_room(ledger, live.chain, needed, now_ns)
             if refused is not None:
                 return refused
             offer.output_tokens = least
         held = first_hold(request, offer.output_tokens, rate)
-        return amounts(quote, held, seconds)
+        return amounts(quote, held, seconds, runs)
 
-    async def _count(self, provider: Provider, request: ModelRequest, given: _Given) -> int | None:
+    async def _count(self, provider: Provider, clearance: Clearance, given: _Given) -> int | None:
         """The provider's own count of the input, with a margin; None when it does not say."""
-        fits = fit(request, given.betas, provider)
-        fields = {k: request.fields[k] for k in _COUNTED_FIELDS if k in request.fields}
-        left_out = (c for c in fits.changes if c.steps[0] in fields and len(c.steps) > 1)
-        query = given.path.partition("?")[2]
-        upstream = provider.free(self._clock.now_ns())
-        target = "/v1/messages/count_tokens" + (f"?{query}" if query else "")
+        cleared = clearance.prices(
+            given.path.partition("?")[2], given.headers, clearance.fits(provider)
+        )
         try:
-            body = spliced(msgspec.json.encode(fields), left_out)
-            headers = with_betas(given.headers, fits.betas)
-            answer = await upstream.send("POST", target, headers, body, timeout_s=_COUNT_TIMEOUT_S)
+            answer = await provider.ask_free(
+                self._clock.now_ns(), cleared, timeout_s=_COUNT_TIMEOUT_S
+            )
             try:
                 raw = await answer.read(64 * 1024)
             finally:
@@ -534,22 +524,11 @@ def first_hold(request: ModelRequest, output_tokens: int, max_tokens_per_s: int 
     return min(output_tokens, 2 * tranche)
 
 
-def exhausted(refused: Refused) -> Exhausted:
-    """The typed refusal for money, calls, tokens, turns or seconds."""
-    dimension = refused.key.dimension
-    unit = format_usd if dimension.startswith("usd") else str
-    left = refused.limit - refused.settled
-    why = "is reserved by other calls" if refused.fits_when_settled else "is what is left"
-    return Exhausted(
-        f"budget_exceeded: {refused.key.scope} {dimension} ({refused.key.window}) is capped at"
-        f" {unit(refused.limit)}, {unit(max(left, 0))} {why} and the call needs"
-        f" {unit(refused.wanted)}",
-        account=str(refused.key),
-        limit=refused.limit,
-        settled=refused.settled,
-        held=refused.held,
-        wanted=refused.wanted,
-    )
+def _least_output(request: ModelRequest) -> int:
+    """Output without which a call is of no use."""
+    if request.thinking_budget >= request.max_tokens:
+        return MIN_OUTPUT_TOKENS  # The provider will refuse it in its own words.
+    return min(request.max_tokens, max(MIN_OUTPUT_TOKENS, request.thinking_budget + 1))
 
 
 def _plain_name(given: str) -> str:

@@ -26,7 +26,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     `input_tokens` count every reading of the prompt, `prompt_tokens` the first. An output token
     costs `out_nusd_per_token` and, read again by samplings after it, `in_nusd_per_token`.
     `unreported_nusd`, within `in_nusd`, is billed and stands in no usage. `resamples`: the
-    provider may read the prompt again before it ends, and count that last.
+    provider may read the prompt again before it ends, and count that last. `tool_calls`: how often
+    tools may run at the provider.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     in_nusd_per_token: int = 0
     tokens_per_token: int = 1
     unreported_nusd: int = 0
+    tool_calls: int = 0
 
 
 class Pricing:
@@ -82,6 +84,7 @@ class Pricing:
             tokens_per_token=bound.tokens_per_token,
             unreported_nusd=bound.unreported_nusd,
             resamples=bound.in_tokens > bound.prompt_tokens,
+            tool_calls=sum(work.calls for _, work in asked.tools()),
         )
 
     def bill(self, model: str, usage: Usage, served: Served) -> Bill | Unpriced:
@@ -89,7 +92,16 @@ class Pricing:
         return self._book.bill(model, usage, served)
 
 
-def amounts(quote: Quote, output_tokens: int, seconds: int) -> Amounts:
+def tool_calls(ledger: Ledger, chain: tuple[AccountKey, ...], quote: Quote, now_ns: int) -> int:
+    """Runs of tools at the provider to hold: all that may be, or what is left of them.
+
+    Never less than one where any may run: with nothing left the call is refused.
+    """
+    room = ledger.room(chain, Dimension.TOOL_CALLS, now_ns, held_counts=True)
+    return quote.tool_calls if room is None else min(quote.tool_calls, max(room, 1))
+
+
+def amounts(quote: Quote, output_tokens: int, seconds: int, tool_calls: int = 0) -> Amounts:
     """What to hold for a call with `output_tokens` of output."""
     in_nusd = quote.in_nusd + quote.in_nusd_per_token * output_tokens
     out_nusd = quote.out_nusd + quote.out_nusd_per_token * output_tokens
@@ -100,6 +112,7 @@ def amounts(quote: Quote, output_tokens: int, seconds: int) -> Amounts:
         Dimension.TOKENS: quote.input_tokens + quote.tokens_per_token * output_tokens,
         Dimension.TURNS: 1,
         Dimension.SECONDS: seconds,
+        **({Dimension.TOOL_CALLS: tool_calls} if tool_calls else {}),
     }
 
 

@@ -3,12 +3,12 @@
 Not here: sending and trying again (`runtime/reaching`), rates (`runtime/rates`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from holdfast.core.breaker import BreakerLimits, BreakerState
 from holdfast.core.wire.takes import ALL, Takes
 from holdfast.model.upstreams import Fallback, Retries, Trouble
-from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
 from holdfast.runtime.doors import Asker, Door, Ticket
 
 _FREE_TIMEOUT_S = 60.0
@@ -74,17 +74,11 @@ class Provider:
         sound = (d.upstream for d in self.doors if d.state is BreakerState.CLOSED)
         return next(sound, self.upstream)
 
-    async def count(
-        self, now_ns: int, path: str, headers: Mapping[str, str], body: bytes
+    async def ask_free(
+        self, now_ns: int, cleared: Cleared, *, timeout_s: float = _FREE_TIMEOUT_S
     ) -> UpstreamAnswer:
-        """Forward one `count_tokens`. Errors: UpstreamUnavailable."""
-        upstream = self.free(now_ns)
-        return await upstream.send("POST", path, headers, body, timeout_s=_FREE_TIMEOUT_S)
-
-    async def models(self, now_ns: int, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:
-        """Forward one read of `/v1/models`. Errors: UpstreamUnavailable."""
-        upstream = self.free(now_ns)
-        return await upstream.send("GET", path, headers, b"", timeout_s=_FREE_TIMEOUT_S)
+        """Send what costs nothing: a count, a read of a list. Errors: UpstreamUnavailable."""
+        return await self.free(now_ns).send(cleared, timeout_s=timeout_s)
 
     def wait_s(self, now_ns: int, asker: Asker) -> float:
         """Seconds until some door may let a call try."""

@@ -26,6 +26,7 @@ from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.clearing import Clearance
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import Cut, LiveSession
@@ -62,7 +63,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
     hold_id: str
     quote: Quote
-    request: ModelRequest
+    clearance: Clearance
     output_tokens: int
     held_output_tokens: int
     started_s: float
@@ -70,6 +71,11 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     agent_path: str
     upstream: str = ""
     toll: Toll | None = None
+
+    @property
+    def request(self) -> ModelRequest:
+        """What was asked."""
+        return self.clearance.request
 
 
 class Purse:
@@ -100,6 +106,8 @@ class Purse:
             most_tokens=paid.output_tokens,
         )
         self.unseen = False
+        # Tools that the provider ran, as far as the answer showed them.
+        self._ran = 0
         self._durable: asyncio.Future[None] | None = None
         self._open = True
         # What went wrong before the provider answered, in order; who wants to know how it ends.
@@ -191,6 +199,7 @@ class Purse:
                 continue
             if call.call_id in self.live.calls:
                 continue  # The first of an id counts: no second permit under it.
+            self._ran += call.at_server
             known = CallRecord(
                 session=self.live.session.session_id,
                 call_id=call.call_id,
@@ -312,6 +321,8 @@ class Purse:
             exact = False
             hold = self._budgets.ledger.hold(self.paid.hold_id)
             actual = at_least(actual, hold.amounts if hold else {})
+        if ran := self._runs(usage):
+            actual = {**actual, Dimension.TOOL_CALLS: ran}
         cost_nusd = actual.get(Dimension.USD, 0)
         self.live.cost_nusd += cost_nusd
         thread_tokens = usage.total_tokens
@@ -367,6 +378,12 @@ class Purse:
         body = {"percent": percent, "threshold": threshold, "agent_path": path}
         kind = Kind.CONTEXT_ALERT
         return [self._journal.record_of_ours(kind, live.who, body, turn=self.turn)]
+
+    def _runs(self, usage: Usage) -> int:
+        """Tools that ran at the provider: those seen or counted; all that were held if unseen."""
+        hold = self._budgets.ledger.hold(self.paid.hold_id)
+        held = hold.amounts.get(Dimension.TOOL_CALLS, 0) if hold and self.unseen else 0
+        return max(self._ran, sum(usage.server_tool_calls.values()), held)
 
     def _billed(self, usage: Usage, served: Served) -> Bill:
         bill = self._pricing.bill(self.paid.quote.model, usage, served)

@@ -566,6 +566,7 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
         if record.kind is Kind.TOOL_CALL_DECIDED:
             _judge(live, record)
             live.wrote(body.get("made", ()), stale=bool(body.get("stale")))
+            live.fetched.update(body.get("fetched", ()))
         if own and record.call_id:
             _follow(live, record)
 

@@ -16,6 +16,7 @@ from holdfast.backends.vertex.dialect import TokenCommand, VertexDialect
 from holdfast.core.vendors import in_path
 from holdfast.errors import UpstreamUnavailable
 from holdfast.testing.clock import FakeClock
+from tests.cleared import cleared
 from tests.unit.backends.bedrock_shapes import EVENTS, STREAM
 
 BODY = b'{"model":"claude-haiku-4-5","max_tokens":10, "stream":%s,"messages":[{"role":"user","content":"h\\u00e9"}]}'
@@ -54,7 +55,7 @@ async def vendor(answer):
 
 
 async def asked(upstream, body, path="/v1/messages?beta=true", method="POST"):
-    answer = await upstream.send(method, path, CLIENT, body, timeout_s=5)
+    answer = await upstream.send(cleared(method, path, CLIENT, body), timeout_s=5)
     try:
         return answer.status, dict(answer.headers), await answer.read(10**6)
     finally:

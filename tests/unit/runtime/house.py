@@ -159,8 +159,9 @@ class FakeUpstream:
     def messages(self):
         return [json.loads(body) for _, path, _, body in self.sent if "count_tokens" not in path]
 
-    async def send(self, method, path, headers, body, *, timeout_s, whole=False):
-        self.sent.append((method, path, dict(headers), body))
+    async def send(self, cleared, *, timeout_s, whole=False):
+        path, body = cleared.path, cleared.body
+        self.sent.append((cleared.method, path, dict(cleared.headers), body))
         await asyncio.sleep(0)
         if "count_tokens" in path:
             if self.counts is None:

@@ -776,8 +776,8 @@ def test_policy_says_of_a_granted_tool_of_the_provider_whether_it_runs(permitted
                 await house.call(live, request)
         [asked] = house.policy.asked
         assert (asked.action, asked.resource) == ("web_search", "tool:web_search")
-        # The guard never sees such a call: it is taken at its worst, as one that sends data out.
-        assert (asked.effect, asked.risk, asked.input) == ("egress", "HIGH", {})
+        # The guard never sees such a call: it is taken as one that sends data out.
+        assert (asked.effect, asked.risk, asked.input) == ("egress", "LOW", {})
         assert len(house.upstream.messages) == permitted
         house.nothing_held()
 
@@ -840,7 +840,7 @@ def test_sixty_parallel_streams_on_one_cap_never_pass_it_and_use_most_of_it():
 
 def test_long_context_beta_in_a_second_header_widens_the_bound():
     async def main():
-        house = House()
+        house = House(contracts=(*CONTRACTS, contract("files")))
         live = await house.open(limit(USD, 10**12))
         house.upstream.script = [GOOD]
 

@@ -6,9 +6,11 @@ import pytest
 
 from holdfast.model.decisions import Verdict
 from tests.unit.runtime.house import (
+    CONTRACTS,
     SSE,
     USD,
     House,
+    contract,
     event,
     limit,
     started,
@@ -84,7 +86,7 @@ def test_it_taints_after_a_restart_as_before():
 )
 def test_content_that_the_provider_reads_by_itself_taints(block):
     async def main():
-        house = House()
+        house = House(contracts=(*CONTRACTS, contract("web_fetch"), contract("files")))
         live = await house.open(limit(USD, 10**9))
         pieces = [started(), *tool_block("t1", "pay", PAY, 0), *stopped(reason="tool_use")]
         house.upstream.script = [(200, SSE, pieces)]

@@ -76,7 +76,7 @@ class Vendors(House):
         )
         self.calls = ModelCalls(
             self.calls_services(),
-            admission=self.calls._admission,
+            admission=self.calls.clearing._admission,
             pricing=self.calls._pricing,
             providers={
                 "main": self.provider,

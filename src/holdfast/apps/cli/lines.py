@@ -50,6 +50,9 @@ def _turn(record: Record, spent_nusd: int) -> Line:
 
 
 def _decided(record: Record, spent_nusd: int) -> Line:
+    if record.body.get("times"):
+        told_of = plain(record.body.get("why", ""), 300)
+        return Line(f"{_MARKS.get(record.verdict, '·')} work of the provider: {told_of}", "red")
     spelled = msgspec.json.encode(record.body.get("arguments") or {}).decode()
     head = f"{_MARKS.get(record.verdict, '·')} {record.tool} {plain(spelled, _MOST_ARGUMENTS)}"
     told = f"{head}: {record.verdict}, risk {record.risk or 'unknown'}"

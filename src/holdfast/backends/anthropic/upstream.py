@@ -17,7 +17,7 @@ from holdfast.core.vendors import error_fields
 from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.core.wire.headers import sent_on
 from holdfast.errors import UpstreamUnavailable
-from holdfast.ports.llm import Dialect, NotOffered, Reader, UpstreamAnswer
+from holdfast.ports.llm import Cleared, Dialect, NotOffered, Reader, UpstreamAnswer
 
 _BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 
@@ -128,22 +128,17 @@ class HttpUpstream:
         return self._session
 
     async def send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        timeout_s: float,
-        whole: bool = False,
+        self, cleared: Cleared, *, timeout_s: float, whole: bool = False
     ) -> UpstreamAnswer:
-        """Send one request; returns once headers are here. Errors: UpstreamUnavailable."""
-        dialect = self._dialect
+        """Send one admitted request; returns once headers are here. Errors: UpstreamUnavailable."""
+        method, path, dialect = cleared.method, cleared.path, self._dialect
         if dialect is None:
-            fields = self._fields(headers)
-            response = await self._exchange(method, path, fields, body, timeout_s, whole=whole)
+            fields = self._fields(cleared.headers)
+            response = await self._exchange(
+                method, path, fields, cleared.body, timeout_s, whole=whole
+            )
             return HttpAnswer(response)
-        asked = await dialect.request(method, path, headers, body)
+        asked = await dialect.request(method, path, cleared.headers, cleared.body)
         if isinstance(asked, NotOffered):
             return _NotOffered(asked.text)
         fields = CIMultiDict(asked.headers, **{"accept-encoding": "identity"})

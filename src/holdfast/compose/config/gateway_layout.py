@@ -16,6 +16,7 @@ from holdfast.compose.config.shapes import (
     Whole,
 )
 from holdfast.core.wire.admitted import Sort
+from holdfast.core.wire.table import KINDS, is_place
 
 
 def _admits_one_thing(values: Mapping[str, Any], reading: Reading, path: str) -> None:
@@ -29,6 +30,19 @@ def _admits_one_thing(values: Mapping[str, Any], reading: Reading, path: str) ->
         reading.problem_at(f"{path}.beta", "betas that nobody named can only be `as: dropped`")
     elif named in ([Sort.BLOCK], [Sort.TOOL]) and values.get("as") is AdmittedAs.DROPPED:
         reading.problem_at(f"{path}.as", "what stands in a list cannot be taken out of it")
+    elif named == [Sort.BLOCK] and not ("tokens" in values and values.get("at")):
+        reading.problem_at(
+            path,
+            "a block is admitted at places, with a bound: say `at: [messages.content]` or wherever"
+            " it may stand, and `tokens`, 0 where its bytes are all that it adds",
+        )
+    elif "at" in values and named != [Sort.BLOCK]:
+        reading.problem_at(f"{path}.at", "only a block is admitted at places")
+    else:
+        for number, place in enumerate(values.get("at") or ()):
+            first = place.partition(".")[0]
+            if not is_place(place) and (first in KINDS or first in KINDS["request"].fields):
+                reading.problem_at(f"{path}.at[{number}]", "the table has no such place")
 
 
 ADMIT = Record(
@@ -42,8 +56,12 @@ ADMIT = Record(
             Text(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,127})$", says="a beta, or `*`"),
             "a beta; `*`, only as `dropped`, is every beta that is not known",
         ),
+        "at": Field(
+            ListOf(item=WIRE_NAME, most=100),
+            "where a block may stand: `messages.content`, `system`, `tool_result.content`",
+        ),
         "as": Field(Choice(AdmittedAs), "sent on, or taken out before it is sent", "admitted_as"),
-        "usd": Field(Usd(), "dollars for each call of a tool, else each request", "usd_nusd"),
+        "usd": Field(Usd(), "dollars for each call of a tool, else for each", "usd_nusd"),
         "calls": Field(Whole(least=1, most=1000), "calls of the tool in one request, at most"),
         "tokens": Field(
             Whole(least=0, most=10_000_000),

@@ -74,7 +74,8 @@ class Untaken(enum.StrEnum):
 class AdmitSetting(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `gateway.admit`: exactly one of the first five names what it admits.
 
-    `usd_nusd` is per call for a tool, else per request; `tokens` of input, per result for a tool.
+    `usd_nusd` is per call for a tool, else for each; `tokens` of input, per result for a tool. `at`
+    are the places of a block.
     """
 
     field: str = ""
@@ -86,6 +87,7 @@ class AdmitSetting(msgspec.Struct, frozen=True, kw_only=True):
     usd_nusd: int = 0
     calls: int = 1
     tokens: int = 0
+    at: tuple[str, ...] = ()
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):

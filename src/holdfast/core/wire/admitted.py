@@ -21,8 +21,10 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is a dotted path without indices for a field (`messages.content.novel`), else a name as
     the wire spells it. `dropped`: taken out before it is sent on. `nusd` is the price of each call
-    of a tool, else of each request that holds the thing; `calls` and `tokens` (of input that bytes
-    do not show, for a tool those of one result) bound it.
+    of a tool, else of each thing of the name; `calls` and `tokens` (of input that bytes do not
+    show, for a tool those of one result) bound it. `at` are the only places where a block may
+    stand: a path without indices (`messages.content`, `system`), or the kind that holds it with its
+    field (`tool_result.content`).
     """
 
     sort: Sort
@@ -31,6 +33,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     nusd: int = 0
     calls: int = 1
     tokens: int = 0
+    at: tuple[str, ...] = ()
 
 
 class Admitted:
@@ -42,6 +45,11 @@ class Admitted:
     def find(self, sort: Sort, name: str) -> Admission | None:
         """The line that admits it; None where there is none."""
         return self._lines.get((sort, name))
+
+    def block(self, name: str, *places: str) -> Admission | None:
+        """The line that admits a block at one of these names of the place where it stands."""
+        line = self.find(Sort.BLOCK, name)
+        return line if line is not None and set(places) & set(line.at) else None
 
     def named(self, sort: Sort) -> tuple[str, ...]:
         """Everything of one sort that is admitted."""

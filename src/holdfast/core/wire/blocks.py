@@ -22,7 +22,7 @@ def _cited(types: str, *places: str, **more: str) -> Row:
     return Row(types, named)
 
 
-_DOCUMENT = {"document_title": "text", "file_id": "text"}
+_DOCUMENT = {"document_title": "text", "file_id": "label"}
 
 ROWS: Mapping[str, Row] = {
     "text_block": row("text", text="text", citations="[citation]", cache_control=_CACHE),
@@ -46,7 +46,7 @@ ROWS: Mapping[str, Row] = {
     "search_result": row(
         "search_result",
         content="[text_block]",
-        source="text",
+        source="label",
         title="text",
         citations="citing",
         cache_control=_CACHE,
@@ -75,7 +75,7 @@ ROWS: Mapping[str, Row] = {
         id="text",
         name="text",
         input="{any}",
-        server_name="text",
+        server_name="label",
         cache_control=_CACHE,
     ),
     "tool_result": _answer(
@@ -104,7 +104,7 @@ ROWS: Mapping[str, Row] = {
         "text_editor_view|text_editor_create|text_editor_replace|text_editor_error",
     ),
     "tool_search_answer": _answer("tool_search_tool_result", "tool_search_found|tool_search_error"),
-    "container_upload": row("container_upload", Use.GRANTED, file_id="text", cache_control=_CACHE),
+    "container_upload": row("container_upload", Use.GRANTED, file_id="file", cache_control=_CACHE),
     "compaction": row(
         "compaction",
         content="text",
@@ -125,9 +125,13 @@ ROWS: Mapping[str, Row] = {
     ),
     "tool_definition": row("tool_definition", definition="tool"),
     "tool_reference_by_name": row("tool_reference", name="text"),
-    "mcp_tool_reference": row("mcp_tool_reference", name="text", server_name="text"),
-    "mcp_toolset_reference": row("mcp_toolset_reference", server_name="text"),
-    "mcp_tool_listing": row("mcp_tool_listing", mcp_server_name="text", tools="[mcp_tool]"),
+    "mcp_tool_reference": row(
+        "mcp_tool_reference", Use.GRANTED, name="text", server_name="connector"
+    ),
+    "mcp_toolset_reference": row("mcp_toolset_reference", Use.GRANTED, server_name="connector"),
+    "mcp_tool_listing": row(
+        "mcp_tool_listing", Use.GRANTED, mcp_server_name="connector", tools="[mcp_tool]"
+    ),
     "mcp_tool": row(name="text", description="text", input_schema="{any}"),
     "fallback_block": Row(
         "fallback", {"from": "fallback_model", "to": "fallback_model", "trigger": "any"}
@@ -140,21 +144,21 @@ ROWS: Mapping[str, Row] = {
         state_changes="[browser_change]",
         cache_control=_CACHE,
     ),
-    "browser_tab": row(tab_id="text", title="text", url="text", active="flag"),
+    "browser_tab": row(tab_id="text", title="text", url="label", active="flag"),
     "browser_tab_opened": row("tab_opened", tab_id="text"),
     "browser_download": row(
         "download_started download_completed download_failed",
         download_id="text",
-        url="text",
-        path="text",
+        url="label",
+        path="label",
         size_bytes="whole",
         error="text",
     ),
     "direct_caller": row("direct"),
     "code_caller": row("code_execution_20250825 code_execution_20260120", tool_id="text"),
     "base64_source": row("base64", data="bounded:text", media_type="text"),
-    "url_source": row("url", url="text"),
-    "file_source": row("file", file_id="text"),
+    "url_source": row("url", Use.GRANTED, url="url"),
+    "file_source": row("file", Use.GRANTED, file_id="file"),
     "text_source": row("text", data="text", media_type="text"),
     "content_source": row("content", content="text|[source_block]"),
     "citing": row(enabled="flag"),
@@ -176,18 +180,18 @@ ROWS: Mapping[str, Row] = {
         "search_result_index",
         "start_block_index",
         "end_block_index",
-        source="text",
+        source="label",
         title="text",
     ),
     "cited_web_page": _cited(
-        "web_search_result_location", encrypted_index="text", title="text", url="text"
+        "web_search_result_location", encrypted_index="text", title="text", url="label"
     ),
     "web_search_result": row(
-        "web_search_result", encrypted_content="text", page_age="text", title="text", url="text"
+        "web_search_result", encrypted_content="text", page_age="text", title="text", url="label"
     ),
     "web_search_error": Row("web_search_tool_result_error", _ERROR),
     "web_fetch_result": row(
-        "web_fetch_result", content="document", retrieved_at="text", url="text"
+        "web_fetch_result", content="document", retrieved_at="text", url="label"
     ),
     "web_fetch_error": Row("web_fetch_tool_result_error", _ERROR),
     "advisor_result": row("advisor_result", text="text", stop_reason="text"),
@@ -209,7 +213,7 @@ ROWS: Mapping[str, Row] = {
         encrypted_stdout="text",
         stderr="text",
     ),
-    "code_execution_output": row("code_execution_output", file_id="text"),
+    "code_execution_output": row("code_execution_output", file_id="label"),
     "code_execution_error": Row("code_execution_tool_result_error", _ERROR),
     "bash_code_execution_result": row(
         "bash_code_execution_result",
@@ -218,7 +222,7 @@ ROWS: Mapping[str, Row] = {
         stdout="text",
         stderr="text",
     ),
-    "bash_code_execution_output": row("bash_code_execution_output", file_id="text"),
+    "bash_code_execution_output": row("bash_code_execution_output", file_id="label"),
     "bash_code_execution_error": Row("bash_code_execution_tool_result_error", _ERROR),
     "text_editor_view": row(
         "text_editor_code_execution_view_result",

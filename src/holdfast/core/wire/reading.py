@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from holdfast.core.wire.admitted import Admission, Admitted, Sort
+from holdfast.core.wire.grants import FOLLOWED_FIELDS, REACH, Reach
 from holdfast.core.wire.request import REQUEST
 from holdfast.core.wire.shapes import Kind, Use
-from holdfast.core.wire.table import KINDS, PLACES, TOOL_KINDS, Place
+from holdfast.core.wire.table import BY_TYPE, GRANTED, KINDS, PLACES, TOOL_KINDS, Place
 from holdfast.core.wire.tools import HIDDEN_TOKENS, HIDDEN_TOKENS_OTHERWISE
 
 Step = str | int
@@ -27,6 +28,9 @@ _NEEDED = frozenset({"id", "max_tokens", "messages", "model", "name", "role", "t
 _MARKED = frozenset({"defer_loading", "eager_input_streaming", "scope"})
 # What a skill's own description adds to the prompt; what it reads comes through its container.
 _SKILL_TOKENS = 1_000
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+# Free JSON of a tool that was admitted: what its arguments may be.
+_SCHEMAS = frozenset({"input_schema", "input_examples"})
 
 
 class NotInTable(Exception):
@@ -59,6 +63,17 @@ class ServerTool(msgspec.Struct, frozen=True, kw_only=True):
     declared: Admission | None = None
 
 
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """Something by which the provider reaches outside, under the name that is granted for it.
+
+    `addresses` are all that it may reach there, URLs or hosts; none: any.
+    """
+
+    grant: str
+    steps: tuple[Step, ...]
+    addresses: tuple[str, ...] = ()
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of `fallbacks`: a model call of its own; None takes what the request says."""
 
@@ -70,7 +85,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class Walked:
     """What a walk has gathered.
 
-    `grants` names what only a grant allows, each once, in order. `drops` are places of what is
+    `grants` names what only a grant allows, in order, each with the first place that asks for it;
+    `outside` are those that reach outside. `drops` are places of what is
     never sent on, `marked` those of fields that not every upstream takes.
     """
 
@@ -78,7 +94,8 @@ class Walked:
         self.evidence: list[Evidence] = []
         self.server: list[ServerTool] = []
         self.client_tools: list[str] = []
-        self.grants: dict[str, None] = {}
+        self.grants: dict[str, tuple[Step, ...]] = {}
+        self.outside: list[Outside] = []
         self.attempts: list[Attempt] = []
         self.compact_triggers: list[int | None] = []
         self.admitted: list[Admission] = []
@@ -88,6 +105,10 @@ class Walked:
         self.images = self.media_bytes = self.hidden_tokens = 0
         # What the provider brings in by itself: `url` or `file`; empty where it brings nothing.
         self.brought = ""
+
+    def ask(self, grant: str, path: Path) -> None:
+        """Something that only this grant allows."""
+        self.grants.setdefault(grant, steps(path))
 
     def models(self) -> tuple[str, ...]:
         """Every model that is named beside the request's own."""
@@ -122,7 +143,7 @@ class _Walker:
                 place, use = places.get(name, _UNKNOWN)
                 if place is None:
                     if name != kind.tag or not kind.types:
-                        self._beyond(path, name)
+                        self._beyond(item, path, name)
                 elif item is None:
                     if name in _NEEDED:
                         raise NotInTable(f"`{spelt((path, name))}` must not be null")
@@ -132,13 +153,19 @@ class _Walker:
                     if name in _MARKED:
                         self.found.marked.setdefault(name, []).append((*steps(path), name))
                     self._value(item, place, (path, name))
-            gather = _GATHERERS.get(kind.name)
-            if gather is not None:
-                gather(self.found, value, path)
-            if kind.use is Use.EVIDENCE:
-                _evidence(self.found, value, path)
-            elif kind.name in TOOL_KINDS:
-                _tool(self.found, value, kind, path)
+            self._gather(value, kind, path)
+
+    def _gather(self, value: Mapping[str, Any], kind: Kind, path: Path) -> None:
+        """What money, evidence and grants need of one object."""
+        for grant in GRANTED.get(kind.name, ()):
+            self.found.ask(grant, path)
+        gather = _GATHERERS.get(kind.name)
+        if gather is not None:
+            gather(self.found, value, path)
+        if kind.use is Use.EVIDENCE:
+            _evidence(self.found, value, path)
+        elif kind.name in TOOL_KINDS:
+            _tool(self.found, value, kind, path)
 
     def _value(self, item: Any, place: Place, path: Path) -> None:
         """Take one value that is not null, or not allowed to be."""
@@ -177,15 +204,26 @@ class _Walker:
         if place.tag == "role" or not isinstance(tag, str):
             known = ", ".join(f"`{name}`" for name in list(place.by_tag)[:3] if name)
             raise NotInTable(f"`{spelt((path, place.tag))}` must name a kind such as {known}")
-        sort = Sort.TOOL if place.holds_tools else Sort.BLOCK
-        line = self._admitted.find(sort, tag)
-        if line is None:
-            raise NotInTable(_not_known(f"{spelt(path)}` of type `{shown(tag)}", sort, tag))
-        self._admit(line, path)
-        if sort is Sort.TOOL:
+        if place.holds_tools:
+            line = self._admitted.find(Sort.TOOL, tag)
+            if line is None:
+                raise NotInTable(
+                    _not_known(f"{spelt(path)}` of type `{shown(tag)}", Sort.TOOL, tag)
+                )
+            self._admit(line, path)
             self._admitted_tool(line, item, path)
-        elif "tool_use_id" in item:
+        else:
+            self._admitted_block(item, tag, path, place.name)
+
+    def _admitted_block(self, item: dict[str, Any], tag: str, path: Path, place: str) -> None:
+        line = self._admitted.block(tag, place, dotted(path))
+        if line is None:
+            where = f"{spelt(path)}` of type `{shown(tag)}"
+            raise NotInTable(_not_known(where, Sort.BLOCK, tag, at=dotted(path)))
+        self._admit(line, path)
+        if "tool_use_id" in item:
             _evidence(self.found, item, path)
+        self._within(item, path, tag)
 
     def _admitted_tool(self, line: Admission, item: Mapping[str, Any], path: Path) -> None:
         if line.dropped:
@@ -194,20 +232,71 @@ class _Walker:
         if not isinstance(name, str) or not name:
             raise NotInTable(f"`{spelt((path, 'name'))}` must be a string")
         self.found.server.append(ServerTool(name=name, steps=steps(path), declared=line))
-        self.found.grants[name] = None
+        self.found.ask(name, path)
+        self.found.outside.append(Outside(grant=name, steps=steps(path)))
+        self._within(item, path, line.name)
 
-    def _beyond(self, path: Path, name: str) -> None:
+    def _beyond(self, item: Any, path: Path, name: str) -> None:
         """A field that the table does not know: admitted by the operator, or refused."""
-        dotted = ".".join(step for step in (*steps(path), name) if isinstance(step, str))
-        line = self._admitted.find(Sort.FIELD, dotted)
+        where = (path, name)
+        line = self._admitted.find(Sort.FIELD, dotted(where))
         if line is None:
-            raise NotInTable(_not_known(spelt((path, name)), Sort.FIELD, dotted))
-        self._admit(line, (path, name))
+            raise NotInTable(_not_known(spelt(where), Sort.FIELD, dotted(where)))
+        self._admit(line, where)
+        if not line.dropped:
+            self._inner(item, where, dotted(where))
 
     def _admit(self, line: Admission, path: Path) -> None:
         self.found.admitted.append(line)
         if line.dropped:
             self.found.drops.append(steps(path))
+
+    def _within(self, item: Mapping[str, Any], path: Path, kind: str) -> None:
+        """Read what stands in something that was admitted, field by field.
+
+        What the table knows is read by it there, too; what it does not is refused unless it is
+        admitted itself. `kind` is the type that the object says it is of.
+        """
+        for name, value in item.items():
+            where, grant = (path, name), FOLLOWED_FIELDS.get(name)
+            if name in _SCHEMAS:
+                continue
+            if grant is not None and value:
+                self.found.ask(grant, where)
+                if REACH[grant] is Reach.OUTSIDE:
+                    named = (value,) if name == "url" and isinstance(value, str) else ()
+                    self.found.outside.append(
+                        Outside(grant=grant, steps=steps(where), addresses=named)
+                    )
+            self._inner(value, where, f"{kind}.{name}")
+
+    def _inner(self, value: Any, path: Path, place: str) -> None:
+        """One value within something admitted."""
+        if isinstance(value, list):
+            for at, inner in enumerate(value):
+                self._inner(inner, (path, at), place)
+        elif isinstance(value, dict):
+            tag = value.get("type")
+            kinds = BY_TYPE.get(tag, ()) if isinstance(tag, str) else ()
+            if kinds:
+                self._known_within(value, kinds, path)
+            elif isinstance(tag, str):
+                self._admitted_block(value, tag, path, place)
+            else:
+                if self._admitted.find(Sort.FIELD, dotted(path)) is None:
+                    raise NotInTable(_not_known(spelt(path), Sort.FIELD, dotted(path)))
+                self._within(value, path, place)
+
+    def _known_within(self, value: dict[str, Any], kinds: tuple[Kind, ...], path: Path) -> None:
+        """An object that the table knows; of several of one type the least that has its fields."""
+        names = value.keys() - {"type"}
+        fitting = [one for one in kinds if names <= one.fields.keys()] or kinds
+        kind = min(fitting, key=lambda one: len(one.fields))
+        if kind.name in _CALLS:
+            raise NotInTable(
+                f"`{spelt(path)}` is a tool call, and cannot stand inside another block"
+            )
+        self._todo.append((value, kind, path))
 
 
 _UNKNOWN: tuple[Place | None, Use] = (None, Use.REFUSED)
@@ -220,11 +309,17 @@ def _refused(path: Path) -> str:
     )
 
 
-def _not_known(where: str, sort: Sort, name: str) -> str:
+def _not_known(where: str, sort: Sort, name: str, *, at: str = "") -> str:
+    more = f", at: [{shown(at)}], tokens: 0" if at else ""
     return (
         f"`{where}` is not in the table of what may pass; an operator may admit it:"
-        f" `gateway.admit: [{{{sort}: {shown(name)}, as: inert}}]`"
+        f" `gateway.admit: [{{{sort}: {shown(name)}{more}, as: inert}}]`"
     )
+
+
+def dotted(path: Path) -> str:
+    """A path without indices, as lines of `gateway.admit` name it."""
+    return ".".join(step for step in steps(path) if isinstance(step, str))
 
 
 def steps(path: Path) -> tuple[Step, ...]:
@@ -270,14 +365,16 @@ def _tool(found: Walked, tool: Mapping[str, Any], kind: Kind, path: Path) -> Non
     found.hidden_tokens += HIDDEN_TOKENS.get(kind.name, HIDDEN_TOKENS_OTHERWISE)
     name = tool.get("name", "")
     if kind.name == "mcp_toolset":
-        found.grants["mcp_servers"] = None
-    elif kind.use is not Use.GRANTED:
+        return
+    if kind.use is not Use.GRANTED:
         found.client_tools.append(name or kind.name)
     elif name not in ("", kind.name):
         # Another name would be granted for what it is not.
         raise NotInTable(f"`{spelt((path, 'name'))}` must be `{kind.name}`")
     else:
-        found.grants[kind.name] = None
+        if REACH[kind.name] is Reach.OUTSIDE:
+            hosts = tuple(tool.get("allowed_domains") or ())
+            found.outside.append(Outside(grant=kind.name, steps=steps(path), addresses=hosts))
         found.server.append(
             ServerTool(
                 name=kind.name,
@@ -315,21 +412,31 @@ def _base64(found: Walked, source: Mapping[str, Any], _: Path) -> None:
     found.media_bytes += len(source.get("data") or "")
 
 
-def _from_elsewhere(found: Walked, source: Mapping[str, Any], _: Path) -> None:
-    found.brought = found.brought or str(source.get("type", ""))
+def _from_url(found: Walked, source: Mapping[str, Any], path: Path) -> None:
+    found.brought = found.brought or "url"
+    _reaches("web_fetch", found, source, path)
+
+
+def _from_file(found: Walked, _: Mapping[str, Any], __: Path) -> None:
+    found.brought = found.brought or "file"
+
+
+def _reaches(grant: str, found: Walked, named: Mapping[str, Any], path: Path) -> None:
+    url = named.get("url")
+    where = (url,) if isinstance(url, str) and url else ()
+    found.outside.append(Outside(grant=grant, steps=steps(path), addresses=where))
 
 
 def _container_upload(found: Walked, _: Mapping[str, Any], __: Path) -> None:
     found.unbounded = True
-    found.grants["code_execution"] = None
 
 
 def _skill(found: Walked, _: Mapping[str, Any], __: Path) -> None:
     found.hidden_tokens += _SKILL_TOKENS
 
 
-def _mcp_server(found: Walked, _: Mapping[str, Any], __: Path) -> None:
-    found.grants["mcp_servers"] = None
+def _mcp_server(found: Walked, server: Mapping[str, Any], path: Path) -> None:
+    _reaches("mcp_servers", found, server, path)
 
 
 def _fallback(found: Walked, entry: Mapping[str, Any], path: Path) -> None:
@@ -343,18 +450,16 @@ def _fallback(found: Walked, entry: Mapping[str, Any], path: Path) -> None:
 
 
 def _compact(found: Walked, edit: Mapping[str, Any], _: Path) -> None:
-    found.grants["compaction"] = None
     found.compact_triggers.append((edit.get("trigger") or {}).get("value"))
 
 
 def _summarize(found: Walked, _: Mapping[str, Any], __: Path) -> None:
-    found.grants["compaction"] = None
     found.summarizes = True
 
 
-def _request(found: Walked, fields: Mapping[str, Any], _: Path) -> None:
+def _request(found: Walked, fields: Mapping[str, Any], path: Path) -> None:
     if fields.get("container") is not None:
-        found.grants["code_execution"] = None
+        found.ask("code_execution", (path, "container"))
     if fields.get("fallbacks") == "default":
         raise NotInTable(
             "`fallbacks` names no models, so nothing bounds it: list them, each with its `model`"
@@ -367,8 +472,8 @@ _GATHERERS = {
     "image": _image,
     "document": _document,
     "base64_source": _base64,
-    "url_source": _from_elsewhere,
-    "file_source": _from_elsewhere,
+    "url_source": _from_url,
+    "file_source": _from_file,
     "container_upload": _container_upload,
     "skill": _skill,
     "mcp_server": _mcp_server,

@@ -27,11 +27,11 @@ ROWS: Mapping[str, Row] = {
         service_tier="priced:=auto,standard_only",
         speed="priced:=standard,fast",
         inference_geo="priced:text",
-        context_management="granted:context_management",
+        context_management="context_management",
         compaction="granted:summarize",
         fallbacks="priced:=default|[fallback]",
         fallback_credit_token="text|fallback_credit_token",  # noqa: S106 -- a shape
-        container="granted:text|container",
+        container="granted:connector|container",
         mcp_servers="granted:[mcp_server]",
         diagnostics="diagnostics",
         thread="bounded:thread_create|thread_continue",
@@ -63,12 +63,13 @@ ROWS: Mapping[str, Row] = {
         thinking="thinking",
     ),
     "fallback_credit_token": row(token="text", mode="text"),  # noqa: S106 -- shapes
-    "container": row(id="text", skills="bounded:[skill]"),
-    "skill": row("anthropic custom", skill_id="text", version="text"),
+    "container": row(use=Use.GRANTED, id="connector", skills="bounded:[skill]"),
+    "skill": row("anthropic custom", Use.GRANTED, skill_id="connector", version="text"),
     "mcp_server": row(
         "url",
+        Use.GRANTED,
         name="text",
-        url="text",
+        url="url",
         authorization_token="text",  # noqa: S106 -- a shape
         tool_configuration="mcp_tool_configuration",
     ),

@@ -3,7 +3,9 @@
 The table itself is plain data (`request`, `blocks`, `tools`): a field is one line of text, which
 is compiled here into what the reader walks by. A line reads `use:shape`; without a use the field
 is inert. Shapes: `text flag whole number any`, the name of a kind or of a union, `[x]` a list,
-`{x}` a map with free keys, `=a,b` only these words, and `x|y` for alternatives.
+`{x}` a map with free keys, `=a,b` only these words, and `x|y` for alternatives. A text that the
+provider follows is `url`, `file` or `connector`, and stands only in what is granted or refused;
+one that looks like it and is only shown to the model is a `label`.
 """
 
 import enum
@@ -33,14 +35,29 @@ SCALARS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+FOLLOWED = frozenset({"url", "file", "connector"})
+LABEL = "label"
+
+
 class Shape(msgspec.Struct, frozen=True):
-    """What one value may be: scalars, words, an object of named kinds, a list, a map."""
+    """What one value may be: scalars, words, an object of named kinds, a list, a map.
+
+    `names`: what a text names, of `FOLLOWED` or `LABEL`.
+    """
 
     scalars: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     kinds: tuple[str, ...] = ()
     items: "Shape | None" = None
     values: "Shape | None" = None
+    names: frozenset[str] = frozenset()
+
+    def follows(self) -> frozenset[str]:
+        """What the provider follows somewhere in a value of this shape, objects apart."""
+        found = self.names & FOLLOWED
+        for below in (self.items, self.values):
+            found |= below.follows() if below is not None else frozenset()
+        return found
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -80,8 +97,12 @@ def row(types: str = "", /, use: Use = Use.INERT, **fields: str) -> Row:
 
 
 def compiled(rows: Mapping[str, Row], unions: Mapping[str, str]) -> dict[str, Kind]:
-    """The table as the reader wants it. Errors: KeyError where a name is of nothing."""
-    return {
+    """The table as the reader wants it.
+
+    Errors: KeyError where a name is of nothing; ValueError where what is inert names something that
+    the provider follows.
+    """
+    kinds = {
         name: Kind(
             name,
             tuple(one.types.split()),
@@ -92,6 +113,14 @@ def compiled(rows: Mapping[str, Row], unions: Mapping[str, str]) -> dict[str, Ki
         )
         for name, one in rows.items()
     }
+    for kind in kinds.values():
+        for name, field in kind.fields.items():
+            if field.shape.follows() and not {kind.use, field.use} & _ASKED_FOR:
+                raise ValueError(f"`{kind.name}.{name}` reaches outside, and nobody is asked")
+    return kinds
+
+
+_ASKED_FOR = frozenset({Use.GRANTED, Use.REFUSED})
 
 
 def _field(line: str, rows: Mapping[str, Row], unions: Mapping[str, str]) -> Field:
@@ -101,7 +130,7 @@ def _field(line: str, rows: Mapping[str, Row], unions: Mapping[str, str]) -> Fie
 
 def shape_of(line: str, rows: Mapping[str, Row], unions: Mapping[str, str]) -> Shape:
     """One shape from its line."""
-    scalars, words, kinds = set(), set(), list[str]()
+    scalars, words, kinds, names = set(), set(), list[str](), set()
     items = values = None
     for part in _alternatives(line):
         if part.startswith("["):
@@ -112,6 +141,9 @@ def shape_of(line: str, rows: Mapping[str, Row], unions: Mapping[str, str]) -> S
             words.update(part[1:].split(","))
         elif part in SCALARS:
             scalars.add(part)
+        elif part in FOLLOWED or part == LABEL:
+            scalars.add("text")
+            names.add(part)
         elif part in unions:
             kinds.extend(unions[part].split())
         else:
@@ -119,7 +151,8 @@ def shape_of(line: str, rows: Mapping[str, Row], unions: Mapping[str, str]) -> S
     unknown = [name for name in kinds if name not in rows]
     if unknown:
         raise KeyError(unknown[0])
-    return Shape(frozenset(scalars), frozenset(words), tuple(kinds), items, values)
+    texts = frozenset(names)
+    return Shape(frozenset(scalars), frozenset(words), tuple(kinds), items, values, texts)
 
 
 def _alternatives(line: str) -> Iterator[str]:

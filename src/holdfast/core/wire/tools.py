@@ -108,7 +108,7 @@ ROWS: Mapping[str, Row] = {
     "mcp_toolset": Row(
         "mcp_toolset",
         {
-            "mcp_server_name": "text",
+            "mcp_server_name": "connector",
             "configs": "{mcp_member}",
             "default_config": "mcp_member",
             "tools": "[mcp_tool]",

@@ -14,8 +14,8 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Upstream, UpstreamAnswer
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import stoppable
+from holdfast.runtime.clearing import on_the_servers_word, told_to_list
 from holdfast.runtime.doors import Asker
-from holdfast.runtime.fitting import counting, listing
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
 from holdfast.runtime.relays.line import Line
@@ -24,12 +24,13 @@ from holdfast.runtime.relays.wire import (
     Answered,
     Call,
     Came,
+    Count,
+    Counted,
     Noted,
     Passed,
     Refusal,
     Send,
 )
-from holdfast.runtime.request_reading import RequestReader
 
 _GOOD_S, _GOOD_TOKENS = 30.0, 10_000
 _WAITS = ("retry-after", "retry-after-ms")
@@ -71,7 +72,6 @@ class RelayedCalls:
         self._providers = providers
         self._clock = clock
         self._admitted = admitted
-        self._reader = RequestReader(admitted)
         self._reaching = Reaching(self._note, clock, dice)
         self._good_until_s: dict[str, float] = {}
 
@@ -129,22 +129,15 @@ class RelayedCalls:
             return Came(
                 call=call.number, error=Refusal.of(error), trouble=Trouble.UPSTREAM, failures=1
             )
-        body, tried, failures = send.edits.applied(request.body), list[str](), 0
-        headers = send.edits.headed(request.headers)
+        cleared = on_the_servers_word(request.path, request.headers, request.body, send.edits)
+        tried, failures = list[str](), 0
 
         def failed() -> None:
             nonlocal failures
             failures += 1
 
         async def ask(upstream: Upstream) -> UpstreamAnswer:
-            return await upstream.send(
-                "POST",
-                request.path,
-                headers,
-                body,
-                timeout_s=call.seconds_left(),
-                whole=send.whole,
-            )
+            return await upstream.send(cleared, timeout_s=call.seconds_left(), whole=send.whole)
 
         reached = await stoppable(
             call,
@@ -181,27 +174,28 @@ class RelayedCalls:
     async def count(
         self, live: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> UpstreamAnswer:
-        """As `ModelCalls.count`."""
-        provider = await self._free(live)
-        request = await self._reader.count(body)
-        headers, body = counting(headers, request, provider, self._admitted)
-        return await provider.count(self._clock.now_ns(), path, headers, body)
+        """As `ModelCalls.count`: the server admits it, and nothing leaves before."""
+        asked = Count(token=live, headers=_joined(headers), body=body)
+        answer: Counted | Refusal = await self._line.ask("count", asked, Counted | Refusal)
+        if isinstance(answer, Refusal):
+            raise answer.error()
+        cleared = on_the_servers_word(path, headers, body, answer.edits)
+        return await self._known(answer.upstream).ask_free(self._clock.now_ns(), cleared)
 
     async def models(self, live: str, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:
         """As `ModelCalls.models`."""
-        provider = await self._free(live)
-        headers = listing(headers, self._admitted)
-        return await provider.models(self._clock.now_ns(), path, headers)
-
-    async def _free(self, token: str) -> Provider:
         answer: Passed | Refusal = await self._line.ask(
-            "free", token.encode(errors="replace"), Passed | Refusal
+            "free", live.encode(errors="replace"), Passed | Refusal
         )
         if isinstance(answer, Refusal):
             raise answer.error()
-        provider = self._providers.get(answer.upstream)
+        cleared = told_to_list(path, headers, self._admitted)
+        return await self._known(answer.upstream).ask_free(self._clock.now_ns(), cleared)
+
+    def _known(self, name: str) -> Provider:
+        provider = self._providers.get(name)
         if provider is None:
-            raise UpstreamUnavailable(f"this relay knows no upstream `{answer.upstream}`")
+            raise UpstreamUnavailable(f"this relay knows no upstream `{name}`")
         return provider
 
     def _note(self, kind: Kind, body: Mapping[str, object]) -> None:

@@ -13,8 +13,9 @@ from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.events import Kind
 from holdfast.ports.llm import UpstreamAnswer
-from holdfast.runtime.carrying import Edits, stoppable
+from holdfast.runtime.carrying import stoppable
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.edits import Edits
 from holdfast.runtime.live import Cut, LiveSession
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.providers import Provider
@@ -29,6 +30,8 @@ from holdfast.runtime.relays.wire import (
     Call,
     Came,
     Confirmed,
+    Count,
+    Counted,
     CutCall,
     Cuts,
     Emitted,
@@ -112,6 +115,7 @@ class RelayTalk:
         self._waited: dict[str, Callable[[bytes], Awaitable[bytes]]] = {
             "session": self._session,
             "free": self._free,
+            "count": self._count,
             "call": self._call,
             "came": self._came,
             "extend": self._extend,
@@ -204,6 +208,15 @@ class RelayTalk:
         try:
             live = await self.desk.doorkeeper.authenticate_model(body.decode(errors="replace"))
             return encoded(Passed(upstream=self.desk.calls.free(live).name))
+        except HoldfastError as error:
+            return encoded(Refusal.of(error))
+
+    async def _count(self, body: bytes) -> bytes:
+        asked = decoded(body, Count)
+        try:
+            live = await self.desk.doorkeeper.authenticate_model(asked.token)
+            provider, _, edits = await self.desk.calls.counted(live, asked.headers, asked.body)
+            return encoded(Counted(upstream=provider.name, edits=edits))
         except HoldfastError as error:
             return encoded(Refusal.of(error))
 

@@ -15,7 +15,7 @@ from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import HoldfastError, InternalError, Unavailable, all_errors
 from holdfast.model.upstreams import Trouble
-from holdfast.runtime.carrying import Edits
+from holdfast.runtime.edits import Edits
 
 W = TypeVar("W")
 
@@ -77,6 +77,21 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     headers: dict[str, str]
     body: bytes
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's `count_tokens`, for the server to admit."""
+
+    token: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True, tag="counted"):
+    """The count is admitted: take it to `upstream`, with these edits."""
+
+    upstream: str
+    edits: Edits
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):

@@ -11,6 +11,7 @@ import pytest
 from holdfast.backends.anthropic.upstream import HttpUpstream
 from holdfast.errors import UpstreamUnavailable
 from holdfast.testing.scripted_model import ScriptedModel
+from tests.cleared import cleared
 
 BODY = json.dumps(
     {
@@ -48,7 +49,8 @@ def against(script, act, **options):
 
 
 async def post(upstream, timeout_s=20.0, headers=CLIENT):
-    return await upstream.send("POST", "/v1/messages", headers, BODY, timeout_s=timeout_s)
+    request = cleared("POST", "/v1/messages", headers, BODY)
+    return await upstream.send(request, timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize("auth", ["x_api_key", "bearer"])

@@ -48,16 +48,14 @@ FEATURES: dict[str, dict[str, Any]] = {
     "system and caching": {"system": [TEXT | {"cache_control": MARK | {"ttl": "1h"}}]},
     "parallel and failing calls": {"messages": [user(TEXT), model(CALL, CALL), user(
         result("a"), result([TEXT], is_error=True), result([], cache_control=MARK))]},
-    "images": {"messages": [user({"type": "image", "source": BYTES}, {"type": "image", "source": {
-        "type": "url", "url": "https://x"}}, result([{"type": "image", "source": BYTES}]))]},
+    "images": {"messages": [user({"type": "image", "source": BYTES},
+        result([{"type": "image", "source": BYTES}]))]},
     "a pdf with citations": {"messages": [user({"type": "document", "title": "t", "context": "c",
         "source": BYTES | {"media_type": "application/pdf"}, "citations": {"enabled": True}})]},
     "documents of text and blocks": {"messages": [user(
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}},
         {"type": "document", "source": {"type": "content", "content": [TEXT]}},
         {"type": "document", "source": {"type": "content", "content": "x"}})]},
-    "file ids": {"messages": [user({"type": "document", "source": {"type": "file",
-        "file_id": "f"}}, {"type": "image", "source": {"type": "file", "file_id": "f"}})]},
     "search results": {"messages": [user(result([{"type": "search_result", "source": "s",
         "title": "t", "content": [TEXT], "citations": {"enabled": True}}]))]},
     "thinking with signatures": {"thinking": {"type": "enabled", "budget_tokens": 1024},
@@ -129,6 +127,22 @@ def test_each_feature_of_the_sdks_passes_without_a_grant(feature):
     assert isinstance(got, ModelRequest), got
     assert got.server_tools == ()
     assert fitted(got.fields, got.asks, read_betas("", None, NOTHING), ALL).changes == ()
+
+
+FETCHED = {
+    "web_fetch": {"messages": [user(*({"type": kind, "source": {"type": "url", "url": "https://x"}}
+                                      for kind in ("image", "document")))]},
+    "files": {"messages": [user(*({"type": kind, "source": {"type": "file", "file_id": "f"}}
+                                  for kind in ("image", "document")))]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("grant", list(FETCHED))
+def test_what_the_provider_goes_and_gets_passes_with_its_grant(grant):
+    body = {"model": "m", "max_tokens": 10, "messages": []} | FETCHED[grant]
+    got = read_request(json.dumps(body).encode())
+    assert isinstance(got, ModelRequest), got
+    assert got.server_tools == (grant,)
 
 
 @pytest.mark.parametrize("number", range(len(SEEN)))

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -10,7 +11,9 @@ import pytest
 from holdfast.core.messages import BadRequest, ModelRequest, read_count, read_request
 from holdfast.core.wire import betas, headers, table
 from holdfast.core.wire.admitted import NOTHING, Admission, Admitted, Sort
+from holdfast.core.wire.grants import REACH
 from holdfast.core.wire.reading import NotInTable
+from holdfast.core.wire.shapes import Row, Use, compiled
 from holdfast.core.wire.splicing import Change, spliced
 from scripts.render_requests import MARK, PAGE, rendered
 from tests.unit.core.wire import sdk_types
@@ -114,6 +117,231 @@ def test_what_the_table_does_not_know_is_refused_by_its_place(body, names):
     assert "\n" not in found
 
 
+def block_lines(*at, **more):
+    return Admitted([Admission(sort=Sort.BLOCK, name="novel_block", at=at, **more)])
+
+
+def read(body, lines):
+    return read_request(json.dumps(BASE | body).encode(), lines)
+
+
+IN_RESULT = said(RESULT | {"content": [NOVEL]})
+IN_SYSTEM = {"system": [NOVEL]}
+IN_SOURCE = said({"type": "document", "source": {"type": "content", "content": [NOVEL]}})
+
+
+@pytest.mark.parametrize(
+    ("at", "passes", "refused"),
+    [
+        ("messages.content", [said(NOVEL), said(NOVEL, role="assistant")], [IN_RESULT, IN_SYSTEM]),
+        ("user_message.content", [said(NOVEL)], [said(NOVEL, role="assistant"), IN_RESULT]),
+        ("tool_result.content", [IN_RESULT], [said(NOVEL), IN_SYSTEM, IN_SOURCE]),
+        ("messages.content.content", [IN_RESULT], [said(NOVEL), IN_SOURCE]),
+        ("system", [IN_SYSTEM], [said(NOVEL), IN_RESULT]),
+        ("request.system", [IN_SYSTEM], [said(NOVEL)]),
+        ("content_source.content", [IN_SOURCE], [said(NOVEL), IN_RESULT]),
+    ],
+)
+def test_an_admitted_block_stands_where_the_operator_said_and_nowhere_else(at, passes, refused):
+    for body in passes:
+        assert isinstance(read(body, block_lines(at)), ModelRequest), body
+    for body in refused:
+        got = read(body, block_lines(at))
+        assert isinstance(got, BadRequest)
+        assert "`gateway.admit: [{block: novel_block, at: [" in got.text
+    assert isinstance(read(passes[0], block_lines()), BadRequest)
+
+
+def test_each_admitted_block_is_held_for():
+    plain = read(said(NOVEL), block_lines("messages.content"))
+    dear = read(said(NOVEL, NOVEL), block_lines("messages.content", tokens=700))
+    assert isinstance(plain, ModelRequest)
+    assert isinstance(dear, ModelRequest)
+    more = len(json.dumps(NOVEL)) + 2
+    assert dear.input_tokens_bound == (plain.input_tokens_bound or 0) + 1400 + more
+
+
+SEARCH_TOOL = {"type": "web_search_20250305", "name": "web_search"}
+PICTURE = {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}
+
+
+@pytest.mark.parametrize(
+    ("inside", "grants"),
+    [
+        ({"parts": [PICTURE]}, ("web_fetch",)),
+        ({"source": {"type": "url", "url": "https://x"}}, ("web_fetch",)),
+        ({"source": {"type": "file", "file_id": "f"}}, ("files",)),
+        ({"url": "https://x"}, ("web_fetch",)),
+        ({"urls": ["https://x"]}, ("web_fetch",)),
+        ({"file_ids": ["f"]}, ("files",)),
+        ({"server_name": "s"}, ("mcp_servers",)),
+        ({"tools": [[SEARCH_TOOL]]}, ("web_search",)),
+        ({"tool": {"type": "tool_definition", "definition": SEARCH_TOOL}}, ("web_search",)),
+        ({"upload": {"type": "container_upload", "file_id": "f"}}, ("code_execution", "files")),
+        ({"text": "plain", "n": [1, 2, None, True]}, ()),
+        ({"parts": [{"type": "text", "text": "x"}]}, ()),
+    ],
+)
+def test_what_the_table_knows_is_read_within_an_admitted_block_too(inside, grants):
+    got = read(said(NOVEL | inside), block_lines("messages.content"))
+    assert isinstance(got, ModelRequest), got
+    assert set(got.server_tools) == set(grants)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"parts": [{"type": "other_block"}]},
+        {"parts": [NOVEL]},
+        {"options": {"a": 1}},
+        {"parts": [[{"deep": {}}]]},
+        {"parts": [{"type": "text", "text": "x", "novel": 1}]},
+        {"parts": [{"type": "tool_use", "id": "t", "name": "x", "input": {}}]},
+        {"parts": [RESULT]},
+        {"cache_control": {"type": "ephemeral", "ttl": "24h"}},
+        {"tools": [{"type": "web_search_20990101", "name": "web_search"}]},
+        {"type": "novel_block", "x": {"type": 7}},
+    ],
+)
+def test_what_nobody_knows_within_an_admitted_block_stays_refused(inside):
+    got = read(said(NOVEL | inside), block_lines("messages.content"))
+    assert isinstance(got, BadRequest), got
+
+
+def test_what_stands_within_an_admitted_block_may_be_admitted_itself():
+    lines = Admitted(
+        [
+            Admission(sort=Sort.BLOCK, name="novel_block", at=("messages.content",)),
+            Admission(sort=Sort.BLOCK, name="other_block", at=("novel_block.parts",)),
+            Admission(sort=Sort.FIELD, name="messages.content.options"),
+        ]
+    )
+    inside = {"parts": [{"type": "other_block"}], "options": {"a": 1}}
+    assert isinstance(read(said(NOVEL | inside), lines), ModelRequest)
+    assert isinstance(read(said({"type": "other_block"}), lines), BadRequest)
+
+
+def test_an_admitted_field_and_an_admitted_tool_are_read_within():
+    field = Admitted([Admission(sort=Sort.FIELD, name="novel")])
+    got = read({"novel": {"tools": [SEARCH_TOOL], "part": PICTURE}}, field)
+    assert isinstance(got, ModelRequest)
+    assert set(got.server_tools) == {"web_search", "web_fetch"}
+    assert isinstance(read({"novel": {"deep": {"er": 1}}}, field), BadRequest)
+    gone = Admitted([Admission(sort=Sort.FIELD, name="novel", dropped=True)])
+    assert isinstance(read({"novel": {"deep": {"er": 1}}}, gone), ModelRequest)
+    oracle = Admitted([Admission(sort=Sort.TOOL, name="oracle_20990101")])
+    tool = {"type": "oracle_20990101", "name": "oracle", "input_schema": {"type": "object"}}
+    assert isinstance(read({"tools": [tool]}, oracle), ModelRequest)
+    got = read({"tools": [tool | {"inner": SEARCH_TOOL}]}, oracle)
+    assert isinstance(got, ModelRequest)
+    assert set(got.server_tools) == {"oracle", "web_search"}
+    assert isinstance(read({"tools": [tool | {"options": {"x": 1}}]}, oracle), BadRequest)
+
+
+NAMES_A_PLACE = re.compile(r"(^|_)(url|uri|file_id|path|source|server_name|host|endpoint)$")
+
+
+def test_every_field_that_names_something_outside_says_whether_it_is_followed():
+    """Those that are followed stand in what is granted, which the table itself sees to."""
+    silent = [
+        f"{kind.name}.{name}"
+        for kind in table.KINDS.values()
+        for name, field in kind.fields.items()
+        if NAMES_A_PLACE.search(name) and not field.shape.names and not field.shape.kinds
+    ]
+    assert silent == []
+
+
+def test_what_reaches_outside_cannot_be_inert():
+    for followed in ("url", "file", "connector", "text|url", "[file]", "{connector}"):
+        with pytest.raises(ValueError, match=r"novel\.where"):
+            compiled({"novel": Row("novel", {"where": followed})}, {})
+        compiled({"novel": Row("novel", {"where": followed}, Use.GRANTED)}, {})
+        compiled({"novel": Row("novel", {"where": f"refused:{followed}"})}, {})
+    compiled({"novel": Row("novel", {"where": "label"})}, {})
+
+
+URL = {"type": "url", "url": "https://x"}
+FILE = {"type": "file", "file_id": "f"}
+
+
+def anywhere(block):
+    """A block in a message, in a result, in a source and in what a summary keeps."""
+    source = {"type": "content", "content": [block]}
+    return [
+        said(block),
+        said(block, role="assistant"),
+        said(RESULT | {"content": [block]}),
+        *([said({"type": "document", "source": source})] if block["type"] == "image" else []),
+    ]
+
+
+def defined(tool):
+    """A tool at the top, in a system message, and in what a summary keeps."""
+    added = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}}
+    return [
+        {"tools": [tool]},
+        said(added, role="system"),
+        said({"type": "compaction", "content": "x", "tool_changes": [added]}, role="assistant"),
+    ]
+
+
+def referred(reference):
+    """A reference to a tool in a message and in the system prompt."""
+    added = {"type": "tool_addition", "tool": reference}
+    return [said(added), said(added, role="system")]
+
+
+def sourced(source):
+    return [
+        *anywhere({"type": "image", "source": source}),
+        *anywhere({"type": "document", "source": source}),
+    ]
+
+
+TYPED_TOOLS = ("advisor", "code_execution", "tool_search_tool_bm25", "tool_search_tool_regex",
+               "web_fetch", "web_search")  # fmt: skip
+SAMPLES: dict[str, list[dict[str, Any]]] = {
+    **{
+        name: [body for t in table.KINDS[name].types for body in defined({"type": t, "name": name})]
+        for name in TYPED_TOOLS
+    },
+    "compact": [{"context_management": {"edits": [{"type": "compact_20260112"}]}}],
+    "container": [{"container": {"id": "c"}}, {"container": "c"}],
+    "container_upload": [said({"type": "container_upload", "file_id": "f"})],
+    "file_source": sourced(FILE),
+    "mcp_server": [{"mcp_servers": [{"type": "url", "name": "s", "url": "https://x"}]}],
+    "mcp_tool_listing": [said({"type": "mcp_tool_listing", "mcp_server_name": "s", "tools": []})],
+    "mcp_tool_reference": referred({"type": "mcp_tool_reference", "name": "t", "server_name": "s"}),
+    "mcp_toolset": defined({"type": "mcp_toolset", "mcp_server_name": "s"}),
+    "mcp_toolset_reference": referred({"type": "mcp_toolset_reference", "server_name": "s"}),
+    "skill": [{"container": {"skills": [{"type": "custom", "skill_id": "s"}]}}],
+    "summarize": [{"compaction": {"type": "summarize"}}],
+    "url_source": sourced(URL),
+}
+
+
+def test_content_that_stands_in_the_request_needs_no_grant():
+    for source in (
+        {"type": "base64", "media_type": "image/png", "data": "aGk="},
+        {"type": "text", "media_type": "text/plain", "data": "hi"},
+        {"type": "content", "content": "hi"},
+    ):
+        got = read_request(json.dumps(BASE | said({"type": "document", "source": source})).encode())
+        assert isinstance(got, ModelRequest)
+        assert got.server_tools == ()
+
+
+@pytest.mark.parametrize("kind", sorted(table.GRANTED))
+def test_every_entry_that_reaches_outside_asks_for_its_grant_wherever_it_stands(kind):
+    asked = table.GRANTED[kind]
+    assert set(asked) <= set(REACH)
+    for body in SAMPLES[kind]:
+        got = read_request(json.dumps(BASE | body).encode())
+        assert isinstance(got, ModelRequest), got
+        assert set(asked) <= set(got.server_tools), body
+
+
 def test_a_refusal_says_how_an_operator_may_admit_it_and_that_admits_it():
     found = text(said({"type": "text", "text": "x", "novel": 1}))
     assert "`gateway.admit: [{field: messages.content.novel, as: inert}]`" in found
@@ -124,7 +352,7 @@ def test_a_refusal_says_how_an_operator_may_admit_it_and_that_admits_it():
 
 
 def test_an_admitted_block_that_answers_a_call_is_evidence_all_the_same():
-    lines = Admitted([Admission(sort=Sort.BLOCK, name="novel_block")])
+    lines = block_lines("messages.content")
     body = json.dumps(BASE | said(NOVEL | {"tool_use_id": "t9"})).encode()
     got = read_request(body, lines)
     assert isinstance(got, ModelRequest)
@@ -189,7 +417,6 @@ def test_what_runs_at_the_provider_needs_a_grant_and_what_runs_here_does_not(too
         ({"mcp_servers": [{"type": "url", "name": "s", "url": "https://x"}]}, "mcp_servers"),
         ({"container": "c"}, "code_execution"),
         ({"container": {"skills": [{"type": "anthropic", "skill_id": "pdf"}]}}, "code_execution"),
-        (said({"type": "container_upload", "file_id": "f"}), "code_execution"),
         ({"compaction": {"type": "summarize"}}, "compaction"),
         ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, "compaction"),
     ],

@@ -1,0 +1,33 @@
+"""What is changed in a client's request before it is sent."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from holdfast.core.messages import edited
+from holdfast.core.wire.headers import with_betas
+from holdfast.core.wire.splicing import Change, spliced
+
+
+class Edits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is changed in the client's body before it is sent; see `core/messages.edited`.
+
+    `contents` are (message, block, text); `changes` are of single values, anywhere. `betas` take
+    the place of the client's; None leaves them.
+    """
+
+    model: str = ""
+    max_tokens: int | None = None
+    contents: tuple[tuple[int, int, str], ...] = ()
+    changes: tuple[Change, ...] = ()
+    betas: str | None = None
+
+    def applied(self, body: bytes) -> bytes:
+        """The body to send; the same bytes where nothing is changed."""
+        contents = {(message, block): text for message, block, text in self.contents}
+        body = spliced(body, self.changes)
+        return edited(body, model=self.model or None, max_tokens=self.max_tokens, contents=contents)
+
+    def headed(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers to send, with the betas that go there."""
+        return headers if self.betas is None else with_betas(headers, self.betas)

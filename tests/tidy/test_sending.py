@@ -1,0 +1,81 @@
+"""Requests leave for a provider through one place, and only admission makes what leaves."""
+
+import ast
+
+import pytest
+
+from tests.tidy.repository import SOURCE, shown, source_modules
+
+MAKERS = {"src/holdfast/runtime/clearing.py"}
+# The port, what implements it, and who holds an upstream and hands it only what is cleared.
+SENDERS = {
+    "src/holdfast/runtime/providers.py",
+    "src/holdfast/runtime/carrying.py",
+    "src/holdfast/runtime/relays/calls.py",
+}
+# Who may say that the server has admitted a body: a relay, and the proof itself.
+WORD = "on_the_servers_word"
+TELLERS = {"src/holdfast/runtime/clearing.py", "src/holdfast/runtime/relays/calls.py"}
+
+
+def makes(tree: ast.AST) -> bool:
+    """Whether a module makes a cleared request, or takes the way to make one."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("Cleared", "Clearance", "object")
+        and node.attr in ("_of", "__new__")
+        for node in ast.walk(tree)
+    ) and any(
+        isinstance(node, ast.Name) and node.id in ("Cleared", "Clearance")
+        for node in ast.walk(tree)
+    )
+
+
+def sends(tree: ast.AST) -> bool:
+    """Whether a module sends something to an upstream."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "send"
+        and "timeout_s" in {word.arg for word in node.keywords}
+        for node in ast.walk(tree)
+    )
+
+
+def tells(tree: ast.AST) -> bool:
+    """Whether a module sends what the server has admitted."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == WORD
+        for node in ast.walk(tree)
+    )
+
+
+def which(found) -> set[str]:
+    modules = (path for path in source_modules() if path.is_relative_to(SOURCE))
+    return {shown(path) for path in modules if found(ast.parse(path.read_text(encoding="utf-8")))}
+
+
+def test_only_admission_makes_what_may_leave():
+    assert which(makes) - {"src/holdfast/ports/llm.py"} == MAKERS
+
+
+def test_only_three_places_send_to_a_provider():
+    assert which(sends) == SENDERS
+
+
+def test_only_a_relay_sends_on_the_servers_word():
+    assert which(tells) == TELLERS
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from x import Cleared\nCleared._of('POST', '/', {}, b'')", makes),
+        ("from x import Clearance\nobject.__new__(Clearance)", makes),
+        ("async def f(u):\n    await u.send(one, timeout_s=1)", sends),
+        ("on_the_servers_word(1, 2, 3, 4)", tells),
+    ],
+)
+def test_each_rule_sees_its_fault(source, found):
+    assert found(ast.parse(source))
