@@ -73,10 +73,10 @@ class House:
         self.place.shell("git add -A . && git commit -qm 'Holdfast' && git push -q origin main")
         return project
 
-    def own(self, project: RunningProject) -> None:
-        """Tell the server that the working copy is the operator's own, where it asks for that."""
-        if _offers("files", "trust"):
-            _terminal(["files", "trust", "-C", str(project.folder)], self.place)
+    def own(self, project: RunningProject, *, branches: bool) -> None:
+        """Tell the server that the working copy is the operator's own, and the local `branches`."""
+        for ref in ["HEAD", *(self.place.branches() if branches else [])]:
+            _terminal(["files", "trust", ref, "-C", str(project.folder)], self.place)
 
     def open(self, project: RunningProject, folder: Path) -> Opened:
         """A session for Claude Code, opened as the manual says. Errors: RuntimeError."""

@@ -123,7 +123,9 @@ def _governed(
     ready()
     timeout_s = JOB_TIMEOUT_S * len(prompts)
     with project:
-        house.own(project)
+        # What is looked at as a pull request is somebody else's branch.
+        reviews = any(step.hears == "pr" for job in played for step in job.calls())
+        house.own(project, branches=not reviews)
         if door == "govern":
             session, endings = doors.governed(
                 house, project, prompts, timeout_s, sandboxed=house.place.sandbox

@@ -63,8 +63,8 @@ class Place:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    def shell(self, script: str, cwd: Path | None = None) -> None:
-        """Run a shell script in the repository. Errors: RuntimeError with what it said."""
+    def shell(self, script: str, cwd: Path | None = None) -> str:
+        """Run a shell script in the repository; its output. Errors: RuntimeError with the same."""
         done = subprocess.run(
             ["/bin/bash", "-ec", script],
             cwd=cwd or self.root,
@@ -76,6 +76,7 @@ class Place:
         )
         if done.returncode:
             raise RuntimeError(f"a fixture could not be made: {done.stderr or done.stdout}")
+        return done.stdout
 
     def prepare(self, job: Job) -> None:
         """The job's history, remote and state in `root`. Errors: RuntimeError."""
@@ -102,6 +103,11 @@ class Place:
         for commit in [*repositories()[job.repository], *own]:
             write(folder, commit.files)
             self.shell(f"git add -A . && git commit -qm {commit.message!r}", folder)
+
+    def branches(self) -> list[str]:
+        """Local branches that are not checked out. Errors: RuntimeError."""
+        told = self.shell("git for-each-ref --format='%(HEAD)%(refname:short)' refs/heads")
+        return [name.strip() for name in told.splitlines() if name.startswith(" ")]
 
     def end_processes(self) -> None:
         """End what the client's tools left running: processes that work below the folder."""

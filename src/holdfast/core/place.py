@@ -16,13 +16,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` is absolute, empty where none was named. `sandboxed`: its commands run in a sandbox
     that was seen to hold. `stale`: since untrusted text was read, something was written there or
-    fetched. `made`: files that the session wrote, as `absolute` spells them.
+    fetched. `made`: files that the session wrote, as `absolute` spells them. `serves`: ports of
+    programs that it started from own files.
     """
 
     folder: str = ""
     sandboxed: bool = False
     stale: bool = False
     made: AbstractSet[str] = frozenset()
+    serves: AbstractSet[str] = frozenset()
 
 
 def folder_fault(folder: str) -> str:

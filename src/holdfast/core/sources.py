@@ -11,9 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from holdfast.core.history_words import moves, own_history
+from holdfast.core.inline_words import project_packages
 from holdfast.core.place import Place, absolute
+from holdfast.core.risk.held import artefacts_alone
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
 from holdfast.core.risk.shell import ShellRisk
+from holdfast.core.risk.shell_hosts import is_local
+from holdfast.core.risk.shell_rules import OPEN_PATHS
 from holdfast.model.tools import Contract
 
 # They name files and tell nothing of what these hold.
@@ -26,6 +31,7 @@ _KEEPS = frozenset(
         "shell.file_delete",
         "shell.runs_script",
         "shell.build_tool",
+        "shell.inline_code",
         "shell.session_change",
         "shell.git_change",
         "shell.kill_one",
@@ -33,21 +39,19 @@ _KEEPS = frozenset(
 )
 # Of these, what runs code is trusted with its whole folder by whoever owns it.
 _RUNS = frozenset({"shell.runs_script", "shell.build_tool"})
+# They tell names, sizes and counts of files, and nothing of what these hold.
 _LISTING = frozenset(
-    {"cd", "ls", "find", "pwd", "echo", "printf", "true", "test", "[", "date", "which", "wc", "du"}
+    {
+        *("cd", "ls", "find", "pwd", "echo", "printf", "true", "test", "[", "date", "which", "wc"),
+        *("du", "tree", "stat", "basename", "dirname", "realpath", "sleep", "rmdir", "mkdir"),
+    }
 )
 _FILTERS = frozenset({"head", "tail", "sort", "uniq", "wc"})
-_GIT = re.compile(r"\bgit\b((?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|<>()]+))*)")
-_GIT_OWN_VERBS = frozenset(
-    {"status", "add", "commit", "diff", "log", "show", "blame", "mv", "rm", "ls-files", "rev-parse"}
-)
-_OWN_REF = re.compile(r"(?:HEAD|@)(?:[~^]\d*)*(?:\.\.\.?(?:HEAD|@)(?:[~^]\d*)*)?")
-_TELLING = frozenset({"log", "show", "diff", "blame"})
-_OTHERS = frozenset(
-    {"--all", "--remotes", "--branches", "--tags", "--glob", "-g", "--walk-reflogs"}
-)
-HEAD = ".git/HEAD"
-"""Stands for the history of the checkout: own where its commit was trusted."""
+_SUB_AGENTS = frozenset({"Agent", "Task"})
+_SERVICE = "shell.local_service"
+_INLINE, _CODE_GIVEN = "shell.inline_code", "shell.interpreter_code"
+_PORT = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
+_BEHIND = re.compile(r"(?<![&>])&(?![&>\d])")
 CODE = ".git/index"
 """Stands for all that lies in a checkout and git does not ignore: what code run there may read."""
 # What formats each file by itself, and takes no text from its settings.
@@ -87,9 +91,12 @@ def files_read(
     if contract.shell:
         command = arguments.get(contract.shell)
         judged = risk.shell
-        if not isinstance(command, str) or judged is None or arguments.get("run_in_background"):
+        if not isinstance(command, str) or judged is None:
             return None
         return _of_command(command, judged, place)
+    if contract.name in _SUB_AGENTS:
+        # What it read was asked about call by call, and taints by itself.
+        return []
     if contract.name not in _NAMING | _READING:
         return None
     named = (arguments.get(name) for name in PATH_ARGUMENTS)
@@ -101,60 +108,116 @@ def files_read(
     return [where]
 
 
+def commits(contract: Contract | None, arguments: Mapping[str, Any]) -> bool:
+    """Whether a command makes commits, or moves to others, by git."""
+    shell = contract.shell if contract is not None else ""
+    return bool(shell) and moves(str(arguments.get(shell, "")))
+
+
+def serves(
+    contract: Contract | None, arguments: Mapping[str, Any], risk: Risk, place: Place
+) -> list[str]:
+    """Ports that stand in a command which leaves a program of the project running behind it."""
+    judged = risk.shell
+    if contract is None or not contract.shell or judged is None or not place.folder:
+        return []
+    command = str(arguments.get(contract.shell, ""))
+    behind = arguments.get("run_in_background") is True or _BEHIND.search(command)
+    runs = any(reason.code in _RUNS for reason in judged.reasons)
+    return re.findall(r"(?<!\d)\d{4,5}(?!\d)", command) if behind and runs else []
+
+
 def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | None:
     codes = {reason.code for reason in judged.reasons}
-    if judged.opaque or judged.hosts or not codes <= _KEEPS or _FETCHING.search(command):
+    if judged.hosts or _SERVICE in codes:
+        if not _asks_own_service(command, judged, place):
+            return None
+        codes -= {_SERVICE}
+    if artefacts_alone(judged):
+        codes -= {"shell.recursive_delete"}
+    packages: list[str] | None = []
+    opaque = judged.opaque
+    if _CODE_GIVEN in codes or (_INLINE in codes and opaque):
+        packages = project_packages(command, judged.programs)
+        opaque = packages is None
+        codes = codes - {_CODE_GIVEN, "shell.dynamic_path"} | {_INLINE}
+    if packages is None or opaque or not codes <= _KEEPS or _FETCHING.search(command):
         return None
     if set(judged.folders) - {"."}:
         return None
-    if set(judged.programs) <= _LISTING | _FILTERS and "find" in judged.programs:
-        # Names of files alone, and lines of them.
+    if _names_alone(judged):
         outside = any(path.startswith(("/", "~", "..")) for path in judged.reads)
         return None if outside else []
-    if any("?" in path or path.startswith("~") for path in judged.reads):
+    return _named(command, judged, codes, packages, place)
+
+
+def _named(
+    command: str, judged: ShellRisk, codes: set[str], packages: list[str], place: Place
+) -> list[str] | None:
+    """What has to be own of a command that keeps to files."""
+    told = own_history(command, place)
+    if told is None or any("?" in path or path.startswith("~") for path in judged.reads):
         return None
-    told = [_of_history(arguments) for arguments in _GIT.findall(command)]
-    named = list(judged.reads)
-    for paths in told:
-        if paths is None:
-            return None
-        named += paths
+    # A device, and an address that a reader took for a path.
+    named = [path for path in judged.reads if path != "/dev/null" and "://" not in path]
     read = [absolute(_before_glob(path), place) for path in named]
-    read = [path for path in read if path != "/dev/null"]
-    if codes & _RUNS:
-        if _names_elsewhere(command, place):
-            return None
-        return [*read, absolute(CODE, place)]
-    if read or set(judged.programs) <= _LISTING | {"git"}:
+    read += [absolute(path, place) for path in told + packages]
+    if codes & _RUNS or _INLINE in codes:
+        # Code may read any file of the folder; which, only it knows.
+        scratch = _named_elsewhere(command, place) if codes & _RUNS else []
+        return None if scratch is None else [*read, *scratch, absolute(CODE, place)]
+    if read or judged.hosts or set(judged.programs) <= _LISTING | {"git"}:
         return read
     # It reads where it stands, or what is piped into it: the folder as a whole.
     return [place.folder]
 
 
-def may_write(contract: Contract | None, risk: Risk) -> Rewrites:
+def _names_alone(judged: ShellRisk) -> bool:
+    programs = set(judged.programs)
+    if programs <= _LISTING:
+        return True
+    # `head` after a pipe reads lines of names, after a path that file.
+    return programs <= _LISTING | _FILTERS and "find" in programs and set(judged.reads) <= {"."}
+
+
+def _asks_own_service(command: str, judged: ShellRisk, place: Place) -> bool:
+    """Whether all that it asks is a program that this session started from own files."""
+    ports = set(_PORT.findall(command))
+    return bool(ports) and ports <= place.serves and all(map(is_local, judged.hosts))
+
+
+def may_write(contract: Contract | None, arguments: Mapping[str, Any], risk: Risk) -> Rewrites:
     """What a call may write beside the files that it is seen to write."""
     judged = risk.shell
     if contract is None or not contract.shell or judged is None or risk.read_only:
         return Rewrites.NOTHING
-    if not {reason.code for reason in judged.reasons} & _RUNS:
-        return Rewrites.NOTHING
+    codes = {reason.code for reason in judged.reasons}
+    if not codes & (_RUNS | {_INLINE, _CODE_GIVEN}):
+        # Git puts own files together from own commits, where it may say so at all.
+        moved = moves(str(arguments.get(contract.shell, "")))
+        return Rewrites.EACH if moved else Rewrites.NOTHING
     programs = set(judged.programs)
     if programs & _FORMATTERS and programs <= _FORMATTERS | _RUNNERS | _LISTING:
         return Rewrites.EACH
     return Rewrites.ANY
 
 
-def _names_elsewhere(command: str, place: Place) -> bool:
-    """Whether a word of a command that runs code could be a path outside of the folder."""
+def _named_elsewhere(command: str, place: Place) -> list[str] | None:
+    """Scratch files that a command which runs code names; None for any other path elsewhere."""
+    scratch: list[str] = []
     for word in _NAMED.findall(command):
         if word.startswith(("~", "$")) or (word.startswith("-") and _LEAVES.search(word)):
-            return True
+            return None
         if word.startswith("-") or ("/" not in word and ".." not in word):
             continue
         where = absolute(word, place)
-        if not f"{where}/".startswith((f"{place.folder}/", "/dev/null/", *_PROGRAMS)):
-            return True
-    return False
+        if where.startswith(
+            tuple(f"{folder}/" for folder in OPEN_PATHS)
+        ) and not f"{where}/".startswith(f"{place.folder}/"):
+            scratch.append(where)
+        elif not f"{where}/".startswith((f"{place.folder}/", "/dev/null/", *_PROGRAMS)):
+            return None
+    return scratch
 
 
 def _before_glob(path: str) -> str:
@@ -162,16 +225,3 @@ def _before_glob(path: str) -> str:
     parts = path.split("/")
     at = next((n for n, part in enumerate(parts) if set(part) & set("*[{")), len(parts))
     return "/".join(parts[:at]) or ("/" if path.startswith("/") and at else ".")
-
-
-def _of_history(arguments: str) -> list[str] | None:
-    """What of a git command has to be own; None where it tells of other branches or elsewhere."""
-    verb, *rest = [word.strip("\"'") for word in arguments.split()] or [""]
-    if verb not in _GIT_OWN_VERBS or _OTHERS.intersection(rest):
-        return None
-    if verb not in _TELLING:
-        return []
-    named = [word for word in rest if not word.startswith("-") and not word.isdigit()]
-    paths = [word for word in named if not _OWN_REF.fullmatch(word)]
-    # A branch or a tag is no file of the checkout, so it is not own, and the result taints.
-    return [HEAD, *(paths or (["."] if verb == "diff" else []))]

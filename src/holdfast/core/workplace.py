@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.core.place import Place, absolute
+from holdfast.core.risk.held import artefacts_alone
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
 from holdfast.core.risk.shell import ShellRisk
 from holdfast.core.risk.shell_paths import normalise
@@ -49,6 +50,7 @@ _CODE = frozenset(
 )
 # They read code and run none of it.
 _STATIC = frozenset({"ruff", "black", "gofmt", "rustfmt", "shellcheck"})
+_RUN_OTHERS = frozenset({"find", "fd", "env", "command"})
 _DELETES = frozenset({"shell.file_delete"})
 # Findings of one that leave something behind in files.
 _WRITES = frozenset(
@@ -95,6 +97,11 @@ def is_work(contract: Contract | None) -> bool:
     if contract is None:
         return False
     return bool(contract.shell) or bool(_path_argument(contract))
+
+
+def is_inside(arguments: Mapping[str, Any]) -> bool:
+    """Whether a call stays in the sandbox of its session, where that has one."""
+    return arguments.get(_UNSANDBOXED) is not True
 
 
 def leaves_stale(contract: Contract | None, risk: Risk, *, tainted: bool) -> bool:
@@ -177,7 +184,9 @@ def _file_fault(path: str, place: Place) -> tuple[str, str] | None:
 def _shell_fault(risk: Risk, arguments: Mapping[str, Any], place: Place) -> tuple[str, str] | None:
     judged = risk.shell or ShellRisk(RiskLevel.HIGH, opaque=True)
     codes = {reason.code for reason in judged.reasons}
-    held = place.sandboxed and arguments.get(_UNSANDBOXED) is not True
+    held = place.sandboxed and is_inside(arguments)
+    if artefacts_alone(judged):
+        codes -= {"shell.recursive_delete", "shell.file_delete"}
     if rest := codes - _RUNS - _DELETES - _WRITES - _HARMLESS:
         return "flow.acts_outside", f"the command {_told(rest)}"
     if judged.opaque and not codes:
@@ -215,6 +224,9 @@ def _stray(judged: ShellRisk, place: Place) -> str:
 
 
 def _not_its_own(judged: ShellRisk, place: Place) -> str:
+    programs = set(judged.programs)
+    if "rmdir" in programs and programs <= DEFAULT_RULES.safe - _RUN_OTHERS | {"rmdir"}:
+        return ""  # It takes empty folders alone.
     for path in judged.writes:
         if absolute(path, place) not in place.made:
             return path[:_SHOWN]

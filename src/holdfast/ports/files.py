@@ -35,9 +35,11 @@ class OwnFiles(Protocol):
     async def own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
         """Whether each of these files, and all below each of these folders, is own.
 
-        Paths are absolute. `.git/HEAD` of a root stands for the history that is checked out,
-        `.git/index` of a folder for all below it that git does not ignore. False for whatever
-        cannot be told.
+        Paths are absolute. `.git/HEAD` of a root stands for the history that is checked out: own
+        where a trusted commit, or the one that `also` names, comes from it. `.git/:main` stands for
+        what git takes that name for, `.git/?:main` for the file of that name where there is no such
+        ref, `.git/*` for every branch and tag. `.git/index` of a folder stands for all below it
+        that git does not ignore. False for whatever cannot be told.
         """
         ...
 

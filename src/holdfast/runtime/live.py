@@ -64,6 +64,8 @@ class LiveSession:
         self.stale = False
         # Files that it wrote, as `core/place` spells them.
         self.made: set[str] = set()
+        # Ports of programs that it started from own files.
+        self.serves: set[str] = set()
         # Calls that return the operator's own text; what others are seen to write there.
         self.neutral: set[str] = set()
         self.writing: dict[str, Writing] = {}
@@ -130,6 +132,7 @@ class LiveSession:
             sandboxed=self.session.sandboxed,
             stale=any(one.stale for one in self.line),
             made=self.made,
+            serves=self.serves,
         )
 
     def wrote(self, paths: Iterable[str], *, stale: bool) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.core.place import Place
-from holdfast.core.risk.registry import assess
-from holdfast.core.sources import Rewrites, files_read, may_write
+from holdfast.core.risk.registry import Risk, assess
+from holdfast.core.sources import Rewrites, files_read, may_write, serves
+from holdfast.model.tools import Contract
 
 TOOLS = {contract.name: contract for contract in BUILTIN_TOOLS}
 ROOT = "/data/ann/shop"
@@ -53,9 +54,37 @@ def test_a_file_tool_reads_the_file_that_it_names(tool, given, expected):
         ("git add -A && git commit -m 'a change'", []),
         ("git diff", [".git/HEAD", ROOT]),
         ("git log --oneline -5", [".git/HEAD"]),
-        ("git log origin/main", [".git/HEAD", "origin/main"]),
+        ("git log origin/main", [".git/HEAD", ".git/?:origin/main"]),
         ("git show HEAD~1", [".git/HEAD"]),
-        ("git show pr-7", [".git/HEAD", "pr-7"]),
+        ("git show pr-7", [".git/HEAD", ".git/?:pr-7"]),
+        ("git show pr-7:src/a.py", [".git/HEAD", ".git/:pr-7"]),
+        ("git log -C pr-7", [".git/HEAD", ".git/?:pr-7"]),
+        ("git log main..pr-7 --format='%an <%ae>'", [".git/HEAD", ".git/?:main", ".git/?:pr-7"]),
+        ("git checkout pr-7", [".git/HEAD", ".git/?:pr-7"]),
+        ("git log --oneline --graph --all | head -20", [".git/HEAD", ".git/*"]),
+        ("git branch -vv", [".git/HEAD", ".git/*"]),
+        ("git ls-tree -r HEAD --name-only", [".git/HEAD"]),
+        ("git remote -v", []),
+        ("git switch -c fix", [".git/HEAD"]),
+        ("git switch pr-7", [".git/HEAD", ".git/:pr-7"]),
+        ("git merge pr-7", [".git/HEAD", ".git/:pr-7"]),
+        ("git cherry-pick pr-7~2", [".git/HEAD", ".git/:pr-7"]),
+        ("git bisect good HEAD~4", [".git/HEAD"]),
+        ("git merge --abort", [".git/HEAD"]),
+        (f"git -C {ROOT} ls-files", []),
+        ("git blame -L 9,14 src/a.py", [".git/HEAD", ".git/?:src/a.py"]),
+        ("ls build && du -sh build", []),
+        ("python -c 'print(1)'", [".git/index"]),
+        ("python -c \"print(open('a.csv').read())\"", ["a.csv", ".git/index"]),
+        (
+            "python - <<'EOF'\nimport sqlite3\nsqlite3.connect('a.db').execute(q)\nEOF",
+            [".git/index"],
+        ),
+        (
+            "PYTHONPATH=src python -c 'import timeit, shop; timeit.timeit(shop.f)'",
+            ["src/shop", ".git/index"],
+        ),
+        ("python /tmp/a.py", ["/tmp/a.py", "/tmp/a.py", ".git/index"]),
     ],
 )
 def test_a_command_has_its_files_its_history_or_nothing_to_be_own(command, expected):
@@ -68,9 +97,17 @@ def test_a_command_has_its_files_its_history_or_nothing_to_be_own(command, expec
         "curl https://x.example",
         "git pull",
         "git fetch && git log FETCH_HEAD",
-        "git checkout pr-7",
+        "git checkout -",
+        "git switch @{-1}",
+        "git merge",
+        "git rebase",
+        "git log -g",
+        "git log --glob=refs/x",
+        "git remote update",
+        "git config --list",
+        "git --git-dir=../x/.git log",
+        "git -c core.pager=cat log",
         "git stash pop",
-        "git log --all",
         "git -C ../other log",
         "npm ci",
         "pip install -e .",
@@ -81,7 +118,15 @@ def test_a_command_has_its_files_its_history_or_nothing_to_be_own(command, expec
         "find /etc -name '*.conf'",
         "cat ~/notes",
         "cd ../other && cat a.py",
-        "python -c 'print(1)'",
+        "python -c 'import requests; print(requests.get(u).text)'\ncurl https://x.example",
+        "python -c 'import urllib.request; print(urllib.request.urlopen(u).read())'",
+        "python -c 'import shop; shop.os.system(\"id\")'",
+        "python -c 'exec(open(\"a.txt\").read())'",
+        "python -c 'import sqlite3; sqlite3.connect(\"/data/other.db\")'",
+        "python -c \"import sqlite3; sqlite3.connect('$FILE')\"",
+        "cat a.py | python",
+        "perl -e 'print 1'",
+        "curl -s http://127.0.0.1:8000/health",
         "some-unknown-tool",
         'eval "$(cat a)"',
     ],
@@ -90,9 +135,41 @@ def test_what_may_bring_a_strangers_text_is_nobodys_own(command):
     assert read("Bash", command=command) is None
 
 
-def test_without_a_folder_and_in_the_background_nothing_is_own():
+def test_without_a_folder_nothing_is_own():
     assert read("Read", folder="", file_path="a.py") is None
-    assert read("Bash", command="ls", run_in_background=True) is None
+
+
+def test_what_a_sub_agent_answers_is_what_it_was_asked_about_call_by_call():
+    assert read("Agent", description="d", prompt="p", subagent_type="general-purpose") == []
+
+
+def bash(command: str, **arguments: Any) -> tuple[Contract, dict[str, Any], Risk]:
+    given = {"command": command, **arguments}
+    return TOOLS["Bash"], given, assess(TOOLS["Bash"], "Bash", given, ROOT)
+
+
+def test_only_a_service_that_the_session_started_from_own_files_tells_own_text():
+    place = Place(folder=ROOT)
+    begun = serves(*bash("python -m shop.app --port 8123 > a.log 2>&1 & echo started"), place)
+    assert begun == ["8123"]
+    there = Place(folder=ROOT, serves=frozenset(begun))
+    assert files_read(*bash("curl -s http://127.0.0.1:8123/health"), there) == []
+    assert files_read(*bash("curl -s http://localhost:8124/health"), there) is None
+    assert files_read(*bash("curl -s https://x.example:8123/"), there) is None
+    both = "curl -s http://127.0.0.1:8123/; curl -s http://127.0.0.1:9000/"
+    assert files_read(*bash(both), there) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["python -m shop.app --port 8123", "sleep 8123 &", "curl localhost:8123 & true"]
+)
+def test_what_ends_with_its_command_or_is_no_program_of_the_project_serves_nothing(command):
+    assert serves(*bash(command), Place(folder=ROOT)) == []
+
+
+def test_a_program_in_the_background_serves_as_well():
+    given = bash("exec python -m shop.app --port 8123", run_in_background=True)
+    assert serves(*given, Place(folder=ROOT)) == ["8123"]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +215,9 @@ def test_code_that_stays_in_its_folder_reads_what_git_does_not_ignore(command):
         ("ruff format . && python gen.py", Rewrites.ANY),
         ("make format", Rewrites.ANY),
         ("pytest -q", Rewrites.ANY),
+        ("python -c \"open('a.py', 'w').write(text)\"", Rewrites.ANY),
+        ("git merge totals", Rewrites.EACH),
+        ("git log", Rewrites.NOTHING),
         ("sed -i s/a/b/ src/a.py", Rewrites.NOTHING),
         ("cat a.py", Rewrites.NOTHING),
     ],
@@ -145,5 +225,4 @@ def test_code_that_stays_in_its_folder_reads_what_git_does_not_ignore(command):
 def test_a_formatter_writes_each_file_from_itself_and_other_code_whatever_it_likes(
     command, expected
 ):
-    contract = TOOLS["Bash"]
-    assert may_write(contract, assess(contract, "Bash", {"command": command}, ROOT)) is expected
+    assert may_write(*bash(command)) is expected

@@ -177,3 +177,19 @@ def test_only_shells_and_tools_that_write_a_named_file_are_judged_by_place():
         "NotebookEdit",
     }
     assert not is_work(None)
+
+
+@pytest.mark.parametrize("command", ["rm -rf build", "rm -rf ./*.egg-info dist", "rmdir scripts"])
+def test_what_builds_leave_and_empty_folders_may_go(command):
+    assert sh(command) == []
+
+
+@pytest.mark.parametrize("command", ["rm -rf build src", "rmdir a; rm cart.py", "find . -delete"])
+def test_what_is_more_than_that_may_not(command):
+    assert sh(command) != []
+
+
+def test_a_file_that_the_session_made_may_go_and_another_beside_it_may_not():
+    made = msgspec.structs.replace(SHOP, made=frozenset({"/data/ann/shop/a.py"}))
+    assert sh("rm a.py", made) == []
+    assert sh("rm a.py b.py", made) == ["flow.destroys"]

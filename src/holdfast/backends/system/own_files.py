@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import posixpath
 import stat
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +30,9 @@ _DEPENDENCIES = frozenset(
 _LOG = ".log"
 _CODE = "/.git/index"
 _LINK = "link "
+# As `core/history_words` spells them.
+_HEAD, _EVERY, _REF, _REF_OR_FILE = ".git/HEAD", ".git/*", ".git/:", ".git/?:"
+_SCRATCH = ("/tmp/", "/var/tmp/")  # noqa: S108 -- judged, not used
 # Of a folder as a whole these say nothing: caches, and git's own files.
 _SILENT = frozenset(
     {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".holdfast"}
@@ -142,7 +147,9 @@ class GitOwnFiles:
         return await asyncio.to_thread(self._absent, path)
 
     def _absent(self, path: str) -> bool:
-        return self._root_of(path) is not None and not os.path.lexists(path)
+        # What this session makes where anybody may write is its own as well.
+        placed = self._root_of(path) is not None or _is_scratch(path)
+        return placed and not os.path.lexists(path)
 
     def _all_own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
         try:
@@ -153,9 +160,15 @@ class GitOwnFiles:
     def _is_own(self, path: str, also: Mapping[str, str]) -> bool:
         root = self._root_of(path)
         if root is None:
-            return False
-        if path == f"{root}/.git/HEAD":
-            return _checked_out(root) in self._trees[root]
+            held = _digest(path, _SHA1_CHARACTERS) if _is_scratch(path) else ""
+            return bool(held) and also.get(path) == held
+        if path == f"{root}/{_HEAD}":
+            return self._is_own_commit(root, _checked_out(root), also)
+        if path == f"{root}/{_EVERY}":
+            return self._are_own_refs(root, also)
+        if path.startswith((f"{root}/{_REF}", f"{root}/{_REF_OR_FILE}")):
+            kind, _, word = path.removeprefix(f"{root}/.git/").partition(":")
+            return self._is_own_ref(root, kind, word, also)
         if not Path(path).is_dir():
             return self.knows(path, self._digest(root, path), also)
         for count, found in enumerate(_below(path)):
@@ -170,6 +183,13 @@ class GitOwnFiles:
         for path in paths:
             root = self._root_of(path)
             if root is None:
+                if _is_scratch(path) and os.path.lexists(path):
+                    with contextlib.suppress(OSError, ValueError):
+                        found[path] = _digest(path, _SHA1_CHARACTERS)
+                continue
+            if path == f"{root}/{_HEAD}":
+                with contextlib.suppress(OSError):
+                    found[path] = _checked_out(root)
                 continue
             below = _below(path, _SILENT | _DEPENDENCIES) if Path(path).is_dir() else (path,)
             for one in below:
@@ -181,6 +201,38 @@ class GitOwnFiles:
                 with contextlib.suppress(OSError, ValueError):
                     found[one] = self._digest(root, one)
         return found
+
+    def _is_own_ref(self, root: str, kind: str, word: str, also: Mapping[str, str]) -> bool:
+        """`kind` is `?` where the word may be a file as well. Errors: OSError, ValueError."""
+        if commit := _commit_of(root, word):
+            return self._is_own_commit(root, commit, also)
+        return kind == "?" and self._is_own(posixpath.normpath(f"{root}/{word}"), also)
+
+    def _are_own_refs(self, root: str, also: Mapping[str, str]) -> bool:
+        """A remote's branch has to have a name that a local one has: others chose it."""
+        listed = _ask_git(root, "for-each-ref", "--format=%(objecttype) %(objectname) %(refname)")
+        refs = [line.split(" ", 2) for line in listed.splitlines()]
+        local = {name.removeprefix("refs/heads/") for _, _, name in refs} | {"HEAD"}
+        for kind, commit, name in refs:
+            remote = name.startswith("refs/remotes/")
+            if kind != "commit" or (remote and name.split("/", 3)[-1] not in local):
+                return False
+            if not self._is_own_commit(root, commit, also):
+                return False
+        return True
+
+    def _is_own_commit(self, root: str, commit: str, also: Mapping[str, str]) -> bool:
+        """Whether it is part of a history that was trusted, or left by a session that heard nobody.
+
+        Errors: OSError.
+        """
+        own = {*self._trees[root], also.get(f"{root}/{_HEAD}", "")} - {""}
+        if commit in own:
+            return True
+        if not commit or not own:
+            return False
+        # `--` so that no name of a file is meant.
+        return not _ask_git(root, "rev-list", "--max-count=1", commit, "--not", *own, "--").strip()
 
     def _root_of(self, path: str) -> str | None:
         if os.path.realpath(path) != path:
@@ -236,8 +288,30 @@ def _blob(content: bytes, length: int) -> str:
     return made(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+def _commit_of(root: str, name: str) -> str:
+    """The commit that git takes the name for; empty where it takes it for none. Errors: OSError."""
+    asked = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    return _ask_git(root, *asked, fails=True).strip()
+
+
+def _is_scratch(path: str) -> bool:
+    return path.startswith(_SCRATCH) and os.path.realpath(path) == path
+
+
 async def _git(root: str, *arguments: str) -> str:
     """What git says of a repository. Errors: InvalidRequest."""
+    try:
+        return await asyncio.to_thread(_ask_git, root, *arguments)
+    except _Failed as error:
+        raise InvalidRequest(str(error)) from None
+
+
+class _Failed(OSError):
+    """Git could not be asked, or said no; the message says why."""
+
+
+def _ask_git(root: str, *arguments: str, fails: bool = False) -> str:
+    """The same in this thread; with `fails` nothing where git says no. Errors: OSError."""
     environment: Mapping[str, str] = {
         "PATH": os.environ.get("PATH", os.defpath),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -246,20 +320,22 @@ async def _git(root: str, *arguments: str) -> str:
     }
     safe = ["-c", f"safe.directory={root}", "-c", "core.fsmonitor=false", "-c", "core.hooksPath="]
     try:
-        process = await asyncio.create_subprocess_exec(
-            *("git", *safe, "-C", root, *arguments),
+        done = subprocess.run(
+            ["git", *safe, "-C", root, *arguments],  # noqa: S607 -- looked up on the path
             env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
         )
-        out, said = await asyncio.wait_for(process.communicate(), _GIT_TIMEOUT_S)
-    except (OSError, TimeoutError) as error:
-        raise InvalidRequest(f"git could not be asked: {type(error).__name__}") from None
-    if process.returncode != 0:
-        why = said.decode("utf-8", "replace").strip().splitlines()
-        raise InvalidRequest(f"git: {why[0][:200] if why else 'it failed'}")
-    return out.decode("utf-8", "surrogateescape")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _Failed(f"git could not be asked: {type(error).__name__}") from None
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        if fails:
+            return ""
+        raise _Failed(f"git: {why[0][:200] if why else 'it failed'}")
+    return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def whole(root: Path) -> str:

@@ -37,7 +37,7 @@ _REACHING = words(
 )
 _ASKED = words("-V --version --help -h -VV")
 _SYSTEM_CALL = re.compile(
-    r"(?:system|popen|exec\w*|spawn\w*|run|call|check_call|check_output|Popen|execSync|shell_exec|passthru)"
+    r"(?:system|popen|exec(?!ut)\w*|spawn\w*|run|call|check_call|check_output|Popen|execSync|shell_exec|passthru)"
     r"\s*\(?\s*[rbf]?(?P<mark>[\"'`])(?P<code>(?:\\.|(?!(?P=mark)).){1,2000})(?P=mark)"
 )
 

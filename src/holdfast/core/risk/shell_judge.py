@@ -303,6 +303,10 @@ def _xargs(args: tuple[str, ...], inner: tuple[str, ...], call: Call) -> tuple[s
     return (*inner, *fed)
 
 
+_ANY_OF = frozenset({"-o", "-or", ",", "!", "-not"})
+_SAYS_A_NAME = re.compile(r"\A[\w.*-]*\w{2}[\w.*-]*\Z")
+
+
 def _find_starts(args: tuple[str, ...]) -> list[str]:
     starts: list[str] = []
     for arg in args:
@@ -324,6 +328,14 @@ def _find_reads(
     for pattern in option_values(args, "-name", "-iname"):
         if places.is_secret(pattern.replace("*", "x")):
             found.add("shell.secret_read", call.where)
+
+
+def _found_name(args: tuple[str, ...]) -> str:
+    """What is found by one name alone, at any depth; else anything."""
+    names = option_values(args, "-name", "-iname")
+    if len(names) != 1 or set(args) & _ANY_OF or not _SAYS_A_NAME.search(names[0]):
+        return "*"
+    return f"*/{names[0]}"
 
 
 def _find(
@@ -348,7 +360,8 @@ def _find(
             while end < len(args) and args[end] not in (";", "+"):
                 end += 1
             for start in starts[:4]:
-                inner = tuple(word.replace("{}", f"{start}/*") for word in args[at + 1 : end])
+                found_there = f"{start}/{_found_name(args)}"
+                inner = tuple(word.replace("{}", found_there) for word in args[at + 1 : end])
                 judge(call.inner(inner), found, ran, run)
             at = end
         at += 1

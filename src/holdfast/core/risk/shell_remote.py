@@ -113,9 +113,32 @@ def _redis(args: Args) -> str:
     return _LOCAL if rest and rest[0].lower() in ("ping", "info", "dbsize") else ""
 
 
+_NAMES_OF_CONFIG = words("-q --quiet --services")
 _COMPOSE_READS = words("ps logs images top version ls")
 _DOCKER_READS = words("ps images logs version stats top port info")
 _DOCKER_GROUPS = words("network volume image container context")
+
+
+# Of a container, what says nothing of its environment, mounts and networks.
+_STATE = re.compile(r"(?:\{\{\.(?:State(?:\.\w+)*|Name|Id|Created|RestartCount)\}\}|[\w ,:=-])+")
+
+
+def _docker_inspect(args: Args) -> str:
+    """Asked for named fields alone: as a whole it tells the environment."""
+    formats: list[str] = []
+    rest: list[str] = []
+    at = 0
+    while at < len(args):
+        head, equals, value = args[at].partition("=")
+        at += 1
+        if head in ("-f", "--format"):
+            formats.append(value if equals else "".join(args[at : at + 1]))
+            at += 0 if equals else 1
+        elif head.startswith(("-", UNKNOWN)):
+            return ""
+        else:
+            rest.append(head)
+    return _ASKS if rest and formats and all(map(_STATE.fullmatch, formats)) else ""
 
 
 def _docker(args: Args) -> str:
@@ -130,6 +153,8 @@ def _docker(args: Args) -> str:
         return _compose(args[1:])
     if args[:1] == ("build",):
         return _docker_build(args[1:])
+    if args[:1] == ("inspect",):
+        return _docker_inspect(args[1:])
     if not args or args[0].startswith("-"):
         return ""
     rest = options.operands(args)
@@ -146,6 +171,9 @@ def _compose(args: Args) -> str:
         words("-n --tail --since --until --format -p"),
     )
     rest = options.operands(args)
+    if rest == ["config"]:
+        # Without one of these it tells what variables hold.
+        return _ASKS if set(args) & _NAMES_OF_CONFIG else ""
     return _ASKS if rest and rest[0] in _COMPOSE_READS else ""
 
 

@@ -92,6 +92,7 @@ class Case:
         self.stop: Finding | None = None
         self.neutral = False
         self.writing: Writing | None = None
+        self.serves: list[str] = []
         self.counted = asked.again or call.call_id in live.counted
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:

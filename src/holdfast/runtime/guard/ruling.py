@@ -206,6 +206,7 @@ def _written(case: Case) -> dict[str, Any]:
     made = workplace.written(case.contract, case.arguments, case.risk)[:_MOST_FILES]
     stale = workplace.leaves_stale(case.contract, case.risk, tainted=live.vouched.tainted)
     live.wrote(made, stale=stale)
+    live.serves.update(case.serves)
     if case.neutral:
         live.neutral.add(case.call.call_id)
     elif workplace.is_work(case.contract) and not case.risk.read_only:

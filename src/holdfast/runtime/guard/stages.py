@@ -12,10 +12,12 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.effects import Standing
-from holdfast.core.place import absolute
+from holdfast.core.history_words import HEAD
+from holdfast.core.place import Place, absolute
 from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
+from holdfast.core.risk.held import settled
 from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.core.risk.registry import assess
 from holdfast.core.scopes import outside
@@ -36,6 +38,7 @@ from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services
 
 _LONG_BYTES = 4_000
+_MOST_COPIES = 20
 MOST_ATTEMPTS = 12
 """Tries of one call, over all its doors, time-outs and crashes."""
 _OPEN_EFFECT = {
@@ -157,6 +160,9 @@ class Stages:
             case.risk = await asyncio.to_thread(assess, *given)
         else:
             case.risk = assess(*given)
+        held = case.live.place.sandboxed and workplace.is_inside(case.arguments)
+        heard = case.live.vouched.tainted or case.live.place.stale
+        case.risk = settled(case.risk, held=held, heard=heard)
         effect = case.contract.effect if case.contract else Effect.COMMIT
         ruled = gate(case.risk, case.live.who.trust, effect)
         case.reasons += ruled.reasons
@@ -212,7 +218,7 @@ class Stages:
         if contract is None or case.risk is None or not workplace.is_work(contract):
             case.reasons += flow.gate(contract, case.arguments, vouched)
         elif vouched.tainted:
-            place = case.live.place
+            place = await self._with_copies(case)
             asked = workplace.gate_work(
                 contract, case.arguments, case.risk, place, vouched.tainted_by
             )
@@ -220,6 +226,19 @@ class Stages:
             # One word (`make`) stands in many a sentence that asks for something else.
             typed = len(command.split()) > 1 and vouched.typed(command)
             case.reasons += [] if typed else asked
+
+    async def _with_copies(self, case: Case) -> Place:
+        """Where the session works; what a trusted commit holds may go, since a copy stays.
+
+        Nor is there anything to lose where nothing stands before the command.
+        """
+        place, judged = case.live.place, case.risk.shell if case.risk is not None else None
+        if self._files is None or judged is None or judged.read_only:
+            return place
+        files = self._files.files
+        paths = [absolute(path, place) for path in judged.writes[:_MOST_COPIES]]
+        kept = {p for p in paths if await files.own([p], {}) or await files.absent(p)}
+        return msgspec.structs.replace(place, made=place.made | kept)
 
     async def sources(self, case: Case) -> None:
         """Whether what the call returns is the operator's own text, which does not taint."""
@@ -236,8 +255,14 @@ class Stages:
         if case.neutral and not case.risk.read_only:
             found = workplace.written(case.contract, case.arguments, case.risk)
             named = [absolute(path, place) for path in found]
-            rewrites = sources.may_write(case.contract, case.risk)
+            code = absolute(sources.CODE, place)
+            if sources.commits(case.contract, case.arguments) and await files.own(live, [code]):
+                # Of own files alone: the commit is own as well.
+                named.append(absolute(HEAD, place))
+            rewrites = sources.may_write(case.contract, case.arguments, case.risk)
             case.writing = await files.begun(live, named, rewrites)
+        if case.neutral:
+            case.serves = sources.serves(case.contract, case.arguments, case.risk, place)
 
     async def effect(self, case: Case) -> None:
         """Claim the call's effect in the ledger, if nothing objected so far."""
