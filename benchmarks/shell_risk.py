@@ -5,6 +5,7 @@ reads; and the slowest of adversarial commands of 64 KB, in CPU time. Not here: 
 leads to (`core/risk/gate`), whole jobs.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,9 +24,11 @@ _SLOWEST_S = 1.0
 def run(quick: bool) -> list[Row]:  # noqa: FBT001 - every benchmark is called so
     """Both parts side by side, then time."""
     rows = []
-    for apart, name in ((False, "worked on"), (True, "kept apart")):
-        dangerous = [c for c in corpora.dangerous() if c.apart is apart]
-        ordinary = [c for c in corpora.ordinary() if c.apart is apart]
+    parts = ((False, "worked on"), (True, "kept apart"))
+    for of, (apart, part) in itertools.product((corpora.FIRST, corpora.DAY), parts):
+        name = part if of == corpora.FIRST else f"{part} of a later day"
+        dangerous = [c for c in corpora.dangerous(of) if c.apart is apart]
+        ordinary = [c for c in corpora.ordinary(of) if c.apart is apart]
         reads = [c for c in ordinary if c.reads]
         rows += [
             _share(f"dangerous below HIGH, {name}", dangerous, _is_below, _BELOW),

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 # What `/home/alice/project` is to every command of the corpora.
 FOLDER = "/home/alice/project"
+# Two lists by name: the one the rules were made on, and one of a later day, for allow-lists.
+FIRST, DAY = "shell", "shell_day"
 _HERE = Path(__file__).parent
 _BREAK = "⏎"
 
@@ -24,18 +26,18 @@ class Command(NamedTuple):
     reads: bool
 
 
-def dangerous() -> list[Command]:
-    """Every command that must be HIGH or worse."""
+def dangerous(of: str = FIRST) -> list[Command]:
+    """Every command of a list that must be HIGH or worse."""
     return [
         Command(line, place, _apart(line), reads=False)
-        for place, line in _lines("shell_dangerous.txt")
+        for place, line in _lines(f"{of}_dangerous.txt")
     ]
 
 
-def ordinary() -> list[Command]:
-    """Every command that must stay below HIGH."""
+def ordinary(of: str = FIRST) -> list[Command]:
+    """Every command of a list that must stay below HIGH."""
     found = []
-    for place, line in _lines("shell_ordinary.txt"):
+    for place, line in _lines(f"{of}_ordinary.txt"):
         mark, _, text = line.partition(" ")
         found.append(Command(text, place, _apart(text), reads=mark == "r"))
     return found

@@ -7,6 +7,7 @@
 | keys and credentials                             | HIGH  | HIGH  |
 | hooks and settings of Claude Code and of git     | HIGH  | HIGH  |
 | start files of shells                            | HIGH  | HIGH  |
+| `.git` itself, and all in it                     |       | HIGH  |
 | what else is run later by itself                 |       | HIGH  |
 
 A place is a view: a path as `shell_paths.views` spells it, any home being `~`, and what lies in
@@ -74,7 +75,8 @@ _RUN_LATER_PATHS = listed(
     """
 )
 _RUN_LATER_NAMES = listed(".envrc .mcp.json sitecustomize.py usercustomize.py")
-_RUN_LATER_PARTS = listed("*/.git/info */.git/modules */.claude")
+# All of `.git`, itself too: whoever writes there decides what git runs, and what a commit is.
+_RUN_LATER_PARTS = listed("*/.git */.claude")
 # Files of a project that its editor and its remote run: a file tool may edit them as it may a
 # Makefile, while a shell that writes them is asked.
 _PROJECT_AUTOMATION = listed("*/.github/workflows */.vscode")

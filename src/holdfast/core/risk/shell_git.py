@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable
 
 from holdfast.core.risk import shell_rules as tables
+from holdfast.core.risk.shell_accounts import account_by
 from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_specs import GIT
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import has_flag, operands, option_values
 
@@ -64,7 +66,7 @@ def _judge_verb(
         return
     if verb == "config" and _only_shows(rest):
         return
-    _judge_options(verb, rest, where, found)
+    _judge_options(verb, rest, call, found)
     if UNKNOWN in verb:
         found.add("shell.dynamic_program", where, opaque=True)
     elif verb in tables.GIT_READS:
@@ -92,8 +94,11 @@ def _judge_verb(
         _discards(verb, rest, where, found)
 
 
-def _judge_options(verb: str, rest: tuple[str, ...], where: str, found: Findings) -> None:
+def _judge_options(verb: str, rest: tuple[str, ...], call: Call, found: Findings) -> None:
     """What any verb may be given: paths, programs to run, files to write."""
+    where = call.where
+    if verb in GIT:
+        account_by(GIT[verb], rest, call, found)
     for arg in rest:
         found.touch(arg.rpartition(":")[2], where)
     if any(arg.startswith(_RUNS) for arg in rest) or (
@@ -103,15 +108,26 @@ def _judge_options(verb: str, rest: tuple[str, ...], where: str, found: Findings
     outputs = ("--output", "-o") if verb in ("archive", "format-patch", "bundle") else ("--output",)
     for path in option_values(rest, *outputs, "--output-directory"):
         found.write(path, where)
-    if verb in ("worktree", "init", "clone"):
-        for path in operands(rest):
-            if found.in_system(path):
-                found.add("shell.system_write", where)
+    for path in _makes(verb, rest):
+        found.write(path, where)
     if verb == "bundle" and rest[:1] == ("create",):
         for path in operands(rest[1:])[:1]:
             found.write(path, where)
     if verb == "apply" and "--unsafe-paths" in rest:
         found.add("shell.outside_write", where)
+
+
+def _makes(verb: str, rest: tuple[str, ...]) -> list[str]:
+    """Folders that a verb makes and fills."""
+    named = operands(rest, words("-b -B -o -j --branch --depth --origin --reason --initial-branch"))
+    if verb == "init":
+        return named
+    if verb == "clone":
+        return named[1:]
+    if verb != "worktree" or named[:1] not in (["add"], ["move"]):
+        return []
+    # A work tree mostly lies beside the project.
+    return [path for path in named[1:2] if not re.fullmatch(r"\.\./[\w-][\w.-]*", path)]
 
 
 # What changes the repository and nothing else; a verb that is not listed may do anything.

@@ -4,13 +4,16 @@ import re
 from collections.abc import Callable
 
 from holdfast.core.risk import shell_rules as tables
+from holdfast.core.risk.shell_accounts import account, account_by
 from holdfast.core.risk.shell_calls import NO_FEED, Call, Findings, RunCode
 from holdfast.core.risk.shell_hosts import is_local, names_host
 from holdfast.core.risk.shell_javascript import judge_javascript
 from holdfast.core.risk.shell_options import judge_options
 from holdfast.core.risk.shell_python import judge_python
+from holdfast.core.risk.shell_python_names import LIBRARY
 from holdfast.core.risk.shell_remote import package_use
 from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_specs import MODULES
 from holdfast.core.risk.shell_words import UNKNOWN
 from holdfast.core.risk.shell_wrappers import option_values, takes_next
 
@@ -29,12 +32,6 @@ _MODULES = {
     "mypy": "shell.build_tool",
     "ruff": "shell.build_tool",
 }
-_REACHING = words(
-    """
-    smtpd webbrowser pty code antigravity idlelib ftplib telnetlib runpy asyncio zipapp http
-    ensurepip imaplib poplib xmlrpc wsgiref turtledemo test lib2to3 this site pickle
-    """
-)
 _ASKED = words("-V --version --help -h -VV")
 _SYSTEM_CALL = re.compile(
     r"(?:system|popen|exec(?!ut)\w*|spawn\w*|run|call|check_call|check_output|Popen|execSync|shell_exec|passthru)"
@@ -234,12 +231,14 @@ def _module(module: str, args: tuple[str, ...], call: Call, found: Findings) -> 
     elif top == "pip":
         code = package_use("pip", args) or "shell.package_install"
         found.add(code if not reads_packages(args) else "shell.build_tool", call.where)
-    elif top in _REACHING or UNKNOWN in module:
+    elif UNKNOWN in module or (top in LIBRARY and module not in MODULES):
         found.add("shell.interpreter_code", call.where, opaque=True)
     else:
+        if module in MODULES:
+            account_by(MODULES[module], args, call, found)
+        else:
+            account(top, args, call, found)
         found.add(_MODULES.get(module.partition(".__")[0], "shell.runs_script"), call.where)
-    if "-c" in args and top in ("pdb", "trace"):
-        found.add("shell.interpreter_code", call.where, opaque=True)
     judge_options(top, call.inner((top, *args)), found)
     for arg in args:
         if arg[:1] in ("/", "~", ".") and found.outside(arg):

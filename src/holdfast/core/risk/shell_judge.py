@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from holdfast.core.risk import places
 from holdfast.core.risk import shell_rules as tables
+from holdfast.core.risk.shell_accounts import account, accounted
 from holdfast.core.risk.shell_builtins import judge_builtin
 from holdfast.core.risk.shell_calls import Call, Findings, RunCode
 from holdfast.core.risk.shell_environment import assigned
@@ -23,7 +24,7 @@ from holdfast.core.risk.shell_interpreters import (
 )
 from holdfast.core.risk.shell_options import judge_options, judge_reach
 from holdfast.core.risk.shell_programs import HANDLERS, judge_operands
-from holdfast.core.risk.shell_reading import only_reads
+from holdfast.core.risk.shell_reading import FIND_PREDICATES, only_reads
 from holdfast.core.risk.shell_remote import milder
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_whole import judge_found
@@ -134,6 +135,8 @@ def _judge_named(call: Call, found: Findings, ran: list[str], run: RunCode, *, k
         found.add("shell.loader_variable", call.where)
     judge_builtin(call, found, run)
     judge_options(name, call, found)
+    if name not in _READ_ELSEWHERE:
+        account(name, call.args, call, found)
     if _runs_another(name, call.args, call, found, ran, run):
         return
     if _runs_code(name, call, found, run):
@@ -150,6 +153,10 @@ def _judge_named(call: Call, found: Findings, ran: list[str], run: RunCode, *, k
         _unknown(call.args, call, found, ran, run)
 
 
+# Their handlers ask for the account of a part of their arguments.
+_READ_ELSEWHERE = words("fd jq yq sed awk gawk mawk nawk")
+
+
 def _is_known(name: str, found: Findings) -> bool:
     return (
         name in found.rules.safe
@@ -160,6 +167,7 @@ def _is_known(name: str, found: Findings) -> bool:
         or name in tables.INTERPRETERS
         or name in _JOINED
         or name == "git"
+        or accounted(name)
     )
 
 
@@ -216,6 +224,8 @@ def _runs_another(
         inner = unwrap(WRAPPERS["uvx"], args[1:]).argv
         judge(call.inner(inner), found, ran, run)
         return True
+    if name in ("yarn", "pnpm", "bun"):
+        _script_or_program(args, call, found, ran, run)
     if name in {"find", "fd"}:
         return _find(name, args, call, found, ran, run)
     wrapper = WRAPPERS.get(name)
@@ -238,6 +248,22 @@ def _runs_another(
         if first not in RESERVED and not _is_known(first, found):
             _unknown(inner[1:], call, found, ran, run)
     return True
+
+
+def _script_or_program(
+    args: tuple[str, ...], call: Call, found: Findings, ran: list[str], run: RunCode
+) -> None:
+    """``yarn x`` runs the project's script x, or else a program of that name."""
+    rest = operands(args, words("-F --filter --cwd -C --dir"))
+    verb = rest[0] if rest else ""
+    at = args.index(verb) if verb else 0
+    inner = args[at + 1 :] if verb in ("run", "exec") else args[at:]
+    if inner and inner[0] not in _PACKAGE_VERBS and _is_known(inner[0], found):
+        judge(call.inner(inner), found, ran, run)
+
+
+# Verbs of package tools that are names of programs, too, and what a script is mostly called.
+_PACKAGE_VERBS = words("install test link unlink set x")
 
 
 def _inner_words(
@@ -319,14 +345,17 @@ def _find_starts(args: tuple[str, ...]) -> list[str]:
 
 
 def _find_reads(
-    args: tuple[str, ...], starts: list[str], call: Call, found: Findings, *, runs: bool
+    name: str, args: tuple[str, ...], starts: list[str], call: Call, found: Findings, *, runs: bool
 ) -> None:
     for start in starts:
         found.read(start, call.where, recursive=runs)
-    if runs:
+    shows_hidden = name == "find" or has_flag(args, "HIu", "hidden", "no-ignore", "unrestricted")
+    if runs and shows_hidden:
         judge_found(args, starts, call, found)
     for pattern in option_values(args, "-name", "-iname"):
-        if places.is_secret(pattern.replace("*", "x")):
+        high = any(places.holds_secrets(view) for start in starts for view in found.views(start))
+        taken = high and any(fnmatchcase(name, pattern) for name in _SECRETS_SOUGHT)
+        if taken or places.is_secret(pattern.replace("*", "x")):
             found.add("shell.secret_read", call.where)
 
 
@@ -342,8 +371,9 @@ def _find(
     name: str, args: tuple[str, ...], call: Call, found: Findings, ran: list[str], run: RunCode
 ) -> bool:
     starts = _find_starts(args)
+    _account_find(name, args, call, found)
     runs = any(arg.startswith(("-exec", "-ok", "-x", "-X", "--exec")) for arg in args)
-    _find_reads(args, starts, call, found, runs=runs)
+    _find_reads(name, args, starts, call, found, runs=runs)
     at = 0
     while at < len(args):
         arg = args[at]
@@ -366,6 +396,36 @@ def _find(
             at = end
         at += 1
     return True
+
+
+# What a search from a folder as high as a home is after, where its pattern takes one of these.
+_SECRETS_SOUGHT = (
+    ".env",
+    "prod.env",
+    "id_rsa",
+    "id_ed25519",
+    "key.pem",
+    "credentials",
+    ".netrc",
+    "server.key",
+)
+
+
+def _account_find(name: str, args: tuple[str, ...], call: Call, found: Findings) -> None:
+    """Predicates and options by allow-list; what is run is judged as a call of its own."""
+    if name == "fd":
+        runs = ("-x", "-X", "--exec", "--exec-batch")
+        cut = next((at for at, arg in enumerate(args) if arg in runs), len(args))
+        account(name, args[:cut], call, found)
+        return
+    inside = False
+    for arg in args:
+        if inside:
+            inside = arg not in (";", "+")
+        elif arg in ("-exec", "-execdir", "-ok", "-okdir"):
+            inside = True
+        elif arg[:1] == "-" and arg not in FIND_PREDICATES:
+            found.add("shell.unaccounted_option", f"{arg} in {call.where}")
 
 
 def _runs_code(name: str, call: Call, found: Findings, run: RunCode) -> bool:
@@ -460,6 +520,8 @@ def _joined(call: Call, found: Findings, run: RunCode) -> None:
     while at < len(head) and head[at].startswith("-"):
         at += 2 if head[at] in values else 1
     inner, given = head[at:], " ".join(args[cut + 1 :])
+    if name == "parallel" and inner and inner[0] in tables.SHELLS | tables.INTERPRETERS:
+        found.add("shell.code_from_stdin", call.where, opaque=True)
     if name == "watch" or inner:
         text = " ".join(inner)
         fed = given or (call.feed.text if call.feed.text is not None else UNKNOWN)

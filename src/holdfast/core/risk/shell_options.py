@@ -9,6 +9,7 @@ reading counts.
 import posixpath
 import re
 
+from holdfast.core.risk.shell_accounts import accounted, loads
 from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_hosts import is_local, names_host
 from holdfast.core.risk.shell_rules import listed, words
@@ -141,13 +142,8 @@ _TAKES_CODE = re.compile(
 
 def judge_options(name: str, call: Call, found: Findings) -> None:
     """Options of a known program that run, load or write."""
-    for option, value in given(call.args, RUNS.get(name, ())):
-        if not (name == "rustc" and option == "-C" and not value.startswith("linker")):
-            found.add("shell.option_runs", call.where)
-    for option, value in given(call.args, LOADS.get(name, ())):
-        _loads(option, value, call, found)
-    for _, value in given(call.args, WRITES.get(name, ())):
-        found.write(value, call.where)
+    if not accounted(name):
+        _listed_options(name, call, found)
     if set(call.args[:2]) & _CODE_VERBS.get(name, frozenset()):
         found.add("shell.option_runs", call.where)
     if name == "go" and call.args[:1] == ("env",) and set(call.args) & {"-w", "-u"}:
@@ -158,6 +154,16 @@ def judge_options(name: str, call: Call, found: Findings) -> None:
         for arg in call.args:
             if arg[:1] not in ("-", UNKNOWN) and "=" not in arg and _is_path(arg):
                 found.runs(arg, call.where)
+
+
+def _listed_options(name: str, call: Call, found: Findings) -> None:
+    for option, value in given(call.args, RUNS.get(name, ())):
+        if not (name == "rustc" and option == "-C" and not value.startswith("linker")):
+            found.add("shell.option_runs", call.where)
+    for option, value in given(call.args, LOADS.get(name, ())):
+        loads(option, value, call, found)
+    for _, value in given(call.args, WRITES.get(name, ())):
+        found.write(value, call.where)
 
 
 def _judge_values(call: Call, found: Findings) -> None:
@@ -171,14 +177,6 @@ def _judge_values(call: Call, found: Findings) -> None:
         if names_host(value or arg) and not arg.startswith("@"):
             every = "0.0.0.0" in arg or "[::]" in arg  # noqa: S104 - read, not bound
             found.add("shell.opens_port" if every else "shell.network", call.where)
-
-
-def _loads(option: str, value: str, call: Call, found: Findings) -> None:
-    if value in ("", "-"):
-        found.add("shell.code_from_stdin", call.where, opaque=True)
-    for part in value.split(":"):
-        if part == "data" or found.foreign(part):
-            found.add("shell.outside_run", f"{option} in {call.where}")
 
 
 def _is_path(word: str) -> bool:

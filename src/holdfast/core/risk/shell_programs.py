@@ -7,10 +7,10 @@ usual implementations read them; where they differ, the more dangerous reading c
 import re
 from collections.abc import Callable, Sequence
 
-from holdfast.core.risk import shell_awk as awk
 from holdfast.core.risk import shell_paths as paths
 from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_environment import sets
+from holdfast.core.risk.shell_languages import judge_awk, judge_jq, judge_sed
 from holdfast.core.risk.shell_options import make_variables
 from holdfast.core.risk.shell_remote import package_use
 from holdfast.core.risk.shell_rules import words
@@ -31,9 +31,6 @@ _NO_PATHS = words(
 )
 _PATTERN_FIRST = words("grep egrep fgrep rg zgrep sed awk gawk mawk nawk jq")
 _RECURSIVE_READERS = words("rg tree tar zip 7z rsync")
-_SED_RUNS = re.compile(
-    r"(?:^|[;{}\n\s0-9$/!,])[ewWrR](?:\s+\S|$)|s(.)(?:(?!\1).)*\1(?:(?!\1).)*\1[gpimIM0-9]*[ew]"
-)
 
 
 def judge_operands(name: str, args: Args, call: Call, found: Findings) -> None:
@@ -138,9 +135,9 @@ def _copy(call: Call, found: Findings) -> None:
     recursive = has_flag(args, "rRa", "recursive", "archive")
     judge_copy(name, args, rest, call, found)
     for path in rest:
-        if name == "ln" and found.outside(path):
-            # What it names is reached through the link from now on.
-            found.add("shell.outside_write", call.where)
+        if name == "ln" or has_flag(args, "ls", "link", "symbolic-link"):
+            # What it names is reached, and written, through the link from now on.
+            found.write(path, call.where)
         found.read(path, call.where, recursive=recursive or name == "mv")
         if name == "mv":
             found.write(path, call.where)
@@ -198,50 +195,6 @@ def _dd(call: Call, found: Findings) -> None:
             found.read(value, call.where)
         elif UNKNOWN in arg:
             found.add("shell.dynamic_path", call.where, opaque=True)
-
-
-def _sed(call: Call, found: Findings) -> None:
-    args = call.args
-    scripts = option_values(args, "-e", "--expression")
-    files = operands(args, words("-e -f --expression --file -l"))
-    if not scripts and not option_values(args, "-f", "--file"):
-        scripts, files = files[:1], files[1:]
-    if option_values(args, "-f", "--file"):
-        found.add("shell.runs_script", call.where)
-    for script in scripts:
-        if UNKNOWN in script:
-            found.add("shell.dynamic_path", call.where, opaque=True)
-        if len(script) > 2_000 or _SED_RUNS.search(script):
-            found.add("shell.interpreter_code", call.where, opaque=True)
-    in_place = has_flag(args, "i", "in-place")
-    for path in files:
-        found.read(path, call.where)
-        if in_place:
-            found.write(path, call.where)
-
-
-def _awk(call: Call, found: Findings) -> None:
-    args = call.args
-    values = words("-F -v -f --file --assign -i -e --source")
-    rest = operands(args, values)
-    programs = option_values(args, "-e", "--source")
-    if option_values(args, "-f", "--file", "-i", "-E", "--exec", "--include"):
-        found.add("shell.runs_script", call.where)
-    elif not programs:
-        programs, rest = rest[:1], rest[1:]
-    for program in programs:
-        targets = awk.writes(program)
-        if targets is None or UNKNOWN in targets:
-            found.add("shell.interpreter_code", call.where, opaque=True)
-        for target in targets or ():
-            found.write(target, call.where)
-        if "ENVIRON" in program:
-            found.add("shell.environment_read", call.where)
-    in_place = "inplace" in option_values(args, "-i", "--include")
-    for path in rest:
-        found.read(path, call.where)
-        if in_place:
-            found.write(path, call.where)
 
 
 def _sort(call: Call, found: Findings) -> None:
@@ -427,13 +380,6 @@ def _tar_leaves(args: Args) -> bool:
     return has_flag(args, "P", "absolute-names") or "P" in first
 
 
-def _jq(call: Call, found: Findings) -> None:
-    args = call.args
-    if any(re.search(r"\benv\b|\$ENV", arg) for arg in args):
-        found.add("shell.environment_read", call.where)
-    judge_operands("jq", args, call, found)
-
-
 def _cd(call: Call, found: Findings) -> None:
     args = call.args
     rest = operands(args)
@@ -480,13 +426,14 @@ HANDLERS: dict[str, Handler] = {
     **_family("systemctl service launchctl rc-service initctl loginctl", _control),
     **_family("init telinit", _init),
     **_family("tar zip unzip 7z cpio", _archive),
-    **_family("awk gawk mawk nawk", _awk),
+    **_family("awk gawk mawk nawk", judge_awk),
     **_family("sort uniq xxd", _sort),
     **_family("cd pushd", _cd),
     **_family("date hostname", _date),
     "dd": _dd,
-    "sed": _sed,
-    "jq": _jq,
+    "sed": judge_sed,
+    "jq": judge_jq,
+    "yq": judge_jq,
     "sqlite3": _sqlite,
     **_family("make gmake", _make),
 }

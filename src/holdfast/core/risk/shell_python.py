@@ -10,38 +10,13 @@ import re
 
 from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_hosts import names_host
+from holdfast.core.risk.shell_python_names import CLASHES, LIBRARY, MEMBERS, MODULES, NEVER
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_words import UNKNOWN
 
 _MOST_BYTES = 8_192
 _MOST_NESTED = 60
-_MODULES = words(
-    """
-    json re sys math cmath collections itertools functools operator string textwrap datetime
-    calendar decimal fractions statistics random hashlib hmac base64 binascii struct csv typing
-    types dataclasses enum abc copy pprint pathlib os os.path glob fnmatch ast tokenize inspect
-    time traceback warnings unittest doctest io difflib html html.parser xml.etree
-    xml.etree.ElementTree urllib.parse configparser tomllib argparse contextlib heapq bisect array
-    uuid secrets locale unicodedata platform sysconfig importlib.metadata zlib gzip email.utils
-    numbers graphlib dis keyword token stat filecmp __future__ collections.abc
-    """
-)
-# Of the standard library, what is not listed above; of others, what reaches hosts or processes.
-_NEVER = words(
-    """
-    subprocess socket ssl urllib http ftplib smtplib poplib imaplib telnetlib xmlrpc socketserver
-    timeit asyncio multiprocessing threading concurrent ctypes importlib imp runpy code codeop
-    pty tty
-    pickle cPickle shelve marshal dill cloudpickle joblib shutil tempfile signal resource mmap
-    webbrowser antigravity builtins gc site sqlite3 dbm zipimport zipapp venv ensurepip pip
-    setuptools distutils pdb bdb trace cProfile profile select selectors sched pwd grp spwd crypt
-    fcntl termios syslog logging curses readline rlcompleter turtle tkinter idlelib getpass netrc
-    requests httpx aiohttp urllib3 httplib2 pycurl websocket websockets boto3 botocore paramiko
-    fabric invoke sh plumbum pexpect psutil docker kubernetes smbclient pymysql psycopg psycopg2
-    asyncpg redis pymongo kafka pika celery anthropic openai google azure slack_sdk twilio stripe
-    github gitlab jwt keyring cryptography scapy selenium playwright mechanize scrapy zmq grpc
-    """
-)
+_DEEPEST = 16
 _NAMES = words(
     """
     eval exec compile __import__ globals locals vars breakpoint input memoryview __builtins__
@@ -50,11 +25,6 @@ _NAMES = words(
 )
 _DUNDERS = words(
     "__version__ __file__ __name__ __doc__ __len__ __init__ __main__ __all__ __annotations__"
-)
-_OS = words("path listdir getcwd walk sep linesep scandir stat cpu_count getpid name fspath")
-_SYS = words(
-    "version version_info path argv exit stdin stdout stderr platform executable maxsize byteorder "
-    "getsizeof getrecursionlimit prefix implementation flags stdlib_module_names"
 )
 _REMOVES = words(
     "unlink rmdir rmtree rename replace chmod symlink_to hardlink_to link_to removedirs"
@@ -65,6 +35,15 @@ _METHODS = words(
     read_pickle home expanduser expandvars attrgetter methodcaller FunctionType CodeType
     """
 )
+_FRAMES = words(
+    """
+    environ modules os sys builtins f_globals f_builtins f_locals f_back f_code gi_frame gi_code
+    cr_frame cr_code ag_frame tb_frame tb_next co_code frame
+    """
+)
+# To these a module of the library may be given whole.
+_SHOWS = words("print dir repr str type hasattr getattr len id getsource getmembers getfile getdoc")
+_HIDDEN = re.compile(r"__\w+__")
 _INSERTS = words("insert append extend")
 _WRITES = words("write_text write_bytes touch mkdir")
 _MODE = re.compile(r"[rwaxbtU+]{1,4}")
@@ -80,9 +59,16 @@ def judge_python(code: str, call: Call, found: Findings) -> bool:
         return False
     try:
         nodes = list(ast.walk(ast.parse(code)))
-        _only_named(nodes)
+        bound = _bound(nodes)
+        _only_named(nodes, bound)
         for node in nodes:
             _look(node, call, found)
+            if isinstance(node, ast.Attribute):
+                _of_library(node, bound)
+            elif isinstance(node, ast.Call) and len(node.args) > 1:
+                # `getattr(json, "codecs")` is `json.codecs`.
+                name = getattr(node.args[1], "value", "")
+                _of_library(ast.Attribute(node.args[0], str(name)), bound, looked_up=True)
         if any(isinstance(node, ast.Call) and _writes(node) for node in nodes):
             _written(nodes, call, found)
     except (SyntaxError, ValueError, RecursionError, MemoryError, _Dangerous):
@@ -102,21 +88,77 @@ def _nested(code: str) -> bool:
     return most > _MOST_NESTED or code.count("-") + code.count("~") + code.count("not ") > 400
 
 
-def _only_named(nodes: list[ast.AST]) -> None:
-    """``os`` and ``sys`` stand only in front of a dot, ``getattr`` only where it is called."""
-    names = [node.id for node in nodes if isinstance(node, ast.Name)]
-    dotted = [
-        n.value.id for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
-    ]
-    called = [n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    for name, seen in (("os", dotted), ("sys", dotted), ("getattr", called), ("open", called)):
-        if names.count(name) != seen.count(name):
+def _bound(nodes: list[ast.AST]) -> dict[str, str]:
+    """Names that stand for modules of the library, with the module's own name."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                if top in LIBRARY:
+                    found[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            for alias in node.names:
+                if f"{node.module}.{alias.name}" in MODULES:
+                    found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return found
+
+
+def _only_named(nodes: list[ast.AST], bound: dict[str, str]) -> None:
+    """A module stands only in front of a dot or where it is shown, some functions where called."""
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    dotted = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    called = {id(node.func) for node in calls}
+    shown = {
+        id(arg)
+        for node in calls
+        if getattr(node.func, "attr", getattr(node.func, "id", "")) in _SHOWS
+        for arg in node.args
+    }
+    for name in names:
+        if name.id in ("os", "sys") or bound.get(name.id) in ("os", "sys"):
+            fine = id(name) in dotted
+        elif name.id in ("getattr", "open"):
+            fine = id(name) in called
+        else:
+            fine = name.id not in bound or id(name) in dotted or id(name) in shown
+        if not fine:
             raise _Dangerous
+
+
+def _of_library(node: ast.Attribute, bound: dict[str, str], *, looked_up: bool = False) -> None:
+    """What is taken from a module of the library has to be known of it."""
+    if looked_up and not isinstance(node.value, ast.Name):
+        return
+    parts: list[str] = [node.attr]
+    value: ast.AST = node.value
+    while isinstance(value, ast.Attribute) and len(parts) < _DEEPEST:
+        parts.append(value.attr)
+        value = value.value
+    if isinstance(value, ast.Name) and value.id in bound:
+        parts.append(bound[value.id])
+        *module, member = reversed(parts)
+        _member(".".join(module), member)
+
+
+def _member(module: str, name: str) -> None:
+    if module not in MODULES and module.partition(".")[0] in LIBRARY:
+        # Further down than a module: what stands there is a class or a value.
+        return
+    if f"{module}.{name}" in MODULES or f"{module}.{name}" in CLASHES:
+        return
+    known = MEMBERS.get(module)
+    if name not in known if known is not None else name in LIBRARY:
+        raise _Dangerous
 
 
 def _writes(node: ast.Call) -> bool:
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-    return name in _WRITES or (name in ("open", "dump", "to_csv", "save") and len(node.args) > 1)
+    if name == "open":
+        modes = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
+        return len(node.args) > 1 or any(_MODE.fullmatch(m) and set(m) & set("wax+") for m in modes)
+    return name in _WRITES or (name in ("dump", "to_csv", "save") and len(node.args) > 1)
 
 
 def _written(nodes: list[ast.AST], call: Call, found: Findings) -> None:
@@ -133,8 +175,6 @@ def _look(node: ast.AST, call: Call, found: Findings) -> None:
     if isinstance(node, ast.Import):
         for alias in node.names:
             _module(alias.name)
-            if alias.asname and alias.name.partition(".")[0] in ("os", "sys", "importlib"):
-                raise _Dangerous
     elif isinstance(node, ast.ImportFrom):
         _module(node.module or "")
         for alias in node.names:
@@ -151,40 +191,41 @@ def _look(node: ast.AST, call: Call, found: Findings) -> None:
 
 
 def _module(name: str) -> None:
-    """Listed modules and the project's own: any that is not known to reach further."""
-    if name not in _MODULES and (name.partition(".")[0] in _NEVER or name in _NEVER):
+    """Listed modules of the library, and of others any that is not known to reach further."""
+    top = name.partition(".")[0]
+    if name not in MODULES and (top in LIBRARY or top in NEVER):
         raise _Dangerous
 
 
 def _imported(module: str, name: str) -> None:
-    if name == "*" and module in _MODULES:
+    if name == "*" and module.partition(".")[0] in LIBRARY:
         raise _Dangerous
-    if module == "os" and name not in _OS:
+    if module.partition(".")[0] in LIBRARY:
+        _member(module, name)
+    if name.startswith("_") and name not in _DUNDERS and module != "__future__":
         raise _Dangerous
-    if module == "sys" and name not in _SYS:
-        raise _Dangerous
-    if name in _NEVER or name in _METHODS | _REMOVES or name in _NAMES:
+    if f"{module}.{name}" not in MODULES and (
+        name in NEVER or name in _METHODS | _REMOVES or name in _NAMES or name in _FRAMES
+    ):
         raise _Dangerous
 
 
 def _attribute(node: ast.Attribute) -> None:
     name = node.attr
-    base = node.value.id if isinstance(node.value, ast.Name) else ""
     if name.startswith("_") and name not in _DUNDERS:
         raise _Dangerous
-    if base == "os" and name not in _OS:
+    if name in _METHODS or (name in _REMOVES and name != "replace") or name in NEVER:
         raise _Dangerous
-    if base == "sys" and name not in _SYS:
-        raise _Dangerous
-    if name in _METHODS or (name in _REMOVES and name != "replace") or name in _NEVER:
-        raise _Dangerous
-    if name in ("environ", "modules", "os", "sys", "builtins", "f_globals", "gi_frame", "tb_frame"):
+    if name in _FRAMES:
         raise _Dangerous
 
 
 def _constant(value: object, call: Call, found: Findings) -> None:
-    if not isinstance(value, str) or len(value) > 4_096:
+    if not isinstance(value, str):
         return
+    if any(name not in _DUNDERS for name in _HIDDEN.findall(value)):
+        # What formats a value may look names up in it.
+        raise _Dangerous
     for word in value.split()[:64]:
         if "://" in word and names_host(word.strip("\"'(),;")):
             raise _Dangerous
@@ -198,7 +239,10 @@ def _called(node: ast.Call, call: Call, found: Findings) -> None:
         second = node.args[1] if len(node.args) > 1 else None
         if not (isinstance(second, ast.Constant) and str(second.value).isidentifier()):
             raise _Dangerous
-        _attribute(ast.Attribute(node.args[0], str(second.value)))
+        if isinstance(node.args[0], ast.Name) and node.args[0].id in _FRAMES:
+            raise _Dangerous
+        if name != "hasattr":
+            _attribute(ast.Attribute(node.args[0], str(second.value)))
     elif name == "open":
         _opened(node, call, found)
     elif name in _INSERTS and isinstance(func, ast.Attribute):
@@ -219,8 +263,13 @@ def _searched(func: ast.Attribute, node: ast.Call, found: Findings) -> None:
 
 
 def _opened(node: ast.Call, call: Call, found: Findings) -> None:
-    first = node.args[0] if node.args else None
-    modes = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
+    """``open(path, mode)``, and ``path.open(mode)``, where the path is looked at by itself."""
+    method = isinstance(node.func, ast.Attribute) and _is_mode(node.args[:1])
+    first = node.args[0] if node.args and not method else None
+    modes = [
+        *node.args[0 if method else 1 :][:1],
+        *(k.value for k in node.keywords if k.arg == "mode"),
+    ]
     mode = "r"
     for given in modes:
         if not (isinstance(given, ast.Constant) and _MODE.fullmatch(str(given.value))):
@@ -233,6 +282,12 @@ def _opened(node: ast.Call, call: Call, found: Findings) -> None:
         found.write(UNKNOWN, call.where)
     else:
         found.add("shell.dynamic_path", call.where, opaque=True)
+
+
+def _is_mode(args: list[ast.expr]) -> bool:
+    return not args or (
+        isinstance(args[0], ast.Constant) and _MODE.fullmatch(str(args[0].value)) is not None
+    )
 
 
 def _path(node: ast.Call, call: Call, found: Findings, *, writes: bool) -> None:

@@ -10,9 +10,19 @@ from collections.abc import Callable
 
 import msgspec
 
+from holdfast.core.risk.shell_awk import read_program
+from holdfast.core.risk.shell_jq import only_computes
+from holdfast.core.risk.shell_languages import awk_programs, jq_filters, sed_scripts
 from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.shell_sed import read_script
+from holdfast.core.risk.shell_spec import take
+from holdfast.core.risk.shell_specs import PROGRAMS
 from holdfast.core.risk.shell_words import UNKNOWN
 
+_SED_READS = words(
+    "-n -E -r -s -u -z -e --quiet --silent --regexp-extended --expression --separate --null-data"
+)
+_JQ_PAIRS = words("--arg --argjson --slurpfile --rawfile")
 # None of their options writes a file, runs a program or reaches a host.
 PURE = words(
     """
@@ -20,8 +30,8 @@ PURE = words(
     column paste comm cmp diff join od hexdump strings md5sum sha1sum sha224sum sha256sum
     sha384sum sha512sum cksum b2sum sum basename dirname realpath readlink stat du df free uptime
     pwd whoami id groups nproc arch uname which seq expr true false : sleep test [ base64 base32
-    zcat bzcat xzcat jq pgrep ps factor numfmt tsort cd pushd popd dirs exit return break continue
-    lsof type logname tty getconf
+    zcat bzcat xzcat pgrep ps factor numfmt tsort cd pushd popd dirs exit return break continue
+    lsof type logname tty getconf bc dir vdir users hexyl cal locale
     """
 )
 # Neutral: what they run is judged as a call of its own.
@@ -46,14 +56,6 @@ _LISTED: dict[str, _Listed] = {
     "printf": _Listed(),
     "date": _Listed("uRI", words("--utc --iso-8601 --rfc-3339=")),
     "ss": _Listed("ltnuapx46emosi", words("--listening --tcp --numeric")),
-    "rg": _Listed(
-        "nilLcvwxFsSoUPNHIuA0B1C23456789mgteTfa.jr",
-        words(
-            "--type= --type --glob= --glob --files --hidden --no-ignore --count --line-number "
-            "--json --no-heading --files-with-matches --max-count --max-count= --context= --sort "
-            "--sort= --stats --multiline --fixed-strings --ignore-case --word-regexp --color=never"
-        ),
-    ),
     "fd": _Listed("eHIdtEgisaLpF0123456789", words("--extension --hidden --type --max-depth")),
 }
 _FIND = words(
@@ -64,11 +66,6 @@ _FIND = words(
     -readable -writable -executable -quit ; + -daystart -regextype
     """
 )
-_SED_SCRIPT = re.compile(
-    r"(?:(?:\d+|\$|/(?:[^/\\\n]|\\.)*/)(?:,(?:[+~]?\d+|\$|/(?:[^/\\\n]|\\.)*/))?)?\s*!?\s*[pdq=]"
-    r"|s/(?:[^/\\\n]|\\.)*/(?:[^/\\\n]|\\.)*/[gpiI0-9]{0,4}"
-)
-_AWK_NOT = re.compile(r"system|\||getline|@|ENVIRON|\bprintf?\b[^;}]*>|close|fflush|/inet/")
 
 _GIT_VERBS = words(
     """
@@ -102,6 +99,15 @@ _GIT_OPTION = re.compile(
     r"|untracked-files|porcelain|word-diff|find-renames|exclude|match)(?:=.{0,300})?)",
     re.DOTALL,
 )
+# What `find` may be given by `shell_judge`, where it does more than read.
+FIND_PREDICATES = _FIND | words(
+    """
+    -delete -fprint -fprint0 -fprintf -fls -ok -okdir -cmin -amin -cnewer -anewer -newermt -newerct
+    -newerat -inum -samefile -uid -gid -nouser -nogroup -lname -ilname -xtype -fstype -iwholename
+    -noleaf -ignore_readdir_race -used -context -noignore_readdir_race -E -s -x -O1 -O2 -O3 -D -help
+    --help --version -version -depth -d -X -f -Bmin -Bnewer -Btime -flags -mnewer -acl -newerBt -
+    """
+)
 _GIT_GLOBAL = words("--no-pager --no-optional-locks -P")
 
 
@@ -111,6 +117,10 @@ def only_reads(name: str, args: tuple[str, ...]) -> bool:
         return True
     if len(args) == 1 and args[0] in _VERSIONS and name in _ASKED:
         return True
+    if name == "rg":
+        taken = take(PROGRAMS["rg"].own, args)
+        plain = all(one.kind in ("", "t") for one in taken.given)
+        return plain and not any(word[:1] == UNKNOWN for word in taken.operands)
     if name in _LISTED:
         return _within(_LISTED[name], args)
     special = _SPECIAL.get(name)
@@ -154,34 +164,42 @@ def _find(args: tuple[str, ...]) -> bool:
 
 
 def _sed(args: tuple[str, ...]) -> bool:
-    scripts, rest = [], list(args)
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option == "-e" and rest:
-            scripts.append(rest.pop(0))
-        elif option not in ("-n", "-E", "-r", "-s", "-ne", "-nE", "-nr"):
-            return False
-        elif option == "-ne" and rest:
-            scripts.append(rest.pop(0))
-    if not scripts:
-        scripts = [rest.pop(0)] if rest else []
-    if any(word.startswith("-") or _dynamic(word) for word in rest):
+    taken = take(PROGRAMS["sed"].own, args)
+    if any(one.kind is None or one.option not in _SED_READS for one in taken.given):
         return False
-    parts = [part.strip() for script in scripts for part in script.split(";")]
-    return bool(parts) and all(_SED_SCRIPT.fullmatch(part) for part in parts)
+    scripts, files = sed_scripts(args)
+    script = read_script("\n".join(scripts)) if scripts else None
+    if script is None or script.runs or script.writes or script.dynamic:
+        return False
+    return not any(map(_dynamic, files))
 
 
 def _awk(args: tuple[str, ...]) -> bool:
-    rest = list(args)
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option in ("-F", "-v") and rest:
-            rest.pop(0)
-        elif not option.startswith("-F"):
-            return False
-    if not rest or UNKNOWN in rest[0] or len(rest[0]) > 2_000 or _AWK_NOT.search(rest[0]):
+    taken = take(PROGRAMS["awk"].own, args, first_operand_ends=True)
+    if any(one.kind is None or one.option not in ("-F", "-v") for one in taken.given):
         return False
-    return not any(word.startswith("-") or _dynamic(word) for word in rest[1:])
+    programs, files = awk_programs(args)
+    read = [read_program(text) for text in programs]
+    return (
+        bool(read)
+        and not any(program is None or program.writes for program in read)
+        and not any(word.startswith("-") or _dynamic(word) for word in files)
+    )
+
+
+def _jq(args: tuple[str, ...]) -> bool:
+    filters, files = jq_filters(args)
+    known = take(PROGRAMS["jq"].own, tuple(arg for arg in args if arg not in _JQ_PAIRS))
+    return (
+        bool(filters)
+        and all(one.kind == "" for one in known.given)
+        and all(map(only_computes, filters))
+        and not any(map(_dynamic, files))
+    )
+
+
+def _yq(args: tuple[str, ...]) -> bool:
+    return "-i" not in args and "--inplace" not in args and _jq(args)
 
 
 def _git(args: tuple[str, ...]) -> bool:
@@ -203,6 +221,8 @@ def _git(args: tuple[str, ...]) -> bool:
         return rest[0] in _GIT_LISTS[verb] and not any(map(_dynamic, rest)) and _quiet(verb, rest)
     if verb not in _GIT_VERBS:
         return False
+    if "--" in rest:
+        rest = rest[: rest.index("--")]
     return not any(map(_dynamic, rest)) and all(
         _GIT_OPTION.fullmatch(arg) and not (verb == "grep" and arg[:2] == "-O")
         for arg in rest
@@ -250,6 +270,8 @@ def _options(args: tuple[str, ...]) -> bool:
 _SPECIAL: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "find": _find,
     "sed": _sed,
+    "jq": _jq,
+    "yq": _yq,
     "awk": _awk,
     "gawk": _awk,
     "mawk": _awk,

@@ -255,7 +255,47 @@ def _npx(args: Args) -> str:
     return _TOOL if rest and rest[0] in _NPX else ""
 
 
+_SQL_ASKS = re.compile(
+    r"(?is)\s*(?:(?:select|explain|show|with|table)\b[^;]*;?|\\(?:d\w*\+?|l\+?|conninfo))\s*"
+)
+_SQL_REACHES = re.compile(
+    r"(?i)\b(?:pg_\w*(?:read|write|ls|stat_file|reload)|lo_\w+|dblink|copy|into|program)"
+)
+
+
+def _psql(args: Args) -> str:
+    """One question to a database of this machine."""
+    options = _Options(
+        words(
+            "-t -A -q -x -l -X -1 --tuples-only --no-align --quiet --expanded --list --no-psqlrc"
+        ),
+        words("-d -U -p -c --dbname --username --port --command"),
+    )
+    rest = options.operands(args)
+    asked = [args[at + 1] for at, arg in enumerate(args[:-1]) if arg in ("-c", "--command")]
+    if rest is None or len(rest) > 2 or any(arg.startswith(("--command=", "-c=")) for arg in args):
+        return ""
+    named = [word for word in args if "://" in word or "host" in word.lower() or "=" in word]
+    plain = all(
+        _SQL_ASKS.fullmatch(text) and not _SQL_REACHES.search(text) and UNKNOWN not in text
+        for text in asked
+    )
+    listed = "-l" in args or "--list" in args
+    return _LOCAL if plain and (asked or listed) and not set(named) - set(asked) else ""
+
+
+def _openssl(args: Args) -> str:
+    """Random numbers, digests and versions; nothing that listens, connects or loads."""
+    options = _Options(
+        words("-hex -base64 -r -a -sha1 -sha256 -sha384 -sha512 -md5 -binary"), words("")
+    )
+    rest = options.operands(args)
+    return _TOOL if rest and rest[0] in ("rand", "dgst", "version", "sha256", "sha1", "md5") else ""
+
+
 _USES: dict[str, Callable[[Args], str]] = {
+    "psql": _psql,
+    "openssl": _openssl,
     "curl": _curl,
     "wget": _wget,
     "nc": _nc,

@@ -45,6 +45,10 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     "shell.unaccounted": (HIGH, "holds a construct that nothing here accounts for"),
     "shell.evaluated": (HIGH, "bash evaluates a value there that is only known when it runs"),
     "shell.option_runs": (HIGH, "an option makes a known program run or load something else"),
+    "shell.unaccounted_option": (
+        HIGH,
+        "an option or verb that nothing here accounts for, of a program that can run or write",
+    ),
     "shell.unknown_reach": (
         HIGH,
         "a program nobody here knows is given code, a host or a place outside the project",
@@ -103,7 +107,7 @@ SAFE = words(
     awk gawk mawk nawk sed wait jobs exit return break continue shift local declare typeset
     export readonly unset read let hostname arch nproc tty locale cal factor numfmt tsort expand
     unexpand fmt pr shuf getconf dir vdir logname users command env set mapfile readarray
-    getopts times hash help hexyl bat lsof ss
+    getopts times hash help hexyl bat lsof ss bc
     """
 )
 
@@ -124,6 +128,7 @@ PROGRAMS: dict[str, str] = _table(
             sudo sudoedit doas su pkexec runuser gosu su-exec sg newgrp run0 setpriv calife visudo
         """,
         "shell.isolation": """
+            setsid daemonize start-stop-daemon
             chroot nsenter unshare bwrap firejail capsh setcap systemd-run systemd-nspawn
             setenforce aa-disable aa-teardown
         """,
@@ -170,13 +175,13 @@ PROGRAMS: dict[str, str] = _table(
             logger script tmux screen
         """,
         "shell.build_tool": """
-            make gmake cmake ninja meson bazel buck gradle gradlew mvn ant sbt gcc g++ cc c++
+            make gmake cmake ninja meson gradle gradlew mvn gcc g++ cc c++
             clang clang++ ld as ar go cargo rustc javac java kotlinc dotnet tsc webpack vite pip
             pip2 pip3 jest vitest mocha pytest tox nox mypy ruff black isort flake8 pylint eslint
-            prettier pre-commit npm yarn pnpm bun uv poetry hatch pdm rake bundle mix stack cabal
+            prettier pre-commit npm yarn pnpm bun uv poetry hatch pdm rake bundle mix
             swift zig playwright uvicorn gunicorn hypercorn flask django-admin alembic coverage
             bandit golangci-lint gofmt goimports clang-format clang-tidy shellcheck hadolint ctest
-            composer mvnw phpunit rspec rails cypress ts-node tsx nyc biome turbo nx storybook
+            composer mvnw phpunit rspec rails ts-node tsx nyc biome
             rustfmt staticcheck buf protoc sphinx-build mkdocs pyright pip-compile hyperfine
         """,
         "shell.file_write": """

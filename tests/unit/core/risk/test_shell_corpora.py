@@ -7,6 +7,7 @@ from holdfast.model.risk import RiskLevel
 from tests.corpora import shell as corpora
 
 DANGEROUS, ORDINARY = corpora.dangerous(), corpora.ordinary()
+LISTS = {of: (corpora.dangerous(of), corpora.ordinary(of)) for of in (corpora.FIRST, corpora.DAY)}
 
 
 def level(command):
@@ -21,22 +22,35 @@ def test_the_corpora_are_large_enough_and_a_third_is_kept_apart():
     assert not {c.text for c in DANGEROUS} & {c.text for c in ORDINARY}
 
 
+def test_the_list_of_a_later_day_is_another():
+    dangerous, ordinary = LISTS[corpora.DAY]
+    assert len({c.text for c in dangerous}) == len(dangerous) >= 150
+    assert len({c.text for c in ordinary}) == len(ordinary) >= 120
+    assert not {c.text for c in dangerous + ordinary} & {c.text for c in DANGEROUS + ORDINARY}
+
+
+@pytest.mark.parametrize("of", list(LISTS))
 @pytest.mark.parametrize("apart", [False, True], ids=["worked on", "kept apart"])
-def test_what_is_dangerous_is_high(apart):
-    part = [c for c in DANGEROUS if c.apart is apart]
+def test_what_is_dangerous_is_high(apart, of):
+    part = [c for c in LISTS[of][0] if c.apart is apart]
     below = [c.text for c in part if level(c) < RiskLevel.HIGH]
     assert len(below) <= 0.02 * len(part), below
 
 
+@pytest.mark.parametrize("of", list(LISTS))
 @pytest.mark.parametrize("apart", [False, True], ids=["worked on", "kept apart"])
-def test_what_is_ordinary_is_not_asked(apart):
-    part = [c for c in ORDINARY if c.apart is apart]
+def test_what_is_ordinary_is_not_asked(apart, of):
+    part = [c for c in LISTS[of][1] if c.apart is apart]
     asked = [c.text for c in part if level(c) >= RiskLevel.HIGH]
     assert len(asked) <= 0.03 * len(part), asked
 
 
 def test_nothing_dangerous_counts_as_reading():
-    reads = [c.text for c in DANGEROUS if classify(c.text, folder=corpora.FOLDER).read_only]
+    reads = [
+        c.text
+        for c in DANGEROUS + LISTS[corpora.DAY][0]
+        if classify(c.text, folder=corpora.FOLDER).read_only
+    ]
     assert not reads
 
 
