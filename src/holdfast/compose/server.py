@@ -14,7 +14,7 @@ from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
-from holdfast.compose.config.model import Config
+from holdfast.compose.config.model import AfterTaint, Config
 from holdfast.compose.governing import governed_places
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.native_tools import with_refusals
@@ -195,6 +195,7 @@ def _model_calls(
         providers=providers(config.upstreams, environment, clock, admitted),
         rates=rate_gate(config, clock),
         admitted=admitted,
+        removes=config.gateway.after_taint is AfterTaint.REMOVE,
     )
 
 

@@ -14,11 +14,17 @@ from collections.abc import Mapping
 
 import msgspec
 
-from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request
+from holdfast.core.messages import (
+    BadRequest,
+    ModelRequest,
+    edited,
+    read_count,
+    read_request,
+)
 from holdfast.core.wire.admitted import Admitted
 from holdfast.core.wire.betas import Betas
 from holdfast.core.wire.headers import with_betas
-from holdfast.core.wire.splicing import spliced
+from holdfast.core.wire.splicing import Change, spliced
 from holdfast.core.wire.takes import Fitted
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension
@@ -44,14 +50,16 @@ class Clearance:
     """Proof that a request was admitted; made by `Clearing` alone.
 
     `request` is as it is asked of an upstream, of a fallback with that one's model; `model` is the
-    client's. `contents` takes the place of results that may not be shown, by (message, block).
+    client's. `contents` takes the place of results that may not be shown, by (message, block);
+    `removed` was taken out of the client's request, which `request` is without.
     """
 
-    __slots__ = ("_body", "betas", "contents", "model", "request")
+    __slots__ = ("_body", "betas", "contents", "model", "removed", "request")
     request: ModelRequest
     betas: Betas
     contents: Mapping[tuple[int, int], str]
     model: str
+    removed: tuple[Change, ...]
     _body: bytes
 
     def __init__(self) -> None:
@@ -68,6 +76,7 @@ class Clearance:
             contents=tuple((*place, text) for place, text in self.contents.items()),
             changes=fits.changes,
             betas=fits.betas,
+            removed=self.removed,
         )
 
     def call(self, path: str, headers: Mapping[str, str], edits: Edits) -> Cleared:
@@ -122,7 +131,7 @@ class Clearing:
         request = await self._reader.read(body)
         self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
         clearance = self._judged(live, headers, request)
-        await self._grants.check(live, clearance.request)
+        await self._granted(live, clearance)
         clearance.contents = await self._admission.admit(live, clearance.request)
         return clearance
 
@@ -138,7 +147,7 @@ class Clearing:
         self._sessions.check_live(live)
         clearance = self._judged(live, headers, request)
         await self._check_room(live)
-        await self._grants.check(live, clearance.request, counting=True)
+        await self._granted(live, clearance, counting=True)
         clearance.contents = {
             (shown.message, shown.block): known.denial
             for shown in clearance.request.evidence
@@ -154,7 +163,7 @@ class Clearing:
             raise InvalidRequest(read.text)
         check_models(live, read)
         made = _proof(read, clearance.betas, clearance._body, clearance.model)  # noqa: SLF001
-        made.contents = clearance.contents
+        made.contents, made.removed = clearance.contents, clearance.removed
         return made
 
     def free(self, live: LiveSession) -> None:
@@ -174,6 +183,21 @@ class Clearing:
         check_models(live, request)
         return _proof(request, betas, request.body, request.model)
 
+    async def _granted(
+        self, live: LiveSession, clearance: Clearance, *, counting: bool = False
+    ) -> None:
+        """Ask for what needs a grant; what is taken out instead is gone from the proof."""
+        removed = await self._grants.check(live, clearance.request, counting=counting)
+        if not removed:
+            return
+        read = read_count if counting else read_request
+        again = read(spliced(clearance.request.body, removed), self._admitted)
+        if isinstance(again, BadRequest):
+            raise InvalidRequest(again.text)
+        # What asks for the same in another place is found, and refused, as if it stood alone.
+        await self._grants.check(live, again, counting=counting, removes=False)
+        clearance.request, clearance.removed = again, removed
+
     async def _check_room(self, live: LiveSession) -> None:
         """An account that a model call draws on, and that is spent, refuses its count, too."""
         keys = [key for key in live.chain if key.dimension is not Dimension.TOOL_CALLS]
@@ -186,5 +210,5 @@ class Clearing:
 def _proof(request: ModelRequest, betas: Betas, body: bytes, model: str) -> Clearance:
     made = object.__new__(Clearance)
     made.request, made.betas, made._body = request, betas, body
-    made.contents, made.model = {}, model
+    made.contents, made.model, made.removed = {}, model, ()
     return made

@@ -13,7 +13,8 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     """What is changed in the client's body before it is sent; see `core/messages.edited`.
 
     `contents` are (message, block, text); `changes` are of single values, anywhere. `betas` take
-    the place of the client's; None leaves them.
+    the place of the client's; None leaves them. `removed` goes first: what else is named is named
+    as it stands without that.
     """
 
     model: str = ""
@@ -21,11 +22,12 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     contents: tuple[tuple[int, int, str], ...] = ()
     changes: tuple[Change, ...] = ()
     betas: str | None = None
+    removed: tuple[Change, ...] = ()
 
     def applied(self, body: bytes) -> bytes:
         """The body to send; the same bytes where nothing is changed."""
         contents = {(message, block): text for message, block, text in self.contents}
-        body = spliced(body, self.changes)
+        body = spliced(spliced(body, self.removed), self.changes)
         return edited(body, model=self.model or None, max_tokens=self.max_tokens, contents=contents)
 
     def headed(self, headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -106,7 +106,7 @@ class _Given(msgspec.Struct, frozen=True):
 class ModelCalls:
     """The paid door to a provider."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         services: Services,
         *,
@@ -117,6 +117,7 @@ class ModelCalls:
         dice: Dice | None = None,
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
         admitted: Admitted = NOTHING,
+        removes: bool = False,
     ) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
@@ -130,7 +131,7 @@ class ModelCalls:
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
-        grants = ProviderGrants(services, admission.contracts)
+        grants = ProviderGrants(services, admission.contracts, removes=removes)
         self.clearing = Clearing(services, admission=admission, grants=grants, admitted=admitted)
 
     async def call(

@@ -20,6 +20,7 @@ from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.wire.grants import REACH, Reach
 from holdfast.core.wire.reading import spelt_steps
+from holdfast.core.wire.splicing import Change
 from holdfast.errors import Denied
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.events import Kind, Record
@@ -60,25 +61,42 @@ class _Decided(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderGrants:
     """Decides on the work of the provider that a request may start."""
 
-    def __init__(self, services: Services, contracts: ContractBook) -> None:
+    def __init__(
+        self, services: Services, contracts: ContractBook, *, removes: bool = False
+    ) -> None:
+        self._removes = removes
         self._policy = services.policy
         self._journal = services.journal
         self._clock = services.clock
         self._contracts = contracts
 
     async def check(
-        self, live: LiveSession, request: ModelRequest, *, counting: bool = False
-    ) -> None:
+        self,
+        live: LiveSession,
+        request: ModelRequest,
+        *,
+        counting: bool = False,
+        removes: bool | None = None,
+    ) -> tuple[Change, ...]:
         """Decide on each name that the request asks for, before anything of it is sent.
 
         Each decision is durable by then; refusals, and those of a count, which starts nothing but
         the fetching of what it names, are told a few times a minute and then counted.
+        Returns what is to be taken out of the request, with a notice in the journal, where the
+        operator says so of tools that may not reach outside after untrusted text (`removes`).
         Errors: Denied, for the first that may not; PolicyUnavailable.
         """
         records: list[Record] = []
+        removed: dict[Change, None] = {}
+        removes = self._removes if removes is None else removes
         for name in request.server_tools:
             decided = await self._decide(live, request, name)
             told = self._told(live, decided)
+            if removes and (gone := _taken_out(request, decided)):
+                removed.update(dict.fromkeys(gone))
+                told.body[1]["removed"] = True
+                await told.counted(self._journal, live)
+                continue
             if decided.reasons:
                 await self._refuse(live, request, decided, told, records)
             live.fetched.update(decided.fetched[: max(_FETCHED_MOST - len(live.fetched), 0)])
@@ -87,8 +105,9 @@ class ProviderGrants:
                 records.append(self._journal.record(kind, live.who, *told.body, **told.flat))
             else:
                 await told.counted(self._journal, live)
-        if records:
+        if records and not removed:  # What is left is asked about again, and told then.
             await self._journal.commit(records)
+        return _without_choice(request, removed)
 
     async def _refuse(
         self,
@@ -207,6 +226,40 @@ def _reaching(
     return (), tuple(one for one in dict.fromkeys(digests.values()) if one not in live.fetched)
 
 
+def _taken_out(request: ModelRequest, decided: _Decided) -> list[Change]:
+    """What would have to go so that nothing of this name is offered; nothing where it cannot.
+
+    Only tools and connectors that the request offers at its top go: content is not ours to drop.
+    """
+    if not decided.reasons or decided.reasons[0].stage != "flow":
+        return []
+    places = [one.steps for one in request.asks.outside if one.grant == decided.name]
+    if not places or any(steps[0] not in ("tools", "mcp_servers") for steps in places):
+        return []
+    found = [Change(steps) for steps in places]
+    if any(steps[0] == "mcp_servers" for steps in places):
+        tools = request.fields.get("tools") or ()
+        sets = [at for at, tool in enumerate(tools) if tool.get("type") == "mcp_toolset"]
+        found = [Change(("mcp_servers",)), *(Change(("tools", at)) for at in sets)]
+    return found
+
+
+def _without_choice(request: ModelRequest, removed: dict[Change, None]) -> tuple[Change, ...]:
+    """The same, with a choice of tool that has nothing left to choose, and a list left empty."""
+    gone = {change.steps[1] for change in removed if change.steps[0] == "tools"}
+    if not gone:
+        return tuple(removed)
+    tools, choice = request.fields["tools"], request.fields.get("tool_choice") or {}
+    chosen = {tools[at].get("name") for at in gone if isinstance(at, int)}
+    found = dict(removed)
+    if len(gone) == len(tools):
+        found = {change: None for change in removed if change.steps[0] != "tools"}
+        found[Change(("tools",))] = None
+    if choice and (len(gone) == len(tools) or choice.get("name") in chosen):
+        found[Change(("tool_choice",))] = None
+    return tuple(found)
+
+
 def _no(stage: str, code: str, text: str) -> Reason:
     return Reason(stage=stage, verdict=Verdict.DENY, code=code, text=text)
 
@@ -216,7 +269,8 @@ def _next_step(decided: _Decided, why: Reason) -> str:
     if why.stage == "flow":
         return (
             "leave it out, send content instead of its address, or have the user or the operator"
-            " name the address (`allowed_domains` of `web_fetch`, the URL) in what they type"
+            " name the address (`allowed_domains` of `web_fetch`, the URL) in what they type; an"
+            " operator may have such tools taken out instead (`gateway.after_taint: remove`)"
         )
     if why.verdict is Verdict.ASK:
         return (

@@ -197,6 +197,7 @@ class House:
         wait_s=5.0,
         max_tokens_per_s=512,
         files=None,
+        removes=False,
     ):
         self.store: Any = store if store is not None else MemoryStore()
         self.clock = clock if clock is not None else FakeClock()
@@ -254,6 +255,7 @@ class House:
             pricing=Pricing(PriceBook(PRICE_TABLE)),
             providers={"main": Provider(self.upstream, max_tokens_per_s)},
             wait_for_room_s=wait_s,
+            removes=removes,
         )
         self.killer = Killer(self.sessions, self.journal, self.processes)
 

@@ -39,9 +39,10 @@ CONNECTOR = {
 }
 
 
-def granted(**more):
+def granted(*, removes=False, **more):
     """A house whose agent may use each; `more` goes into each contract."""
-    return House(contracts=(*CONTRACTS, *(contract(name, **more) for name in NAMES)))
+    contracts = (*CONTRACTS, *(contract(name, **more) for name in NAMES))
+    return House(contracts=contracts, removes=removes)
 
 
 def document(source, **more):
@@ -173,6 +174,75 @@ def test_after_untrusted_text_nothing_reaches_an_address_that_nobody_named(field
             told = await refused(house, live, **fields)
             assert told.fields["code"].startswith("flow.")
             assert "`look`" in told.message
+
+    asyncio.run(main())
+
+
+OWN = {"name": "look", "input_schema": {"type": "object"}}
+CHOSEN = {"type": "tool", "name": "web_fetch"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"tools": [OWN, FETCH, SEARCH]}, {"tools": [OWN, SEARCH | {"max_uses": 5}]}),
+        ({"tools": [FETCH, SEARCH]}, {"tools": [SEARCH | {"max_uses": 5}]}),
+        ({"tools": [FETCH], "tool_choice": {"type": "any"}}, {}),
+        ({"tools": [OWN, FETCH], "tool_choice": CHOSEN}, {"tools": [OWN]}),
+        ({"tools": [OWN, FETCH], "tool_choice": {"type": "auto"}},
+         {"tools": [OWN], "tool_choice": {"type": "auto"}}),
+        (CONNECTOR | {"tools": [*CONNECTOR["tools"], OWN, FETCH]}, {"tools": [OWN]}),
+    ],
+)  # fmt: skip
+def test_where_the_operator_says_so_such_tools_are_taken_out_with_a_notice(fields, left):
+    async def main():
+        house = granted(removes=True)
+        house.upstream.counts, house.upstream.script = 10, [GOOD]
+        live = await house.open(limit(USD, 10**12))
+        live.vouched.taint("look")
+        plain = asking()
+        assert await goes(house, live, **fields) == plain | left
+        told = [one for one in house.written("tool_call.decided") if one.body.get("removed")]
+        assert told
+        assert {one.verdict for one in told} == {"deny"}
+        counted = json.dumps({"model": plain["model"], "messages": plain["messages"]} | fields)
+        await house.calls.count(live, "/v1/messages/count_tokens", {}, counted.encode())
+        sent = json.loads(house.upstream.sent[-1][3])
+        names = [tool["name"] for tool in left.get("tools", [])]
+        assert [tool["name"] for tool in sent.get("tools", [])] == names
+        house.nothing_held()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        document({"type": "url", "url": URL}),
+        document({"type": "url", "url": URL}, tools=[FETCH]),
+        {"messages": [{"role": "system", "content": [{"type": "tool_addition", "tool": {
+            "type": "tool_definition", "definition": FETCH}}]}]},
+        CONNECTOR | {"messages": [{"role": "system", "content": [{"type": "tool_addition", "tool": {
+            "type": "mcp_toolset_reference", "server_name": "m"}}]}]},
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_conversation_is_never_taken_out(fields):
+    async def main():
+        house = granted(removes=True)
+        live = await house.open(limit(USD, 10**12))
+        live.vouched.taint("look")
+        await refused(house, live, **fields)
+
+    asyncio.run(main())
+
+
+def test_what_is_not_granted_is_refused_and_not_taken_out():
+    async def main():
+        house = House(removes=True)
+        live = await house.open(limit(USD, 10**12))
+        await refused(house, live, tools=[OWN, FETCH])
+        live.vouched.taint("look")
+        await refused(house, live, tools=[OWN, FETCH])
 
     asyncio.run(main())
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.compose.config.model import AdmitSetting, AdmittedAs, GatewaySettings
+from holdfast.compose.config.model import AdmitSetting, AdmittedAs, AfterTaint, GatewaySettings
 from holdfast.compose.config.names import WIRE_NAME
 from holdfast.compose.config.shapes import (
     Choice,
@@ -83,6 +83,11 @@ GATEWAY = Record(
         "admit": Field(
             ListOf(item=ADMIT, most=1000),
             "what may pass beyond the table of the Messages API, and own bounds for its tools",
+        ),
+        "after_taint": Field(
+            Choice(AfterTaint),
+            "tools of the provider that may reach anywhere, once untrusted text was read: refuse"
+            " the request, or remove them from it",
         ),
     },
 )

@@ -64,6 +64,13 @@ class AdmittedAs(enum.StrEnum):
     DROPPED = "dropped"
 
 
+class AfterTaint(enum.StrEnum):
+    """What becomes of tools of the provider that may not reach outside after untrusted text."""
+
+    REFUSE = "refuse"
+    REMOVE = "remove"
+
+
 class Untaken(enum.StrEnum):
     """What becomes of what an upstream does not take."""
 
@@ -96,6 +103,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 0
     port: int = 8788
     admit: tuple[AdmitSetting, ...] = ()
+    after_taint: AfterTaint = AfterTaint.REFUSE
 
 
 class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,8 +21,8 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
 def spliced(body: bytes, changes: Iterable[Change]) -> bytes:
     """The body with the changes made; the same bytes without any.
 
-    Each object on the way is taken apart once, however many changes lie below it. Items of lists
-    are changed in place, never taken out, so that positions keep their meaning.
+    Each object on the way is taken apart once, however many changes lie below it. All positions are
+    those of the body as it is given, also where items are taken out of a list.
     """
     tree: dict[Step, Any] = {}
     for change in changes:
@@ -37,8 +37,11 @@ def _changed(raw: msgspec.Raw, tree: Mapping[Step, Any]) -> msgspec.Raw:
     """As deep as the table is, which is less than the reader's own bound."""
     if isinstance(next(iter(tree)), int):
         items = _RAW_LIST.decode(raw)
+        gone = {int(at) for at, below in tree.items() if below is None}
         for at, below in tree.items():
-            items[int(at)] = _changed(items[int(at)], below)
+            if below is not None:
+                items[int(at)] = _changed(items[int(at)], below)
+        items = [item for at, item in enumerate(items) if at not in gone]
         return msgspec.Raw(b"[" + b",".join(bytes(item) for item in items) + b"]")
     fields = _RAW_OBJECT.decode(raw)
     for step, below in tree.items():

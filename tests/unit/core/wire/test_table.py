@@ -482,6 +482,8 @@ def test_a_splice_changes_single_values_and_keeps_the_bytes_of_all_others():
     changes = [Change(("a", 0, "x")), Change(("a", 1, "max"), 5), Change(("c",), "q")]
     want = b'{"a":[{"y":"\\u00e9"},{"x":3,"max":5}],"b":1E2,"c":"q"}'
     assert spliced(body, changes) == want
+    gone = [Change(("a", 0)), Change(("a", 1, "x"), 4)]
+    assert spliced(body, gone) == b'{"a":[{"x":4}],"b":1E2}'
 
 
 def test_any_request_of_the_table_with_one_thing_changed_is_read_or_refused_never_more():
