@@ -111,6 +111,48 @@ async def leaves_a_child(given):
     Path(given.detail).write_text(str(child.pid))
     time.sleep(3600)
 
+SLEEPS = "import os,sys,time; open(sys.argv[1], 'a').write(f'{os.getpid()} '); time.sleep(3600)"
+
+async def leaves_a_session(given):
+    command = [sys.executable, "-c", SLEEPS, given.detail]
+    subprocess.Popen(command, start_new_session=True)
+    time.sleep(3600)
+
+async def leaves_an_orphan_without_a_mark(given):
+    # Forks twice: its parent is gone, its session and group are its own, its environment is empty.
+    twice = (
+        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]],"
+        " start_new_session=True, env={})"
+    )
+    subprocess.run(
+        [sys.executable, "-c", twice, SLEEPS, given.detail], start_new_session=True, env={}
+    )
+    time.sleep(3600)
+
+async def leaves_a_session_and_dies(given):
+    subprocess.Popen([sys.executable, "-c", SLEEPS, given.detail], start_new_session=True)
+    while not Path(given.detail).exists() or not Path(given.detail).read_text():
+        time.sleep(0.01)
+    os._exit(0)
+
+async def leaves_and_answers(given):
+    subprocess.Popen([sys.executable, "-c", SLEEPS, given.detail], start_new_session=True)
+    while not Path(given.detail).exists() or not Path(given.detail).read_text():
+        await asyncio.sleep(0.01)
+    return None
+
+async def leaves_a_breeder(given):
+    # Starts the next one and goes, again and again.
+    breeds = (
+        "import subprocess, sys, time; open(sys.argv[2], 'a').write('x'); time.sleep(0.02);"
+        "subprocess.Popen([sys.executable, '-S', '-c', sys.argv[1], *sys.argv[1:]],"
+        " start_new_session=True, env={})"
+    )
+    subprocess.Popen(
+        [sys.executable, "-S", "-c", breeds, breeds, given.detail], start_new_session=True, env={}
+    )
+    time.sleep(3600)
+
 async def slow(given):
     await asyncio.sleep(0.3)
     return HookAnswer(reason="slow")
@@ -321,6 +363,69 @@ def test_what_a_hook_that_hangs_started_ends_with_it(hosts, tmp_path):
         await soon(lambda: not _runs(int(note.read_text())))
 
     with_hosts(hosts, scenario)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["leaves_a_session", "leaves_an_orphan_without_a_mark", "leaves_a_session_and_dies"],
+)
+def test_what_left_the_group_of_its_host_ends_with_it(hosts, tmp_path, name):
+    async def scenario():
+        note = tmp_path / "pids"
+        with pytest.raises(HookFault):
+            await hook(hosts, name, 4.0)(given(detail=str(note)))
+        await soon(lambda: not any(map(_runs, map(int, note.read_text().split()))))
+
+    with_hosts(hosts, scenario)
+    assert (tmp_path / "pids").read_text().split()
+
+
+def test_a_host_that_is_closed_leaves_nothing_of_its_hooks_behind(hosts, tmp_path):
+    note = tmp_path / "pids"
+
+    async def scenario():
+        await hook(hosts, "leaves_and_answers")(given(detail=str(note)))
+        await hosts.close()
+        # Not soon, but when the host is gone.
+        assert not any(map(_runs, map(int, note.read_text().split())))
+
+    with_hosts(hosts, scenario)
+    assert note.read_text()
+
+
+def test_processes_that_start_the_next_one_and_go_are_ended_too(hosts, tmp_path):
+    note = tmp_path / "generations"
+
+    async def scenario():
+        with pytest.raises(HookFault):
+            await hook(hosts, "leaves_a_breeder", 3.0)(given(detail=str(note)))
+        await hosts.close()
+        generations = len(note.read_text())
+        await asyncio.sleep(1.0)
+        assert len(note.read_text()) == generations > 1
+
+    with_hosts(hosts, scenario)
+
+
+def test_ending_a_host_ends_nobody_else(hosts, tmp_path):
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    others = [subprocess.Popen(command, start_new_session=own) for own in (True, False)]
+    try:
+
+        async def scenario():
+            first = hook(hosts, "leaves_and_answers")
+            second = hook(hosts, "pid")
+            await first(given(detail=str(tmp_path / "pids")))
+            kept = await second(given(agent="other"))
+            await hosts._hosts["clerk"].close()
+            assert _runs(int(kept.reason))
+
+        with_hosts(hosts, scenario)
+        assert [other.poll() for other in others] == [None, None]
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_a_server_that_is_killed_leaves_no_host_behind(tmp_path):

@@ -5,11 +5,13 @@ Not here: one process (`line`), what runs in it (`process`).
 
 import asyncio
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from holdfast.backends.hook_host.line import Ended, Line
+from holdfast.backends.hook_host.survivors import MARK
 from holdfast.model.hooks import HookAnswer, HookInput
 from holdfast.ports.hooks import Hook, HookFault
 
@@ -79,15 +81,16 @@ class _Host:
 
     async def _started(self) -> Line:
         given = (str(self._folder), str(os.getpid()), str(MOST_BYTES))
+        mark = secrets.token_hex(16)
         try:
             _, line = await asyncio.get_running_loop().subprocess_exec(
-                Line,
+                lambda: Line(mark),
                 sys.executable,
                 *("-P", "-m", "holdfast.backends.hook_host.process", *given),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=None,
-                env=self._environment,
+                env=self._environment | {MARK: mark},
                 cwd=str(self._folder),
                 start_new_session=True,
             )

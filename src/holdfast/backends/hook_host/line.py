@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from holdfast.backends.hook_host.survivors import end_all
 from holdfast.backends.hook_host.wire import MOST_ANSWER_BYTES, Ask, Said
 from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.ports.hooks import HookFault
@@ -25,8 +26,10 @@ class Ended(Exception):
 class Line(asyncio.SubprocessProtocol):
     """One process and the questions that are open with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = "") -> None:
         self.ended = False
+        self._mark = mark
+        self._swept: asyncio.Future[None] | None = None
         self.loaded: set[str] = set()
         self._transport: asyncio.SubprocessTransport | None = None
         self._waiting: dict[int, asyncio.Future[Said]] = {}
@@ -66,10 +69,12 @@ class Line(asyncio.SubprocessProtocol):
         self.end()
 
     async def gone(self) -> None:
-        """Wait until a process that was ended has left, which a kill brings about in no time."""
+        """Wait until a process that was ended has left, with all that it started."""
         if self._transport is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_END_S):
+                    if self._swept is not None:
+                        await asyncio.shield(self._swept)
                     await self._exited.wait()
 
     async def ask(
@@ -107,9 +112,13 @@ class Line(asyncio.SubprocessProtocol):
         if self.ended or self._transport is None:
             return
         self.ended = True
+        host, transport = self._transport.get_pid(), self._transport
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._transport.get_pid(), signal.SIGKILL)
-        self._transport.close()
+            # It starts and answers nothing more, and still holds what it started together.
+            os.killpg(host, signal.SIGSTOP)
+        # The look at all processes is not for the loop that kills.
+        self._swept = asyncio.get_running_loop().run_in_executor(None, end_all, host, self._mark)
+        self._swept.add_done_callback(lambda _: transport.close())
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Ended())

@@ -26,6 +26,7 @@ from holdfast.model.hooks import HookAnswer
 from holdfast.ports.hooks import Hook, HookFault
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _NICE = 5
 
 
@@ -107,6 +108,8 @@ def main(arguments: list[str]) -> None:
     if sys.platform == "linux":
         # From here on the system ends it with the server, even where it gets no turn to look.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Orphans of what hooks start come to this process, by which they are found and ended.
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
         os._exit(0)
     os.nice(_NICE)

@@ -114,6 +114,8 @@ def _judge(given: Sequence[Given], call: Call, found: Findings) -> None:
 
 def _value(one: Given, value: str, call: Call, found: Findings) -> None:
     kind = one.kind or ""
+    if one.value is None and kind != "!":
+        return
     if kind in _VALUES:
         _VALUES[kind](one.option, value, call, found)
     elif kind in _FORMS:
