@@ -105,12 +105,13 @@ def check_history(
 
 def _shown_fault(shown: ShownCall, known: CallRecord) -> str:
     """What is not as the model wrote it; empty when all is."""
-    if not same_tool(known.tool, shown.tool):
+    emitted = known.emitted_as or known.tool
+    if not same_tool(emitted, shown.tool):
         return "the model called another tool"
     if (shown.kind == "tool_use") == (known.state is CallState.SERVER):
         return "it ran elsewhere"
     # Without marks it is half-written, or of a version before there were any.
-    if known.shown and not same_arguments(known.shown, known.tool, shown.arguments):
+    if known.shown and not same_arguments(known.shown, emitted, shown.arguments):
         return "the model gave other arguments"
     return ""
 

@@ -134,6 +134,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     `shown` are the marks (`core/history`) of the arguments as a client may show them again,
     `answered` those of what the provider answered where the call ran there; empty where there is
     nothing to compare: for a half-written call, and for one of a version before there were marks.
+    `emitted_as` is the model's name of the tool where the client runs it under another one.
     """
 
     session: str
@@ -154,3 +155,4 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     shown: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    emitted_as: str = ""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.cover import Cover
-from holdfast.core.history import UNREAD, marks, result_mark
+from holdfast.core.history import UNREAD, marks, result_marks
 from holdfast.core.messages import ModelRequest
 from holdfast.core.metering import Reading
 from holdfast.core.prices import Unpriced
@@ -222,11 +222,11 @@ class Purse:
         known = self.live.calls.get(call_id)
         if known is None or known.state is not CallState.SERVER or known.answered:
             return []
-        found = [result_mark(block) if "content" in block else UNREAD]
+        found = result_marks(block) if "content" in block else (UNREAD,)
         kept = self._journal.scrubbed(block)
         if kept != block:
-            found.append(result_mark(kept))
-        known = msgspec.structs.replace(known, answered=tuple(filter(None, found)))
+            found += result_marks(kept)
+        known = msgspec.structs.replace(known, answered=found)
         self.live.calls[call_id] = known
         return [known]
 

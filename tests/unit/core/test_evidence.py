@@ -16,7 +16,7 @@ from holdfast.core.evidence import (
     check_history,
     unknown_calls,
 )
-from holdfast.core.history import UNREAD, Misshapen, ShownCall, marks, result_mark, shown_calls
+from holdfast.core.history import UNREAD, Misshapen, ShownCall, marks, result_marks, shown_calls
 from holdfast.core.messages import Evidence
 from holdfast.model.tools import CallRecord, CallState
 
@@ -147,14 +147,14 @@ CALLS = {
     "c": emitted(),
     "d": emitted("d", "look", {"order": "7"}),
     "w": emitted(
-        "w", "web_search", {"query": "x"}, CallState.SERVER, answered=(result_mark(SEARCHED),)
+        "w", "web_search", {"query": "x"}, CallState.SERVER, answered=result_marks(SEARCHED)
     ),
     "x": emitted(
         "x",
         "web_search",
         {"query": "y"},
         CallState.SERVER,
-        answered=(result_mark({"content": []}),),
+        answered=result_marks({"content": []}),
     ),
     "unanswered": emitted("unanswered", "web_search", {"query": "u"}, CallState.SERVER),
     "halved": msgspec.structs.replace(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from holdfast.core.assembled import Assembled, Assembly
-from holdfast.core.history import UNREAD, result_mark, same_result
+from holdfast.core.history import UNREAD, result_marks, same_result
 from holdfast.core.pieces import Unread, joined
 from holdfast.core.stream import AnswerStream
 from tests.unit.runtime.house import event, started, stopped
@@ -66,7 +66,7 @@ def test_a_result_in_pieces_is_the_whole_of_them_to_the_gateway_and_to_our_loop(
     answered = read_by_the_gateway(stream)
     assert answered == {"type": "mcp_tool_result", "content": whole}
     [shown] = shown_by_our_loop(stream)
-    mark = (result_mark(answered),)
+    mark = result_marks(answered)
     assert same_result(mark, shown)
     for other in ("", "half", [], [*FOUND, *FOUND, *FOUND], {"type": "text"}, "x" * 20):
         if other != whole:

@@ -8,17 +8,25 @@ import pytest
 
 from holdfast.core.evidence import NEVER_RAN
 from holdfast.core.stream import EmittedCall
-from holdfast.errors import EvidenceMissing, HistoryRewritten, HistoryUnknown, InvalidRequest
+from holdfast.errors import (
+    EvidenceMissing,
+    HistoryRewritten,
+    HistoryUnknown,
+    InvalidRequest,
+    PermitInvalid,
+)
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.runtime.budgets import last_ledger
 from holdfast.runtime.relays.wire import emitted, wrote
 from tests.unit.runtime.house import (
+    CONTRACTS,
     JSON,
     SSE,
     USD,
     House,
     breath,
+    contract,
     event,
     limit,
     result_message,
@@ -111,6 +119,44 @@ def test_history_as_the_model_wrote_it_passes_and_over_a_restart_too():
         assert again.calls["c1"].shown
         await drained(await after.call(again, messages=messages))
         assert after.upstream.messages[-1]["messages"] == messages
+
+    asyncio.run(main())
+
+
+AGENT = contract("Agent")
+
+
+def test_a_call_under_the_name_that_its_client_runs_it_by_is_decided_as_that():
+    async def main():
+        house = House(contracts=(*CONTRACTS, AGENT))
+        live = await opened(house)
+        await worked(house, live, ("c1", "Task", ORDER), ("c2", "Agent", ORDER), permitted=False)
+        ruling = await house.decide(live, "c1", "Agent", ORDER, emit=False)
+        assert (ruling.decision.tool, ruling.message) == ("Agent", "")
+        await house.guard.redeem(live, ruling.permit, "c1", "Agent", ORDER)
+        await house.finish(live, "c1")
+        for tool in ("Task", "TaskStop", "look"):
+            with pytest.raises(PermitInvalid):
+                await house.decide(live, "c2", tool, ORDER, emit=False)
+        await drained(await house.call(live, messages=[use("c1", "Agent"), result_message("c1")]))
+        after = await restarted(house)
+        again = await after.sessions.get(live.session.session_id)
+        for name in ("Task", "Agent"):
+            messages = [use("c1", name), result_message("c1")]
+            await drained(await after.call(again, messages=messages))
+        await refused(after, again, HistoryRewritten, [use("c1", "look"), result_message("c1")])
+
+    asyncio.run(main())
+
+
+def test_a_name_that_is_no_longer_used_is_not_granted_by_the_one_that_it_had():
+    async def main():
+        house = House(contracts=(*CONTRACTS, contract("Task")))
+        live = await opened(house)
+        await worked(house, live, ("c1", "Task", ORDER), permitted=False)
+        ruling = await house.decide(live, "c1", "Agent", ORDER, emit=False)
+        assert (ruling.permit, ruling.decision.tool) == ("", "Agent")
+        assert "tool.not_granted" in [reason.code for reason in ruling.decision.reasons]
 
     asyncio.run(main())
 

@@ -63,6 +63,13 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     stored: EffectEntry | None = None
 
 
+def _as_asked(call: CallRecord, tool: str) -> CallRecord:
+    """The call under the name that its client runs it by: that is what is decided and permitted."""
+    if call.tool == tool:
+        return call
+    return msgspec.structs.replace(call, tool=tool, emitted_as=call.emitted_as or call.tool)
+
+
 class Case:
     """One call on its way through the stages."""
 
@@ -78,7 +85,7 @@ class Case:
         self.asked = asked
         self.effect: Proposal | None = None
         self.claimed = call
-        self.call = call
+        self.call = _as_asked(call, asked.tool)
         self.arguments = arguments
         self.spelled = spelled
         self.digest = call.digest

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
+from holdfast.core.history import same_tool
 from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.errors import PermitInvalid, PolicyUnavailable
 from holdfast.model.decisions import Verdict
@@ -103,7 +104,7 @@ class Guard:
         if call is None or call.session != live.session.session_id:
             # A continued session knows its parent's calls, but only the parent may run them.
             fault = "the model made no such call in this session"
-        elif call.tool != asked.tool or call.digest != digest:
+        elif not same_tool(call.tool, asked.tool) or call.digest != digest:
             fault = "the model made this call with another tool or other arguments"
         elif call.state is not CallState.EMITTED or call.call_id in live.deciding:
             fault = "this call was decided before"
