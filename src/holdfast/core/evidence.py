@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.core.history import ShownCall, same_arguments, same_result, same_tool
 from holdfast.core.messages import Evidence
+from holdfast.core.rewritings import is_raw
 from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
 
 NEVER_RAN = (
@@ -31,6 +32,8 @@ UNREPORTED = (
     " outcome was not reported before it was sent."
 )
 
+_RAW = "a hook rewrote its result after the call, and this is the one before"
+_AS_LEFT = "send the result as the hook left it"
 _RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
@@ -66,6 +69,7 @@ class Rewritten(msgspec.Struct, frozen=True):
     call_id: str
     tool: str
     text: str
+    remedy: str = "send it as the model wrote it"
 
 
 def check_history(
@@ -100,6 +104,10 @@ def check_history(
             sent = messages[block.message]["content"][block.block]
             if not same_result(known.answered, sent):
                 return Rewritten(block.call_id, tool, "its result is not what the provider sent")
+        if known is not None and known.rewritten and not known.denial:
+            sent = messages[block.message]["content"][block.block]
+            if is_raw(known.rewritten, sent.get("content")):
+                return Rewritten(block.call_id, tool, _RAW, _AS_LEFT)
     return None
 
 

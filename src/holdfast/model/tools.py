@@ -134,7 +134,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     `shown` are the marks (`core/history`) of the arguments as a client may show them again,
     `answered` those of what the provider answered where the call ran there; empty where there is
     nothing to compare: for a half-written call, and for one of a version before there were marks.
-    `emitted_as` is the model's name of the tool where the client runs it under another one.
+    `rewritten` are the marks (`core/rewritings`) of a result that a hook rewrote: what of the raw
+    one may not be shown. `emitted_as` is the model's name of the tool where the client runs it
+    under another one.
     """
 
     session: str
@@ -156,3 +158,4 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     shown: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     emitted_as: str = ""
+    rewritten: tuple[str, ...] = ()

@@ -46,8 +46,7 @@ _UNKNOWN = (
     " conversation, and give examples of tool calls as text"
 )
 _REWRITTEN = (
-    "the history was rewritten at the tool call `{}`: {}; send it as the model wrote it, or leave"
-    " the call and its result out"
+    "the history was rewritten at the tool call `{}`: {}; {}, or leave the call and its result out"
 )
 _NO_PERMIT = (
     "the tool call `{}` of an earlier session has no permit ({}): leave the call and its result out"
@@ -101,7 +100,7 @@ class Admission:
         messages = request.fields["messages"]
         rewritten = check_history(shown, request.evidence, messages, live.calls)
         if rewritten is not None:
-            text = _REWRITTEN.format(rewritten.call_id[:200], rewritten.text)
+            text = _REWRITTEN.format(rewritten.call_id[:200], rewritten.text, rewritten.remedy)
             raise await self._refused(live, HistoryRewritten(text), rewritten.call_id)
         if isinstance(judged, Ungoverned):
             text = _NO_PERMIT.format(judged.call_id[:200], judged.text)

@@ -4,6 +4,7 @@ Not here: whether a call may run (`runtime/guard`).
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.denials import withheld_text
 from holdfast.core.effects import left_open
+from holdfast.core.rewritings import rewriting_marks
 from holdfast.errors import Conflict, RateLimited
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Reason
@@ -119,13 +121,14 @@ class Outcomes:
         # First of all, so that what stands there is what the call left.
         left = await self._files.ended(live, call.call_id) if self._files is not None else []
         heard, output = await self._heard(live, call, done)
+        rewritten, done = await self._rewritten(done, output)
         reasons = [reason for result in heard for reason in result.reasons]
         state = CallState.EXECUTED if done.ok else CallState.FAILED
         # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
         withheld = now.denial or withheld_text(reasons, call.decision_id)
         live.calls[call.call_id] = msgspec.structs.replace(
-            now, state=state, redeemed=True, denial=withheld
+            now, state=state, redeemed=True, denial=withheld, rewritten=rewritten
         )
         live.running.pop(call.call_id, None)
         noted, effect = self._effects.finish(
@@ -179,6 +182,19 @@ class Outcomes:
             output = output if result.output is None else result.output
             heard.append(result)
         return heard, output
+
+    async def _rewritten(self, done: Finish, output: Any) -> tuple[tuple[str, ...], Finish]:
+        """What of a result may not be shown any more, and the report with what may be.
+
+        Not on the loop: a result may be long, and each of its lines is looked at.
+        """
+        if not done.ok or output is done.output:
+            return (), done
+        found = await asyncio.to_thread(rewriting_marks, done.output, output)
+        if found and done.content is not None:
+            shown = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+            done = msgspec.structs.replace(done, content=await self._as_kept(shown))
+        return found, done
 
     async def _as_kept(self, content: str) -> str:
         """Text as the journal keeps it, so that a resumed run reads what the live one read.

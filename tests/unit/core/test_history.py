@@ -187,6 +187,7 @@ def test_two_calls_that_mean_different_things_are_two(tool, emitted, shown):
         ("look", {"a": '{"x": 1.0, "__proto__": 1}'}, {"a": {"x": 1}}),
         ("look", {"\\u00e9": {"\\u00e9": "\\u00e9"}}, {"é": {"é": "é"}}),
         ("look", {"\\u0061": 1, "a": 2}, {"a": 2, "\\u0061": 1}),
+        ("look", {"a": 2, "\\u0061": 1}, {"a": 2, "\\u0061": 1}),
         ("look", {"__proto__": {"x": 1}, "a": {"__proto__": 1}}, {"a": {}}),
         ("look", {"__proto__": {"x": 1}}, {"__proto__": {"x": 1}}),
         ("look", {"a": "\\\\\\u00e9 \\u000a"}, {"a": "\\\\é \\u000a"}),

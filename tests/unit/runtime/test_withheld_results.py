@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.evidence import UNREPORTED
+from holdfast.errors import HistoryRewritten
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectState
@@ -245,5 +246,67 @@ def test_the_points_that_belong_to_no_call_say_what_hooks_object_to(point, hook)
         live = await home.open()
         (reason,) = await home.outcomes.reached(live, point, "why")
         assert reason.verdict is not Verdict.ALLOW
+
+    asyncio.run(main())
+
+
+async def masking(given):
+    return HookAnswer(output=given.output.replace(SECRET, "***"))
+
+
+RAW, LEFT = f"one\n{SECRET}\nthree", "one\n***\nthree"
+
+
+def test_a_raw_result_that_a_hook_rewrote_is_refused_with_the_remedy_also_after_a_restart():
+    async def main():
+        home = house(masking)
+        live = await home.open()
+        await home.decide(live, "c1", "look", {"order": "7"})
+        assert await home.finish(live, "c1", output=RAW) == LEFT
+        for text in (RAW, f"<note>\n{SECRET}"):
+            for failed in (False, True):
+                with pytest.raises(HistoryRewritten) as caught:
+                    await sent(home, live, result_message("c1", text, is_error=failed))
+        assert "a hook rewrote its result" in caught.value.message
+        assert "send the result as the hook left it" in caught.value.message
+        assert live.session.state == "active"
+        assert SECRET not in str(home.upstream.sent)
+        assert not live.calls["c1"].admitted
+        message = result_message("c1", LEFT)
+        assert await sent(home, live, message) == [message]
+        await home.store.commit()
+        after = House(store=home.store.crashed(), clock=home.clock, entropy=home.entropy)
+        again = await after.sessions.get(live.session.session_id)
+        with pytest.raises(HistoryRewritten):
+            await sent(after, again, result_message("c1", RAW))
+        cleared = result_message("c1", "[Old tool result content cleared]")
+        assert await sent(after, again, cleared) == [cleared]
+
+    asyncio.run(main())
+
+
+def test_a_result_that_a_hook_looks_at_and_leaves_passes_as_it_is():
+    async def main():
+        home = house(masking)
+        live = await home.open()
+        await home.decide(live, "c1", "look", {"order": "7"})
+        await home.finish(live, "c1", output="one")
+        message = result_message("c1", "one, as the client puts it")
+        assert await sent(home, live, message) == [message]
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_resumes_from_the_journal_reads_what_a_hook_left():
+    async def main():
+        home = house(masking)
+        live = await home.open()
+        await home.decide(live, "c1", "look", {"order": "7"})
+        done = Finish(call_id="c1", ok=True, output=RAW, content=RAW)
+        shown = await home.outcomes.finish(live, done)
+        assert shown.content == LEFT
+        (record,) = home.written(Kind.RUN_TOOL_ANSWERED)
+        assert record.body["content"] == LEFT
+        assert SECRET not in str(home.written(Kind.TOOL_CALL_FINISHED))
 
     asyncio.run(main())
