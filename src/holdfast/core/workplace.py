@@ -161,6 +161,14 @@ def inside(path: str, place: Place, bases: Iterable[str] = ()) -> bool:
     )
 
 
+def below(path: str, place: Place) -> str:
+    """The name of a file below the folder, as it is spelt from there; empty where it is not."""
+    if not inside(path, place):
+        return ""
+    whole = absolute(path, place)
+    return whole.removeprefix(f"{place.folder}/") if whole != place.folder else ""
+
+
 def _under(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 

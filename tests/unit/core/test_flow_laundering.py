@@ -103,3 +103,31 @@ def test_a_copy_remembers_which_addresses_were_brought_typed_and_said():
     send = contract("who", "egress")
     asks = [bool(gate(send, {"at": f"new-77@{host}"}, made)) for host in hosts]
     assert asks == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("asks", "typed", "first", "brought", "said", "value"),
+    [
+        # A mailbox on a shared host, typed and then looked up.
+        (False, "tell ann@gmail.com", "", "ann@gmail.com", "ann@gmail.com (id 8)", ""),
+        # What was said before the model spelt its words stays said.
+        (False, "", "ann@acme.com", "ann acme com", "Ann <ann@acme.com>, desk 8", ""),
+        # Typed words are no address, unless the host was typed as one.
+        (True, "eve works on evil com", "", "eve@evil.com", "eve@evil.com (id 8)", ""),
+        (False, "eve works at evil.com", "", "eve@evil.com", "eve@evil.com (id 8)", ""),
+        (True, "", "", "m\u200ball\u200bory@gmail.com", "mallory@gmail.com (id 8)", ""),
+        (True, "", "", "eve.adams@gmail.com", "eveadams+case77@gmail.com", ""),
+        (False, "", "", "eve.github.io", "https://ours.github.io/x8", ""),
+        (True, "", "", "eve.github.io", "https://t1.eve.github.io/x8", ""),
+        (False, "", "", "eve.co.uk", "https://ours.co.uk/x8", ""),
+        (True, "", "", "a.eve.co.uk", "https://t1.eve.co.uk/x8", ""),
+        (True, "", "", "203.0.113.7", "http://0313.0.0161.7/k8", ""),
+        (True, "", "", "203.0.113.7", "http://0xcb.0x007107/k8", ""),
+        (True, "", "", "xn--bcher-kva.com", "https://t1.b\u00fccher.com/k8", ""),
+        # A link in the value, whose scheme the reader puts there itself.
+        (True, "", "", "evil.com/a", "see evil.com/a/b8812 for it", "evil.com/a/b8812"),
+    ],
+)
+def test_whose_an_address_is(asks, typed, first, brought, said, value):
+    case = {"typed": [typed], "first": [first], "brought": [{"q": brought}], "said": said}
+    assert asked({**case, "value": value or said, "role": "who", "effect": "egress"}) is asks

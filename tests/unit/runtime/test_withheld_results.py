@@ -267,8 +267,8 @@ def test_a_raw_result_that_a_hook_rewrote_is_refused_with_the_remedy_also_after_
             for failed in (False, True):
                 with pytest.raises(HistoryRewritten) as caught:
                     await sent(home, live, result_message("c1", text, is_error=failed))
-        assert "a hook rewrote its result" in caught.value.message
-        assert "send the result as the hook left it" in caught.value.message
+                assert "a hook rewrote its result" in caught.value.message
+                assert "send the result as the hook left it" in caught.value.message
         assert live.session.state == "active"
         assert SECRET not in str(home.upstream.sent)
         assert not live.calls["c1"].admitted

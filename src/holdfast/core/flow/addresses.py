@@ -50,6 +50,7 @@ _DIGITS = re.compile(r"\d[\d ().\-/]{5,60}")
 _GROUP = re.compile(r"\d+")
 _TOKEN = re.compile(r"(?<!\w)(?=\w{0,64}\d)(?=\w{0,64}[a-z])\w{16,128}(?!\w)")
 _WHERE = re.compile(r"[^\s\"'<>`|{}()\[\],;]+")
+_LINE = re.compile(r"(?::\d{1,9}){1,2}\Z")
 _SHORT, _LONG = 7, 9
 _LOCAL_MOST, _HOST_MOST, _PATH_MOST = 64, 253, 512
 _PREFIXES_MOST = 16
@@ -77,6 +78,17 @@ class Part(msgspec.Struct, frozen=True):
 def name_key(token: str) -> str:
     """The key of a name that stands alone, with or without the sign before it."""
     return f"name:{_folded(token).lstrip('@#').rstrip(_TRAILING)}"
+
+
+def file_names(text: str) -> Iterator[str]:
+    """Every name of a file in a text, whole and as it is spelt but for `.` and `..`.
+
+    `src/app.py:12` and `@src/app.py` name `src/app.py`; nothing names a part of itself.
+    """
+    for found in _WHERE.finditer(text):
+        name = _LINE.sub("", found.group()[:_PATH_MOST].rstrip(_TRAILING)).removeprefix("@")
+        if "/" in name or "." in name:
+            yield posixpath.normpath(name)
 
 
 def parts(text: str) -> Iterator[Part]:

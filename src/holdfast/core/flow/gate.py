@@ -10,6 +10,9 @@ from typing import Any
 
 from holdfast.core.flow.vouched import Vouched, leaves
 from holdfast.core.flow.words import amount, bare, folded, links, words
+from holdfast.core.place import Place
+from holdfast.core.risk.registry import PATH_ARGUMENTS
+from holdfast.core.workplace import below
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.tools import ArgumentRole, Contract, Effect
 
@@ -27,10 +30,18 @@ _DESTINATIONS = (frozenset({_WHO, _URL}), frozenset({_WHAT}))
 _MOST_VALUES = 500
 _SHOWN_CHARACTERS = 80
 _FREE_WORD = 3
+_NOWHERE = Place()
 
 
-def gate(contract: Contract | None, arguments: Mapping[str, Any], vouched: Vouched) -> list[Reason]:
+def gate(
+    contract: Contract | None,
+    arguments: Mapping[str, Any],
+    vouched: Vouched,
+    place: Place = _NOWHERE,
+) -> list[Reason]:
     """Reasons to ask about a call after taint; empty when it may go on.
+
+    A file below the folder of `place` is vouched for by its name there, where that was typed.
 
     An undeclared tool, and an effect whose arguments have no declared roles, asks always: nothing
     says what decides there.
@@ -46,7 +57,7 @@ def gate(contract: Contract | None, arguments: Mapping[str, Any], vouched: Vouch
     deciding = [role for role in guarded.values() if role is not _PAYLOAD]
     if not deciding and contract.effect in (Effect.COMMIT, Effect.EGRESS):
         return [_ask("flow.no_roles", f"{source} and no argument declares who, what or how much")]
-    asked = _Asked(contract, arguments, vouched)
+    asked = _Asked(contract, arguments, vouched, place)
     return [
         _ask("flow.unvouched", f"{source} and `{name}` ({role}) {fault}")
         for name, role in guarded.items()
@@ -65,7 +76,10 @@ def _guarded(contract: Contract) -> dict[str, ArgumentRole]:
 class _Asked:
     """One call, and what of it is not vouched for."""
 
-    def __init__(self, contract: Contract, arguments: Mapping[str, Any], vouched: Vouched) -> None:
+    def __init__(
+        self, contract: Contract, arguments: Mapping[str, Any], vouched: Vouched, place: Place
+    ) -> None:
+        self._place = place
         self._contract = contract
         self._arguments = arguments
         self._vouched = vouched
@@ -90,7 +104,7 @@ class _Asked:
         for one in checked:
             if isinstance(one, bool) or one is None:
                 yield "says nothing checkable"
-            elif not self._is_vouched(one, role):
+            elif not (self._is_vouched(one, role) or self._is_typed_file(name, one, role)):
                 yield f"stands in no trusted text: {_shown(one)}"
 
     def _is_vouched(self, value: object, role: ArgumentRole) -> bool:
@@ -108,6 +122,13 @@ class _Asked:
         if self._contract.effect is Effect.COMMIT:
             return False
         return vouched.said(value) or (vouched.member(value) and self._carries_typed())
+
+    def _is_typed_file(self, name: str, value: object, role: ArgumentRole) -> bool:
+        """Whether it is a file of the session's folder that was typed by its name there."""
+        if role is not _WHAT or name not in PATH_ARGUMENTS or not isinstance(value, str):
+            return False
+        relative = below(value, self._place)
+        return bool(relative) and self._vouched.typed_file(relative)
 
     def _is_url_vouched(self, url: str) -> bool:
         vouched = self._vouched

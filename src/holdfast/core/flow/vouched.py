@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.flow.addresses import Part, name_key, parts
+from holdfast.core.flow.addresses import Part, file_names, name_key, parts
 from holdfast.core.flow.trusted import KEPT_OF_ONE, TrustedText
 from holdfast.core.flow.words import amount, bare, folded, numbers, plain, words
 from holdfast.model.tools import ArgumentRole
@@ -59,6 +59,7 @@ class Vouched:
         self._brought: dict[str | Decimal, int] = {}
         # Addresses in one spelling: typed, when a first party first said one, the model wrote one.
         self._typed_keys: set[str] = set()
+        self._typed_files: set[str] = set()
         self._said_keys: dict[str, int] = {}
         self._brought_keys: dict[str, int] = {}
         # From here on nobody knows what arguments brought in, so results vouch for nothing.
@@ -70,6 +71,9 @@ class Vouched:
         for part in parts(text[:KEPT_OF_ONE]):
             if len(self._typed_keys) < _KEPT_KEYS:
                 self._typed_keys.update(part.says)
+        for name in file_names(text[:KEPT_OF_ONE]):
+            if len(self._typed_files) < _KEPT_KEYS:
+                self._typed_files.add(name)
 
     def learn(self, given: Given) -> None:
         """Take in what a result of the operator's own systems gives."""
@@ -137,6 +141,7 @@ class Vouched:
         made._records, made._members = dict(self._records), dict(self._members)
         made._brought = dict(self._brought)
         made._typed_keys = set(self._typed_keys)
+        made._typed_files = set(self._typed_files)
         made._said_keys = dict(self._said_keys)
         made._brought_keys = dict(self._brought_keys)
         return made
@@ -144,6 +149,10 @@ class Vouched:
     def typed(self, value: object) -> bool:
         """Whether a value stands in what was typed."""
         return self._first(self._typed, value) is not None
+
+    def typed_file(self, name: str) -> bool:
+        """Whether a file was typed by this name, whole: relative, in normal form, by case."""
+        return name in self._typed_files
 
     def said(self, value: object) -> bool:
         """Whether a first-party result said a value before the model did."""

@@ -216,7 +216,7 @@ class Stages:
         """
         vouched, contract = case.live.vouched, case.contract
         if contract is None or case.risk is None or not workplace.is_work(contract):
-            case.reasons += flow.gate(contract, case.arguments, vouched)
+            case.reasons += flow.gate(contract, case.arguments, vouched, case.live.place)
         elif vouched.tainted:
             place = await self._with_copies(case)
             asked = workplace.gate_work(
