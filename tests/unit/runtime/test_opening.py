@@ -288,3 +288,86 @@ def test_one_user_s_failures_leave_the_provider_to_others(monkeypatch):
         assert (await house.said(other))[0] == 200
 
     asyncio.run(main())
+
+
+def test_a_refusal_behind_a_200_keeps_when_to_come_back_and_nothing_of_the_answer():
+    async def main():
+        kept = {"request-id": "r1", "Retry-After": "7", "retry-after-ms": "7000"}
+        sent = {**SSE, **kept, "x-vendor": "1", "content-length": "9"}
+        begun = await opened(FakeAnswer(200, sent, [error("overloaded_error")]), lambda: 5.0)
+        assert begun.answer.status == 529
+        assert begun.answer.headers == {**kept, **JSON}
+        whole = await begun.answer.read(10**6)
+        assert json.loads(whole)["error"]["type"] == "overloaded_error"
+        assert await begun.answer.read(5) == whole[:5]
+
+    asyncio.run(main())
+
+
+def test_an_error_that_comes_together_with_output_does_not_take_it_back():
+    async def main():
+        piece = b"".join([started(), *text_block("a"), error("api_error")])
+        begun = await opened(FakeAnswer(200, SSE, [piece]), lambda: 5.0)
+        assert begun.answer.status == 200
+        assert b"".join([c async for c in begun.answer.chunks()]) == piece
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        # So long before it is whole that it can be no error; the rest may take all its turn.
+        [b'{"type": "message", "content": "' + b"x" * 300, asyncio.Event()],
+        [b'{"type": "error", "error": "' + b"x" * 70_000, asyncio.Event()],
+    ],
+    ids=["no error is named", "far too large for one"],
+)
+def test_an_answer_in_one_piece_is_handed_on_as_soon_as_it_can_be_no_error(pieces):
+    async def main():
+        begun = await opened(FakeAnswer(200, JSON, pieces), lambda: 0.2)
+        assert begun.answer.status == 200
+        assert await anext(begun.answer.chunks()) == pieces[0]
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_read_once_and_no_further_than_asked():
+    async def main():
+        pieces = [started(), *text_block("hi"), *stopped()]
+        begun = await opened(FakeAnswer(200, SSE, pieces), lambda: 5.0)
+        assert await begun.answer.read(10**6) == b"".join(pieces)
+        assert await begun.answer.read(10**6) == b""
+        made = FakeAnswer(200, SSE, pieces)
+        begun = await opened(made, lambda: 5.0)
+        with pytest.raises(UpstreamUnavailable):
+            await begun.answer.read(50)
+        assert made.closed.is_set()
+
+    asyncio.run(main())
+
+
+def test_a_time_out_of_the_provider_s_connection_is_not_the_turn_s():
+    class Slow(FakeAnswer):
+        async def chunks(self):
+            raise TimeoutError
+            yield b""
+
+    async def main():
+        made = Slow(200, SSE, [])
+        with pytest.raises(TimeoutError):
+            await opened(made, lambda: 5.0)
+        assert made.closed.is_set()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [204, 400, 500])
+def test_an_answer_that_is_no_200_is_not_looked_into(status):
+    async def main():
+        made = FakeAnswer(status, SSE, [asyncio.Event()])
+        begun = await opened(made, lambda: 0.05)
+        assert begun.answer is made
+        assert not made.closed.is_set()
+
+    asyncio.run(main())
