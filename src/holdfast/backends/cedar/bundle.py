@@ -227,7 +227,7 @@ def _assembled(
     version: str, inputs: PolicyInputs, rules: tuple[Rule, ...], findings: tuple[Finding, ...]
 ) -> Loaded:
     bundle = Bundle(version, inputs, rules)
-    findings += lint.lint(rules, bundle.actions)
+    findings += lint.lint(rules, bundle.actions, {one.name: one for one in inputs.contracts})
     if len(rules) <= lint.MAX_POLICIES:
         findings += validate(bundle, frozenset(finding.rule for finding in findings))
     if findings:

@@ -3,12 +3,14 @@
 Also the reading of scopes that slicing and linting share. Not here: types (`validation`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.backends.cedar.findings import Finding
+from holdfast.backends.cedar.impossible import CODE, impossible
 from holdfast.backends.cedar.inputs import ALL_TOOLS, EFFECT_GROUPS, UNKNOWN_TOOL
 from holdfast.backends.cedar.sources import Rule
+from holdfast.model.tools import Contract
 
 MAX_POLICIES = 10_000
 _GROUPS = frozenset({ALL_TOOLS, *EFFECT_GROUPS})
@@ -47,7 +49,9 @@ def nodes(tree: Any) -> Iterable[dict[str, Any]]:
             todo.extend(node)
 
 
-def lint(rules: tuple[Rule, ...], actions: tuple[str, ...]) -> tuple[Finding, ...]:
+def lint(
+    rules: tuple[Rule, ...], actions: tuple[str, ...], contracts: Mapping[str, Contract]
+) -> tuple[Finding, ...]:
     """Findings in file order; `actions` are the declared tools and `unknown_tool`."""
     findings: list[Finding] = []
     if len(rules) > MAX_POLICIES:
@@ -57,9 +61,20 @@ def lint(rules: tuple[Rule, ...], actions: tuple[str, ...]) -> tuple[Finding, ..
     for rule in rules:
         findings += [
             Finding(rule.file, rule.line, rule.id, code, text)
-            for code, text in (*_scope_faults(rule, declared), *_permit_faults(rule))
+            for code, text in (
+                *_scope_faults(rule, declared),
+                *(tuple(_permit_faults(rule)) or _impossible(rule, contracts)),
+            )
         ]
     return tuple(findings)
+
+
+def _impossible(rule: Rule, contracts: Mapping[str, Contract]) -> Iterable[tuple[str, str]]:
+    """Each comparison once, with a value that no call can have."""
+    _, names = action_scope(rule.est)
+    tools = () if _GROUPS.intersection(names) else names
+    texts = impossible(nodes(rule.est["conditions"]), tools, contracts)
+    yield from ((CODE, text) for text in dict.fromkeys(texts))
 
 
 def _scope_faults(rule: Rule, declared: frozenset[str]) -> Iterable[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from holdfast.backends.cedar.bundle import Loaded, assemble, load
 from holdfast.backends.cedar.inputs import AttributeType, PolicyInputs
 from holdfast.backends.cedar.sources import BASELINE, Source
-from holdfast.model.tools import Contract
+from holdfast.model.tools import Contract, Effect
 from holdfast.testing.conformance.policy import SUITE_CEDAR, SUITE_CONTRACTS
 from tests.policy_process import suite_folder, write_inputs
 
@@ -150,8 +150,81 @@ def test_a_permit_that_says_something_and_any_forbid_hold(cedar: str):
 
 
 def test_a_pattern_that_names_something_is_no_wildcard():
-    cedar = '@id("x") permit (principal, action == Action::"lookup", resource) when { resource.arn like "arn:shop:*" };'
+    cedar = '@id("x") permit (principal, action in Action::"effect:read", resource) when { resource.arn like "arn:shop:*" };'
     assert loaded(cedar).findings == ()
+
+
+LISTED = msgspec.structs.replace(
+    SUITE_CONTRACTS[0],
+    name="pay",
+    resource="",
+    effect=Effect.WRITE,
+    input_schema={
+        "type": "object",
+        "properties": {
+            "currency": {"type": "string", "enum": ["EUR", "USD"]},
+            "note": {"type": "string"},
+        },
+        "required": ["currency", "note"],
+    },
+)
+PLACED = msgspec.structs.replace(LISTED, name="move", resource="arn:shop:{note}")
+WITH_LISTS = PolicyInputs(version=1, contracts=(*SUITE_CONTRACTS, LISTED, PLACED))
+
+
+def guarded(effect: str, tool: str, condition: str) -> str:
+    return f'@id("x") {effect} (principal, action == Action::"{tool}", resource) {condition};'
+
+
+@pytest.mark.parametrize("effect", ["forbid", "permit"])
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ('when { context.risk == "VERY_HIGH" }', "context.risk is never"),
+        ('when { "high" == context.risk }', "context.risk is never"),
+        ('when { context.risk != "low" }', "context.risk is never"),
+        ('unless { ["LOW", "MIDDLE"].contains(context.risk) }', '"MIDDLE"'),
+        ('when { context.effect == "delete" }', "context.effect is never"),
+        ('when { context.effect like "des*roy?" }', "context.effect is never"),
+        ('when { principal.trust == "autonomus" }', "principal.trust is never"),
+        ('when { context.input.currency == "EURO" }', "context.input.currency is never"),
+        ('when { ["EUR", "GBP"].contains(context.input.currency) }', '"GBP"'),
+        ('when { resource.arn == "arn:shop:1" }', "names no resource"),
+        ('when { resource.arn like "arn:shop:*" }', "names no resource"),
+        ('when { context.tainted && !(context.risk == "HIHG") }', '"HIHG"'),
+    ],
+)
+def test_a_rule_about_what_can_never_be_keeps_the_bundle_out_of_force(effect, condition, says):
+    finding = only_finding(guarded(effect, "pay", condition), WITH_LISTS)
+    assert finding.code == "impossible_value"
+    assert says in finding.text
+
+
+@pytest.mark.parametrize(
+    "cedar",
+    [
+        guarded("forbid", "pay", 'when { context.risk == "HIGH" }'),
+        guarded("forbid", "pay", 'when { context.risk == "BLOCK" }'),
+        guarded("forbid", "pay", 'unless { ["LOW", "MEDIUM"].contains(context.risk) }'),
+        guarded("forbid", "pay", 'when { context.effect like "*" }'),
+        guarded("forbid", "pay", 'when { principal.trust == "autonomous" }'),
+        guarded("forbid", "pay", 'when { context.input.currency == "EUR" }'),
+        guarded("forbid", "pay", 'when { context.input.note == "anything" }'),
+        guarded("forbid", "pay", 'when { principal.user == "auth0|ann" }'),
+        guarded("forbid", "pay", 'when { resource.arn == "tool:pay" }'),
+        guarded("forbid", "move", 'when { resource.arn like "arn:shop:*" }'),
+        (
+            '@id("x") forbid (principal, action in [Action::"pay", Action::"move"], resource)'
+            ' when { resource.arn like "arn:shop:*" };'
+        ),
+        (
+            '@id("x") forbid (principal, action in Action::"effect:write", resource)'
+            ' when { resource.arn like "arn:shop:*" };'
+        ),
+    ],
+)
+def test_a_rule_about_what_can_be_holds(cedar):
+    assert loaded(cedar, WITH_LISTS).findings == ()
 
 
 def test_an_untested_optional_attribute_is_explained():
