@@ -17,6 +17,7 @@ from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import AfterTaint, Config
 from holdfast.compose.governing import governed_places
 from holdfast.compose.hooks import hook_sets
+from holdfast.compose.kept import keep
 from holdfast.compose.native_tools import with_refusals
 from holdfast.compose.own_files import own_texts
 from holdfast.compose.pricing import price_book
@@ -129,7 +130,9 @@ async def build(
     clock.not_before(await store.last_at_ns())
     secrets = [*upstream_secrets(config, environment), headers]
     secrets += [secret for pair in receivers.values() for secret in pair]
-    journal = Journal(store, clock, RuleScrubber(secrets), taps=taps, say=say)
+    scrubber = RuleScrubber(secrets)
+    behind = keep(config, scrubber.text)
+    journal = Journal(store, clock, scrubber, taps=taps, say=say, behind=behind)
     budgets = Budgets(await last_ledger(store), journal, clock, store)
     effects = Effects(store, journal, clock)
     sessions = Sessions(store, journal, budgets, effects, clock, entropy)
@@ -225,6 +228,7 @@ async def _settle_lost(services: Services, store: Store, config_version: str) ->
             lost.append(hold)
     services.budgets.settle_orphans(lost, lambda session: principals[session])
     body = {"config_version": config_version, "orphaned_holds": len(lost)}
+    body["behind"] = services.journal.behind
     await services.journal.commit([services.journal.record(Kind.SERVER_STARTED, None, body)])
 
 

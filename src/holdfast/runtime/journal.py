@@ -18,6 +18,7 @@ class Journal:
     """Builds records and commits them with the state changes that belong to them.
 
     `taps` are shown every batch that became durable. One that raises is dropped, and `say` told.
+    `behind` is the digest of what the server decides by, which its decisions name.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Journal:
         *,
         taps: Sequence[Tap] = (),
         say: Callable[[str], None] | None = None,
+        behind: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
         self._scrubber = scrubber
         self._taps = list(taps)
         self._say = say
+        self.behind = behind
         self._refusals = Refusals()
 
     def record(

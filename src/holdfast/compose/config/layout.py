@@ -79,6 +79,10 @@ ID = Text(
     pattern=ID_PATTERN,
     says="at most 64 letters, digits, `.`, `_`, `@` and `-`, the first a letter or digit",
 )
+USER_NAME = Text(
+    pattern=r"^[^\s\u0000-\u001f\u007f*](?:[^\u0000-\u001f\u007f]{0,126}[^\s\u0000-\u001f\u007f])?$",
+    says="at most 128 characters that can be seen, as the identity provider names the user",
+)
 TOOL_NAME = Text(
     pattern=TOOL_PATTERN,
     says="at most 128 letters, digits, `_` and `-`, and neither `tools` nor `unknown_tool`",
@@ -420,7 +424,7 @@ TENANT = Record(
         "approvers": _APPROVERS,
         "projects": Field(MapOf(value=PROJECT, key=ID), "projects by name"),
         "users": Field(
-            MapOf(value=USER, key=ID, also=(EVERYONE,)),
+            MapOf(value=USER, key=USER_NAME, also=(EVERYONE,)),
             "users by name; `*` is everyone not listed, and without it they are refused",
         ),
     },

@@ -32,6 +32,7 @@ from holdfast.errors import ConfigInvalid, InvalidRequest, NotFound
 from holdfast.model.budgets import Limit, Scope
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionProfile
+from holdfast.model.users import user_fault
 
 
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,7 +229,10 @@ def _agent(config: Config, agent: str | AgentConfig) -> AgentConfig:
 
 
 def _user(owner: Tenant, tenant: str, user: str) -> User:
-    _checked(user, "user")
+    if not user:
+        raise InvalidRequest("a session needs a user")
+    if fault := user_fault(user):
+        raise InvalidRequest(f"{quoted(user)} cannot be a user: {fault}", field="user")
     person = owner.users.get(user) or owner.users.get(EVERYONE)
     if person is None:
         raise NotFound(f"tenant {quoted(tenant)} has no user {quoted(user)} and no `*`")

@@ -175,6 +175,8 @@ class Rulings:
             "policy_version": decision.policy_version,
             "tainted": case.live.vouched.tainted,
         }
+        if self._journal.behind:
+            ours["behind"] = self._journal.behind
         ours |= written
         if not _fits(case.spelled):
             ours["arguments_kept"] = False

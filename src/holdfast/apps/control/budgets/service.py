@@ -112,7 +112,8 @@ def _shown(state: AccountState) -> AccountView:
 
 def _parts(scope: Scope, owner: str) -> tuple[str, ...]:
     """The owner's name in its parts, the tenant first. Errors: InvalidRequest."""
-    parts = tuple(owner.split("/"))
+    # A user's name may hold slashes; a tenant's holds none.
+    parts = tuple(owner.split("/", 1 if scope is Scope.USER else -1))
     least, most = _PARTS.get(scope, (2, 2))
     if not least <= len(parts) <= most or not all(parts):
         raise InvalidRequest(f"the owner of a {scope} account is {_SHAPE[scope]}", field="owner")
