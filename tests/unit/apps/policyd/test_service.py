@@ -1,0 +1,185 @@
+"""The policy process within: what an act of the admin puts in force, and what it leaves behind."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from holdfast.apps.policyd import service as module
+from holdfast.apps.policyd.applied import current
+from holdfast.apps.policyd.service import Files, PolicyService
+from holdfast.backends.policyd_client import wire
+from holdfast.backends.policyd_client.wire import PolicyChange, PolicyStatus
+from holdfast.errors import HoldfastError
+from holdfast.testing.conformance.policy import SUITE_CEDAR
+from tests.policy_process import suite_folder
+
+STOP = '\n@id("stop") forbid (principal, action, resource);'
+
+
+class Held:
+    """A service over a folder, and what it reported."""
+
+    def __init__(self, folder: Path, *, applied: bool = True) -> None:
+        self.folder = folder
+        self.file = folder / "policies" / "suite.cedar"
+        self.kept = folder / "applied"
+        self.said: list[str] = []
+        files = Files(
+            policies=folder / "policies",
+            contracts=folder / "contracts.json",
+            baseline=False,
+            applied=self.kept if applied else None,
+        )
+        self.service = PolicyService(files, now_ns=lambda: 7, report=self.said.append)
+
+    async def ask(self, method: str, body: bytes, kind):
+        answer = self.service.handle(method, body)
+        raw = answer if isinstance(answer, bytes) else await answer
+        return msgspec.msgpack.decode(raw, type=kind)
+
+    async def candidate(self) -> PolicyChange:
+        return await self.ask(wire.CANDIDATE, b"", PolicyChange)
+
+    async def apply(self, version: str) -> PolicyStatus:
+        return await self.ask(wire.APPLY, version.encode(), PolicyStatus)
+
+
+def playing(tmp_path, main, **how):
+    async def run():
+        held = Held(suite_folder(tmp_path), **how)
+        await held.service.refresh()
+        try:
+            await main(held)
+        finally:
+            held.service.close()
+
+    asyncio.run(run())
+
+
+def test_the_difference_names_what_was_added_removed_and_changed_and_only_that(tmp_path):
+    async def main(held):
+        rules = SUITE_CEDAR.split("@id(")
+        gone = rules[1].split('"')[1]
+        altered = rules[2].replace("permit", "forbid", 1) if "permit" in rules[2] else rules[2]
+        held.file.write_text("@id(".join([rules[0], altered, *rules[3:]]) + STOP)
+        change = await held.candidate()
+        assert change.added == ("stop",)
+        assert change.removed == (gone,)
+        assert set(change.changed) <= {rules[2].split('"')[1]}
+        assert bool(change.changed) is (altered != rules[2])
+
+    playing(tmp_path, main)
+
+
+def test_a_bundle_that_was_applied_is_kept_before_it_holds_and_pointed_to(tmp_path):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text(SUITE_CEDAR + STOP)
+        change = await held.candidate()
+        assert held.service.status().version == first
+        done = await held.apply(change.version)
+        assert done.version == change.version
+        assert done.fault == ""
+        kept = current(held.kept)
+        assert kept is not None
+        assert kept.name == change.version.rpartition(":")[2]
+        assert (kept / "suite.cedar").read_text() == SUITE_CEDAR + STOP
+        # The one before stays: a decision of yesterday can be made again.
+        assert (held.kept / first.rpartition(":")[2] / "suite.cedar").read_text() == SUITE_CEDAR
+
+    playing(tmp_path, main)
+
+
+def test_what_cannot_be_kept_does_not_come_into_force(tmp_path, monkeypatch):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text(SUITE_CEDAR + STOP)
+        change = await held.candidate()
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(module, "keep", full)
+        with pytest.raises((HoldfastError, OSError)):
+            await held.apply(change.version)
+        assert held.service.status().version == first
+
+    playing(tmp_path, main)
+
+
+def test_files_that_change_while_they_are_kept_do_not_come_into_force(tmp_path, monkeypatch):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text(SUITE_CEDAR + STOP)
+        change = await held.candidate()
+        kept = module.keep
+
+        def swapped(folder, version, policies, contracts):
+            held.file.write_text(SUITE_CEDAR.replace("forbid", "permit"))
+            return kept(folder, version, policies, contracts)
+
+        monkeypatch.setattr(module, "keep", swapped)
+        with pytest.raises(HoldfastError, match="changed while they were kept"):
+            await held.apply(change.version)
+        assert held.service.status().version == first
+
+    playing(tmp_path, main)
+
+
+@pytest.mark.parametrize("version", ["", "sha256:00", "latest"])
+def test_a_version_that_was_not_shown_is_not_applied(tmp_path, version):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text(SUITE_CEDAR + STOP)
+        with pytest.raises(HoldfastError, match="apply again"):
+            await held.apply(version)
+        assert held.service.status().version == first
+
+    playing(tmp_path, main)
+
+
+def test_written_files_change_nothing_and_are_told_once_until_they_are_back(tmp_path):
+    async def main(held):
+        first = held.service.status().version
+        for text in (SUITE_CEDAR + STOP, "", "permit everything;"):
+            held.file.write_text(text)
+            await held.service.refresh()
+            assert held.service.status().version == first
+            assert held.service.status().fault
+        assert sum("not what is in force" in line for line in held.said) >= 1
+        held.file.write_text(SUITE_CEDAR)
+        await held.service.refresh()
+        assert held.service.status().fault == ""
+
+    playing(tmp_path, main)
+
+
+def test_the_next_process_starts_from_what_was_applied_and_says_that_the_folder_differs(tmp_path):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text("")
+        again = Held.__new__(Held)
+        Held.__init__(again, held.folder)
+        await again.service.refresh()
+        assert again.service.status().version == first
+        assert "apply" in again.service.status().fault
+        again.service.close()
+
+    playing(tmp_path, main)
+
+
+def test_watching_takes_more_rules_and_never_fewer(tmp_path):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text(SUITE_CEDAR.rsplit("@id(", 1)[0])
+        await held.service.refresh()
+        assert held.service.status().version == first
+        assert "rules are gone" in held.service.status().fault
+        held.file.write_text(SUITE_CEDAR + STOP)
+        await held.service.refresh()
+        assert held.service.status().version != first
+        assert held.service.status().fault == ""
+
+    playing(tmp_path, main, applied=False)
