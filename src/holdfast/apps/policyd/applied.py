@@ -24,10 +24,7 @@ def current(folder: Path) -> Path | None:
 
 
 def keep(folder: Path, version: str, policies: Path, contracts: Path) -> Path:
-    """Copy the files of a bundle and make it the current one, whole or not at all.
-
-    Errors: OSError.
-    """
+    """Copy the files of a bundle, whole or not at all. Errors: OSError."""
     name = version.rpartition(":")[2]
     kept = folder / name
     if not kept.is_dir():
@@ -38,7 +35,11 @@ def keep(folder: Path, version: str, policies: Path, contracts: Path) -> Path:
             shutil.copyfile(file, draft / file.name)
         shutil.copyfile(contracts, draft / CONTRACTS)
         draft.replace(kept)
-    pointer = folder / f"{_CURRENT}.{os.getpid()}"
-    pointer.write_text(name + "\n", encoding="ascii")
-    pointer.replace(folder / _CURRENT)
     return kept
+
+
+def point(folder: Path, kept: Path) -> None:
+    """Make kept files those in force: the next process starts from them. Errors: OSError."""
+    pointer = folder / f"{_CURRENT}.{os.getpid()}"
+    pointer.write_text(kept.name + "\n", encoding="ascii")
+    pointer.replace(folder / _CURRENT)

@@ -5,13 +5,14 @@ did, and while there is none every question is refused.
 """
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from holdfast.apps.policyd.applied import current, keep
+from holdfast.apps.policyd.applied import current, keep, point
 from holdfast.backends.cedar.bundle import Bundle, Loaded, load
 from holdfast.backends.cedar.evaluation import decide
 from holdfast.backends.policyd_client import wire
@@ -36,6 +37,10 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
         """What an operator applied last, under the contracts of now; the folder before that."""
         kept = current(self.applied) if self.applied is not None else None
         return load(kept or self.policies, self.contracts, baseline=self.baseline)
+
+    def kept_in(self, folder: Path) -> Loaded:
+        """A kept copy, under the contracts of now."""
+        return load(folder, self.contracts, baseline=self.baseline)
 
     def load(self) -> Loaded:
         """Everything as it is now; slow."""
@@ -159,7 +164,10 @@ class PolicyService:
             return True
         source = kept or self._files.policies
         try:
-            keep(self._files.applied, version, source, self._files.contracts)
+            point(
+                self._files.applied,
+                keep(self._files.applied, version, source, self._files.contracts),
+            )
         except OSError as fault:
             self._refuse(f"the files cannot be kept: {fault.strerror or type(fault).__name__}")
             return False
@@ -225,9 +233,12 @@ class PolicyService:
             raise InvalidRequest("the policy files changed meanwhile; look at them and apply again")
         if self._files.applied is not None:
             kept = keep(self._files.applied, version, self._files.policies, self._files.contracts)
-            again = await loop.run_in_executor(self._thread, self._files.in_force)
-            if again.version != version or kept.name != version.rpartition(":")[2]:
+            again = await loop.run_in_executor(self._thread, self._files.kept_in, kept)
+            if again.version != version:
+                # What was copied is not what was shown: it may not stand under that name.
+                shutil.rmtree(kept, ignore_errors=True)
                 raise InvalidRequest("the policy files changed while they were kept; apply again")
+            point(self._files.applied, kept)
         self._fault = ""
         self._swap(loaded)
         return self._encoder.encode(self.status())

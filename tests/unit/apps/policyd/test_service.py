@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from holdfast.apps.policyd import service as module
-from holdfast.apps.policyd.applied import current
+from holdfast.apps.policyd.applied import current, keep
 from holdfast.apps.policyd.service import Files, PolicyService
 from holdfast.backends.policyd_client import wire
 from holdfast.backends.policyd_client.wire import PolicyChange, PolicyStatus
@@ -86,6 +86,8 @@ def test_a_bundle_that_was_applied_is_kept_before_it_holds_and_pointed_to(tmp_pa
         assert kept is not None
         assert kept.name == change.version.rpartition(":")[2]
         assert (kept / "suite.cedar").read_text() == SUITE_CEDAR + STOP
+        contracts = (held.folder / "contracts.json").read_bytes()
+        assert (kept / "policy-inputs.json").read_bytes() == contracts
         # The one before stays: a decision of yesterday can be made again.
         assert (held.kept / first.rpartition(":")[2] / "suite.cedar").read_text() == SUITE_CEDAR
 
@@ -114,7 +116,7 @@ def test_files_that_change_while_they_are_kept_do_not_come_into_force(tmp_path, 
         first = held.service.status().version
         held.file.write_text(SUITE_CEDAR + STOP)
         change = await held.candidate()
-        kept = module.keep
+        kept = keep
 
         def swapped(folder, version, policies, contracts):
             held.file.write_text(SUITE_CEDAR.replace("forbid", "permit"))
@@ -124,6 +126,12 @@ def test_files_that_change_while_they_are_kept_do_not_come_into_force(tmp_path, 
         with pytest.raises(HoldfastError, match="changed while they were kept"):
             await held.apply(change.version)
         assert held.service.status().version == first
+        # Nor at the next start.
+        again = Held(held.folder)
+        await again.service.refresh()
+        assert again.service.status().version == first
+        again.service.close()
+        assert not (held.kept / change.version.rpartition(":")[2]).exists()
 
     playing(tmp_path, main)
 
@@ -133,9 +141,24 @@ def test_a_version_that_was_not_shown_is_not_applied(tmp_path, version):
     async def main(held):
         first = held.service.status().version
         held.file.write_text(SUITE_CEDAR + STOP)
-        with pytest.raises(HoldfastError, match="apply again"):
+        with pytest.raises(HoldfastError, match="changed meanwhile"):
             await held.apply(version)
         assert held.service.status().version == first
+        assert {one.name for one in held.kept.iterdir()} == {"current", first.rpartition(":")[2]}
+
+    playing(tmp_path, main)
+
+
+def test_files_that_do_not_hold_are_not_applied_under_their_own_version_either(tmp_path):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text("permit everything;")
+        broken = await held.candidate()
+        assert broken.findings
+        with pytest.raises(HoldfastError, match="changed meanwhile"):
+            await held.apply(broken.version)
+        assert held.service.status().version == first
+        assert {one.name for one in held.kept.iterdir()} == {"current", first.rpartition(":")[2]}
 
     playing(tmp_path, main)
 
@@ -160,8 +183,7 @@ def test_the_next_process_starts_from_what_was_applied_and_says_that_the_folder_
     async def main(held):
         first = held.service.status().version
         held.file.write_text("")
-        again = Held.__new__(Held)
-        Held.__init__(again, held.folder)
+        again = Held(held.folder)
         await again.service.refresh()
         assert again.service.status().version == first
         assert "apply" in again.service.status().fault

@@ -36,7 +36,7 @@ def bundle_of(
     cedar: str, schema: dict[str, Any] | None = None, *, baseline: bool = False
 ) -> Bundle:
     tool = Contract(
-        name="tool", description="d", effect=Effect.WRITE, risk=RiskLevel.LOW, risk_reason="r",
+        name="tool", description="d", effect=Effect.WRITE, risk=RiskLevel.LOW, risk_reason="r", resource="arn:tool",
         input_schema=schema if schema is not None else NESTED,
     )  # fmt: skip
     inputs = PolicyInputs(
@@ -304,7 +304,7 @@ def test_a_tenant_with_a_slash_cannot_pose_as_another_tenants_user():
 
 def test_a_question_after_a_like_one_is_judged_by_its_own_session_and_resource():
     bundle = bundle_of(
-        '@id("p") permit (principal in Role::"support", action == Action::"lookup", resource)'
+        '@id("p") permit (principal in Role::"support", action in Action::"effect:read", resource)'
         ' when { principal.tenant == "acme" && principal.trust == "autonomous" && resource.arn == "a"'
         ' && resource.hasTag("t") && resource.getTag("t") == "1" };'
     )
