@@ -61,6 +61,8 @@ _RUNNERS = frozenset({"uv"})
 _PROGRAMS = ("/usr/bin/", "/bin/", "/usr/local/bin/")
 # `-I/usr/include`, `-C../other`.
 _LEAVES = re.compile(r"^-\w/|\.\.(?:/|$)")
+# What a shell knows of processes: `$$`, `$!`, `$?`.
+_NUMBERS = re.compile(r"\$[$!?#]")
 _NAMED = re.compile(r"[^\s\"'=;&|<>()`,]+")
 _FETCHING = re.compile(
     r"\b(?:npm|pnpm|yarn|bun|pip3?|uv|poetry|cargo|go|gem|bundle|pipenv|conda)\s+(?!test\b|run\b|"
@@ -205,7 +207,7 @@ def may_write(contract: Contract | None, arguments: Mapping[str, Any], risk: Ris
 def _named_elsewhere(command: str, place: Place) -> list[str] | None:
     """Scratch files that a command which runs code names; None for any other path elsewhere."""
     scratch: list[str] = []
-    for word in _NAMED.findall(command):
+    for word in _NAMED.findall(_NUMBERS.sub("0", command)):
         if word.startswith(("~", "$")) or (word.startswith("-") and _LEAVES.search(word)):
             return None
         if word.startswith("-") or ("/" not in word and ".." not in word):

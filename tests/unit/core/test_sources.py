@@ -198,6 +198,8 @@ def test_code_that_is_pointed_elsewhere_reads_what_is_nobodys_own(command):
         "go test ./...",
         "gcc -Isrc/include a.c",
         "/usr/bin/make test",
+        "echo $$ > a.pid; exec python -m shop.app --port 8123",
+        "python -m shop.app > a.log 2>&1 & echo $! > a.pid; sleep 1",
         "npx prettier --write src/a.js",
     ],
 )
