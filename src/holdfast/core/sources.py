@@ -44,8 +44,11 @@ _LISTING = frozenset(
     {
         *("cd", "ls", "find", "pwd", "echo", "printf", "true", "test", "[", "date", "which", "wc"),
         *("du", "tree", "stat", "basename", "dirname", "realpath", "sleep", "rmdir", "mkdir"),
+        *("rm", "touch", "chmod", "kill"),
     }
 )
+# By these a word, or an error about it, tells what a file holds: `basename "$(<file)"`.
+_TAKES_IN = re.compile(r"[<`]|\$\(|--f(?:ile|iles0-from|romfile)\b|\bdate\b[^|;&\n]*[ \t]-\w*f")
 _FILTERS = frozenset({"head", "tail", "sort", "uniq", "wc"})
 _SUB_AGENTS = frozenset({"Agent", "Task"})
 _SERVICE = "shell.local_service"
@@ -147,7 +150,7 @@ def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | No
         return None
     if set(judged.folders) - {"."}:
         return None
-    if _names_alone(judged):
+    if _names_alone(command, judged):
         outside = any(path.startswith(("/", "~", "..")) for path in judged.reads)
         return None if outside else []
     return _named(command, judged, codes, packages, place)
@@ -160,22 +163,26 @@ def _named(
     told = own_history(command, place)
     if told is None or any("?" in path or path.startswith("~") for path in judged.reads):
         return None
-    # A device, and an address that a reader took for a path.
+    # A device, and an address that a reader took for a path; a test of a file is in that file.
     named = [path for path in judged.reads if path != "/dev/null" and "://" not in path]
+    named = [path.partition("::")[0] for path in named if not path.endswith("...")]
     read = [absolute(_before_glob(path), place) for path in named]
     read += [absolute(path, place) for path in told + packages]
     if codes & _RUNS or _INLINE in codes:
         # Code may read any file of the folder; which, only it knows.
         scratch = _named_elsewhere(command, place) if codes & _RUNS else []
         return None if scratch is None else [*read, *scratch, absolute(CODE, place)]
-    if read or judged.hosts or set(judged.programs) <= _LISTING | {"git"}:
+    quiet = set(judged.programs) <= _LISTING | {"git"} and not _TAKES_IN.search(command)
+    if read or judged.hosts or quiet:
         return read
     # It reads where it stands, or what is piped into it: the folder as a whole.
     return [place.folder]
 
 
-def _names_alone(judged: ShellRisk) -> bool:
+def _names_alone(command: str, judged: ShellRisk) -> bool:
     programs = set(judged.programs)
+    if _TAKES_IN.search(command):
+        return False
     if programs <= _LISTING:
         return True
     # `head` after a pipe reads lines of names, after a path that file.
