@@ -8,7 +8,7 @@ UV     := .ci/uv $(VENV)
 SHELL  := /bin/sh
 CODE   := $(wildcard src tests benchmarks examples)
 
-.PHONY: help demo parts test check check-format check-lint check-types check-imports bench bench-injection chaos soak fix lock clean install
+.PHONY: help demo parts test check check-format check-lint check-types check-imports bench bench-injection mutants chaos soak fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SILENT:
@@ -20,6 +20,7 @@ help:
 	echo "make check    format, lint, types, import contracts, tests"
 	echo "make bench    the figures, printed side by side"
 	echo "make bench-injection   what injections get done, and what honest work is asked"
+	echo "make mutants  how many small faults in the core and the runtime the tests notice"
 	echo "make chaos    crash schedules and kill -9, on SQLite and on Postgres"
 	echo "make soak     two hours of mixed load with faults (make soak MINUTES=20: shorter)"
 	echo "make fix      format, and repair what the linter can"
@@ -57,6 +58,9 @@ bench: $(VENV)/.dev
 
 bench-injection: $(VENV)/.injection
 	PYTHONPATH=$(VENV)/injection $(BIN)/python -m benchmarks.injection $(ARGS)
+
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.ledger --points 10000
