@@ -114,6 +114,7 @@ def test_a_figure_that_is_not_known_is_named_and_never_free(usage, name):
         {"output_tokens_details": {"thinking_tokens": 4}, "fallback_credit": {"status": "x"}},
         {"speed": None, "iterations": [], "server_tool_use": None, "cache_creation": None},
         {"server_tool_use": {"web_fetch_requests": 3, "web_search_requests": 0}},
+        {"server_tool_use": {"tool_search_requests": 2}},
         {"speed": "standard", "service_tier": "standard", "inference_geo": "global"},
     ],
 )

@@ -57,6 +57,8 @@ def refused(text: str, now: datetime = TUESDAY, tz=UTC) -> str:
         ("2pm", "2026-11-17 14:00"),
         ("12am", "2026-11-17 00:00"),
         ("yesterday noon", "2026-11-16 12:00"),
+        ("yesterday midnight", "2026-11-16 00:00"),
+        ("noon", "2026-11-17 12:00"),
         ("10 minutes ago", "2026-11-17 15:20"),
         ("2h ago", "2026-11-17 13:30"),
         ("an hour ago", "2026-11-17 14:30"),
