@@ -23,6 +23,8 @@ from tests.mutants.trials import prepare
 KEPT_A_LINE = 60
 """Of the tests that reach a line, this many of the fastest are kept."""
 _A_FILE_S = 300.0
+_FORMAT = 2
+_EMPTY: dict[str, Any] = {"seconds": [], "lines": {}, "imported": {}}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Reach:
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[str, dict[int, list[str]]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    imported: dict[str, dict[int, list[str]]] = field(default_factory=dict)
+    """As `lines`, of what ran while a file of tests was imported: any test of it may notice."""
 
     def fastest(self, names: Iterable[str], most: int) -> list[str]:
         """The fastest of these tests, fastest first; ties by name."""
@@ -78,8 +82,10 @@ def measure(test_file: str, sources: Sequence[str], root: Path, folder: Path) ->
     measured.stop()
     passed = {k: v for k, v in recorder.seconds.items() if k not in recorder.failed}
     order = {name: at for at, name in enumerate(sorted(passed, key=passed.__getitem__))}
-    data, lines = measured.get_data(), {}
+    data, lines, imported = measured.get_data(), {}, {}
     for file in data.measured_files():
+        early = [line for line, names in data.contexts_by_lineno(file).items() if "" in names]
+        imported[str(Path(file).relative_to(root))] = early
         reached = {
             line: sorted(order[name] for name in contexts if name in order)[:KEPT_A_LINE]
             for line, contexts in data.contexts_by_lineno(file).items()
@@ -87,7 +93,8 @@ def measure(test_file: str, sources: Sequence[str], root: Path, folder: Path) ->
         if kept := {line: tests for line, tests in reached.items() if tests}:
             lines[str(Path(file).relative_to(root))] = kept
     seconds = [[name, passed[name]] for name in order]
-    return {"seconds": seconds, "lines": lines, "left_out": sorted(recorder.failed)}
+    left_out = sorted(recorder.failed)
+    return {"seconds": seconds, "lines": lines, "imported": imported, "left_out": left_out}
 
 
 def reach_of(
@@ -97,7 +104,7 @@ def reach_of(
     files = sorted(
         str(path.relative_to(root)) for one in tests for path in (root / one).rglob("test_*.py")
     )
-    common = digest_of(root, [root / "src", *(root / "tests").glob("*.py")])
+    common = f"{_FORMAT} " + digest_of(root, [root / "src", *(root / "tests").glob("*.py")])
     cache.mkdir(parents=True, exist_ok=True)
     places = {
         name: cache
@@ -110,7 +117,7 @@ def reach_of(
         for name in missing
     ]
     for at, done in enumerate(run_all(tasks, jobs), 1):
-        answer = done.answer or {"seconds": [], "lines": {}, "left_out": [done.key]}
+        answer = done.answer or _EMPTY | {"left_out": [done.key]}
         places[done.key].write_text(json.dumps(answer))
         sys.stderr.write(f"\rtests mapped: {at} of {len(missing)} files ")
         sys.stderr.flush()
@@ -137,6 +144,7 @@ def digest_of(root: Path, places: Iterable[Path]) -> str:
 def _joined(parts: Iterable[dict[str, Any]]) -> Reach:
     seconds: dict[str, float] = {}
     lines: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    imported: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     left_out: list[str] = []
     for part in parts:
         names = [name for name, _ in part["seconds"]]
@@ -145,7 +153,10 @@ def _joined(parts: Iterable[dict[str, Any]]) -> Reach:
         for file, reached in part["lines"].items():
             for line, tests in reached.items():
                 lines[file][int(line)] += [names[at] for at in tests]
-    reach = Reach(seconds, {}, tuple(left_out))
+        for file, early in part["imported"].items():
+            for line in early:
+                imported[file][line] += names[:KEPT_A_LINE]
+    reach = Reach(seconds, {}, tuple(left_out), imported)
     for file, reached in lines.items():
         reach.lines[file] = {
             line: reach.fastest(names, KEPT_A_LINE) for line, names in reached.items()
@@ -178,6 +189,10 @@ def tests_of(mutant: Mutant, reach: Reach, uses: Uses, function: range, most: in
     found = [n for line in range(mutant.first, mutant.last + 1) for n in reached.get(line, ())]
     if not found:
         found = [name for line in function for name in reached.get(line, ())]
+    if not found and function:
+        early = reach.imported.get(mutant.path, {})
+        lines = range(mutant.first, mutant.last + 1)
+        found = [name for line in lines for name in early.get(line, ())]
     if mutant.names:
         found += [
             n

@@ -28,6 +28,10 @@ def doubled(amount):
     return amount * 2 if amount else 0
 
 
+def made():
+    return 5
+
+
 def spent(times):
     total = 0
     while total < times:
@@ -35,7 +39,13 @@ def spent(times):
     return total
 """
 TESTS = """\
-from tiny.core import doubled, fits, spent
+from tiny.core import doubled, fits, made, spent
+
+MADE = made()
+
+
+def test_what_was_made_while_this_file_was_imported():
+    assert MADE == 5
 
 
 def test_what_fits():
@@ -56,7 +66,7 @@ def test_that_fails_as_it_is():
 """
 # In a process of its own: nothing that a mutant touches may be imported before the fork.
 PLAYED = """
-import json, sys
+import dataclasses, json, sys
 from pathlib import Path
 from tests.mutants import campaign, reach, sampling
 root = Path(sys.argv[1])
@@ -68,7 +78,10 @@ plan = campaign.Plan(root, 20, 4, known)
 population = sampling.Population(root, sources)
 run = campaign.Campaign(plan, population, found, reach.Uses(root, sources))
 verdicts = run.trusted(list(run.run("a", 1_000)))
+by = "tests/test_core.py::test_that_fails_as_it_is"
+doubted = run.trusted([dataclasses.replace(v, fate="killed", by=by) for v in verdicts[:1]])
 print(json.dumps({
+    "doubted": [v.fate for v in doubted],
     "left_out": found.left_out,
     "verdicts": [[v.before, v.after, v.fate, v.by] for v in verdicts],
 }))
@@ -116,6 +129,10 @@ def test_a_constant_outside_functions_is_found_by_its_uses(ran):
     assert fates(ran)["LIMIT = 3", "LIMIT = 4"] == "killed"
 
 
+def test_what_runs_while_a_file_of_tests_is_imported_is_found_too(ran):
+    assert fates(ran)["return 5", "return 6"] == "killed"
+
+
 def test_what_no_test_notices_survives(ran):
     found = fates(ran)
     assert found["return amount + 1", "return (amount - 1)"] == "survived"
@@ -138,6 +155,10 @@ def test_an_equivalent_is_told_apart_and_not_tried(ran):
 def test_a_test_that_fails_as_it_is_notices_nothing(ran):
     assert ran["left_out"] == ["tests/test_core.py::test_that_fails_as_it_is"]
     assert "test_that_fails" not in str(ran["verdicts"])
+
+
+def test_a_test_that_fails_without_a_mutant_too_killed_none(ran):
+    assert ran["doubted"] == ["doubtful"]
 
 
 def test_the_same_seed_draws_the_same_sample_and_another_seed_another(package):
