@@ -149,6 +149,18 @@ def test_a_tool_beyond_the_table_costs_what_its_line_says():
     assert got.in_nusd == got.in_tokens * 12 + 1500
 
 
+def test_each_block_and_field_that_was_admitted_costs_what_its_line_says():
+    lines = [
+        Admission(sort=Sort.BLOCK, name="novel", at=("messages.content",), nusd=300),
+        Admission(sort=Sort.FIELD, name="extra", nusd=7),
+    ]
+    said = {"role": "user", "content": [{"type": "novel"}, {"type": "novel"}]}
+    got = bound(1000, admitted=lines, messages=[said], extra=True)
+    assert got.unreported_nusd == 607
+    assert got.in_nusd == bound(1000).in_nusd + 607
+    assert bound(1000, admitted=lines).unreported_nusd == 0
+
+
 def test_each_fallback_is_a_call_of_its_own():
     one = bound(1000)
     got = bound(1000, fallbacks=[{"model": "other", "max_tokens": 7}])
