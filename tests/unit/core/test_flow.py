@@ -230,6 +230,21 @@ def test_a_field_of_a_record_vouches_whole_and_for_its_role_alone():
         assert codes(tool(x=role), {"x": value}, vouched) == ["flow.unvouched"], value
 
 
+@pytest.mark.parametrize(
+    ("role", "value"),
+    [("much", 49.9), ("much", "49.90"), ("much", "1.2.3.4"), ("what", 13.5), ("what", "13.50")],
+)
+def test_a_field_that_reads_as_a_host_vouches_each_time_it_is_used(role, value):
+    fields = {MUCH: ("49.90", "1.2.3.4"), WHAT: ("13.50",)}
+    vouched = tainted(records=fields)
+    for _ in range(3):
+        assert codes(tool(x=role), {"x": value}, vouched) == []
+        vouched.bring({"x": value})
+        vouched.learn(Given(records=fields))
+    early = tainted(brought=[{"x": value}], records=fields)
+    assert codes(tool(x=role), {"x": value}, early) == ["flow.unvouched"]
+
+
 def test_a_member_may_be_sent_what_was_typed_or_nothing():
     vouched = tainted("post: Who is in today?", members=["general", "Eve"])
     contract = tool(Effect.EGRESS, to="who", body="payload")

@@ -85,6 +85,8 @@ class Vouched:
             for value in values[: max(_KEPT_VALUES - len(self._records), 0)]:
                 self._records.setdefault((role, _exact(value)), moment)
                 self._say(value, moment)
+                # A call may write the number `13.5` for the field `13.50`.
+                self._say(_exact(value), moment)
         for value in given.members[: max(_KEPT_VALUES - len(self._members), 0)]:
             self._members.setdefault(_exact(value), moment)
             self._say(value, moment)
@@ -203,10 +205,12 @@ class Vouched:
         """Whether a number was typed, said before the model wrote it, or recorded as an amount."""
         if self._typed.first_number(value) is not None:
             return True
-        at, brought = self._own.first_number(value), self._brought.get(value)
-        if at is not None and not self._is_blind(at) and (brought is None or at < brought):
-            return True
-        return self.recorded(format(value, "f"), ArgumentRole.MUCH)
+        said, brought = self._own.first_number(value), self._brought.get(value)
+        # By value alone: a number has no parts, though `49.9` can be read as a host's.
+        return any(
+            at is not None and not self._is_blind(at) and (brought is None or at < brought)
+            for at in (said, self._records.get((ArgumentRole.MUCH, _exact(value))))
+        )
 
     def _new(self, value: object, moment: int | None) -> bool:
         """Whether what was said at `moment` was not written by the model before.
