@@ -117,7 +117,8 @@ class Door:
             report = breaker.completed if completed else breaker.answered
             if report(epoch):
                 changed.append(Changed(breaker.failures, user))
-        if completed or changed:
+        # A user's own opening takes no failure of theirs back from what everybody saw.
+        if completed or any(not one.user for one in changed):
             self._witnesses.clear()
         if self._shared.state is BreakerState.CLOSED:
             self._last_probe = ""
@@ -131,7 +132,6 @@ class Door:
         if self._of(user).failed(ticket.own, now_ns):
             changed.append(Changed(self._of(user).failures, user))
         if self._counts(ticket) and self._shared.failed(ticket.shared, now_ns):
-            self._witnesses.clear()
             # What closes for everybody needs no word about one of them.
             changed = [Changed(self._shared.failures)]
         return changed

@@ -69,6 +69,37 @@ def test_after_it_closed_the_same_sessions_count_again_once_it_opens():
     assert not one.admits(60, EVE)
 
 
+def test_who_failed_late_while_it_was_closed_counts_again_once_it_opens():
+    one = door(failures=2)
+    late = one.admit(0, Asker("u1", "cid"))
+    assert late is not None
+    fail(one, "s1", "ann")
+    fail(one, "t1", "bob")
+    one.failed(late, 10)
+    ticket = one.admit(60, EVE)
+    assert ticket is not None
+    one.answered(ticket)
+    fail(one, "u1", "cid", 60)
+    fail(one, "t1", "bob", 60)
+    assert not one.admits(60, EVE)
+
+
+def test_what_one_user_alone_rested_from_lets_none_of_their_sessions_count_twice():
+    one = door(failures=4)
+    fail(one, "t1", "bob")
+    for _ in range(4):
+        fail(one, "s1", "ann")
+    ticket = one.admit(60, Asker("s1", "ann"))
+    assert ticket is not None
+    assert [c.user for c in one.answered(ticket)] == ["ann"]
+    # Both were counted before, so these are no news; two more sessions are.
+    for session, user in (("s1", "ann"), ("t1", "bob"), ("u1", "cid")):
+        fail(one, session, user, 60)
+        assert one.admits(60, EVE)
+    fail(one, "v1", "dan", 60)
+    assert not one.admits(60, EVE)
+
+
 def test_closing_for_everybody_is_told_once_and_of_nobody():
     one = door(failures=3)
     fail(one, "s1", "ann")
