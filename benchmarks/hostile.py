@@ -1,16 +1,15 @@
 """What one hostile client costs everybody else: kill, decisions, memory, journal.
 
 Beside each input of the list a session is killed again and again while it streams, and another
-agent asks for decisions twenty times a second. A stranger has no token; the others hold the token
-of one session, and do with it what they like. Each input goes on for some seconds and ends by
-itself. `handed over` counts bytes that a killed stream's reader got after the receipt, beyond what
-its machine had taken. With `relays` the model's door is two gateway processes.
+agent asks for decisions twenty times a second. The inputs come from a process of their own
+(`foes`): what one client does is not in the way of what another measures. Each goes on for some
+seconds and ends by itself. `handed over` counts bytes that a killed stream's reader got after the
+receipt, beyond what its machine had taken. With `relays` the model's door is two gateway processes.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ import msgspec
 import uvloop
 
 from benchmarks.decisions import Caller
-from benchmarks.processes import rss_mb, scratch, tree
+from benchmarks.foes import ATTACKS, Sent
+from benchmarks.processes import Child, python, rss_mb, scratch, tree
 from benchmarks.rows import Row, at_most, percentile
 from benchmarks.sse_client import Connection, post
-from benchmarks.worlds import MODEL, Provider, Server, Session, text_request
+from benchmarks.worlds import Provider, Server, text_request
 
 NAME = "hostile"
 _LONG = "BENCH-LONG"
@@ -50,148 +50,6 @@ def _scenarios() -> list[dict[str, Any]]:
     ]
 
 
-class _Foe(msgspec.Struct, frozen=True):
-    """Where a hostile client sends what, until when (of the loop's clock)."""
-
-    server: Server
-    session: Session
-    until_s: float
-
-    @property
-    def over(self) -> bool:
-        """Whether it has had its time."""
-        return asyncio.get_running_loop().time() >= self.until_s
-
-    async def raw(self, *pieces: bytes, url: str = "") -> None:
-        """One connection: the pieces one after the other, then whatever is answered."""
-        place = (url or self.server.model_url).rsplit("/", 1)[-1]
-        host, _, port = place.partition(":")
-        try:
-            reader, writer = await asyncio.open_connection(host, int(port))
-        except OSError:
-            return
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(max(0.1, self.until_s - asyncio.get_running_loop().time())):
-                for piece in pieces:
-                    writer.write(piece)
-                    await writer.drain()
-                while await reader.read(65536):
-                    pass
-        writer.close()
-
-    async def post(self, path: str, body: bytes, url: str = "") -> None:
-        """One request with the session's token."""
-        await self.raw(post(path, body, self.session.token), url=url)
-
-
-_Attack = Callable[[_Foe], Awaitable[None]]
-
-
-async def _again(foe: _Foe, act: Callable[[], Awaitable[None]], at_once: int = 4) -> None:
-    async def one() -> None:
-        while not foe.over:
-            await act()
-            await asyncio.sleep(0.01)
-
-    await asyncio.gather(*(one() for _ in range(at_once)))
-
-
-def _messages(content: Any, **fields: Any) -> bytes:
-    body = {"model": MODEL, "max_tokens": 16, "messages": [{"role": "user", "content": content}]}
-    return msgspec.json.encode(body | fields)
-
-
-async def _endless_head(foe: _Foe) -> None:
-    await _again(foe, lambda: foe.raw(b"GET / HTTP/1.1\r\nx: ", *[b"a" * _MIB] * 64))
-
-
-async def _many_fields(foe: _Foe) -> None:
-    pieces = [b"x: y\r\n" * 100_000] * 64
-    await _again(foe, lambda: foe.raw(b"GET / HTTP/1.1\r\n", *pieces))
-
-
-async def _silent(foe: _Foe) -> None:
-    await asyncio.gather(*(foe.raw() for _ in range(300)))
-
-
-async def _pipelined(foe: _Foe) -> None:
-    await _again(foe, lambda: foe.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 20_000))
-
-
-async def _unfinished(foe: _Foe) -> None:
-    whole = post("/v1/messages", b"x" * 31 * _MIB, foe.session.token)
-    pieces = [whole[at : at + _MIB] for at in range(0, 30 * _MIB, _MIB)]
-    await asyncio.gather(*(foe.raw(*pieces) for _ in range(40)))
-
-
-async def _lists(foe: _Foe) -> None:
-    body = b'{"model":"x","max_tokens":1,"messages":[' + b"[]," * (10 * _MIB) + b"[]]}"
-    await _again(foe, lambda: foe.post("/v1/messages", body), 2)
-
-
-async def _numbers(foe: _Foe) -> None:
-    body = _messages([{"type": "text", "text": "x"}], metadata={"n": [1] * 150_000})
-    await _again(foe, lambda: foe.post("/v1/messages", body), 2)
-
-
-async def _error_results(foe: _Foe) -> None:
-    block = {"type": "tool_result", "tool_use_id": "t", "is_error": True, "content": "x"}
-    many = [{**block, "tool_use_id": f"t{n}"} for n in range(12_000)]
-    body = _messages(many)
-    await _again(foe, lambda: foe.post("/v1/messages", body), 2)
-
-
-async def _long_text(foe: _Foe) -> None:
-    body = _messages("word [a], {b}; " * 1_900_000)
-    await _again(foe, lambda: foe.post("/v1/messages", body), 2)
-
-
-async def _big_outcome(foe: _Foe) -> None:
-    content = "token=abcdefghijklmnop " * 900_000
-    body = msgspec.json.encode({"call_id": "toolu_x", "ok": True, "content": content})
-    await _again(foe, lambda: foe.post("/v1/guard/finish", body, foe.server.url), 2)
-
-
-async def _forged_decides(foe: _Foe) -> None:
-    asked = {"call_id": "toolu_x", "tool": "Read", "arguments": {}, "door": "x"}
-    body = msgspec.json.encode(asked)
-    await _again(foe, lambda: foe.post("/v1/guard/decide", body, foe.server.url), 8)
-
-
-async def _prompt_and_command(foe: _Foe) -> None:
-    prompt = msgspec.json.encode({"text": "abcd efgh " * 40_000})
-    command = {"command": "echo " + "abcdefgh " * 6_500}
-    asked = {"call_id": "toolu_x", "tool": "Bash", "arguments": command, "door": "x"}
-    body = msgspec.json.encode(asked)
-
-    async def both() -> None:
-        await foe.post("/v1/guard/prompt", prompt, foe.server.url)
-        await foe.post("/v1/guard/decide", body, foe.server.url)
-
-    await _again(foe, both, 2)
-
-
-async def _nobody(foe: _Foe) -> None:
-    await asyncio.sleep(foe.until_s - asyncio.get_running_loop().time())
-
-
-_ATTACKS: dict[str, _Attack] = {
-    "quiet": _nobody,
-    "a stranger's head of 64 MB": _endless_head,
-    "a stranger's 6.4 M header fields": _many_fields,
-    "300 silent strangers": _silent,
-    "20,000 pipelined requests of strangers": _pipelined,
-    "40 unfinished bodies of one session": _unfinished,
-    "31 MB of empty lists": _lists,
-    "150,000 numbers": _numbers,
-    "12,000 error results in one body": _error_results,
-    "28 MB of text": _long_text,
-    "20 MB outcome": _big_outcome,
-    "forged decisions": _forged_decides,
-    "400 KB prompts and 60 KB commands": _prompt_and_command,
-}
-
-
 class _Felt(msgspec.Struct):
     """What others felt beside one input; milliseconds, megabytes."""
 
@@ -200,6 +58,7 @@ class _Felt(msgspec.Struct):
     decisions: list[float] = []
     rss_mb: float = 0.0
     journal_mb: float = 0.0
+    sent: Sent = msgspec.field(default_factory=Sent)
 
 
 async def _rows(seconds: float, relays: int) -> list[Row]:
@@ -214,8 +73,8 @@ async def _rows(seconds: float, relays: int) -> list[Row]:
             victim = Caller(await server.open(http, user="eve"), line)
             rows: list[Row] = []
             quiet_ms = 0.0
-            for name, attack in _ATTACKS.items():
-                felt = await _beside(server, http, victim, attack, seconds)
+            for number, name in enumerate(ATTACKS):
+                felt = await _beside(server, http, victim, number, seconds)
                 p99_ms = percentile(felt.decisions, 99)
                 quiet_ms = quiet_ms or p99_ms
                 rows += _judged(f"{name}{', relays' if relays else ''}", felt, quiet_ms)
@@ -223,29 +82,32 @@ async def _rows(seconds: float, relays: int) -> list[Row]:
 
 
 async def _beside(
-    server: Server, http: aiohttp.ClientSession, victim: Caller, attack: _Attack, seconds: float
+    server: Server, http: aiohttp.ClientSession, victim: Caller, number: int, seconds: float
 ) -> _Felt:
     felt = _Felt()
     loop = asyncio.get_running_loop()
     await victim.prepare(server.model_url, round(seconds / _DECIDE_EVERY_S) + 50)
     await victim.connect(server.url)
-    foe = _Foe(server, await server.open(http, user="mallory"), loop.time() + seconds)
+    session = await server.open(http, user="mallory")
     before = _journal_mb(server.database)
-    watching = [
-        loop.create_task(_kills(server, http, felt, foe)),
-        loop.create_task(_decides(victim, felt, foe)),
-        loop.create_task(_memory(server, felt, foe)),
-    ]
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds + 5):
-            await attack(foe)
-    await asyncio.gather(*watching)
+    given = (str(number), server.url, server.model_url, session.token, str(seconds))
+    log = server.database.with_name("foe.log")
+    with Child(python("-m", "benchmarks.foes", *given), log=log, piped=True) as foe:
+        await asyncio.to_thread(foe.line)
+        foe.tell(b"go")
+        until_s = loop.time() + seconds
+        await asyncio.gather(
+            _kills(server, http, felt, until_s),
+            _decides(victim, felt, until_s),
+            _memory(server, felt, until_s),
+        )
+        felt.sent = msgspec.json.decode(await asyncio.to_thread(foe.line), type=Sent)
     felt.journal_mb = _journal_mb(server.database) - before
     return felt
 
 
-async def _kills(server: Server, http: aiohttp.ClientSession, felt: _Felt, foe: _Foe) -> None:
-    while not foe.over:
+async def _kills(server: Server, http: aiohttp.ClientSession, felt: _Felt, until_s: float) -> None:
+    while asyncio.get_running_loop().time() < until_s:
         session = await server.open(http, user="ann")
         connection = await Connection.open(server.model_url)
         answer = connection.ask(post("/v1/messages", text_request(_LONG), session.token))
@@ -262,14 +124,14 @@ async def _kills(server: Server, http: aiohttp.ClientSession, felt: _Felt, foe: 
         connection.close()
 
 
-async def _decides(victim: Caller, felt: _Felt, foe: _Foe) -> None:
-    while not foe.over and victim.pending:
+async def _decides(victim: Caller, felt: _Felt, until_s: float) -> None:
+    while asyncio.get_running_loop().time() < until_s and victim.pending:
         felt.decisions.append(await victim.decide())
         await asyncio.sleep(_DECIDE_EVERY_S)
 
 
-async def _memory(server: Server, felt: _Felt, foe: _Foe) -> None:
-    while not foe.over:
+async def _memory(server: Server, felt: _Felt, until_s: float) -> None:
+    while asyncio.get_running_loop().time() < until_s:
         felt.rss_mb = max(felt.rss_mb, sum(rss_mb(pid) for pid in tree(server.pid)))
         await asyncio.sleep(0.1)
 
@@ -306,6 +168,7 @@ def _judged(name: str, felt: _Felt, quiet_ms: float) -> list[Row]:
             what=f"{name}: memory at most; journal",
             figure=felt.rss_mb,
             unit="MB",
-            note=f"journal +{felt.journal_mb:.1f} MB",
+            note=f"journal +{felt.journal_mb:.1f} MB; {felt.sent.mb:.0f} MB sent to it on"
+            f" {felt.sent.connections} connections",
         ),
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.backends.frames.client import FrameClient
+from holdfast.backends.reader_host import ReaderHost
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.compose.config.model import Config, GatewaySettings, UpstreamConfig
 from holdfast.compose.upstreams import admissions, providers
@@ -18,6 +19,7 @@ from holdfast.core.wire.admitted import Admitted
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.relays.calls import RelayedCalls
 from holdfast.runtime.relays.line import Line
+from holdfast.runtime.request_reading import RequestReader
 
 # Beside a body there are headers and a path in a frame.
 _BESIDE_BODY_BYTES = 1024 * 1024
@@ -47,11 +49,13 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
     frames: FrameClient
     providers: Mapping[str, Provider]
     admitted: Admitted
+    readers: ReaderHost
 
     async def close(self) -> None:
         """Let go of everything."""
         for provider in self.providers.values():
             await provider.close()
+        await self.readers.close()
         await self.frames.close()
 
 
@@ -84,11 +88,13 @@ def build_relay(settings: RelaySettings, environment: Mapping[str, str]) -> Rela
         backlog_bytes=_BACKLOG_BYTES,
     )
     line = Line(frames, server=settings.server, pid=os.getpid())
-    admitted = admissions(settings.gateway)
+    admitted, readers = admissions(settings.gateway), ReaderHost(environment)
+    reader, dice = RequestReader(admitted, readers), random.SystemRandom().random
     known = providers(settings.upstreams, environment, clock, admitted)
     return Relay(
         line=line,
-        calls=RelayedCalls(line, known, clock, random.SystemRandom().random, admitted),
+        calls=RelayedCalls(line, known, clock, dice, reader),
+        readers=readers,
         entropy=SystemEntropy(),
         frames=frames,
         providers=known,

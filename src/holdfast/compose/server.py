@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.policyd_client.client import RemotePolicy
+from holdfast.backends.reader_host import ReaderHost
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
@@ -46,6 +47,7 @@ from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Outcomes
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.retention import Retention, Terms
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
@@ -75,6 +77,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention
     files: OwnFiles | None
     hook_hosts: HookHosts
+    readers: ReaderHost
     taps: tuple[ClosableTap, ...] = ()
 
     @property
@@ -95,6 +98,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         for provider in self.calls.providers.values():
             await provider.close()
         await self.hook_hosts.close()
+        await self.readers.close()
         self.services.journal.tell_refusals(all_of_them=True)
         await self.policy.close()
         await self.store.close()
@@ -117,6 +121,7 @@ async def build(
     extra that is missing), Conflict, StoreUnavailable.
     """
     clock, entropy = SystemClock(), SystemEntropy()
+    readers = ReaderHost(environment)
     hosts = HookHosts(config.path.parent, environment)
     default, by_agent = await hook_sets(hosts, config)
     contracts = ContractBook(with_refusals(config))
@@ -167,13 +172,14 @@ async def build(
         outcomes=Outcomes(
             services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
         ),
-        calls=_model_calls(config, services, store, contracts, hooks, environment),
+        calls=_model_calls(config, services, store, contracts, hooks, environment, readers),
         killer=Killer(sessions, journal, processes),
         fence=Fence(processes),
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
         conversations=Conversations(store, journal, clock),
         retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
         hook_hosts=hosts,
+        readers=readers,
         taps=taps,
         files=files.files if files is not None else None,
     )
@@ -186,6 +192,7 @@ def _model_calls(
     contracts: ContractBook,
     hooks: Hooks,
     environment: Mapping[str, str],
+    readers: ReaderHost,
 ) -> ModelCalls:
     """The gateway's part. Errors: ConfigInvalid (a price that does not hold)."""
     sessions, journal, clock = services.sessions, services.journal, services.clock
@@ -197,7 +204,7 @@ def _model_calls(
         pricing=Pricing(price_book(config), admitted),
         providers=providers(config.upstreams, environment, clock, admitted),
         rates=rate_gate(config, clock),
-        admitted=admitted,
+        reader=RequestReader(admitted, readers),
         removes=config.gateway.after_taint is AfterTaint.REMOVE,
     )
 

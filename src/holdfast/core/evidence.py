@@ -33,6 +33,7 @@ UNREPORTED = (
 )
 
 _RAW = "a hook rewrote its result after the call, and this is the one before"
+_UNTOLD = "a hook rewrote its result after the call, and this one is too long to compare with it"
 _AS_LEFT = "send the result as the hook left it"
 _RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
@@ -101,14 +102,28 @@ def check_history(
         # A call of a version before there were marks has none to compare its result with.
         half = known is not None and known.digest == INCOMPLETE
         if known is not None and known.state is CallState.SERVER and (known.shown or half):
-            sent = messages[block.message]["content"][block.block]
+            sent = block.mark if block.mark is not None else _sent(block, messages)
             if not same_result(known.answered, sent):
                 return Rewritten(block.call_id, tool, "its result is not what the provider sent")
         if known is not None and known.rewritten and not known.denial:
-            sent = messages[block.message]["content"][block.block]
-            if is_raw(known.rewritten, sent.get("content")):
-                return Rewritten(block.call_id, tool, _RAW, _AS_LEFT)
+            fault = _raw_fault(block, messages, known)
+            if fault:
+                return Rewritten(block.call_id, tool, fault, _AS_LEFT)
     return None
+
+
+def _sent(block: Evidence, messages: Sequence[Any]) -> Mapping[str, Any]:
+    sent: Mapping[str, Any] = messages[block.message]["content"][block.block]
+    return sent
+
+
+def _raw_fault(block: Evidence, messages: Sequence[Any], known: CallRecord) -> str:
+    """What is wrong with the result of a call that a hook rewrote; empty where nothing is."""
+    if block.result is None and block.mark is None:
+        return _RAW if is_raw(known.rewritten, _sent(block, messages).get("content")) else ""
+    if block.seen is None:
+        return _UNTOLD
+    return _RAW if is_raw(known.rewritten, block.seen) else ""
 
 
 def _shown_fault(shown: ShownCall, known: CallRecord) -> str:
@@ -119,7 +134,8 @@ def _shown_fault(shown: ShownCall, known: CallRecord) -> str:
     if (shown.kind == "tool_use") == (known.state is CallState.SERVER):
         return "it ran elsewhere"
     # Without marks it is half-written, or of a version before there were any.
-    if known.shown and not same_arguments(known.shown, emitted, shown.arguments):
+    arguments = shown.arguments if shown.mark is None else shown.mark
+    if known.shown and not same_arguments(known.shown, emitted, arguments):
         return "the model gave other arguments"
     return ""
 

@@ -27,8 +27,12 @@ from holdfast.core.tidying import (
 
 __all__ = [
     "UNREAD",
+    "MarkedArguments",
+    "MarkedResult",
     "Misshapen",
     "ShownCall",
+    "marked_arguments",
+    "marked_result",
     "marks",
     "result_marks",
     "same_arguments",
@@ -49,8 +53,32 @@ _MAY_GO = "?"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
+class MarkedArguments(msgspec.Struct, frozen=True, array_like=True):
+    """What is left of shown arguments that stayed elsewhere: enough to compare them.
+
+    `size_bytes` is that of their JSON, -1 where they have none that could be compared. `said` maps
+    the digest of each name to that of its value.
+    """
+
+    size_bytes: int
+    said: dict[str, str]
+
+
+class MarkedResult(msgspec.Struct, frozen=True, array_like=True):
+    """What is left of a shown result of a provider that stayed elsewhere; `digest` is of its form.
+
+    `size_bytes` as in `MarkedArguments`.
+    """
+
+    size_bytes: int
+    digest: str
+
+
 class ShownCall(msgspec.Struct, frozen=True):
-    """One call in a request's messages; `message` and `block` are its positions."""
+    """One call in a request's messages; `message` and `block` are its positions.
+
+    `mark` stands for `arguments`, which are then None, where the request was read elsewhere.
+    """
 
     message: int
     block: int
@@ -58,9 +86,10 @@ class ShownCall(msgspec.Struct, frozen=True):
     call_id: str
     tool: str
     arguments: Any
+    mark: MarkedArguments | None = None
 
 
-class Misshapen(msgspec.Struct, frozen=True):
+class Misshapen(msgspec.Struct, frozen=True, tag=True):
     """A call that cannot be read, or stands where none can; one sentence says why."""
 
     text: str
@@ -126,33 +155,66 @@ def result_marks(block: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
 
 
+def marked_arguments(arguments: Any) -> MarkedArguments:
+    """What `same_arguments` needs of the arguments of a shown call."""
+    try:
+        if isinstance(arguments, Mapping):
+            return MarkedArguments(len(_encode(arguments)), _said(arguments))
+    except _NO_FORM:
+        pass
+    return MarkedArguments(-1, {})
+
+
+def marked_result(block: Mapping[str, Any]) -> MarkedResult:
+    """What `same_result` needs of a shown result."""
+    try:
+        return MarkedResult(len(_encode(block.get("content"))), _result_digest(block))
+    except _NO_FORM:
+        return MarkedResult(-1, "")
+
+
 def same_arguments(known: Iterable[str], tool: str, shown: Any) -> bool:
-    """Whether shown arguments are those of a call with these marks; `tool` is its emitted name."""
-    if not isinstance(shown, Mapping):
+    """Whether shown arguments are those of a call with these marks; `tool` is its emitted name.
+
+    `shown` are the arguments, or the `MarkedArguments` of them.
+    """
+    if not isinstance(shown, Mapping | MarkedArguments):
         return False
     try:
-        size = len(_encode(shown))
-        said = {_digest(name): (name, value) for name, value in shown.items()}
-        return any(
-            size <= most * _SLACK_TIMES + _SLACK_BYTES and _agrees(entries, tool, said)
-            for most, entries in _ways(known)
-        )
+        size = shown.size_bytes if isinstance(shown, MarkedArguments) else len(_encode(shown))
+        ways = [arguments for most, arguments in _ways(known) if 0 <= size <= _longest(most)]
+        if not ways:
+            return False
+        said = shown.said if isinstance(shown, MarkedArguments) else _said(shown)
+        return any(_agrees(arguments, tool, said) for arguments in ways)
     except _NO_FORM:
         return False
 
 
-def same_result(known: Iterable[str], block: Mapping[str, Any]) -> bool:
-    """Whether a shown result is the one with these marks."""
+def same_result(known: Iterable[str], shown: Mapping[str, Any] | MarkedResult) -> bool:
+    """Whether a shown result, or what is left of one, is the one with these marks."""
     known = tuple(known)
     try:
-        content = block.get("content")
-        most = max((int(mark.rpartition("/")[2]) for mark in known), default=0)
-        if len(_encode(content)) > most * _SLACK_TIMES + _SLACK_BYTES:
-            return False
-        shown = _digest([str(block.get("type", "")), without_nulls(content)])
-        return shown in {mark.rpartition("/")[0] for mark in known}
+        most = _longest(max((int(mark.rpartition("/")[2]) for mark in known), default=0))
+        if isinstance(shown, MarkedResult):
+            digest = shown.digest if 0 <= shown.size_bytes <= most else ""
+        else:
+            digest = _result_digest(shown) if len(_encode(shown.get("content"))) <= most else ""
+        return bool(digest) and digest in {mark.rpartition("/")[0] for mark in known}
     except _NO_FORM:
         return False
+
+
+def _longest(size: int) -> int:
+    return size * _SLACK_TIMES + _SLACK_BYTES
+
+
+def _said(arguments: Mapping[str, Any]) -> dict[str, str]:
+    return {_digest(name): _digest(value) for name, value in arguments.items()}
+
+
+def _result_digest(block: Mapping[str, Any]) -> str:
+    return _digest([str(block.get("type", "")), without_nulls(block.get("content"))])
 
 
 _NO_FORM = (NoForm, msgspec.MsgspecError, TypeError, ValueError, RecursionError)
@@ -186,16 +248,16 @@ def _ways(known: Iterable[str]) -> Iterator[tuple[int, list[_Argument]]]:
         yield size, found
 
 
-def _agrees(arguments: list[_Argument], tool: str, shown: Mapping[str, tuple[str, Any]]) -> bool:
+def _agrees(arguments: list[_Argument], tool: str, shown: Mapping[str, str]) -> bool:
     """Whether each shown argument is one of these, by name and reading, and none is missing."""
     by_name = {name: n for n, one in enumerate(arguments) for name in one.names}
     met = set[int]()
-    for digest, (name, value) in shown.items():
-        n = by_name.get(digest)
+    for name, value in shown.items():
+        n = by_name.get(name)
         if n is None:
-            if not unsaid(tool, name, value):
+            if (name, value) not in {(_digest(k), _digest(v)) for k, v in unsaid(tool).items()}:
                 return False
-        elif n in met or _digest(value) not in arguments[n].readings:
+        elif n in met or value not in arguments[n].readings:
             return False
         else:
             met.add(n)

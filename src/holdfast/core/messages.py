@@ -14,10 +14,19 @@ from typing import Any
 import msgspec
 
 from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.history import Misshapen, ShownCall, shown_calls
 from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.core.wire.reading import Evidence, NotInTable, Walked, walk
 
-__all__ = ["BadRequest", "Evidence", "ModelRequest", "edited", "read_count", "read_request"]
+__all__ = [
+    "BadRequest",
+    "Evidence",
+    "ModelRequest",
+    "edited",
+    "read_count",
+    "read_request",
+    "renamed",
+]
 
 # The model reads an image as at most this many tokens, whatever its size.
 _IMAGE_TOKENS_MAX = 5_000
@@ -32,6 +41,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     is not ours to measure): then only the provider's count or the context window does.
     `thinking_budget` is 0 without one; `opaque` when tokens may be billed that are not shown.
     `server_tools` names what only a grant allows; `asks` is all that the walk gathered.
+    `calls` are the calls shown in it, None where `fields` hold them still: only a request that was
+    read elsewhere (`core/large`) has them, and no body.
     """
 
     body: bytes
@@ -49,6 +60,14 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     continues: str
     fields: dict[str, Any]
     asks: Walked
+    calls: tuple[ShownCall, ...] | Misshapen | None = None
+
+    def shown(self) -> "tuple[ShownCall, ...] | Misshapen":
+        """Every call in its messages, whoever says that it made it."""
+        if self.calls is not None:
+            return self.calls
+        found = shown_calls(self.fields.get("messages"))
+        return found if isinstance(found, Misshapen) else tuple(found)
 
 
 class BadRequest(msgspec.Struct, frozen=True):
@@ -138,6 +157,15 @@ def _thread(thread: Mapping[str, Any] | None) -> str:
     if thread is not None and thread.get("type") == "continue" and not previous:
         raise NotInTable("`thread.previous_message_id` is missing")
     return previous
+
+
+def renamed(request: ModelRequest, model: str) -> ModelRequest:
+    """The same request for another model; of one that was read elsewhere, as it has no body."""
+    bound = request.input_tokens_bound
+    if bound is not None:
+        bound += max(len(msgspec.json.encode(model)) - len(msgspec.json.encode(request.model)), 0)
+    fields = {**request.fields, "model": model}
+    return msgspec.structs.replace(request, model=model, input_tokens_bound=bound, fields=fields)
 
 
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -26,6 +26,18 @@ _OUT, _IN, _STAYED, _WHOLE = "-", "+", "=", "!"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
+class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """What `is_raw` needs of the content of a result: digests of its values, and of its lines."""
+
+    values: tuple[str, ...]
+    lines: str
+
+    @property
+    def many(self) -> int:
+        """How many lines these are."""
+        return len(self.lines) // _TOKEN
+
+
 def rewriting_marks(raw: Any, left: Any) -> tuple[str, ...]:
     """The marks of a result that was `raw` and that a hook left as `left`, both JSON values.
 
@@ -44,15 +56,30 @@ def rewriting_marks(raw: Any, left: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def seen_in(content: Any, most_lines: int | None = None) -> Seen | None:
+    """What a text is compared by; None where it has more than `most_lines` different lines."""
+    texts = list(_texts(content))
+    lines = set[str]()
+    for value in texts:
+        for line in _lines(value):
+            lines.add(line)
+            if most_lines is not None and len(lines) > most_lines:
+                return None
+    return Seen(tuple(map(_digest, (*texts, content))), "".join(map(_short, lines)))
+
+
 def is_raw(marks: Iterable[str], content: Any) -> bool:
-    """Whether the content of a result block is what a hook rewrote, and not what it left."""
+    """Whether the content of a result block is what a hook rewrote, and not what it left.
+
+    `content` is that of the block, or what is `Seen` in it.
+    """
     known = {mark[:1]: mark[1:] for mark in marks}
     if not known:
         return False
-    texts = list(_texts(content))
-    if known[_WHOLE] in {_digest(value) for value in (*texts, content)}:
+    seen = content if isinstance(content, Seen) else seen_in(content)
+    if seen is None or known[_WHOLE] in seen.values:
         return True
-    met = {_short(line) for value in texts for line in _lines(value)}
+    met = _split(seen.lines)
     if _OUT in known:
         return not met.isdisjoint(_split(known[_OUT]))
     added, stayed = _split(known.get(_IN, "")), _split(known.get(_STAYED, ""))

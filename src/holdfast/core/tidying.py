@@ -20,7 +20,7 @@ _FIRST_EXPONENT = 1e21
 _LOST = "__proto__"
 _RENAMED_TOOLS = {"Task": "Agent", "KillShell": "TaskStop", "KillBash": "TaskStop"}
 _RENAMED = {"Edit": {"old_str": "old_string", "new_str": "new_string"}}
-_SAID = {"Edit": {"replace_all": False}}
+_SAID: Mapping[str, Mapping[str, Any]] = {"Edit": {"replace_all": False}}
 _ESCAPE = re.compile(
     r"(?<!\\)((?:\\\\)*)\\u(?:([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
     r"|([0-9a-fA-F]{4}))"
@@ -60,10 +60,9 @@ def same_tool(emitted: str, shown: str) -> bool:
     return shown in (emitted, _RENAMED_TOOLS.get(emitted))
 
 
-def unsaid(tool: str, name: str, value: Any) -> bool:
-    """Whether a client says this by itself where the model did not."""
-    said = _SAID.get(tool, {})
-    return name in said and value is said[name]
+def unsaid(tool: str) -> Mapping[str, Any]:
+    """The arguments that a client gives by itself where the model did not, with their values."""
+    return _SAID.get(tool, {})
 
 
 def emitted(tool: str, arguments: Mapping[str, Any]) -> list[Emitted]:

@@ -17,13 +17,16 @@ class Cleared:
     method: str
     path: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | memoryview
+    """A view is of a large one: it goes in pieces."""
 
     def __init__(self) -> None:
         raise TypeError("a request is cleared by admission alone, see `runtime/clearing`")
 
     @classmethod
-    def _of(cls, method: str, path: str, headers: Mapping[str, str], body: bytes) -> "Cleared":
+    def _of(
+        cls, method: str, path: str, headers: Mapping[str, str], body: bytes | memoryview
+    ) -> "Cleared":
         made = object.__new__(cls)
         made.method, made.path, made.headers, made.body = method, path, headers, body
         return made

@@ -14,9 +14,11 @@ from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.core.evidence import Ungoverned, check_evidence, check_history, unknown_calls
 from holdfast.core.flow import Given, Origin, given_by
-from holdfast.core.history import Misshapen, shown_calls
+from holdfast.core.history import Misshapen
+from holdfast.core.large import result_text
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
+from holdfast.core.wire.reading import ResultText
 from holdfast.errors import (
     EvidenceMissing,
     HistoryRewritten,
@@ -31,7 +33,7 @@ from holdfast.model.hooks import HookPoint
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
-from holdfast.runtime.digests import digest_of
+from holdfast.runtime.digests import UNREPRESENTABLE, digest_of
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.journal import Journal
@@ -78,7 +80,7 @@ class Admission:
         Errors: EvidenceMissing, after the session was stopped where its own model made the call;
         HistoryUnknown, HistoryRewritten, InvalidRequest; StoreUnavailable.
         """
-        shown = shown_calls(request.fields.get("messages"))
+        shown = request.shown()
         if isinstance(shown, Misshapen):
             raise InvalidRequest(shown.text)
         if request.asks.brought:
@@ -97,7 +99,7 @@ class Admission:
             await self._stop(live, judged)
         if missing:
             raise await self._refused(live, HistoryUnknown(_UNKNOWN.format(missing[:200])), missing)
-        messages = request.fields["messages"]
+        messages = request.fields["messages"] if request.calls is None else ()
         rewritten = check_history(shown, request.evidence, messages, live.calls)
         if rewritten is not None:
             text = _REWRITTEN.format(rewritten.call_id[:200], rewritten.text, rewritten.remedy)
@@ -175,8 +177,8 @@ class Admission:
                 records.append(self._withheld(live, call))
             else:
                 failed = block.is_error or call.state is CallState.FAILED
-                text = _text_of(request, block)
-                records.append(self._admitted(live, call, text, failed=failed))
+                result = _result_of(request, block)
+                records.append(self._admitted(live, call, result, failed=failed))
             state = call.state
             live.writing.pop(call.call_id, None)
             live.mixing.discard(call.call_id)
@@ -199,12 +201,15 @@ class Admission:
         kind = Kind.TOOL_RESULT_REPLACED
         return self._journal.record(kind, live.who, {"text": call.denial}, **flat)
 
-    def _admitted(self, live: LiveSession, call: CallRecord, text: str, *, failed: bool) -> Record:
+    def _admitted(
+        self, live: LiveSession, call: CallRecord, result: ResultText, *, failed: bool
+    ) -> Record:
         """The first arrival of a result: what it gives, and whether it taints."""
         contract = self.contracts.get(call.tool)
-        body: dict[str, Any] = {"characters": len(text)}
-        kept = live.answers.pop(call.call_id, None) == text
-        origin = self._origin(live, call, text)
+        body: dict[str, Any] = {"characters": result.characters}
+        answer = live.answers.pop(call.call_id, None)
+        kept = answer is not None and answer == result.text
+        origin = self._origin(live, call, result)
         if origin is Origin.NEUTRAL:
             body["neutral"] = True
         if origin is Origin.OTHERS:
@@ -215,9 +220,12 @@ class Admission:
         mute = (
             call.tool == DELEGATE_TOOL
             or call.call_id in live.found_calls
-            or (bool(live.collected) and digest_of(text) in live.collected)
+            or (bool(live.collected) and _digest(result) in live.collected)
         )
-        given = Given() if mute else given_by(contract, origin, text, failed=failed)
+        if result.text is None:
+            # Too long to come here from where it was read: nothing of it is vouched for.
+            body["unread"] = mute = True
+        given = Given() if mute else given_by(contract, origin, result.text or "", failed=failed)
         live.vouched.learn(given)
         if given.text and kept:
             body["trusted_answer"] = True  # It stands in `run.tool_answered`, word for word.
@@ -235,9 +243,9 @@ class Admission:
             tool=call.tool,
         )
 
-    def _origin(self, live: LiveSession, call: CallRecord, text: str) -> Origin:
+    def _origin(self, live: LiveSession, call: CallRecord, result: ResultText) -> Origin:
         """Who wrote the result of a call."""
-        from_child = live.collected.get(digest_of(text)) if live.collected else None
+        from_child = live.collected.get(_digest(result)) if live.collected else None
         if from_child is None and call.tool == DELEGATE_TOOL:
             from_child = True
         if from_child is not None:
@@ -249,12 +257,15 @@ class Admission:
         return Origin.OWN if contract is not None and contract.first_party else Origin.OTHERS
 
 
-def _text_of(request: ModelRequest, block: Evidence) -> str:
-    """The text of a result block, whether its content is a string or a list of blocks."""
-    content = request.fields["messages"][block.message]["content"][block.block].get("content")
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    parts = [part.get("text", "") for part in content if isinstance(part, dict)]
-    return "\n".join(part for part in parts if isinstance(part, str))
+def _result_of(request: ModelRequest, block: Evidence) -> ResultText:
+    """The text of a result block, or what is left of it where it was read elsewhere."""
+    if block.result is not None:
+        return block.result
+    text = result_text(request.fields["messages"][block.message]["content"][block.block])
+    return ResultText(len(text), text)
+
+
+def _digest(result: ResultText) -> str:
+    if result.digest is None:
+        return digest_of(result.text)
+    return result.digest or UNREPRESENTABLE

@@ -5,14 +5,16 @@ Not here: trying again (`runtime/reaching`), the answer on its way back (`runtim
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from holdfast.core.edits import Edits
 from holdfast.errors import HoldfastError, SessionStopped
-from holdfast.ports.llm import Upstream, UpstreamAnswer
-from holdfast.runtime.edits import Edits
+from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
+from holdfast.runtime.clearing import Clearance
 from holdfast.runtime.live import Cut
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
@@ -31,6 +33,13 @@ class Carrier(Protocol):
 
         What failed before is counted in the session's progress, and named in `purse.tried`.
         Errors: SessionStopped when it was cut meanwhile.
+        """
+        ...
+
+    async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
+        """What the provider answers to a count of the call's input; None where it does not.
+
+        Errors: UpstreamUnavailable; TooLarge, Unavailable where a large one cannot be written.
         """
         ...
 
@@ -61,12 +70,32 @@ class Here:
         self, provider: Provider, purse: Purse, edits: Edits
     ) -> UpstreamAnswer | Unreached:
         """See `Carrier`."""
-        try:
-            cleared = purse.paid.clearance.call(self._path, self._headers, edits)
-        except BaseException:
-            await purse.release("internal_error")
-            raise
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                # A large one is written elsewhere meanwhile, within reach of a kill.
+                cleared = await stoppable(
+                    purse,
+                    held.enter_async_context(
+                        purse.paid.clearance.call(self._path, self._headers, edits)
+                    ),
+                    SessionStopped,
+                )
+            except BaseException as error:
+                code = error.code if isinstance(error, HoldfastError) else "internal_error"
+                await purse.release(code)
+                raise
+            return await self._reach(provider, purse, cleared)
 
+    async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
+        """See `Carrier`."""
+        query = self._path.partition("?")[2]
+        fits = clearance.fits(provider)
+        async with clearance.prices(query, self._headers, fits) as cleared:
+            return await provider.counted(self._now_ns(), cleared)
+
+    async def _reach(
+        self, provider: Provider, purse: Purse, cleared: Cleared
+    ) -> UpstreamAnswer | Unreached:
         async def ask(upstream: Upstream) -> UpstreamAnswer:
             if purse.tried and purse.paid.toll is not None:
                 purse.paid.toll.again()

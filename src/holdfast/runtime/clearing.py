@@ -10,27 +10,21 @@ place of the proof.
 Not here: what each check asks (`provider_grants`, `admission`), money (`model_calls`).
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import msgspec
-
-from holdfast.core.messages import (
-    BadRequest,
-    ModelRequest,
-    edited,
-    read_count,
-    read_request,
-)
+from holdfast.core.edits import Edits
+from holdfast.core.large import Requested
+from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request, renamed
 from holdfast.core.wire.admitted import Admitted
 from holdfast.core.wire.betas import Betas
-from holdfast.core.wire.headers import with_betas
-from holdfast.core.wire.splicing import Change, spliced
+from holdfast.core.wire.splicing import Change
 from holdfast.core.wire.takes import Fitted
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension
 from holdfast.ports.llm import Cleared
+from holdfast.ports.readers import Body
 from holdfast.runtime.admission import Admission
-from holdfast.runtime.edits import Edits
 from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.fitting import fit, judged_betas, listing
 from holdfast.runtime.free_calls import FreeCalls
@@ -42,7 +36,6 @@ from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.services import Services
 
 COUNT = "/v1/messages/count_tokens"
-_COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice", "thinking", "thread")
 _cleared = Cleared._of  # noqa: SLF001 -- the only place that makes one
 
 
@@ -54,13 +47,14 @@ class Clearance:
     `removed` was taken out of the client's request, which `request` is without.
     """
 
-    __slots__ = ("_body", "betas", "contents", "model", "removed", "request")
+    __slots__ = ("_body", "_reader", "betas", "contents", "model", "removed", "request")
     request: ModelRequest
     betas: Betas
     contents: Mapping[tuple[int, int], str]
     model: str
     removed: tuple[Change, ...]
-    _body: bytes
+    _body: Body | None
+    _reader: RequestReader
 
     def __init__(self) -> None:
         raise TypeError("a clearance is made by admission alone")
@@ -79,24 +73,49 @@ class Clearance:
             removed=self.removed,
         )
 
-    def call(self, path: str, headers: Mapping[str, str], edits: Edits) -> Cleared:
-        """The request itself, with these edits."""
-        return on_the_servers_word(path, headers, self._body, edits)
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its body stayed in a relay: nothing of it can be sent from here."""
+        return self._body is None
 
-    def prices(self, query: str, headers: Mapping[str, str], fits: Fitted) -> Cleared:
-        """A count of its input, as it will be sent."""
-        fields = {k: self.request.fields[k] for k in _COUNTED_FIELDS if k in self.request.fields}
-        left_out = (c for c in fits.changes if c.steps[0] in fields and len(c.steps) > 1)
-        body = edited(spliced(msgspec.json.encode(fields), left_out), contents=self.contents)
-        target = COUNT + (f"?{query}" if query else "")
-        return _cleared("POST", target, with_betas(headers, fits.betas), body)
+    def call(
+        self, path: str, headers: Mapping[str, str], edits: Edits
+    ) -> AbstractAsyncContextManager[Cleared]:
+        """The request itself, with these edits. Errors: as `on_the_servers_word`."""
+        return on_the_servers_word(path, headers, self._here(), edits, self._reader)
+
+    def prices(
+        self, query: str, headers: Mapping[str, str], fits: Fitted
+    ) -> AbstractAsyncContextManager[Cleared]:
+        """A count of its input, as it will be sent. Errors: as `call`."""
+        return to_count_there(query, headers, self._here(), self.edits(fits), self._reader)
+
+    def _here(self) -> Body:
+        if self._body is None:
+            raise TypeError("the body of this request stayed in a relay")
+        return self._body
 
 
-def on_the_servers_word(
-    path: str, headers: Mapping[str, str], body: bytes, edits: Edits
-) -> Cleared:
-    """What a relay sends on the word of the server, which admitted this very body."""
-    return _cleared("POST", path, edits.headed(headers), edits.applied(body))
+@asynccontextmanager
+async def on_the_servers_word(
+    path: str, headers: Mapping[str, str], body: Body, edits: Edits, reader: RequestReader
+) -> AsyncIterator[Cleared]:
+    """What a relay sends on the word of the server, which admitted this very body.
+
+    Errors: Unavailable, TooLarge where a large one could not be written.
+    """
+    async with reader.edited(body, edits) as sent:
+        yield _cleared("POST", path, edits.headed(headers), sent)
+
+
+@asynccontextmanager
+async def to_count_there(
+    query: str, headers: Mapping[str, str], body: Body, edits: Edits, reader: RequestReader
+) -> AsyncIterator[Cleared]:
+    """A count that prices a call, also on the server's word. Errors: as `on_the_servers_word`."""
+    target = COUNT + (f"?{query}" if query else "")
+    async with reader.counted(body, edits) as sent:
+        yield _cleared("POST", target, edits.headed(headers), sent)
 
 
 def told_to_list(path: str, headers: Mapping[str, str], admitted: Admitted) -> Cleared:
@@ -113,29 +132,36 @@ class Clearing:
         *,
         admission: Admission,
         grants: ProviderGrants,
-        admitted: Admitted,
+        reader: RequestReader,
     ) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
         self._journal = services.journal
         self._admission = admission
         self._grants = grants
-        self._admitted = admitted
-        self._reader = RequestReader(admitted)
+        self._admitted = reader.admitted
+        self._reader = reader
         self._free_calls = FreeCalls(services.journal, services.clock)
 
-    async def call(self, live: LiveSession, headers: Mapping[str, str], body: bytes) -> Clearance:
-        """Admit one `POST /v1/messages`; money is asked later. Errors: every typed refusal."""
+    async def call(
+        self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
+    ) -> Clearance:
+        """Admit one `POST /v1/messages`; money is asked later. Errors: every typed refusal.
+
+        Of a large body that stayed in a relay, what came of reading it there.
+        """
         self._sessions.check_live(live)
         await check_client(live, headers, self._journal)
-        request = await self._reader.read(body)
+        request = await self._read(body, self._reader.read)
         self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
-        clearance = self._judged(live, headers, request)
+        clearance = self._judged(live, headers, request, body)
         await self._granted(live, clearance)
         clearance.contents = await self._admission.admit(live, clearance.request)
         return clearance
 
-    async def count(self, live: LiveSession, headers: Mapping[str, str], body: bytes) -> Clearance:
+    async def count(
+        self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
+    ) -> Clearance:
         """Admit one `count_tokens`: what a paid call would have to be, but for its evidence.
 
         No model reads it, so it makes nothing known as done. Errors: as `call`, Exhausted where
@@ -143,9 +169,9 @@ class Clearing:
         """
         self.free(live)
         await check_client(live, headers, self._journal)
-        request = await self._reader.count(body)
+        request = await self._read(body, self._reader.count)
         self._sessions.check_live(live)
-        clearance = self._judged(live, headers, request)
+        clearance = self._judged(live, headers, request, body)
         await self._check_room(live)
         await self._granted(live, clearance, counting=True)
         clearance.contents = {
@@ -158,11 +184,14 @@ class Clearing:
 
     def fallen_back(self, live: LiveSession, clearance: Clearance, model: str) -> Clearance:
         """The same request of another model. Errors: Denied, InvalidRequest."""
-        read = read_request(edited(clearance.request.body, model=model), self._admitted)
+        if clearance.request.calls is not None:
+            read: ModelRequest | BadRequest = renamed(clearance.request, model)
+        else:
+            read = read_request(edited(clearance.request.body, model=model), self._admitted)
         if isinstance(read, BadRequest):
             raise InvalidRequest(read.text)
         check_models(live, read)
-        made = _proof(read, clearance.betas, clearance._body, clearance.model)  # noqa: SLF001
+        made = self._proof(read, clearance.betas, clearance._body, clearance.model)  # noqa: SLF001
         made.contents, made.removed = clearance.contents, clearance.removed
         return made
 
@@ -174,24 +203,44 @@ class Clearing:
         self._sessions.check_live(live)
         self._free_calls.enter(live)
 
+    async def _read(
+        self,
+        body: Body | Requested,
+        read: Callable[[Body], Awaitable[ModelRequest | BadRequest]],
+    ) -> ModelRequest | BadRequest:
+        if not isinstance(body, Requested):
+            return await read(body)
+        return body.request if body.request is not None else BadRequest(body.bad)
+
     def _judged(
-        self, live: LiveSession, headers: Mapping[str, str], request: ModelRequest | BadRequest
+        self,
+        live: LiveSession,
+        headers: Mapping[str, str],
+        request: ModelRequest | BadRequest,
+        body: Body | Requested,
     ) -> Clearance:
         if isinstance(request, BadRequest):
             raise InvalidRequest(request.text)
         betas = judged_betas(headers, request, self._admitted)
         check_models(live, request)
-        return _proof(request, betas, request.body, request.model)
+        here = None if isinstance(body, Requested) else body
+        return self._proof(request, betas, here, request.model)
 
     async def _granted(
         self, live: LiveSession, clearance: Clearance, *, counting: bool = False
     ) -> None:
         """Ask for what needs a grant; what is taken out instead is gone from the proof."""
-        removed = await self._grants.check(live, clearance.request, counting=counting)
+        grants, body = self._grants, clearance._body  # noqa: SLF001
+        if body is None:
+            # Nothing can be taken out of what stayed in a relay: it is refused instead.
+            await grants.check(live, clearance.request, counting=counting, removes=False)
+            return
+        removed = await grants.check(live, clearance.request, counting=counting)
         if not removed:
             return
-        read = read_count if counting else read_request
-        again = read(spliced(clearance.request.body, removed), self._admitted)
+        read = self._reader.count if counting else self._reader.read
+        again = await read(body, without=removed)
+        self._sessions.check_live(live)
         if isinstance(again, BadRequest):
             raise InvalidRequest(again.text)
         # What asks for the same in another place is found, and refused, as if it stood alone.
@@ -206,9 +255,11 @@ class Clearing:
         if full is not None:
             raise exhausted(full)
 
-
-def _proof(request: ModelRequest, betas: Betas, body: bytes, model: str) -> Clearance:
-    made = object.__new__(Clearance)
-    made.request, made.betas, made._body = request, betas, body
-    made.contents, made.model, made.removed = {}, model, ()
-    return made
+    def _proof(
+        self, request: ModelRequest, betas: Betas, body: Body | None, model: str
+    ) -> Clearance:
+        made = object.__new__(Clearance)
+        made.request, made.betas = request, betas
+        made._body, made._reader = body, self._reader
+        made.contents, made.model, made.removed = {}, model, ()
+        return made

@@ -16,10 +16,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from holdfast.core.edits import Edits
+from holdfast.core.large import Requested
 from holdfast.core.messages import ModelRequest
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
-from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.core.wire.betas import Betas
 from holdfast.core.work import Asked
 from holdfast.errors import (
@@ -35,11 +36,11 @@ from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
+from holdfast.ports.readers import Body
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer, broken, ended_by
 from holdfast.runtime.carrying import Carried, Carrier, Here
 from holdfast.runtime.clearing import Clearance, Clearing, told_to_list
-from holdfast.runtime.edits import Edits
 from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import (
@@ -63,6 +64,7 @@ from holdfast.runtime.reaching import (
     resting,
     unanswered,
 )
+from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.services import Services
 
 # How long a call waits for other calls' holds to settle.
@@ -70,7 +72,6 @@ WAIT_FOR_ROOM_S = 60.0
 # The provider's count is an estimate; this much is added to it, and never less than so many.
 _COUNT_MARGIN_PERCENT = 5
 _COUNT_MARGIN_TOKENS = 64
-_COUNT_TIMEOUT_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9._:-]{0,48}", re.ASCII)
 # So much output is worth more than one more use of a tool at the provider.
 _OUTPUT_OF_USE = 1024
@@ -116,7 +117,7 @@ class ModelCalls:
         rates: RateGate | None = None,
         dice: Dice | None = None,
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
-        admitted: Admitted = NOTHING,
+        reader: RequestReader | None = None,
         removes: bool = False,
     ) -> None:
         self._sessions = services.sessions
@@ -126,16 +127,17 @@ class ModelCalls:
         self._entropy = services.entropy
         self._pricing = pricing
         self.providers = providers
-        self.admitted = admitted
+        self.reader = reader or RequestReader()
+        self.admitted = self.reader.admitted
         self._rates = rates
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._wait_for_room_s = wait_for_room_s
         grants = ProviderGrants(services, admission.contracts, removes=removes)
-        self.clearing = Clearing(services, admission=admission, grants=grants, admitted=admitted)
+        self.clearing = Clearing(services, admission=admission, grants=grants, reader=self.reader)
 
     async def call(
-        self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
+        self, live: LiveSession, path: str, headers: Mapping[str, str], body: Body
     ) -> Answer:
         """Admit, pay for and forward one `POST /v1/messages`.
 
@@ -151,10 +153,10 @@ class ModelCalls:
         live: LiveSession,
         path: str,
         headers: Mapping[str, str],
-        body: bytes,
+        body: Body | Requested,
         carrier: Carrier,
     ) -> Carried:
-        """As `call`, by whoever carries it. Errors: as `call`."""
+        """As `call`, by whoever carries it, and has read it. Errors: as `call`."""
         clearance = await self.clearing.call(live, headers, body)
         await self._check_turns(live)
         return await self._carry(live, clearance, _Given(path, headers, carrier))
@@ -303,7 +305,7 @@ class ModelCalls:
         return self._provider(live)
 
     async def counted(
-        self, live: LiveSession, headers: Mapping[str, str], body: bytes
+        self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
     ) -> tuple[Provider, Clearance, Edits]:
         """Whom to ask for a count, the proof that it may be sent, and how it is.
 
@@ -314,12 +316,12 @@ class ModelCalls:
         return provider, clearance, clearance.edits(clearance.fits(provider))
 
     async def count(
-        self, live: LiveSession, path: str, headers: Mapping[str, str], body: bytes
+        self, live: LiveSession, path: str, headers: Mapping[str, str], body: Body
     ) -> UpstreamAnswer:
         """Forward one free `count_tokens`, admitted as a paid call is."""
         provider, clearance, edits = await self.counted(live, headers, body)
-        cleared = clearance.call(path, headers, edits)
-        return await provider.ask_free(self._clock.now_ns(), cleared)
+        async with clearance.call(path, headers, edits) as cleared:
+            return await provider.ask_free(self._clock.now_ns(), cleared)
 
     async def models(
         self, live: LiveSession, path: str, headers: Mapping[str, str]
@@ -460,18 +462,9 @@ class ModelCalls:
 
     async def _count(self, provider: Provider, clearance: Clearance, given: _Given) -> int | None:
         """The provider's own count of the input, with a margin; None when it does not say."""
-        cleared = clearance.prices(
-            given.path.partition("?")[2], given.headers, clearance.fits(provider)
-        )
         try:
-            answer = await provider.ask_free(
-                self._clock.now_ns(), cleared, timeout_s=_COUNT_TIMEOUT_S
-            )
-            try:
-                raw = await answer.read(64 * 1024)
-            finally:
-                answer.close()
-            if answer.status != 200:
+            raw = await given.carrier.count(provider, clearance)
+            if raw is None:
                 return None
             tokens = msgspec.json.decode(raw, type=dict[str, object]).get("input_tokens")
         except (UpstreamUnavailable, msgspec.DecodeError, UnicodeDecodeError):

@@ -14,6 +14,7 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.denials import withheld_text
 from holdfast.core.effects import left_open
+from holdfast.core.large import kept_content
 from holdfast.core.rewritings import rewriting_marks
 from holdfast.errors import Conflict, RateLimited
 from holdfast.model.budgets import Amounts, Dimension
@@ -30,8 +31,6 @@ from holdfast.runtime.refusals import Refusals
 from holdfast.runtime.services import Services
 
 SHOWN_CHARACTERS = 20_000
-CONTENT_CHARACTERS = 1_000_000
-"""Of what a model reads for one call; more than that is left out, and the text says so."""
 _LONG_CHARACTERS = 16_000
 _PROMPTS_MOST = 60
 
@@ -201,8 +200,7 @@ class Outcomes:
 
         No more of it than a model could read, and long text not on the loop that kills.
         """
-        if (more := len(content) - CONTENT_CHARACTERS) > 0:
-            content = f"{content[:CONTENT_CHARACTERS]}\n[{more} further characters are left out]"
+        content = kept_content(content)
         if len(content) <= _LONG_CHARACTERS:
             return self._scrubbed(content)
         return await asyncio.to_thread(self._scrubbed, content)

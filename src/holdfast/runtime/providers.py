@@ -12,6 +12,9 @@ from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
 from holdfast.runtime.doors import Asker, Door, Ticket
 
 _FREE_TIMEOUT_S = 60.0
+# While a call waits for it.
+_COUNT_TIMEOUT_S = 10.0
+_COUNT_BYTES_MAX = 64 * 1024
 NO_RETRIES = Retries(attempts=0)
 
 
@@ -79,6 +82,15 @@ class Provider:
     ) -> UpstreamAnswer:
         """Send what costs nothing: a count, a read of a list. Errors: UpstreamUnavailable."""
         return await self.free(now_ns).send(cleared, timeout_s=timeout_s)
+
+    async def counted(self, now_ns: int, cleared: Cleared) -> bytes | None:
+        """The answer to a count of ours; None where it is none. Errors: UpstreamUnavailable."""
+        answer = await self.ask_free(now_ns, cleared, timeout_s=_COUNT_TIMEOUT_S)
+        try:
+            raw = await answer.read(_COUNT_BYTES_MAX)
+        finally:
+            answer.close()
+        return raw if answer.status == 200 else None
 
     def wait_s(self, now_ns: int, asker: Asker) -> float:
         """Seconds until some door may let a call try."""

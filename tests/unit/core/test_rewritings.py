@@ -2,9 +2,10 @@
 
 import json
 
+import msgspec
 import pytest
 
-from holdfast.core.rewritings import is_raw, rewriting_marks
+from holdfast.core.rewritings import Seen, is_raw, rewriting_marks, seen_in
 
 BASH = {"stdout": "user ann\ntoken s3cr3t-77\ndone", "stderr": "", "interrupted": False}
 CLEAN = {**BASH, "stdout": "user ann\ntoken ***\ndone"}
@@ -16,6 +17,14 @@ MCP_CLEAN = [{"type": "text", "text": "balance: (hidden)\nowner: ann"}]
 
 def block(text):
     return [{"type": "text", "text": text}]
+
+
+def is_shown_raw(marks, content):
+    """The same, whether the content is there or was read elsewhere."""
+    crossed = msgspec.msgpack.decode(msgspec.msgpack.encode(seen_in(content)), type=Seen)
+    found = is_raw(marks, content)
+    assert is_raw(marks, crossed) is found
+    return found
 
 
 @pytest.mark.parametrize(
@@ -48,7 +57,7 @@ def block(text):
     ],
 )  # fmt: skip
 def test_the_raw_result_is_found_however_its_client_puts_it(raw, left, shown):
-    assert is_raw(rewriting_marks(raw, left), shown)
+    assert is_shown_raw(rewriting_marks(raw, left), shown)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,7 @@ def test_the_raw_result_is_found_however_its_client_puts_it(raw, left, shown):
     ],
 )
 def test_what_a_hook_left_passes_however_its_client_shortens_or_clears_it(raw, left, shown):
-    assert not is_raw(rewriting_marks(raw, left), shown)
+    assert not is_shown_raw(rewriting_marks(raw, left), shown)
 
 
 def test_one_and_true_are_two_results():
@@ -88,4 +97,12 @@ def test_of_a_very_long_result_a_bounded_part_is_kept():
     raw = "\n".join(f"line {n}" for n in range(100_000))
     marks = rewriting_marks(raw, "short")
     assert sum(map(len, marks)) < 30_000
-    assert is_raw(marks, raw + "\nmore")
+    assert is_shown_raw(marks, raw + "\nmore")
+
+
+def test_of_what_has_too_many_different_lines_nothing_is_seen():
+    assert seen_in("a\nb\nb\na", 2) is not None
+    assert seen_in("a\nb\nc", 2) is None
+    found = seen_in("a\nb\nb", 2)
+    assert found is not None
+    assert found.many == 2

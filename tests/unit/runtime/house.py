@@ -160,7 +160,7 @@ class FakeUpstream:
         return [json.loads(body) for _, path, _, body in self.sent if "count_tokens" not in path]
 
     async def send(self, cleared, *, timeout_s, whole=False):
-        path, body = cleared.path, cleared.body
+        path, body = cleared.path, bytes(cleared.body)
         self.sent.append((cleared.method, path, dict(cleared.headers), body))
         await asyncio.sleep(0)
         if "count_tokens" in path:

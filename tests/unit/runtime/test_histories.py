@@ -36,6 +36,16 @@ from tests.unit.runtime.house import (
     tool_block,
     whole_answer,
 )
+from tests.unit.runtime.large_bodies import ReadElsewhere
+
+HOUSES = {"here": House, "read elsewhere": ReadElsewhere}
+
+
+@pytest.fixture(autouse=True, params=HOUSES)
+def where(request, monkeypatch):
+    """Whoever reads a request: every line below holds."""
+    monkeypatch.setattr("tests.unit.runtime.test_histories.House", HOUSES[request.param])
+
 
 GOOD = (200, SSE, [started(), *text_block("hi"), *stopped()])
 ORDER = {"order": "7"}

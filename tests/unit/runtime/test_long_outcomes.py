@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
+from holdfast.core.large import CONTENT_CHARACTERS
 from holdfast.errors import Conflict
 from holdfast.model.events import Kind
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.outcomes import CONTENT_CHARACTERS, Finish
+from holdfast.runtime.outcomes import Finish
 from tests.unit.runtime.house import House
 
 SECRET = "password=correct-horse-battery"

@@ -46,16 +46,21 @@ from tests.unit.runtime.house import (
     tool_block,
     whole_answer,
 )
+from tests.unit.runtime.large_bodies import ReadElsewhere, ReadInRelay
 from tests.unit.runtime.relay_pair import Relayed
 
-HERE, RELAYED = House, Relayed
+HOUSES = {
+    "here": House,
+    "through a relay": Relayed,
+    "read elsewhere": ReadElsewhere,
+    "read in a relay": ReadInRelay,
+}
 
 
-@pytest.fixture(autouse=True, params=["here", "through a relay"])
+@pytest.fixture(autouse=True, params=HOUSES)
 def carried(request, monkeypatch):
-    """Whoever takes a call to its provider: every line below holds."""
-    house = HERE if request.param == "here" else RELAYED
-    monkeypatch.setattr("tests.unit.runtime.test_model_calls.House", house)
+    """Whoever takes a call to its provider, and reads it: every line below holds."""
+    monkeypatch.setattr("tests.unit.runtime.test_model_calls.House", HOUSES[request.param])
 
 
 IN, OUT = 1_000, 5_000

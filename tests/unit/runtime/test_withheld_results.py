@@ -27,6 +27,16 @@ from tests.unit.runtime.house import (
     stopped,
     text_block,
 )
+from tests.unit.runtime.large_bodies import ReadElsewhere
+
+HOUSES = {"here": House, "read elsewhere": ReadElsewhere}
+
+
+@pytest.fixture(autouse=True, params=HOUSES)
+def where(request, monkeypatch):
+    """Whoever reads a request: every line below holds."""
+    monkeypatch.setattr("tests.unit.runtime.test_withheld_results.House", HOUSES[request.param])
+
 
 SECRET = "the raw output"
 BOOK = contract("book", Effect.COMMIT, RiskLevel.LOW, idempotency=Idempotency.ONCE)

@@ -3,13 +3,22 @@
 A body is bounded by itself where it is read; many of one sender, left unfinished, would still fill
 the memory. The sender is the credential as it was shown, right or wrong: nobody has to be known.
 Room is given back when the answer begins or the request is over.
+
+Large bodies come in at a pace, of each sender and of all together: whoever sends as fast as it can
+must not be all that is done here. A request of ordinary size waits for nobody.
 """
+
+import asyncio
 
 from starlette.types import Message, Receive, Scope, Send
 
 from holdfast.errors import RateLimited
+from holdfast.ports.readers import LARGE_BYTES
 
 MIB = 1024 * 1024
+SENDER_BYTES_PER_S = 64 * MIB
+ALL_BYTES_PER_S = 128 * MIB
+"""Of large bodies; the first `LARGE_BYTES` of a body come in at once."""
 SENDER_BYTES_MAX = 64 * MIB
 ALL_BYTES_MAX = 256 * MIB
 
@@ -28,6 +37,8 @@ class Bodies:
         self._sender_bytes_max = sender_bytes_max
         self._all_bytes_max = all_bytes_max
         self._of: dict[bytes, int] = {}
+        self._pace_of: dict[bytes, Pace] = {}
+        self._pace = Pace(ALL_BYTES_PER_S)
         self.all_bytes = 0
 
     def room(self, scope: Scope) -> "Room":
@@ -47,6 +58,14 @@ class Bodies:
         self._of[sender] = of_sender
         self.all_bytes += size
 
+    async def paced(self, sender: bytes, size: int) -> None:
+        """Wait as long as so many bytes of a large body take."""
+        now_s = asyncio.get_running_loop().time()
+        own = self._pace_of.get(sender)
+        if own is None:
+            own = self._pace_of[sender] = Pace(SENDER_BYTES_PER_S)
+        await asyncio.sleep(max(own.wait_s(now_s, size), self._pace.wait_s(now_s, size)))
+
     def give_back(self, sender: bytes, size: int) -> None:
         """What was taken is answered, or nobody waits for it."""
         self.all_bytes -= size
@@ -55,6 +74,20 @@ class Bodies:
             self._of[sender] = left
         else:
             self._of.pop(sender, None)
+            self._pace_of.pop(sender, None)
+
+
+class Pace:
+    """So many bytes a second."""
+
+    def __init__(self, bytes_per_s: int) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._free_s = 0.0
+
+    def wait_s(self, now_s: float, size: int) -> float:
+        """Seconds until so many bytes more are within it; they count from now on."""
+        self._free_s = max(self._free_s, now_s) + size / self._bytes_per_s
+        return self._free_s - now_s
 
 
 class Room:
@@ -73,6 +106,8 @@ class Room:
             if size := len(message.get("body", b"")):
                 self._bodies.take(self._sender, size)
                 self._size += size
+                if self._size > LARGE_BYTES:
+                    await self._bodies.paced(self._sender, size)
             return message
 
         return counted

@@ -5,10 +5,14 @@ what frames a body (chunk sizes, trailers) has no more bytes than the body it fr
 not queue up behind one another. Of connections whose sender has not been recognised only so many
 are kept, each for seconds, and the oldest go first: they are never in the way of one that has.
 
+What is left of a body that was answered already is thrown away at a pace, and what strangers send
+that is no request is said in the log once in a while, not each time.
+
 Not here: the size of a body (`routes.read_body`), and what many bodies hold (`bodies`).
 """
 
 import asyncio
+import logging
 import resource
 from collections import OrderedDict
 from typing import Any
@@ -17,6 +21,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from holdfast.apps.gateway.bodies import Pace
 from holdfast.apps.gateway.connection import Connection
 
 HEAD_BYTES_MAX = 64 * 1024
@@ -29,6 +34,10 @@ GRACE_S = 2.0
 UNKNOWN_HARD = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 """All that wait, however short; one more ends the oldest of them."""
 PIPELINED_MAX = 1
+
+THROWN_BYTES_PER_S = 64 * 1024 * 1024
+"""Of all bodies together that nobody reads any more."""
+SAID_EVERY_S = 10.0
 
 _FRAMING_BYTES = 64 * 1024
 _TOO_LARGE = (
@@ -63,6 +72,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._known = False
         self._waits_since_s = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._thrower: asyncio.TimerHandle | None = None
+        self.logger = _Log(self.logger)  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; its head is waited for."""
@@ -72,6 +83,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._head_over()
+        if self._thrower is not None:
+            self._thrower.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,8 +139,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         # Of all requests: a piece of data may end one and begin the next.
         self._carried_bytes += len(body)
-        if not self._refused:
-            super().on_body(body)
+        if self._refused:
+            return
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._throw_away(len(body))
+
+    def _throw_away(self, size: int) -> None:
+        """Read on when it is due: nobody waits for what this client goes on to send."""
+        wait_s = _thrown.wait_s(self.loop.time(), size)
+        self.flow.pause_reading()
+        if self._thrower is not None:
+            self._thrower.cancel()
+        self._thrower = self.loop.call_later(wait_s, self.flow.resume_reading)
 
     def on_message_complete(self) -> None:
         """The body is whole."""
@@ -184,6 +208,27 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_over()
             self.transport.write(_REFUSAL)
             self.transport.close()
+
+
+class _Log:
+    """uvicorn's log, in which a stranger's bytes take no more than a line in a while."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def warning(self, message: str, *given: Any) -> None:
+        """Say it, unless something was said a moment ago."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= _said["next_s"]:
+            _said["next_s"] = now_s + SAID_EVERY_S
+            self._log.warning(message, *given, exc_info=False)
+
+
+_said = {"next_s": 0.0}
+_thrown = Pace(THROWN_BYTES_PER_S)
 
 
 def _make_room(now_s: float) -> None:

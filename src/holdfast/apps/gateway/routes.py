@@ -29,7 +29,9 @@ from holdfast.errors import (
 )
 from holdfast.ports.clock import Entropy
 from holdfast.ports.llm import UpstreamAnswer
+from holdfast.ports.readers import Body, Held, Readers
 from holdfast.runtime.answers import Answer, refusal_body
+from holdfast.runtime.growing import Growing, let_go
 
 _BODY_TIMEOUT_S = 60.0
 # What the provider's connection decided, or what ours decides anew.
@@ -64,13 +66,13 @@ class Calls(Protocol[Who_contra]):
     """Takes model calls to a provider: `runtime/model_calls`, or `runtime/relays/calls`."""
 
     async def call(
-        self, who: Who_contra, path: str, headers: Mapping[str, str], body: bytes, /
+        self, who: Who_contra, path: str, headers: Mapping[str, str], body: Body, /
     ) -> Answer:
         """One `POST /v1/messages`. Errors: every typed refusal."""
         ...
 
     async def count(
-        self, who: Who_contra, path: str, headers: Mapping[str, str], body: bytes, /
+        self, who: Who_contra, path: str, headers: Mapping[str, str], body: Body, /
     ) -> UpstreamAnswer:
         """One `count_tokens`, free."""
         ...
@@ -94,8 +96,10 @@ class Gateway(Generic[Who]):
         max_body_bytes: int,
         report: Report,
         admitted: Admitted = NOTHING,
+        readers: Readers | None = None,
     ) -> None:
         self._admitted = admitted
+        self._hold = readers.hold if readers is not None else None
         self._sessions = sessions
         self._calls = calls
         self._entropy = entropy
@@ -149,9 +153,10 @@ class Gateway(Generic[Who]):
         )
 
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
+        async def forward(who: Who, given: Headers, body: Body, send: Send) -> None:
             target = _target("/v1/messages", scope)
             answer = await self._calls.call(who, target, given, body)
+            let_go(body)
             scope.get("state", {}).get(ANSWERING, _nothing)()
             client = answer.client = Connection.of(scope)
             if answer.streams:
@@ -162,14 +167,14 @@ class Gateway(Generic[Who]):
         await self._governed(scope, receive, send, forward)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def forward(who: Who, given: Headers, body: bytes, send: Send) -> None:
+        async def forward(who: Who, given: Headers, body: Body, send: Send) -> None:
             path = _target("/v1/messages/count_tokens", scope)
             await _plain(await self._calls.count(who, path, given, body), send)
 
         await self._governed(scope, receive, send, forward)
 
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def forward(who: Who, given: Headers, _: bytes, send: Send) -> None:
+        async def forward(who: Who, given: Headers, _: Body, send: Send) -> None:
             path = _target(_models_path(scope), scope)
             await _plain(await self._calls.models(who, path, given), send)
 
@@ -180,10 +185,11 @@ class Gateway(Generic[Who]):
         scope: Scope,
         receive: Receive,
         send: Send,
-        act: Callable[[Who, Headers, bytes, Send], Awaitable[None]],
+        act: Callable[[Who, Headers, Body, Send], Awaitable[None]],
     ) -> None:
         """Authenticate, read, act; every refusal leaves in the envelope of the Messages API."""
         started = False
+        body: Body = b""
 
         async def sending(message: Message) -> None:
             nonlocal started
@@ -193,7 +199,7 @@ class Gateway(Generic[Who]):
         try:
             who = await self._sessions.authenticate_model(_token(scope))
             Connection.of(scope).recognised()
-            body = await read_body(scope, receive, self._max_body_bytes)
+            body = await read_body(scope, receive, self._max_body_bytes, self._hold)
             given = self._headers(scope)
             async with while_connected(receive):
                 await act(who, given, body, sending)
@@ -206,6 +212,8 @@ class Gateway(Generic[Who]):
                 # Headers are gone: all that is left is to break off, which clients see.
                 raise
             await self._refuse(send, error, _client(scope))
+        finally:
+            let_go(body)
 
     def _headers(self, scope: Scope) -> Headers:
         """The client's headers; a coded body cannot be governed. Errors: InvalidRequest."""
@@ -284,8 +292,10 @@ def _token(scope: Scope) -> str:
     return token
 
 
-async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
-    """The whole request body.
+async def read_body(
+    scope: Scope, receive: Receive, limit_bytes: int, hold: Callable[[], Held] | None = None
+) -> Body:
+    """The whole request body; a large one where `hold` says, and whoever gets it lets it go.
 
     Errors: TooLarge past `limit_bytes` (at once when the client says so beforehand),
     InvalidRequest when it does not come in time, ClientLeft when the client goes before its end.
@@ -293,22 +303,22 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
     declared = Headers(scope=scope).get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:
         raise TooLarge(f"the body is larger than {limit_bytes} bytes")
-    parts: list[bytes] = []
-    size = 0
+    growing = Growing(limit_bytes, hold)
     try:
         async with asyncio.timeout(_BODY_TIMEOUT_S):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientLeft
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit_bytes:
-                    raise TooLarge(f"the body is larger than {limit_bytes} bytes")
+                growing.append(message.get("body", b""))
                 if not message.get("more_body", False):
-                    return b"".join(parts)
+                    return growing.whole()
     except TimeoutError:
+        growing.close()
         raise InvalidRequest(f"the body did not arrive within {_BODY_TIMEOUT_S:g} s") from None
+    except BaseException:
+        growing.close()
+        raise
 
 
 def ungoverned(path: str) -> str:

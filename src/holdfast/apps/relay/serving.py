@@ -32,6 +32,7 @@ async def serve(
         max_body_bytes=settings.max_body_bytes,
         report=report,
         admitted=relay.admitted,
+        readers=relay.readers,
     )
     server = _Server(
         uvicorn_config(

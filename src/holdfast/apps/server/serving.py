@@ -19,6 +19,7 @@ from holdfast.apps.control.conversations.routes import ConversationDoor
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.delegation import DelegationDoor
+from holdfast.apps.control.guard.reading import Intake
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
@@ -293,19 +294,20 @@ def _application(
         max_body_bytes=limit,
         report=report,
         admitted=harness.calls.admitted,
+        readers=harness.readers,
     )
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
-    door = GuardDoor(*parts, harness.attempts, turns=turns, max_body_bytes=limit, report=report)
-    hooks = ClaudeCodeDoor(*parts, turns=turns, max_body_bytes=limit, report=report)
+    intake = Intake(limit, report, harness.readers)
+    door = GuardDoor(*parts, harness.attempts, turns=turns, intake=intake)
+    hooks = ClaudeCodeDoor(*parts, turns=turns, intake=intake)
     children = DelegationDoor(
         sessions,
         Delegation(harness.services),
         config,
         model_port=relays.port,
-        max_body_bytes=limit,
-        report=report,
+        intake=intake,
     )
-    runs = RunDoor(sessions, harness.runs, harness.dispatch, max_body_bytes=limit, report=report)
+    runs = RunDoor(sessions, harness.runs, harness.dispatch, intake=intake)
     worker = state.worker_token(config.state_path)
     work = WorkDoor(harness.dispatch, token_digest(worker), report, model_port=relays.port)
     talks = ConversationDoor(

@@ -19,6 +19,7 @@ from holdfast.core.wire.headers import sent_on
 from holdfast.errors import UpstreamUnavailable
 from holdfast.ports.llm import Cleared, Dialect, NotOffered, Reader, UpstreamAnswer
 
+_PIECE_BYTES = 128 * 1024
 _BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 
 
@@ -138,7 +139,8 @@ class HttpUpstream:
                 method, path, fields, cleared.body, timeout_s, whole=whole
             )
             return HttpAnswer(response)
-        asked = await dialect.request(method, path, cleared.headers, cleared.body)
+        # A dialect writes the body anew, whatever its size.
+        asked = await dialect.request(method, path, cleared.headers, bytes(cleared.body))
         if isinstance(asked, NotOffered):
             return _NotOffered(asked.text)
         fields = CIMultiDict(asked.headers, **{"accept-encoding": "identity"})
@@ -165,11 +167,17 @@ class HttpUpstream:
         method: str,
         path: str,
         fields: CIMultiDict[str],
-        body: bytes,
+        body: bytes | memoryview,
         timeout_s: float,
         *,
         whole: bool,
     ) -> aiohttp.ClientResponse:
+        sent: bytes | AsyncIterator[bytes] | None
+        if isinstance(body, memoryview):
+            sent, fields = _pieces(body), CIMultiDict(fields)
+            fields["content-length"] = str(len(body))
+        else:
+            sent = body or None
         # An answer in one piece is silent until it is written; only its turn may bound that.
         silence_s = None if whole else self._silence_timeout_s
         timeout = aiohttp.ClientTimeout(
@@ -182,7 +190,7 @@ class HttpUpstream:
                     method,
                     URL(self._base + path, encoded=True),
                     headers=fields,
-                    data=body or None,
+                    data=sent,
                     timeout=timeout,
                     allow_redirects=False,
                 )
@@ -197,6 +205,12 @@ class HttpUpstream:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+async def _pieces(body: memoryview) -> AsyncIterator[bytes]:
+    """A large body, so that others get their turn while it is sent."""
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield bytes(body[start : start + _PIECE_BYTES])
 
 
 def _as_sent(value: str) -> str:

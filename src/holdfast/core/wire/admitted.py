@@ -42,6 +42,11 @@ class Admitted:
     def __init__(self, lines: Iterable[Admission] = ()) -> None:
         self._lines = {(line.sort, line.name): line for line in lines}
 
+    @property
+    def lines(self) -> tuple[Admission, ...]:
+        """Every line."""
+        return tuple(self._lines.values())
+
     def find(self, sort: Sort, name: str) -> Admission | None:
         """The line that admits it; None where there is none."""
         return self._lines.get((sort, name))

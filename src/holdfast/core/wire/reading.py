@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.history import MarkedResult
+from holdfast.core.rewritings import Seen
 from holdfast.core.wire.admitted import Admission, Admitted, Sort
 from holdfast.core.wire.grants import FOLLOWED_FIELDS, REACH, Reach
 from holdfast.core.wire.request import REQUEST
@@ -37,14 +39,32 @@ class NotInTable(Exception):
     """The sentence for a request that the table does not cover."""
 
 
-class Evidence(msgspec.Struct, frozen=True):
-    """One block that claims to answer a call; `message` and `block` are its positions."""
+class ResultText(msgspec.Struct, frozen=True, array_like=True):
+    """The text of a result. `text` is None where it stayed elsewhere, being long or old.
+
+    `digest` is of its canonical JSON: None where nobody computed it, empty where it has none.
+    """
+
+    characters: int
+    text: str | None
+    digest: str | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One block that claims to answer a call; `message` and `block` are its positions.
+
+    `result` and `mark` stand for its content where the request was read elsewhere: of a result of
+    the client and of the provider; `seen` where it could be compared with what a hook rewrote.
+    """
 
     message: int
     block: int
     kind: str
     call_id: str
     is_error: bool
+    result: ResultText | None = None
+    mark: MarkedResult | None = None
+    seen: Seen | None = None
 
 
 class ServerTool(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,29 +102,33 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     fast: bool | None = None
 
 
-class Walked:
+class Walked(msgspec.Struct):
     """What a walk has gathered.
 
     `grants` names what only a grant allows, in order, each with the first place that asks for it;
-    `outside` are those that reach outside. `drops` are places of what is
-    never sent on, `marked` those of fields that not every upstream takes.
+    `outside` are those that reach outside. `drops` are places of what is never sent on,
+    `marked` those of fields that not every upstream takes. `brought` is what the
+    provider brings in by itself: `url` or `file`; empty where it brings nothing.
     """
 
-    def __init__(self) -> None:
-        self.evidence: list[Evidence] = []
-        self.server: list[ServerTool] = []
-        self.client_tools: list[str] = []
-        self.grants: dict[str, tuple[Step, ...]] = {}
-        self.outside: list[Outside] = []
-        self.attempts: list[Attempt] = []
-        self.compact_triggers: list[int | None] = []
-        self.admitted: list[Admission] = []
-        self.drops: list[tuple[Step, ...]] = []
-        self.marked: dict[str, list[tuple[Step, ...]]] = {}
-        self.summarizes = self.unbounded = self.cached = self.cached_1h = False
-        self.images = self.media_bytes = self.hidden_tokens = 0
-        # What the provider brings in by itself: `url` or `file`; empty where it brings nothing.
-        self.brought = ""
+    evidence: list[Evidence] = []
+    server: list[ServerTool] = []
+    client_tools: list[str] = []
+    grants: dict[str, tuple[Step, ...]] = {}
+    outside: list[Outside] = []
+    attempts: list[Attempt] = []
+    compact_triggers: list[int | None] = []
+    admitted: list[Admission] = []
+    drops: list[tuple[Step, ...]] = []
+    marked: dict[str, list[tuple[Step, ...]]] = {}
+    summarizes: bool = False
+    unbounded: bool = False
+    cached: bool = False
+    cached_1h: bool = False
+    images: int = 0
+    media_bytes: int = 0
+    hidden_tokens: int = 0
+    brought: str = ""
 
     def ask(self, grant: str, path: Path) -> None:
         """Something that only this grant allows."""

@@ -4,17 +4,20 @@ Trying again and breakers are here, where the provider is reached; each relay ha
 """
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 
-from holdfast.core.wire.admitted import NOTHING, Admitted
-from holdfast.errors import InternalError, UpstreamUnavailable
+from holdfast.core.large import Requested
+from holdfast.core.messages import BadRequest, ModelRequest
+from holdfast.errors import InternalError, TooLarge, Unavailable, UpstreamUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Trouble
 from holdfast.ports.clock import Clock
-from holdfast.ports.llm import Upstream, UpstreamAnswer
+from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
+from holdfast.ports.readers import Body
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import stoppable
-from holdfast.runtime.clearing import on_the_servers_word, told_to_list
+from holdfast.runtime.clearing import on_the_servers_word, to_count_there, told_to_list
 from holdfast.runtime.doors import Asker
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
@@ -28,9 +31,12 @@ from holdfast.runtime.relays.wire import (
     Counted,
     Noted,
     Passed,
+    Priced,
+    PriceThere,
     Refusal,
     Send,
 )
+from holdfast.runtime.request_reading import RequestReader
 
 _GOOD_S, _GOOD_TOKENS = 30.0, 10_000
 _WAITS = ("retry-after", "retry-after-ms")
@@ -39,7 +45,7 @@ _WAITS = ("retry-after", "retry-after-ms")
 class _Request:
     """What the client sent, and what came of it so far."""
 
-    def __init__(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(self, path: str, headers: Mapping[str, str], body: Body) -> None:
         self.path = path
         self.headers = headers
         self.body = body
@@ -66,12 +72,12 @@ class RelayedCalls:
         providers: Mapping[str, Provider],
         clock: Clock,
         dice: Dice,
-        admitted: Admitted = NOTHING,
+        reader: RequestReader | None = None,
     ) -> None:
         self._line = line
         self._providers = providers
         self._clock = clock
-        self._admitted = admitted
+        self._reader = reader or RequestReader()
         self._reaching = Reaching(self._note, clock, dice)
         self._good_until_s: dict[str, float] = {}
 
@@ -94,16 +100,26 @@ class RelayedCalls:
         self._good_until_s[token] = now_s + _GOOD_S
         return token
 
-    async def call(self, live: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def call(self, live: str, path: str, headers: Mapping[str, str], body: Body) -> Answer:
         """As `ModelCalls.call`. Errors: as there, and Unavailable while the server is away."""
         call, request = RelayedCall(self._line), _Request(path, headers, body)
         try:
+            small, read = await self._read(body, self._reader.read)
             asked = Call(
-                call=call.number, token=live, path=path, headers=_joined(headers), body=body
+                call=call.number,
+                token=live,
+                path=path,
+                headers=_joined(headers),
+                body=small,
+                read=read,
             )
             said: Answered = await self._line.ask("call", asked, Answered)
-            while isinstance(said, Send):
+            while isinstance(said, Send | PriceThere):
                 request.close()
+                if isinstance(said, PriceThere):
+                    told = Priced(call=call.number, raw=await self._priced(said, request))
+                    said = await self._line.ask("priced", told, Answered)
+                    continue
                 came = await self._carried(call, said, request)
                 if came.status == 200 and request.answer is not None:
                     call.arrived(came)
@@ -120,6 +136,28 @@ class RelayedCalls:
             call.leave()
             raise
 
+    async def _read(
+        self, body: Body, read: Callable[[Body], Awaitable[ModelRequest | BadRequest]]
+    ) -> tuple[bytes, Requested | None]:
+        """What the server is given of a body: of a large one, what came of reading it here."""
+        if isinstance(body, bytes):
+            return body, None
+        found = await read(body)
+        if isinstance(found, BadRequest):
+            return b"", Requested(bad=found.text)
+        return b"", Requested(request=found)
+
+    async def _priced(self, price: PriceThere, request: _Request) -> bytes | None:
+        """The provider's count, asked for from here; None where it does not say."""
+        query = request.path.partition("?")[2]
+        given = (query, request.headers, request.body, price.edits, self._reader)
+        try:
+            provider = self._known(price.upstream)
+            async with to_count_there(*given) as cleared:
+                return await provider.counted(self._clock.now_ns(), cleared)
+        except (Unavailable, TooLarge):
+            return None
+
     async def _carried(self, call: RelayedCall, send: Send, request: _Request) -> Came:
         """Take it to the provider, within reach of a cut."""
         provider = self._providers.get(send.upstream)
@@ -129,7 +167,25 @@ class RelayedCalls:
             return Came(
                 call=call.number, error=Refusal.of(error), trouble=Trouble.UPSTREAM, failures=1
             )
-        cleared = on_the_servers_word(request.path, request.headers, request.body, send.edits)
+        given = (request.path, request.headers, request.body, send.edits, self._reader)
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                cleared = await held.enter_async_context(on_the_servers_word(*given))
+            except (Unavailable, TooLarge) as fault:
+                error = UpstreamUnavailable(f"the request was not sent: {fault.message}")
+                refusal = Refusal.of(error)
+                return Came(call=call.number, error=refusal, trouble=Trouble.UPSTREAM)
+            return await self._sent(call, send, provider, request, cleared)
+
+    async def _sent(
+        self,
+        call: RelayedCall,
+        send: Send,
+        provider: Provider,
+        request: _Request,
+        cleared: Cleared,
+    ) -> Came:
+        """What comes of trying, until the provider's headers are here."""
         tried, failures = list[str](), 0
 
         def failed() -> None:
@@ -172,15 +228,17 @@ class RelayedCalls:
         )
 
     async def count(
-        self, live: str, path: str, headers: Mapping[str, str], body: bytes
+        self, live: str, path: str, headers: Mapping[str, str], body: Body
     ) -> UpstreamAnswer:
         """As `ModelCalls.count`: the server admits it, and nothing leaves before."""
-        asked = Count(token=live, headers=_joined(headers), body=body)
+        small, read = await self._read(body, self._reader.count)
+        asked = Count(token=live, headers=_joined(headers), body=small, read=read)
         answer: Counted | Refusal = await self._line.ask("count", asked, Counted | Refusal)
         if isinstance(answer, Refusal):
             raise answer.error()
-        cleared = on_the_servers_word(path, headers, body, answer.edits)
-        return await self._known(answer.upstream).ask_free(self._clock.now_ns(), cleared)
+        provider, given = self._known(answer.upstream), (path, headers, body, answer.edits)
+        async with on_the_servers_word(*given, self._reader) as cleared:
+            return await provider.ask_free(self._clock.now_ns(), cleared)
 
     async def models(self, live: str, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:
         """As `ModelCalls.models`."""
@@ -189,7 +247,7 @@ class RelayedCalls:
         )
         if isinstance(answer, Refusal):
             raise answer.error()
-        cleared = told_to_list(path, headers, self._admitted)
+        cleared = told_to_list(path, headers, self._reader.admitted)
         return await self._known(answer.upstream).ask_free(self._clock.now_ns(), cleared)
 
     def _known(self, name: str) -> Provider:

@@ -9,13 +9,14 @@ Not here: sockets (`backends/frames`), the relay's side (`calls`, `payer`).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from holdfast.core.edits import Edits
 from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.events import Kind
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.carrying import stoppable
+from holdfast.runtime.clearing import Clearance
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
-from holdfast.runtime.edits import Edits
 from holdfast.runtime.live import Cut, LiveSession
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.providers import Provider
@@ -42,6 +43,8 @@ from holdfast.runtime.relays.wire import (
     Left,
     Noted,
     Passed,
+    Priced,
+    PriceThere,
     Refusal,
     Send,
     Settle,
@@ -118,6 +121,7 @@ class RelayTalk:
             "count": self._count,
             "call": self._call,
             "came": self._came,
+            "priced": self._priced,
             "extend": self._extend,
             "cuts": self._next_cuts,
         }
@@ -215,7 +219,9 @@ class RelayTalk:
         asked = decoded(body, Count)
         try:
             live = await self.desk.doorkeeper.authenticate_model(asked.token)
-            provider, _, edits = await self.desk.calls.counted(live, asked.headers, asked.body)
+            provider, _, edits = await self.desk.calls.counted(
+                live, asked.headers, asked.read or asked.body
+            )
             return encoded(Counted(upstream=provider.name, edits=edits))
         except HoldfastError as error:
             return encoded(Refusal.of(error))
@@ -231,6 +237,10 @@ class RelayTalk:
     async def _came(self, body: bytes) -> bytes:
         came = decoded(body, Came)
         return encoded(await self._open_call(came.call).came(came))
+
+    async def _priced(self, body: bytes) -> bytes:
+        told = decoded(body, Priced)
+        return encoded(await self._open_call(told.call).priced(told))
 
     async def _extend(self, body: bytes) -> bytes:
         asked = decoded(body, Extend)
@@ -309,6 +319,7 @@ class CarriedCall:
         self._asked = asked
         self._said: asyncio.Queue[Answered] = asyncio.Queue()
         self._came: asyncio.Future[Came] | None = None
+        self._price: asyncio.Future[Priced] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -329,6 +340,25 @@ class CarriedCall:
         else:
             self._came.set_result(came)
         return await self._said.get()
+
+    async def priced(self, told: Priced) -> Answered:
+        """What came of the last `PriceThere`; what to do now. Errors: Unavailable, as `came`."""
+        if self._price is None or self._price.done():
+            raise Unavailable("nothing was to be counted for this call")
+        self._price.set_result(told)
+        return await self._said.get()
+
+    async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
+        """See `runtime/carrying.Carrier`."""
+        fits = clearance.fits(provider)
+        if clearance.elsewhere:
+            self._price = asyncio.get_running_loop().create_future()
+            there = PriceThere(upstream=provider.name, edits=clearance.edits(fits))
+            self._said.put_nowait(there)
+            return (await self._price).raw
+        query = self._asked.path.partition("?")[2]
+        async with clearance.prices(query, self._asked.headers, fits) as cleared:
+            return await provider.counted(self._talk.desk.clock.now_ns(), cleared)
 
     def arrived(self, came: Came) -> None:
         """The provider answers: what is told of the answer from now on counts.
@@ -353,7 +383,7 @@ class CarriedCall:
 
     async def _carry(self, live: LiveSession, asked: Call) -> None:
         carried = await self._talk.desk.calls.carry(
-            live, asked.path, asked.headers, asked.body, self
+            live, asked.path, asked.headers, asked.read or asked.body, self
         )
         if carried.purse is None:
             self._talk.over(asked.call)

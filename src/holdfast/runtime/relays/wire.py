@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from holdfast.core.edits import Edits
+from holdfast.core.large import Requested
 from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import HoldfastError, InternalError, Unavailable, all_errors
 from holdfast.model.upstreams import Trouble
-from holdfast.runtime.edits import Edits
 
 W = TypeVar("W")
 
@@ -70,21 +71,26 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True, tag="passed"):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's `POST /v1/messages`. `call` is the relay's number for it, never used again."""
+    """A client's `POST /v1/messages`. `call` is the relay's number for it, never used again.
+
+    A large body stays in the relay, which has it read: `read` is what came of it.
+    """
 
     call: int
     token: str
     path: str
     headers: dict[str, str]
-    body: bytes
+    body: bytes = b""
+    read: Requested | None = None
 
 
 class Count(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's `count_tokens`, for the server to admit."""
+    """A client's `count_tokens`, for the server to admit; a large body as in `Call`."""
 
     token: str
     headers: dict[str, str]
-    body: bytes
+    body: bytes = b""
+    read: Requested | None = None
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True, tag="counted"):
@@ -111,6 +117,23 @@ class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):
     session: str = ""
     user: str = ""
     whole: bool = False
+
+
+class PriceThere(msgspec.Struct, frozen=True, kw_only=True, tag="price"):
+    """Ask `upstream` for its count of a call's body, which stayed in the relay.
+
+    With these edits; answered by `Priced`.
+    """
+
+    upstream: str
+    edits: Edits
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider answered to a `PriceThere`; None where it did not."""
+
+    call: int
+    raw: bytes | None = None
 
 
 class HandOn(msgspec.Struct, frozen=True, kw_only=True, tag="hand_on"):
@@ -227,8 +250,8 @@ class Cuts(msgspec.Struct, frozen=True, kw_only=True):
     cuts: tuple[CutCall, ...] = ()
 
 
-Answered = Send | HandOn | Refusal
-"""What a `call` or `came` is answered with."""
+Answered = Send | PriceThere | HandOn | Refusal
+"""What a `call`, `came` or `priced` is answered with."""
 
 encoded = msgspec.msgpack.Encoder().encode
 

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from holdfast.apps.control.guard.claude_code import PATH, ClaudeCodeDoor
+from holdfast.apps.control.guard.reading import Intake
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.core.sessions import Command
 from holdfast.errors import StoreUnavailable, Unauthenticated
@@ -42,8 +43,7 @@ class Desk:
         parts = (house.sessions, house.guard, house.outcomes, Fence(house.processes))
         given: Any = {
             "turns": self.turns,
-            "max_body_bytes": MOST_BYTES,
-            "report": self.reported.append,
+            "intake": Intake(MOST_BYTES, self.reported.append),
         }
         door = GuardDoor(*parts, house.attempts, **given)
         routes = [*ClaudeCodeDoor(*parts, **given).routes(), *door.routes()]

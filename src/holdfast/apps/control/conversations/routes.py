@@ -14,7 +14,15 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from holdfast.apps.control.guard.answering import Endpoint, answering, last_boundary
-from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.apps.control.guard.reading import (
+    Intake,
+    Report,
+    Sent,
+    json_of,
+    shaped,
+    token_of,
+    whole_body,
+)
 from holdfast.apps.control.proving import proven
 from holdfast.errors import Denied, InvalidRequest, NotFound
 from holdfast.model.conversations import Conversation, ConversationHead
@@ -137,14 +145,14 @@ class ConversationDoor:
         return found
 
     def _for_session(self, act: _Verb) -> Endpoint:
-        async def acting(live: LiveSession, body: bytes) -> object:
+        async def acting(live: LiveSession, sent: Sent) -> object:
             self._sessions.check_live(live)
             who = live.who
-            return await act(Owner(tenant=who.tenant, user=who.user, who=who), body)
+            if not isinstance(sent.body, bytes):
+                raise TypeError("a conversation is read where it arrives")
+            return await act(Owner(tenant=who.tenant, user=who.user, who=who), sent.body)
 
-        return answering(
-            self._sessions, acting, max_body_bytes=_MAX_BODY_BYTES, report=self._report
-        )
+        return answering(self._sessions, acting, Intake(_MAX_BODY_BYTES, self._report))
 
     def _for_admin(self, act: _Verb) -> Endpoint:
         async def acting(request: Request) -> object:

@@ -10,26 +10,29 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from holdfast.apps.control.guard.reading import Report, token_of, whole_body
+from holdfast.apps.control.guard.reading import Intake, Report, Sent, sent, token_of
 from holdfast.errors import HoldfastError, InternalError
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
 
-Act = Callable[[LiveSession, bytes], Awaitable[object]]
+Act = Callable[[LiveSession, Sent], Awaitable[object]]
 """What a route does for the session of the token, with the body; empty for a read."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def answering(sessions: Sessions, act: Act, *, max_body_bytes: int, report: Report) -> Endpoint:
+def answering(sessions: Sessions, act: Act, intake: Intake) -> Endpoint:
     """An endpoint that does `act` for the session whose token comes with the request."""
 
     async def for_session(request: Request) -> object:
         live = await sessions.authenticate(token_of(request))
         posted = request.method == "POST"
-        body = await whole_body(request, max_body_bytes) if posted else b""
-        return await act(live, body)
+        body = await sent(request, intake) if posted else Sent(b"")
+        try:
+            return await act(live, body)
+        finally:
+            body.close()
 
-    return last_boundary(for_session, report)
+    return last_boundary(for_session, intake.report)
 
 
 def last_boundary(act: Callable[[Request], Awaitable[object]], report: Report) -> Endpoint:

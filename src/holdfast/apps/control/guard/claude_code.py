@@ -17,12 +17,11 @@ from starlette.routing import Route
 
 from holdfast.apps.control.guard.in_turn import in_turn
 from holdfast.apps.control.guard.reading import (
-    Report,
-    json_of,
-    outcome_of,
+    Intake,
+    Sent,
+    sent,
     shaped,
     token_of,
-    whole_body,
 )
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.hook_outputs import Output
@@ -85,16 +84,14 @@ class ClaudeCodeDoor:
         fence: Fence,
         *,
         turns: Turns,
-        max_body_bytes: int,
-        report: Report,
+        intake: Intake,
     ) -> None:
         self._sessions = sessions
         self._guard = guard
         self._outcomes = outcomes
         self._fence = fence
         self._turns = turns
-        self._max_body_bytes = max_body_bytes
-        self._report = report
+        self._intake = intake
         self._answers = {
             "PreToolUse": self._before,
             "UserPromptSubmit": self._prompted,
@@ -108,22 +105,22 @@ class ClaudeCodeDoor:
         return [Route(PATH, self._serve, methods=["POST"])]
 
     async def _serve(self, request: Request) -> Response:
-        event = ""
+        event, body = "", Sent(b"")
         try:
             live = await self._sessions.authenticate_hook(token_of(request))
-            raw = await whole_body(request, self._max_body_bytes)
-            given, replaced = outcome_of(raw)
+            body = await sent(request, self._intake)
+            given, replaced = await body.outcome()
             told_of = shaped(given, _Event).hook_event_name
             if replaced and told_of not in self._told:
-                given = json_of(raw)
+                given = await body.json()
             event = told_of
             if not event:
                 raise InvalidRequest("the body does not fit: hook_event_name is empty")
             answer, told = self._answers.get(event), self._told.get(event)
             if told is not None:
-                body = _encoded(await told(live, given, replaced))
+                answered = _encoded(await told(live, given, replaced))
             else:
-                body = _encoded(await answer(live, given) if answer else outputs.nothing())
+                answered = _encoded(await answer(live, given) if answer else outputs.nothing())
         except ClientDisconnect:
             return Response(status_code=400)
         except HoldfastError as error:
@@ -131,12 +128,14 @@ class ClaudeCodeDoor:
             # call of a session that is over, and that ends it as the failure that it is.
             over = isinstance(error, (SessionStopped, CredentialExpired)) and bool(event)
             text = f"{error.code}: {error.message}"
-            body = _encoded(outputs.over(event, text) if over else outputs.refuse(event, text))
+            answered = _encoded(outputs.over(event, text) if over else outputs.refuse(event, text))
         except Exception as error:  # noqa: BLE001 -- the last boundary: a fault is a refusal
-            self._report(error)
+            self._intake.report(error)
             text = "internal_error: holdfast could not handle the request; see its log"
-            body = _encoded(outputs.refuse(event, text))
-        return Response(body, media_type="application/json")
+            answered = _encoded(outputs.refuse(event, text))
+        finally:
+            body.close()
+        return Response(answered, media_type="application/json")
 
     async def _before(self, live: LiveSession, given: object) -> Output:
         """Decide; what the model wrote is what runs, where the CLI tidied it."""

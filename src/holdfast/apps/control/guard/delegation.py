@@ -10,7 +10,7 @@ import msgspec
 from starlette.routing import Route
 
 from holdfast.apps.control.guard.answering import Act, answering
-from holdfast.apps.control.guard.reading import Report, json_of, shaped
+from holdfast.apps.control.guard.reading import Intake, Sent, shaped
 from holdfast.apps.control.sessions.opening import caps_of
 from holdfast.compose.config import Config, SessionPlan, resolve
 from holdfast.core.delegation import Asked, Profile
@@ -83,31 +83,28 @@ class DelegationDoor:
         config: Config,
         *,
         model_port: int = 0,
-        max_body_bytes: int,
-        report: Report,
+        intake: Intake,
     ) -> None:
         self._sessions = sessions
         self._delegation = delegation
         self._config = config
         self._model_port = model_port
-        self._max_body_bytes = max_body_bytes
-        self._report = report
+        self._intake = intake
 
     def routes(self) -> list[Route]:
         """What to mount."""
         posts: dict[str, Act] = {"delegate": self._delegate, "collect": self._collect}
-        limit, report = self._max_body_bytes, self._report
         return [
             Route(
                 f"/v1/guard/{name}",
-                answering(self._sessions, act, max_body_bytes=limit, report=report),
+                answering(self._sessions, act, self._intake),
                 methods=["POST"],
             )
             for name, act in posts.items()
         ]
 
-    async def _delegate(self, live: LiveSession, body: bytes) -> DelegateAnswer:
-        given = shaped(json_of(body), DelegateBody)
+    async def _delegate(self, live: LiveSession, body: Sent) -> DelegateAnswer:
+        given = shaped(await body.json(), DelegateBody)
         if not given.agent and given.tools is None:
             raise InvalidRequest("a child needs either `agent` or `tools`", field="tools")
         if given.ttl_s is not None and given.ttl_s < 1:
@@ -132,8 +129,8 @@ class DelegationDoor:
         shown.model_port = self._model_port
         return DelegateAnswer(session=view(child), token=token, plan=shown)
 
-    async def _collect(self, live: LiveSession, body: bytes) -> Collected:
-        given = shaped(json_of(body), CollectBody)
+    async def _collect(self, live: LiveSession, body: Sent) -> Collected:
+        given = shaped(await body.json(), CollectBody)
         return await self._delegation.collect(live, given.child, given.text)
 
     def _plan(self, session: Session, agent: str) -> SessionPlan | None:

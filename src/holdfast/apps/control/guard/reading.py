@@ -4,24 +4,23 @@ Not here: whose token it is (`runtime/sessions`), how a refusal looks (each rout
 """
 
 import asyncio
-import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
-from holdfast.core.canonical import MANY_VALUES, Unreadable, parse_json
-from holdfast.core.writable import OUTPUT_BYTES_MAX, written
-from holdfast.errors import InvalidRequest, TooLarge, Unauthenticated
+from holdfast.core.canonical import Unreadable, parse_json
+from holdfast.core.large import Answer, Parse, Parsed, Unusable, read_outcome
+from holdfast.errors import InvalidRequest, TooLarge, Unauthenticated, Unavailable
+from holdfast.ports.readers import Body, Held, Readers
+from holdfast.runtime.growing import Growing, let_go
 
 _T = TypeVar("_T")
 
 Report = Callable[[BaseException], None]
 
 _BODY_TIMEOUT_S = 60.0
-# Beyond these a number takes longer to read than it is worth.
-_DIGITS_MAX = 1_000
 
 
 def token_of(request: Request) -> str:
@@ -33,24 +32,92 @@ def token_of(request: Request) -> str:
     return token
 
 
-async def whole_body(request: Request, max_bytes: int) -> bytes:
+class Intake(NamedTuple):
+    """How a door takes bodies: how large, who reads large ones, who is told of faults of ours."""
+
+    max_body_bytes: int
+    report: Report
+    readers: Readers | None = None
+
+
+class Sent:
+    """What a client sent, small or large; `close` it when it was answered."""
+
+    def __init__(self, body: Body, readers: Readers | None = None) -> None:
+        self.body = body
+        self._readers = readers
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return not self.body if isinstance(self.body, bytes) else not self.body.size_bytes
+
+    async def json(self) -> object:
+        """One strict reading of it. Errors: InvalidRequest; Unavailable for a large one."""
+        if isinstance(self.body, bytes):
+            return json_of(self.body)
+        return (await self._parsed(self.body, Parse())).value
+
+    async def outcome(self) -> tuple[object, tuple[str, ...]]:
+        """The body of a report on what ran, and what had to be replaced to read it.
+
+        Errors: InvalidRequest for no JSON at all, TooLarge for more values than are read,
+        Unavailable where a large one could not be read.
+        """
+        if isinstance(self.body, bytes):
+            found = _usable(read_outcome(self.body))
+        else:
+            found = await self._parsed(self.body, Parse(outcome=True))
+        return found.value, found.replaced
+
+    async def _parsed(self, body: Held, job: Parse) -> Parsed:
+        if self._readers is None:
+            raise Unavailable("nobody here reads large requests; send less of it at once")
+        answer, _ = await self._readers.ask(job, body)
+        return _usable(answer)
+
+    def close(self) -> None:
+        """Let go of it; idempotent."""
+        let_go(self.body)
+
+
+def _usable(answer: Answer) -> Parsed:
+    if isinstance(answer, Unusable):
+        raise TooLarge(answer.text) if answer.too_large else InvalidRequest(answer.text)
+    if not isinstance(answer, Parsed):
+        raise Unavailable("the process that reads large requests answered another question")
+    return answer
+
+
+async def sent(request: Request, intake: Intake) -> Sent:
     """The whole body. Errors: TooLarge, InvalidRequest when it does not come in time."""
+    max_bytes, readers = intake.max_body_bytes, intake.readers
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise TooLarge(f"the body is larger than {max_bytes} bytes")
-    parts: list[bytes] = []
-    size = 0
+    growing = Growing(max_bytes, readers.hold if readers is not None else None)
     try:
         async with asyncio.timeout(_BODY_TIMEOUT_S):
             async for part in request.stream():
-                size += len(part)
-                if size > max_bytes:
-                    raise TooLarge(f"the body is larger than {max_bytes} bytes")
-                parts.append(part)
+                growing.append(part)
+        return Sent(growing.whole(), readers)
     except TimeoutError:
         text = f"the body did not arrive within {_BODY_TIMEOUT_S:g} s"
         raise InvalidRequest(text) from None
-    return b"".join(parts)
+    finally:
+        growing.close()
+
+
+def _nobody(_: BaseException) -> None:
+    """Whoever reads it reports for itself."""
+
+
+async def whole_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, as bytes. Errors: as `sent`."""
+    body = (await sent(request, Intake(max_bytes, _nobody))).body
+    if not isinstance(body, bytes):
+        raise TypeError("without readers nothing is held")
+    return body
 
 
 def json_of(body: bytes) -> object:
@@ -59,31 +126,6 @@ def json_of(body: bytes) -> object:
     if isinstance(parsed, Unreadable):
         raise InvalidRequest(f"the body is not usable JSON: {parsed.reason}")
     return parsed
-
-
-def outcome_of(body: bytes) -> tuple[object, tuple[str, ...]]:
-    """The body of a report on what ran, and what had to be replaced to read it.
-
-    What ran is recorded whatever it returned: text that is no UTF-8, numbers that JSON has no word
-    for, nesting without end, a key that stands twice. Errors: InvalidRequest for no JSON at all,
-    TooLarge for more values than are read.
-    """
-    parsed = parse_json(body)
-    if not isinstance(parsed, Unreadable):
-        return parsed, ()
-    if parsed.reason == MANY_VALUES:
-        # Nothing of it may be made: it would cost a hundred times its bytes.
-        raise TooLarge(f"the body is not usable JSON: {parsed.reason}; report it as one text")
-    try:
-        loose = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_int)
-    except (ValueError, RecursionError):
-        raise InvalidRequest(f"the body is not usable JSON: {parsed.reason}") from None
-    found = written(loose, most_bytes=max(len(body), OUTPUT_BYTES_MAX))
-    return found.value, tuple({*found.replaced, parsed.reason})
-
-
-def _int(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _DIGITS_MAX else digits
 
 
 def shaped(parsed: object, kind: type[_T]) -> _T:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from holdfast.apps.control.guard import schemas
 from holdfast.apps.control.guard.answering import Act, answering
 from holdfast.apps.control.guard.in_turn import in_turn
-from holdfast.apps.control.guard.reading import Report, json_of, outcome_of, shaped
+from holdfast.apps.control.guard.reading import Intake, Sent, shaped
 from holdfast.core.sessions import Command, after
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.runtime.attempts import Attempts, Retry
@@ -41,8 +41,7 @@ class GuardDoor:
         attempts: Attempts,
         *,
         turns: Turns,
-        max_body_bytes: int,
-        report: Report,
+        intake: Intake,
     ) -> None:
         self._sessions = sessions
         self._guard = guard
@@ -50,8 +49,7 @@ class GuardDoor:
         self._fence = fence
         self._attempts = attempts
         self._turns = turns
-        self._max_body_bytes = max_body_bytes
-        self._report = report
+        self._intake = intake
 
     def routes(self) -> list[Route]:
         """What to mount."""
@@ -77,11 +75,10 @@ class GuardDoor:
         ]
 
     def _for(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
-        limit, report = self._max_body_bytes, self._report
-        return answering(self._sessions, act, max_body_bytes=limit, report=report)
+        return answering(self._sessions, act, self._intake)
 
-    async def _decide(self, live: LiveSession, body: bytes) -> schemas.DecideAnswer:
-        given = _read(body, schemas.DecideBody)
+    async def _decide(self, live: LiveSession, body: Sent) -> schemas.DecideAnswer:
+        given = await _read(body, schemas.DecideBody)
         asked = Asked(
             call_id=given.call_id,
             tool=given.tool,
@@ -94,8 +91,8 @@ class GuardDoor:
         async with in_turn(self._turns, self._fence, live, asked.call_id):
             return _answer(await self._guard.decide(live, asked))
 
-    async def _again(self, live: LiveSession, body: bytes) -> schemas.AgainAnswer:
-        given = _read(body, schemas.AgainBody)
+    async def _again(self, live: LiveSession, body: Sent) -> schemas.AgainAnswer:
+        given = await _read(body, schemas.AgainBody)
         retry = Retry(
             call_id=given.call_id,
             tool=given.tool,
@@ -116,8 +113,8 @@ class GuardDoor:
             message=attempt.message,
         )
 
-    async def _finish(self, live: LiveSession, body: bytes) -> schemas.FinishAnswer:
-        parsed, replaced = outcome_of(body)
+    async def _finish(self, live: LiveSession, body: Sent) -> schemas.FinishAnswer:
+        parsed, replaced = await body.outcome()
         given = shaped(parsed, schemas.FinishBody)
         done = Finish(
             call_id=given.call_id,
@@ -134,31 +131,32 @@ class GuardDoor:
         rewritten = shown.output != given.output
         return schemas.FinishAnswer(shown.output, rewritten, shown.content, shown.withheld)
 
-    async def _redeem(self, live: LiveSession, body: bytes) -> schemas.RedeemAnswer:
-        given = _read(body, schemas.RedeemBody)
+    async def _redeem(self, live: LiveSession, body: Sent) -> schemas.RedeemAnswer:
+        given = await _read(body, schemas.RedeemBody)
         permit = await self._guard.redeem(
             live, given.permit, given.call_id, given.tool, given.arguments
         )
         return schemas.RedeemAnswer(permit.permit_id)
 
-    async def _prompt(self, live: LiveSession, body: bytes) -> schemas.Nothing:
-        await self._outcomes.prompt(live, _read(body, schemas.PromptBody).text)
+    async def _prompt(self, live: LiveSession, body: Sent) -> schemas.Nothing:
+        given = await _read(body, schemas.PromptBody)
+        await self._outcomes.prompt(live, given.text)
         return schemas.Nothing()
 
-    async def _hook(self, live: LiveSession, body: bytes) -> schemas.HookReply:
-        given = _read(body, schemas.HookBody)
+    async def _hook(self, live: LiveSession, body: Sent) -> schemas.HookReply:
+        given = await _read(body, schemas.HookBody)
         return schemas.HookReply(await self._outcomes.reached(live, given.point, given.detail))
 
-    async def _end(self, live: LiveSession, body: bytes) -> object:
-        reason = _read(body, schemas.ReasonBody).reason if body else ""
+    async def _end(self, live: LiveSession, body: Sent) -> object:
+        reason = "" if body.empty else (await _read(body, schemas.ReasonBody)).reason
         if after(live.session.state, Command.END) is not None:
             await self._sessions.change(live, Command.END, reason or "the agent is done")
         return view(live)
 
-    async def _session(self, live: LiveSession, _: bytes) -> object:
+    async def _session(self, live: LiveSession, _: Sent) -> object:
         return view(live)
 
-    async def _keys(self, _: LiveSession, __: bytes) -> dict[str, dict[str, str]]:
+    async def _keys(self, _: LiveSession, __: Sent) -> dict[str, dict[str, str]]:
         keys = self._guard.public_keys.items()
         return {"keys": {n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys}}
 
@@ -187,6 +185,6 @@ def _stored(entry: EffectEntry | None) -> schemas.Stored | None:
     )
 
 
-def _read(body: bytes, kind: type[_T]) -> _T:
-    """One strict reading of the body. Errors: InvalidRequest."""
-    return shaped(json_of(body), kind)
+async def _read(body: Sent, kind: type[_T]) -> _T:
+    """One strict reading of the body. Errors: InvalidRequest, Unavailable."""
+    return shaped(await body.json(), kind)

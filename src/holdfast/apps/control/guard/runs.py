@@ -9,7 +9,7 @@ import msgspec
 from starlette.routing import Route
 
 from holdfast.apps.control.guard.answering import Act, answering
-from holdfast.apps.control.guard.reading import Report, json_of, shaped
+from holdfast.apps.control.guard.reading import Intake, Sent, shaped
 from holdfast.errors import LeaseLost
 from holdfast.model.events import Record
 from holdfast.model.runs import RunState
@@ -71,14 +71,12 @@ class RunDoor:
         runs: Runs,
         dispatch: Dispatch,
         *,
-        max_body_bytes: int,
-        report: Report,
+        intake: Intake,
     ) -> None:
         self._sessions = sessions
         self._runs = runs
         self._dispatch = dispatch
-        self._max_body_bytes = max_body_bytes
-        self._report = report
+        self._intake = intake
 
     def routes(self) -> list[Route]:
         """What to mount."""
@@ -89,22 +87,20 @@ class RunDoor:
         ]
 
     def _for(self, act: Act) -> Any:
-        return answering(
-            self._sessions, act, max_body_bytes=self._max_body_bytes, report=self._report
-        )
+        return answering(self._sessions, act, self._intake)
 
-    async def _history(self, live: LiveSession, _: bytes) -> HistoryAnswer:
+    async def _history(self, live: LiveSession, _: Sent) -> HistoryAnswer:
         run = self._dispatch.of_session(live.session.session_id)
         if run is None:
             raise LeaseLost("this session has no run at work")
         return HistoryAnswer(await self._runs.history(run))
 
-    async def _append(self, live: LiveSession, body: bytes) -> AppendAnswer:
-        given = shaped(json_of(body), AppendBody)
+    async def _append(self, live: LiveSession, body: Sent) -> AppendAnswer:
+        given = shaped(await body.json(), AppendBody)
         return AppendAnswer(await self._runs.append(live, given.epoch, given.events))
 
-    async def _leave(self, live: LiveSession, body: bytes) -> Nothing:
-        given = shaped(json_of(body), LeaveBody)
+    async def _leave(self, live: LiveSession, body: Sent) -> Nothing:
+        given = shaped(await body.json(), LeaveBody)
         await self._runs.leave(
             live,
             given.epoch,

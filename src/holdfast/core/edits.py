@@ -1,4 +1,7 @@
-"""What is changed in a client's request before it is sent."""
+"""What is changed in a client's body before it is sent, as one value that can travel.
+
+Not here: who decides it (`runtime/model_calls`), how a value is cut out (`core/wire/splicing`).
+"""
 
 from collections.abc import Mapping
 
@@ -23,6 +26,10 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     betas: str | None = None
     removed: tuple[Change, ...] = ()
+
+    def leaves_body(self) -> bool:
+        """Whether the body goes as it came."""
+        return self == Edits(betas=self.betas)
 
     def applied(self, body: bytes) -> bytes:
         """The body to send; the same bytes where nothing is changed."""
