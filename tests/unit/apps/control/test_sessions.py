@@ -134,7 +134,7 @@ def test_a_life_may_be_shortened_and_never_lengthened():
         ({"agent": "nobody", "user": "ann"}, 404, "not_found"),
         ({"agent": "desk"}, 400, "invalid_request"),
         ({"user": "ann"}, 400, "invalid_request"),
-        ({"agent": "desk", "user": "a b"}, 400, "invalid_request"),
+        ({"agent": "desk", "user": "a\nb"}, 400, "invalid_request"),
         ({"agent": "desk", "user": "ann", "tenant": "nowhere"}, 404, "not_found"),
         ({"agent": "desk", "user": "ann", "task": "refunds/"}, 400, "invalid_request"),
         ({"agent": "desk", "user": "ann", "parent": "ses_none"}, 404, "not_found"),
