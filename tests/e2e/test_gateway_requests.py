@@ -31,7 +31,7 @@ PROVIDER_TOOLS = (
     "mcp_servers",
     "compaction",
     "files",
-    "oracle",
+    "oracle_20270101",
 )
 CONTRACT = """
   {name}:
@@ -238,7 +238,7 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("compaction", {"compaction": {"type": "summarize"}}),
     ("advisor", {"tools": [{"type": "advisor_20260301", "name": "advisor",
                             "model": "claude-haiku-4-5", "max_tokens": 500}]}),
-    ("oracle", {"tools": [{"type": "oracle_20270101", "name": "oracle"}]}),
+    ("oracle_20270101", {"tools": [{"type": "oracle_20270101", "name": "oracle"}]}),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ The walk takes each value once, keeps its own stack, and gathers on the way what
 and grants need. Not here: what any of it costs (`core/wire/work`), whether it is granted.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ _MARKED = frozenset({"defer_loading", "eager_input_streaming", "scope"})
 # What a skill's own description adds to the prompt; what it reads comes through its container.
 _SKILL_TOKENS = 1_000
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+# A type of a tool is its name with the day of its version.
+_VERSION = re.compile(r"_\d{8}\Z")
 # Free JSON of a tool that was admitted: what its arguments may be.
 _SCHEMAS = frozenset({"input_schema", "input_examples"})
 
@@ -230,7 +233,7 @@ class _Walker:
             raise NotInTable(f"`{spelt((path, place.tag))}` must name a kind such as {known}")
         if place.holds_tools:
             line = self._admitted.find(Sort.TOOL, tag)
-            if line is None:
+            if line is None or tag in REACH or tag in TOOL_KINDS:  # Those set bounds of the table.
                 raise NotInTable(
                     _not_known(f"{spelt(path)}` of type `{shown(tag)}", Sort.TOOL, tag)
                 )
@@ -252,12 +255,13 @@ class _Walker:
     def _admitted_tool(self, line: Admission, item: Mapping[str, Any], path: Path) -> None:
         if line.dropped:
             return
-        name = item.get("name", line.name)
-        if not isinstance(name, str) or not name:
-            raise NotInTable(f"`{spelt((path, 'name'))}` must be a string")
-        self.found.server.append(ServerTool(name=name, steps=steps(path), declared=line))
-        self.found.ask(name, path)
-        self.found.outside.append(Outside(grant=name, steps=steps(path)))
+        if item.get("name", line.name) not in (line.name, _VERSION.sub("", line.name)):
+            # Another name would be granted, and bounded, for what it is not.
+            plain = _VERSION.sub("", line.name)
+            raise NotInTable(f"`{spelt((path, 'name'))}` must be `{shown(plain)}`")
+        self.found.server.append(ServerTool(name=line.name, steps=steps(path), declared=line))
+        self.found.ask(line.name, path)
+        self.found.outside.append(Outside(grant=line.name, steps=steps(path)))
         self._within(item, path, line.name)
 
     def _beyond(self, item: Any, path: Path, name: str) -> None:

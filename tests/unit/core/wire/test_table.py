@@ -234,7 +234,7 @@ def test_an_admitted_field_and_an_admitted_tool_are_read_within():
     assert isinstance(read({"tools": [tool]}, oracle), ModelRequest)
     got = read({"tools": [tool | {"inner": SEARCH_TOOL}]}, oracle)
     assert isinstance(got, ModelRequest)
-    assert set(got.server_tools) == {"oracle", "web_search"}
+    assert set(got.server_tools) == {"oracle_20990101", "web_search"}
     assert isinstance(read({"tools": [tool | {"options": {"x": 1}}]}, oracle), BadRequest)
 
 
@@ -359,12 +359,34 @@ def test_an_admitted_block_that_answers_a_call_is_evidence_all_the_same():
     assert [(e.call_id, e.kind) for e in got.evidence] == [("t9", "novel_block")]
 
 
-def test_an_admitted_tool_needs_a_grant_of_its_name():
-    lines = Admitted([Admission(sort=Sort.TOOL, name="oracle_20990101")])
-    body = json.dumps(BASE | {"tools": [{"type": "oracle_20990101", "name": "oracle"}]}).encode()
-    got = read_request(body, lines)
+ORACLE = {"type": "oracle_20990101"}
+
+
+@pytest.mark.parametrize("named", [{}, {"name": "oracle"}, {"name": "oracle_20990101"}])
+def test_an_admitted_tool_needs_a_grant_of_its_lines_own_name(named):
+    got = read({"tools": [ORACLE | named]}, tool_lines("oracle_20990101"))
     assert isinstance(got, ModelRequest)
-    assert got.server_tools == ("oracle",)
+    assert got.server_tools == ("oracle_20990101",)
+    assert [tool.name for tool in got.asks.server] == ["oracle_20990101"]
+
+
+@pytest.mark.parametrize(
+    "name", ["look", "web_search", "oracle_2099", "Oracle", "", None, 7, ["x"]]
+)
+def test_an_admitted_tool_does_not_choose_whose_grant_it_runs_under(name):
+    for tool in defined(ORACLE | {"name": name}):
+        got = read(tool, tool_lines("oracle_20990101"))
+        assert isinstance(got, BadRequest), got
+        assert "name` must be `oracle`" in got.text
+
+
+@pytest.mark.parametrize("name", ["web_search", "code_execution", "mcp_servers", "bash"])
+def test_a_line_that_bounds_a_tool_of_the_table_admits_no_type_of_that_name(name):
+    assert isinstance(read({"tools": [{"type": name, "name": name}]}, tool_lines(name)), BadRequest)
+
+
+def tool_lines(*names):
+    return Admitted([Admission(sort=Sort.TOOL, name=name) for name in names])
 
 
 @pytest.mark.parametrize("absent", ["stream", "thinking", "thread", "speed", "container", "tools",
