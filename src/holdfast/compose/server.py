@@ -13,10 +13,11 @@ from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.reader_host import ReaderHost
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
+from holdfast.backends.system.links import SystemLinks
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import AfterTaint, Config
-from holdfast.compose.governing import governed_places
+from holdfast.compose.governing import governed_places, known_places
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.kept import keep
 from holdfast.compose.native_tools import with_refusals
@@ -45,6 +46,7 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Outcomes
+from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.request_reading import RequestReader
@@ -153,11 +155,8 @@ async def build(
     await _settle_lost(services, store, config.version)
     processes, hooks = LinuxProcesses(), Hooks(journal, default, by_agent)
     dispatch = await _dispatch(config, services, store)
-    own = governed_places(config)
     files = await own_texts(config, services, store, say)
-    guard = Guard(
-        services, contracts=contracts, hooks=hooks, signing_key=signing_key, own=own, files=files
-    )
+    guard = _guard(config, services, contracts, hooks, signing_key, files)
     return Harness(
         config=config,
         services=services,
@@ -182,6 +181,25 @@ async def build(
         readers=readers,
         taps=taps,
         files=files.files if files is not None else None,
+    )
+
+
+def _guard(
+    config: Config,
+    services: Services,
+    contracts: ContractBook,
+    hooks: Hooks,
+    signing_key: Ed25519PrivateKey,
+    files: OwnTexts | None,
+) -> Guard:
+    return Guard(
+        services,
+        contracts=contracts,
+        hooks=hooks,
+        signing_key=signing_key,
+        own=governed_places(config),
+        files=files,
+        links=SystemLinks(known_places(config)),
     )
 
 

@@ -2,8 +2,9 @@
 
 A scope maps the name of an argument to patterns, one of which each of its values has to fit. A
 tool that takes none of the named arguments is outside, unless the scope names it under `tool`:
-whatever was not thought of is refused. Paths are compared as text. Not here: where a path leads
-(links, another directory of work), which the tool alone can know.
+whatever was not thought of is refused. Paths are compared as text; the guard asks again with real
+places where a call goes through links. Not here: another directory of work, which the tool alone
+can know.
 """
 
 from collections.abc import Mapping, Sequence

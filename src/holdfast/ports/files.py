@@ -1,4 +1,4 @@
-"""Which files on this machine are the operator's own."""
+"""Files on this machine: which are the operator's own, and where paths lead."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -56,4 +56,20 @@ class OwnFiles(Protocol):
 
     async def absent(self, path: str) -> bool:
         """Whether nothing stands at an absolute path below a root."""
+        ...
+
+
+class Links(Protocol):
+    """Where paths lead on this machine."""
+
+    async def resolved(
+        self, folder: str, paths: Sequence[str], *, globs: bool = False
+    ) -> Mapping[str, tuple[str, ...]] | None:
+        """Real places, absolute, of those paths that lead elsewhere than they say.
+
+        `folder` is absolute: relative paths begin there, and what lies in it is called by its name,
+        also where a link leads to it. Empty where there is no such folder here. `globs`: marks of a
+        shell's patterns stand for every name that fits. None where it cannot be told in time and
+        number.
+        """
         ...

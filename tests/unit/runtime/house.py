@@ -197,6 +197,7 @@ class House:
         wait_s=5.0,
         max_tokens_per_s=512,
         files=None,
+        links=None,
         removes=False,
     ):
         self.store: Any = store if store is not None else MemoryStore()
@@ -231,6 +232,7 @@ class House:
             hooks=hook_points,
             signing_key=Ed25519PrivateKey.generate(),
             files=self.files,
+            links=links,
         )
         self.attempts = Attempts(services, self.guard, book)
         # Whoever builds a queue on this house puts it here.

@@ -66,7 +66,7 @@ def judge_arguments(
         found.setdefault((code, where[:_WHERE_MAX]), RiskReason(code, text, level, where[:200]))
 
     known: set[str] = set()
-    for number, (name, value) in enumerate(_paths_of(contract, arguments)):
+    for number, (name, value) in enumerate(paths_of(contract, arguments)):
         if number >= _MAX_VALUES or len(value) > _MAX_CHARACTERS:
             add("risk.unread_path", "more or longer paths than are read", RiskLevel.HIGH, name)
             break
@@ -77,7 +77,7 @@ def judge_arguments(
     return list(found.values())
 
 
-def _paths_of(contract: Contract, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def paths_of(contract: Contract, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every argument that may name a path, and what lies below a root as the tool puts it."""
     yield from _strings(contract, arguments, 0)
     roots = [arguments[name] for name in _ROOTS if isinstance(arguments.get(name), str)]
@@ -151,6 +151,11 @@ def spellings(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_collapsed(one.replace("\0", "").strip()) for one in bare))
 
 
+def is_address(spelling: str) -> bool:
+    """Whether it begins with the scheme of an address, and names no file."""
+    return _SCHEME.match(spelling) is not None
+
+
 def _decoded(text: str) -> str:
     """Escapes of a URL taken out; bytes that are no UTF-8 are replaced."""
     return _ESCAPED.sub(
@@ -176,7 +181,7 @@ def _shortest(path: str) -> str:
 def _views(value: str, folder: str, own: places.Governed) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for spelling in spellings(value):
-        if _SCHEME.match(spelling):
+        if is_address(spelling):
             continue
         for base in dict.fromkeys((folder, own.folder)):
             found |= dict.fromkeys(paths.views(spelling, (), base))
@@ -211,7 +216,7 @@ def _in_system(value: str, folder: str) -> bool:
     exact = [
         paths.normalise(paths.localised(spelling, folder))
         for spelling in spellings(value)
-        if not _SCHEME.match(spelling)
+        if not is_address(spelling)
     ]
     return any(
         paths.is_superusers(place) or any(paths.below(place, tree) for tree in _SYSTEM)

@@ -15,7 +15,7 @@ it asks: ``shell_builtins``, ``shell_environment``, ``shell_options``, ``shell_r
 import msgspec
 
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.core.risk.shell_calls import Findings
+from holdfast.core.risk.shell_calls import Findings, Role
 from holdfast.core.risk.shell_parse import hidden_character
 from holdfast.core.risk.shell_rules import DEFAULT_RULES, ShellRules
 from holdfast.core.risk.shell_walk import OutOfSteps, Walk
@@ -32,6 +32,8 @@ class ShellRisk(msgspec.Struct, frozen=True):
     (``?`` where a part is only known at run time). ``opaque``: something could not be known.
     ``read_only``: every program it runs is known to only read, it writes and sets nothing, names
     no host and is below HIGH; anything in doubt is False. ``folders`` are those it changes to.
+    ``named``: every path in each of its roles, whole, what is only known at run time as NUL; one
+    more than `MOST_NAMED` where there were more.
     """
 
     level: RiskLevel
@@ -43,6 +45,7 @@ class ShellRisk(msgspec.Struct, frozen=True):
     opaque: bool = False
     read_only: bool = False
     folders: tuple[str, ...] = ()
+    named: tuple[tuple[str, Role], ...] = ()
 
 
 def classify(
@@ -84,6 +87,7 @@ def classify(
         opaque=found.opaque,
         read_only=_only_reads(found),
         folders=tuple(found.bases),
+        named=tuple(found.named),
     )
 
 

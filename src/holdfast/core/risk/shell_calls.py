@@ -1,5 +1,6 @@
 """What the shell side passes around: one program call, what feeds it, and the findings so far."""
 
+import enum
 import posixpath
 import re
 from typing import Protocol
@@ -15,7 +16,18 @@ from holdfast.model.risk import RiskLevel, RiskReason
 _MAX_WHERE = 200
 _NOWHERE = ("", "-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
 _MAX_LISTED = 200
+MOST_NAMED = 512
+"""Paths of one command, each in each role, whose links are looked up."""
 _URL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/:?#\s]+)")
+
+
+class Role(enum.StrEnum):
+    """What becomes of a path that is named: `ENTRY` where a name goes, and not what it leads to."""
+
+    READ = "read"
+    TREE = "tree"
+    WRITE = "write"
+    ENTRY = "entry"
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -81,6 +93,8 @@ class Findings:
         self.writes: dict[str, None] = {}
         self.reads: dict[str, None] = {}
         self.hosts: dict[str, None] = {}
+        # Whole, as written, in every role: for where they lead.
+        self.named: dict[tuple[str, Role], None] = {}
         self.bases: tuple[str, ...] = ()
         # The directory the next command surely starts in, relative to the first; None: not known.
         self.here: str | None = ""
@@ -112,6 +126,7 @@ class Findings:
 
     def change_directory(self, path: str) -> None:
         """From here on relative paths may also lie below ``path``."""
+        self._name(path, Role.READ)
         if len(self.bases) < 16:
             new = self.views(path)
             self.bases = tuple(dict.fromkeys(self.bases + new))[:32]
@@ -170,8 +185,17 @@ class Findings:
         if len(table) < _MAX_LISTED:
             table[path.replace(UNKNOWN, "?")[:_MAX_WHERE]] = None
 
+    def _name(self, path: str, role: Role) -> None:
+        # One too many says that there were more.
+        if path and path[0] not in ("-", UNKNOWN) and len(self.named) <= MOST_NAMED:
+            self.named[path, role] = None
+
     def touch(self, path: str, where: str) -> None:
         """A path named in any role."""
+        self._name(path, Role.READ)
+        self._touch(path, where)
+
+    def _touch(self, path: str, where: str) -> None:
         for view in self.views(path):
             if places.is_state(view, self.own):
                 self.add("shell.touches_holdfast", where)
@@ -191,7 +215,8 @@ class Findings:
         self._listed(self.reads, path)
         if path.startswith(UNKNOWN):
             self.add("shell.dynamic_path", where, opaque=True)
-        self.touch(path, where)
+        self._name(path, Role.TREE if recursive else Role.READ)
+        self._touch(path, where)
         for view in self.views(path):
             if recursive and places.holds_secrets(view):
                 self.add("shell.secret_read", where)
@@ -211,6 +236,7 @@ class Findings:
         if path in _NOWHERE or re.match(r"/dev/fd/\d+$", path):
             return
         self._listed(self.writes, path)
+        self._name(path, Role.WRITE)
         self.add("shell.file_write", where)
         if path.startswith("|"):
             self.add("shell.option_runs", where)
@@ -252,7 +278,8 @@ class Findings:
         self.add("shell.recursive_delete" if forced else "shell.file_delete", where)
         if UNKNOWN in path:
             self.add("shell.dynamic_path", where, opaque=True)
-        self.touch(path, where)
+        self._name(path, Role.ENTRY)
+        self._touch(path, where)
         if self.outside(path):
             self.add("shell.outside_write", where)
         for view in self.views(path):

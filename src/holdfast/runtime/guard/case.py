@@ -88,6 +88,8 @@ class Case:
         self.call = _as_asked(call, asked.tool)
         self.arguments = arguments
         self.spelled = spelled
+        # With real places where the call goes through links.
+        self.real: dict[str, Any] | None = None
         self.digest = call.digest
         self.contract: Contract | None = None
         self.resource = ""

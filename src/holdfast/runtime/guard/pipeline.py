@@ -13,6 +13,7 @@ from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.permits import Permit
 from holdfast.model.tools import CallRecord, CallState
+from holdfast.ports.files import Links
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.guard.case import Asked, Case, Ruling
 from holdfast.runtime.guard.permits import Permits
@@ -36,12 +37,15 @@ class Guard:
         signing_key: Ed25519PrivateKey,
         own: Governed = UNTOLD,
         files: OwnTexts | None = None,
+        links: Links | None = None,
     ) -> None:
         self._sessions = services.sessions
         self._journal = services.journal
         self._permits = Permits(services, signing_key)
         self._rulings = Rulings(services, self._permits, hooks)
-        self._stages = Stages(services, contracts=contracts, hooks=hooks, own=own, files=files)
+        self._stages = Stages(
+            services, contracts=contracts, hooks=hooks, own=own, files=files, links=links
+        )
         self._line = (
             self._stages.representable,
             self._stages.attempts,

@@ -18,8 +18,9 @@ from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.held import settled
+from holdfast.core.risk.links import Named, followed, named, unresolved
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.core.risk.registry import assess
+from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.scopes import outside
 from holdfast.errors import PolicyUnavailable
 from holdfast.model.budgets import Dimension, Refused
@@ -28,6 +29,7 @@ from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.tools import Effect, Idempotency
+from holdfast.ports.files import Links
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
@@ -61,7 +63,9 @@ class Stages:
         hooks: Hooks,
         own: Governed = UNTOLD,
         files: OwnTexts | None = None,
+        links: Links | None = None,
     ) -> None:
+        self._links = links
         self._own = own
         self._files = files
         self._budgets = services.budgets
@@ -160,6 +164,7 @@ class Stages:
             case.risk = await asyncio.to_thread(assess, *given)
         else:
             case.risk = assess(*given)
+        await self._follow(case, case.risk)
         held = case.live.place.sandboxed and workplace.is_inside(case.arguments)
         heard = case.live.vouched.tainted or case.live.place.stale
         case.risk = settled(case.risk, held=held, heard=heard)
@@ -173,6 +178,25 @@ class Stages:
                 Kind.RISK_NOTICE, case.live.who, body, risk=case.risk.level.name, **flat
             )
             case.records.append(record)
+
+    async def _follow(self, case: Case, risk: Risk) -> None:
+        """Judge by real places, too, where the call goes through links on this machine."""
+        session, contract, links = case.live.session, case.contract, self._links
+        if links is None or not session.folder or contract is None:
+            return
+        paths = named(contract, case.arguments, risk, session.folder)
+        places = await _places(links, session.folder, paths) if paths is not None else None
+        if paths is None or places is None:
+            case.risk = unresolved(risk)
+        elif places:
+            given = (risk, contract, case.arguments, paths, places)
+            # Many links to long places are as much work as a long command.
+            told = await asyncio.to_thread(followed, *given, folder=session.folder, own=self._own)
+            case.risk, case.real = told.risk, told.arguments
+            schema, tool = contract.input_schema, case.call.tool
+            if text := outside(session.scopes, tool, schema, told.arguments, session.folder):
+                text = f"through a link: {text}"
+                case.deny("session", "scope_not_granted", text, case.live.who.agent)
 
     async def ask_policy(self, case: Case) -> None:
         """What a child may do, each session above it may do as well."""
@@ -220,7 +244,7 @@ class Stages:
         elif vouched.tainted:
             place = await self._with_copies(case)
             asked = workplace.gate_work(
-                contract, case.arguments, case.risk, place, vouched.tainted_by
+                contract, case.real or case.arguments, case.risk, place, vouched.tainted_by
             )
             command = str(case.arguments.get(contract.shell, "")) if contract.shell else ""
             # One word (`make`) stands in many a sentence that asks for something else.
@@ -308,3 +332,17 @@ class Stages:
             case.deny("budget", "budget_exceeded", no_room(answer), str(answer.key))
         else:
             case.call = msgspec.structs.replace(case.call, hold_id=hold_id)
+
+
+async def _places(
+    links: Links, folder: str, paths: tuple[Named, ...]
+) -> dict[str, tuple[str, ...]] | None:
+    """Where they lead; a shell alone makes names of patterns."""
+    found: dict[str, tuple[str, ...]] = {}
+    for globs in (False, True):
+        group = [one.path for one in paths if (one.role is not None) is globs]
+        places = await links.resolved(folder, group, globs=globs) if group else {}
+        if places is None:
+            return None
+        found |= places
+    return found
