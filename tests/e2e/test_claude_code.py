@@ -195,10 +195,10 @@ def test_an_allowed_command_runs_and_its_result_reaches_the_model(terminal):
 
 
 def test_a_denied_command_does_not_run_and_the_model_reads_why(terminal):
-    (terminal.cwd / "build").mkdir()
-    found = terminal.run(terminal.use("Bash", command="rm -rf build"), {"text": "so be it"})
+    (terminal.cwd / "drafts").mkdir()
+    found = terminal.run(terminal.use("Bash", command="rm -rf drafts"), {"text": "so be it"})
     assert found["result"] == "so be it"
-    assert (terminal.cwd / "build").is_dir()
+    assert (terminal.cwd / "drafts").is_dir()
     result = terminal.read()[0]
     assert result["is_error"]
     assert result["content"].startswith("approval_required: ")
