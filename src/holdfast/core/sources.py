@@ -161,6 +161,8 @@ def _named(
 ) -> list[str] | None:
     """What has to be own of a command that keeps to files."""
     told = own_history(command, place)
+    if "git" in judged.programs and not re.search(r"\bgit\b", command):
+        return None  # A name in pieces: `g\\it`.
     if told is None or any("?" in path or path.startswith("~") for path in judged.reads):
         return None
     # A device, and an address that a reader took for a path; a test of a file is in that file.

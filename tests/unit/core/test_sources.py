@@ -43,22 +43,35 @@ def test_a_file_tool_reads_the_file_that_it_names(tool, given, expected):
     ("command", "expected"),
     [
         ("ls -la", []),
-        ("git status", []),
+        ("git status", [".git/MERGE_HEAD"]),
+        ("git status --short", []),
         ("cat src/cart.py", ["src/cart.py"]),
         ("head -5 a.py b.py", ["a.py", "b.py"]),
         ("pytest -q", [".git/index"]),
-        (f"cd {ROOT} && git status", []),
+        (f"cd {ROOT} && git status", [".git/MERGE_HEAD"]),
         ("find . -name '*.py' | head -50", []),
         ("cat src/*.py", ["src"]),
         ("make test", [".git/index"]),
-        ("git add -A && git commit -m 'a change'", []),
+        ("git add -A && git commit -m 'a change'", [".git/MERGE_HEAD"]),
+        ("git commit -qam 'a change' 2>&1 | tail -3", [".git/MERGE_HEAD"]),
+        ("git commit --amend --no-edit", [".git/HEAD", ".git/MERGE_HEAD"]),
+        ("git stash", [".git/HEAD"]),
+        ("git stash push -u", [".git/HEAD"]),
+        ("git tag v1", []),
+        ("git tag -a v1 -m 'the first'", []),
+        ("git tag", [".git/*"]),
+        ("git log -3 --no-notes", [".git/HEAD"]),
+        ("git log -3 --format='%h %s'", [".git/HEAD"]),
+        ("git log -1 --format=%N", [".git/HEAD", ".git/notes"]),
+        ("git diff main", [".git/HEAD", ".git/=:main"]),
+        ("git diff --cached", [".git/HEAD", ROOT]),
         ("git diff", [".git/HEAD", ROOT]),
         ("git log --oneline -5", [".git/HEAD"]),
-        ("git log origin/main", [".git/HEAD", ".git/?:origin/main"]),
-        ("git show HEAD~1", [".git/HEAD"]),
-        ("git show pr-7", [".git/HEAD", ".git/?:pr-7"]),
-        ("git show pr-7:src/a.py", [".git/HEAD", ".git/:pr-7"]),
-        ("git log -C pr-7", [".git/HEAD", ".git/?:pr-7"]),
+        ("git log origin/main", [".git/HEAD", ".git/?:origin/main", ".git/notes"]),
+        ("git show HEAD~1", [".git/HEAD", ".git/notes"]),
+        ("git show pr-7", [".git/HEAD", ".git/!:pr-7", ".git/notes"]),
+        ("git show pr-7:src/a.py", [".git/HEAD", ".git/:pr-7", ".git/notes"]),
+        ("git log -C pr-7", [".git/HEAD", ".git/?:pr-7", ".git/notes"]),
         ("git log main..pr-7 --format='%an <%ae>'", [".git/HEAD", ".git/?:main", ".git/?:pr-7"]),
         ("git checkout pr-7", [".git/HEAD", ".git/?:pr-7"]),
         ("git log --oneline --graph --all | head -20", [".git/HEAD", ".git/*"]),
@@ -67,10 +80,10 @@ def test_a_file_tool_reads_the_file_that_it_names(tool, given, expected):
         ("git remote -v", []),
         ("git switch -c fix", [".git/HEAD"]),
         ("git switch pr-7", [".git/HEAD", ".git/:pr-7"]),
-        ("git merge pr-7", [".git/HEAD", ".git/:pr-7"]),
+        ("git merge pr-7", [".git/HEAD", ".git/!:pr-7"]),
         ("git cherry-pick pr-7~2", [".git/HEAD", ".git/:pr-7"]),
         ("git bisect good HEAD~4", [".git/HEAD"]),
-        ("git merge --abort", [".git/HEAD"]),
+        ("git merge --abort", [".git/HEAD", ".git/MERGE_HEAD"]),
         (f"git -C {ROOT} ls-files", []),
         ("git blame -L 9,14 src/a.py", [".git/HEAD", ".git/?:src/a.py"]),
         ("ls build && du -sh build", []),
@@ -140,6 +153,57 @@ def test_a_command_has_its_files_its_history_or_nothing_to_be_own(command, expec
 )
 def test_what_may_bring_a_strangers_text_is_nobodys_own(command):
     assert read("Bash", command=command) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git commit -C pr-7",
+        "git commit -m x -C pr-7",
+        "git commit -m x 2>/dev/null -C pr-7",
+        "git commit -m 'two\nlines' -C pr-7",
+        "git commit -m x $HOW",
+        "git commit -m x {-C,pr-7}",
+        'git commit -m x -"C" pr-7',
+        "git commit --reuse-message=pr-7",
+        "git commit -qc pr-7",
+        "git commit --squash=pr-7 -m x",
+        "git commit --fixup=pr-7",
+        "git commit -F theirs.md",
+        "git commit -t theirs.md",
+        "git commit --no-edit",
+        "git commit --amend",
+        "git commit",
+        "git commit -p -m x",
+        "git commit -m x -v",
+        "git commit --dry-run -v",
+        "git status -v",
+        "git status -sv",
+        "git add -p",
+        "git add -i",
+        "git add *",
+        "git merge --continue",
+        "git rebase --continue",
+        "git rebase -i main",
+        "git log --notes=others",
+        "git diff --no-index a.md /srv/b.md",
+        "git blame --contents=/srv/a a.py",
+        "git branch --format='%(contents)'",
+        "git stash list",
+        "git stash show -p",
+        "git tag -l -n9",
+        "git tag -v v1",
+        "git tag -F theirs.md v1",
+    ],
+)
+def test_a_git_command_with_an_option_that_is_not_known_may_tell_of_others(command):
+    assert read("Bash", command=command) is None
+
+
+def test_a_message_that_is_typed_in_a_document_is_the_commands_own():
+    told = 'git commit -m "$(cat <<\'EOF\'\nMend "it"\n\n- a -C b\nEOF\n)"'
+    assert read("Bash", command=f"git add a.py && {told}") is not None
+    assert read("Bash", command=f"{told} -C pr-7") is None
 
 
 def test_without_a_folder_nothing_is_own():

@@ -30,8 +30,16 @@ _DEPENDENCIES = frozenset(
 _LOG = ".log"
 _CODE = "/.git/index"
 _LINK = "link "
+# Commits that an operation under way takes in, and operations that come of no commit.
+_STATE: tuple[str, ...] = (
+    *("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge/onto"),
+    *("rebase-merge/orig-head", "rebase-apply/orig-head"),
+)
+_FOREIGN_STATE = ("rebase-apply/applying",)
 # As `core/history_words` spells them.
-_HEAD, _EVERY, _REF, _REF_OR_FILE = ".git/HEAD", ".git/*", ".git/:", ".git/?:"
+_HEAD, _EVERY = ".git/HEAD", ".git/*"
+_REFS = (".git/:", ".git/?:", ".git/!:", ".git/=:")
+_UNDERWAY, _NOTES = "/.git/MERGE_HEAD", "/.git/notes"
 _SCRATCH = ("/tmp/", "/var/tmp/")  # noqa: S108 -- judged, not used
 # Of a folder as a whole these say nothing: caches, and git's own files.
 _SILENT = frozenset(
@@ -158,6 +166,8 @@ class GitOwnFiles:
             return False
 
     def _is_own(self, path: str, also: Mapping[str, str]) -> bool:
+        if path.endswith(_UNDERWAY):
+            return self._is_own_state(path.removesuffix(_UNDERWAY), also)
         root = self._root_of(path)
         if root is None:
             held = _digest(path, _SHA1_CHARACTERS) if _is_scratch(path) else ""
@@ -166,7 +176,9 @@ class GitOwnFiles:
             return self._is_own_commit(root, _checked_out(root), also)
         if path == f"{root}/{_EVERY}":
             return self._are_own_refs(root, also)
-        if path.startswith((f"{root}/{_REF}", f"{root}/{_REF_OR_FILE}")):
+        if path == f"{root}{_NOTES}":
+            return not _ask_git(root, "for-each-ref", "--count=1", "refs/notes").strip()
+        if path.startswith(tuple(f"{root}/{mark}" for mark in _REFS)):
             kind, _, word = path.removeprefix(f"{root}/.git/").partition(":")
             return self._is_own_ref(root, kind, word, also)
         if not Path(path).is_dir():
@@ -203,10 +215,35 @@ class GitOwnFiles:
         return found
 
     def _is_own_ref(self, root: str, kind: str, word: str, also: Mapping[str, str]) -> bool:
-        """`kind` is `?` where the word may be a file as well. Errors: OSError, ValueError."""
+        """`kind` is empty where the word is no file. Errors: OSError, ValueError."""
         if commit := _commit_of(root, word):
-            return self._is_own_commit(root, commit, also)
-        return kind == "?" and self._is_own(posixpath.normpath(f"{root}/{word}"), also)
+            if kind == "!" and _object_of(root, word) != commit:
+                return False
+            own = self._is_own_commit(root, commit, also)
+            return own and (kind != "=" or self._tracked_are_own(root, also))
+        return bool(kind) and self._is_own(posixpath.normpath(f"{root}/{word}"), also)
+
+    def _tracked_are_own(self, root: str, also: Mapping[str, str]) -> bool:
+        """Whether what git compares with a commit is: the files that stand there of its index."""
+        tracked = set(filter(None, _ask_git(root, "ls-files", "-z").split("\0")))
+        return len(tracked) <= _MOST_FILES and self._all_known(root, tracked, also)
+
+    def _is_own_state(self, folder: str, also: Mapping[str, str]) -> bool:
+        """Whether git there is amid no merge, pick or rebase of commits that are others'."""
+        root = self._root_of(folder)
+        at = Path(root or folder, ".git")
+        if not at.is_dir():
+            # A work tree of its own says where its state lies; elsewhere nothing can be under way.
+            return not os.path.lexists(at)
+        if any(os.path.lexists(at / name) for name in _FOREIGN_STATE):
+            return False
+        for name in _STATE:
+            if not os.path.lexists(at / name):
+                continue
+            told = (at / name).read_text(encoding="utf-8").split()
+            if root is None or not all(self._is_own_commit(root, one, also) for one in told):
+                return False
+        return True
 
     def _are_own_refs(self, root: str, also: Mapping[str, str]) -> bool:
         """A remote's branch has to have a name that a local one has: others chose it."""
@@ -292,6 +329,13 @@ def _commit_of(root: str, name: str) -> str:
     """The commit that git takes the name for; empty where it takes it for none. Errors: OSError."""
     asked = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
     return _ask_git(root, *asked, fails=True).strip()
+
+
+def _object_of(root: str, name: str) -> str:
+    """The object itself that git takes the name for. Errors: OSError."""
+    return _ask_git(
+        root, "rev-parse", "--quiet", "--verify", "--end-of-options", name, fails=True
+    ).strip()
 
 
 def _is_scratch(path: str) -> bool:
