@@ -12,7 +12,13 @@ import msgspec
 
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
-from holdfast.core.evidence import Ungoverned, check_evidence, check_history, unknown_calls
+from holdfast.core.evidence import (
+    Admitted,
+    Ungoverned,
+    check_evidence,
+    check_history,
+    unknown_calls,
+)
 from holdfast.core.flow import Given, Origin, given_by
 from holdfast.core.history import Misshapen
 from holdfast.core.large import result_text
@@ -34,7 +40,7 @@ from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of
-from holdfast.runtime.earlier import Earlier
+from holdfast.runtime.earlier import Earlier, Found
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
@@ -52,6 +58,10 @@ _REWRITTEN = (
 )
 _NO_PERMIT = (
     "the tool call `{}` of an earlier session has no permit ({}): leave the call and its result out"
+)
+_WOULD_STOP = (
+    "the tool call `{}` has no permit ({}): a model call with its result stops the session, so"
+    " leave it out, and check that the hooks are in place"
 )
 
 
@@ -80,38 +90,56 @@ class Admission:
         Errors: EvidenceMissing, after the session was stopped where its own model made the call;
         HistoryUnknown, HistoryRewritten, InvalidRequest; StoreUnavailable.
         """
+        judged = await self._judged(live, request, counting=False)
+        if judged.first_seen or judged.never_ran:
+            closed, changes = self._close(live, judged.never_ran)
+            taken, seen = self._take_in(live, request, judged.first_seen)
+            await self._journal.commit([*closed, *taken], [*changes, *seen])
+        return judged.contents
+
+    async def look(self, live: LiveSession, request: ModelRequest) -> dict[tuple[int, int], str]:
+        """The same of a request that no model reads: it makes nothing known as done or read.
+
+        Errors: as `admit`, and none of them stops the session.
+        """
+        return (await self._judged(live, request, counting=True)).contents
+
+    async def _judged(
+        self, live: LiveSession, request: ModelRequest, *, counting: bool
+    ) -> Admitted:
+        """What the history and its evidence come to; a count takes in nothing of it."""
         shown = request.shown()
         if isinstance(shown, Misshapen):
             raise InvalidRequest(shown.text)
-        if request.asks.brought:
+        if request.asks.brought and not counting:
             # Nobody here has seen what it holds; each request that shows it says so again.
             live.vouched.taint(f"a {request.asks.brought} that the provider reads")
         if not shown and not request.evidence:
-            return {}
+            return Admitted({}, ())
         unknown = unknown_calls(shown, request.evidence, live.calls)
-        missing = await self._earlier.look_up(live, unknown) if unknown else ""
+        found = await self._earlier.look_up(live, unknown) if unknown else Found(live.calls)
+        if not counting:
+            await self._earlier.take_in(live, found)
         hooked = self._hooks.stand(live.who.agent, HookPoint.POST_TOOL)
-        session_id = live.session.session_id
-        judged = check_evidence(
-            request.evidence, live.calls, session_id, live.limited, hooked=hooked
-        )
+        session_id, calls = live.session.session_id, found.calls
+        judged = check_evidence(request.evidence, calls, session_id, live.limited, hooked=hooked)
         if isinstance(judged, Ungoverned) and judged.stops:
+            if counting:
+                text = _WOULD_STOP.format(judged.call_id[:200], judged.text)
+                raise await self._refused(live, EvidenceMissing(text), judged.call_id)
             await self._stop(live, judged)
-        if missing:
-            raise await self._refused(live, HistoryUnknown(_UNKNOWN.format(missing[:200])), missing)
+        if found.missing:
+            text = _UNKNOWN.format(found.missing[:200])
+            raise await self._refused(live, HistoryUnknown(text), found.missing)
         messages = request.fields["messages"] if request.calls is None else ()
-        rewritten = check_history(shown, request.evidence, messages, live.calls)
+        rewritten = check_history(shown, request.evidence, messages, calls)
         if rewritten is not None:
             text = _REWRITTEN.format(rewritten.call_id[:200], rewritten.text, rewritten.remedy)
             raise await self._refused(live, HistoryRewritten(text), rewritten.call_id)
         if isinstance(judged, Ungoverned):
             text = _NO_PERMIT.format(judged.call_id[:200], judged.text)
             raise await self._refused(live, EvidenceMissing(text), judged.call_id)
-        if judged.first_seen or judged.never_ran:
-            closed, changes = self._close(live, judged.never_ran)
-            taken, seen = self._take_in(live, request, judged.first_seen)
-            await self._journal.commit([*closed, *taken], [*changes, *seen])
-        return judged.contents
+        return judged
 
     async def _refused(
         self, live: LiveSession, error: HoldfastError, call_id: str

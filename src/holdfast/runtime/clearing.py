@@ -162,10 +162,10 @@ class Clearing:
     async def count(
         self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
     ) -> Clearance:
-        """Admit one `count_tokens`: what a paid call would have to be, but for its evidence.
+        """Admit one `count_tokens`: all that a paid call would have to be, its evidence too.
 
-        No model reads it, so it makes nothing known as done. Errors: as `call`, Exhausted where
-        there is nothing left to spend on a call; RateLimited.
+        No model reads it, so it makes nothing known as done, taints nothing and stops nobody.
+        Errors: as `call`, Exhausted where there is nothing left to spend on a call; RateLimited.
         """
         self.free(live)
         await check_client(live, headers, self._journal)
@@ -174,11 +174,7 @@ class Clearing:
         clearance = self._judged(live, headers, request, body)
         await self._check_room(live)
         await self._granted(live, clearance, counting=True)
-        clearance.contents = {
-            (shown.message, shown.block): known.denial
-            for shown in clearance.request.evidence
-            if (known := live.calls.get(shown.call_id)) is not None and known.denial
-        }
+        clearance.contents = await self._admission.look(live, clearance.request)
         self._sessions.check_live(live)
         return clearance
 

@@ -8,13 +8,15 @@ the client's, and only an operator who names a `parent` says which session is me
 Not here: what is refused of a history (`core/evidence`, `runtime/admission`).
 """
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from holdfast.errors import NotFound
 from holdfast.model.events import Kind
+from holdfast.model.tools import CallRecord
 from holdfast.ports.store import RecordFilter, Store
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
@@ -22,6 +24,18 @@ from holdfast.runtime.sessions import Sessions
 
 # A transcript is one conversation: it may have gone through so many sessions that it must name.
 _MOST_AT_ONCE = 16
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What was found, before any of it counts.
+
+    `calls` are the session's and the found ones; `sessions` those they are of, each with the call
+    that named it; `missing` is the first call that no session made, or "".
+    """
+
+    calls: Mapping[str, CallRecord]
+    sessions: tuple[tuple[LiveSession, str], ...] = ()
+    missing: str = ""
 
 
 class Earlier:
@@ -32,26 +46,34 @@ class Earlier:
         self._store = store
         self._journal = journal
 
-    async def look_up(self, live: LiveSession, call_ids: Sequence[str]) -> str:
-        """Take in earlier sessions until all these calls are known; the first that is not, or "".
+    async def look_up(self, live: LiveSession, call_ids: Sequence[str]) -> Found:
+        """Find earlier sessions until all these calls are known; nothing of them is taken in yet.
 
         One read of an index for each session that is found, and one for a call that is not.
         Errors: StoreUnavailable.
         """
+        calls, found = ChainMap({}, live.calls), list[tuple[LiveSession, str]]()
         for _ in range(_MOST_AT_ONCE):
-            unknown = next((one for one in call_ids if one not in live.calls), "")
+            unknown = next((one for one in call_ids if one not in calls), "")
             if not unknown:
-                return ""
-            earlier_id = await self._made_in(live, unknown)
-            if not earlier_id:
-                return unknown
-            await self._take_in(live, earlier_id, unknown)
-            if unknown not in live.calls:
-                return unknown  # Retention deleted what that session's calls were.
-        return next((one for one in call_ids if one not in live.calls), "")
+                break
+            earlier = await self._made_in(live, unknown)
+            if earlier is None:
+                break
+            found.append((earlier, unknown))
+            calls.maps.append(earlier.calls)
+            if unknown not in calls:
+                break  # Retention deleted what that session's calls were.
+        missing = next((one for one in call_ids if one not in calls), "")
+        return Found(calls, tuple(found), missing)
 
-    async def _made_in(self, live: LiveSession, call_id: str) -> str:
-        """The session of this tenant, user and agent whose model made a call; empty if none."""
+    async def take_in(self, live: LiveSession, found: Found) -> None:
+        """Let the calls and the taint of what was found count for a session, durably."""
+        for earlier, call_id in found.sessions:
+            await self._take_in(live, earlier, call_id)
+
+    async def _made_in(self, live: LiveSession, call_id: str) -> LiveSession | None:
+        """The session of this tenant, user and agent whose model made a call."""
         who = live.who
         where = RecordFilter(
             tenant=who.tenant,
@@ -62,13 +84,15 @@ class Earlier:
             limit=1,
         )
         found = await self._store.records(where)
-        return found[0].session if found else ""
-
-    async def _take_in(self, live: LiveSession, earlier_id: str, call_id: str) -> None:
+        if not found:
+            return None
         try:
-            earlier = await self._sessions.get(earlier_id, live.who.tenant)
+            return await self._sessions.get(found[0].session, live.who.tenant)
         except NotFound:
-            return
+            return None
+
+    async def _take_in(self, live: LiveSession, earlier: LiveSession, call_id: str) -> None:
+        earlier_id = earlier.session.session_id
         new = earlier.calls.keys() - live.calls.keys()
         live.found_calls |= new
         live.calls.update((one, earlier.calls[one]) for one in new)

@@ -182,7 +182,7 @@ def test_a_result_that_was_withheld_from_the_model_is_withheld_from_counts():
         messages = [
             {"role": "user", "content": "x"},
             {"role": "assistant", "content": [use]},
-            result_message("t1", "the secret"),
+            result_message("t1", "the secret", is_error=True),
         ]
         await house.calls.count(live, COUNT, {}, counting(messages=messages))
         assert b"the secret" not in house.upstream.sent[-1][3]
