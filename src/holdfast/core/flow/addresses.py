@@ -18,6 +18,7 @@ from holdfast.core.flow.hosts import (
     above,
     host_of,
     is_number,
+    is_suffix,
     lends_mailboxes,
     lends_paths,
     registered,
@@ -78,6 +79,20 @@ class Part(msgspec.Struct, frozen=True):
 def name_key(token: str) -> str:
     """The key of a name that stands alone, with or without the sign before it."""
     return f"name:{_folded(token).lstrip('@#').rstrip(_TRAILING)}"
+
+
+def domain(entry: str) -> Part | None:
+    """The place that an entry of a list of domains names: a host, with what may stand behind it.
+
+    None for what is nobody's own (`com`, `co.uk`, `github.io`), a wildcard, or no host at all.
+    """
+    name, _, behind = _folded(entry).partition("/")
+    host = host_of(name) if _MAIL_HOST.fullmatch(name.strip(".")) else ""
+    if not host or is_suffix(host):
+        return None
+    if not _PATH.fullmatch(behind) or behind.count("/") >= _PREFIXES_MOST:
+        return None
+    return _place(host, behind)
 
 
 def file_names(text: str) -> Iterator[str]:

@@ -64,6 +64,15 @@ def is_number(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
+def is_suffix(host: str) -> bool:
+    """Whether strangers register, or are lent, names under this one: it is nobody's own."""
+    labels = host.split(".")
+    if is_number(host) or len(labels) > _COUNTRY + 1:
+        return False
+    country = len(labels) == _COUNTRY and len(labels[-1]) == _COUNTRY and labels[0] in _SECOND
+    return len(labels) == 1 or country or host in _LENDS_NAMES
+
+
 def registered(host: str) -> str:
     """The name that somebody registered, or was lent, of which `host` is part."""
     if is_number(host):

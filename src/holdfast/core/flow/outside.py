@@ -5,8 +5,10 @@ all that is known of it beforehand. So each place has to stand where it is vouch
 destination of an own tool has; a thing that may go anywhere is none.
 """
 
+import re
 from collections.abc import Collection, Iterable
 
+from holdfast.core.flow.addresses import domain
 from holdfast.core.flow.vouched import Vouched
 from holdfast.core.flow.words import bare
 from holdfast.model.decisions import Reason, Verdict
@@ -36,7 +38,13 @@ def gate_outside(
 
 
 def _is_vouched(address: str, vouched: Vouched) -> bool:
-    return any(vouched.typed(text) or vouched.said(text) for text in {address, bare(address)})
+    if "://" not in address:
+        return vouched.knows_domain(address)
+    without = bare(address)
+    # A word of a sentence is no link: only what names a host counts without its scheme.
+    host = re.split(r"[/?#]", without, maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
+    spellings = {address, without} if domain(host) is not None else {address}
+    return any(vouched.typed(text) or vouched.said(text) for text in spellings)
 
 
 def _reason(code: str, text: str) -> Reason:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.flow.addresses import Part, file_names, name_key, parts
+from holdfast.core.flow.addresses import Part, domain, file_names, name_key, parts
 from holdfast.core.flow.trusted import KEPT_OF_ONE, TrustedText
 from holdfast.core.flow.words import amount, bare, folded, numbers, plain, words
 from holdfast.model.tools import ArgumentRole
@@ -189,6 +189,19 @@ class Vouched:
         return self.said_link(link) or any(
             self.typed(text) or any(self.recorded(text, role) for role in roles)
             for text in {link, bare(link)}
+        )
+
+    def knows_domain(self, entry: str) -> bool:
+        """Whether an entry of a list of domains was typed, or said before the model wrote it.
+
+        It is compared as the address that it is, never as words: `org` stands in many a sentence.
+        """
+        place = domain(entry)
+        if place is None:
+            return False
+        said = self._said_keys.get(place.key)
+        return place.key in self._typed_keys or (
+            said is not None and not self._is_blind(said) and self._is_part_new(place, said)
         )
 
     def _next(self) -> int:
