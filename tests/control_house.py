@@ -76,6 +76,9 @@ class NoProcesses:
     async def adopt(self, session_id: str) -> str:
         return "none"
 
+    async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
+        return frozenset()
+
     async def stop(self, session_id: str) -> StopReport:
         self.stopped.append(session_id)
         return StopReport(how="none", found=0, survivors=0)

@@ -169,6 +169,7 @@ class Sessions:
         profile: SessionProfile | str = "",
         folder: Path | None = None,
         sandboxed: bool = False,
+        sealed: bool = False,
     ) -> Session:
         """A session of `agent` for `user`; the handle holds connections of its own.
 
@@ -178,7 +179,8 @@ class Sessions:
         tighten; `scope` are patterns by argument, within which its calls have to stay; `profile`
         holds where the agent names none. `folder` is where the work lies, this process's own
         unless said: after untrusted text, writing goes on within it. `sandboxed` says that its
-        commands run in a sandbox which the caller saw hold.
+        commands run in a sandbox which the caller saw hold, `sealed` that it saw them fail to read
+        the token of the session's hooks.
 
         Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not hold,
         Unauthenticated, Unavailable.
@@ -196,6 +198,7 @@ class Sessions:
             "profile": str(profile),
             "folder": str((folder or Path.cwd()).resolve()),
             "sandboxed": sandboxed or None,
+            "sealed": sealed or None,
         }
         given = {k: v for k, v in optional.items() if v not in ("", None, {})}
         asked = {"user": user, **given}

@@ -49,6 +49,7 @@ from holdfast.runtime.outcomes import Outcomes
 from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.retention import Retention, Terms
 from holdfast.runtime.runs import Runs
@@ -74,6 +75,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     calls: ModelCalls
     killer: Killer
     fence: Fence
+    prompts: Prompts
     upkeep: Upkeep
     conversations: Conversations
     retention: Retention
@@ -154,6 +156,8 @@ async def build(
     )
     await _settle_lost(services, store, config.version)
     processes, hooks = LinuxProcesses(), Hooks(journal, default, by_agent)
+    fence = Fence(processes)
+    prompts = Prompts(fence, journal)
     dispatch = await _dispatch(config, services, store)
     files = await own_texts(config, services, store, say)
     guard = _guard(config, services, contracts, hooks, signing_key, files)
@@ -171,9 +175,10 @@ async def build(
         outcomes=Outcomes(
             services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
         ),
-        calls=_model_calls(config, services, store, contracts, hooks, environment, readers),
+        calls=_model_calls(config, services, store, contracts, hooks, environment, readers, prompts),
         killer=Killer(sessions, journal, processes),
-        fence=Fence(processes),
+        fence=fence,
+        prompts=prompts,
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
         conversations=Conversations(store, journal, clock),
         retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
@@ -211,6 +216,7 @@ def _model_calls(
     hooks: Hooks,
     environment: Mapping[str, str],
     readers: ReaderHost,
+    prompts: Prompts,
 ) -> ModelCalls:
     """The gateway's part. Errors: ConfigInvalid (a price that does not hold)."""
     sessions, journal, clock = services.sessions, services.journal, services.clock
@@ -218,7 +224,9 @@ def _model_calls(
     earlier = Earlier(sessions, store, journal)
     return ModelCalls(
         services,
-        admission=Admission(sessions, services.budgets, journal, contracts, earlier, hooks),
+        admission=Admission(
+            sessions, services.budgets, journal, contracts, earlier, hooks, prompts
+        ),
         pricing=Pricing(price_book(config), admitted),
         providers=providers(config.upstreams, environment, clock, admitted),
         rates=rate_gate(config, clock),

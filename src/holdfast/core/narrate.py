@@ -383,6 +383,12 @@ def _trusted(record: Record) -> str:
     return f"files of {root} at {at} count as the operator's own{_by(body)}"
 
 
+def _confirmed(record: Record) -> str:
+    return "the model was asked with what the user typed, which vouches" + _said(
+        record.body, "text"
+    )
+
+
 def _forgotten(record: Record) -> str:
     body = record.body
     at, root = _plain(body.get("commit", ""), 12), _quoted(body.get("root", ""))
@@ -431,6 +437,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.SESSION_CONTINUED: _continued,
     Kind.KILL_RECEIPT: _receipt,
     Kind.PROMPT_SUBMITTED: _prompted,
+    Kind.PROMPT_CONFIRMED: _confirmed,
     Kind.MODEL_CALL_REFUSED: _model("was refused"),
     Kind.MODEL_CALL_COUNTED: _counted,
     Kind.MODEL_CALL_CUT: _model("was cut"),

@@ -10,13 +10,14 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from holdfast.client import Session
 from holdfast.errors import Conflict, InvalidRequest
+from holdfast.integrations.claude_code_probe import why_readable
 
 UNGRANTED_TOOLS = ("Workflow", "WebFetch", "WebSearch", "CronCreate", "ScheduleWakeup")
 """Off unless the session's plan names them: they act where no hook of ours is asked."""
@@ -74,8 +75,36 @@ def settings(session: Session, *, sandboxed: bool = False) -> dict[str, Any]:
 
 def _sandbox(session: Session) -> dict[str, Any]:
     """The CLI sends its hooks through the sandbox's proxy, so that has to know the server."""
-    servers = {urlsplit(url).netloc for url in (session.base_url, session.model_url)}
-    return {**_SANDBOX, "network": {"allowedDomains": sorted(servers)}}
+    return _sandbox_of({session.base_url, session.model_url})
+
+
+def _sandbox_of(urls: Iterable[str]) -> dict[str, Any]:
+    servers = {urlsplit(url).netloc for url in urls}
+    return {
+        **_SANDBOX,
+        "network": {"allowedDomains": sorted(servers)},
+        # Its hooks take it from the CLI's own environment; commands do without.
+        "credentials": {"envVars": [{"name": HOOK_TOKEN, "mode": "deny"}]},
+    }
+
+
+def why_unvouched(*, sandboxed: bool) -> str:
+    """Why prompts under these hooks vouch for nothing here; empty where they were seen to hold.
+
+    Starts the CLI once, as a session would, against a model of this process's own.
+    """
+    if not sandboxed:
+        return "without a sandbox its tools can read the token of its hooks"
+    return why_readable(_probed, HOOK_TOKEN)
+
+
+def _probed(url: str) -> dict[str, Any]:
+    """Settings as a session gets them, for a server that is tried."""
+    return {
+        **_closed(url, ()),
+        "sandbox": _sandbox_of({url}),
+        "env": {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "0"},
+    }
 
 
 def managed_settings(base_url: str, granted: Sequence[str] = ()) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Kind(enum.StrEnum):
     SESSION_CONTINUED = "session.continued"
     KILL_RECEIPT = "kill.receipt"
     PROMPT_SUBMITTED = "prompt.submitted"
+    PROMPT_CONFIRMED = "prompt.confirmed"
     MODEL_CALL_REFUSED = "model_call.refused"
     MODEL_CALL_COUNTED = "model_call.counted"
     MODEL_CALL_CUT = "model_call.cut"

@@ -63,8 +63,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     calls may touch; without any, all. `scopes` are patterns by argument (`core/scopes`), each of
     which has to hold. `purged_at_ns` says when retention deleted its calls, 0 while they are kept.
     `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
-    saw that its commands run in a sandbox. `context_window_tokens` stands in place of what the
-    model's price says, 0 for that; `context_alert_percent` of it is told, 0 where a run tells it.
+    saw that its commands run in a sandbox; `sealed`: and that they cannot read its hooks' token.
+    `context_window_tokens` stands in place of what the model's price says, 0 for that;
+    `context_alert_percent` of it is told, 0 where a run tells it.
     """
 
     session_id: str
@@ -96,5 +97,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[str, ...] = ()
     folder: str = ""
     sandboxed: bool = False
+    sealed: bool = False
     context_window_tokens: int = 0
     context_alert_percent: int = 0

@@ -27,6 +27,10 @@ class Processes(Protocol):
         """
         ...
 
+    async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
+        """The session's processes that live, each told apart from a later one of its number."""
+        ...
+
     async def stop(self, session_id: str) -> StopReport:
         """End every process of the session at once, tools in sessions of their own included."""
         ...

@@ -44,6 +44,7 @@ from holdfast.runtime.earlier import Earlier, Found
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.sessions import Sessions
 
 # Faults of one session's histories that are journalled.
@@ -76,7 +77,9 @@ class Admission:
         contracts: ContractBook,
         earlier: Earlier,
         hooks: Hooks,
+        prompts: Prompts | None = None,
     ) -> None:
+        self._prompts = prompts
         self._hooks = hooks
         self._sessions = sessions
         self._budgets = budgets
@@ -114,6 +117,8 @@ class Admission:
         if request.asks.brought and not counting:
             # Nobody here has seen what it holds; each request that shows it says so again.
             live.vouched.taint(f"a {request.asks.brought} that the provider reads")
+        if self._prompts is not None:
+            await self._prompts.confirm(live, request)
         if not shown and not request.evidence:
             return Admitted({}, ())
         unknown = unknown_calls(shown, request.evidence, live.calls)

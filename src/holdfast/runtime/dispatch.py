@@ -139,6 +139,15 @@ class Dispatch:
         self._wake()
         return durable
 
+    def born(self, run: Run) -> Run:
+        """A new run as it is queued, for whoever commits it with its session; `put` it then."""
+        return self._changed(run, RunState.QUEUED, "")
+
+    def put(self, queued: Run) -> None:
+        """Hand out a run that is durable from now on."""
+        self._keep(queued)
+        self._wake()
+
     async def claim(
         self,
         worker: str,

@@ -92,6 +92,10 @@ class LiveSession:
         self.found_calls: set[str] = set()
         # Faults of the shown history that the journal holds already, by call id and code.
         self.told_faults: set[tuple[str, str]] = set()
+        # A prompt that a hook told of, until the model is asked with it; what lived before any
+        # permit.
+        self.pending_prompt = ""
+        self.first_processes: frozenset[tuple[int, int]] | None = None
         # Claude Code's hooks have asked with the token made for them. Lost with the process, and
         # set again by the hook that comes before each model call.
         self.hooked = False

@@ -17,7 +17,7 @@ from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import Session, SessionState
-from holdfast.ports.store import RecordFilter, RunFilter, Store
+from holdfast.ports.store import Change, RecordFilter, RunFilter, Store
 from holdfast.runtime.dispatch import WAITING_LIFE_NS, Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.live import LiveSession
@@ -72,16 +72,29 @@ class Runs:
         self._dispatch = dispatch
 
     async def submit(self, draft: Session, order: Order) -> Run:
-        """Open a session for a run and queue it; both are durable on return.
+        """Open a session for a run and queue it, in one commit; durable on return.
 
         The draft's `expires_at_ns` is the wall clock that the run may be worked at.
         """
         life_ns = draft.expires_at_ns
         waiting = msgspec.structs.replace(draft, expires_at_ns=WAITING_LIFE_NS)
+        queued: list[Run] = []
+
+        def begun(live: LiveSession) -> tuple[list[Record], list[Change]]:
+            run = self._dispatch.born(self._drafted(live, order, life_ns))
+            queued.append(run)
+            return self._submitted(live, run), [run]
+
         # The token is shown to nobody: each activation gets its own.
-        live, _ = await self._sessions.open(waiting)
+        live, _ = await self._sessions.open(waiting, begun)
+        # What the operator and the user wrote is vouched for, as a typed prompt is.
+        live.vouched.trust(order.prompt)
+        self._dispatch.put(queued[0])
+        return queued[0]
+
+    def _drafted(self, live: LiveSession, order: Order, life_ns: int) -> Run:
         who, now_ns = live.who, self._clock.now_ns()
-        run = Run(
+        return Run(
             run_id=self._entropy.new_id("run"),
             session=who.session,
             tenant=who.tenant,
@@ -100,22 +113,20 @@ class Runs:
             fork_turn=order.fork_turn,
             batch=order.batch,
         )
-        # What the operator and the user wrote is vouched for, as a typed prompt is.
-        live.vouched.trust(order.prompt)
+
+    def _submitted(self, live: LiveSession, run: Run) -> list[Record]:
         body = {
             "run_id": run.run_id,
-            "prompt": order.prompt,
-            "task_text": order.plan.task_text,
-            "system_prompt": order.plan.system_prompt,
-            "retry_of": order.retry_of,
-            "fork_turn": order.fork_turn,
+            "prompt": run.prompt,
+            "task_text": run.plan.task_text,
+            "system_prompt": run.plan.system_prompt,
+            "retry_of": run.retry_of,
+            "fork_turn": run.fork_turn,
         }
-        records = [
-            self._journal.record(Kind.RUN_SUBMITTED, who, body),
-            self._journal.record(Kind.PROMPT_SUBMITTED, who, {"text": order.prompt[:20_000]}),
+        return [
+            self._journal.record(Kind.RUN_SUBMITTED, live.who, body),
+            self._journal.record(Kind.PROMPT_SUBMITTED, live.who, {"text": run.prompt[:20_000]}),
         ]
-        await self._dispatch.enqueue(run, records)
-        return run
 
     async def get(self, run_id: str) -> Run:
         """A run as it stands. Errors: NotFound."""

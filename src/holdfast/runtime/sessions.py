@@ -6,7 +6,7 @@ Not here: what a kill pulls besides the state (`runtime/kill`), what a session m
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -39,6 +39,7 @@ from holdfast.runtime.live import LiveSession
 
 _JUDGED = (
     Kind.PROMPT_SUBMITTED,
+    Kind.PROMPT_CONFIRMED,
     Kind.RUN_TOOL_ANSWERED,
     Kind.TOOL_RESULT_ADMITTED,
     Kind.SESSION_COLLECTED,
@@ -54,6 +55,9 @@ _RELOADED = (
     Kind.TOOL_CALL_FINISHED,
 )
 _PAGE = 1000
+
+Begun = Callable[[LiveSession], tuple[Sequence[Record], Sequence[Change]]]
+"""Records and changes that begin with a session, asked before anything of it is durable."""
 
 
 def token_digest(token: str) -> str:
@@ -84,8 +88,10 @@ class Sessions:
         # Each as long as somebody holds it or waits for it, whether the load succeeds or not.
         self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def open(self, draft: Session) -> tuple[LiveSession, str]:
+    async def open(self, draft: Session, begun: Begun | None = None) -> tuple[LiveSession, str]:
         """Open a session from a draft without ids; returns it with its token, shown only here.
+
+        `begun` says what begins with it, in the same commit.
 
         The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
         is the task; where the task ends in `/` (a kind), the session is the instance of it.
@@ -97,7 +103,8 @@ class Sessions:
         async with self._budgets.at_hand(live.chain, new=session.session_id):
             accounts = self._budgets.open_chain(session)
             record = self._opened(session, accounts, {"parent": session.parent})
-            await self._journal.commit([record], [session, *accounts])
+            records, changes = begun(live) if begun is not None else ([], [])
+            await self._journal.commit([record, *records], [session, *accounts, *changes])
             if session.parent:
                 await self._inherit(live)
             self._remember(live)
@@ -512,6 +519,8 @@ def _judge(live: LiveSession, record: Record) -> None:
     if record.kind is Kind.PROMPT_SUBMITTED:
         if body.get("vouched", True):
             live.vouched.trust(str(body.get("text", "")))
+    elif record.kind is Kind.PROMPT_CONFIRMED:
+        live.vouched.trust(str(body.get("text", "")))
     elif record.kind is Kind.RUN_TOOL_ANSWERED:
         live.answers[record.call_id] = str(body.get("content", ""))
     elif record.kind is Kind.TOOL_CALL_DECIDED:

@@ -101,6 +101,9 @@ class NoProcesses:
     async def adopt(self, session_id):
         return "none"
 
+    async def seen(self, session_id):
+        return frozenset()
+
     async def stop(self, session_id):
         if self.fault is not None:
             raise self.fault

@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from holdfast.core.runs import Shares, backoff_s, pick
 from holdfast.core.sessions import Command
-from holdfast.errors import Conflict, InvalidRequest, LeaseLost, Unauthenticated
+from holdfast.errors import (
+    Conflict,
+    InvalidRequest,
+    LeaseLost,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from holdfast.model.events import Kind
 from holdfast.model.principals import Principal
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import LoopLimits, Session, SessionState
+from holdfast.ports.store import SessionFilter
 from holdfast.runtime.dispatch import Claimed, Dispatch
 from holdfast.runtime.runs import Event, Order, Runs
 from holdfast.runtime.workers import this_process
+from holdfast.testing.memory_store import MemoryStore
 from tests.unit.runtime.house import House
 
 PLAN = RunPlan(model="claude-haiku-4-5")
@@ -512,3 +520,40 @@ def test_pauses_grow_to_their_most_and_never_beyond(attempt, roll):
 def test_what_a_waiting_run_keeps_is_a_value_and_no_task():
     run = queued(1)
     assert len(msgspec.json.encode(run)) < 2000
+
+
+class CrashingStore(MemoryStore):
+    """Takes so many commits, and is gone then."""
+
+    def __init__(self, takes):
+        super().__init__()
+        self.takes = takes
+        self.commits = 0
+
+    def commit(self, records=(), changes=()):
+        self.commits += 1
+        if self.commits > self.takes:
+            raise StoreUnavailable("the machine went down")
+        return super().commit(records, changes)
+
+
+def test_a_session_and_its_run_are_submitted_in_one_commit_or_not_at_all():
+    async def main():
+        office = Office(House(store=CrashingStore(1)))
+        run = await office.submit()
+        assert office.house.store.commits == 1
+        kinds = [str(record.kind) for record in office.house.store.journal]
+        assert kinds == ["session.opened", "run.submitted", "prompt.submitted"]
+        again = Office(House(store=office.house.store, clock=office.house.clock))
+        office.house.store.takes = 100
+        await again.dispatch.load()
+        assert (await again.claim()).run.run_id == run.run_id, "the restart knows it"
+
+        lost = Office(House(store=CrashingStore(0)))
+        with pytest.raises(StoreUnavailable):
+            await lost.submit()
+        assert await lost.dispatch.claim("w") is None
+        after = await lost.house.store.sessions(SessionFilter())
+        assert (list(after), list(lost.house.store.journal)) == ([], [])
+
+    asyncio.run(main())

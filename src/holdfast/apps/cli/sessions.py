@@ -16,6 +16,7 @@ from holdfast.integrations.claude_code import (
     environment,
     own_folder,
     sandbox_holds,
+    why_unvouched,
     write_settings,
 )
 from holdfast.model.money import format_usd
@@ -31,6 +32,10 @@ _UNHELD = (
     "no sandbox: bubblewrap and socat do not both work here, so commands act as you, and once a"
     " stranger's text was read, what was written since does not run unasked"
 )
+
+_VOUCHED = "what you type vouches, once the model is asked with it and no tool's process is alive"
+_OUTSIDE = "its MCP servers run outside of the sandbox, where the token of its hooks can be read"
+_UNVOUCHED = "what you type is recorded and vouches for nothing"
 
 
 @verb(app, "open")
@@ -61,6 +66,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     _check_folder(folder)
     place = own_folder(claude_code) if claude_code is not None else None
     held = place is not None and sandbox_holds()
+    unvouched = why_unvouched(sandboxed=held) if place is not None else ""
     async with connected(project) as client:
         session = await client.sessions.open(
             agent=named,
@@ -74,6 +80,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
             profile=SessionProfile.INTERACTIVE if place is not None else "",
             folder=folder or project,
             sandboxed=held,
+            sealed=place is not None and not unvouched,
         )
     async with session:
         start = write_settings(session, place, sandboxed=held) if place is not None else []
@@ -93,6 +100,8 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
                 say(f"export {name}={value}")
         if start:
             note(_HELD if held else _UNHELD)
+            unvouched = unvouched or (_OUTSIDE if session.plan.mcp_servers else "")
+            note(f"{_UNVOUCHED}: {unvouched}" if unvouched else _VOUCHED)
             note(f"then start: {shlex.join(start)}")
 
 

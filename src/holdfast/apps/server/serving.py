@@ -299,7 +299,7 @@ def _application(
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
     intake = Intake(limit, report, harness.readers)
     door = GuardDoor(*parts, harness.attempts, turns=turns, intake=intake)
-    hooks = ClaudeCodeDoor(*parts, turns=turns, intake=intake)
+    hooks = ClaudeCodeDoor(*parts, prompts=harness.prompts, turns=turns, intake=intake)
     children = DelegationDoor(
         sessions,
         Delegation(harness.services),

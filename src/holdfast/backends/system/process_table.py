@@ -72,6 +72,11 @@ class ProcessTable:
         """Ids of the session's processes that live, as of the last look."""
         return {p.pid for p in self._known.values() if session_id in p.sessions and not p.ended}
 
+    def identities(self, session_id: str) -> frozenset[tuple[int, int]]:
+        """Ids and inodes of the session's processes that live, as of the last look."""
+        known = (p for p in self._known.values() if session_id in p.sessions and not p.ended)
+        return frozenset((p.pid, p.inode) for p in known)
+
     def _pids(self) -> Iterator[tuple[int, int]]:
         try:
             with os.scandir(self._proc) as entries:

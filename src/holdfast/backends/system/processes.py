@@ -48,6 +48,17 @@ class LinuxProcesses:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._ending, self._stop, session_id)
 
+    async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
+        """The session's processes that live, by a look at everybody."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._looking, self._seen, session_id)
+
+    def _seen(self, session_id: str) -> frozenset[tuple[int, int]]:
+        with self._lock:
+            self._table.look(whole=True)
+            found = self._table.identities(session_id)
+        return frozenset(one for one in found if one[0] != os.getpid())
+
     def _group(self, session_id: str) -> Path | None:
         return self._groups / session_id if self._groups is not None else None
 

@@ -23,6 +23,7 @@ from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.tools import CallState
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.turns import Bounds, Turns
 from tests.unit.runtime.house import House
 
@@ -46,7 +47,9 @@ class Desk:
             "intake": Intake(MOST_BYTES, self.reported.append),
         }
         door = GuardDoor(*parts, house.attempts, **given)
-        routes = [*ClaudeCodeDoor(*parts, **given).routes(), *door.routes()]
+        prompts = Prompts(parts[3], house.journal)
+        hooks = ClaudeCodeDoor(*parts, prompts=prompts, **given)
+        routes = [*hooks.routes(), *door.routes()]
         self.app = Starlette(routes=[Mount("/", routes=routes)])
         self.token = hook_token(live.session.session_id, house.token)
 

@@ -97,6 +97,15 @@ def test_a_limit_is_lifted_only_by_saying_none():
     assert not {"user.usd.hour", "user.usd.day", "session.turns.life"} & set(gone)
 
 
+def test_turns_that_an_agent_says_are_none_are_counted_by_no_account_of_its_session():
+    found = plan(agent=", limits: {turns: none}")
+    kept = amounts(found)
+    assert not [name for name in kept if name.startswith("session.turns.")]
+    assert "session.tool_calls.life" in kept, "the other caps stand"
+    assert found.loop.max_turns > 0, "and so does the loop guard, which is no account"
+    assert "session.turns.life" in amounts(plan())
+
+
 def test_dollars_are_exact_to_the_nano_dollar():
     found = plan(agent=', limits: {usd: 0.1, usd_in: "0.000000001", usd_out: 0.30}')
     got = amounts(found)

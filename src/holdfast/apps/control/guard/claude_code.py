@@ -3,7 +3,8 @@
 It takes the JSON that the CLI posts to a hook of type `http` and answers in the CLI's words. An
 HTTP error after a tool ran would let the run go on, whatever the settings say, so every fault is
 answered with 200 and an output that refuses. The token it takes opens nothing else, since the
-CLI's tools can read it; for the same reason what it says of the user's prompt is not vouched for.
+CLI's tools may read it; so what it says of the user's prompt is not vouched for by itself
+(`runtime/prompts`).
 
 Not here: how answers are spelt (`core/hook_outputs`), the settings (`integrations/claude_code`).
 """
@@ -34,6 +35,7 @@ from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
+from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.turns import Turns
 
@@ -83,9 +85,11 @@ class ClaudeCodeDoor:
         outcomes: Outcomes,
         fence: Fence,
         *,
+        prompts: Prompts,
         turns: Turns,
         intake: Intake,
     ) -> None:
+        self._prompts = prompts
         self._sessions = sessions
         self._guard = guard
         self._outcomes = outcomes
@@ -195,8 +199,10 @@ class ClaudeCodeDoor:
         return outputs.nothing()
 
     async def _prompted(self, live: LiveSession, given: object) -> Output:
-        """Journal what was submitted; anything in the CLI's process could have sent it."""
-        await self._outcomes.prompt(live, shaped(given, _Prompt).prompt, vouched=False)
+        """Journal it; whether it vouches is seen when the model is asked with it."""
+        text = shaped(given, _Prompt).prompt
+        await self._outcomes.prompt(live, text, vouched=False)
+        await self._prompts.submitted(live, text)
         return outputs.nothing()
 
     async def _overflowed(self, live: LiveSession, given: object) -> Output:

@@ -95,6 +95,8 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         scopes=_scopes(plan, asked),
         folder=asked.folder,
         sandboxed=asked.sandboxed,
+        # Its MCP servers run outside of the sandbox, as whoever opened it.
+        sealed=asked.sealed and not plan.mcp_servers,
         context_window_tokens=context.window_tokens,
         context_alert_percent=context.alert_percent,
     )

@@ -34,7 +34,8 @@ class OpenSession(Asked):
     `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
     over its life and may only tighten. `scope` are patterns by argument, on top of the task's.
     `profile` holds where the agent names none. `folder` is where its work lies, absolute;
-    `sandboxed` says that its commands run in a sandbox which was seen to hold.
+    `sandboxed` says that its commands run in a sandbox which was seen to hold, `sealed` that they
+    were seen not to read the token of its hooks.
     """
 
     agent: Name = ""
@@ -50,6 +51,7 @@ class OpenSession(Asked):
     scope: Scope = Field(default_factory=dict)
     folder: Annotated[str, Field(max_length=4096)] = ""
     sandboxed: StrictBool = False
+    sealed: StrictBool = False
 
 
 class Told(Asked):
