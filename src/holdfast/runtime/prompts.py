@@ -51,8 +51,14 @@ class Prompts:
 
 
 def _fresh(messages: Any) -> tuple[str, ...]:
-    """The texts of the last message, where it is the user's and answers no tool."""
-    last = messages[-1] if isinstance(messages, list) and messages else None
+    """The texts of the last message, where it is the user's and answers no tool.
+
+    What the client itself says of where it runs (`system`) may stand behind it.
+    """
+    last: Any = None
+    for last in reversed(messages if isinstance(messages, list) else []):
+        if not isinstance(last, dict) or last.get("role") != "system":
+            break
     if not isinstance(last, dict) or last.get("role") != "user":
         return ()
     content = last.get("content")

@@ -27,8 +27,9 @@ class Seen(NoProcesses):
         return self.there
 
 
-def request(*contents, tools=(TOOL,)) -> ModelRequest:
+def request(*contents, tools=(TOOL,), behind=()) -> ModelRequest:
     messages = [{"role": "user", "content": one} for one in contents]
+    messages += [{"role": role, "content": "# Environment"} for role in behind]
     body = {"model": MODEL, "max_tokens": 50, "messages": messages, "tools": list(tools)}
     read = read_request(json.dumps(body).encode())
     assert isinstance(read, ModelRequest)
@@ -68,6 +69,12 @@ def test_a_prompt_vouches_where_the_next_request_of_the_conversation_carries_it(
     assert asked(request(content)) == (True, 1)
     assert asked(request("a title, please", tools=()), request(content)) == (True, 1)
     assert asked(request("hi", content)) == (True, 1)
+
+
+def test_what_the_client_says_of_where_it_runs_may_stand_behind_and_an_answer_may_not():
+    assert asked(request(TEXT, behind=("system", "system"))) == (True, 1)
+    assert asked(request(TEXT, behind=("assistant", "system"))) == (False, 0)
+    assert asked(request(TEXT, "something else", behind=("system",))) == (False, 0)
 
 
 @pytest.mark.parametrize(
