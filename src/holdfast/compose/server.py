@@ -175,7 +175,9 @@ async def build(
         outcomes=Outcomes(
             services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
         ),
-        calls=_model_calls(config, services, store, contracts, hooks, environment, readers, prompts),
+        calls=_model_calls(
+            config, services, store, contracts, hooks, environment, readers, prompts
+        ),
         killer=Killer(sessions, journal, processes),
         fence=fence,
         prompts=prompts,
