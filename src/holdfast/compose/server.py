@@ -157,7 +157,7 @@ async def build(
     await _settle_lost(services, store, config.version)
     processes, hooks = LinuxProcesses(), Hooks(journal, default, by_agent)
     fence = Fence(processes)
-    prompts = Prompts(fence, journal)
+    typed = Prompts(fence, journal)
     dispatch = await _dispatch(config, services, store)
     files = await own_texts(config, services, store, say)
     guard = _guard(config, services, contracts, hooks, signing_key, files)
@@ -175,12 +175,10 @@ async def build(
         outcomes=Outcomes(
             services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
         ),
-        calls=_model_calls(
-            config, services, store, contracts, hooks, environment, readers, prompts
-        ),
+        calls=_model_calls(config, services, store, contracts, hooks, environment, readers, typed),
         killer=Killer(sessions, journal, processes),
         fence=fence,
-        prompts=prompts,
+        prompts=typed,
         upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
         conversations=Conversations(store, journal, clock),
         retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
