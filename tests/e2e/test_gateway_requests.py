@@ -47,7 +47,7 @@ gateway:
     - {beta: house-beta-2027-01-01}
     - {header: x-house, as: inert}
     - {tool: oracle_20270101, usd: 0.002, calls: 2, tokens: 100}
-    - {block: novel_block, at: [messages.content], tokens: 0}
+    - {block: novel_block, at: [messages.content], tokens: 0, fields: [text]}
 """
 POLICIES = '@id("all") permit (principal in Role::"support", action, resource);'
 

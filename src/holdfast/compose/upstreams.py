@@ -63,6 +63,7 @@ def admissions(settings: GatewaySettings) -> Admitted:
             calls=line.calls,
             tokens=line.tokens,
             at=line.at,
+            fields=line.fields,
         )
         for line in settings.admit
         for sort in Sort

@@ -38,6 +38,8 @@ def _admits_one_thing(values: Mapping[str, Any], reading: Reading, path: str) ->
         )
     elif "at" in values and named != [Sort.BLOCK]:
         reading.problem_at(f"{path}.at", "only a block is admitted at places")
+    elif "fields" in values and named not in ([Sort.BLOCK], [Sort.FIELD]):
+        reading.problem_at(f"{path}.fields", "only of a block or a field is said what it holds")
     else:
         for number, place in enumerate(values.get("at") or ()):
             first = place.partition(".")[0]
@@ -59,6 +61,10 @@ ADMIT = Record(
         "at": Field(
             ListOf(item=WIRE_NAME, most=100),
             "where a block may stand: `messages.content`, `system`, `tool_result.content`",
+        ),
+        "fields": Field(
+            ListOf(item=WIRE_NAME, most=100),
+            "the texts, numbers and flags that may stand in a block, or in the object of a field",
         ),
         "as": Field(Choice(AdmittedAs), "sent on, or taken out before it is sent", "admitted_as"),
         "usd": Field(Usd(), "dollars for each call of a tool, else for each", "usd_nusd"),

@@ -82,7 +82,7 @@ class AdmitSetting(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `gateway.admit`: exactly one of the first five names what it admits.
 
     `usd_nusd` is per call for a tool, else for each; `tokens` of input, per result for a tool. `at`
-    are the places of a block.
+    are the places of a block, `fields` the texts and numbers that may stand in it.
     """
 
     field: str = ""
@@ -95,6 +95,7 @@ class AdmitSetting(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 1
     tokens: int = 0
     at: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     of a tool, else of each thing of the name; `calls` and `tokens` (of input that bytes do not
     show, for a tool those of one result) bound it. `at` are the only places where a block may
     stand: a path without indices (`messages.content`, `system`), or the kind that holds it with its
-    field (`tool_result.content`).
+    field (`tool_result.content`). `fields` are the only texts and numbers that may stand in it, by
+    their names: of a block, or of an object that a field holds.
     """
 
     sort: Sort
@@ -34,6 +35,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 1
     tokens: int = 0
     at: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
 
 class Admitted:

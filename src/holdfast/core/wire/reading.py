@@ -34,6 +34,9 @@ _SKILL_TOKENS = 1_000
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 # A type of a tool is its name with the day of its version.
 _VERSION = re.compile(r"_\d{8}\Z")
+# What an answer to a call is known by, wherever it stands.
+_OF_EVIDENCE = frozenset({"tool_use_id", "is_error"})
+_FILE_ID = re.compile(r"(?<![A-Za-z0-9])file[_-][A-Za-z0-9]{6,}")
 # Free JSON of a tool that was admitted: what its arguments may be.
 _SCHEMAS = frozenset({"input_schema", "input_examples"})
 
@@ -250,7 +253,7 @@ class _Walker:
         self._admit(line, path)
         if "tool_use_id" in item:
             _evidence(self.found, item, path)
-        self._within(item, path, tag)
+        self._within(item, path, tag, line)
 
     def _admitted_tool(self, line: Admission, item: Mapping[str, Any], path: Path) -> None:
         if line.dropped:
@@ -262,7 +265,7 @@ class _Walker:
         self.found.server.append(ServerTool(name=line.name, steps=steps(path), declared=line))
         self.found.ask(line.name, path)
         self.found.outside.append(Outside(grant=line.name, steps=steps(path)))
-        self._within(item, path, line.name)
+        self._within(item, path, line.name, line)
 
     def _beyond(self, item: Any, path: Path, name: str) -> None:
         """A field that the table does not know: admitted by the operator, or refused."""
@@ -279,16 +282,20 @@ class _Walker:
         if line.dropped:
             self.found.drops.append(steps(path))
 
-    def _within(self, item: Mapping[str, Any], path: Path, kind: str) -> None:
+    def _within(self, item: Mapping[str, Any], path: Path, kind: str, line: Admission) -> None:
         """Read what stands in something that was admitted, field by field.
 
         What the table knows is read by it there, too; what it does not is refused unless it is
-        admitted itself. `kind` is the type that the object says it is of.
+        admitted itself, texts and numbers by the `fields` of the line. A tool needs a grant as it
+        stands, so its own are free. `kind` is the type that the object says it is of.
         """
+        known = {"type", *line.fields, *(_OF_EVIDENCE if "tool_use_id" in item else ())}
         for name, value in item.items():
             where, grant = (path, name), FOLLOWED_FIELDS.get(name)
-            if name in _SCHEMAS:
+            if line.sort is Sort.TOOL and name in _SCHEMAS:
                 continue
+            if line.sort is not Sort.TOOL and name not in known and _is_plain(value):
+                raise NotInTable(_not_listed(where, line, name))
             if grant is not None and value:
                 self.found.ask(grant, where)
                 if REACH[grant] is Reach.OUTSIDE:
@@ -300,7 +307,9 @@ class _Walker:
 
     def _inner(self, value: Any, path: Path, place: str) -> None:
         """One value within something admitted."""
-        if isinstance(value, list):
+        if isinstance(value, str):
+            self._text_within(value, path)
+        elif isinstance(value, list):
             for at, inner in enumerate(value):
                 self._inner(inner, (path, at), place)
         elif isinstance(value, dict):
@@ -311,9 +320,21 @@ class _Walker:
             elif isinstance(tag, str):
                 self._admitted_block(value, tag, path, place)
             else:
-                if self._admitted.find(Sort.FIELD, dotted(path)) is None:
+                line = self._admitted.find(Sort.FIELD, dotted(path))
+                if line is None:
                     raise NotInTable(_not_known(spelt(path), Sort.FIELD, dotted(path)))
-                self._within(value, path, place)
+                self._within(value, path, place, line)
+
+    def _text_within(self, text: str, path: Path) -> None:
+        """A text that may name something outside asks for its grant, whatever its field is."""
+        if "://" in text:
+            self.found.ask("web_fetch", path)
+            named = (text,) if len(text.split()) == 1 else ()
+            self.found.outside.append(
+                Outside(grant="web_fetch", steps=steps(path), addresses=named)
+            )
+        if _FILE_ID.search(text):
+            self.found.ask("files", path)
 
     def _known_within(self, value: dict[str, Any], kinds: tuple[Kind, ...], path: Path) -> None:
         """An object that the table knows; of several of one type the least that has its fields."""
@@ -342,6 +363,27 @@ def _not_known(where: str, sort: Sort, name: str, *, at: str = "") -> str:
     return (
         f"`{where}` is not in the table of what may pass; an operator may admit it:"
         f" `gateway.admit: [{{{sort}: {shown(name)}{more}, as: inert}}]`"
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a text, a number, a flag or null, or a list that holds one."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, list):
+            todo += one
+        elif not isinstance(one, dict):
+            return True
+    return False
+
+
+def _not_listed(where: Path, line: Admission, name: str) -> str:
+    fields = ", ".join(shown(one) for one in (*line.fields[:5], name))
+    more = f", at: [{shown(', '.join(line.at))}], tokens: {line.tokens}" if line.at else ""
+    return (
+        f"`{spelt(where)}` is not among the `fields` of what was admitted; an operator may add it:"
+        f" `gateway.admit: [{{{line.sort}: {shown(line.name)}{more}, fields: [{fields}]}}]`"
     )
 
 

@@ -29,6 +29,14 @@ def test_a_block_is_admitted_at_its_places_with_its_bound():
     assert found.block("other", "messages.content") is None
 
 
+def test_a_block_and_a_field_say_what_may_stand_in_them():
+    block = admitted("{block: novel, at: [system], tokens: 0, fields: [text, n]}")
+    assert [line.fields for line in block.lines] == [("text", "n")]
+    field = admitted("{field: metadata.team, fields: [name]}").find(Sort.FIELD, "metadata.team")
+    assert field is not None
+    assert field.fields == ("name",)
+
+
 def test_a_tool_keeps_its_price_and_its_bounds():
     found = admitted("{tool: oracle_1, usd: 0.002, calls: 2, tokens: 100}")
     line = found.find(Sort.TOOL, "oracle_1")
@@ -65,6 +73,7 @@ def test_places_of_the_table_and_within_other_admitted_blocks_are_taken(line):
         ("{block: novel, at: [system], tokens: 0, as: dropped}", "cannot be taken out"),
         ("{block: novel, tool: oracle, at: [system], tokens: 0}", "one thing"),
         ("{field: novel, calls: 2}", "only a tool is called"),
+        ("{tool: oracle_1, fields: [text]}", "of a block or a field"),
     ],
 )
 def test_a_line_that_binds_nothing_is_refused_with_what_to_say(line, says):

@@ -117,8 +117,11 @@ def test_what_the_table_does_not_know_is_refused_by_its_place(body, names):
     assert "\n" not in found
 
 
-def block_lines(*at, **more):
-    return Admitted([Admission(sort=Sort.BLOCK, name="novel_block", at=at, **more)])
+PLAIN = ("file_ids", "href", "n", "server_name", "text", "url", "urls", "x")
+
+
+def block_lines(*at, fields=PLAIN, **more):
+    return Admitted([Admission(sort=Sort.BLOCK, name="novel_block", at=at, fields=fields, **more)])
 
 
 def read(body, lines):
@@ -178,7 +181,11 @@ PICTURE = {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}
         ({"tools": [[SEARCH_TOOL]]}, ("web_search",)),
         ({"tool": {"type": "tool_definition", "definition": SEARCH_TOOL}}, ("web_search",)),
         ({"upload": {"type": "container_upload", "file_id": "f"}}, ("code_execution", "files")),
+        ({"href": "https://x"}, ("web_fetch",)),
+        ({"text": ["a", ["see ftp://x"]]}, ("web_fetch",)),
+        ({"x": "file_011CNha8iCJcU1wXNR6q4V8w"}, ("files",)),
         ({"text": "plain", "n": [1, 2, None, True]}, ()),
+        ({"text": "a file_name, profile_abcdefgh and a: //b"}, ()),
         ({"parts": [{"type": "text", "text": "x"}]}, ()),
     ],
 )
@@ -193,6 +200,15 @@ def test_what_the_table_knows_is_read_within_an_admitted_block_too(inside, grant
     [
         {"parts": [{"type": "other_block"}]},
         {"parts": [NOVEL]},
+        {"uri": "https://x"},
+        {"source_url": "x"},
+        {"container_id": "c"},
+        {"sources": [[], ["https://x"]]},
+        {"call_id": "zz", "result": "raw"},
+        {"model": None},
+        {"flag": False},
+        {"input_schema": {"type": "url", "url": "https://x", "more": 1}},
+        {"input_schema": {"a": {"url": "https://x"}}},
         {"options": {"a": 1}},
         {"parts": [[{"deep": {}}]]},
         {"parts": [{"type": "text", "text": "x", "novel": 1}]},
@@ -211,14 +227,34 @@ def test_what_nobody_knows_within_an_admitted_block_stays_refused(inside):
 def test_what_stands_within_an_admitted_block_may_be_admitted_itself():
     lines = Admitted(
         [
-            Admission(sort=Sort.BLOCK, name="novel_block", at=("messages.content",)),
+            Admission(sort=Sort.BLOCK, name="novel_block", at=("messages.content",), fields=("x",)),
             Admission(sort=Sort.BLOCK, name="other_block", at=("novel_block.parts",)),
-            Admission(sort=Sort.FIELD, name="messages.content.options"),
+            Admission(sort=Sort.FIELD, name="messages.content.options", fields=("a",)),
         ]
     )
     inside = {"parts": [{"type": "other_block"}], "options": {"a": 1}}
     assert isinstance(read(said(NOVEL | inside), lines), ModelRequest)
+    assert isinstance(read(said(NOVEL | {"options": {"b": 1}}), lines), BadRequest)
     assert isinstance(read(said({"type": "other_block"}), lines), BadRequest)
+
+
+def test_a_field_within_an_admitted_block_is_refused_with_the_line_that_admits_it():
+    body = said(NOVEL | {"text": "x"})
+    got = read(body, block_lines("messages.content", fields=("x",), tokens=40))
+    assert isinstance(got, BadRequest)
+    says = "{block: novel_block, at: [messages.content], tokens: 40, fields: [x, text]}"
+    assert f"`gateway.admit: [{says}]`" in got.text
+    assert isinstance(
+        read(body, block_lines("messages.content", fields=("x", "text"))), ModelRequest
+    )
+
+
+def test_an_address_in_an_admitted_block_is_all_that_it_may_reach():
+    got = read(said(NOVEL | {"x": "https://a.example/b"}), block_lines("messages.content"))
+    assert isinstance(got, ModelRequest)
+    assert [(one.grant, one.addresses) for one in got.asks.outside] == [
+        ("web_fetch", ("https://a.example/b",))
+    ]
 
 
 def test_an_admitted_field_and_an_admitted_tool_are_read_within():
@@ -353,7 +389,7 @@ def test_a_refusal_says_how_an_operator_may_admit_it_and_that_admits_it():
 
 def test_an_admitted_block_that_answers_a_call_is_evidence_all_the_same():
     lines = block_lines("messages.content")
-    body = json.dumps(BASE | said(NOVEL | {"tool_use_id": "t9"})).encode()
+    body = json.dumps(BASE | said(NOVEL | {"tool_use_id": "t9", "is_error": False})).encode()
     got = read_request(body, lines)
     assert isinstance(got, ModelRequest)
     assert [(e.call_id, e.kind) for e in got.evidence] == [("t9", "novel_block")]
