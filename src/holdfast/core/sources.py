@@ -66,6 +66,13 @@ _PROGRAMS = ("/usr/bin/", "/bin/", "/usr/local/bin/")
 _LEAVES = re.compile(r"^-\w/|\.\.(?:/|$)")
 # What a shell knows of processes: `$$`, `$!`, `$?`.
 _NUMBERS = re.compile(r"\$[$!?#]")
+# Of SAFE programs, those that tell of other people's processes and what these were started with.
+_OF_THE_MACHINE = frozenset({"ps", "pgrep", "lsof", "ss", "users"})
+_QUOTED = re.compile(r"'([^']*)'|\"((?:\\.|[^\"\\])*)\"", re.DOTALL)
+_PATTERN = re.compile(r"[*?\[]")
+_DOCUMENT = re.compile(
+    r"<<-?[ \t]*(['\"]?)(\w+)\1([^\n]*)\n.*?^[ \t]*\2[ \t]*$", re.DOTALL | re.MULTILINE
+)
 _NAMED = re.compile(r"[^\s\"'=;&|<>()`,]+")
 _FETCHING = re.compile(
     r"\b(?:npm|pnpm|yarn|bun|pip3?|uv|poetry|cargo|go|gem|bundle|pipenv|conda)\s+(?!test\b|run\b|"
@@ -148,7 +155,9 @@ def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | No
         codes = codes - {_CODE_GIVEN, "shell.dynamic_path"} | {_INLINE}
     if packages is None or opaque or not codes <= _KEEPS or _FETCHING.search(command):
         return None
-    if set(judged.folders) - {"."}:
+    if set(judged.folders) - {"."} or _OF_THE_MACHINE.intersection(judged.programs):
+        return None
+    if _matches_elsewhere(command, place):
         return None
     if _names_alone(command, judged):
         outside = any(path.startswith(("/", "~", "..")) for path in judged.reads)
@@ -229,6 +238,25 @@ def _named_elsewhere(command: str, place: Place) -> list[str] | None:
         elif not f"{where}/".startswith((f"{place.folder}/", "/dev/null/", *_PROGRAMS)):
             return None
     return scratch
+
+
+def _matches_elsewhere(command: str, place: Place) -> bool:
+    """Whether a shell puts names of files there that lie outside the folder, or nobody knows where.
+
+    `echo /srv/*` tells what others called their files.
+    """
+    shown = _DOCUMENT.sub(r"\3", _NUMBERS.sub("0", command))
+    shown = _QUOTED.sub(lambda found: _PATTERN.sub("_", found[1] or found[2] or ""), shown)
+    for word in re.findall(r"[^\s;&|<>()`]+", shown):
+        if not _PATTERN.search(word):
+            continue
+        if "$" in word:
+            return True
+        for part in filter(None, re.split(r"[{},=]", word)):
+            below = f"{absolute(part, place)}/".startswith(f"{place.folder}/")
+            if not below and (part[0] in "/~" or ".." in part):
+                return True
+    return False
 
 
 def _before_glob(path: str) -> str:

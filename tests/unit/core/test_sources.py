@@ -200,6 +200,45 @@ def test_a_git_command_with_an_option_that_is_not_known_may_tell_of_others(comma
     assert read("Bash", command=command) is None
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo /srv/*",
+        "basename /srv/*",
+        "for f in /srv/*; do echo $f; done",
+        "D=/srv; echo $D/*",
+        "D=/srv/*; echo $D",
+        "echo '/srv/'*",
+        "echo {/srv,x}/*",
+        "printf '%s' ~/*",
+        "echo src/../../*",
+        "x=(/srv/*); echo ${x[0]}",
+        "ps aux",
+        "ps aux | grep shop; cat a.py",
+        "pgrep -a python",
+        "lsof",
+    ],
+)
+def test_names_of_files_elsewhere_and_of_processes_are_others(command):
+    assert read("Bash", command=command) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "for f in src/*; do echo $f; done",
+        "ls *.py; echo $?",
+        "echo '/srv/*'",
+        f"echo {ROOT}/src/*.py",
+        "cat > a.md <<'EOF'\n* /api/*\nEOF",
+        "grep -n '^/api/.*' src/a.py",
+        "[ -f a.py ] && cat a.py",
+    ],
+)
+def test_a_pattern_in_the_folder_or_between_quotes_names_ones_own(command):
+    assert read("Bash", command=command) is not None
+
+
 def test_a_message_that_is_typed_in_a_document_is_the_commands_own():
     told = 'git commit -m "$(cat <<\'EOF\'\nMend "it"\n\n- a -C b\nEOF\n)"'
     assert read("Bash", command=f"git add a.py && {told}") is not None
