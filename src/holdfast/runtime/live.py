@@ -30,12 +30,14 @@ End = Callable[[], tuple[str, ...]]
 class Writing(msgspec.Struct, frozen=True, kw_only=True):
     """What a call that read own files alone may leave behind, as it was before it ran.
 
-    `named`: files that it is seen to write, own or absent. `before`: digests of all in the folder,
+    `named`: files that it is seen to write, own or absent; `told`: the digests that
+    they may have then, empty where the call does not say. `before`: digests of all in the folder,
     None where it writes nothing else; `known` of these are own; `news`: so is what comes new.
     `mixed` tells whether others wrote there meanwhile.
     """
 
     named: tuple[str, ...] = ()
+    told: frozenset[str] = frozenset()
     before: Mapping[str, str] | None = None
     known: frozenset[str] = frozenset()
     news: bool = False

@@ -118,7 +118,9 @@ class Outcomes:
 
     async def _finish(self, live: LiveSession, call: CallRecord, done: Finish) -> Shown:
         # First of all, so that what stands there is what the call left.
-        left = await self._files.ended(live, call.call_id) if self._files is not None else []
+        left: list[Record] = []
+        if self._files is not None:
+            left = await self._files.ended(live, call.call_id, ok=done.ok)
         heard, output = await self._heard(live, call, done)
         rewritten, done = await self._rewritten(done, output)
         reasons = [reason for result in heard for reason in result.reasons]

@@ -9,6 +9,7 @@ Not here: which files a call may write (`core/sources`, `core/workplace`), whose
 commit (`ports/files`).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -67,9 +68,12 @@ class OwnTexts:
         return await self.files.own(paths, self._of(live.who))
 
     async def begun(
-        self, live: LiveSession, named: Sequence[str], rewrites: Rewrites
+        self, live: LiveSession, named: Sequence[str], rewrites: Rewrites, content: object = None
     ) -> Writing | None:
-        """What a neutral call may be seen to write, as it is before; None where that is nothing."""
+        """What a neutral call may be seen to write, as it is before; None where that is nothing.
+
+        `content`: the whole text of the file that it writes, where its arguments tell that.
+        """
         also, mixed = self._of(live.who), self._mixed(live)
         if mixed is None:
             return None
@@ -89,14 +93,22 @@ class OwnTexts:
             before = None  # Code that may read what is nobody's own may write that anywhere.
         if before is None and not kept:
             return None
-        return Writing(named=tuple(kept), before=before, known=known, news=news, mixed=mixed)
+        told = _blobs(content) if isinstance(content, str) else frozenset[str]()
+        return Writing(
+            named=tuple(kept), told=told, before=before, known=known, news=news, mixed=mixed
+        )
 
-    async def ended(self, live: LiveSession, call_id: str) -> list[Record]:
-        """The record of what an allowed call left behind, now that it has reported; or none."""
+    async def ended(self, live: LiveSession, call_id: str, *, ok: bool) -> list[Record]:
+        """The record of what an allowed call left behind, now that it has reported; or none.
+
+        One that failed did not surely write what it names: another's file may stand there.
+        """
         live.mixing.discard(call_id)
         writing = live.writing.pop(call_id, None)
         if writing is None:
             return []
+        if not ok:
+            writing = msgspec.structs.replace(writing, named=())
         left = await self._left(live, writing)
         if not left or self._mixed(live) != writing.mixed:
             return []
@@ -118,7 +130,7 @@ class OwnTexts:
             for path, digest in after.items()
             if digest
             and (
-                path in writing.named
+                (path in writing.named and (not writing.told or digest in writing.told))
                 or (before.get(path) != digest and self._may_change(path, writing))
             )
         }
@@ -151,6 +163,15 @@ class OwnTexts:
             kept[path] = digest
         for path in list(kept)[: max(len(kept) - _MOST_FILES, 0)]:
             del kept[path]
+
+
+def _blobs(content: str) -> frozenset[str]:
+    """The ids that git gives a file with this text, by either of its digests."""
+    text = content.encode("utf-8", "surrogatepass")
+    whole = b"blob %d\0" % len(text) + text
+    # As git names it, which is no secret to keep.
+    sha1 = hashlib.sha1(whole, usedforsecurity=False)
+    return frozenset({sha1.hexdigest(), hashlib.sha256(whole).hexdigest()})
 
 
 def _meet(one: str, other: str) -> bool:

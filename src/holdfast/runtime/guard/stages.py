@@ -284,7 +284,8 @@ class Stages:
                 # Of own files alone: the commit is own as well.
                 named.append(absolute(HEAD, place))
             rewrites = sources.may_write(case.contract, case.arguments, case.risk)
-            case.writing = await files.begun(live, named, rewrites)
+            content = case.arguments.get("content") if case.call.tool == "Write" else None
+            case.writing = await files.begun(live, named, rewrites, content)
         if case.neutral:
             case.serves = sources.serves(case.contract, case.arguments, case.risk, place)
 
