@@ -95,6 +95,10 @@ class NotStarted(Exception):
         self.code = code
         self.said = said
 
+    def __reduce__(self) -> tuple[type["NotStarted"], tuple[int | None, str]]:
+        """Whole in another process as well: exceptions are rebuilt from their text otherwise."""
+        return NotStarted, (self.code, self.said)
+
 
 class RunningProject:
     """`with RunningProject(folder) as project:` runs until the block ends.
