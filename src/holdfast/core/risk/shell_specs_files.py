@@ -199,10 +199,10 @@ xargs
     --arg-file=r --max-chars= --eof? -p -J= @.
 strace
     -f -ff -c -C -t -tt -ttt -T -q -qq -v -x -xx -y -yy -i -k -r -w -z -Z -n -Y -e=t -o=w -s=t
-    -a= -S= -P=r -p= -O= -b= --follow-forks --summary --output=w --trace= --string-limit=
+    -a= -S= -P=r -O= -b= --follow-forks --summary --output=w --trace= --string-limit=
     --decode-fds? --quiet? -U= @.
 ltrace
-    -f -c -C -t -tt -T -r -S -i -e=t -o=w -s=t -a= -n= -p= -x=t @.
+    -f -c -C -t -tt -T -r -S -i -e=t -o=w -s=t -a= -n= -x=t @.
 valgrind
     -q -v --leak-check= --track-origins= --show-leak-kinds= --error-exitcode= --tool= --quiet
     --suppressions=l --gen-suppressions= --log-file=w --xml= --xml-file=w --num-callers=
