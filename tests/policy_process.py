@@ -63,8 +63,11 @@ class PolicyProcess:
         assert self.running is not None
         return self.running.pid
 
-    def start(self) -> None:
+    def start(self, *, waits: bool = True) -> None:
+        """Begin it; who does not wait has gone before it says that it is ready."""
         ready, told = os.pipe()
+        if not waits:
+            os.close(ready)
         try:
             self.running = subprocess.Popen(
                 [
@@ -80,6 +83,8 @@ class PolicyProcess:
             )
         finally:
             os.close(told)
+        if not waits:
+            return
         line = os.read(ready, 16)
         os.close(ready)
         assert line == b"ready\n", self.stop()

@@ -156,6 +156,29 @@ def test_the_socket_is_private_goes_with_the_process_and_cannot_be_taken(folder:
         assert not process.socket.exists()
 
 
+def test_it_serves_although_whoever_started_it_has_gone(folder: Path):
+    process = PolicyProcess(folder)
+
+    async def main() -> None:
+        policy = process.client(timeout_s=2)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    answer = await policy.decide(a_request())
+                    break
+                except PolicyUnavailable:
+                    await asyncio.sleep(0.05)
+        assert answer.verdict is Verdict.ALLOW
+        await policy.close()
+
+    process.start(waits=False)
+    try:
+        process.run(main)
+    finally:
+        said = process.stop()
+    assert "Traceback" not in said
+
+
 def test_a_folder_open_to_others_is_refused(folder: Path):
     (folder / "run").mkdir(mode=0o755)
     with pytest.raises(AssertionError, match="0700"):

@@ -1,6 +1,7 @@
 """The serving process put together: signals, socket, service."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -42,7 +43,9 @@ async def _serve(socket: Path, files: Files, ready_fd: int | None) -> None:
 
     def started() -> None:
         if ready_fd is not None:
-            os.write(ready_fd, b"ready\n")
+            # Whoever waited may have given up meanwhile, and ends this process then.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
 
     try:
