@@ -107,7 +107,7 @@ SEEDED = [
     ("risk: HIGH", "risk: BLOCK", "tools: [mcp__shop__get", "is classed BLOCK"),
     ("risk: HIGH", "risk: high", "risk: high", "did you mean"),
     ('["package.module:function"]', "[package.module]", "pre_tool", "package.module:function"),
-    ("ann: {roles", '"a/b": {roles', "a/b", "must be at most 64 letters"),
+    ("ann: {roles", '" ann": {roles', " ann", "must be at most 128 characters"),
     ("policies: policies", "policies: a\npolicies: b", "policies: b", "stands already on line 12"),
     ("region: eu", "region: {a: b}", "region", "expected text, a number"),
     ("timeout_s: 30", "timeout_s: .inf", ".inf", "expected a number"),

@@ -186,12 +186,11 @@ def test_the_task_is_told_in_words():
         ({"task": "refunds/"}, InvalidRequest),
         ({"task": "refunds/a/b"}, InvalidRequest),
         ({"user": ""}, InvalidRequest),
-        ({"user": "a/b"}, InvalidRequest),
-        ({"user": "-rf"}, InvalidRequest),
         ({"user": "*"}, InvalidRequest),
-        ({"user": "a" * 65}, InvalidRequest),
+        ({"user": "a" * 129}, InvalidRequest),
         ({"user": "ann\n"}, InvalidRequest),
-        ({"user": "änn"}, InvalidRequest),
+        ({"user": " ann"}, InvalidRequest),
+        ({"user": "a\u200bb"}, InvalidRequest),
     ],
 )
 def test_names_that_are_unknown_or_unsafe_are_refused(names, error):
