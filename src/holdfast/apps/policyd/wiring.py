@@ -1,8 +1,6 @@
 """The serving process put together: signals, socket, service."""
 
 import asyncio
-import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +10,7 @@ import uvloop
 from holdfast.apps.policyd.clock import now_ns
 from holdfast.apps.policyd.service import Files, PolicyService
 from holdfast.backends.frames.server import FrameServer
+from holdfast.backends.system.ready import told_ready
 from holdfast.errors import HoldfastError
 
 
@@ -43,10 +42,7 @@ async def _serve(socket: Path, files: Files, ready_fd: int | None) -> None:
 
     def started() -> None:
         if ready_fd is not None:
-            # Whoever waited may have given up meanwhile, and ends this process then.
-            with contextlib.suppress(BrokenPipeError):
-                os.write(ready_fd, b"ready\n")
-            os.close(ready_fd)
+            told_ready(ready_fd, "ready")
 
     try:
         await service.refresh()

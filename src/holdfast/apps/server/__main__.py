@@ -11,6 +11,7 @@ import msgspec
 import uvloop
 
 from holdfast.apps.server.serving import StoreLost, say, serve
+from holdfast.backends.system.ready import told_ready
 from holdfast.compose.config import Config, load_config
 from holdfast.compose.config.model import StoreSettings
 from holdfast.compose.config.names import is_loopback
@@ -44,8 +45,7 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(f"{told}\n")
             sys.stdout.flush()
         else:
-            os.write(given.ready_fd, f"{url}\n".encode())
-            os.close(given.ready_fd)
+            told_ready(given.ready_fd, url)
 
     # Whatever is written from here on, by the policy process too, is the owner's alone.
     os.umask(0o077)
