@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     preload()
     sources = [folder_of(part) for part in SAMPLES]
     reach = reach_of(ROOT, sources, given.against, ROOT / ".venv" / "mutants", given.jobs)
-    uses = Uses(ROOT, sources)
+    uses = Uses(ROOT, sources, given.against)
     _say(
         f"seed {given.seed}, {given.jobs} at a time, {len(reach.seconds)} tests mapped"
         f" in {time.monotonic() - began:.0f} s, {len(reach.left_out)} left out"

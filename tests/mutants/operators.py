@@ -136,7 +136,7 @@ class _Walker:
         if isinstance(statement, ast.Expr) and _logs(statement.value):
             return
         self._statement = statement
-        self._names = () if inside else _defined(statement)
+        self._names = () if inside else defined(statement)
         self._whole(statement)
         self._fields(statement)
         for name in ("body", "orelse", "finalbody"):
@@ -315,7 +315,8 @@ def _can_go(statement: ast.stmt) -> bool:
             return False
 
 
-def _defined(statement: ast.stmt) -> tuple[str, ...]:
+def defined(statement: ast.stmt) -> tuple[str, ...]:
+    """The names that a statement binds; none for what is no assignment."""
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     if isinstance(statement, ast.AnnAssign):
         targets = [statement.target]

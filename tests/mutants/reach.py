@@ -9,15 +9,16 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.mutants.forks import Task, run_all
-from tests.mutants.operators import Mutant
+from tests.mutants.operators import Mutant, defined
 from tests.mutants.trials import prepare
 
 KEPT_A_LINE = 60
@@ -40,6 +41,23 @@ class Reach:
     def fastest(self, names: Iterable[str], most: int) -> list[str]:
         """The fastest of these tests, fastest first; ties by name."""
         return sorted(set(names), key=lambda name: (self.seconds[name], name))[:most]
+
+    def instances(self, functions: Iterable[str]) -> list[str]:
+        """The tests of these test functions (`file::function`), one for each set of parameters."""
+        found = [name for one in functions for name in self._by_function.get(one, ())]
+        return self.fastest(found, len(found))
+
+    def about(self, path: str) -> list[str]:
+        """The tests whose parameter is the dotted name of the module at this path."""
+        return [name for name in self.seconds if name.endswith(f"[{dotted(path)}]")]
+
+    @cached_property
+    def _by_function(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.seconds:
+            file, _, rest = name.partition("::")
+            found[f"{file}::{rest.partition('[')[0].rpartition('::')[2]}"].append(name)
+        return found
 
 
 class _Recorder:
@@ -167,24 +185,89 @@ def _joined(parts: Iterable[dict[str, Any]]) -> Reach:
 class Uses:
     """Where a name that stands outside functions is used: what a change of it can reach."""
 
-    def __init__(self, root: Path, sources: Sequence[str]) -> None:
+    def __init__(self, root: Path, sources: Sequence[str], tests: Sequence[str] = ()) -> None:
         self._lines: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for source in sources:
-            for path in sorted((root / source).rglob("*.py")):
-                name = str(path.relative_to(root))
-                for node in ast.walk(ast.parse(path.read_bytes())):
-                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                        self._lines[node.id].append((name, node.lineno))
-                    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                        self._lines[node.attr].append((name, node.lineno))
+        self._made_of: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._naming: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._imports: dict[str, set[str]] = {}
+        for name, tree in _parsed(root, sources, "*.py"):
+            for node in ast.walk(tree):
+                for used in _loaded(node):
+                    self._lines[used].append((name, getattr(node, "lineno", 0)))
+            for statement in tree.body:
+                if isinstance(statement, ast.Assign | ast.AnnAssign):
+                    made = {(name, one) for one in defined(statement)}
+                    for used in _all_loaded(statement):
+                        self._made_of[used] |= made
+        for name, tree in _parsed(root, tests, "test_*.py"):
+            self._imports[name] = _imported(tree)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+                    for used in _all_loaded(node):
+                        self._naming[used].add((name, node.name))
 
     def of(self, names: Iterable[str]) -> list[tuple[str, int]]:
         """File and line of each use."""
         return [place for name in names for place in self._lines[name]]
 
+    def made_of(self, path: str, names: Iterable[str]) -> set[tuple[str, str]]:
+        """File and name of these, and of all that stands outside functions and is made of them."""
+        found = {(path, name) for name in names}
+        left = list(found)
+        while left:
+            more = self._made_of.get(left.pop()[1], set()) - found
+            found |= more
+            left += more
+        return found
+
+    def naming(self, things: Iterable[tuple[str, str]]) -> set[str]:
+        """The test functions (`file::function`) that import a thing's file and name it."""
+        return {
+            f"{file}::{test}"
+            for path, name in things
+            for file, test in self._naming.get(name, ())
+            if dotted(path) in self._imports[file]
+        }
+
+
+def dotted(path: str) -> str:
+    """`src/holdfast/core/x.py` as it is imported."""
+    return path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Dotted names of what a file imports from, and of what it imports."""
+    found = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+    return found
+
+
+def _parsed(root: Path, folders: Sequence[str], files: str) -> Iterator[tuple[str, ast.Module]]:
+    for folder in folders:
+        for path in sorted((root / folder).rglob(files)):
+            yield str(path.relative_to(root)), ast.parse(path.read_bytes())
+
+
+def _loaded(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+        yield node.id if isinstance(node, ast.Name) else node.attr
+
+
+def _all_loaded(tree: ast.AST) -> set[str]:
+    return {name for node in ast.walk(tree) for name in _loaded(node)}
+
 
 def tests_of(mutant: Mutant, reach: Reach, uses: Uses, function: range, most: int) -> list[str]:
-    """The fastest tests that reach the mutant: its lines, else its function's, else its names' uses."""
+    """The tests to try on a mutant.
+
+    The fastest that reach its lines, else its function's, else its names' uses. Coverage cannot say
+    who reads what was made while a module was imported, so that for a line outside functions those
+    come first that are about its module or name what is made of it (`Uses.naming`, `Reach.about`).
+    """
     reached = reach.lines.get(mutant.path, {})
     found = [n for line in range(mutant.first, mutant.last + 1) for n in reached.get(line, ())]
     if not found:
@@ -193,15 +276,19 @@ def tests_of(mutant: Mutant, reach: Reach, uses: Uses, function: range, most: in
         early = reach.imported.get(mutant.path, {})
         lines = range(mutant.first, mutant.last + 1)
         found = [name for line in lines for name in early.get(line, ())]
-    if mutant.names:
-        found += [
-            n
-            for file, line in uses.of(mutant.names)
-            for n in reach.lines.get(file, {}).get(line, ())
-        ]
-    if not found and mutant.names:
+    if not mutant.names or function:
+        return reach.fastest(found, most)
+    made = uses.made_of(mutant.path, mutant.names)
+    found += [
+        n
+        for file, line in uses.of({name for _, name in made})
+        for n in reach.lines.get(file, {}).get(line, ())
+    ]
+    if not found:
         found = [name for names in reached.values() for name in names]
-    return reach.fastest(found, most)
+    about = [*reach.about(mutant.path), *reach.instances(uses.naming(made))]
+    first = list(dict.fromkeys(about))[:most]
+    return [*first, *reach.fastest(set(found) - set(first), most - len(first))]
 
 
 def functions_of(source: bytes) -> list[range]:

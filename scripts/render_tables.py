@@ -1,0 +1,127 @@
+"""Render the tables and limits that the core decides by into `docs/reference/tables.md`.
+
+Run as `python -m scripts.render_tables`; what stands below the mark is made here, never by hand.
+"""
+
+import ast
+import enum
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "tables.md"
+MARK = "<!-- made by scripts/render_tables.py from the code; do not edit below -->\n"
+# They have pages of their own, or are made of what another package or module says.
+_ELSEWHERE = ("risk", "scrub", "price_table", "builtin_tools", "sources", "history_options",
+              "history_words", "inline_words", "table")  # fmt: skip
+_WIDE = 60
+
+
+def modules() -> list[str]:
+    """The modules of the core that have a table or a limit, by their names, in order."""
+    core = ROOT / "src" / "holdfast" / "core"
+    found = []
+    for path in sorted(core.rglob("*.py")):
+        inner = path.relative_to(core).with_suffix("").parts
+        if not set(inner) & {*_ELSEWHERE, "__init__"}:
+            found.append(".".join(("holdfast", "core", *inner)))
+    return [name for name in found if list(_tables(importlib.import_module(name)))]
+
+
+def section(name: str) -> str:
+    """What the page says of one module."""
+    module = importlib.import_module(name)
+    first = (module.__doc__ or "").partition("\n")[0]
+    title = name.removeprefix("holdfast.").replace(".", "/")
+    return "\n".join([f"\n## `{title}`\n", first, "", *_rows(module)]) + "\n"
+
+
+def _rows(module: ModuleType) -> Iterator[str]:
+    for name, value in _tables(module):
+        shown = spelt(value)
+        if len(shown) <= _WIDE or not isinstance(value, Mapping):
+            yield f"- `{name}`: {shown}"
+            continue
+        yield f"- `{name}`:"
+        for key, inner in sorted(value.items(), key=lambda one: spelt(one[0])):
+            yield f"  - {spelt(key)}: {spelt(inner)}"
+
+
+def _tables(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Name and value of what the module itself binds outside functions, where it is plain data."""
+    tree = ast.parse(inspect.getsource(module))
+    seen = set[str]()
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets = [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id not in seen | {"__all__"}:
+                seen.add(target.id)
+                value = getattr(module, target.id)
+                if _is_data(value) and not callable(value):
+                    yield target.id, value
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(_is_data(one) for one in (*value, *value.values()))
+    if isinstance(value, frozenset | set | tuple | list):
+        return bool(value) and all(_is_data(one) for one in value)
+    if isinstance(value, str | bytes | int | float | re.Pattern | enum.Enum | range):
+        return True
+    return isinstance(value, msgspec.Struct) or value is None or callable(value)
+
+
+def spelt(value: Any) -> str:
+    """A value as the page shows it, the same on every run."""
+    if isinstance(value, enum.Enum):
+        return f"`{value.value}`"
+    if isinstance(value, str | bytes):
+        return f"`` {value!r} ``" if isinstance(value, bytes) or "`" in value else f"`{value!r}`"
+    if isinstance(value, re.Pattern):
+        flags = f" {re.RegexFlag(value.flags)!s}"
+        return f"`` {value.pattern!r} ``{flags}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(sorted(f"{spelt(k)}: {spelt(v)}" for k, v in value.items())) + "}"
+    if isinstance(value, frozenset | set):
+        return "{" + ", ".join(sorted(map(spelt, value))) + "}"
+    if isinstance(value, list | tuple):
+        return "(" + ", ".join(map(spelt, value)) + ")"
+    if isinstance(value, msgspec.Struct):
+        return f"{type(value).__name__}({_fields(value)})"
+    if callable(value):
+        return f"`{getattr(value, '__name__', type(value).__name__)}`"
+    return f"{value!r}"
+
+
+def _fields(value: msgspec.Struct) -> str:
+    """The fields of a struct that are not at their defaults."""
+    told = []
+    for field in msgspec.structs.fields(value):
+        given = getattr(value, field.name)
+        if given != field.default:
+            told.append(f"{field.name}={spelt(given)}")
+    return ", ".join(told)
+
+
+def rendered() -> str:
+    """Everything below the mark."""
+    return "".join(section(name) for name in modules())
+
+
+def main() -> None:
+    """Write the page anew below its mark."""
+    head, _, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
+    PAGE.write_text(head + MARK + rendered(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
