@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…] [--quick]`: every figure of one run, side by side.
+"""`python -m benchmarks [NAME…] [--quick] [--only WORDS]`: every figure of one run, side by side.
 
 Writes `benchmarks/results.json`.
 """
@@ -49,6 +49,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it runs")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="of hostile: the inputs whose name has these"
+    )
     parser.add_argument("--markdown", action="store_true", help="also print the rows as Markdown")
     parser.add_argument(
         "--nice", type=int, default=0, help="priority over other work here, such as -5 (root only)"
@@ -57,6 +60,8 @@ def main(arguments: list[str]) -> int:
     os.nice(given.nice)
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {NAMES}")
+    if given.only and given.names != ["hostile"]:
+        parser.error("--only goes with hostile alone")
     here = machine.describe()
     say = sys.stdout.write
     say(f"{here.cpu}, {here.cores} cores, {here.memory_gb} GB, Linux {here.kernel}, ")
@@ -70,7 +75,8 @@ def main(arguments: list[str]) -> int:
         say(f"\n{name}\n")
         sys.stdout.flush()
         try:
-            found: list[Row] = import_module(f"benchmarks.{name}").run(given.quick)
+            more = {"only": given.only} if given.only else {}
+            found: list[Row] = import_module(f"benchmarks.{name}").run(given.quick, **more)
         except (Unavailable, RuntimeError, OSError) as error:
             found, broke = [unavailable(name, name, "", error)], True
         printed(found, say)

@@ -11,6 +11,7 @@ Not here: processes, deadlines (`backends/reader_host`), which bodies are large 
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -54,6 +55,8 @@ _SEEN_LINES = 200_000
 _SCALAR_CHARACTERS = 1_000
 # Beyond these a number takes longer to read than it is worth.
 _DIGITS_MAX = 1_000
+SLICE = 512
+"""So many calls or results of a request are decoded at a time, where others wait."""
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True, tag="read"):
@@ -89,10 +92,16 @@ Job = Read | Edit | Count | Parse
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True, tag="requested"):
-    """Answers `Read`: the request without its body, or one sentence why it is none."""
+    """Answers `Read`: the request without its body, or one sentence why it is none.
+
+    `evidence` and `calls` are those beyond the first `SLICE` of the request's, still encoded, so
+    many at a time: whoever takes them in need not do it in one go (`sliced`, `decoded`).
+    """
 
     request: ModelRequest | None = None
     bad: str = ""
+    evidence: tuple[msgspec.Raw, ...] = ()
+    calls: tuple[msgspec.Raw, ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True, tag="written"):
@@ -143,7 +152,46 @@ def _read(job: Read, body: bytes) -> Requested:
     found = read(spliced(body, job.without), Admitted(job.admitted))
     if isinstance(found, BadRequest):
         return Requested(bad=found.text)
-    return Requested(request=compact(found))
+    return sliced(compact(found))
+
+
+def sliced(request: ModelRequest) -> Requested:
+    """A request without its body, as it crosses to where others wait."""
+    calls = request.calls
+    more = calls[SLICE:] if isinstance(calls, tuple) else ()
+    first = msgspec.structs.replace(
+        request,
+        evidence=request.evidence[:SLICE],
+        calls=calls[:SLICE] if isinstance(calls, tuple) else calls,
+    )
+    left = _slices(request.evidence[SLICE:])
+    return Requested(request=first, evidence=left, calls=_slices(more))
+
+
+def _slices(of: tuple[Any, ...]) -> tuple[msgspec.Raw, ...]:
+    encode = msgspec.msgpack.encode
+    return tuple(msgspec.Raw(encode(of[at : at + SLICE])) for at in range(0, len(of), SLICE))
+
+
+def taken_in(found: Requested) -> Iterator[ModelRequest | None]:
+    """The request of `found`, whole at the end: None after each slice before.
+
+    Errors: msgspec.DecodeError.
+    """
+    request = found.request
+    if request is not None and found.evidence:
+        evidence = list(request.evidence)
+        for slice_ in found.evidence:
+            evidence += msgspec.msgpack.decode(slice_, type=list[Evidence])
+            yield None
+        request = msgspec.structs.replace(request, evidence=tuple(evidence))
+    if request is not None and isinstance(request.calls, tuple) and found.calls:
+        calls = list(request.calls)
+        for slice_ in found.calls:
+            calls += msgspec.msgpack.decode(slice_, type=list[ShownCall])
+            yield None
+        request = msgspec.structs.replace(request, calls=tuple(calls))
+    yield request
 
 
 def compact(request: ModelRequest) -> ModelRequest:

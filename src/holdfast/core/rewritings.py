@@ -26,7 +26,7 @@ _OUT, _IN, _STAYED, _WHOLE = "-", "+", "=", "!"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True):
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What `is_raw` needs of the content of a result: digests of its values, and of its lines."""
 
     values: tuple[str, ...]

@@ -32,7 +32,7 @@ from holdfast.runtime.hooked import check_client
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.provider_grants import ProviderGrants, check_models
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.request_reading import RequestReader
+from holdfast.runtime.request_reading import RequestReader, whole
 from holdfast.runtime.services import Services
 
 COUNT = "/v1/messages/count_tokens"
@@ -206,7 +206,7 @@ class Clearing:
     ) -> ModelRequest | BadRequest:
         if not isinstance(body, Requested):
             return await read(body)
-        return body.request if body.request is not None else BadRequest(body.bad)
+        return await whole(body)
 
     def _judged(
         self,

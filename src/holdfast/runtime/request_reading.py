@@ -9,8 +9,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
+
 from holdfast.core.edits import Edits
-from holdfast.core.large import Count, Edit, Job, Read, Requested, Unusable, Written, counted
+from holdfast.core.large import (
+    Count,
+    Edit,
+    Job,
+    Read,
+    Requested,
+    Unusable,
+    Written,
+    counted,
+    taken_in,
+)
 from holdfast.core.messages import BadRequest, ModelRequest, read_count, read_request
 from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.core.wire.splicing import Change, spliced
@@ -48,16 +60,22 @@ class RequestReader:
         self, read: _Read, body: Body, without: tuple[Change, ...], *, counting: bool
     ) -> ModelRequest | BadRequest:
         if not isinstance(body, bytes):
-            job = Read(admitted=self.admitted.lines, counting=counting, without=without)
-            answer, _ = await self._asked(job, body)
-            if not isinstance(answer, Requested):
-                raise _nonsense()
-            return answer.request if answer.request is not None else BadRequest(answer.bad)
+            return await whole(await self.read_elsewhere(body, without, counting=counting))
         body = spliced(body, without)
         if len(body) <= LARGE_BYTES:
             return read(body, self.admitted)
         async with self._large:
             return await asyncio.to_thread(read, body, self.admitted)
+
+    async def read_elsewhere(
+        self, body: Held, without: tuple[Change, ...] = (), *, counting: bool = False
+    ) -> Requested:
+        """What a reader makes of a large body, for whoever decides on it. Errors: as `read`."""
+        job = Read(admitted=self.admitted.lines, counting=counting, without=without)
+        answer, _ = await self._asked(job, body)
+        if not isinstance(answer, Requested):
+            raise _nonsense()
+        return answer
 
     @contextlib.asynccontextmanager
     async def edited(self, body: Body, edits: Edits) -> AsyncIterator[Bytes]:
@@ -96,6 +114,21 @@ class RequestReader:
         if isinstance(answer, Unusable):
             raise TooLarge(answer.text)
         return answer, written
+
+
+async def whole(found: Requested) -> ModelRequest | BadRequest:
+    """What a reader found, taken in a slice at a time: others are served in between.
+
+    Errors: Unavailable.
+    """
+    request: ModelRequest | None = None
+    try:
+        for request in taken_in(found):
+            if request is None:
+                await asyncio.sleep(0)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        raise _nonsense() from fault
+    return request if request is not None else BadRequest(found.bad)
 
 
 def _nonsense() -> Unavailable:

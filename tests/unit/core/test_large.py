@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from holdfast.core.edits import Edits
 from holdfast.core.evidence import check_evidence, check_history, unknown_calls
 from holdfast.core.history import (
+    Misshapen,
     marked_arguments,
     marked_result,
     marks,
@@ -18,6 +19,7 @@ from holdfast.core.history import (
     same_result,
 )
 from holdfast.core.large import (
+    SLICE,
     Answer,
     Parse,
     Parsed,
@@ -28,6 +30,7 @@ from holdfast.core.large import (
     counted,
     done,
     kept_content,
+    taken_in,
 )
 from holdfast.core.messages import BadRequest, ModelRequest, read_request
 from holdfast.core.rewritings import rewriting_marks
@@ -325,3 +328,31 @@ def test_compacting_leaves_the_request_that_was_read_alone():
     assert full.calls is None
     assert full.fields["messages"]
     assert small.calls is not None
+
+
+@pytest.mark.parametrize("many", [0, 1, SLICE, SLICE + 1, 3 * SLICE + 7])
+def test_a_long_history_comes_back_whole_and_no_more_of_it_at_a_time_than_a_slice(many):
+    ids = [f"t{n}" for n in range(many)]
+    history = [said(*(use(one) for one in ids)), told(*(result(one) for one in ids))]
+    body = spelled(*(history if many else ()), told({"type": "text", "text": "go on"}))
+    found = crossed(body)
+    *waits, whole = taken_in(found)
+    assert whole is not None
+    assert waits == [None] * (2 * max(0, -(-(many - SLICE) // SLICE)))
+    assert found.request is not None
+    assert len(found.request.evidence) <= SLICE
+    assert isinstance(found.request.calls, tuple)
+    assert len(found.request.calls) <= SLICE
+    full = read_request(body)
+    assert isinstance(full, ModelRequest)
+    assert whole.evidence == compact(full).evidence
+    shown = whole.shown()
+    assert not isinstance(shown, Misshapen)
+    assert [call.call_id for call in shown] == ids
+
+
+def test_calls_that_cannot_be_read_are_refused_beside_any_number_of_results():
+    nameless = {"type": "tool_use", "id": "x", "name": "look", "input": "no object"}
+    many = [result(f"t{n}") for n in range(SLICE + 5)]
+    whole = [*taken_in(crossed(spelled(said(nameless), told(*many))))][-1]
+    assert whole is None or isinstance(whole.shown(), Misshapen)

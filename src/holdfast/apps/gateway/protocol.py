@@ -18,7 +18,7 @@ from collections import OrderedDict
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from holdfast.apps.gateway.bodies import Pace
@@ -40,6 +40,8 @@ THROWN_BYTES_PER_S = 64 * 1024 * 1024
 SAID_EVERY_S = 10.0
 
 _FRAMING_BYTES = 64 * 1024
+# So much is parsed before the bounds are looked at again.
+_SLICE_BYTES = 16 * 1024
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
     b"x-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
@@ -69,6 +71,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._carried_bytes = 0
         self._body_bytes = 0
         self._refused = False
+        self._reading = False
+        self._held: tuple[RequestResponseCycle, Any] | None = None
+        self._answering: RequestResponseCycle | None = None
         self._known = False
         self._waits_since_s = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -85,12 +90,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_over()
         if self._thrower is not None:
             self._thrower.cancel()
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count, then parse; what is over a bound ends the connection."""
-        if self._refused or self.transport.is_closing():
-            return
+        self._reading = True
+        for at in range(0, len(data), _SLICE_BYTES):
+            if self._refused or self.transport.is_closing():
+                break
+            self._take(data[at : at + _SLICE_BYTES])
+        self._reading = False
+        held, self._held = self._held, None
+        if held is not None and not self._refused:
+            self._start_asgi_task(*held)
+
+    def _take(self, data: bytes) -> None:
         body_before = self._carried_bytes
         if self._in_head:
             self._head_bytes += len(data)
@@ -101,7 +116,15 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._in_head:
             self._framing_bytes += len(data) - (self._carried_bytes - body_before)
             if self._framing_bytes > self._body_bytes + _FRAMING_BYTES + HEAD_BYTES_MAX:
-                self.transport.abort()
+                self._end()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin once all that came with the request was looked at."""
+        if self._reading:
+            self._held = (cycle, app)
+        else:
+            self._answering = cycle
+            super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         """A new request on this connection."""
@@ -117,7 +140,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field, of the head or of a trailer; trailers say nothing that is used here."""
         self._fields += 1
-        if self._in_head and self._fields <= HEAD_FIELDS_MAX:
+        if self._fields > HEAD_FIELDS_MAX:
+            self._refuse()
+            # Ends the parser's way through what else came with it.
+            raise ConnectionAbortedError
+        if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -126,13 +153,13 @@ class BoundedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(n) + len(v) for n, v in self.headers)
         self._head_bytes = 0
         self._head_over()
-        if self._fields > HEAD_FIELDS_MAX or size > HEAD_BYTES_MAX:
+        if size > HEAD_BYTES_MAX:
             self._refuse()
         elif len(self.pipeline) >= PIPELINED_MAX:
-            self._refused = True
-            self.transport.abort()
+            self._end()
         else:
             super().on_headers_complete()
+            self._fields = 0
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -200,18 +227,38 @@ class BoundedProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         self._head_over()
         if not self.transport.is_closing():
-            self.transport.abort()
+            self._end()
+
+    def _end(self) -> None:
+        """Nothing more is read or said here, by whoever is answering either."""
+        self._refused = True
+        self._leave()
+        self.transport.abort()
 
     def _refuse(self) -> None:
         if not self._refused:
             self._refused = True
             self._head_over()
-            self.transport.write(_REFUSAL)
+            if self._answering is None or self._answering.response_complete:
+                self.transport.write(_REFUSAL)
+            self._leave()
             self.transport.close()
+
+    def _leave(self) -> None:
+        """Tell whoever answers that nobody listens: a closed connection is no fault of theirs."""
+        # Where a request waits behind the one that is answered, `cycle` is the one that waits.
+        for cycle in (self._answering, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
 
 class _Log:
-    """uvicorn's log, in which a stranger's bytes take no more than a line in a while."""
+    """uvicorn's log, in which what strangers can bring about takes a line in a while.
+
+    A fault of ours is told with where it was, once in `SAID_EVERY_S` for each place: whoever finds
+    a way to one could otherwise have the loop write tracebacks.
+    """
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -221,13 +268,34 @@ class _Log:
 
     def warning(self, message: str, *given: Any) -> None:
         """Say it, unless something was said a moment ago."""
-        now_s = asyncio.get_running_loop().time()
-        if now_s >= _said["next_s"]:
-            _said["next_s"] = now_s + SAID_EVERY_S
+        if _due("warning"):
             self._log.warning(message, *given, exc_info=False)
 
+    def error(self, message: str, *given: Any, exc_info: Any = None) -> None:
+        """Say it, unless a fault at the same place was told a moment ago."""
+        if _due(_place(exc_info) if isinstance(exc_info, BaseException) else message):
+            self._log.error(message, *given, exc_info=exc_info)
 
-_said = {"next_s": 0.0}
+
+def _place(error: BaseException) -> str:
+    """Where an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    line = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    return f"{type(error).__name__} {line}"
+
+
+def _due(what: str) -> bool:
+    """Whether this may be said now. Places are lines of code: there are only so many."""
+    now_s = asyncio.get_running_loop().time()
+    if now_s < _said.get(what, 0.0):
+        return False
+    _said[what] = now_s + SAID_EVERY_S
+    return True
+
+
+_said: dict[str, float] = {}
 _thrown = Pace(THROWN_BYTES_PER_S)
 
 

@@ -45,7 +45,7 @@ class NotInTable(Exception):
     """The sentence for a request that the table does not cover."""
 
 
-class ResultText(msgspec.Struct, frozen=True, array_like=True):
+class ResultText(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The text of a result. `text` is None where it stayed elsewhere, being long or old.
 
     `digest` is of its canonical JSON: None where nobody computed it, empty where it has none.
@@ -56,7 +56,7 @@ class ResultText(msgspec.Struct, frozen=True, array_like=True):
     digest: str | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """One block that claims to answer a call; `message` and `block` are its positions.
 
     `result` and `mark` stand for its content where the request was read elsewhere: of a result of

@@ -5,10 +5,9 @@ Trying again and breakers are here, where the provider is reached; each relay ha
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from holdfast.core.large import Requested
-from holdfast.core.messages import BadRequest, ModelRequest
 from holdfast.errors import InternalError, TooLarge, Unavailable, UpstreamUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Trouble
@@ -104,7 +103,7 @@ class RelayedCalls:
         """As `ModelCalls.call`. Errors: as there, and Unavailable while the server is away."""
         call, request = RelayedCall(self._line), _Request(path, headers, body)
         try:
-            small, read = await self._read(body, self._reader.read)
+            small, read = await self._read(body)
             asked = Call(
                 call=call.number,
                 token=live,
@@ -136,16 +135,11 @@ class RelayedCalls:
             call.leave()
             raise
 
-    async def _read(
-        self, body: Body, read: Callable[[Body], Awaitable[ModelRequest | BadRequest]]
-    ) -> tuple[bytes, Requested | None]:
+    async def _read(self, body: Body, *, counting: bool = False) -> tuple[bytes, Requested | None]:
         """What the server is given of a body: of a large one, what came of reading it here."""
         if isinstance(body, bytes):
             return body, None
-        found = await read(body)
-        if isinstance(found, BadRequest):
-            return b"", Requested(bad=found.text)
-        return b"", Requested(request=found)
+        return b"", await self._reader.read_elsewhere(body, counting=counting)
 
     async def _priced(self, price: PriceThere, request: _Request) -> bytes | None:
         """The provider's count, asked for from here; None where it does not say."""
@@ -231,7 +225,7 @@ class RelayedCalls:
         self, live: str, path: str, headers: Mapping[str, str], body: Body
     ) -> UpstreamAnswer:
         """As `ModelCalls.count`: the server admits it, and nothing leaves before."""
-        small, read = await self._read(body, self._reader.count)
+        small, read = await self._read(body, counting=True)
         asked = Count(token=live, headers=_joined(headers), body=small, read=read)
         answer: Counted | Refusal = await self._line.ask("count", asked, Counted | Refusal)
         if isinstance(answer, Refusal):

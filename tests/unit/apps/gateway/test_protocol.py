@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from holdfast.apps.gateway.protocol import BoundedProtocol
+from holdfast.apps.gateway.protocol import HEAD_FIELDS_MAX, BoundedProtocol
 
 LARGE = 900_000
 
@@ -52,11 +52,18 @@ def post(size: int, *, chunked: bool = False, chunk: int = 60_000) -> bytes:
     )
 
 
-async def sent(requests: list[bytes], piece: int) -> tuple[list[int], Pipe]:
-    """The sizes of the bodies that arrived, and the connection, all sent in such pieces."""
+async def sent(
+    requests: list[bytes], piece: int, seen: "list[int] | None" = None
+) -> tuple[list[int], Pipe]:
+    """The sizes of the bodies that arrived, and the connection, all sent in such pieces.
+
+    `seen` gets a 1 for each request that was begun to be served.
+    """
     sizes: list[int] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        if seen is not None:
+            seen.append(1)
         size, more = 0, True
         while more:
             message = await receive()
@@ -69,11 +76,7 @@ async def sent(requests: list[bytes], piece: int) -> tuple[list[int], Pipe]:
                     "headers": [(b"content-length", b"0")]})  # fmt: skip
         await send({"type": "http.response.body", "body": b""})
 
-    config = Config(app, http=BoundedProtocol, lifespan="off", access_log=False, log_config=None)
-    config.load()
-    pipe = Pipe()
-    protocol = BoundedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-    protocol.connection_made(pipe)
+    protocol, pipe = served(app)
     try:
         for number, request in enumerate(requests, 1):
             for at in range(0, len(request), piece):
@@ -107,3 +110,138 @@ def test_a_body_that_is_nearly_all_framing_ends_the_connection_also_behind_a_lar
     sizes, pipe = asyncio.run(sent([*before, framing], 8_192))
     assert sizes == [LARGE] * len(before)
     assert pipe.aborted
+
+
+class Counted(BoundedProtocol):
+    """Counts how often the parser calls back: what a stranger's piece costs."""
+
+    calls = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        type(self).calls += 1
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        type(self).calls += 1
+        super().on_body(body)
+
+    def on_headers_complete(self) -> None:
+        type(self).calls += 1
+        super().on_headers_complete()
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
+FLOODS = {
+    "fields of a head": b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 40_000,
+    "fields of a trailer": HEAD + b"\r\n0\r\n" + b"x: y\r\n" * 40_000,
+    "requests": HEALTH * 6_000,
+    "requests with bodies": post(1) * 6_000,
+    "a request and then fields": HEALTH + b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 40_000,
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_reading_a_piece_stops_where_a_bound_is_passed_and_nothing_of_it_is_served(
+    kind, monkeypatch
+):
+    monkeypatch.setitem(globals(), "BoundedProtocol", Counted)
+    Counted.calls = 0
+    begun: list[int] = []
+    _, pipe = asyncio.run(sent([FLOODS[kind]], 1_000_000, begun))
+    assert pipe.closing
+    assert begun == []
+    assert Counted.calls <= HEAD_FIELDS_MAX + 8
+
+
+def test_a_body_of_single_bytes_is_read_no_further_than_its_framing_may_go(monkeypatch):
+    monkeypatch.setitem(globals(), "BoundedProtocol", Counted)
+    Counted.calls = 0
+    asyncio.run(sent([post(200_000, chunked=True, chunk=1)], 2_000_000))
+    assert 20_000 < Counted.calls < 40_000
+
+
+def test_one_request_may_follow_another_at_once_and_both_are_served():
+    sizes, pipe = asyncio.run(sent([post(3) + post(5), b""], 1_000_000))
+    assert (sizes, pipe.aborted) == ([3, 5], False)
+
+
+@pytest.mark.parametrize(("number", "served"), [(128, True), (129, False)])
+def test_a_head_has_so_many_fields_and_not_one_more(number, served):
+    fields = b"".join(b"x-%d: y\r\n" % n for n in range(number - 2))
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n"
+    begun: list[int] = []
+    _, pipe = asyncio.run(sent([head + fields + b"\r\nabc"], 1_000_000, begun))
+    assert bool(begun) is served
+    assert (b"HTTP/1.1 431 " in pipe.written) is not served
+
+
+def test_whoever_answers_a_connection_that_was_ended_writes_nothing_and_raises_nothing(caplog):
+    async def ended_while_served() -> Pipe:
+        going, over = asyncio.Event(), asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            going.set()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"late"})
+            over.set()
+
+        protocol, pipe = served(app)
+        protocol.data_received(HEALTH)
+        await asyncio.wait_for(going.wait(), 5)
+        protocol.data_received(HEALTH * 2)
+        await asyncio.wait_for(over.wait(), 5)
+        return pipe
+
+    pipe = asyncio.run(ended_while_served())
+    assert pipe.aborted
+    assert pipe.written == b""
+    assert not caplog.records
+
+
+def test_a_client_that_leaves_is_noticed_also_while_its_next_request_waits():
+    async def left() -> str:
+        told: list[str] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            told.append((await receive())["type"])
+
+        protocol, _ = served(app)
+        protocol.data_received(HEALTH)
+        await asyncio.sleep(0)
+        protocol.data_received(HEALTH)
+        protocol.connection_lost(None)
+        await asyncio.sleep(0.01)
+        return told[0]
+
+    assert asyncio.run(left()) == "http.disconnect"
+
+
+def test_a_fault_at_one_place_is_told_once_in_a_while_and_at_another_place_too(caplog):
+    async def faults() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/a":
+                raise ValueError("first")
+            raise ValueError("second")
+
+        for path in (b"/a", b"/a", b"/a", b"/b", b"/a"):
+            protocol, _ = served(app)
+            protocol.data_received(b"GET %s HTTP/1.1\r\nhost: x\r\n\r\n" % path)
+            await asyncio.sleep(0.01)
+
+    asyncio.run(faults())
+    told = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert told == ["first", "second"]
+
+
+def served(app: Any) -> tuple[BoundedProtocol, Pipe]:
+    """A connection to `app`."""
+    config = Config(app, http=BoundedProtocol, lifespan="off", access_log=False, log_config=None)
+    config.load()
+    pipe = Pipe()
+    protocol = BoundedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    protocol.connection_made(pipe)
+    return protocol, pipe
