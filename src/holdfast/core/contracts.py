@@ -21,10 +21,12 @@ from holdfast.errors import ConfigInvalid
 from holdfast.model.envelopes import Envelope
 from holdfast.model.findings import Violation
 from holdfast.model.risk import RiskLevel
-from holdfast.model.tools import Contract
+from holdfast.model.tools import ArgumentRole, Contract
 
 __all__ = ["ContractBook", "definition_digest", "lint", "resource_of"]
 
+_MOST_DESTINATIONS = 20
+_PLACING = (ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.URL)
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}", re.ASCII)
 
 
@@ -165,6 +167,22 @@ def _undeclared(contract: Contract) -> str | None:
     for name in (*variables, *contract.roles, *([contract.shell] if contract.shell else ())):
         if name not in properties:
             return f"its input schema does not declare `{name[:64]}`"
+    return _unjudged(contract)
+
+
+def _unjudged(contract: Contract) -> str | None:
+    """Why a destination that a call's arguments make could not be judged, or None."""
+    if len(contract.destinations) > _MOST_DESTINATIONS:
+        return f"it has more than {_MOST_DESTINATIONS} destinations"
+    for template in contract.destinations:
+        names = template_variables(template)
+        if names is None:
+            return "a template of its destinations has unpaired braces"
+        if not names:
+            return "a template of its destinations names no argument"
+        for name in names:
+            if contract.roles.get(name) not in _PLACING:
+                return f"`{name[:64]}` of a destination has no role who, what or url"
     return None
 
 

@@ -71,7 +71,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     result that are the operator's own wherever they stand in it, with the role they vouch for, in
     place of its text. `members`: fields of a JSON result that name members of a closed group, `*`
     for every value of it, in place of its text. `shell`: the argument that holds a shell command,
-    classified by a real parse. `tags` describe the resource for policy. `definition_digest` pins
+    classified by a real parse. `destinations`: templates over arguments of a
+    role (`{user}@{domain}`) of which the tool makes the places where it sends; each is judged
+    whole. `tags` describe the resource for policy. `definition_digest` pins
     the definition the contract was written for (`sha256:…`), empty when not pinned. `effect_key`
     None follows the effect: `input` for commit and destroy, `call` for the rest; `key_arguments`
     narrows `input` to those arguments.
@@ -89,6 +91,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     first_party: bool = False
     records: dict[str, ArgumentRole] = {}
     members: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
     resource: str = ""
     shell: str = ""
     errors: dict[str, str] = {}

@@ -86,8 +86,14 @@ def test_a_block_tool_is_never_registered():
         (altered(name="n", resource="arn:{order_id"), "unpaired braces"),
         (altered(name="n", roles={"who": ArgumentRole.WHO}), "does not declare `who`"),
         (altered(name="n", shell="cmd"), "does not declare `cmd`"),
+        (altered(name="n", destinations=("{order_id",)), "unpaired braces"),
+        (altered(name="n", destinations=("https://shop/",)), "names no argument"),
+        (altered(name="n", destinations=("{nope}@shop",)), "`nope` of a destination has no role"),
+        (altered(name="n", destinations=("{note}@shop",), roles={"note": ArgumentRole.PAYLOAD}),
+         "`note` of a destination has no role"),
+        (altered(name="n", destinations=("{order_id}",) * 21), "more than 20 destinations"),
     ],
-)
+)  # fmt: skip
 def test_what_could_not_be_held_is_refused_at_load(contract, words):
     with pytest.raises(ConfigInvalid, match=words) as refused:
         ContractBook([REFUND, contract])

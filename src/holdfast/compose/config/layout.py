@@ -472,6 +472,10 @@ CONTRACT = Record(
             ),
             "fields of a JSON result that name members of a closed group; `*`: every value",
         ),
+        "destinations": Field(
+            ListOf(item=Text(max_chars=512, says="a destination")),
+            "templates over arguments with a role of where the tool sends: `{user}@{domain}`",
+        ),
         "resource": Field(
             Text(max_chars=512, says="a resource"), "template over arguments: `arn:shop:{id}`"
         ),

@@ -1,12 +1,14 @@
 """What in a text says where something goes: mail, links, hosts, numbers, accounts, names, paths.
 
 Each is brought into one spelling by which two of them are compared: letters without case and width,
-percent signs, entities and punycode read, user, port, plus and dots of a mailbox taken off, `at`
-and `dot` written as signs. Too much found here costs a question, too little an address, so what
-is in doubt is found. Work is linear in the text. Not here: who said it first (`vouched`).
+percent signs, entities, punycode and what is encoded (`readings`) read, user, port, plus and dots
+of a mailbox taken off, `at` and `dot` written as signs. Too much found here costs a question, too
+little an address, so what is in doubt is found. Work is linear in the text. Not here: who said it
+first (`vouched`).
 """
 
 import html
+import itertools
 import posixpath
 import re
 import unicodedata
@@ -19,10 +21,14 @@ from holdfast.core.flow.hosts import (
     host_of,
     is_number,
     is_suffix,
+    is_top,
     lends_mailboxes,
     lends_paths,
+    likenesses,
     registered,
+    whole_number,
 )
+from holdfast.core.flow.readings import readings
 from holdfast.core.flow.words import names_file, words
 
 _DECODINGS = 3
@@ -45,7 +51,11 @@ _NAMED = re.compile(r"(?<![\w@#.])[@#]([\w][\w.-]{1,63})")
 _AUTHORITY = re.compile(r"[^\s/?#\"'<>`|{}]*")
 _PATH = re.compile(r"[^\s?#\"'<>`|{}()]*")
 _HOST = re.compile(r"(?<![\w.@+-])[\w-]++(?:\.[\w-]++)++(?![@+])")
-_NUMBER_SIX = re.compile(r"(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])")
+_NUMBER_SIX = re.compile(
+    r"(?<![\w:.])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?::?\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])"
+)
+_WHOLE = re.compile(r"(?<![\w.:+-])(?:0x[0-9a-f]{7,8}|\d{8,10})(?![\w:-]|\.\d)", re.ASCII)
+_IBAN = re.compile(r"(?<!\w)[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: [a-z0-9]{1,3})?(?!\w)")
 _DAY = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}|\d{1,2}:\d{2}")
 _DIGITS = re.compile(r"\d[\d ().\-/]{5,60}")
 _GROUP = re.compile(r"\d+")
@@ -55,6 +65,7 @@ _LINE = re.compile(r"(?::\d{1,9}){1,2}\Z")
 _SHORT, _LONG = 7, 9
 _LOCAL_MOST, _HOST_MOST, _PATH_MOST = 64, 253, 512
 _PREFIXES_MOST = 16
+_PLAIN_MOST = 5_000
 _TOP_LETTERS = range(2, 25)
 _TRAILING = ".,;:!?)"
 
@@ -65,7 +76,9 @@ class Part(msgspec.Struct, frozen=True):
     `key` is the whole of it, in one spelling. `says` are the keys that whoever brings it brings,
     `asks` those that nobody may have brought where it is to be believed. Of the words `core` one
     has to be new, where there are any: they say whose it is. `host` is its host's key, if it has
-    one; `words` are all of its own.
+    one; `words` are all of its own. `owner` is the key of what whoever it belongs to has as a
+    whole: a registered name, an account or a mailbox on a shared host. `certain`: nobody could have
+    meant anything else by it.
     """
 
     key: str
@@ -74,6 +87,8 @@ class Part(msgspec.Struct, frozen=True):
     words: tuple[str, ...]
     core: tuple[str, ...] = ()
     host: str = ""
+    owner: str = ""
+    certain: bool = True
 
 
 def name_key(token: str) -> str:
@@ -108,6 +123,26 @@ def file_names(text: str) -> Iterator[str]:
 
 def parts(text: str) -> Iterator[Part]:
     """Every address in a text, as it stands and as it reads once it is decoded."""
+    yield from _shown(text)
+    for read in readings(text):
+        yield from _shown(read)
+
+
+def hidden(text: str) -> Iterator[Part]:
+    """Every address that a text holds in another form alone: encoded, or spelt another way."""
+    plain = text.lower().replace("\\", "/")
+    forms = {_folded(text), _decoded(_folded(text)), *readings(text)} - {plain}
+    if not forms:
+        return
+    # What stands plainly after so many counts as hidden: too much found costs a question.
+    seen = {part.key for part in itertools.islice(_parts(plain), _PLAIN_MOST)}
+    for form in sorted(forms):
+        for part in _shown(form):
+            if part.key not in seen:
+                yield part
+
+
+def _shown(text: str) -> Iterator[Part]:
     plain = _folded(text)
     yield from _parts(plain)
     if (decoded := _decoded(text)) != plain:
@@ -152,7 +187,7 @@ def _parts(text: str) -> Iterator[Part]:
         for found in _NAMED.finditer(text):
             name = found.group(1).rstrip(_TRAILING)
             key = f"name:{name}"
-            yield Part(key, (key,), (key,), _words(name))
+            yield Part(key, (key,), (key,), _words(name), owner=key)
     if "." in text:
         yield from _hosts(text)
     if text.count(":") > 1:
@@ -196,13 +231,15 @@ def _mail(local: str, host: str) -> Part:
     lent = lends_mailboxes(host)
     says = () if lent else (f"host:{host}", f"host:{whose}")
     own = _words(local) if lent else (*_words(local), *_words(whose.partition(".")[0]))
+    alike = () if lent else _alike(host)
     return Part(
         key,
-        (key, *says),
-        (key, *(f"host:{name}" for name in above(host))),
+        (key, *says, *alike),
+        (key, *(f"host:{name}" for name in above(host)), *alike),
         (*_words(local), *_words(host)),
         own,
         f"host:{host}",
+        key if lent else f"host:{whose}",
     )
 
 
@@ -214,15 +251,21 @@ def _hosts(text: str) -> Iterator[Part]:
         host = host_of(found.group())
         top = labels[-1]
         named = top.isalpha() and len(top) in _TOP_LETTERS
+        www = labels[0] == "www"
+        certain = is_top(top) or www or after == "/" or (is_number(host) and found.group() == host)
         if not host or not (named or top.startswith("xn--") or is_number(host)):
             continue
-        if names_file(top) and after != "/" and labels[0] != "www":
+        if names_file(top) and after != "/" and not www:
             continue
         path = _PATH.match(text, found.end(), found.end() + _PATH_MOST) if after == "/" else None
-        yield _place(host, path.group() if path else "")
+        yield _place(host, path.group() if path else "", certain=certain)
 
 
-def _place(host: str, path: str) -> Part:
+def _alike(host: str) -> tuple[str, ...]:
+    return tuple(f"host:{name}" for name in likenesses(host))
+
+
+def _place(host: str, path: str, *, certain: bool = True) -> Part:
     """A host, and what is behind it."""
     way = [one for one in path.rstrip(_TRAILING).split("/") if one][:_PREFIXES_MOST]
     behind = tuple(f"link:{host}/{'/'.join(way[: n + 1])}" for n in range(len(way)))
@@ -230,13 +273,16 @@ def _place(host: str, path: str) -> Part:
     spelled = _words(f"{host}/{'/'.join(way)}")
     if lends_paths(host):
         says = tuple(dict.fromkeys((*behind[:1], *behind[-1:])))
-        return Part(key, says, behind, spelled, _words(way[0]) if way else (), f"host:{host}")
+        core = _words(way[0]) if way else ()
+        owner = behind[0] if behind else key
+        return Part(key, says, behind, spelled, core, f"host:{host}", owner, certain)
     whose = registered(host)
     core = () if is_number(host) else _words(whose.partition(".")[0])
-    says = (f"host:{host}", f"host:{whose}", *behind[-1:])
-    return Part(
-        key, says, (*(f"host:{n}" for n in above(host)), *behind), spelled, core, f"host:{host}"
-    )
+    alike = _alike(host)
+    maybe = (f"maybe:{host}",) if is_number(host) else ()
+    says = (f"host:{host}", f"host:{whose}", *behind[-1:], *alike)
+    asks = (*(f"host:{n}" for n in above(host)), *behind, *alike, *maybe)
+    return Part(key, says, asks, spelled, core, f"host:{host}", f"host:{whose}", certain)
 
 
 def _accounts(text: str) -> Iterator[Part]:
@@ -245,7 +291,16 @@ def _accounts(text: str) -> Iterator[Part]:
         yield from _numbers(tuple(_GROUP.findall(run.group())))
     for found in _TOKEN.finditer(text):
         key = f"token:{found.group()}"
-        yield Part(key, (key,), (key,), (found.group(),))
+        yield Part(key, (key,), (key,), (found.group(),), owner=key)
+    for found in _IBAN.finditer(text) if " " in text else ():
+        key = f"token:{found.group().replace(' ', '')}"
+        yield Part(key, (key,), (key,), tuple(found.group().split()), owner=key)
+    for found in _WHOLE.finditer(text):
+        if host := whole_number(found.group()):
+            # Most such numbers are none of a host: who brings it as one is another matter.
+            may = f"maybe:{host}"
+            asks = (may, f"host:{host}")
+            yield Part(may, (may,), asks, (found.group(),), owner=may, certain=False)
 
 
 def _numbers(groups: tuple[str, ...]) -> Iterator[Part]:
@@ -260,7 +315,7 @@ def _numbers(groups: tuple[str, ...]) -> Iterator[Part]:
         if size >= _SHORT:
             asks.append(f"number:{whole[max(size - _LONG, 0) : size]}")
     if asks:
-        yield Part(asks[-1], (asks[-1],), tuple(asks), groups)
+        yield Part(asks[-1], (asks[-1],), tuple(asks), groups, owner=asks[-1])
 
 
 def _paths(text: str) -> Iterator[Part]:
@@ -273,7 +328,7 @@ def _paths(text: str) -> Iterator[Part]:
         last = way.rpartition("/")[2]
         if slashes > 1 or where[0] in "/~." or "." in last:
             key = f"path:{way}"
-            yield Part(key, (key,), (key,), _words(way), _words(last))
+            yield Part(key, (key,), (key,), _words(way), _words(last), owner=key)
 
 
 def _words(text: str) -> tuple[str, ...]:

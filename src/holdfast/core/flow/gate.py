@@ -2,12 +2,14 @@
 
 By effect, what must be: of a read its URL; of a write who, how much and the title of a new thing;
 of what leaves, where it goes, how much, and addresses in what it carries; of a commit all that, and
-who and what of it as it was typed or stands in a record. What destroys always asks.
+who and what of it as it was typed or stands in a record. What destroys always asks. Where several
+arguments make one destination, that one is judged (`destinations`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from holdfast.core.flow.destinations import covert, is_known, pieced, pieces_of, strays, wholes
 from holdfast.core.flow.vouched import Vouched, leaves
 from holdfast.core.flow.words import amount, bare, folded, links, words
 from holdfast.core.place import Place
@@ -58,11 +60,19 @@ def gate(
     if not deciding and contract.effect in (Effect.COMMIT, Effect.EGRESS):
         return [_ask("flow.no_roles", f"{source} and no argument declares who, what or how much")]
     asked = _Asked(contract, arguments, vouched, place)
-    return [
-        _ask("flow.unvouched", f"{source} and `{name}` ({role}) {fault}")
+    pieces = pieces_of(contract)
+    faults = [
+        f"`{name}` ({role}) {fault}"
         for name, role in guarded.items()
+        if name not in pieces
         for fault in asked.faults(name, role)
     ]
+    if not pieces.isdisjoint(guarded):
+        faults += [fault for one in contract.destinations for fault in asked.whole_faults(one)]
+    if contract.effect in (Effect.EGRESS, Effect.COMMIT):
+        faults += asked.pieced_faults(guarded.keys() - pieces)
+        faults += asked.stray_faults()
+    return [_ask("flow.unvouched", f"{source} and {fault}") for fault in faults]
 
 
 def _guarded(contract: Contract) -> dict[str, ArgumentRole]:
@@ -91,6 +101,8 @@ class _Asked:
         value = self._arguments.get(name)
         if role is _PAYLOAD:
             yield from self._unknown_links(value)
+            for found in dict.fromkeys(covert(value, self._vouched)):
+                yield f"holds an address encoded that stands in no trusted text: {_shown(found)}"
             return
         if _is_nothing(value):
             if not _is_default(schema, value, given=name in self._arguments):
@@ -107,10 +119,56 @@ class _Asked:
             elif not (self._is_vouched(one, role) or self._is_typed_file(name, one, role)):
                 yield f"stands in no trusted text: {_shown(one)}"
 
+    def whole_faults(self, template: str) -> Iterator[str]:
+        """Why a destination that the arguments make together is not vouched for."""
+        made = wholes(template, self._contract, self._arguments)
+        if isinstance(made, str):
+            yield f"the destination `{template}` {made}"
+            return
+        typed = self._contract.effect is Effect.COMMIT
+        role = _URL if "://" in template else _WHO
+        for whole in made:
+            pieces = all(self._is_piece_vouched(name, value) for name, value in whole.pieces)
+            if not self._is_vouched(whole.text, role) and not is_known(
+                whole, template, self._vouched, typed=typed, pieces_known=pieces
+            ):
+                shown = _shown(whole.text)
+                yield f"the destination `{template}` stands in no trusted text: {shown}"
+
+    def _is_piece_vouched(self, name: str, value: object) -> bool:
+        if self._is_vouched(value, self._contract.roles.get(name, _WHO)):
+            return True
+        typed = self._contract.effect is Effect.COMMIT
+        return _words_known(value, self._vouched, typed=typed, free=0)
+
+    def pieced_faults(self, names: Collection[str]) -> Iterator[str]:
+        """Why pieces of a destination that nobody declared are not vouched for together."""
+        roles = self._contract.roles
+        said = [n for n in self._arguments if n in names and roles[n] in (_WHO, _URL, _WHAT)]
+        values = [str(one) for n in said for one in leaves(self._arguments[n], keys=False)]
+        typed = self._contract.effect is Effect.COMMIT
+        if len(values) <= _MOST_VALUES:
+            for text in dict.fromkeys(pieced(values, self._vouched, typed=typed)):
+                shown = _shown(text)
+                yield f"its arguments make a destination that stands in no trusted text: {shown}"
+
+    def stray_faults(self) -> Iterator[str]:
+        """Why what an argument without a role holds may not go out; a command is read elsewhere."""
+        contract = self._contract
+        properties = contract.input_schema.get("properties", {})
+        for name, value in self._arguments.items():
+            if name in contract.roles or name in pieces_of(contract) or contract.shell:
+                continue
+            for found in dict.fromkeys(strays(value, properties.get(name), self._vouched)):
+                shown = _shown(found)
+                yield f"`{name}`, which has no role, holds an address that nobody said: {shown}"
+
     def _is_vouched(self, value: object, role: ArgumentRole) -> bool:
         vouched = self._vouched
         if role is _TITLE:
             return _words_known(value, vouched)
+        if role is _WHO and vouched.wrote_name(value):
+            return vouched.typed(value)
         if vouched.recorded(value, role):
             return True
         if role is _URL and isinstance(value, str):
@@ -176,10 +234,13 @@ def _is_much_vouched(value: object, vouched: Vouched) -> bool:
     return len(parts) > 1 and all(vouched.typed(one) or vouched.said(one) for one in parts)
 
 
-def _words_known(value: object, vouched: Vouched) -> bool:
+def _words_known(
+    value: object, vouched: Vouched, *, typed: bool = False, free: int = _FREE_WORD
+) -> bool:
+    """Whether each word is known by itself; those of up to `free` letters are everybody's."""
     spelled = [word.group() for word in words(folded(str(value)))]
     return len(spelled) <= _MOST_VALUES and all(
-        len(word) <= _FREE_WORD or vouched.knows_word(word) for word in spelled
+        len(word) <= free or vouched.knows_word(word, typed=typed) for word in spelled
     )
 
 

@@ -6,6 +6,7 @@ none of them, so a result that says it again adds nothing, then or later. All of
 again from the journal, record by record.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -29,6 +30,9 @@ _MOST_PARTS = 100
 _MOST_BROUGHT_PARTS = 10_000
 _LONGEST_JOINED = 63
 _ALONE = re.compile(r"[@#]?[\w.-]{3,64}")
+# What stands beside a name as a note: in brackets, behind a comma, colon or dash.
+_NOTES = re.compile(r"[()\[\]{}<>,;:|/\"\n]|\s[-\u2013\u2014]\s")
+_LONGEST_NAME = 8
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +116,6 @@ class Vouched:
         if arguments is None:
             self._blind_from = moment if self._blind_from is None else self._blind_from
             return
-        found_parts = 0
         for leaf in leaves(arguments):
             if (value := amount(leaf)) is not None:
                 self._brought.setdefault(value, moment)
@@ -120,19 +123,25 @@ class Vouched:
                 self._brought.setdefault(word.group(), moment)
             for found in numbers(leaf) if isinstance(leaf, str) else ():
                 self._brought.setdefault(found, moment)
-            for part in parts(_spelled(leaf)):
-                found_parts += 1
-                if found_parts > _MOST_BROUGHT_PARTS:
-                    break
-                for key in part.says:
-                    self._brought_keys.setdefault(key, moment)
-        for leaf in leaves(arguments, keys=False):
-            if isinstance(leaf, str) and _ALONE.fullmatch(leaf):
-                self._brought_keys.setdefault(name_key(leaf), moment)
+        followed = self._bring_addresses(arguments, moment)
         kept = max(len(self._brought), len(self._brought_keys))
-        much = kept > _BROUGHT_MOST or found_parts > _MOST_BROUGHT_PARTS
-        if much and self._blind_from is None:
+        if (kept > _BROUGHT_MOST or not followed) and self._blind_from is None:
             self._blind_from = moment
+
+    def _bring_addresses(self, arguments: Mapping[str, Any], moment: int) -> bool:
+        """Remember addresses and names in arguments; False where there are too many."""
+        brought = self._brought_keys
+        found = itertools.chain.from_iterable(parts(_spelled(leaf)) for leaf in leaves(arguments))
+        for part in itertools.islice(found, _MOST_BROUGHT_PARTS):
+            for key in part.says:
+                brought.setdefault(key, moment)
+        texts = [leaf for leaf in leaves(arguments, keys=False) if isinstance(leaf, str)]
+        for leaf in texts:
+            if _ALONE.fullmatch(leaf):
+                brought.setdefault(name_key(leaf), moment)
+        for name in _names(texts):
+            brought.setdefault(name, moment)
+        return next(found, None) is None
 
     def copy(self) -> "Vouched":
         """What may be believed so far, for a session that starts from here."""
@@ -151,6 +160,58 @@ class Vouched:
     def typed(self, value: object) -> bool:
         """Whether a value stands in what was typed."""
         return self._first(self._typed, value) is not None
+
+    def knows_place(self, part: Part, *, typed: bool, whole: bool = True) -> bool:
+        """Whether an address, found in whatever form, was typed, or said before the model wrote it.
+
+        `typed`: only what was typed counts. `whole` False: of what it belongs to.
+        """
+        key = part.key if whole else part.owner
+        if key in self._typed_keys:
+            return True
+        said = None if typed else self._said_keys.get(key)
+        if said is None or self._is_blind(said):
+            return False
+        if whole:
+            return self._is_part_new(part, said)
+        new = not part.core or not all(self._is_word_brought(word, said) for word in part.core)
+        return new and not self._is_brought_first(key)
+
+    def wrote(self, part: Part) -> bool:
+        """Whether the model wrote an address into an earlier call, and nobody typed it."""
+        keys = {part.key, part.host, *part.asks}
+        return part.key not in self._typed_keys and any(
+            key not in self._typed_keys and self._is_brought_first(key)
+            for key in keys
+            if not key.startswith("maybe:")
+        )
+
+    def wrote_name(self, value: object) -> bool:
+        """Whether a value without an address names, beside notes, just what the model wrote before.
+
+        `Mallory Smith (employee 771)` does where a call said `Mallory Smith`; `Bob Stone` does not
+        where one said `bob`. A name that was typed is nobody else's.
+        """
+        spelled = _spelled(value)
+        if next(iter(parts(spelled)), None) is not None:
+            return False
+        segments = [one.strip() for one in _NOTES.split(spelled) if one.strip()]
+        return len(segments) > 1 and any(map(self._is_name_brought, segments))
+
+    def _is_name_brought(self, segment: str) -> bool:
+        """Whether the model wrote this name before anybody typed it or a first party said it."""
+        if self._first(self._typed, segment) is not None:
+            return False
+        said = (
+            self._first(self._own, segment),
+            self._members.get(_exact(segment)),
+            self._records.get((ArgumentRole.WHO, _exact(segment))),
+        )
+        for name in _names([segment]):
+            brought = self._brought_keys.get(name)
+            if brought is not None:
+                return all(at is None or at > brought for at in said)
+        return False
 
     def typed_file(self, name: str) -> bool:
         """Whether a file was typed by this name, whole: relative, in normal form, by case."""
@@ -179,9 +240,14 @@ class Vouched:
             return True
         return self.typed(value) or self.said(value)
 
-    def knows_word(self, word: str) -> bool:
-        """Whether a word, in lower case, was typed, or said before the model wrote it."""
-        return self._typed.has_word(word) or self._new(word, self._own.first_word(word))
+    def knows_word(self, word: str, *, typed: bool = False) -> bool:
+        """Whether a word, in lower case, was typed, or said before the model wrote it.
+
+        `typed`: only what was typed counts.
+        """
+        if self._typed.has_word(word) or typed:
+            return self._typed.has_word(word)
+        return self._new(word, self._own.first_word(word))
 
     def knows_link(self, link: str) -> bool:
         """Whether an address or link was typed, said or recorded, with or without its scheme."""
@@ -289,6 +355,16 @@ def leaves(value: object, *, keys: bool = True) -> Iterable[object]:
             yield from leaves(inner, keys=keys)
     else:
         yield value
+
+
+def _names(texts: list[str]) -> Iterable[str]:
+    """The keys of names in these texts: each by itself, and all of them one after another."""
+    spelled = [[word.group() for word in words(folded(text))] for text in texts]
+    joined = [word for name in spelled for word in name]
+    for name in (*spelled, joined):
+        text = " ".join(name)
+        if 0 < len(name) <= _LONGEST_NAME and any(map(str.isalpha, name)):
+            yield f"called:{text}"
 
 
 def _spelled(value: object) -> str:
