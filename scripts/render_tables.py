@@ -1,4 +1,4 @@
-"""Render the tables and limits that the core decides by into `docs/reference/tables.md`.
+"""Render the tables and limits that the core decides by into pages of `docs/reference`.
 
 Run as `python -m scripts.render_tables`; what stands below the mark is made here, never by hand.
 """
@@ -15,22 +15,39 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.risk.shell_spec import Known, Spec
+
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "reference" / "tables.md"
 MARK = "<!-- made by scripts/render_tables.py from the code; do not edit below -->\n"
-# They have pages of their own, or are made of what another package or module says.
-_ELSEWHERE = ("risk", "scrub", "price_table", "builtin_tools", "sources", "history_options",
-              "history_words", "inline_words", "table")  # fmt: skip
+# Folders and modules of the core by the page that shows them; `tables` shows all others.
+PAGES: dict[str, tuple[str, ...]] = {
+    "tables": (),
+    "shell": ("risk",),
+    "scrub": ("scrub",),
+    "tools": ("builtin_tools", "sources", "history_options", "history_words", "inline_words"),
+}
+# They are made of what another package or module says.
+_ELSEWHERE = ("price_table", "table")
+# Of Python's own list, and made of what is shown beside it.
+_NOT_SHOWN = frozenset({"LIBRARY", "DEFAULT_RULES"})
 _WIDE = 60
 
 
-def modules() -> list[str]:
-    """The modules of the core that have a table or a limit, by their names, in order."""
+def path_of(page: str) -> Path:
+    """Where a page stands."""
+    return ROOT / "docs" / "reference" / f"{page}.md"
+
+
+def modules(page: str) -> list[str]:
+    """The modules that a page shows, those that have a table or a limit, by name, in order."""
     core = ROOT / "src" / "holdfast" / "core"
+    own = {part for parts in PAGES.values() for part in parts}
     found = []
     for path in sorted(core.rglob("*.py")):
         inner = path.relative_to(core).with_suffix("").parts
-        if not set(inner) & {*_ELSEWHERE, "__init__"}:
+        if set(inner) & {*_ELSEWHERE, "__init__"}:
+            continue
+        if set(inner) & set(PAGES[page]) or (not PAGES[page] and not set(inner) & own):
             found.append(".".join(("holdfast", "core", *inner)))
     return [name for name in found if list(_tables(importlib.import_module(name)))]
 
@@ -46,6 +63,16 @@ def section(name: str) -> str:
 def _rows(module: ModuleType) -> Iterator[str]:
     for name, value in _tables(module):
         shown = spelt(value)
+        if isinstance(value, str) and ".shell_specs_" in module.__name__:
+            continue  # What is read from it is shown with `shell_specs`.
+        if (
+            isinstance(value, tuple)
+            and len(value) > 1
+            and all(isinstance(one, msgspec.Struct) for one in value)
+        ):
+            yield f"- `{name}`:"
+            yield from (f"  - {spelt(one)}" for one in value)
+            continue
         if len(shown) <= _WIDE or not isinstance(value, Mapping):
             yield f"- `{name}`: {shown}"
             continue
@@ -66,7 +93,7 @@ def _tables(module: ModuleType) -> Iterator[tuple[str, Any]]:
             if isinstance(target, ast.Name) and target.id not in seen | {"__all__"}:
                 seen.add(target.id)
                 value = getattr(module, target.id)
-                if _is_data(value) and not callable(value):
+                if target.id not in _NOT_SHOWN and _is_data(value) and not callable(value):
                     yield target.id, value
 
 
@@ -83,7 +110,7 @@ def _is_data(value: Any) -> bool:
 def spelt(value: Any) -> str:
     """A value as the page shows it, the same on every run."""
     if isinstance(value, enum.Enum):
-        return f"`{value.value}`"
+        return f"`{value.name if isinstance(value, int) else value.value}`"
     if isinstance(value, str | bytes):
         return f"`` {value!r} ``" if isinstance(value, bytes) or "`" in value else f"`{value!r}`"
     if isinstance(value, re.Pattern):
@@ -96,10 +123,18 @@ def spelt(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "(" + ", ".join(map(spelt, value)) + ")"
     if isinstance(value, msgspec.Struct):
-        return f"{type(value).__name__}({_fields(value)})"
+        return _struct(value)
     if callable(value):
         return f"`{getattr(value, '__name__', type(value).__name__)}`"
     return f"{value!r}"
+
+
+def _struct(value: msgspec.Struct) -> str:
+    if isinstance(value, Spec):
+        return " ".join(_words(value))
+    if isinstance(value, Known):
+        return "; ".join([spelt(value.own), *_verbs(value)])
+    return f"{type(value).__name__}({_fields(value)})"
 
 
 def _fields(value: msgspec.Struct) -> str:
@@ -112,15 +147,35 @@ def _fields(value: msgspec.Struct) -> str:
     return ", ".join(told)
 
 
-def rendered() -> str:
-    """Everything below the mark."""
-    return "".join(section(name) for name in modules())
+def _words(known: Spec) -> Iterator[str]:
+    """A spec in the words of its table (`core/risk/shell_spec`)."""
+    yield from (f"`{name}{kind}`" for name, kind in known.options.items())
+    yield from (f"`{start}*{kind}`" for start, kind in known.families)
+    yield f"`@{known.operands}`"
+    if known.behind:
+        yield f"`--:{known.behind}`"
+
+
+def _verbs(known: Known) -> Iterator[str]:
+    """Verbs that are given the same, together."""
+    alike: dict[str, list[str]] = {}
+    for verb, given in known.verbs.items():
+        alike.setdefault(spelt(given), []).append(verb)
+    for words, verbs in alike.items():
+        yield f"**{' '.join(verbs)}** {words}"
+
+
+def rendered(page: str) -> str:
+    """Everything below the mark of a page."""
+    return "".join(section(name) for name in modules(page))
 
 
 def main() -> None:
-    """Write the page anew below its mark."""
-    head, _, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
-    PAGE.write_text(head + MARK + rendered(), encoding="utf-8")
+    """Write the pages anew below their marks."""
+    for page in PAGES:
+        path = path_of(page)
+        head, _, _ = path.read_text(encoding="utf-8").partition(MARK)
+        path.write_text(head + MARK + rendered(page), encoding="utf-8")
 
 
 if __name__ == "__main__":
