@@ -66,6 +66,11 @@ def harmless() -> list[Text]:
     return _texts("scrub_harmless.txt")
 
 
+def spelt(line: str) -> Text:
+    """The text that a line spells."""
+    return _text(line, "")
+
+
 def leaks(scrubber: RuleScrubber, text: Text) -> bool:
     """Whether a secret is left: in the text, in the text as JSON, in a tree, or parsed."""
     shown = [

@@ -7,7 +7,6 @@ writes the answers anew: a change of the judge is read in the diff.
 """
 
 import re
-from functools import cache
 from pathlib import Path
 
 from holdfast.core.risk.shell import ShellRisk, classify
@@ -35,7 +34,6 @@ def told(name: str) -> dict[str, str]:
     return {c.removeprefix("$ "): a.strip() for c, a in zip(lines[::2], lines[1::2], strict=True)}
 
 
-@cache
 def answer(spelt: str) -> str:
     """What is said of a command as a file spells it."""
     command = read(spelt)

@@ -4,6 +4,7 @@ import pytest
 
 from holdfast.core.risk.shell import classify
 from tests.corpora import told as corpus
+from tests.corpora.typed import checked
 
 MODULES = corpus.modules()
 
@@ -11,7 +12,9 @@ MODULES = corpus.modules()
 @pytest.mark.parametrize("module", list(MODULES))
 def test_what_a_part_of_the_judge_decides_is_answered_so_in_every_word(module):
     told = {c: a for name in MODULES[module] for c, a in corpus.told(name).items()}
-    answers = {command: corpus.answer(command) for command in told}
+    with checked(module) as wrong:
+        answers = {command: corpus.answer(command) for command in told}
+    assert not wrong
     assert {c: a for c, a in answers.items() if a != told[c]} == {}, (
         "where that is meant, run `python -m tests.corpora.told` and read the diff"
     )
