@@ -264,9 +264,9 @@ def _all_loaded(tree: ast.AST) -> set[str]:
 def tests_of(mutant: Mutant, reach: Reach, uses: Uses, function: range, most: int) -> list[str]:
     """The tests to try on a mutant.
 
-    The fastest that reach its lines, else its function's, else its names' uses. Coverage cannot say
-    who reads what was made while a module was imported, so that for a line outside functions those
-    come first that are about its module or name what is made of it (`Uses.naming`, `Reach.about`).
+    Those about its module (`Reach.about`), then the fastest that reach its lines, else its function's,
+    else its names' uses. Coverage cannot say who reads what was made while a module was imported, so
+    that for a line outside functions those that name what is made of it come next (`Uses.naming`).
     """
     reached = reach.lines.get(mutant.path, {})
     found = [n for line in range(mutant.first, mutant.last + 1) for n in reached.get(line, ())]
@@ -277,7 +277,7 @@ def tests_of(mutant: Mutant, reach: Reach, uses: Uses, function: range, most: in
         lines = range(mutant.first, mutant.last + 1)
         found = [name for line in lines for name in early.get(line, ())]
     if not mutant.names or function:
-        return reach.fastest(found, most)
+        return _first(reach.about(mutant.path) if found else [], found, reach, most)
     made = uses.made_of(mutant.path, mutant.names)
     found += [
         n
@@ -287,6 +287,10 @@ def tests_of(mutant: Mutant, reach: Reach, uses: Uses, function: range, most: in
     if not found:
         found = [name for names in reached.values() for name in names]
     about = [*reach.about(mutant.path), *reach.instances(uses.naming(made))]
+    return _first(about, found, reach, most)
+
+
+def _first(about: Iterable[str], found: Iterable[str], reach: Reach, most: int) -> list[str]:
     first = list(dict.fromkeys(about))[:most]
     return [*first, *reach.fastest(set(found) - set(first), most - len(first))]
 

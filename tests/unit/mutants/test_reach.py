@@ -58,5 +58,6 @@ def test_a_table_is_tried_by_what_is_about_its_module_then_by_what_names_what_is
     assert tried(1, most=2) == found[:2]
 
 
-def test_a_line_of_a_function_is_tried_by_what_runs_it(tried):
-    assert tried(6) == [FIRST]
+def test_a_line_of_a_function_is_tried_by_what_is_about_its_module_then_by_what_runs_it(tried):
+    assert tried(6) == ["tests/test_page.py::test_page[house.table]", FIRST]
+    assert tried(6, most=1) == ["tests/test_page.py::test_page[house.table]"]

@@ -84,8 +84,6 @@ def awk_programs(args: Args) -> tuple[list[str], list[str]]:
     taken = take(PROGRAMS["awk"].own, args, first_operand_ends=True)
     programs = _values(taken, "-e", "--source")
     rest = list(taken.operands)
-    if rest[:1] == ["--"]:
-        rest = rest[1:]
     if not programs and not _values(taken, "-f", "--file"):
         return rest[:1], rest[1:]
     return programs, rest

@@ -155,7 +155,7 @@ _VALUE_OPTIONS = {
     "mkfifo": words("-m --mode"),
     "mknod": words("-m --mode"),
     "truncate": words("-s -r --size --reference"),
-    "mktemp": words("-p --tmpdir --suffix"),
+    "mktemp": words("-p --suffix"),
     "split": words("-b -l -n -C -a --bytes --lines --number --suffix-length"),
     "csplit": words("-b -f -n"),
     "patch": words("-p -F -i --strip --fuzz"),
@@ -167,7 +167,10 @@ def _writes_operands(call: Call, found: Findings) -> None:
     args = call.args
     for path in operands(args, _VALUE_OPTIONS.get(call.name, frozenset())):
         found.write(path, call.where)
-    if call.name not in ("touch", "tee", "mkdir"):
+    if call.name == "mktemp":
+        for folder in option_values(args, "-p", "--tmpdir"):
+            found.write(folder, call.where)
+    elif call.name not in ("touch", "tee", "mkdir"):
         for path in option_values(args, "-o", "--output"):
             found.write(path, call.where)
     touch_all(args, call, found)

@@ -151,7 +151,9 @@ def take(known: Spec, args: tuple[str, ...], *, first_operand_ends: bool = False
     while at < len(args):
         arg = args[at]
         at += 1
-        if arg == "--" and not first_operand_ends:
+        if arg == "--":
+            if first_operand_ends:
+                return Taken(tuple(given), args[at:])
             return Taken(tuple(given), tuple(operands), args[at:])
         if len(arg) < 2 or arg[0] not in known.marks:
             operands.append(arg)

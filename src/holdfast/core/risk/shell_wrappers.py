@@ -28,7 +28,7 @@ def _wrapper(values: str = "", *, skip: int = 0, assignments: bool = False) -> W
 WRAPPERS: dict[str, Wrapper] = {
     "sudo": _wrapper(
         "-u -g -h -p -C -r -t -T -U -D -R -a -c --user --group --host --prompt --chdir "
-        "--chroot --role --type"
+        "--chroot --role --type "
         "--close-from --command-timeout --other-user",
         assignments=True,
     ),
@@ -80,7 +80,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "coproc": _wrapper(),
     "xargs": _wrapper(
         "-I -n -P -L -d -a -E -s --replace --max-args --max-procs --max-lines --delimiter "
-        "--arg-file"
+        "--arg-file "
         "--max-chars --process-slot-var"
     ),
     "flock": _wrapper("-w -E --timeout", skip=1),
