@@ -9,17 +9,17 @@ import importlib
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
 @contextlib.contextmanager
-def checked(module: str) -> Iterator[list[str]]:
-    """While it is open, whatever a function or method of the module returns that it does not say."""
-    made, wrong = importlib.import_module(module), list[str]()
+def checked(*modules: str) -> Iterator[list[str]]:
+    """While it is open, whatever functions and methods of these modules return that they do not say."""
+    wrong = list[str]()
     put: list[tuple[Any, str, Any]] = []
     try:
-        for owner, function in _functions(made):
+        for made, owner, function in _functions(modules):
             said = typing.get_type_hints(function).get("return", Any)
             wrapped = _wrapped(function, said, wrong)
             for place in _holders(owner, made, function):
@@ -45,13 +45,15 @@ def fits(value: Any, said: Any) -> bool:
     )
 
 
-def _functions(module: types.ModuleType) -> Iterator[tuple[Any, Callable[..., Any]]]:
-    owners = [module, *(one for one in vars(module).values() if isinstance(one, type))]
-    for owner in owners:
-        for held in list(vars(owner).values()):
-            own = isinstance(held, types.FunctionType) and held.__module__ == module.__name__
-            if own and "return" in held.__annotations__:
-                yield owner, held
+def _functions(
+    modules: Sequence[str],
+) -> Iterator[tuple[types.ModuleType, Any, Callable[..., Any]]]:
+    for module in map(importlib.import_module, modules):
+        for owner in (module, *(one for one in vars(module).values() if isinstance(one, type))):
+            for held in list(vars(owner).values()):
+                own = isinstance(held, types.FunctionType) and held.__module__ == module.__name__
+                if own and "return" in held.__annotations__:
+                    yield module, owner, held
 
 
 def _holders(owner: Any, module: types.ModuleType, function: Any) -> list[Any]:
