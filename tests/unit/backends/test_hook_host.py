@@ -153,6 +153,18 @@ async def leaves_a_breeder(given):
     )
     time.sleep(3600)
 
+async def leaves_and_never_yields(given):
+    # What holds the interpreter cannot be told anything by a signal.
+    subprocess.Popen([sys.executable, "-c", SLEEPS, given.detail], start_new_session=True, env={})
+    sum(range(10**15))
+
+async def leaves_orphans_that_end(given):
+    ends = "import os, sys; open(sys.argv[1], 'a').write(f'{os.getpid()} ')"
+    twice = "import subprocess, sys; subprocess.Popen([sys.executable, '-S', '-c', *sys.argv[1:]])"
+    for _ in range(3):
+        subprocess.run([sys.executable, "-S", "-c", twice, ends, given.detail])
+    return None
+
 async def slow(given):
     await asyncio.sleep(0.3)
     return HookAnswer(reason="slow")
@@ -160,6 +172,13 @@ async def slow(given):
 def plain(given):
     return None
 """
+
+LEFT_BEHIND = (
+    "leaves_a_session",
+    "leaves_an_orphan_without_a_mark",
+    "leaves_and_never_yields",
+    "leaves_and_answers",
+)
 
 
 def given(agent="clerk", point=HookPoint.PRE_TOOL, **more):
@@ -454,6 +473,48 @@ def test_a_server_that_is_killed_leaves_no_host_behind(tmp_path):
     while _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not _runs(pid)
+
+
+@pytest.mark.parametrize("name", LEFT_BEHIND)
+def test_a_server_that_is_killed_leaves_nothing_that_its_hooks_started(tmp_path, name):
+    (tmp_path / "hooks_here.py").write_text(textwrap.dedent(MODULE))
+    note = tmp_path / "pids"
+    server = f"""
+    import asyncio, os, sys
+    sys.path.insert(0, {str(Path.cwd())!r})
+    from pathlib import Path
+    from holdfast.backends.hook_host import HookHosts
+    from tests.unit.backends.test_hook_host import given
+    async def main():
+        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ))
+        await hosts.hook("hooks_here:{name}", 3600.0)(given(detail={str(note)!r}))
+        await hosts.hook("hooks_here:spins", 3600.0)(given())
+    asyncio.run(main())
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(server)]) as process:
+        deadline = time.monotonic() + 30
+        while not (note.exists() and note.read_text().split()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        left = [int(pid) for pid in note.read_text().split()]
+        assert left
+        assert all(map(_runs, left))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 10
+    while any(map(_runs, left)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(_runs, left))
+
+
+def test_orphans_that_ended_are_taken_in_while_the_host_lives(hosts, tmp_path):
+    note = tmp_path / "pids"
+
+    async def scenario():
+        await hook(hosts, "leaves_orphans_that_end")(given(detail=str(note)))
+        await soon(lambda: len(note.read_text().split()) == 3)
+        await soon(lambda: not any(Path("/proc", pid).exists() for pid in note.read_text().split()))
+
+    with_hosts(hosts, scenario)
 
 
 def _runs(pid):

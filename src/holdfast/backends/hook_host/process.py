@@ -4,7 +4,7 @@ Questions and answers are JSON lines over two pipes that the hooks never see: th
 standard error. Whatever a hook does to itself (raising, exiting, answering nonsense) ends in a
 fault, or in this process's death; one that hangs is ended from outside, with all that it started.
 A child that a hook forks ends at once. This process ends with the server PARENT that started it,
-and gets no more than BYTES of address space.
+by a keeper that it leaves in between, and gets no more than BYTES of address space.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from holdfast.backends.hook_host.keeper import keep
 from holdfast.backends.hook_host.wire import MOST_ANSWER_BYTES, Ask, Said
 from holdfast.model.hooks import HookAnswer
 from holdfast.ports.hooks import Hook, HookFault
@@ -105,13 +106,10 @@ def _checked(answer: object) -> HookAnswer | None:
 def main(arguments: list[str]) -> None:
     """The pipes are standard input and output, taken away from the hooks first."""
     folder, parent, most_bytes = arguments[0], int(arguments[1]), int(arguments[2])
-    if sys.platform == "linux":
-        # From here on the system ends it with the server, even where it gets no turn to look.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Orphans of what hooks start come to this process, by which they are found and ended.
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
         os._exit(0)
+    if sys.platform == "linux":
+        _kept(parent)
     os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):
@@ -124,6 +122,20 @@ def main(arguments: list[str]) -> None:
     os.register_at_fork(after_in_child=lambda: os._exit(0))
     sys.path.insert(0, folder)
     asyncio.run(Host(out).serve(questions))
+
+
+def _kept(server: int) -> None:
+    """Go on as the child of a keeper, which stays what the server started."""
+    prctl = ctypes.CDLL(None).prctl
+    # Orphans of what hooks start come to the keeper, by which they are found and ended.
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    keeper = os.getpid()
+    if host := os.fork():
+        keep(host, server)
+    # From here on the system ends it with its keeper, even where it gets no turn to look.
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper:
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Ends a hook host and all that its hooks started, whatever group or environment it runs in.
 
-A host takes in the orphans of what it started (it is their subreaper), so as long as it lives, all
-of that is found by descent. Where it ended by itself, what kept its mark in the environment is
-found. Everything found is halted before the next look, so that nothing can start more meanwhile.
+The host's keeper takes in the orphans of what was started (it is their subreaper), so as long as it
+lives, all of that is found by descent. Where it ended first, what kept the mark in the environment
+is found. Everything found is halted before the next look, so that nothing can start more meanwhile.
 Without `/proc` only the host's own group is ended.
 """
 
