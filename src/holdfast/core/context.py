@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 _MOST_CONTEXTS = 64
+_MOST_TOLD = 4_096
 Strategy = Literal["prune_tool_results", "keep_last", "summarise", "hand_off", "end"]
 
 
@@ -38,27 +39,36 @@ class ContextUse:
     """How full the contexts of one session are, after the last answer in each.
 
     A sub-agent of the client has a context of its own, and a side call without tools (a title, a
-    summary) is none of the conversation: each is told apart by its path and by having tools.
+    summary) is none of the conversation: each is told apart by its path and by having tools. Only
+    of the latest the fill is kept; of the others, whether they stand above the mark.
     """
 
     def __init__(self) -> None:
         self._percents: dict[tuple[str, bool], int] = {}
+        self._told: dict[tuple[str, bool], None] = {}
 
     def answered(self, path: str, percent: int, alert_percent: int, *, tools: bool) -> bool:
         """Take in one answer; whether this context came to be as full as `alert_percent` by it."""
         key = (path, tools)
-        before = self._percents.pop(key, 0)
+        self._percents.pop(key, None)
         self._percents[key] = percent
         if len(self._percents) > _MOST_CONTEXTS:
             del self._percents[next(iter(self._percents))]
-        return bool(alert_percent) and before < alert_percent <= percent
+        above = bool(alert_percent) and percent >= alert_percent
+        told = key in self._told
+        self._told.pop(key, None)
+        if above:
+            self._told[key] = None
+            if len(self._told) > _MOST_TOLD:
+                del self._told[next(iter(self._told))]
+        return above and not told
 
-    def recorded(self, body: Mapping[str, Any]) -> None:
-        """Take in one answer as `model_call.settled` tells it."""
+    def recorded(self, body: Mapping[str, Any], alert_percent: int = 0) -> None:
+        """Take in one answer as `model_call.settled` tells it, which was told of then."""
         percent = body.get("context_percent")
         if isinstance(percent, int):
             tools = bool(body.get("tools"))
-            self.answered(str(body.get("agent_path", "")), percent, 0, tools=tools)
+            self.answered(str(body.get("agent_path", "")), percent, alert_percent, tools=tools)
 
     @property
     def percent(self) -> int:

@@ -232,6 +232,31 @@ def test_a_relay_at_an_address_that_was_named_cannot_change_an_answer_or_ask_twi
     with_double(scenario)
 
 
+def test_headers_that_were_changed_on_the_way_change_nothing(monkeypatch):
+    def meddled(url, method, path, head, body):
+        junk = {"x-api-key": "hfs_other", "cookie": "who=admin", "x-forwarded-host": "evil.example"}
+        kept = {name: head[name] for name in ("authorization", "content-type") if name in head}
+        asked = Request(url + path, data=body or None, headers=kept | junk, method=method)
+        with urlopen(asked) as got:
+            told = {"x-holdfast-proof": got.headers.get("x-holdfast-proof") or ""}
+            lies = {"location": "http://127.0.0.1:1/", "retry-after": "9", "set-cookie": "a=b"}
+            return got.status, told | lies | {"content-type": "text/html"}, got.read()
+
+    async def scenario(api):
+        direct = connect(api.url, token=TOKEN)
+        seen = await direct.sessions.list()
+        await direct.close()
+        monkeypatch.setattr("tests.unit.client.test_planted.passed_on", meddled)
+        with Planted(onward=api.url) as between:
+            client = connect(between.url, token=TOKEN)
+            assert await client.sessions.list() == seen
+            assert (await client.sessions.kill("ses_1", "enough")).session_id == "ses_1"
+            await client.close()
+        assert not any("cookie" in head for _, _, head, _ in between.heard)
+
+    with_double(scenario)
+
+
 def test_a_body_that_was_not_signed_is_acted_on_by_nobody():
     async def scenario(api):
         client = connect(api.url, token=TOKEN)

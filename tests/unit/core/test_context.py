@@ -129,19 +129,21 @@ def test_the_percentage_shown_is_that_of_the_conversation_itself():
     assert use.percent == 10
 
 
-def test_the_context_that_was_heard_of_longest_ago_is_let_go_past_sixty_four():
+def test_the_fill_that_was_heard_of_longest_ago_is_let_go_past_sixty_four_and_was_told_all_the_same():
     use = ContextUse()
     for at in range(64):
         use.answered(f"p{at}", 85, 80, tools=True)
     assert use.answered("p0", 85, 80, tools=True) is False
     use.answered("new", 85, 80, tools=True)
+    assert len(use._percents) == 64
+    assert ("p1", True) not in use._percents
     assert use.answered("p0", 85, 80, tools=True) is False
-    assert use.answered("p1", 85, 80, tools=True) is True
+    assert use.answered("p1", 85, 80, tools=True) is False
 
 
 def test_what_a_record_says_is_taken_in_and_alerts_nobody():
     use = ContextUse()
-    use.recorded({"context_percent": 85, "tools": [1], "agent_path": "sub"})
+    use.recorded({"context_percent": 85, "tools": [1], "agent_path": "sub"}, 80)
     assert use.percent == 85
     assert use.answered("sub", 90, 80, tools=True) is False
     assert use.answered("sub", 90, 80, tools=False) is True

@@ -2,6 +2,7 @@
 
 import pytest
 
+from holdfast.core.flow.hosts import is_suffix
 from holdfast.core.flow.outside import gate_outside
 from holdfast.core.flow.vouched import Given, Vouched
 
@@ -70,3 +71,23 @@ def test_what_a_first_party_said_counts_unless_the_model_brought_it():
     assert passes("docs.acme.example", said="see docs.acme.example/a")
     assert not passes("evil.com", said="you wrote evil.com", brought="evil.com")
     assert not passes("org", said="our org")
+
+
+@pytest.mark.parametrize("host", ["co.uk", "com.au", "org.uk", "ac.jp", "com", "uk", "github.io"])
+def test_a_suffix_under_which_strangers_register_is_nobodys_own_even_where_it_was_typed(host):
+    assert is_suffix(host)
+    assert not passes(host, typed=f"look at {host}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    # As long as `co.uk`, or as it begins, and somebody's own all the same.
+    ["bbc.uk", "ab.uk", "org.com", "com.example", "shop.co.uk", "co.shop.uk", "a.b.co.uk", "10.1"],
+)
+def test_what_somebody_registered_is_no_suffix(host):
+    assert not is_suffix(host)
+
+
+@pytest.mark.parametrize("host", ["bbc.uk", "shop.co.uk", "co.shop.uk"])
+def test_what_somebody_registered_is_reached_where_it_was_typed(host):
+    assert passes(host, typed=f"look at {host}")

@@ -94,3 +94,22 @@ def test_contexts_that_nobody_hears_of_any_more_are_let_go():
     use.answered("", 20, 80, tools=True)
     assert len(use._percents) <= 64
     assert use.percent == 20
+
+
+def test_each_of_many_sub_agents_is_told_of_once_however_many_answer_in_between():
+    use = ContextUse()
+    many = [f"agent-{n}" for n in range(300)]
+    assert all(use.answered(name, 85, 80, tools=True) for name in many)
+    assert not any(use.answered(name, 90, 80, tools=True) for name in many)
+    # One that was emptied and fills again is told of again.
+    assert not use.answered(many[0], 10, 80, tools=True)
+    assert use.answered(many[0], 80, 80, tools=True)
+    assert len(use._percents) <= 64
+
+
+def test_what_was_told_of_many_sub_agents_is_known_after_a_restart():
+    use = ContextUse()
+    for n in range(100):
+        use.recorded({"context_percent": 85, "tools": True, "agent_path": f"agent-{n}"}, 80)
+    assert not use.answered("agent-0", 86, 80, tools=True)
+    assert use.answered("agent-100", 86, 80, tools=True)
