@@ -18,6 +18,7 @@ from holdfast.compose.config import parse_config
 from holdfast.core.budgets import Ledger
 from holdfast.core.runs import Shares
 from holdfast.core.scrub import RuleScrubber
+from holdfast.model.decisions import Replay, Replayed
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.dispatch import Dispatch
@@ -89,6 +90,10 @@ class PolicyDouble(MemoryPolicy):
 
     findings: Sequence[PolicyFinding] = ()
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.replayed: list[Replay] = []
+
     async def status(self) -> PolicyStatus:
         return PolicyStatus(version=await self.version(), loaded_at_ns=NOON, fault="")
 
@@ -102,6 +107,11 @@ class PolicyDouble(MemoryPolicy):
 
     async def apply(self, version: str) -> PolicyStatus:
         return PolicyStatus(version=version, loaded_at_ns=NOON, fault="")
+
+    async def replay(self, asked: Replay) -> Replayed:
+        self.replayed.append(asked)
+        answers = [await self.decide(question) for question in asked.questions]
+        return Replayed(version=asked.version, answers=tuple(answers))
 
     async def check(self) -> Sequence[PolicyFinding]:
         await self.version()

@@ -32,6 +32,7 @@ from .views import (
     PolicyCheck,
     PolicyStatus,
     RecordList,
+    Replayed,
     ServerRecords,
     SessionList,
     SessionView,
@@ -366,6 +367,22 @@ class Policy:
     async def check(self) -> PolicyCheck:
         """Faults of the policy folder as it is now; may take seconds."""
         return await self._door.post("/v1/policy/check", PolicyCheck, {}, timeout_s=60.0)
+
+    async def replay(
+        self,
+        decision: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        tenant: str = "",
+        session: str = "",
+    ) -> Replayed:
+        """Make a decision again, by its id or that of its call; with other Cedar files by name.
+
+        Errors: NotFound, InvalidRequest for files that do not hold or a bundle that is not kept,
+        Conflict for what cannot be made again.
+        """
+        asked = {"decision": decision, "tenant": tenant, "session": session, "files": files}
+        return await self._door.post("/v1/policy/replay", Replayed, asked, timeout_s=60.0)
 
     async def apply(self) -> PolicyApplied:
         """Put the policy folder in force. Errors: InvalidRequest when it does not hold."""

@@ -288,6 +288,31 @@ class PolicyApplied(msgspec.Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...]
 
 
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision as it was, and as it is made again.
+
+    `same`: verdict and rules are those of then. `exact`: the question is the recorded one, to the
+    letter; else `lacks` says in what it may differ. `unasked` are the stages that nobody asked
+    then, since policy had said no.
+    """
+
+    decision_id: str
+    call_id: str
+    session: str
+    tool: str
+    at_ns: int
+    verdict: str
+    policy_version: str
+    reasons: tuple[dict[str, Any], ...]
+    again: str
+    again_version: str
+    again_reasons: tuple[dict[str, Any], ...]
+    same: bool
+    exact: bool
+    lacks: tuple[str, ...]
+    unasked: tuple[str, ...]
+
+
 class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True):
     """The faults of the policy folder as it is now, and the version in force."""
 

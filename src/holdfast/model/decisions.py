@@ -112,3 +112,26 @@ class PolicyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     nearest: NearMiss | None = None
     errors: tuple[str, ...] = ()
     policy_version: str = ""
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask again what was asked when `version` was in force, of its rules or of `files`.
+
+    What the contracts say of the tool (`effect`, `resource_tags`) is theirs of then, and left empty
+    in the questions. `files` are Cedar files by name, None for those that were in force.
+    """
+
+    version: str
+    questions: tuple[PolicyRequest, ...]
+    files: dict[str, bytes] | None = None
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to each question up to the first deny, and the bundle that gave them.
+
+    `fault` says why there are none: a bundle that is not kept, or files that do not hold.
+    """
+
+    version: str = ""
+    answers: tuple[PolicyAnswer, ...] = ()
+    fault: str = ""

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from holdfast.apps.control.operator_file import Operators
 from holdfast.compose.config import Config
+from holdfast.model.decisions import Replay, Replayed
 from holdfast.ports.clock import Clock
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import Store
@@ -85,6 +86,10 @@ class PolicyEngine(Protocol):
 
     async def apply(self, version: str) -> PolicyStanding:
         """Put the folder in force, if it still has this version."""
+        ...
+
+    async def replay(self, asked: Replay) -> Replayed:
+        """What a bundle of then, or given files, says. Errors also: InvalidRequest."""
         ...
 
     async def check(self) -> Sequence[PolicyFault]:

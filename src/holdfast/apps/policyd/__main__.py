@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--policies", type=Path, required=True, help="folder of *.cedar files")
     parser.add_argument("--contracts", type=Path, required=True, help="policy inputs, JSON")
     parser.add_argument("--applied", type=Path, help="folder of what operators put in force")
+    parser.add_argument("--kept", type=Path, help="folder for copies of what was in force")
     parser.add_argument("--no-baseline", action="store_true", help="leave the shipped rules out")
     parser.add_argument("--socket", type=Path, help="Unix socket to serve on")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told when serving")
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> int:
         contracts=given.contracts,
         baseline=not given.no_baseline,
         applied=given.applied,
+        kept=given.kept,
     )
     if given.verb != "serve":
         # The serving process carries neither YAML nor the tables; they are loaded when needed.

@@ -8,17 +8,20 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from holdfast.apps.policyd.applied import current, keep, point
+from holdfast.apps.policyd.replaying import replayed
 from holdfast.backends.cedar.bundle import Bundle, Loaded, load
 from holdfast.backends.cedar.evaluation import decide
+from holdfast.backends.cedar.sources import BASELINE
 from holdfast.backends.policyd_client import wire
 from holdfast.backends.policyd_client.wire import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.errors import InvalidRequest, PolicyUnavailable
-from holdfast.model.decisions import PolicyRequest
+from holdfast.model.decisions import PolicyRequest, Replay
 
 POLL_S = 1.0
 _MAX_FAULTS_TOLD = 5
@@ -26,12 +29,17 @@ _NOT_APPLIED = "the policy files are not what is in force; see `holdfast policy 
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process decides from."""
+    """What the process decides from.
+
+    `applied` holds what operators put in force; without it files are taken as they are written.
+    `kept` holds copies of all that was in force.
+    """
 
     policies: Path
     contracts: Path
     baseline: bool = True
     applied: Path | None = None
+    kept: Path | None = None
 
     def in_force(self) -> Loaded:
         """What an operator applied last, under the contracts of now; the folder before that."""
@@ -41,6 +49,11 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     def kept_in(self, folder: Path) -> Loaded:
         """A kept copy, under the contracts of now."""
         return load(folder, self.contracts, baseline=self.baseline)
+
+    def keep(self, folder: Path, version: str, policies: Path) -> Path:
+        """Copy what a bundle was read from. Errors: OSError."""
+        ours = BASELINE if self.baseline else None
+        return keep(folder, version, policies, self.contracts, ours)
 
     def load(self) -> Loaded:
         """Everything as it is now; slow."""
@@ -97,6 +110,8 @@ class PolicyService:
                 return self._candidate()
             case wire.APPLY:
                 return self._apply(body.decode(errors="replace"))
+            case wire.REPLAY:
+                return self._replay(body)
             case _:
                 raise InvalidRequest("the policy process knows no such method")
 
@@ -133,7 +148,7 @@ class PolicyService:
             self._refuse(f"rules are gone ({', '.join(gone[:5])}); see `holdfast policy apply`")
             return
         self._fault = ""
-        if applied is not None and not self._keep(loaded.version, current(applied)):
+        if not self._keep(loaded.version, current(applied) if applied is not None else None):
             return
         self._swap(loaded)
         if applied is not None:
@@ -160,14 +175,14 @@ class PolicyService:
 
     def _keep(self, version: str, kept: Path | None) -> bool:
         """Copy what is put in force; without a copy nothing is."""
-        if self._files.applied is None:
+        files = self._files
+        folder = files.applied or files.kept
+        if folder is None:
             return True
-        source = kept or self._files.policies
         try:
-            point(
-                self._files.applied,
-                keep(self._files.applied, version, source, self._files.contracts),
-            )
+            copied = files.keep(folder, version, kept or files.policies)
+            if files.applied is not None:
+                point(folder, copied)
         except OSError as fault:
             self._refuse(f"the files cannot be kept: {fault.strerror or type(fault).__name__}")
             return False
@@ -232,7 +247,7 @@ class PolicyService:
         if loaded.bundle is None or loaded.version != version:
             raise InvalidRequest("the policy files changed meanwhile; look at them and apply again")
         if self._files.applied is not None:
-            kept = keep(self._files.applied, version, self._files.policies, self._files.contracts)
+            kept = self._files.keep(self._files.applied, version, self._files.policies)
             again = await loop.run_in_executor(self._thread, self._files.kept_in, kept)
             if again.version != version:
                 # What was copied is not what was shown: it may not stand under that name.
@@ -242,6 +257,16 @@ class PolicyService:
         self._fault = ""
         self._swap(loaded)
         return self._encoder.encode(self.status())
+
+    async def _replay(self, body: bytes) -> bytes:
+        try:
+            asked = msgspec.msgpack.decode(body, type=Replay)
+        except (msgspec.DecodeError, RecursionError) as fault:
+            raise InvalidRequest(f"the question cannot be read: {type(fault).__name__}") from None
+        folder = self._files.applied or self._files.kept
+        again = partial(replayed, folder, asked, baseline=self._files.baseline)
+        loop = asyncio.get_running_loop()
+        return self._encoder.encode(await loop.run_in_executor(self._thread, again))
 
     async def _check(self) -> bytes:
         loop = asyncio.get_running_loop()

@@ -112,7 +112,9 @@ async def serve(
     listening = listen(config.server.host, config.server.port if port is None else port)
     policy_socket = state.socket_path(folder, state.POLICY_SOCKET)
     applied = None if config.server.watch_policies else folder / state.POLICIES
-    policy = PolicyProcess(policy_socket, config.policies_path, inputs, say, applied)
+    policy = PolicyProcess(
+        policy_socket, config.policies_path, inputs, say, applied, folder / state.POLICIES
+    )
     harness: Harness | None = None
     try:
         async with asyncio.TaskGroup() as starting:

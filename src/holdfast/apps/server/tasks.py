@@ -75,11 +75,13 @@ class PolicyProcess:
         contracts: Path,
         report: Report,
         applied: Path | None = None,
+        kept: Path | None = None,
     ) -> None:
         self._arguments: tuple[str, ...] = (
             *("-P", "-m", "holdfast.apps.policyd", "--socket", str(socket)),
             *("--policies", str(policies), "--contracts", str(contracts)),
             *(("--applied", str(applied)) if applied is not None else ()),
+            *(("--kept", str(kept)) if kept is not None else ()),
         )
         self._report = report
         self.on_return: Callable[[], None] = lambda: None

@@ -24,7 +24,7 @@ from holdfast.backends.cedar.schema import action_schema, groups_of
 from holdfast.backends.cedar.shapes import Record, of_arguments, of_attributes
 from holdfast.backends.cedar.sources import Rule, Source, parse, read_sources
 from holdfast.backends.cedar.validation import validate
-from holdfast.model.tools import Effect
+from holdfast.model.tools import Contract, Effect
 
 _PREPARED_ACTIONS = 256
 
@@ -75,6 +75,10 @@ class Bundle:
     def rules(self) -> dict[str, Rule]:
         """Every rule by id, in file order."""
         return self._rules
+
+    def contract(self, tool: str) -> Contract | None:
+        """What was declared of a tool."""
+        return self._contracts.get(tool)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -206,14 +210,24 @@ class Loaded(msgspec.Struct, frozen=True):
 
 def load(folder: Path, inputs_file: Path, *, baseline: bool = True) -> Loaded:
     """Read, parse, validate and lint everything; slow, and safe to run in another thread."""
-    sources, unreadable = read_sources(folder, baseline=baseline)
+    return load_sources(*read_sources(folder, baseline=baseline), inputs_file)
+
+
+def load_sources(
+    sources: tuple[Source, ...],
+    unreadable: tuple[Finding, ...],
+    inputs_file: Path,
+    *,
+    held: bool = False,
+) -> Loaded:
+    """As `load`, of files that were read. `held`: they were in force, and are not judged anew."""
     inputs, inputs_bytes, input_faults = read_inputs(inputs_file)
     version = _version(sources, inputs_bytes)
     rules, unparsed = parse(sources)
     findings = (*unreadable, *input_faults, *unparsed)
     if inputs is None:
         return Loaded(version, None, findings)
-    return _assembled(version, inputs, rules, findings)
+    return _assembled(version, inputs, rules, findings, held=held)
 
 
 def assemble(inputs: PolicyInputs, sources: tuple[Source, ...]) -> Loaded:
@@ -224,9 +238,16 @@ def assemble(inputs: PolicyInputs, sources: tuple[Source, ...]) -> Loaded:
 
 
 def _assembled(
-    version: str, inputs: PolicyInputs, rules: tuple[Rule, ...], findings: tuple[Finding, ...]
+    version: str,
+    inputs: PolicyInputs,
+    rules: tuple[Rule, ...],
+    findings: tuple[Finding, ...],
+    *,
+    held: bool = False,
 ) -> Loaded:
     bundle = Bundle(version, inputs, rules)
+    if held and not findings:
+        return Loaded(version, bundle, ())
     findings += lint.lint(rules, bundle.actions, {one.name: one for one in inputs.contracts})
     if len(rules) <= lint.MAX_POLICIES:
         findings += validate(bundle, frozenset(finding.rule for finding in findings))

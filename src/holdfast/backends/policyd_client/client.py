@@ -13,14 +13,15 @@ from holdfast.backends.policyd_client.wire import (
     CANDIDATE,
     CHECK,
     DECIDE,
+    REPLAY,
     STATUS,
     VERSION,
     PolicyChange,
     PolicyFinding,
     PolicyStatus,
 )
-from holdfast.errors import PolicyUnavailable, TooLarge, Unavailable
-from holdfast.model.decisions import PolicyAnswer, PolicyRequest, Verdict
+from holdfast.errors import InvalidRequest, PolicyUnavailable, TooLarge, Unavailable
+from holdfast.model.decisions import PolicyAnswer, PolicyRequest, Replay, Replayed, Verdict
 
 TIMEOUT_S = 0.25
 CHECK_TIMEOUT_S = 30.0
@@ -93,6 +94,20 @@ class RemotePolicy:
         """
         reply = await self._ask(APPLY, version.encode(), CHECK_TIMEOUT_S)
         return _decoded(reply, PolicyStatus)
+
+    async def replay(self, asked: Replay) -> Replayed:
+        """What a bundle of then, or given files, says; may take seconds.
+
+        Errors: InvalidRequest where it cannot be had, PolicyUnavailable.
+        """
+        try:
+            body = self._encoder.encode(asked)
+        except (ValueError, TypeError, OverflowError, RecursionError) as fault:
+            raise InvalidRequest(f"it has no wire form: {type(fault).__name__}") from None
+        again = _decoded(await self._ask(REPLAY, body, CHECK_TIMEOUT_S), Replayed)
+        if again.fault:
+            raise InvalidRequest(again.fault)
+        return again
 
     async def close(self) -> None:
         """Let go of the connection; idempotent."""

@@ -3,13 +3,14 @@
 `decide` takes a PolicyRequest and gives a PolicyAnswer; `version` gives UTF-8 text; `status` a
 PolicyStatus; `check` a list of PolicyFinding. `candidate` says as a PolicyChange what applying the
 folder would change, and `apply` puts it in force if it still has the version that is its body.
-Only `decide` and `apply` have a body to send.
+`replay` takes a Replay and gives a Replayed, without a look at what is in force.
+Only `decide`, `apply` and `replay` have a body to send.
 """
 
 import msgspec
 
 DECIDE, VERSION, STATUS, CHECK = "decide", "version", "status", "check"
-CANDIDATE, APPLY = "candidate", "apply"
+CANDIDATE, APPLY, REPLAY = "candidate", "apply", "replay"
 
 
 class PolicyFinding(msgspec.Struct, frozen=True):

@@ -95,6 +95,8 @@ class Case:
         self.resource = ""
         self.risk: Risk | None = None
         self.policy_version = ""
+        # The moment and the taint that policy was asked with, so that it can be asked again.
+        self.policy_asked: dict[str, Any] = {}
         self.reasons: list[Reason] = []
         self.records: list[Record] = []
         self.changes: list[Change] = []

@@ -177,6 +177,8 @@ class Rulings:
         }
         if self._journal.behind:
             ours["behind"] = self._journal.behind
+        if case.policy_asked:
+            ours["policy_asked"] = case.policy_asked
         ours |= written
         if not _fits(case.spelled):
             ours["arguments_kept"] = False

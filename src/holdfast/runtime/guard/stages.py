@@ -24,7 +24,7 @@ from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.scopes import outside
 from holdfast.errors import PolicyUnavailable
 from holdfast.model.budgets import Dimension, Refused
-from holdfast.model.decisions import Reason, Verdict, strictest
+from holdfast.model.decisions import Verdict, strictest
 from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
 from holdfast.model.hooks import HookInput, HookPoint
@@ -33,6 +33,7 @@ from holdfast.ports.files import Links
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
+from holdfast.runtime.guard.rules import objection
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.own_texts import OwnTexts
@@ -200,6 +201,10 @@ class Stages:
 
     async def ask_policy(self, case: Case) -> None:
         """What a child may do, each session above it may do as well."""
+        case.policy_asked = {
+            "at_ns": self._clock.now_ns(),
+            "tainted": case.live.vouched.tainted,
+        }
         for one in case.live.line:
             await self._ask_policy_of(case, one)
             if case.denied:
@@ -215,8 +220,7 @@ class Stages:
                     contract=case.contract,
                     resource=case.resource,
                     risk=case.risk,
-                    tainted=case.live.vouched.tainted,
-                    at_ns=self._clock.now_ns(),
+                    **case.policy_asked,
                 )
             )
         except PolicyUnavailable as error:
@@ -225,13 +229,8 @@ class Stages:
             case.deny("policy", error.code, error.message)
             return
         case.policy_version = case.policy_version or answer.policy_version
-        if answer.verdict is not Verdict.ALLOW:
-            rule = ", ".join(answer.rules) or (answer.nearest.rule if answer.nearest else "")
-            text = answer.text or "; ".join(answer.errors) or "no rule permits this call"
-            code = "approval_required" if answer.verdict is Verdict.ASK else "permission_denied"
-            case.reasons.append(
-                Reason(stage="policy", verdict=answer.verdict, code=code, text=text, rule=rule)
-            )
+        if (objected := objection(answer)) is not None:
+            case.reasons.append(objected)
 
     async def flow(self, case: Case) -> None:
         """After untrusted text, arguments that decide have to stand where they are vouched for.

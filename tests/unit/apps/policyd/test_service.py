@@ -12,7 +12,8 @@ from holdfast.apps.policyd.service import Files, PolicyService
 from holdfast.backends.policyd_client import wire
 from holdfast.backends.policyd_client.wire import PolicyChange, PolicyStatus
 from holdfast.errors import HoldfastError
-from holdfast.testing.conformance.policy import SUITE_CEDAR
+from holdfast.model.decisions import Replay, Replayed
+from holdfast.testing.conformance.policy import SUITE_CEDAR, a_request
 from tests.policy_process import suite_folder
 
 STOP = '\n@id("stop") forbid (principal, action, resource);'
@@ -31,6 +32,7 @@ class Held:
             contracts=folder / "contracts.json",
             baseline=False,
             applied=self.kept if applied else None,
+            kept=self.kept,
         )
         self.service = PolicyService(files, now_ns=lambda: 7, report=self.said.append)
 
@@ -118,9 +120,9 @@ def test_files_that_change_while_they_are_kept_do_not_come_into_force(tmp_path, 
         change = await held.candidate()
         kept = keep
 
-        def swapped(folder, version, policies, contracts):
+        def swapped(*given):
             held.file.write_text(SUITE_CEDAR.replace("forbid", "permit"))
-            return kept(folder, version, policies, contracts)
+            return kept(*given)
 
         monkeypatch.setattr(module, "keep", swapped)
         with pytest.raises(HoldfastError, match="changed while they were kept"):
@@ -205,3 +207,32 @@ def test_watching_takes_more_rules_and_never_fewer(tmp_path):
         assert held.service.status().fault == ""
 
     playing(tmp_path, main, applied=False)
+
+
+def test_what_watching_took_is_kept_too_and_answers_again(tmp_path):
+    async def main(held):
+        first = held.service.status().version
+        held.file.write_text(SUITE_CEDAR + STOP)
+        await held.service.refresh()
+        second = held.service.status().version
+        assert second != first
+        verdicts = {}
+        for version in (first, second, "sha256:" + "0" * 64):
+            asked = Replay(version=version, questions=(a_request(effect=""),))
+            raw = msgspec.msgpack.encode(asked)
+            again = await held.ask(wire.REPLAY, raw, Replayed)
+            verdicts[version] = again.answers[0].verdict if again.answers else again.fault[:12]
+        assert list(verdicts.values()) == ["allow", "deny", "the policies"]
+        assert held.service.status().version == second
+
+    playing(tmp_path, main, applied=False)
+
+
+def test_a_question_that_cannot_be_read_is_refused_and_the_process_lives(tmp_path):
+    async def main(held):
+        for raw in (b"", b"\xc1", msgspec.msgpack.encode({"version": 1})):
+            with pytest.raises(HoldfastError, match="cannot be read"):
+                await held.ask(wire.REPLAY, raw, Replayed)
+        assert held.service.status().version
+
+    playing(tmp_path, main)

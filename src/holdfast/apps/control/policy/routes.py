@@ -3,8 +3,14 @@
 from fastapi import APIRouter
 
 from holdfast.apps.control.deps import By, Deps
-from holdfast.apps.control.policy import service
-from holdfast.apps.control.policy.schemas import PolicyApplied, PolicyCheck, PolicyStatus
+from holdfast.apps.control.policy import replaying, service
+from holdfast.apps.control.policy.schemas import (
+    AskAgain,
+    AskedAgain,
+    PolicyApplied,
+    PolicyCheck,
+    PolicyStatus,
+)
 from holdfast.apps.control.wire import refusals
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"], responses=refusals())
@@ -20,6 +26,12 @@ async def policy_status(deps: Deps) -> PolicyStatus:
 async def policy_check(deps: Deps) -> PolicyCheck:
     """Faults of the policy folder as it is now; may take seconds."""
     return await service.check(deps)
+
+
+@router.post("/replay", responses=refusals(404))
+async def policy_replay(asked: AskAgain, deps: Deps) -> AskedAgain:
+    """Make a decision again, by what was in force then or by other files; nothing is changed."""
+    return await replaying.replay(deps, asked)
 
 
 @router.post("/apply")
