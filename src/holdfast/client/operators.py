@@ -10,10 +10,12 @@ from .wire import Door
 
 
 class OperatorRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One operator; the time is UTC nanoseconds."""
+    """One operator; the time is UTC nanoseconds. `users` are whom they are in `tenants`."""
 
     name: str
     added_at_ns: int
+    users: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
 
 
 class NewOperator(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ final, and nothing leads out of a final state.
 import enum
 
 from holdfast.model.events import Kind
+from holdfast.model.sessions import Session
 from holdfast.model.sessions import SessionState as S
 
 
@@ -50,3 +51,8 @@ RECORDED: dict[Command, Kind] = {
 def after(state: S, command: Command) -> S | None:
     """The state that `command` leads to, or None when it is not possible from `state`."""
     return TRANSITIONS.get((state, command))
+
+
+def is_held(session: Session) -> bool:
+    """Whether a person paused or killed it and nobody let it go on since, whatever ended it."""
+    return session.held or session.state in (S.PAUSED, S.KILLED)

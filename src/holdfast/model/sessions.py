@@ -64,6 +64,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     which has to hold. `purged_at_ns` says when retention deleted its calls, 0 while they are kept.
     `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
     saw that its commands run in a sandbox; `sealed`: and that they cannot read its hooks' token.
+    `held`: somebody paused or killed it and nobody resumed it since, whatever became of it.
     `context_window_tokens` stands in place of what the model's price says, 0 for that;
     `context_alert_percent` of it is told, 0 where a run tells it.
     """
@@ -98,5 +99,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     folder: str = ""
     sandboxed: bool = False
     sealed: bool = False
+    held: bool = False
     context_window_tokens: int = 0
     context_alert_percent: int = 0

@@ -54,6 +54,10 @@ _UNKNOWN = (
     " session with `parent` (`holdfast sessions open --parent SESSION`) to continue that one's"
     " conversation, and give examples of tool calls as text"
 )
+_HELD = (
+    "the history holds the tool call `{0}` of the session `{1}`, which a person paused or killed:"
+    " it goes on where somebody who may resume it opens the session with `--parent {1}`"
+)
 _REWRITTEN = (
     "the history was rewritten at the tool call `{}`: {}; {}, or leave the call and its result out"
 )
@@ -133,6 +137,9 @@ class Admission:
                 text = _WOULD_STOP.format(judged.call_id[:200], judged.text)
                 raise await self._refused(live, EvidenceMissing(text), judged.call_id)
             await self._stop(live, judged)
+        if found.held[0]:
+            text = _HELD.format(found.held[1][:200], found.held[0])
+            raise await self._refused(live, HistoryUnknown(text), found.held[1])
         if found.missing:
             text = _UNKNOWN.format(found.missing[:200])
             raise await self._refused(live, HistoryUnknown(text), found.missing)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.sessions import is_held
 from holdfast.errors import NotFound
 from holdfast.model.events import Kind
 from holdfast.model.tools import CallRecord
@@ -30,12 +31,14 @@ class Found(msgspec.Struct, frozen=True):
     """What was found, before any of it counts.
 
     `calls` are the session's and the found ones; `sessions` those they are of, each with the call
-    that named it; `missing` is the first call that no session made, or "".
+    that named it; `missing` is the first call that no session made, or "". `held` is a session
+    that a person stopped, and the call of it that stands there: it does not go on by this way.
     """
 
     calls: Mapping[str, CallRecord]
     sessions: tuple[tuple[LiveSession, str], ...] = ()
     missing: str = ""
+    held: tuple[str, str] = ("", "")
 
 
 class Earlier:
@@ -60,6 +63,8 @@ class Earlier:
             earlier = await self._made_in(live, unknown)
             if earlier is None:
                 break
+            if is_held(earlier.session):
+                return Found(calls, held=(earlier.session.session_id, unknown))
             found.append((earlier, unknown))
             calls.maps.append(earlier.calls)
             if unknown not in calls:

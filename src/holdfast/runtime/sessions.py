@@ -181,6 +181,7 @@ class Sessions:
             model_token_digest=token_digest(model_token(session_id, token)),
             hook_token_digest=token_digest(hook_token(session_id, token)),
             state_changed_at_ns=now_ns,
+            held=False,
         )
         return session, token
 
@@ -384,6 +385,8 @@ class Sessions:
             state=state,
             state_reason=reason,
             state_changed_at_ns=self._clock.now_ns(),
+            held=command in (Command.PAUSE, Command.KILL)
+            or (session.held and command is not Command.RESUME),
         )
         lost: tuple[list[Record], list[EffectEntry]] = ([], [])
         if state not in (SessionState.ACTIVE, SessionState.PAUSED):
@@ -557,7 +560,7 @@ def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.cost_nusd += record.cost_nusd
             live.turn = max(live.turn, record.turn)
             live.progress.turns += 1
-            live.context.recorded(body)
+            live.context.recorded(body, live.session.context_alert_percent)
         if body.get("message_id"):
             live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
     elif record.kind is Kind.MODEL_CALL_REFUSED:

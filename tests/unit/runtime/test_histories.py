@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.evidence import NEVER_RAN
+from holdfast.core.sessions import Command
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import (
     EvidenceMissing,
@@ -333,6 +334,41 @@ def test_nobody_goes_on_from_the_session_of_somebody_else(other):
         await refused(house, live, HistoryUnknown, shown(ONE))
         assert live.session.found == ()
         assert "c1" not in live.calls
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("held", [[Command.PAUSE], [Command.PAUSE, Command.END], [Command.KILL]])
+def test_a_transcript_of_what_a_person_stopped_is_refused_with_the_remedy(held):
+    async def main():
+        house = House()
+        first = await opened(house)
+        await worked(house, first, ONE)
+        for command in held:
+            await house.sessions.change(first, command, "a person looked")
+        live = await opened(house)
+        error = await refused(house, live, HistoryUnknown, shown(ONE))
+        assert f"--parent {first.session.session_id}" in error.message
+        assert live.session.state is SessionState.ACTIVE
+        assert not live.session.found
+        house = await restarted(house)
+        live = await house.sessions.get(live.session.session_id)
+        await refused(house, live, HistoryUnknown, shown(ONE))
+
+    asyncio.run(main())
+
+
+def test_a_transcript_of_what_was_resumed_or_came_to_its_own_end_goes_on():
+    async def main():
+        for commands in ([Command.PAUSE, Command.RESUME, Command.END], [Command.STOP]):
+            house = House()
+            first = await opened(house)
+            await worked(house, first, ONE)
+            for command in commands:
+                await house.sessions.change(first, command, "over")
+            live = await opened(house)
+            await drained(await house.call(live, messages=shown(ONE)))
+            assert live.session.found == (first.session.session_id,)
 
     asyncio.run(main())
 

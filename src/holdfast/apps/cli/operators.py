@@ -33,8 +33,8 @@ async def list_operators(project: Path | None = Project, as_json: bool = Json) -
         for one in found:
             emit(one)
         return
-    rows = ((one.name, clock(one.added_at_ns)) for one in found)
-    table(("name", "added (UTC)"), rows, empty="no operators but the admin")
+    rows = ((one.name, clock(one.added_at_ns), ", ".join(one.users) or "-") for one in found)
+    table(("name", "added (UTC)", "is the user"), rows, empty="no operators but the admin")
 
 
 @verb(app, "remove")

@@ -3,11 +3,12 @@
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Request, Response, Security
+from fastapi import Depends, FastAPI, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from holdfast.apps.control import errors
+from holdfast.apps.control.acts import classified
 from holdfast.apps.control.audit.routes import router as audit
 from holdfast.apps.control.auth import Gate
 from holdfast.apps.control.budgets.routes import router as budgets
@@ -74,7 +75,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
     errors.install(app)
     app.include_router(health)
     for router in (sessions, runs, budgets, audit, policy, upstreams, operators, gc, files):
-        app.include_router(router, dependencies=_TOKEN)
+        app.include_router(router, dependencies=[*_TOKEN, Depends(classified)])
     return app
 
 

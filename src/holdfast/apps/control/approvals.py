@@ -2,30 +2,24 @@
 
 A tenant, a project and an agent may each name some. Whoever acts has to stand in every list that
 is given, so that an agent can only narrow what its tenant says. Where none is given any operator
-may, but nobody lets go on what binds themselves, and nobody but the admin raises a cap, puts rules
-in force or says whose files are trusted. Not here: what waits (`runtime/dispatch`).
+may, but nobody lifts what binds themselves (`binding`), and nobody but the admin raises a cap, puts
+rules in force or says whose files are trusted. Where every approver is bound, the admin may act.
+Not here: what waits (`runtime/dispatch`), which verbs there are (`acts`).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from holdfast.apps.control.binding import Place, stands_for, what_binds
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
+from holdfast.core.sessions import is_held
 from holdfast.errors import ApproverRequired, Denied
 from holdfast.model.events import Kind
 from holdfast.model.runs import Run, RunState
 from holdfast.ports.store import RunFilter
 
 WAITING = (RunState.PARKED, RunState.DEAD)
-
-
-class Place(NamedTuple):
-    """What an act concerns; empty where it is above project, agent or user."""
-
-    tenant: str
-    project: str = ""
-    agent: str = ""
-    user: str = ""
+_MOST_NAMED = 3
 
 
 async def check_run(deps: ControlDeps, run: Run, by: str, action: str) -> None:
@@ -34,8 +28,17 @@ async def check_run(deps: ControlDeps, run: Run, by: str, action: str) -> None:
     Errors: ApproverRequired, journalled.
     """
     if run.state in WAITING:
-        place = Place(run.tenant, run.project, run.agent, run.user)
-        await check(deps, place, by, action, session=run.session, own=run.plan.approvers)
+        await check_session(deps, run.session, by, action)
+
+
+async def check_again(deps: ControlDeps, run: Run, by: str, action: str) -> None:
+    """As `check_run`; and what began under other settings is nobody's own to begin once more.
+
+    Errors: ApproverRequired, journalled.
+    """
+    session = (await deps.sessions.get(run.session)).session
+    if run.state in WAITING or session.config_version != deps.config.version:
+        await check_session(deps, run.session, by, action)
 
 
 async def check_session(
@@ -48,8 +51,33 @@ async def check_session(
     who = (await deps.sessions.get(session_id)).who
     found = await deps.runs.listed(RunFilter(session=session_id, limit=1))
     own = found[0].plan.approvers if found else ()
-    place = Place(who.tenant, who.project, who.agent, who.user)
+    place = Place(who.tenant, who.project, who.agent, who.user, who.task)
     await check(deps, place, by, action, session=session_id, own=own, otherwise_admin=raises)
+
+
+async def check_continuing(deps: ControlDeps, session_id: str, by: str) -> None:
+    """Pass whoever may let the conversation of this session go on in another one.
+
+    What a person paused or killed is held, whatever ended it since. Errors: ApproverRequired.
+    """
+    session = await deps.store.session(session_id)
+    if session is not None and is_held(session):
+        await check_session(deps, session_id, by, "session.continue")
+
+
+async def check_opening(deps: ControlDeps, by: str, action: str, *, tenant: str, user: str) -> None:
+    """Pass the admin, and an operator who is this user. Errors: Denied, journalled."""
+    if stands_for(deps.config, by, tenant, user):
+        return
+    why = f"`{by}` is not the user `{user}` of `{tenant}`"
+    body = {"why": why, "by": by, "action": action}
+    await deps.journal.refused(Kind.AUTH_REFUSED, None, body, tenant=tenant, user=user)
+    raise Denied(
+        f"{why}, and opens nothing for them: the admin does, or whom `operators.{by}.users` in"
+        " holdfast.yaml names",
+        by=by,
+        action=action,
+    )
 
 
 async def check(
@@ -62,34 +90,53 @@ async def check(
     own: Sequence[str] = (),
     otherwise_admin: bool = False,
 ) -> None:
-    """Pass whoever stands in every list that is given, and is not the user whom it binds.
+    """Pass whoever stands in every list that is given, and is not bound by what is let go.
 
     `own` are approvers that an agent brought with it; `otherwise_admin`: where no list is given, it
     is the admin's alone. Errors: ApproverRequired, journalled.
     """
-    fault = _fault(deps, place, by, own, otherwise_admin=otherwise_admin)
+    fault = await _fault(deps, place, by, own, otherwise_admin=otherwise_admin)
     if not fault:
         return
-    tenant, project, agent, _ = place
     body = {"why": fault, "by": by, "action": action}
-    flat = {"tenant": tenant, "project": project, "agent": agent, "session": session}
+    flat = {
+        "tenant": place.tenant,
+        "project": place.project,
+        "agent": place.agent,
+        "session": session,
+    }
     await deps.journal.refused(Kind.AUTH_REFUSED, None, body, **flat)
     raise ApproverRequired(fault, by=by, action=action)
 
 
-def _fault(
+async def _fault(
     deps: ControlDeps, place: Place, by: str, own: Sequence[str], *, otherwise_admin: bool
 ) -> str:
     lists = [names for names in _lists(deps, place, own) if names]
-    if not all(by in names for names in lists):
-        return f"`{by}` is not among the operators who may let this go on"
+    listed = all(by in names for names in lists)
     if by == ADMIN:
-        return ""
-    if by == place.user:
-        return f"`{by}` cannot let go on what binds themselves; another operator has to"
+        if listed or not await _free(deps, place, lists):
+            return ""
+        return f"`{by}` is not among the operators who may let this go on"
+    if not listed:
+        return f"`{by}` is not among the operators who may let this go on"
+    if binds := await what_binds(deps, by, place):
+        others = [one for one in await _free(deps, place, lists) if not otherwise_admin or lists]
+        named = ", ".join(f"`{one}`" for one in others[:_MOST_NAMED])
+        return (
+            f"`{by}` cannot lift what binds themselves ({binds}): another person has to,"
+            f" {named or 'the admin'}"
+        )
     if otherwise_admin and not lists:
         return f"`{by}` raises no cap: only the admin does, or `approvers` named in holdfast.yaml"
     return ""
+
+
+async def _free(deps: ControlDeps, place: Place, lists: Sequence[Sequence[str]]) -> list[str]:
+    """The operators who stand in every list and are not bound by what is let go."""
+    names = [one.name for one in deps.operators.all()]
+    listed = [name for name in names if all(name in one for one in lists)]
+    return [name for name in listed if not await what_binds(deps, name, place)]
 
 
 async def admin_alone(deps: ControlDeps, by: str, action: str, why: str) -> None:
@@ -102,7 +149,7 @@ async def admin_alone(deps: ControlDeps, by: str, action: str, why: str) -> None
 
 
 def _lists(deps: ControlDeps, place: Place, own: Sequence[str]) -> tuple[Sequence[str], ...]:
-    tenant, project, agent, _ = place
+    tenant, project, agent = place.tenant, place.project, place.agent
     owner = deps.config.tenants.get(tenant)
     share = owner.projects.get(project) if owner is not None else None
     known = deps.config.agents.get(agent)

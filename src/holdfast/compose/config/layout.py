@@ -36,8 +36,18 @@ from holdfast.compose.config.model import (
     Tls,
     User,
 )
-from holdfast.compose.config.names import ENV_NAME, MODEL_NAME, BaseUrl, is_loopback
+from holdfast.compose.config.names import (
+    ENV_NAME,
+    HOOK,
+    ID,
+    MODEL_NAME,
+    MODULE,
+    USER_NAME,
+    BaseUrl,
+    is_loopback,
+)
 from holdfast.compose.config.nodes import Node, NodeKind
+from holdfast.compose.config.operator_layout import OPERATOR, OPERATOR_NAME
 from holdfast.compose.config.problems import key_path, quoted, suggestion
 from holdfast.compose.config.shapes import (
     INVALID,
@@ -68,21 +78,12 @@ from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionProfile
 from holdfast.model.tools import ArgumentRole, Contract, Effect, EffectKey, Idempotency
+from holdfast.model.users import EVERYONE
 
-ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 # `tools` and `unknown_tool` are names of the policy language.
 TOOL_PATTERN = r"^(?!(?:tools|unknown_tool)$)[A-Za-z0-9_-]{1,128}$"
-EVERYONE = "*"
 VERSION = 1
 
-ID = Text(
-    pattern=ID_PATTERN,
-    says="at most 64 letters, digits, `.`, `_`, `@` and `-`, the first a letter or digit",
-)
-USER_NAME = Text(
-    pattern=r"^[^\s\u0000-\u001f\u007f*](?:[^\u0000-\u001f\u007f]{0,126}[^\s\u0000-\u001f\u007f])?$",
-    says="at most 128 characters that can be seen, as the identity provider names the user",
-)
 TOOL_NAME = Text(
     pattern=TOOL_PATTERN,
     says="at most 128 letters, digits, `_` and `-`, and neither `tools` nor `unknown_tool`",
@@ -91,10 +92,6 @@ ARGUMENT = Text(pattern=r"^[A-Za-z0-9_.$-]{1,128}$", says="the name of an argume
 WORD = Text(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$", says="a word of letters, digits and `_.:/-`")
 FILE_PATH = Text(max_chars=1024, says="a path")
 PROSE = Text()
-HOOK = Text(
-    pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
-    says="a function as `package.module:function`",
-)
 
 
 def _server_reachable_safely(values: Mapping[str, Any], reading: Reading, path: str) -> None:
@@ -256,10 +253,6 @@ TELEMETRY = Record(
             ENV_NAME, "environment variable with headers to send, as `name=value,name=value`"
         ),
     },
-)
-
-MODULE = Text(
-    pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", says="the name of a module"
 )
 
 HTTP_TOOL = Record(
@@ -579,7 +572,11 @@ SETTINGS = Record(
         ),
         "prices": Field(PRICES, "prices of models that the shipped table lacks"),
         "defaults": Field(DEFAULTS, "limits and loop guard where nothing more specific is said"),
-        "tenants": Field(MapOf(value=TENANT, key=ID), "tenants by name"),
+        "tenants": Field(MapOf(value=TENANT, key=ID, declares="tenant"), "tenants by name"),
+        "operators": Field(
+            MapOf(value=OPERATOR, key=OPERATOR_NAME),
+            "which users the operators are, by their names",
+        ),
         "tasks": Field(MapOf(value=TASK, key=ID), "kinds of work by name"),
         "agents": Field(MapOf(value=AgentEntry(), key=ID), "agents by name"),
         "tools": Field(

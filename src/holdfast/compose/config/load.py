@@ -15,8 +15,6 @@ import msgspec
 from holdfast.compose.config.layout import (
     AGENT,
     AGENT_FILE_EXTRA,
-    EVERYONE,
-    ID_PATTERN,
     SETTINGS,
 )
 from holdfast.compose.config.limits import compile_loop
@@ -30,6 +28,7 @@ from holdfast.compose.config.model import (
     UpstreamConfig,
     User,
 )
+from holdfast.compose.config.names import ID_PATTERN
 from holdfast.compose.config.nodes import MAX_FILE_BYTES, parse_yaml
 from holdfast.compose.config.policy_inputs import conflicting_types
 from holdfast.compose.config.problems import Problem, key_path, quoted, refuse, suggestion
@@ -41,6 +40,7 @@ from holdfast.errors import ConfigInvalid
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionProfile
 from holdfast.model.tools import Contract
+from holdfast.model.users import EVERYONE
 from holdfast.tools.describe import Described
 
 SOLE = "default"
@@ -128,6 +128,7 @@ def _load(
     if root is None:
         refuse(problems)
     settings = SETTINGS.read(root, reading, "")
+    reading.names.setdefault("tenant", {SOLE})
     if "upstream" not in reading.names:
         reading.names["upstream"] = {UpstreamConfig().name}
     names = {kind: frozenset(found) for kind, found in reading.names.items()}
@@ -265,6 +266,7 @@ def _assembled(
         tool_standard=settings.tool_standard,
         runs=settings.runs,
         retention=settings.retention,
+        operators=settings.operators,
         files=settings.files,
         hooks=settings.hooks,
         telemetry=settings.telemetry,

@@ -234,6 +234,17 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitSettings = ()
 
 
+class OperatorPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """Who an operator is among the users: those for whom they open sessions, in which tenants.
+
+    What binds one of them binds the operator, who cannot lift it. `*` stands for every user. None
+    is the user of the operator's own name; `tenants` empty means every tenant.
+    """
+
+    users: tuple[str, ...] | None = None
+    tenants: tuple[str, ...] = ()
+
+
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """One customer or department; nothing is shared between tenants.
 
@@ -420,6 +431,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prices: Prices = Prices()
     defaults: Defaults = Defaults()
     tenants: dict[str, Tenant] = {}
+    operators: dict[str, OperatorPerson] = {}
     tasks: dict[str, Task] = {}
     agents: dict[str, AgentConfig] = {}
     tools: dict[str, Contract] = {}
@@ -463,6 +475,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
     retention: RetentionSettings = RetentionSettings()
+    operators: dict[str, OperatorPerson] = {}
     store: StoreSettings | None = None
     files: FileSettings = FileSettings()
     gateway: GatewaySettings = GatewaySettings()

@@ -14,6 +14,22 @@ from holdfast.compose.config.nodes import Node
 from holdfast.compose.config.problems import quoted
 from holdfast.compose.config.shapes import INVALID, Reading, Text
 
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+ID = Text(
+    pattern=ID_PATTERN,
+    says="at most 64 letters, digits, `.`, `_`, `@` and `-`, the first a letter or digit",
+)
+USER_NAME = Text(
+    pattern=r"^[^\s\u0000-\u001f\u007f*](?:[^\u0000-\u001f\u007f]{0,126}[^\s\u0000-\u001f\u007f])?$",
+    says="at most 128 characters that can be seen, as the identity provider names the user",
+)
+HOOK = Text(
+    pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
+    says="a function as `package.module:function`",
+)
+MODULE = Text(
+    pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", says="the name of a module"
+)
 ENV_NAME = Text(
     pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
     says="the name of an environment variable (never the key itself)",

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from holdfast.compose.config.attributes import as_json
-from holdfast.compose.config.layout import EVERYONE, ID_PATTERN
 from holdfast.compose.config.limits import (
     BUILTIN_LIMITS,
     compile_limits,
@@ -27,12 +26,13 @@ from holdfast.compose.config.model import (
     User,
 )
 from holdfast.compose.config.model import Task as TaskConfig
+from holdfast.compose.config.names import ID_PATTERN
 from holdfast.compose.config.problems import quoted, suggestion
 from holdfast.errors import ConfigInvalid, InvalidRequest, NotFound
 from holdfast.model.budgets import Limit, Scope
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionProfile
-from holdfast.model.users import user_fault
+from holdfast.model.users import EVERYONE, user_fault
 
 
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):

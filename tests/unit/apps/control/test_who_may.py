@@ -24,7 +24,7 @@ class Named(Operators):
     def __init__(self):
         super().__init__(Path("no-state-folder"))
 
-    by_name = (("ann", ANN), ("bob", BOB))
+    by_name: tuple[tuple[str, str], ...] = (("ann", ANN), ("bob", BOB))
 
     def all(self):
         return [Operator(name, key_of(token).hex(), 1) for name, token in self.by_name]

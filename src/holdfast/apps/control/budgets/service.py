@@ -5,6 +5,7 @@ configuration: on any other it would limit nothing and look as if it did.
 """
 
 from holdfast.apps.control import approvals
+from holdfast.apps.control.binding import Place
 from holdfast.apps.control.budgets.schemas import AccountView, SetLimit, WhichAccounts
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config import Config
@@ -88,10 +89,11 @@ async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by:
     if scope is Scope.SESSION or (scope is Scope.TASK and len(parts) == 2):
         await approvals.check_session(deps, parts[1], by, "budget.set", raises=True)
         return
-    place = approvals.Place(
+    place = Place(
         parts[0],
         project=parts[1] if scope is Scope.PROJECT else "",
         user=parts[1] if scope is Scope.USER else "",
+        task="/".join(parts[1:]) if scope is Scope.TASK else "",
     )
     await approvals.check(deps, place, by, "budget.set", otherwise_admin=True)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from holdfast.apps.control.deps import By, ControlDeps, Deps
-from holdfast.apps.control.operator_file import ADMIN
+from holdfast.apps.control.operator_file import ADMIN, Operator
 from holdfast.apps.control.operators.schemas import (
     AddOperator,
     OperatorAdded,
@@ -13,6 +13,7 @@ from holdfast.apps.control.operators.schemas import (
     OperatorView,
 )
 from holdfast.apps.control.wire import refusals
+from holdfast.compose.config.model import OperatorPerson
 from holdfast.errors import Denied
 from holdfast.model.events import Kind
 
@@ -23,8 +24,7 @@ OperatorName = Annotated[str, Path(max_length=64)]
 @router.get("")
 async def list_operators(deps: Deps) -> OperatorList:
     """Every operator but the admin."""
-    shown = [OperatorView(name=o.name, added_at_ns=o.added_at_ns) for o in deps.operators.all()]
-    return OperatorList(operators=shown)
+    return OperatorList(operators=[_shown(deps, one) for one in deps.operators.all()])
 
 
 @router.post("", responses=refusals(409))
@@ -41,6 +41,16 @@ async def remove_operator(name: OperatorName, deps: Deps, by: By) -> OperatorLis
     await _acted(deps, by, "operator.remove", name)
     deps.operators.remove(name)
     return await list_operators(deps)
+
+
+def _shown(deps: ControlDeps, one: Operator) -> OperatorView:
+    person = deps.config.operators.get(one.name) or OperatorPerson()
+    return OperatorView(
+        name=one.name,
+        added_at_ns=one.added_at_ns,
+        users=[one.name] if person.users is None else list(person.users),
+        tenants=list(person.tenants),
+    )
 
 
 async def _acted(deps: ControlDeps, by: str, action: str, name: str) -> None:

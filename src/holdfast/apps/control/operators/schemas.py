@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from holdfast.apps.control.wire import Asked, Shown
-from holdfast.compose.config.layout import ID_PATTERN
+from holdfast.compose.config.names import ID_PATTERN
 
 
 class AddOperator(Asked):
@@ -15,10 +15,16 @@ class AddOperator(Asked):
 
 
 class OperatorView(Shown):
-    """One operator; a token is shown by nothing but `add`."""
+    """One operator; a token is shown by nothing but `add`.
+
+    `users` are whom they are in `tenants`, or everywhere where that is empty; what binds those
+    binds them.
+    """
 
     name: str
     added_at_ns: int
+    users: list[str]
+    tenants: list[str]
 
 
 class OperatorList(Shown):

@@ -38,11 +38,12 @@ _OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits"
 async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
     """Queue a run.
 
-    Errors: InvalidRequest, ConfigInvalid, NotFound, Denied (an agent file that lifts what holds),
+    Errors: InvalidRequest, ConfigInvalid, NotFound, Denied (as for opening a session),
     StoreUnavailable.
     """
     given = {name: getattr(asked, name) for name in _OPENING}
     plan, lifts = opening.planned(deps.config, OpenSession(**given), at_a_worker=True)
+    await approvals.check_opening(deps, by, "run.submit", tenant=plan.tenant, user=plan.user)
     if lifts:
         await approvals.admin_alone(deps, by, "run.submit", LIFTS.format(lifts=lifts))
     order = Order(
@@ -105,16 +106,22 @@ async def show_run(deps: ControlDeps, run_id: str) -> RunView:
 async def retry(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
     """The same again, from the prompt. Errors: NotFound, Conflict, ApproverRequired."""
     run = await deps.runs.get(run_id)
-    await approvals.check_run(deps, run, by, "run.retry")
+    await approvals.check_again(deps, run, by, "run.retry")
     again = await deps.runs.retry(run)
     await _acted(deps, again, "run.retry", reason, by)
     return await view(deps, again)
 
 
 async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str) -> RunView:
-    """A branch after a turn. Errors: NotFound, InvalidRequest, ApproverRequired."""
+    """A branch after a turn; another prompt than the run's own is work that somebody opens anew.
+
+    Errors: NotFound, InvalidRequest, ApproverRequired, Denied.
+    """
     run = await deps.runs.get(run_id)
-    await approvals.check_run(deps, run, by, "run.fork")
+    await approvals.check_again(deps, run, by, "run.fork")
+    await approvals.check_continuing(deps, run.session, by)
+    if asked.prompt:
+        await approvals.check_opening(deps, by, "run.fork", tenant=run.tenant, user=run.user)
     branch = await deps.runs.fork(run, asked.turn, asked.prompt)
     await _acted(deps, branch, "run.fork", asked.reason, by)
     return await view(deps, branch)
@@ -150,8 +157,7 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectView:
     """
     entry = await deps.effects.unknown_of(asked.tenant, asked.key)
     where = RunFilter(session=entry.session, states=(RunState.PARKED,), limit=1)
-    for run in await deps.runs.listed(where):
-        await approvals.check_run(deps, run, by, "effect.resolve")
+    await approvals.check_session(deps, entry.session, by, "effect.resolve")
     said_by = asked.by if by == ADMIN else by
     live = await deps.sessions.get(entry.session, asked.tenant)
     await deps.effects.resolve(

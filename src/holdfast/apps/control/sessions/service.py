@@ -19,10 +19,14 @@ from holdfast.runtime.live import LiveSession
 async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened:
     """Open a session under the configuration.
 
-    Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, Denied (an agent file that
-    lifts what holds), StoreUnavailable.
+    Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, Denied (for a user whom the
+    operator is not; an agent file that lifts what holds), ApproverRequired (for a `parent` that a
+    person stopped), StoreUnavailable.
     """
     plan, lifts = opening.planned(deps.config, asked)
+    await approvals.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
+    if asked.parent:
+        await approvals.check_continuing(deps, asked.parent, by)
     if lifts:
         await approvals.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
     live, token = await deps.sessions.open(opening.draft(plan, asked))

@@ -1,0 +1,76 @@
+"""What each verb of operators does to whom it concerns: a table, by the name of its route.
+
+A verb that stands in no line is the admin's, so that nobody adds one that lifts in silence. What
+is checked of a kind stands in `approvals`; that each verb is held to its line is tested by trying.
+"""
+
+import enum
+
+from starlette.requests import Request
+
+from holdfast.apps.control.approvals import admin_alone
+from holdfast.apps.control.deps import By, Deps
+from holdfast.apps.control.operator_file import ADMIN
+
+
+class Act(enum.StrEnum):
+    """What a verb does. Only the first two are any operator's without a look at whom it binds."""
+
+    LOOKS = "looks"
+    HOLDS_BACK = "holds back"
+    OPENS = "opens work for a user"
+    LETS_GO = "lets go on what was held"
+    RAISES = "raises a limit, where it does"
+    GOVERNS = "puts in force what governs everybody"
+
+
+ACTS: dict[str, Act] = {
+    "healthz": Act.LOOKS,
+    "list_sessions": Act.LOOKS,
+    "show_session": Act.LOOKS,
+    "list_turns": Act.LOOKS,
+    "plan_run": Act.LOOKS,
+    "list_runs": Act.LOOKS,
+    "show_run": Act.LOOKS,
+    "list_dead_letters": Act.LOOKS,
+    "list_effects": Act.LOOKS,
+    "show_budgets": Act.LOOKS,
+    "list_records": Act.LOOKS,
+    "ask_audit": Act.LOOKS,
+    "list_server_records": Act.LOOKS,
+    "policy_status": Act.LOOKS,
+    "policy_check": Act.LOOKS,
+    "policy_replay": Act.LOOKS,
+    "list_upstreams": Act.LOOKS,
+    "list_operators": Act.LOOKS,
+    "kill_session": Act.HOLDS_BACK,
+    "pause_session": Act.HOLDS_BACK,
+    "end_session": Act.HOLDS_BACK,
+    "cancel_run": Act.HOLDS_BACK,
+    "discard_dead_letter": Act.HOLDS_BACK,
+    "collect_garbage": Act.HOLDS_BACK,
+    "open_session": Act.OPENS,
+    "submit_run": Act.OPENS,
+    "retry_run": Act.LETS_GO,
+    "fork_run": Act.LETS_GO,
+    "resume_session": Act.LETS_GO,
+    "resume_run": Act.LETS_GO,
+    "redrive_dead_letter": Act.LETS_GO,
+    "resolve_effect": Act.LETS_GO,
+    "set_budget": Act.RAISES,
+    "policy_apply": Act.GOVERNS,
+    "trust_files": Act.GOVERNS,
+    "forget_files": Act.GOVERNS,
+    "add_operator": Act.GOVERNS,
+    "remove_operator": Act.GOVERNS,
+}
+_WHY = {Act.GOVERNS: "it governs whoever works here"}
+_UNLISTED = "what nobody said of this verb that others may"
+
+
+async def classified(request: Request, deps: Deps, by: By) -> None:
+    """Pass what the table leaves to operators. Errors: Denied, journalled, for anybody else."""
+    name = request.scope["route"].name
+    act = ACTS.get(name)
+    if by != ADMIN and act in (None, Act.GOVERNS):
+        await admin_alone(deps, by, name, _UNLISTED if act is None else _WHY[act])
