@@ -12,7 +12,9 @@ from holdfast.backends.system.own_files import GitOwnFiles, whole
 from holdfast.compose.config import Config
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind, Record
+from holdfast.ports.processes import Processes
 from holdfast.ports.store import RecordFilter, Store
+from holdfast.runtime.left_running import LeftRunning
 from holdfast.runtime.own_texts import OwnTexts
 from holdfast.runtime.services import Services
 
@@ -22,7 +24,9 @@ _PAGE = 1000
 Say = Callable[[str], None]
 
 
-async def own_texts(config: Config, services: Services, store: Store, say: Say) -> OwnTexts | None:
+async def own_texts(
+    config: Config, services: Services, store: Store, processes: Processes, say: Say
+) -> OwnTexts | None:
     """What is own at the start; None where no checkout is declared."""
     if not config.files.own:
         return None
@@ -30,7 +34,9 @@ async def own_texts(config: Config, services: Services, store: Store, say: Say) 
     await _as_settings_say(config, files, services, say)
     for (root, commit), ref in (await _by_command(store, files.roots)).items():
         await _again(files, root, commit, ref, say)
-    texts = OwnTexts(files, services.sessions, services.journal)
+    sessions, journal = services.sessions, services.journal
+    running = LeftRunning(sessions, journal, store, processes, services.clock)
+    texts = OwnTexts(files, sessions, journal, running)
     await texts.load(store, services.clock.now_ns())
     return texts
 

@@ -159,7 +159,7 @@ async def build(
     fence = Fence(processes)
     typed = Prompts(fence, journal)
     dispatch = await _dispatch(config, services, store)
-    files = await own_texts(config, services, store, say)
+    files = await own_texts(config, services, store, processes, say)
     guard = _guard(config, services, contracts, hooks, signing_key, files)
     return Harness(
         config=config,

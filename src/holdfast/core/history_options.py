@@ -73,7 +73,7 @@ _OPTIONS = {
     "switch": words("-c -C --create -d --detach -f --force -q --quiet --discard-changes"),
     "checkout": words("-b -B -q --quiet -f --force --detach --ours --theirs"),
     "bisect": words("--no-checkout --first-parent"),
-    "stash": words("-u -q --include-untracked --quiet --keep-index -k"),
+    "stash": words("-u -q --include-untracked --quiet --keep-index -k --index"),
     "tag": words("-a -m -am --annotate --message -f --force"),
     "remote": words("-v"),
     "config": frozenset(),

@@ -18,6 +18,8 @@ REF, REF_OR_FILE = ".git/:", ".git/?:"
 UNDERWAY, NOTES = ".git/MERGE_HEAD", ".git/notes"
 """Stand for a merge or rebase that is under way, and for notes: own where there is none of others.
 """
+STASH = ".git/refs/stash"
+"""Stands for what was put aside: own where nothing is, or where it was made of own files."""
 REF_SHOWN, REF_OR_FILES = ".git/!:", ".git/=:"
 """As `REF_OR_FILE`: a tag object is never own, as its text is shown; a commit is compared with all
 files that stand there."""
@@ -27,7 +29,7 @@ _GIT = re.compile(rf"\bgit\b((?:[ \t]+{_ONE})*)[ \t]*(?P<end>.?)", re.DOTALL)
 _EACH = re.compile(_ONE)
 # What may follow a git command; another character means that it was not read to its end.
 _ENDS = frozenset({"", "\n", ";", "&", "|", ")"})
-_REDIRECTED = re.compile(rf"[ \t]*(?:\d|&)?(?:>>?|<<<|<)[ \t]*(?:&\d|(?!<){_ONE})")
+REDIRECTED = re.compile(rf"[ \t]*(?:\d|&)?(?:>>?|<<<|<)[ \t]*(?:&\d|(?!<){_ONE})")
 # A message in a document, as models write it; what it holds is typed in the command.
 _DOCUMENT = re.compile(
     r"\"\$\(cat <<-?[ \t]*(['\"])(\w+)\1[ \t]*\n.*?\n[ \t]*\2[ \t]*\n?[ \t]*\)\"", re.DOTALL
@@ -98,7 +100,7 @@ def moves(command: str) -> bool:
 
 def _commands(command: str) -> Iterator[list[str] | None]:
     """The words of each git command without quotes; None for one that cannot be read whole."""
-    shown = _REDIRECTED.sub(" ", _DOCUMENT.sub("''", command))
+    shown = REDIRECTED.sub(" ", _DOCUMENT.sub("''", command))
     for found in _GIT.finditer(shown):
         raw = _EACH.findall(found.group(1))
         before = ["", *raw]
@@ -158,13 +160,21 @@ def _of_quiet(verb: str, given: list[str]) -> list[str] | None:
             return None
         return [HEAD, UNDERWAY] if "--amend" in options else [UNDERWAY]
     if verb == "stash":
-        # It tells the subject of the commit that is checked out.
-        return [HEAD] if set(_operands(verb, given)) <= {"push"} else None
+        return _of_stash(_operands(verb, given))
     if verb == "tag":
         # Without a name it tells those of others.
-        return [] if _operands(verb, given) else [EVERY]
+        _, *marked = _operands(verb, given) or [""]
+        return _refs_of(marked, REF) if _operands(verb, given) else [EVERY]
     brief = any(word.startswith(("-s", "--short", "--porcelain")) for word in given)
     return [UNDERWAY] if verb == "status" and not brief else []
+
+
+def _of_stash(operands: list[str]) -> list[str] | None:
+    if operands in (["pop"], ["apply"], ["drop"]):
+        # What was put aside comes back, or it is named; where nothing was, this command put it.
+        return [HEAD, f"{REF}stash"]
+    # It tells the subject of the commit that is checked out.
+    return [HEAD] if set(operands) <= {"push"} else None
 
 
 def _of_history(
@@ -176,12 +186,9 @@ def _of_history(
     staged = {"--cached", "--staged"}.intersection(given)
     if verb == "diff" and len(operands) == 1 and not staged and ".." not in operands[0]:
         mark = REF_OR_FILES
-    refs: list[str] = []
-    for operand in operands:
-        named = _refs(operand, mark)
-        if named is None:
-            return None
-        refs += named
+    refs = _refs_of(operands, mark)
+    if refs is None:
+        return None
     whole = ["."] if verb == "diff" and not refs else []
     lists = verb == "branch" or any(word.partition("=")[0] in _ALL for word in given)
     beside = [NOTES] if shows_notes(verb, given) else []
@@ -217,6 +224,16 @@ def _operands(verb: str, given: list[str]) -> list[str]:
         elif not word.startswith("-"):
             found.append(word)
     return [word for word in found if word not in _AT_HAND and not _SPAN.fullmatch(word)]
+
+
+def _refs_of(operands: list[str], mark: str) -> list[str] | None:
+    refs: list[str] = []
+    for operand in operands:
+        named = _refs(operand, mark)
+        if named is None:
+            return None
+        refs += named
+    return refs
 
 
 def _refs(operand: str, mark: str) -> list[str] | None:

@@ -403,6 +403,16 @@ def _left_behind(record: Record) -> str:
     return f"{_quoted(names[0] if names else '')}{more} counts as {who}'s own, as a session left it"
 
 
+def _unsettled(record: Record) -> str:
+    body = record.body
+    where = _quoted(body.get("folder") or "any folder")
+    what = (
+        "what others wrote" if body.get("heard", True) else f"for {_quoted(body.get('user', ''))}"
+    )
+    session = _quoted(body.get("session", ""))
+    return f"session {session} may have left something running that writes {what} in {where}"
+
+
 def _admin(record: Record) -> str:
     body = record.body
     who = _plain(body.get("by") or "admin", 40)
@@ -488,5 +498,6 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.FILES_TRUSTED: _trusted,
     Kind.FILES_FORGOTTEN: _forgotten,
     Kind.FILES_WRITTEN: _left_behind,
+    Kind.FILES_UNSETTLED: _unsettled,
     Kind.UPSTREAM_CLOSED: _upstream,
 }

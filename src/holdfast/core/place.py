@@ -16,13 +16,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` is absolute, empty where none was named. `sandboxed`: its commands run in a sandbox
     that was seen to hold. `stale`: since untrusted text was read, something was written there or
-    fetched. `made`: files that the session wrote, as `absolute` spells them. `serves`: ports of
-    programs that it started from own files.
+    fetched. `own`: what the call runs was looked at, and is the operator's own. `made`: files that
+    the session wrote, as `absolute` spells them. `serves`: ports of programs that it started from
+    own files.
     """
 
     folder: str = ""
     sandboxed: bool = False
     stale: bool = False
+    own: bool = False
     made: AbstractSet[str] = frozenset()
     serves: AbstractSet[str] = frozenset()
 
@@ -36,6 +38,11 @@ def folder_fault(folder: str) -> str:
     if posixpath.normpath(folder) != folder:
         return "the folder of a session is written without `.`, `..` and `/` at its end"
     return ""
+
+
+def meet(one: str, other: str) -> bool:
+    """Whether one of two folders lies in the other; a folder that nobody named lies everywhere."""
+    return not one or not other or f"{one}/".startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def absolute(path: str, place: Place) -> str:

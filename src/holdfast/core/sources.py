@@ -13,12 +13,14 @@ from typing import Any
 
 from holdfast.core.history_words import moves, own_history
 from holdfast.core.inline_words import project_packages
+from holdfast.core.listing_words import LISTINGS, tells_numbers
 from holdfast.core.place import Place, absolute
 from holdfast.core.risk.held import artefacts_alone
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
-from holdfast.core.risk.shell import ShellRisk
+from holdfast.core.risk.shell import ShellRisk, is_cut_short
 from holdfast.core.risk.shell_hosts import is_local
-from holdfast.core.risk.shell_rules import OPEN_PATHS
+from holdfast.core.risk.shell_rules import OPEN_PATHS, PROGRAMS
+from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Contract
 
 # They name files and tell nothing of what these hold.
@@ -49,14 +51,32 @@ _LISTING = frozenset(
 )
 # By these a word, or an error about it, tells what a file holds: `basename "$(<file)"`.
 _TAKES_IN = re.compile(r"[<`]|\$\(|--f(?:ile|iles0-from|romfile)\b|\bdate\b[^|;&\n]*[ \t]-\w*f")
+# `grep -r`, `sort --files0-from=names`, `xargs -a names` read what no word of theirs says.
+_SEARCHES = re.compile(
+    r"\bgrep\b[^|;&\n]*[ \t]-(?:\w*[rRfd]|-(?:f|r|inc|dir))|\bxargs\b[^|;&\n]*[ \t]-(?:\w*a|-a)|--f"
+)
 _FILTERS = frozenset({"head", "tail", "sort", "uniq", "wc"})
+_PASSING = _FILTERS | {"grep", "xargs"}
+# Of the programs that write files, those that tell nothing of what stood there.
+_WRITE_ONLY = frozenset(
+    {"mkdir", "touch", "cp", "mv", "ln", "install", "tee", "truncate", "mktemp"}
+) | {"chmod", "chown", "chgrp", "setfacl", "mkfifo", "mknod"}
 _SUB_AGENTS = frozenset({"Agent", "Task"})
+OF_TASKS = frozenset({"BashOutput", "TaskOutput"})
+"""They return what commands and sub-agents of the session that run in the background have said."""
 _SERVICE = "shell.local_service"
 _INLINE, _CODE_GIVEN = "shell.inline_code", "shell.interpreter_code"
 _PORT = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
 _BEHIND = re.compile(r"(?<![&>])&(?![&>\d])")
 CODE = ".git/index"
 """Stands for all that lies in a checkout and git does not ignore: what code run there may read."""
+# What is found in an environment of the project was installed there, and is called, not read.
+_ENVIRONMENT = re.compile(r"(?:\./)?(?:\.?venv|\.[tn]ox/[\w.-]+|node_modules/\.?)/?bin/[\w.-]+")
+# What a build left or an install brought, before anything was heard.
+_BUILT = frozenset(
+    {"node_modules", ".venv", "venv", ".tox", ".nox", "build", "dist", "target", "out"}
+)
+_INSTALL = "shell.declared_install"
 # What formats each file by itself, and takes no text from its settings.
 _FORMATTERS = frozenset({"ruff", "black", "gofmt", "rustfmt", "shfmt", "clang-format"})
 _RUNNERS = frozenset({"uv"})
@@ -66,8 +86,11 @@ _PROGRAMS = ("/usr/bin/", "/bin/", "/usr/local/bin/")
 _LEAVES = re.compile(r"^-\w/|\.\.(?:/|$)")
 # What a shell knows of processes: `$$`, `$!`, `$?`.
 _NUMBERS = re.compile(r"\$[$!?#]")
-# Of SAFE programs, those that tell of other people's processes and what these were started with.
-_OF_THE_MACHINE = frozenset({"ps", "pgrep", "lsof", "ss", "users"})
+# An unknown program that is a file of the project, as it is called: `./run.sh`.
+_UNKNOWN = "shell.unknown_program"
+_BY_PATH = re.compile(
+    r"(?:(?:\w+=[\w./:-]*|nohup|time|exec)[ \t]+)*(?:\.{0,2}/)?[\w.-]+/[\w./-]+(?![^\s;&|<>()])"
+)
 _QUOTED = re.compile(r"'([^']*)'|\"((?:\\.|[^\"\\])*)\"", re.DOTALL)
 _PATTERN = re.compile(r"[*?\[]")
 _DOCUMENT = re.compile(
@@ -106,7 +129,7 @@ def files_read(
         if not isinstance(command, str) or judged is None:
             return None
         return _of_command(command, judged, place)
-    if contract.name in _SUB_AGENTS:
+    if contract.name in _SUB_AGENTS | OF_TASKS:
         # What it read was asked about call by call, and taints by itself.
         return []
     if contract.name not in _NAMING | _READING:
@@ -130,23 +153,68 @@ def serves(
     contract: Contract | None, arguments: Mapping[str, Any], risk: Risk, place: Place
 ) -> list[str]:
     """Ports that stand in a command which leaves a program of the project running behind it."""
-    judged = risk.shell
-    if contract is None or not contract.shell or judged is None or not place.folder:
+    if contract is None or not contract.shell or not place.folder:
         return []
     command = str(arguments.get(contract.shell, ""))
-    behind = arguments.get("run_in_background") is True or _BEHIND.search(command)
+    return (
+        re.findall(r"(?<!\d)\d{4,5}(?!\d)", command) if goes_on(contract, arguments, risk) else []
+    )
+
+
+def goes_on(contract: Contract | None, arguments: Mapping[str, Any], risk: Risk) -> bool:
+    """Whether a command leaves code of the project running behind it, which may print more."""
+    judged = risk.shell
+    if contract is None or not contract.shell or judged is None:
+        return False
     runs = any(reason.code in _RUNS for reason in judged.reasons)
-    return re.findall(r"(?<!\d)\d{4,5}(?!\d)", command) if behind and runs else []
+    return runs and _is_behind(arguments, contract)
+
+
+def code_run(
+    contract: Contract | None, arguments: Mapping[str, Any], risk: Risk, place: Place
+) -> list[str] | None:
+    """Absolute paths that have to be own for what a command runs to be own code.
+
+    Empty where it runs none of the project; None where nobody can tell.
+    """
+    judged = risk.shell
+    if contract is None or not contract.shell or judged is None or not place.folder:
+        return None
+    codes = {reason.code for reason in judged.reasons}
+    if not codes & (_RUNS | {_UNKNOWN, _INSTALL}):
+        return []
+    scratch = _named_elsewhere(str(arguments.get(contract.shell, "")), place)
+    if scratch is None or judged.opaque or is_cut_short(judged):
+        return None
+    folders = [absolute(one, place) for one in (".", *judged.folders)]
+    if not all(f"{one}/".startswith(f"{place.folder}/") for one in folders):
+        return None
+    read = [path for path in judged.reads if not _BUILT & set(path.split("/")[:-1])]
+    named = [absolute(_before_glob(path), place) for path in read if "://" not in path]
+    return [*named, *scratch, *(f"{one}/{CODE}" for one in dict.fromkeys(folders))]
+
+
+def leaves_running(contract: Contract | None, arguments: Mapping[str, Any], risk: Risk) -> bool:
+    """Whether a command may leave a process behind: code, what runs behind it, what is opaque."""
+    judged = risk.shell
+    if contract is None or not contract.shell or judged is None or risk.read_only:
+        return False
+    codes = {reason.code for reason in judged.reasons}
+    runs = codes & (_RUNS | {_UNKNOWN, _INSTALL, _INLINE})
+    unclear = judged.opaque or risk.level >= RiskLevel.HIGH
+    return bool(runs) or unclear or _is_behind(arguments, contract)
 
 
 def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | None:
     codes = {reason.code for reason in judged.reasons}
-    if judged.hosts or _SERVICE in codes:
+    if is_cut_short(judged):
+        return None
+    asks = bool(judged.hosts) or _SERVICE in codes
+    if asks:
         if not _asks_own_service(command, judged, place):
             return None
         codes -= {_SERVICE}
-    if artefacts_alone(judged):
-        codes -= {"shell.recursive_delete"}
+    codes -= _excused(judged)
     packages: list[str] | None = []
     opaque = judged.opaque
     if _CODE_GIVEN in codes or (_INLINE in codes and opaque):
@@ -155,27 +223,39 @@ def _of_command(command: str, judged: ShellRisk, place: Place) -> list[str] | No
         codes = codes - {_CODE_GIVEN, "shell.dynamic_path"} | {_INLINE}
     if packages is None or opaque or not codes <= _KEEPS or _FETCHING.search(command):
         return None
-    if set(judged.folders) - {"."} or _OF_THE_MACHINE.intersection(judged.programs):
+    if LISTINGS.intersection(judged.programs) and not tells_numbers(command):
+        return None
+    if set(judged.folders) - {"."}:
         return None
     if _matches_elsewhere(command, place):
         return None
     if _names_alone(command, judged):
         outside = any(path.startswith(("/", "~", "..")) for path in judged.reads)
         return None if outside else []
-    return _named(command, judged, codes, packages, place)
+    found = _named(command, judged, codes, packages, place)
+    if found is None:
+        return None
+    # It reads where it stands, or what is piped into it: the folder as a whole.
+    return found if found or asks or _is_quiet(command, judged) else [place.folder]
+
+
+def _excused(judged: ShellRisk) -> set[str]:
+    """Findings that say nothing here: of what builds leave, of programs of the project."""
+    gone = {"shell.recursive_delete"} if artefacts_alone(judged) else set[str]()
+    return gone | ({_UNKNOWN} if _is_the_projects(judged) else set())
 
 
 def _named(
     command: str, judged: ShellRisk, codes: set[str], packages: list[str], place: Place
 ) -> list[str] | None:
-    """What has to be own of a command that keeps to files."""
+    """What has to be own of a command that keeps to files; empty where it names nothing."""
     told = own_history(command, place)
-    if "git" in judged.programs and not re.search(r"\bgit\b", command):
-        return None  # A name in pieces: `g\\it`.
+    if "git" in judged.programs and _is_in_pieces("git", command):
+        return None
     if told is None or any("?" in path or path.startswith("~") for path in judged.reads):
         return None
     # A device, and an address that a reader took for a path; a test of a file is in that file.
-    named = [path for path in judged.reads if path != "/dev/null" and "://" not in path]
+    named = [path for path in _reads(judged) if path != "/dev/null" and "://" not in path]
     named = [path.partition("::")[0] for path in named if not path.endswith("...")]
     read = [absolute(_before_glob(path), place) for path in named]
     read += [absolute(path, place) for path in told + packages]
@@ -183,11 +263,45 @@ def _named(
         # Code may read any file of the folder; which, only it knows.
         scratch = _named_elsewhere(command, place) if codes & _RUNS else []
         return None if scratch is None else [*read, *scratch, absolute(CODE, place)]
-    quiet = set(judged.programs) <= _LISTING | {"git"} and not _TAKES_IN.search(command)
-    if read or judged.hosts or quiet:
-        return read
-    # It reads where it stands, or what is piped into it: the folder as a whole.
-    return [place.folder]
+    return read
+
+
+def _reads(judged: ShellRisk) -> tuple[str, ...]:
+    """What it names to read; an archive or a database that may be written may be read as well."""
+    read = tuple(path for path in judged.reads if not _ENVIRONMENT.fullmatch(path))
+    both = any(
+        PROGRAMS.get(name) == "shell.file_write" and name not in _WRITE_ONLY
+        for name in judged.programs
+    )
+    return read + judged.writes if both else read
+
+
+def _is_quiet(command: str, judged: ShellRisk) -> bool:
+    """Whether it tells of names and numbers alone."""
+    programs = set(judged.programs)
+    if programs <= _LISTING | {"git"}:
+        return not _TAKES_IN.search(command)
+    # Processes by their numbers, of which at most lines are passed on.
+    listed = bool(programs & LISTINGS) and programs <= LISTINGS | _LISTING | _PASSING
+    return listed and not _SEARCHES.search(command)
+
+
+def _is_in_pieces(name: str, command: str) -> bool:
+    """Whether a program may be called by a name in pieces, which is not read as one."""
+    word = rf"\b{name}\b"
+    bare = re.sub(r"[\\\"']", "", command)
+    return not 0 < len(re.findall(word, bare)) <= len(re.findall(word, command))
+
+
+def _is_the_projects(judged: ShellRisk) -> bool:
+    """Whether each program that is not known is called by its path below the folder."""
+    called = [reason.where for reason in judged.reasons if reason.code == _UNKNOWN]
+    return all(_BY_PATH.match(where) for where in called)
+
+
+def _is_behind(arguments: Mapping[str, Any], contract: Contract) -> bool:
+    command = str(arguments.get(contract.shell, ""))
+    return arguments.get("run_in_background") is True or bool(_BEHIND.search(command))
 
 
 def _names_alone(command: str, judged: ShellRisk) -> bool:

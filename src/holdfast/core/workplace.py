@@ -3,8 +3,9 @@
 A shell command or a file tool has no argument that says who and how much, so the flow gate would
 ask about each. What matters of it is its place: reading goes on, and so does writing within the
 folder that the task names. What leaves the project, destroys what is nobody's copy, or *runs* what
-was written or fetched since, waits for a person, unless it stands in what was typed; running is
-free where a sandbox holds the process. Paths are compared as text: no file system is asked.
+was written or fetched since, or what nobody vouched for, waits for a person, unless it stands in
+what was typed; running is free where a sandbox holds the process. Paths are compared as text: no
+file system is asked.
 
 Not here: the place itself (`core/place`), other tools (`core/flow`), how dangerous a command is
 (`core/risk`).
@@ -18,7 +19,7 @@ from typing import Any
 from holdfast.core.place import Place, absolute
 from holdfast.core.risk.held import artefacts_alone
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
-from holdfast.core.risk.shell import ShellRisk
+from holdfast.core.risk.shell import ShellRisk, is_cut_short
 from holdfast.core.risk.shell_paths import normalise
 from holdfast.core.risk.shell_rules import DEFAULT_RULES, OPEN_PATHS
 from holdfast.model.decisions import Reason, Verdict
@@ -39,6 +40,8 @@ _RUNS = frozenset(
         "shell.dynamic_program",
     }
 )
+# Of the rest, what runs what the project says while it is installed.
+_INSTALLS = frozenset({"shell.declared_install"})
 # Of these, what stands in the command itself: a model wrote it after it had read that text.
 _CODE = frozenset(
     {
@@ -50,6 +53,11 @@ _CODE = frozenset(
 )
 # They read code and run none of it.
 _STATIC = frozenset({"ruff", "black", "gofmt", "rustfmt", "shellcheck"})
+# Verbs of package tools that tell what is declared or installed, and run nothing of it.
+_TELLS = re.compile(
+    r"(?:(?:npm|pnpm|yarn)\s+(?:audit|outdated|ls|list|view|info|explain|why|fund)|"
+    r"(?:uv\s+)?pip3?\s+(?:list|show|freeze|check))(?:\s|$)(?!.*\bfix\b)"
+)
 _RUN_OTHERS = frozenset({"find", "fd", "env", "command"})
 _DELETES = frozenset({"shell.file_delete"})
 # Findings of one that leave something behind in files.
@@ -205,14 +213,22 @@ def _shell_fault(risk: Risk, arguments: Mapping[str, Any], place: Place) -> tupl
         return None
     if stray := _stray(judged, place):
         return "flow.outside_folder", f"`{stray}` lies outside of {place.folder or 'any folder'}"
-    if codes & _CODE or (codes & _RUNS and place.stale and not _is_static(judged, codes)):
+    runs = codes & (_RUNS | _INSTALLS) and not _is_static(judged, codes)
+    if codes & _CODE or (runs and place.stale):
         return "flow.runs_written", "the command runs what was written or fetched since, unheld"
+    if runs and not place.own:
+        return "flow.runs_others", (
+            "the command runs, unheld, code that nobody vouched for: if it is your own, say so by"
+            " `holdfast files trust`"
+        )
     return None
 
 
 def _is_static(judged: ShellRisk, codes: set[str]) -> bool:
-    programs = set(judged.programs)
-    return codes & _RUNS == {"shell.build_tool"} and programs <= _STATIC | DEFAULT_RULES.safe
+    if codes & (_RUNS | _INSTALLS) != {"shell.build_tool"} or is_cut_short(judged):
+        return False
+    called = [reason.where for reason in judged.reasons if reason.code == "shell.build_tool"]
+    return all(word.split(None, 1)[0] in _STATIC or _TELLS.match(word) for word in called)
 
 
 def _told(codes: set[str]) -> str:

@@ -76,6 +76,7 @@ class Kind(enum.StrEnum):
     FILES_TRUSTED = "files.trusted"
     FILES_FORGOTTEN = "files.forgotten"
     FILES_WRITTEN = "files.written"
+    FILES_UNSETTLED = "files.unsettled"
     UPSTREAM_OPENED = "upstream.opened"
     UPSTREAM_CLOSED = "upstream.closed"
 

@@ -220,8 +220,7 @@ class Admission:
                 result = _result_of(request, block)
                 records.append(self._admitted(live, call, result, failed=failed))
             state = call.state
-            live.writing.pop(call.call_id, None)
-            live.mixing.discard(call.call_id)
+            live.reported(call.call_id)
             if state is CallState.ALLOWED:
                 # The door never reported: the result itself is the proof that the call ran.
                 state = CallState.FAILED if block.is_error else CallState.EXECUTED

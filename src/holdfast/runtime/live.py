@@ -33,7 +33,7 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     `named`: files that it is seen to write, own or absent; `told`: the digests that
     they may have then, empty where the call does not say. `before`: digests of all in the folder,
     None where it writes nothing else; `known` of these are own; `news`: so is what comes new.
-    `mixed` tells whether others wrote there meanwhile.
+    `mixed` tells whether others wrote there meanwhile; None where they do.
     """
 
     named: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     before: Mapping[str, str] | None = None
     known: frozenset[str] = frozenset()
     news: bool = False
-    mixed: int = 0
+    mixed: int | None = 0
 
 
 class LiveSession:
@@ -74,6 +74,11 @@ class LiveSession:
         # Calls at work that may write here what they read of others; how many there were so far.
         self.mixing: set[str] = set()
         self.mixed = 0
+        # The same of calls that write what is own to its user; others take it for a stranger's.
+        self.working: set[str] = set()
+        self.worked = 0
+        # What code that it left running prints into: the file, and how often others had written.
+        self.grows: dict[str, int] = {}
         self.streams: dict[str, Cut] = {}
         # Streams in a relay that it was told to cut and has not said to be over: how to end it.
         self.unconfirmed: dict[str, End] = {}
@@ -148,6 +153,21 @@ class LiveSession:
         if stale:
             for one in self.line:
                 one.stale = True
+
+    def begins(self, call_id: str, *, neutral: bool) -> None:
+        """An allowed call may write from now on; `neutral` where that is own to its user."""
+        if neutral:
+            self.working.add(call_id)
+            self.worked += 1
+        else:
+            self.mixing.add(call_id)
+            self.mixed += 1
+
+    def reported(self, call_id: str) -> Writing | None:
+        """The call is over; what it was seen to begin to write."""
+        self.mixing.discard(call_id)
+        self.working.discard(call_id)
+        return self.writing.pop(call_id, None)
 
     @property
     def standing(self) -> SessionState:

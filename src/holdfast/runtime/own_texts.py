@@ -10,16 +10,18 @@ commit (`ports/files`).
 """
 
 import hashlib
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from holdfast.core.sources import Rewrites
+from holdfast.core.place import meet
+from holdfast.core.sources import CODE, Rewrites
 from holdfast.model.events import Kind, Record
-from holdfast.model.principals import Principal
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import RecordFilter, Store
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.left_running import LeftRunning, Whose
 from holdfast.runtime.live import LiveSession, Writing
 from holdfast.runtime.sessions import Sessions
 
@@ -30,18 +32,19 @@ _MOST_OF_ONE = 200
 _PAGE = 1000
 _LOG = ".log"
 
-_Whose = tuple[str, str]
-
 
 class OwnTexts:
     """What may be read without a taint, by the operator's word and by who wrote it."""
 
-    def __init__(self, files: OwnFiles, sessions: Sessions, journal: Journal) -> None:
+    def __init__(
+        self, files: OwnFiles, sessions: Sessions, journal: Journal, left: LeftRunning
+    ) -> None:
         self.files = files
         self._sessions = sessions
         self._journal = journal
+        self.running = left
         # Of each user, paths with the digest that a session of theirs left there.
-        self._written: dict[_Whose, dict[str, str]] = {}
+        self._written: dict[Whose, dict[str, str]] = {}
 
     async def load(self, store: Store, now_ns: int) -> None:
         """Take in what was left behind in the last days, as the journal has it."""
@@ -50,13 +53,16 @@ class OwnTexts:
             where = RecordFilter(
                 tenant="",
                 of_server=True,
-                kinds=(Kind.FILES_WRITTEN,),
+                kinds=(Kind.FILES_WRITTEN, Kind.FILES_UNSETTLED),
                 from_ns=max(now_ns - KEPT_DAYS * _DAY_NS, 0),
                 after_seq=after_seq,
                 limit=_PAGE,
             )
             page = await store.records(where)
             for record in page:
+                if record.kind is Kind.FILES_UNSETTLED:
+                    self.running.taken_in(record)
+                    continue
                 whose = (str(record.body.get("tenant", "")), str(record.body.get("user", "")))
                 self._keep(whose, msgspec.convert(record.body.get("files", {}), dict[str, str]))
             if len(page) < _PAGE:
@@ -64,8 +70,14 @@ class OwnTexts:
             after_seq = page[-1].seq
 
     async def own(self, live: LiveSession, paths: Sequence[str]) -> bool:
-        """Whether each of these is the operator's own, or was left so by this user's sessions."""
-        return await self.files.own(paths, self._of(live.who))
+        """Whether each of these is the operator's own, or was left so by this user's sessions.
+
+        What code that this session left running prints is what that code has read: so all of that
+        has to be own as well, by now.
+        """
+        grown = live.grows.keys() & set(paths)
+        code = [f"{live.session.folder}/{CODE}"] if grown else []
+        return await self.files.own([*paths, *code], await self._texts(live))
 
     async def begun(
         self, live: LiveSession, named: Sequence[str], rewrites: Rewrites, content: object = None
@@ -74,14 +86,11 @@ class OwnTexts:
 
         `content`: the whole text of the file that it writes, where its arguments tell that.
         """
-        also, mixed = self._of(live.who), self._mixed(live)
-        if mixed is None:
+        told = _blobs(content) if isinstance(content, str) else frozenset[str]()
+        also, mixed = await self._texts(live), await self._mixed(live)
+        if mixed is None and not told:
             return None
-        kept = [
-            path
-            for path in named[:_MOST_OF_ONE]
-            if await self.files.own([path], also) or await self.files.absent(path)
-        ]
+        kept = [path for path in named[:_MOST_OF_ONE] if await self.files.own([path], also)]
         before: Mapping[str, str] | None = None
         if rewrites is not Rewrites.NOTHING:
             before = await self.files.held([live.session.folder])
@@ -93,7 +102,6 @@ class OwnTexts:
             before = None  # Code that may read what is nobody's own may write that anywhere.
         if before is None and not kept:
             return None
-        told = _blobs(content) if isinstance(content, str) else frozenset[str]()
         return Writing(
             named=tuple(kept), told=told, before=before, known=known, news=news, mixed=mixed
         )
@@ -103,14 +111,16 @@ class OwnTexts:
 
         One that failed did not surely write what it names: another's file may stand there.
         """
-        live.mixing.discard(call_id)
-        writing = live.writing.pop(call_id, None)
+        writing = live.reported(call_id)
         if writing is None:
             return []
         if not ok:
             writing = msgspec.structs.replace(writing, named=())
         left = await self._left(live, writing)
-        if not left or self._mixed(live) != writing.mixed:
+        mixed = await self._mixed(live)
+        # A file whose whole text the call told may stand beside whatever others write.
+        alone = mixed is not None and mixed == writing.mixed
+        if not left or live.vouched.tainted or not (alone or writing.told):
             return []
         who = live.who
         self._keep((who.tenant, who.user), left)
@@ -131,32 +141,47 @@ class OwnTexts:
             if digest
             and (
                 (path in writing.named and (not writing.told or digest in writing.told))
-                or (before.get(path) != digest and self._may_change(path, writing))
+                or (before.get(path) != digest and self._may_change(path, digest, writing))
             )
         }
         return changed if len(changed) <= _MOST_OF_ONE else {}
 
-    def _may_change(self, path: str, writing: Writing) -> bool:
+    def _may_change(self, path: str, digest: str, writing: Writing) -> bool:
+        before = writing.before or {}
         if path in writing.known:
             return True
-        return writing.news and path not in (writing.before or {}) and not path.endswith(_LOG)
+        if path in before:
+            return False
+        # A file that was moved, or one that own code made.
+        moved = digest in {before[one] for one in writing.known}
+        return moved or (writing.news and not path.endswith(_LOG))
 
-    def _mixed(self, live: LiveSession) -> int | None:
+    async def _mixed(self, live: LiveSession) -> int | None:
         """None where another's text could be written there now, else a number that tells when.
 
-        By this session or by any that works at the same files: one that wrote after it had read a
-        stranger's text, since what it started may still run, or a call that reads such text now.
+        By any session that works at the same files: one that wrote after it had read a stranger's
+        text, a call that reads such text now, what either left running; and whatever sessions of
+        other users write, since that is own to them alone.
         """
-        folder = live.session.folder
-        there = [one for one in self._sessions.in_memory() if _meet(one.session.folder, folder)]
-        if live.vouched.tainted or any(one.stale or one.mixing for one in (*there, live)):
+        if live.vouched.tainted or await self.running.may_write(live):
             return None
-        return sum(one.mixed for one in there)
+        folder, whose = live.session.folder, (live.who.tenant, live.who.user)
+        there = [one for one in self._sessions.in_memory() if meet(one.session.folder, folder)]
+        others = [one for one in there if (one.who.tenant, one.who.user) != whose]
+        if any(one.stale or one.mixing for one in (*there, live)):
+            return None
+        if any(one.working for one in others):
+            return None
+        return sum(one.mixed for one in there) + sum(one.worked for one in others)
 
-    def _of(self, who: Principal) -> Mapping[str, str]:
-        return self._written.get((who.tenant, who.user), {})
+    async def _texts(self, live: LiveSession) -> Mapping[str, str]:
+        """What its user's sessions left, with what code of this one has printed by now."""
+        also = self._written.get((live.who.tenant, live.who.user), {})
+        mixed = await self._mixed(live) if live.grows else None
+        grown = [path for path, since in live.grows.items() if since == mixed]
+        return ChainMap(dict(await self.files.held(grown) or {}), also) if grown else also
 
-    def _keep(self, whose: _Whose, files: Mapping[str, str]) -> None:
+    def _keep(self, whose: Whose, files: Mapping[str, str]) -> None:
         kept = self._written.setdefault(whose, {})
         for path, digest in files.items():
             kept.pop(path, None)
@@ -172,8 +197,3 @@ def _blobs(content: str) -> frozenset[str]:
     # As git names it, which is no secret to keep.
     sha1 = hashlib.sha1(whole, usedforsecurity=False)
     return frozenset({sha1.hexdigest(), hashlib.sha256(whole).hexdigest()})
-
-
-def _meet(one: str, other: str) -> bool:
-    """Whether one of two folders lies in the other; a folder that nobody named lies everywhere."""
-    return not one or not other or f"{one}/".startswith(f"{other}/") or other.startswith(f"{one}/")

@@ -16,8 +16,9 @@ from holdfast.core.workplace import (
 )
 
 TOOLS = {contract.name: contract for contract in BUILTIN_TOOLS}
-SHOP = Place(folder="/data/ann/shop")
-FETCHED = Place(folder="/data/ann/shop", stale=True)
+SHOP = Place(folder="/data/ann/shop", own=True)
+CLONE = Place(folder="/data/ann/shop")
+FETCHED = Place(folder="/data/ann/shop", stale=True, own=True)
 HELD = Place(folder="/data/ann/shop", stale=True, sandboxed=True)
 
 
@@ -91,9 +92,47 @@ def test_what_was_written_or_fetched_since_runs_in_a_sandbox_alone(command):
     assert sh(command, HELD, dangerouslyDisableSandbox=True) == ["flow.runs_written"]
 
 
-def test_what_reads_code_and_runs_none_goes_on():
-    assert sh("ruff check src && ruff format --check src | tail -3", FETCHED) == []
-    assert sh("ruff check src && pytest -q", FETCHED) == ["flow.runs_written"]
+@pytest.mark.parametrize(
+    "command", ["pytest -q", "./run.sh", "make", "npm ci", "pip install -e .", "sh setup.sh"]
+)
+def test_code_that_nobody_vouched_for_runs_in_a_sandbox_alone(command):
+    assert sh(command, CLONE) == ["flow.runs_others"]
+    held = msgspec.structs.replace(CLONE, sandboxed=True)
+    assert sh(command, held) == []
+    assert sh(command, held, dangerouslyDisableSandbox=True) == ["flow.runs_others"]
+    assert sh(command) == []
+
+
+@pytest.mark.parametrize("command", ["cat setup.sh", "git log -3", "sed -i s/a/b/ a.py", "echo x"])
+def test_what_runs_none_of_it_goes_on_in_a_strangers_clone(command):
+    assert sh(command, CLONE) == []
+
+
+@pytest.mark.parametrize("command", ["npm ci", "pip install -e ."])
+def test_what_was_written_since_is_not_installed_unheld(command):
+    assert sh(command, FETCHED) == ["flow.runs_written"]
+
+
+@pytest.mark.parametrize("place", [FETCHED, CLONE])
+def test_what_reads_code_and_runs_none_goes_on(place):
+    assert sh("ruff check src && ruff format --check src | tail -3", place) == []
+    assert sh("npm audit; npm ls left-pad 2>&1 | head -5", place) == []
+    assert sh("pip list && pip show x", place) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ruff check src && pytest -q",
+        "npm ls; npm test",
+        "ruff check $(make list)",
+        "python -m ruff check src",
+        "".join(f"ruff check a{n}.py; " for n in range(220)) + "make",
+    ],
+)
+def test_a_linter_takes_no_other_program_along(command):
+    assert sh(command, FETCHED) == ["flow.runs_written"]
+    assert sh(command, CLONE) == ["flow.runs_others"]
 
 
 @pytest.mark.parametrize(

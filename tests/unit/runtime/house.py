@@ -28,6 +28,7 @@ from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
+from holdfast.runtime.left_running import LeftRunning
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.own_texts import OwnTexts
@@ -226,7 +227,9 @@ class House:
         )
         self.tools = tuple(contract.name for contract in contracts)
         self.services = services
-        self.files = OwnTexts(files, self.sessions, self.journal) if files is not None else None
+        running = LeftRunning(self.sessions, self.journal, self.store, self.processes, self.clock)
+        texts = (self.sessions, self.journal, running)
+        self.files = OwnTexts(files, *texts) if files is not None else None
         book = ContractBook(contracts)
         hook_points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
         self.guard: Any = Guard(

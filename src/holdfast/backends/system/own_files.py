@@ -1,8 +1,10 @@
-"""The operator's own files: those that stand in a trusted commit, byte for byte.
+"""The operator's own files: those whose text stands in a trusted commit, byte for byte.
 
-Git is asked for the tree of a commit and nothing else: no hook, no filter and no file system
-monitor of the repository runs. What a file holds is compared here. Untracked and ignored files,
-dependency folders, logs, other refs and links are never own, and neither is what is too large.
+By whatever name: a file that was moved or copied tells what it told before, and one that is not
+there tells nothing. Git is asked for the tree of a commit and nothing else: no hook, no filter and
+no file system monitor of the repository runs. What a file holds is compared here. Untracked and
+ignored files, dependency folders, logs, other refs and links are never own, and neither is what is
+too large.
 """
 
 import asyncio
@@ -39,7 +41,8 @@ _FOREIGN_STATE = ("rebase-apply/applying",)
 # As `core/history_words` spells them.
 _HEAD, _EVERY = ".git/HEAD", ".git/*"
 _REFS = (".git/:", ".git/?:", ".git/!:", ".git/=:")
-_UNDERWAY, _NOTES = "/.git/MERGE_HEAD", "/.git/notes"
+_UNDERWAY, _NOTES = "/.git/MERGE_HEAD", ".git/notes"
+_STASH = ".git/refs/stash"
 _SCRATCH = ("/tmp/", "/var/tmp/")  # noqa: S108 -- judged, not used
 # Of a folder as a whole these say nothing: caches, and git's own files.
 _SILENT = frozenset(
@@ -53,6 +56,8 @@ class GitOwnFiles:
     def __init__(self, roots: Sequence[str]) -> None:
         # Of each root and each commit of it that was trusted, every file with its digest.
         self._trees: dict[str, dict[str, dict[str, str]]] = {root: {} for root in roots}
+        # The digests of those that are no dependency and no log.
+        self._texts: dict[str, dict[str, frozenset[str]]] = {root: {} for root in roots}
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -83,10 +88,14 @@ class GitOwnFiles:
                 # What a link points at is judged by itself, and never through the link.
                 tree[path] = digest if mode.startswith("100") else f"{_LINK}{digest}"
         self._trees[root][commit] = tree
+        self._texts[root][commit] = frozenset(
+            digest for path, digest in tree.items() if not _is_others(path)
+        )
         return commit
 
     def distrust(self, root: str, commit: str) -> bool:
         """Let go of the tree of a commit; False where it was not trusted."""
+        self._texts.get(root, {}).pop(commit, None)
         return self._trees.get(root, {}).pop(commit, None) is not None
 
     async def own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
@@ -144,11 +153,9 @@ class GitOwnFiles:
             return False
         if also.get(path) == digest:
             return True
-        below = path.removeprefix(f"{root}/")
-        parts = below.split("/")
-        if _DEPENDENCIES & set(parts) or parts[-1].endswith(_LOG):
+        if _is_others(path.removeprefix(f"{root}/")):
             return False
-        return any(tree.get(below) == digest for tree in self._trees[root].values())
+        return any(digest in texts for texts in self._texts[root].values())
 
     async def absent(self, path: str) -> bool:
         """Whether nothing stands there."""
@@ -170,17 +177,12 @@ class GitOwnFiles:
             return self._is_own_state(path.removesuffix(_UNDERWAY), also)
         root = self._root_of(path)
         if root is None:
-            held = _digest(path, _SHA1_CHARACTERS) if _is_scratch(path) else ""
-            return bool(held) and also.get(path) == held
-        if path == f"{root}/{_HEAD}":
-            return self._is_own_commit(root, _checked_out(root), also)
-        if path == f"{root}/{_EVERY}":
-            return self._are_own_refs(root, also)
-        if path == f"{root}{_NOTES}":
-            return not _ask_git(root, "for-each-ref", "--count=1", "refs/notes").strip()
-        if path.startswith(tuple(f"{root}/{mark}" for mark in _REFS)):
-            kind, _, word = path.removeprefix(f"{root}/.git/").partition(":")
-            return self._is_own_ref(root, kind, word, also)
+            return _is_scratch(path) and self._is_own_scratch(path, also)
+        mark = path.removeprefix(f"{root}/")
+        if mark.startswith(".git/"):
+            return self._is_own_mark(root, mark, also)
+        if not os.path.lexists(path):
+            return ".git" not in path.split("/")
         if not Path(path).is_dir():
             return self.knows(path, self._digest(root, path), also)
         for count, found in enumerate(_below(path)):
@@ -189,6 +191,28 @@ class GitOwnFiles:
             if not self.knows(found, self._digest(root, found), also):
                 return False
         return True
+
+    def _is_own_mark(self, root: str, mark: str, also: Mapping[str, str]) -> bool:
+        """What stands for history, refs, notes or a stash. Errors: OSError, ValueError."""
+        if mark == _HEAD:
+            return self._is_own_commit(root, _checked_out(root), also)
+        if mark == _EVERY:
+            return self._are_own_refs(root, also)
+        if mark == _NOTES:
+            return not _ask_git(root, "for-each-ref", "--count=1", "refs/notes").strip()
+        if mark == _STASH:
+            return self._is_own_ref(root, "", "stash", also)
+        if mark.startswith(_REFS):
+            kind, _, word = mark.removeprefix(".git/").partition(":")
+            return self._is_own_ref(root, kind, word, also)
+        return False
+
+    def _is_own_scratch(self, path: str, also: Mapping[str, str]) -> bool:
+        """Whether a file where anybody may write is as it was left, or is none. Errors: OSError."""
+        if not os.path.lexists(path):
+            return True
+        held = _digest(path, _SHA1_CHARACTERS)
+        return bool(held) and also.get(path) == held
 
     def _held(self, paths: Sequence[str]) -> Mapping[str, str] | None:
         found: dict[str, str] = {}
@@ -203,6 +227,10 @@ class GitOwnFiles:
                 with contextlib.suppress(OSError):
                     found[path] = _checked_out(root)
                 continue
+            if path == f"{root}/{_STASH}":
+                with contextlib.suppress(OSError):
+                    found[path] = Path(path).read_text(encoding="utf-8").strip()
+                continue
             below = _below(path, _SILENT | _DEPENDENCIES) if Path(path).is_dir() else (path,)
             for one in below:
                 if len(found) >= _MOST_FILES:
@@ -215,13 +243,22 @@ class GitOwnFiles:
         return found
 
     def _is_own_ref(self, root: str, kind: str, word: str, also: Mapping[str, str]) -> bool:
-        """`kind` is empty where the word is no file. Errors: OSError, ValueError."""
+        """`kind` is empty where the word is no file. Errors: OSError, ValueError.
+
+        What is neither there nor a file tells nothing, unless a remote has it: git takes it then.
+        """
+        if word.startswith("-"):
+            return False
         if commit := _commit_of(root, word):
             if kind == "!" and _object_of(root, word) != commit:
                 return False
             own = self._is_own_commit(root, commit, also)
             return own and (kind != "=" or self._tracked_are_own(root, also))
-        return bool(kind) and self._is_own(posixpath.normpath(f"{root}/{word}"), also)
+        file = posixpath.normpath(f"{root}/{word}")
+        if kind and os.path.lexists(file):
+            return self._is_own(file, also)
+        remote = _ask_git(root, "for-each-ref", "--format=%(refname)", "refs/remotes").split()
+        return not any(name.endswith(f"/{word}") for name in remote)
 
     def _tracked_are_own(self, root: str, also: Mapping[str, str]) -> bool:
         """Whether what git compares with a commit is: the files that stand there of its index."""
@@ -263,7 +300,8 @@ class GitOwnFiles:
 
         Errors: OSError.
         """
-        own = {*self._trees[root], also.get(f"{root}/{_HEAD}", "")} - {""}
+        left = {also.get(f"{root}/{mark}", "") for mark in (_HEAD, _STASH)}
+        own = {*self._trees[root], *left} - {""}
         if commit in own:
             return True
         if not commit or not own:
@@ -295,6 +333,12 @@ def _checked_out(root: str) -> str:
     except FileNotFoundError:
         packed = Path(root, ".git", "packed-refs").read_text(encoding="utf-8").splitlines()
         return next((line.split(" ")[0] for line in packed if line.endswith(f" {ref}")), "")
+
+
+def _is_others(path: str) -> bool:
+    """Whether a path below a root is a dependency's or a log, which is nobody's own by a commit."""
+    parts = path.split("/")
+    return bool(_DEPENDENCIES & set(parts)) or parts[-1].endswith(_LOG)
 
 
 def _silent(path: str) -> bool:

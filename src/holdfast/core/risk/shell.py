@@ -15,13 +15,13 @@ it asks: ``shell_builtins``, ``shell_environment``, ``shell_options``, ``shell_r
 import msgspec
 
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.core.risk.shell_calls import Findings, Role
+from holdfast.core.risk.shell_calls import MOST_LISTED, Findings, Role
 from holdfast.core.risk.shell_parse import hidden_character
 from holdfast.core.risk.shell_rules import DEFAULT_RULES, ShellRules
 from holdfast.core.risk.shell_walk import OutOfSteps, Walk
 from holdfast.model.risk import RiskLevel, RiskReason
 
-__all__ = ["DEFAULT_RULES", "ShellRisk", "ShellRules", "classify"]
+__all__ = ["DEFAULT_RULES", "ShellRisk", "ShellRules", "classify", "is_cut_short"]
 
 
 class ShellRisk(msgspec.Struct, frozen=True):
@@ -89,6 +89,12 @@ def classify(
         folders=tuple(found.bases),
         named=tuple(found.named),
     )
+
+
+def is_cut_short(judged: ShellRisk) -> bool:
+    """Whether there may be more of a command than was listed of it."""
+    listed = (judged.reasons, judged.programs, judged.reads, judged.writes, judged.hosts)
+    return MOST_LISTED in map(len, listed)
 
 
 def _only_reads(found: Findings) -> bool:

@@ -15,7 +15,7 @@ from holdfast.model.risk import RiskLevel, RiskReason
 
 _MAX_WHERE = 200
 _NOWHERE = ("", "-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
-_MAX_LISTED = 200
+MOST_LISTED = 200
 MOST_NAMED = 512
 """Paths of one command, each in each role, whose links are looked up."""
 _URL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/:?#\s]+)")
@@ -109,19 +109,19 @@ class Findings:
         self.level = max(self.level, level)
         self.opaque = self.opaque or opaque
         where = where.replace(UNKNOWN, "?")[:_MAX_WHERE]
-        if len(self.reasons) < _MAX_LISTED:
+        if len(self.reasons) < MOST_LISTED:
             self.reasons.setdefault((code, where), RiskReason(code, text, level, where))
 
     def program(self, name: str) -> None:
         """Remember a program that would run."""
-        if len(self.programs) < _MAX_LISTED:
+        if len(self.programs) < MOST_LISTED:
             self.programs[name.replace(UNKNOWN, "?")[:_MAX_WHERE]] = None
 
     def host(self, word: str) -> None:
         """Remember the host a word names: ``url``, ``user@host``, ``host:path`` or ``host``."""
         match = _URL.match(word)
         host = match.group(1) if match else word.rpartition("@")[2].partition(":")[0]
-        if host and UNKNOWN not in host and len(self.hosts) < _MAX_LISTED:
+        if host and UNKNOWN not in host and len(self.hosts) < MOST_LISTED:
             self.hosts[host[:_MAX_WHERE]] = None
 
     def change_directory(self, path: str) -> None:
@@ -182,7 +182,7 @@ class Findings:
         self.here = posixpath.normpath(posixpath.join(self.here or "", path)) if known else None
 
     def _listed(self, table: dict[str, None], path: str) -> None:
-        if len(table) < _MAX_LISTED:
+        if len(table) < MOST_LISTED:
             table[path.replace(UNKNOWN, "?")[:_MAX_WHERE]] = None
 
     def _name(self, path: str, role: Role) -> None:

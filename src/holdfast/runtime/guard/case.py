@@ -104,6 +104,8 @@ class Case:
         self.neutral = False
         self.writing: Writing | None = None
         self.serves: list[str] = []
+        # Files that code which it leaves running prints into.
+        self.grows: list[str] = []
         self.counted = asked.again or call.call_id in live.counted
 
     def deny(self, stage: str, code: str, text: str, rule: str = "") -> None:

@@ -42,7 +42,8 @@ class Guard:
         self._sessions = services.sessions
         self._journal = services.journal
         self._permits = Permits(services, signing_key)
-        self._rulings = Rulings(services, self._permits, hooks)
+        running = files.running if files is not None else None
+        self._rulings = Rulings(services, self._permits, hooks, running)
         self._stages = Stages(
             services, contracts=contracts, hooks=hooks, own=own, files=files, links=links
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core import workplace
+from holdfast.core import sources, workplace
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.denials import denial_text
 from holdfast.core.risk.registry import registered
@@ -24,6 +24,7 @@ from holdfast.ports.store import Change
 from holdfast.runtime.guard.case import Case, Ruling
 from holdfast.runtime.guard.permits import Permits
 from holdfast.runtime.hooks import Hooks
+from holdfast.runtime.left_running import LeftRunning
 from holdfast.runtime.services import Services
 
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
@@ -33,7 +34,14 @@ _MOST_FILES = 100
 class Rulings:
     """Writes decisions down, with all that hangs on them in one commit."""
 
-    def __init__(self, services: Services, permits: Permits, hooks: Hooks) -> None:
+    def __init__(
+        self,
+        services: Services,
+        permits: Permits,
+        hooks: Hooks,
+        running: LeftRunning | None = None,
+    ) -> None:
+        self._running = running
         self._hooks = hooks
         self._sessions = services.sessions
         self._budgets = services.budgets
@@ -55,7 +63,7 @@ class Rulings:
             case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
             verdict = Verdict.DENY
         self._tell_loop_guard(case, allowed=verdict is Verdict.ALLOW)
-        written = _written(case) if verdict is Verdict.ALLOW else {}
+        written = self._written(case) if verdict is Verdict.ALLOW else {}
         decision = Decision(
             decision_id=self._entropy.new_id("dec"),
             session=live.session.session_id,
@@ -109,6 +117,13 @@ class Rulings:
             effect_key=call.effect_key,
             stored=case.stored,
         )
+
+    def _written(self, case: Case) -> dict[str, Any]:
+        """What an allowed call writes, now and by what it leaves running."""
+        written = _written(case)
+        if self._running is not None:
+            case.records += _left_running(case, self._running)
+        return written
 
     def _tell_loop_guard(self, case: Case, *, allowed: bool) -> None:
         """A further attempt is no new call to it."""
@@ -213,12 +228,22 @@ def _written(case: Case) -> dict[str, Any]:
     live.serves.update(case.serves)
     if case.neutral:
         live.neutral.add(case.call.call_id)
-    elif workplace.is_work(case.contract) and not case.risk.read_only:
-        live.mixing.add(case.call.call_id)
-        live.mixed += 1
+    if workplace.is_work(case.contract) and not case.risk.read_only:
+        live.begins(case.call.call_id, neutral=case.neutral)
     if case.writing is not None:
         live.writing[case.call.call_id] = case.writing
+        if case.writing.mixed is not None:
+            live.grows.update(dict.fromkeys(case.grows, case.writing.mixed))
     return {name: told for name, told in (("made", made), ("stale", stale)) if told}
+
+
+def _left_running(case: Case, running: LeftRunning) -> list[Record]:
+    """What of an allowed call may go on writing when it has reported."""
+    if case.risk is None:
+        return []
+    given = (case.contract, case.arguments, case.risk)
+    leaves = sources.goes_on(*given) if case.neutral else sources.leaves_running(*given)
+    return running.left(case.live, heard=not case.neutral) if leaves else []
 
 
 def _fits(spelled: bytes | Unrepresentable) -> bool:

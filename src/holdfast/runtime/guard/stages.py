@@ -7,13 +7,11 @@ import asyncio
 
 import msgspec
 
-from holdfast.core import flow, sources, workplace
+from holdfast.core import flow, workplace
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.effects import Standing
-from holdfast.core.history_words import HEAD
-from holdfast.core.place import Place, absolute
 from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
@@ -34,6 +32,7 @@ from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
 from holdfast.runtime.guard.rules import objection
+from holdfast.runtime.guard.sourcing import Sourcing
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.own_texts import OwnTexts
@@ -41,7 +40,6 @@ from holdfast.runtime.policy_requests import policy_request
 from holdfast.runtime.services import Services
 
 _LONG_BYTES = 4_000
-_MOST_COPIES = 20
 MOST_ATTEMPTS = 12
 """Tries of one call, over all its doors, time-outs and crashes."""
 _OPEN_EFFECT = {
@@ -68,7 +66,7 @@ class Stages:
     ) -> None:
         self._links = links
         self._own = own
-        self._files = files
+        self._sourcing = Sourcing(files) if files is not None else None
         self._budgets = services.budgets
         self._effects = services.effects
         self._journal = services.journal
@@ -241,7 +239,8 @@ class Stages:
         if contract is None or case.risk is None or not workplace.is_work(contract):
             case.reasons += flow.gate(contract, case.arguments, vouched, case.live.place)
         elif vouched.tainted:
-            place = await self._with_copies(case)
+            sourcing = self._sourcing
+            place = await sourcing.place(case) if sourcing is not None else case.live.place
             asked = workplace.gate_work(
                 contract, case.real or case.arguments, case.risk, place, vouched.tainted_by
             )
@@ -250,43 +249,10 @@ class Stages:
             typed = len(command.split()) > 1 and vouched.typed(command)
             case.reasons += [] if typed else asked
 
-    async def _with_copies(self, case: Case) -> Place:
-        """Where the session works; what a trusted commit holds may go, since a copy stays.
-
-        Nor is there anything to lose where nothing stands before the command.
-        """
-        place, judged = case.live.place, case.risk.shell if case.risk is not None else None
-        if self._files is None or judged is None or judged.read_only:
-            return place
-        files = self._files.files
-        paths = [absolute(path, place) for path in judged.writes[:_MOST_COPIES]]
-        kept = {p for p in paths if await files.own([p], {}) or await files.absent(p)}
-        return msgspec.structs.replace(place, made=place.made | kept)
-
     async def sources(self, case: Case) -> None:
         """Whether what the call returns is the operator's own text, which does not taint."""
-        live, files = case.live, self._files
-        if files is None or case.risk is None or live.vouched.tainted or live.place.stale:
-            return
-        if strictest(case.reasons) is not Verdict.ALLOW:
-            return
-        place = live.place
-        read = sources.files_read(case.contract, case.arguments, case.risk, place)
-        if read is None:
-            return
-        case.neutral = not read or await files.own(live, read)
-        if case.neutral and not case.risk.read_only:
-            found = workplace.written(case.contract, case.arguments, case.risk)
-            named = [absolute(path, place) for path in found]
-            code = absolute(sources.CODE, place)
-            if sources.commits(case.contract, case.arguments) and await files.own(live, [code]):
-                # Of own files alone: the commit is own as well.
-                named.append(absolute(HEAD, place))
-            rewrites = sources.may_write(case.contract, case.arguments, case.risk)
-            content = case.arguments.get("content") if case.call.tool == "Write" else None
-            case.writing = await files.begun(live, named, rewrites, content)
-        if case.neutral:
-            case.serves = sources.serves(case.contract, case.arguments, case.risk, place)
+        if self._sourcing is not None and strictest(case.reasons) is Verdict.ALLOW:
+            await self._sourcing.look(case)
 
     async def effect(self, case: Case) -> None:
         """Claim the call's effect in the ledger, if nothing objected so far."""

@@ -65,15 +65,41 @@ def test_a_file_is_own_as_the_trusted_commit_has_it_and_not_otherwise(root):
 
 def test_nothing_is_own_before_somebody_trusted_it(root):
     assert not own(GitOwnFiles((str(root),)), root / "README.md")
-    assert not own(trusted(root), root.parent / "elsewhere.md")
+    elsewhere = root.parent / "elsewhere.md"
+    elsewhere.write_text("a shop\n")
+    assert not own(trusted(root), elsewhere)
+    assert not own(trusted(root), Path("/etc/hosts"), Path("/nowhere/at.all"))
 
 
 def test_untracked_files_dependencies_logs_and_links_are_never_own(root):
     files = trusted(root)
-    (root / "notes.md").write_text("a shop\n")
+    (root / "notes.md").write_text("do as I say\n")
     (root / "link.md").symlink_to(root / "README.md")
-    for name in ("notes.md", "link.md", "node_modules/index.js", "server.log", "absent.md"):
+    for name in ("notes.md", "link.md", "node_modules/index.js", "server.log"):
         assert not own(files, root / name), name
+
+
+def test_what_is_not_there_tells_nothing_but_gits_own_files_may(root):
+    files = trusted(root)
+    assert own(files, root / "absent.md", root / "src" / "absent.py")
+    assert not own(files, root / ".git" / "absent", root / "src" / ".git" / "HEAD")
+    (root / "dangling").symlink_to(root / "absent.md")
+    assert not own(files, root / "dangling")
+
+
+def test_a_file_that_was_moved_or_copied_is_own_by_its_text_and_no_dependency_is(root):
+    files = trusted(root)
+    git(root, "mv", "src/cart.py", "src/basket.py")
+    (root / "copy.md").write_text("a shop\n")
+    assert own(files, root / "src" / "basket.py", root / "copy.md", root / "src" / "cart.py")
+    (root / "from-log.md").write_text("GET /\n")
+    (root / "from-node.md").write_text("1\n")
+    (root / "copy.log").write_text("a shop\n")
+    for name in ("from-log.md", "from-node.md", "copy.log"):
+        assert not own(files, root / name), name
+    asyncio.run(files.trust(str(root), "HEAD"))
+    files.distrust(str(root), git(root, "rev-parse", "HEAD"))
+    assert not own(files, root / "copy.md")
 
 
 def test_a_folder_is_own_where_all_that_is_below_it_is(root):
@@ -215,8 +241,33 @@ def test_a_ref_is_own_where_its_commit_is_and_a_file_only_where_it_may_be_one(ro
     git(root, "checkout", "-q", "main")
     assert own(files, ref(root, "same"), ref(root, "README.md", file=True))
     assert not own(files, ref(root, "other"))
-    assert not own(files, ref(root, "README.md"))
+    (root / "notes.md").write_text("do as I say\n")
+    assert not own(files, ref(root, "notes.md", file=True))
+    assert own(files, ref(root, "notes.md")), "no ref, and no file is meant"
     assert not own(files, ref(root, "--all", file=True))
+
+
+def test_a_name_that_is_neither_ref_nor_file_tells_nothing_unless_a_remote_has_it(root):
+    files = trusted(root)
+    assert own(files, ref(root, "v1", file=True), ref(root, "v1"))
+    git(root, "update-ref", "refs/remotes/origin/pr/7", "HEAD")
+    for word in ("pr/7", "origin/v1"):
+        assert own(files, ref(root, word)) is (word == "origin/v1")
+        assert own(files, ref(root, word, file=True)) is (word == "origin/v1")
+
+
+def test_a_stash_is_own_where_there_is_none_or_a_session_left_it(root):
+    files, stash = trusted(root), root / ".git" / "refs" / "stash"
+    assert own(files, stash, ref(root, "stash"))
+    (root / "README.md").write_text("mine\n")
+    git(root, "stash", "-q")
+    assert not own(files, stash)
+    assert not own(files, ref(root, "stash"))
+    left = asyncio.run(files.held([str(stash)])) or {}
+    assert asyncio.run(files.own([str(stash), str(ref(root, "stash"))], left))
+    (root / "README.md").write_text("do as I say\n")
+    git(root, "stash", "-q")
+    assert not asyncio.run(files.own([str(ref(root, "stash"))], left))
 
 
 def test_all_branches_are_own_where_each_is_and_others_chose_no_name(root):
