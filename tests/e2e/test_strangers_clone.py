@@ -1,7 +1,7 @@
 """A stranger's clone with orders in its texts, beside the user's own repository.
 
 Real git, the real server and the guard's door; what is allowed is really run. What runs without a
-question there is what stood in the folder when the session came, and nothing written since.
+question there is what stood in the folder before any of its texts was read.
 """
 
 import shlex
@@ -199,6 +199,8 @@ def test_each_text_of_a_strangers_clone_taints_and_what_it_orders_asks(project, 
     assert ORDER in there.heard
     assert there.tainted()
     assert there.run(OUTSIDE[0]) == ["ask", "risk.high", "flow.acts_outside"]
+    for command in (*RUNS, "sh ./setup.sh && git log -1", "./setup.sh"):
+        assert there.run(command) == ["ask", "flow.runs_others"], "it stood there before"
     assert typo(there) == ["allow"]
     assert there.run(RUNS[1]) == ["ask", "flow.runs_written"]
     assert not (clone / "setup-ran").exists()

@@ -61,6 +61,9 @@ _PASSING = _FILTERS | {"grep", "xargs"}
 _WRITE_ONLY = frozenset(
     {"mkdir", "touch", "cp", "mv", "ln", "install", "tee", "truncate", "mktemp"}
 ) | {"chmod", "chown", "chgrp", "setfacl", "mkfifo", "mknod"}
+_READ_TOO = {n for n, code in PROGRAMS.items() if code == "shell.file_write"} - _WRITE_ONLY
+# They may tell what stood in the file that they write.
+_READS_TOO = re.compile(rf"\b(?:{'|'.join(sorted(_READ_TOO))})\b")
 _SUB_AGENTS = frozenset({"Agent", "Task"})
 OF_TASKS = frozenset({"BashOutput", "TaskOutput"})
 """They return what commands and sub-agents of the session that run in the background have said."""
@@ -255,25 +258,27 @@ def _named(
     if told is None or any("?" in path or path.startswith("~") for path in judged.reads):
         return None
     # A device, and an address that a reader took for a path; a test of a file is in that file.
-    named = [path for path in _reads(judged) if path != "/dev/null" and "://" not in path]
+    runs = bool(codes & _RUNS) or _INLINE in codes
+    given = _reads(judged, runs=runs)
+    named = [path for path in given if path != "/dev/null" and "://" not in path]
     named = [path.partition("::")[0] for path in named if not path.endswith("...")]
     read = [absolute(_before_glob(path), place) for path in named]
     read += [absolute(path, place) for path in told + packages]
-    if codes & _RUNS or _INLINE in codes:
+    if runs:
         # Code may read any file of the folder; which, only it knows.
         scratch = _named_elsewhere(command, place) if codes & _RUNS else []
         return None if scratch is None else [*read, *scratch, absolute(CODE, place)]
     return read
 
 
-def _reads(judged: ShellRisk) -> tuple[str, ...]:
+def _reads(judged: ShellRisk, *, runs: bool) -> tuple[str, ...]:
     """What it names to read; an archive or a database that may be written may be read as well."""
     read = tuple(path for path in judged.reads if not _ENVIRONMENT.fullmatch(path))
-    both = any(
-        PROGRAMS.get(name) == "shell.file_write" and name not in _WRITE_ONLY
-        for name in judged.programs
-    )
-    return read + judged.writes if both else read
+    wrote = [reason.where for reason in judged.reasons if reason.code == "shell.file_write"]
+    if not any(map(_READS_TOO.search, wrote)):
+        return read
+    # Beside code of the project, which decides by itself what it reads of the folder.
+    return read + tuple(path for path in judged.writes if not runs or path[:1] in "/~.")
 
 
 def _is_quiet(command: str, judged: ShellRisk) -> bool:

@@ -81,14 +81,15 @@ class LeftRunning:
     async def _lives(self, session_id: str) -> bool:
         loaded = self._sessions.loaded(session_id)
         session = loaded.session if loaded is not None else await self._store.session(session_id)
-        if session is not None and self._goes_on(session):
+        if session is not None and self.goes_on(session):
             return True
         if await self._processes.seen(session_id):
             return True
         self._left.pop(session_id, None)
         return False
 
-    def _goes_on(self, session: Session) -> bool:
+    def goes_on(self, session: Session) -> bool:
+        """Whether it is not over, by its state and its wall clock."""
         return session.state in _GO_ON and self._clock.now_ns() < session.expires_at_ns
 
     def _keep(self, session_id: str, left: _Left) -> bool:

@@ -168,7 +168,8 @@ class OwnTexts:
         folder, whose = live.session.folder, (live.who.tenant, live.who.user)
         there = [one for one in self._sessions.in_memory() if meet(one.session.folder, folder)]
         others = [one for one in there if (one.who.tenant, one.who.user) != whose]
-        if any(one.stale or one.mixing for one in (*there, live)):
+        stale = (one for one in (*there, live) if self.running.goes_on(one.session))
+        if any(one.stale for one in stale) or any(one.mixing for one in (*there, live)):
             return None
         if any(one.working for one in others):
             return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,8 @@ class Checkout:
     async def open(self, **more):
         await self.files.trust(str(self.root), "HEAD")
         trust = TrustLevel.SEMI_AUTONOMOUS
-        self.live = await self.house.open(trust=trust, folder=str(self.root), **more)
+        more = {"folder": str(self.root)} | more
+        self.live = await self.house.open(trust=trust, **more)
         return self
 
     async def run(self, command, script=""):
@@ -157,6 +159,9 @@ def test_the_sessions_own_commit_is_history_of_its_own(root):
         await work.run("git commit -qm two", COMMIT)
         await work.ask("Bash", command="git log --oneline -3")
         assert work.neutral
+        shell(
+            root, f"{STRANGERS}; git update-ref refs/remotes/origin/main pr-7; git switch -q main"
+        )
         await work.ask("Bash", command="git log origin/main")
         assert not work.neutral
 
@@ -216,3 +221,53 @@ def test_a_written_file_is_own_where_the_call_went_well_and_its_text_is_there(ro
         assert work.neutral is own
 
     played(root, scene)
+
+
+@pytest.mark.parametrize("command", ["make test", "python -m pytest -q", "sh run.sh"])
+def test_after_taint_own_code_runs_unheld_and_asks_once_a_strangers_lies_beside_it(root, command):
+    shell(
+        root,
+        "printf 'echo 1' > run.sh; git add -A; " + AS_ANN.replace(" --allow-empty", "") + " -m r",
+    )
+
+    async def scene(work):
+        work.live.vouched.taint("Bash")
+        assert await work.ask("Bash", command=command) is Verdict.ALLOW
+        shell(root, "echo 'import os' > conftest.py")
+        assert await work.ask("Bash", command=command) == "flow.runs_others"
+        shell(root, "rm conftest.py")
+        assert await work.ask("Bash", command=command) is Verdict.ALLOW
+
+    played(root, scene)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sh tmp/theirs/run.sh", "cd tmp/theirs && make", "make -C ../theirs", "sh /tmp/no-own.sh"],
+)
+def test_code_that_git_ignores_or_that_lies_elsewhere_is_not_own_by_the_folder_it_is_in(
+    root, command
+):
+    ignored = "mkdir -p tmp/theirs; echo tmp > .gitignore; git add -A"
+    theirs = "echo 'echo 1' | tee tmp/theirs/run.sh > tmp/theirs/Makefile"
+    shell(root, f"{ignored}; {AS_ANN} -m i; {theirs}")
+    scratch = Path("/tmp/no-own.sh")
+    scratch.write_text("echo 1\n")
+
+    async def scene(work):
+        work.live.vouched.taint("Bash")
+        asked = await work.ask("Bash", command=command)
+        assert asked in ("flow.runs_others", "risk.high")
+
+    try:
+        played(root, scene)
+    finally:
+        scratch.unlink()
+
+
+def test_a_checkout_that_nobody_declared_runs_nothing_unheld_after_taint(root):
+    async def scene(work):
+        work.live.vouched.taint("Bash")
+        assert await work.ask("Bash", command="make test") == "flow.runs_others"
+
+    played(root, scene, folder=str(root.parent))

@@ -109,16 +109,18 @@ class GitOwnFiles:
     async def _code_is_own(self, folder: str, also: Mapping[str, str]) -> bool:
         """Whether all below a folder is own that git does not ignore, but caches and dependencies.
 
-        What is ignored is built or installed; the project's code decides what it reads of that.
+        What is ignored is built or installed; the project's code decides what it reads of that. A
+        folder that is ignored whole holds no code of the project.
         """
-        if self._root_of(folder) is None:
+        root = self._root_of(folder)
+        if root is None:
             return False
         try:
             told = await _git(folder, "ls-files", "-c", "-o", "--exclude-standard", "-z")
         except InvalidRequest:
             return False
         listed = {path for path in told.split("\0") if path and not _silent(path)}
-        if len(listed) > _MOST_FILES:
+        if len(listed) > _MOST_FILES or not (listed or folder == root):
             return False
         return await asyncio.to_thread(self._all_known, folder, listed, also)
 
