@@ -73,6 +73,12 @@ _PORT = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
 _BEHIND = re.compile(r"(?<![&>])&(?![&>\d])")
 CODE = ".git/index"
 """Stands for all that lies in a checkout and git does not ignore: what code run there may read."""
+RUN = ".git/others"
+"""Stands for what code of a checkout is: its history, and files that git neither knows nor ignores.
+
+What git knows and somebody changed is the operator's work, which no session of theirs has to have
+seen; a stranger's history or a file that came beside it is not.
+"""
 # What is found in an environment of the project was installed there, and is called, not read.
 _ENVIRONMENT = re.compile(r"(?:\./)?(?:\.?venv|\.[tn]ox/[\w.-]+|node_modules/\.?)/?bin/[\w.-]+")
 # What a build left or an install brought, before anything was heard.
@@ -194,7 +200,7 @@ def code_run(
         return None
     read = [path for path in judged.reads if not _BUILT & set(path.split("/")[:-1])]
     named = [absolute(_before_glob(path), place) for path in read if "://" not in path]
-    return [*named, *scratch, *(f"{one}/{CODE}" for one in dict.fromkeys(folders))]
+    return [*named, *scratch, *(f"{one}/{RUN}" for one in dict.fromkeys(folders))]
 
 
 def leaves_running(contract: Contract | None, arguments: Mapping[str, Any], risk: Risk) -> bool:

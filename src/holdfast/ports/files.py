@@ -39,7 +39,8 @@ class OwnFiles(Protocol):
         where a trusted commit, or the one that `also` names, comes from it. `.git/:main` stands for
         what git takes that name for, `.git/?:main` for the file of that name where there is no such
         ref, `.git/*` for every branch and tag. `.git/index` of a folder stands for all below it
-        that git does not ignore. False for whatever cannot be told.
+        that git does not ignore, `.git/others` for the history there and what git neither knows nor
+        ignores. False for whatever cannot be told.
         """
         ...
 

@@ -235,8 +235,10 @@ def test_after_taint_own_code_runs_unheld_and_asks_once_a_strangers_lies_beside_
         assert await work.ask("Bash", command=command) is Verdict.ALLOW
         shell(root, "echo 'import os' > conftest.py")
         assert await work.ask("Bash", command=command) == "flow.runs_others"
-        shell(root, "rm conftest.py")
-        assert await work.ask("Bash", command=command) is Verdict.ALLOW
+        shell(root, "rm conftest.py; echo 3 > a.py; git add a.py; echo 4 >> b.py")
+        assert await work.ask("Bash", command=command) is Verdict.ALLOW, "the operator's own work"
+        shell(root, f"git stash -q; {STRANGERS}")
+        assert await work.ask("Bash", command=command) == "flow.runs_others"
 
     played(root, scene)
 

@@ -30,7 +30,7 @@ _DEPENDENCIES = frozenset(
     }
 )
 _LOG = ".log"
-_CODE = "/.git/index"
+_CODE, _RUN = "/.git/index", "/.git/others"
 _LINK = "link "
 # Commits that an operation under way takes in, and operations that come of no commit.
 _STATE: tuple[str, ...] = (
@@ -101,12 +101,32 @@ class GitOwnFiles:
     async def own(self, paths: Sequence[str], also: Mapping[str, str]) -> bool:
         """Whether all of these are as they were trusted, or as `also` says."""
         for path in (path for path in paths if path.endswith(_CODE)):
-            if not await self._code_is_own(path.removesuffix(_CODE), also):
+            if not await self._code_is_own(path.removesuffix(_CODE), also, "-c", "-o"):
                 return False
-        kept = tuple(path for path in paths if not path.endswith(_CODE))
+        for path in (path for path in paths if path.endswith(_RUN)):
+            if not await self._run_is_own(path.removesuffix(_RUN), also):
+                return False
+        kept = tuple(path for path in paths if not path.endswith((_CODE, _RUN)))
         return await asyncio.to_thread(self._all_own, kept, also)
 
-    async def _code_is_own(self, folder: str, also: Mapping[str, str]) -> bool:
+    async def _run_is_own(self, folder: str, also: Mapping[str, str]) -> bool:
+        """Whether the history there is own, and all that git does not know of the folder.
+
+        A folder of which git knows nothing holds no code of the project.
+        """
+        root = self._root_of(folder)
+        if root is None or not await self.own([f"{root}/{_HEAD}"], also):
+            return False
+        try:
+            known = await _git(folder, "ls-files", "-c", "-z")
+            same = (await _git(folder, "rev-parse", "--show-toplevel")).strip() == root
+        except InvalidRequest:
+            return False
+        if not same or not (known or folder == root):
+            return False
+        return await self._code_is_own(folder, also, "-o")
+
+    async def _code_is_own(self, folder: str, also: Mapping[str, str], *of: str) -> bool:
         """Whether all below a folder is own that git does not ignore, but caches and dependencies.
 
         What is ignored is built or installed; the project's code decides what it reads of that. A
@@ -116,11 +136,11 @@ class GitOwnFiles:
         if root is None:
             return False
         try:
-            told = await _git(folder, "ls-files", "-c", "-o", "--exclude-standard", "-z")
+            told = await _git(folder, "ls-files", *of, "--exclude-standard", "-z")
         except InvalidRequest:
             return False
         listed = {path for path in told.split("\0") if path and not _silent(path)}
-        if len(listed) > _MOST_FILES or not (listed or folder == root):
+        if len(listed) > _MOST_FILES or not (listed or folder == root or "-c" not in of):
             return False
         return await asyncio.to_thread(self._all_known, folder, listed, also)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.backends.system.clock import SystemEntropy
+from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.config import parse_config
 from holdfast.compose.own_files import own_texts
 from holdfast.runtime.services import Services
@@ -60,7 +61,7 @@ class Checkout:
             clock=house.clock,
             entropy=SystemEntropy(),
         )
-        texts = await own_texts(config, services, house.store, self.said.append)
+        texts = await own_texts(config, services, house.store, LinuxProcesses(), self.said.append)
         self.files = texts.files if texts is not None else None
         house.deps = dataclasses.replace(house.deps, files=self.files, config=config)
 
