@@ -29,7 +29,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
     `delegated_by` is the session that started it, `children` are those that it started;
     `cost_nusd` counts what these cost. `context_percent` is how full its context was after the last
-    answer in it.
+    answer in it. `query_bytes` of `query_bytes_limit` were carried by its search queries.
     """
 
     session_id: str
@@ -50,6 +50,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     streams: int = 0
     tainted: bool = False
     context_percent: int = 0
+    query_bytes: int = 0
+    query_bytes_limit: int = 0
     delegated_by: str = ""
     children: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()

@@ -341,12 +341,12 @@ def _web() -> list[Contract]:
             ),
             effect=Effect.EGRESS,
             risk=RiskLevel.HIGH,
-            risk_reason="the query can carry secrets out, results can carry instructions in",
+            risk_reason="what is no bounded query can carry secrets out",
             input_schema=_input(
                 {"query": _NAME},
                 {"allowed_domains": {"type": "array"}, "blocked_domains": {"type": "array"}},
             ),
-            roles={"query": ArgumentRole.WHAT},
+            roles={"query": ArgumentRole.QUERY},
             errors=_FAILED,
         ),
     ]

@@ -17,7 +17,15 @@ from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
 MIN_SENTENCE_CHARS = 20
 LABELS = ("What", "When", "Side effects")
 _NOTHING = re.compile(r"(none|no( side effects?)?|nothing|n/a)?\W*", re.IGNORECASE)
-_DECIDING = frozenset({ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.MUCH, ArgumentRole.URL})
+_DECIDING = frozenset(
+    {
+        ArgumentRole.WHO,
+        ArgumentRole.WHAT,
+        ArgumentRole.MUCH,
+        ArgumentRole.URL,
+        ArgumentRole.QUERY,
+    }
+)
 _CONSEQUENTIAL = frozenset({Effect.COMMIT, Effect.DESTROY, Effect.EGRESS})
 
 
@@ -86,7 +94,7 @@ def _argument_faults(contract: Contract) -> _Faults:
         faults.append(
             (
                 "roles.missing",
-                f"a tool of effect {contract.effect} gives the role of who, what, much or url",
+                f"a tool of effect {contract.effect} says who, what, much, url or query by a role",
             )
         )
     if contract.shell and contract.shell not in known:

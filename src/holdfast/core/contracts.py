@@ -21,7 +21,7 @@ from holdfast.errors import ConfigInvalid
 from holdfast.model.envelopes import Envelope
 from holdfast.model.findings import Violation
 from holdfast.model.risk import RiskLevel
-from holdfast.model.tools import ArgumentRole, Contract
+from holdfast.model.tools import ArgumentRole, Contract, Effect
 
 __all__ = ["ContractBook", "definition_digest", "lint", "resource_of"]
 
@@ -160,6 +160,8 @@ def _refusal(contract: Contract) -> str | None:
 
 
 def _undeclared(contract: Contract) -> str | None:
+    if ArgumentRole.QUERY in contract.roles.values() and contract.effect is not Effect.EGRESS:
+        return "a `query` goes to a search provider, so its effect is `egress`"
     properties = contract.input_schema.get("properties", {})
     variables = template_variables(contract.resource)
     if variables is None:

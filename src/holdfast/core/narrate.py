@@ -160,6 +160,16 @@ def _finished(record: Record) -> str:
     return f"the call of {_quoted(record.tool)} {how}{took}{_said(body, 'error')}"
 
 
+def _queried(record: Record) -> str:
+    body = record.body
+    carried, spent, limit = (_plain(body.get(name), 20) for name in ("bytes", "spent", "limit"))
+    whose = f" of the child {_quoted(body['child'])}" if body.get("child") else ""
+    return (
+        f"a query of {_quoted(record.tool)}{whose} carried {carried} bytes that nobody typed, "
+        f"{spent} of {limit} so far{_said(body, 'text')}"
+    )
+
+
 def _admitted(record: Record) -> str:
     trust = "untrusted" if record.body.get("taints") else "first-party"
     return f"the {trust} result of {_quoted(record.tool)} reached the model"
@@ -468,6 +478,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.BUDGET_OVERSHOT: _overshot,
     Kind.LOOP_ALERT: _loop,
     Kind.CONTEXT_ALERT: _context,
+    Kind.QUERY_SENT: _queried,
     Kind.RISK_NOTICE: _risk,
     Kind.POLICY_CHANGED: _policy,
     Kind.CLOCK_JUMPED: _clock,

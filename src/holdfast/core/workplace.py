@@ -78,6 +78,7 @@ _FETCHES = frozenset(
         "shell.network",
         "shell.publishes",
         "shell.package_install",
+        "shell.named_install",
         "shell.declared_install",
     }
 )

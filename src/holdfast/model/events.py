@@ -35,6 +35,7 @@ class Kind(enum.StrEnum):
     TOOL_CALL_DECIDED = "tool_call.decided"
     TOOL_CALL_LIMITED = "tool_call.limited"
     TOOL_CALL_FINISHED = "tool_call.finished"
+    QUERY_SENT = "query.sent"
     TOOL_RESULT_ADMITTED = "tool_result.admitted"
     TOOL_RESULT_REPLACED = "tool_result.replaced"
     EVIDENCE_MISSING = "evidence.missing"

@@ -34,6 +34,8 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
     identical calls within `repeat_window_s` alert, and from twice as many on are refused; a stall
     is `stall_window` results in a row that were seen before, of at most `stall_distinct` calls.
     `each_prompt`: turns and tool calls are counted anew for each prompt, and calls alert only.
+    `query_bytes`: what queries to search providers may carry after untrusted text, over all of the
+    session (`core/flow/queries`); from there on they are judged as any text that leaves.
     """
 
     max_turns: int = 30
@@ -47,6 +49,7 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
     stall_window: int = 5
     stall_distinct: int = 2
     each_prompt: bool = False
+    query_bytes: int = 2_000
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

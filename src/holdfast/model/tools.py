@@ -26,7 +26,7 @@ class ArgumentRole(enum.StrEnum):
     """What an argument decides: after taint, it must come from a trusted source (`core/flow`).
 
     `who` it goes to, `what` it is about, how `much`, the `payload` it carries, the `url` it opens,
-    the `title` of a thing it makes.
+    the `title` of a thing it makes, the `query` it puts to a search provider.
     """
 
     WHO = "who"
@@ -35,6 +35,7 @@ class ArgumentRole(enum.StrEnum):
     PAYLOAD = "payload"
     URL = "url"
     TITLE = "title"
+    QUERY = "query"
 
 
 class Idempotency(enum.StrEnum):

@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.core.context import ContextUse
 from holdfast.core.flow import Vouched
+from holdfast.core.flow.queries import Residue
 from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
 from holdfast.model.budgets import AccountKey
@@ -62,6 +63,8 @@ class LiveSession:
         self.effects: dict[str, EffectEntry] = {}
         self.progress = Progress(session.loop)
         self.vouched = Vouched()
+        # What its queries, and those of sessions below it, carried to search providers after taint.
+        self.residue = Residue()
         # Since untrusted text was read, something was written or fetched where this works.
         self.stale = False
         # Files that it wrote, as `core/place` spells them.

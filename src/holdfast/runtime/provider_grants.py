@@ -15,6 +15,7 @@ import msgspec
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.flow.outside import gate_outside
+from holdfast.core.flow.queries import gate_sites
 from holdfast.core.messages import ModelRequest
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk, assess
@@ -25,6 +26,7 @@ from holdfast.errors import Denied
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import Contract, Effect
+from holdfast.runtime import queries
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
@@ -145,8 +147,8 @@ class ProviderGrants:
             return _Decided(name=name, risk=risk, reasons=ruled, granted=True)
         reasons, version = await self._policy_says(live, name, contract, risk)
         fetched: tuple[str, ...] = ()
-        if not reasons and REACH.get(name, Reach.OUTSIDE) is Reach.OUTSIDE:
-            reasons, fetched = _reaching(live, request, name)
+        if not reasons and (reach := REACH.get(name, Reach.OUTSIDE)) is not Reach.INSIDE:
+            reasons, fetched = _reaching(live, request, name, reach)
         return _Decided(
             name=name,
             risk=risk,
@@ -213,14 +215,17 @@ class _Told(msgspec.Struct, frozen=True):
 
 
 def _reaching(
-    live: LiveSession, request: ModelRequest, name: str
+    live: LiveSession, request: ModelRequest, name: str, reach: Reach
 ) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
     """Whether it may reach where it would, and digests of addresses that it then has reached."""
     places = [one.addresses for one in request.asks.outside if one.grant == name] or [()]
     digests = {address: digest_of(address) for found in places for address in found}
     known = {address for address, digest in digests.items() if digest in live.fetched}
     for addresses in places:
-        found = gate_outside(addresses, live.vouched, known)
+        if reach is Reach.QUERY:
+            found = gate_sites(addresses, live.vouched, known, queries.room(live))
+        else:
+            found = gate_outside(addresses, live.vouched, known)
         if found:
             return tuple(found), ()
     return (), tuple(one for one in dict.fromkeys(digests.values()) if one not in live.fetched)
@@ -266,6 +271,11 @@ def _no(stage: str, code: str, text: str) -> Reason:
 
 def _next_step(decided: _Decided, why: Reason) -> str:
     name = decided.name[:200]
+    if why.code == "flow.query_spent":
+        return (
+            "leave it out, or have an operator raise `loop.query_bytes` of the agent, or have such"
+            " tools taken out instead (`gateway.after_taint: remove`)"
+        )
     if why.stage == "flow":
         return (
             "leave it out, send content instead of its address, or have the user or the operator"

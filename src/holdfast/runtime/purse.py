@@ -25,6 +25,7 @@ from holdfast.model.events import Kind, Record
 from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
+from holdfast.runtime import queries
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.clearing import Clearance
 from holdfast.runtime.digests import digest_of
@@ -191,6 +192,10 @@ class Purse:
         records: list[Record] = []
         changes: list[CallRecord] = []
         for call in calls:
+            if call.at_server and call.answered is None and call.call_id not in self.live.calls:
+                records += queries.by_provider(
+                    self._journal, self.live, call, turn=self.turn, call_id=call.call_id
+                )
             if call.at_server:
                 # What the provider fetched or ran stands in the answer before anything is asked.
                 self.live.vouched.taint(call.tool or "the provider's own tools")

@@ -12,7 +12,6 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from holdfast.core.flow import KEPT_OF_ONE, Given
 from holdfast.core.sessions import RECORDED, Command, after
 from holdfast.errors import (
     Conflict,
@@ -23,12 +22,11 @@ from holdfast.errors import (
     Unauthenticated,
 )
 from holdfast.model.budgets import AccountState, Scope
-from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
-from holdfast.model.tools import ArgumentRole, CallState
+from holdfast.model.tools import CallState
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
@@ -36,24 +34,8 @@ from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.lineage import found_by, line_of
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.replay import BELIEVED, RELOADED, judge, replay, trust_attributes
 
-_JUDGED = (
-    Kind.PROMPT_SUBMITTED,
-    Kind.PROMPT_CONFIRMED,
-    Kind.RUN_TOOL_ANSWERED,
-    Kind.TOOL_RESULT_ADMITTED,
-    Kind.SESSION_COLLECTED,
-    Kind.SESSION_CONTINUED,
-)
-# What says what may be believed, in the order in which it was said.
-_BELIEVED = (*_JUDGED, Kind.TOOL_CALL_DECIDED)
-_RELOADED = (
-    Kind.MODEL_CALL_SETTLED,
-    Kind.MODEL_CALL_REFUSED,
-    *_BELIEVED,
-    Kind.SESSION_DELEGATED,
-    Kind.TOOL_CALL_FINISHED,
-)
 _PAGE = 1000
 
 Begun = Callable[[LiveSession], tuple[Sequence[Record], Sequence[Change]]]
@@ -211,7 +193,7 @@ class Sessions:
     def _made(self, session: Session) -> LiveSession:
         """A session's memory, empty but for what the operator wrote about its task."""
         live = LiveSession(session, self._budgets.chain(session))
-        _trust_attributes(live, session)
+        trust_attributes(live, session)
         return live
 
     def _remember(self, live: LiveSession, *, new: str = "") -> None:
@@ -462,8 +444,8 @@ class Sessions:
                 for entry in await self._store.effects(own):
                     if entry.state in (EffectState.INTENDED, EffectState.UNKNOWN):
                         live.effects[entry.call_id] = entry
-            async for record in self._records(session, _RELOADED):
-                _replay(live, record, own=session_id == own)
+            async for record in self._records(session, RELOADED):
+                replay(live, record, own=session_id == own)
 
     async def _inherit_as_child(self, live: LiveSession, child: Session) -> None:
         """What the session that started `child` held trusted and untrusted at that moment."""
@@ -474,9 +456,9 @@ class Sessions:
             if session.delegated_by:
                 await self._inherit_as_child(live, session)
             until_ns = child.opened_at_ns + 1
-            async for record in self._records(session, _BELIEVED, until_ns=until_ns):
-                _judge(live, record)
-        _trust_attributes(live, parent)
+            async for record in self._records(session, BELIEVED, until_ns=until_ns):
+                judge(live, record)
+        trust_attributes(live, parent)
 
     async def _records(
         self, session: Session, kinds: tuple[Kind, ...], *, until_ns: int = 2**63 - 1
@@ -505,96 +487,3 @@ def _own(live: LiveSession | None, known: str, token: str) -> LiveSession:
     if live is None or not known or not hmac.compare_digest(known, token_digest(token)):
         raise Unauthenticated("the token is not one that this server issued")
     return live
-
-
-def _trust_attributes(live: LiveSession, session: Session) -> None:
-    """What the operator wrote about a task; of a child's, a model may have chosen some."""
-    if session.delegated_by:
-        return
-    for value in session.task_attributes.values():
-        for text in value if isinstance(value, list | tuple) else (value,):
-            live.vouched.trust(str(text))
-
-
-def _judge(live: LiveSession, record: Record) -> None:
-    """Fold in what a record says is to be believed."""
-    body = record.body
-    if record.kind is Kind.PROMPT_SUBMITTED:
-        if body.get("vouched", True):
-            live.vouched.trust(str(body.get("text", "")))
-    elif record.kind is Kind.PROMPT_CONFIRMED:
-        live.vouched.trust(str(body.get("text", "")))
-    elif record.kind is Kind.RUN_TOOL_ANSWERED:
-        live.answers[record.call_id] = str(body.get("content", ""))
-    elif record.kind is Kind.TOOL_CALL_DECIDED:
-        if record.verdict == Verdict.ALLOW:
-            live.vouched.bring(body.get("arguments") if body.get("arguments_kept", True) else None)
-    else:
-        _admit(live, record)
-
-
-def _admit(live: LiveSession, record: Record) -> None:
-    """A result as it was first admitted: what it gave, and whether it taints."""
-    body = record.body
-    answer = live.answers.pop(record.call_id, "")
-    if body.get("taints"):
-        live.vouched.taint(record.tool)
-    given = body.get("given", {})
-    live.vouched.learn(
-        Given(
-            text=answer[:KEPT_OF_ONE] if body.get("trusted_answer") else body.get("trusted", ""),
-            records={
-                ArgumentRole(role): tuple(values)
-                for role, values in given.get("records", {}).items()
-            },
-            members=tuple(given.get("members", ())),
-        )
-    )
-
-
-def _replay(live: LiveSession, record: Record, *, own: bool) -> None:
-    """Fold one journal record into a session's memory."""
-    body = record.body
-    if record.kind is Kind.MODEL_CALL_SETTLED:
-        if own:
-            live.cost_nusd += record.cost_nusd
-            live.turn = max(live.turn, record.turn)
-            live.progress.turns += 1
-            live.context.recorded(body, live.session.context_alert_percent)
-        if body.get("message_id"):
-            live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
-    elif record.kind is Kind.MODEL_CALL_REFUSED:
-        live.turn = max(live.turn, record.turn if own else 0)
-    elif record.kind is Kind.SESSION_DELEGATED:
-        if own:
-            live.children.append(str(body.get("child", "")))
-    elif record.kind in _JUDGED:
-        _judge(live, record)
-        if "digest" in body:
-            live.collected[str(body["digest"])] = bool(body.get("taints"))
-        if own and record.kind is Kind.PROMPT_SUBMITTED:
-            live.progress.prompted()
-    else:
-        if record.kind is Kind.TOOL_CALL_DECIDED:
-            _judge(live, record)
-            live.wrote(body.get("made", ()), stale=bool(body.get("stale")))
-            live.fetched.update(body.get("fetched", ()))
-        if own and record.call_id:
-            _follow(live, record)
-
-
-def _follow(live: LiveSession, record: Record) -> None:
-    """Fold what a record says of a tool call into the loop guard."""
-    body, progress = record.body, live.progress
-    if record.kind is Kind.TOOL_CALL_FINISHED:
-        call = live.calls.get(record.call_id)
-        if call is not None:
-            output = str(body.get("output_digest", ""))
-            progress.outcome(record.tool, call.permitted_digest, output, record.at_ns)
-    elif not body.get("again"):
-        # A further attempt is no new call to the loop guard, live or after a restart.
-        digest = str(body.get("digest", ""))
-        progress.call(record.tool, digest, record.at_ns)
-        codes = [str(reason.get("code", "")) for reason in body.get("reasons", ())]
-        allowed = record.verdict == Verdict.ALLOW
-        progress.decided(record.tool, digest, allowed=allowed, codes=codes)

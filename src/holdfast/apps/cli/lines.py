@@ -91,6 +91,12 @@ def _alerted(record: Record) -> Line:
     return Line(f"! {plain(body.get('text', ''), 300)}", "yellow")
 
 
+def _queried(record: Record) -> Line:
+    body = record.body
+    carried, spent, limit = body.get("bytes"), body.get("spent"), body.get("limit")
+    return Line(f"  {carried} bytes went out in a search query, {spent} of {limit} so far", "dim")
+
+
 def _refused(record: Record) -> Line | None:
     body = record.body
     if record.kind is Kind.BUDGET_DECIDED:
@@ -137,6 +143,7 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.BUDGET_ALERT: _alerted,
     Kind.LOOP_ALERT: _alerted,
     Kind.CONTEXT_ALERT: _alerted,
+    Kind.QUERY_SENT: _queried,
     Kind.RUN_JUDGED: _judged,
     Kind.EFFECT_UNKNOWN: _unknown,
     Kind.RUN_CLAIMED: _run,

@@ -280,4 +280,7 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
         say(f"  parent of {child}")
     if view.context_percent:
         say(f"  context  {view.context_percent} % full after the last answer")
+    if view.query_bytes:
+        carried = f"{view.query_bytes} of {view.query_bytes_limit} bytes"
+        say(f"  queries  carried {carried} that nobody typed to search providers")
     say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")

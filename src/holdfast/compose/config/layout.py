@@ -13,6 +13,7 @@ from holdfast.compose.config.attributes import Attributes
 from holdfast.compose.config.file_layout import FILES
 from holdfast.compose.config.gateway_layout import GATEWAY
 from holdfast.compose.config.limits import LimitsShape
+from holdfast.compose.config.loop_layout import LOOP
 from holdfast.compose.config.model import (
     AgentConfig,
     AlertFormat,
@@ -22,7 +23,6 @@ from holdfast.compose.config.model import (
     Hooks,
     HttpTool,
     Implementation,
-    LoopSettings,
     PriceOverride,
     Prices,
     Project,
@@ -183,25 +183,6 @@ def _lower(text: str) -> str:
 
 
 _SECONDS = Whole(least=1, most=31_536_000)
-_COUNT = Whole(least=1, most=1_000_000)
-
-LOOP = Record(
-    build=LoopSettings,
-    fields={
-        "max_turns": Field(_COUNT, "model calls after which the session stops"),
-        "warn_turns": Field(_COUNT, "turns at which a warning is journalled"),
-        "alert_turns": Field(_COUNT, "turns above which an alert is journalled"),
-        "max_tool_calls": Field(_COUNT, "tool calls after which the next one is refused"),
-        "turn_timeout_s": Field(_SECONDS, "seconds one model call may take"),
-        "wall_clock_s": Field(_SECONDS, "seconds the session may last"),
-        "repeat_calls": Field(
-            _COUNT, "identical calls without news that alert; at twice as many, refused"
-        ),
-        "repeat_window_s": Field(_SECONDS, "seconds within which identical calls are counted"),
-        "stall_window": Field(_COUNT, "so many results in a row, all seen before, are a stall"),
-        "stall_distinct": Field(_COUNT, "from at most so many distinct calls"),
-    },
-)
 
 HOOKS = Record(
     build=Hooks,

@@ -207,6 +207,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     repeat_window_s: int | None = None
     stall_window: int | None = None
     stall_distinct: int | None = None
+    query_bytes: int | None = None
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):

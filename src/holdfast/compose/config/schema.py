@@ -15,10 +15,10 @@ from holdfast.compose.config.layout import (
     AGENT_FILE_EXTRA,
     CONTRACT,
     HOOKS,
-    LOOP,
     SETTINGS,
 )
 from holdfast.compose.config.limits import AlertList, LimitsShape
+from holdfast.compose.config.loop_layout import LOOP
 from holdfast.compose.config.shapes import Shape, Usd
 from holdfast.model.budgets import Dimension, Scope
 

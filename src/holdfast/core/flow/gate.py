@@ -1,15 +1,16 @@
 """Whether the arguments that decide a call are vouched for, after untrusted text was read.
 
 By effect, what must be: of a read its URL; of a write who, how much and the title of a new thing;
-of what leaves, where it goes, how much, and addresses in what it carries; of a commit all that, and
-who and what of it as it was typed or stands in a record. What destroys always asks. Where several
-arguments make one destination, that one is judged (`destinations`).
+of what leaves, where it goes, how much, what it asks for, and addresses in what it carries; of a
+commit all that, and who and what of it as it was typed or stands in a record. What destroys always
+asks. Where several arguments make one destination, that one is judged (`destinations`).
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from holdfast.core.flow.destinations import covert, is_known, pieced, pieces_of, strays, wholes
+from holdfast.core.flow.values import chosen
 from holdfast.core.flow.vouched import Vouched, leaves
 from holdfast.core.flow.words import amount, bare, folded, links, words
 from holdfast.core.place import Place
@@ -20,11 +21,12 @@ from holdfast.model.tools import ArgumentRole, Contract, Effect
 
 _WHO, _WHAT, _MUCH = ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.MUCH
 _URL, _PAYLOAD, _TITLE = ArgumentRole.URL, ArgumentRole.PAYLOAD, ArgumentRole.TITLE
+_QUERY = ArgumentRole.QUERY
 
 _GUARDED = {
     Effect.READ: frozenset({_URL}),
     Effect.WRITE: frozenset({_WHO, _MUCH, _URL, _TITLE}),
-    Effect.EGRESS: frozenset({_WHO, _MUCH, _URL, _TITLE, _PAYLOAD}),
+    Effect.EGRESS: frozenset({_WHO, _MUCH, _URL, _TITLE, _PAYLOAD, _QUERY}),
     Effect.COMMIT: frozenset({_WHO, _WHAT, _MUCH, _URL, _TITLE, _PAYLOAD}),
 }
 # What says where something goes, the first that a contract has.
@@ -109,7 +111,7 @@ class _Asked:
                 said = "is left out" if name not in self._arguments else "says nothing checkable"
                 yield f"{said}, and its schema has no such default"
             return
-        checked = list(_values(schema, value))
+        checked = list(chosen(schema, value))
         if len(checked) > _MOST_VALUES:
             yield f"holds more than {_MOST_VALUES} values"
             return
@@ -242,22 +244,6 @@ def _words_known(
     return len(spelled) <= _MOST_VALUES and all(
         len(word) <= free or vouched.knows_word(word, typed=typed) for word in spelled
     )
-
-
-def _values(schema: object, value: object) -> Iterator[object]:
-    """The scalars of an argument that somebody chose: no constants, no keys that a schema names."""
-    declared = schema if isinstance(schema, Mapping) else {}
-    if isinstance(value, Mapping):
-        named = declared.get("properties", {})
-        for name, inner in value.items():
-            if name not in named:
-                yield name
-            yield from _values(named.get(name), inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _values(declared.get("items"), inner)
-    elif "const" not in declared or declared["const"] != value:
-        yield value
 
 
 def _is_nothing(value: object) -> bool:

@@ -213,6 +213,14 @@ class Vouched:
                 return all(at is None or at > brought for at in said)
         return False
 
+    def typed_word(self, word: str) -> bool:
+        """Whether a word, in lower case, was typed."""
+        return self._typed.has_word(word)
+
+    def typed_address(self, key: str) -> bool:
+        """Whether an address was typed, by its key (`addresses`)."""
+        return key in self._typed_keys
+
     def typed_file(self, name: str) -> bool:
         """Whether a file was typed by this name, whole: relative, in normal form, by case."""
         return name in self._typed_files

@@ -123,7 +123,7 @@ def _is_text(contract: Contract, name: str) -> bool:
     return (
         name in _TEXTS
         or name in (contract.shell, _SOUGHT.get(contract.name))
-        or contract.roles.get(name) is ArgumentRole.PAYLOAD
+        or contract.roles.get(name) in (ArgumentRole.PAYLOAD, ArgumentRole.QUERY)
     )
 
 

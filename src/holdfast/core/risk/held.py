@@ -3,11 +3,15 @@
 Code given on the command line is HIGH because nobody could read it. The same code in a file of the
 project is MEDIUM, and an agent may write that file and run it. So it is MEDIUM, too, where a
 sandbox holds the command, or where no stranger's text was heard that could have asked for it.
-Deleting what a build leaves behind, by its name and within the folder, is deleting a file. Any
-other finding keeps its level. Not here: what a command is worth by itself (`shell`).
+Deleting what a build leaves behind, by its name and within the folder, is deleting a file. A
+package whose name and version the user typed is declared by the user, as one in the project's own
+files is. Any other finding keeps its level: a sandbox does not hold what a command shows (variables
+and keys), nor what others are going to run later (packages that nobody named). Not here: what a
+command is worth by itself (`shell`).
 """
 
 import posixpath
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +22,7 @@ from holdfast.model.risk import RiskLevel, RiskReason
 
 _CODE = frozenset({"shell.interpreter_code"})
 _DELETE = "shell.recursive_delete"
+_NAMED = "shell.named_install"
 _ARTEFACTS = words(
     """
     build dist target out coverage htmlcov __pycache__ node_modules .pytest_cache .mypy_cache
@@ -27,8 +32,14 @@ _ARTEFACTS = words(
 _ENDINGS = (".egg-info", ".pyc", ".pyo", ".o")
 
 
-def settled(risk: Risk, *, held: bool, heard: bool) -> Risk:
-    """The risk where it is `held` by a sandbox, or a stranger's text was `heard` in the session."""
+def settled(
+    risk: Risk, *, held: bool, heard: bool, typed: Callable[[str], bool] = lambda _: False
+) -> Risk:
+    """The risk where it is `held` by a sandbox, or a stranger's text was `heard` in the session.
+
+    `typed` says whether the user typed a word.
+    """
+    risk = _declared(risk, typed)
     judged = risk.shell
     if judged is None or risk.level is not RiskLevel.HIGH:
         return risk
@@ -38,6 +49,27 @@ def settled(risk: Risk, *, held: bool, heard: bool) -> Risk:
     reasons = tuple(_milder(reason) if reason.code in milder else reason for reason in risk.reasons)
     level = max(reason.level for reason in reasons)
     return msgspec.structs.replace(risk, level=level, reasons=reasons)
+
+
+def _declared(risk: Risk, typed: Callable[[str], bool]) -> Risk:
+    """The same where every package that is installed by name was typed, with its version."""
+    judged = risk.shell
+    if judged is None or not judged.packages:
+        return risk
+    if not all(typed(word) for package in judged.packages for word in package):
+        return risk
+    shell = msgspec.structs.replace(judged, reasons=tuple(map(_as_declared, judged.reasons)))
+    shell = msgspec.structs.replace(shell, level=max(reason.level for reason in shell.reasons))
+    reasons = tuple(map(_as_declared, risk.reasons))
+    level = max(reason.level for reason in reasons)
+    return msgspec.structs.replace(risk, level=level, reasons=reasons, shell=shell)
+
+
+def _as_declared(reason: RiskReason) -> RiskReason:
+    if reason.code != _NAMED:
+        return reason
+    text = "installs a package that the user named, at the version that the user named"
+    return RiskReason("shell.declared_install", text, RiskLevel.MEDIUM, reason.where)
 
 
 def artefacts_alone(judged: ShellRisk) -> bool:

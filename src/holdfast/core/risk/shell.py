@@ -33,7 +33,8 @@ class ShellRisk(msgspec.Struct, frozen=True):
     ``read_only``: every program it runs is known to only read, it writes and sets nothing, names
     no host and is below HIGH; anything in doubt is False. ``folders`` are those it changes to.
     ``named``: every path in each of its roles, whole, what is only known at run time as NUL; one
-    more than `MOST_NAMED` where there were more.
+    more than `MOST_NAMED` where there were more. ``packages`` are those that `shell.named_install`
+    installs, as (name, version).
     """
 
     level: RiskLevel
@@ -46,6 +47,7 @@ class ShellRisk(msgspec.Struct, frozen=True):
     read_only: bool = False
     folders: tuple[str, ...] = ()
     named: tuple[tuple[str, Role], ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 def classify(
@@ -88,6 +90,7 @@ def classify(
         read_only=_only_reads(found),
         folders=tuple(found.bases),
         named=tuple(found.named),
+        packages=tuple(found.packages),
     )
 
 

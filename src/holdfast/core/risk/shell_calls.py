@@ -93,6 +93,8 @@ class Findings:
         self.writes: dict[str, None] = {}
         self.reads: dict[str, None] = {}
         self.hosts: dict[str, None] = {}
+        # Packages that it installs by name and version, both as written.
+        self.packages: dict[tuple[str, str], None] = {}
         # Whole, as written, in every role: for where they lead.
         self.named: dict[tuple[str, Role], None] = {}
         self.bases: tuple[str, ...] = ()
@@ -111,6 +113,12 @@ class Findings:
         where = where.replace(UNKNOWN, "?")[:_MAX_WHERE]
         if len(self.reasons) < MOST_LISTED:
             self.reasons.setdefault((code, where), RiskReason(code, text, level, where))
+
+    def package(self, named: list[tuple[str, str]], where: str) -> None:
+        """Record the install of packages that are named with their versions."""
+        self.packages.update(dict.fromkeys(named))
+        many = len(self.packages) > MOST_LISTED
+        self.add("shell.package_install" if many else "shell.named_install", where)
 
     def program(self, name: str) -> None:
         """Remember a program that would run."""

@@ -12,7 +12,7 @@ from holdfast.core.risk.shell_calls import Call, Findings
 from holdfast.core.risk.shell_environment import sets
 from holdfast.core.risk.shell_languages import judge_awk, judge_jq, judge_sed
 from holdfast.core.risk.shell_options import make_variables
-from holdfast.core.risk.shell_remote import package_use
+from holdfast.core.risk.shell_remote import named_packages, package_use
 from holdfast.core.risk.shell_rules import words
 from holdfast.core.risk.shell_whole import judge_copy, judge_search
 from holdfast.core.risk.shell_words import UNKNOWN
@@ -257,6 +257,8 @@ def _packages(call: Call, found: Findings) -> None:
         found.add(code, call.where)
     elif verb in ("publish", "login", "deploy", "release", "unpublish"):
         found.add("shell.publishes", call.where)
+    elif named := named_packages(name, args):
+        found.package(named, call.where)
     elif _installs(name, verbs):
         found.add("shell.package_install", call.where)
     elif name in ("npm", "yarn", "pnpm") and verb in _REWIRES and verbs[1:2] != ["get"]:
@@ -287,6 +289,8 @@ def _pip(call: Call, found: Findings) -> None:
     verbs = operands(args)
     if code := package_use("pip", args):
         found.add(code, call.where)
+    elif named := named_packages("pip", args):
+        found.package(named, call.where)
     elif verbs[:1] and verbs[0] not in words("list show freeze check help debug inspect"):
         found.add("shell.package_install", call.where)
     touch_all([arg for arg in args if not re.fullmatch(r"\.\[[\w,. -]+\]", arg)], call, found)

@@ -354,6 +354,34 @@ def package_use(name: str, args: Args) -> str:
     return _DECLARED if quiet and len(rest) == 1 and verb in known.get(name, ()) else ""
 
 
+_NPM_ADDS = words("install i add")
+_NPM_SAVES = words("-D -E -O --save-dev --save-exact --save --save-optional --exact --dev")
+_NPM_SPEC = re.compile(r"((?:@[a-z0-9][\w.-]*/)?[a-z0-9][\w.-]*)@(\d+\.\d+\.\d+(?:-[\w.]+)?)")
+_PIP_SPEC = re.compile(r"([A-Za-z0-9][\w.-]*)==(\d[\w.]*)")
+_PIP_FLAGS = words("-q --quiet --no-deps --upgrade -U --no-cache-dir -v")
+
+
+def named_packages(name: str, args: Args) -> list[tuple[str, str]]:
+    """Packages of the usual registry that a call installs, each by name and version.
+
+    Nothing where it does more, or takes one of them from elsewhere: another registry, a link, a
+    folder, an alias, whatever version is newest.
+    """
+    npm = name in ("npm", "pnpm", "bun", "yarn")
+    if not npm and name not in ("pip", "pip3"):
+        return []
+    spec, adds = (_NPM_SPEC, _NPM_ADDS) if npm else (_PIP_SPEC, words("install"))
+    if not args or args[0] not in adds:
+        return []
+    found: list[tuple[str, str]] = []
+    for arg in args[1:]:
+        if match := spec.fullmatch(arg):
+            found.append((match[1], match[2]))
+        elif not (arg in _NPM_SAVES or _NPM_FLAGS.fullmatch(arg) if npm else arg in _PIP_FLAGS):
+            return []
+    return found
+
+
 def _pip(verb: str, args: Args) -> str:
     """``pip install`` of requirement files and of the project itself, and nothing by name."""
     options = _Options(

@@ -80,6 +80,7 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     "shell.opens_port": (HIGH, "listens for other machines"),
     "shell.publishes": (HIGH, "publishes to another machine"),
     "shell.package_install": (HIGH, "installs or runs packages from outside"),
+    "shell.named_install": (HIGH, "installs a package from outside, by its name and version"),
     "shell.container": (HIGH, "drives containers or a cluster"),
     # ordinary work
     "shell.file_write": (MEDIUM, "writes a file"),

@@ -442,8 +442,10 @@ def _tool(found: Walked, tool: Mapping[str, Any], kind: Kind, path: Path) -> Non
         # Another name would be granted for what it is not.
         raise NotInTable(f"`{spelt((path, 'name'))}` must be `{kind.name}`")
     else:
-        if REACH[kind.name] is Reach.OUTSIDE:
+        if REACH[kind.name] is not Reach.INSIDE:
             hosts = tuple(tool.get("allowed_domains") or ())
+            if REACH[kind.name] is Reach.QUERY:
+                hosts += tuple(tool.get("blocked_domains") or ())
             found.outside.append(Outside(grant=kind.name, steps=steps(path), addresses=hosts))
         found.server.append(
             ServerTool(

@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.effects import Standing
+from holdfast.core.flow.queries import Query
 from holdfast.core.progress import Finding
 from holdfast.core.risk.registry import Risk
 from holdfast.model.decisions import Decision, Reason, Verdict
@@ -94,6 +95,8 @@ class Case:
         self.contract: Contract | None = None
         self.resource = ""
         self.risk: Risk | None = None
+        # A bounded query; counted until it is known not to go out.
+        self.query: Query | None = None
         self.policy_version = ""
         # The moment and the taint that policy was asked with, so that it can be asked again.
         self.policy_asked: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from holdfast.model.events import Kind
 from holdfast.model.permits import Permit
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.files import Links
+from holdfast.runtime import queries
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.guard.case import Asked, Case, Ruling
 from holdfast.runtime.guard.permits import Permits
@@ -89,6 +90,8 @@ class Guard:
                 await self._journal.commit(case.records)
             raise
         finally:
+            if case.query is not None:
+                queries.refund(live, case.query)
             live.deciding.discard(call.call_id)
 
     async def _claim(

@@ -21,6 +21,7 @@ from holdfast.model.permits import Permit
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
+from holdfast.runtime import queries
 from holdfast.runtime.guard.case import Case, Ruling
 from holdfast.runtime.guard.permits import Permits
 from holdfast.runtime.hooks import Hooks
@@ -80,6 +81,7 @@ class Rulings:
         permit = self._permits.made(live, decision) if runs else None
         call = self._decided(case, decision, permit)
         records = [*case.records, self._decision_record(case, decision, written)]
+        records += self._query_records(case, permit)
         if permit is None and case.effect is not None:
             self._effects.release(case.effect)
             case.changes = [change for change in case.changes if change is not case.effect.entry]
@@ -125,6 +127,12 @@ class Rulings:
             case.records += _left_running(case, self._running)
         return written
 
+    def _query_records(self, case: Case, permit: Permit | None) -> list[Record]:
+        if case.query is None or permit is None:
+            return []
+        flat = {"turn": case.call.turn, "call_id": case.call.call_id, "tool": case.call.tool}
+        return queries.told(self._journal, case.live, case.query, **flat)
+
     def _tell_loop_guard(self, case: Case, *, allowed: bool) -> None:
         """A further attempt is no new call to it."""
         if case.asked.again:
@@ -146,6 +154,9 @@ class Rulings:
         live.emitted.pop(call.call_id, None)
         if verdict is Verdict.ALLOW:
             live.vouched.bring(case.arguments if _fits(case.spelled) else None)
+        if permit is not None and case.query is not None:
+            queries.sent(live, case.query)
+            case.query = None  # It stays counted.
         if permit is not None and self._hooks.stand(live.who.agent, HookPoint.POST_TOOL):
             # A hook after the call is going to see what it ran with.
             live.running[case.call.call_id] = case.arguments
@@ -199,6 +210,8 @@ class Rulings:
             ours["arguments_kept"] = False
         if case.asked.again:
             ours["again"] = True
+        if case.query is not None:
+            ours["query_bytes"] = case.query.residue
         if case.effect is not None:
             ours["effect_key"] = case.effect.entry.key
             ours["effect"] = case.effect.standing

@@ -12,12 +12,14 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import reaches
 from holdfast.core.effects import Standing
+from holdfast.core.flow.queries import is_search, read_query
 from holdfast.core.progress import LOOP_DETECTED, Response
 from holdfast.core.resources import resource_of
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.held import settled
 from holdfast.core.risk.links import Named, followed, named, unresolved
 from holdfast.core.risk.places import UNTOLD, Governed
+from holdfast.core.risk.queried import queried
 from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.scopes import outside
 from holdfast.errors import PolicyUnavailable
@@ -26,8 +28,9 @@ from holdfast.model.decisions import Verdict, strictest
 from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
 from holdfast.model.hooks import HookInput, HookPoint
-from holdfast.model.tools import Effect, Idempotency
+from holdfast.model.tools import Contract, Effect, Idempotency
 from holdfast.ports.files import Links
+from holdfast.runtime import queries
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.room import no_room
@@ -166,8 +169,10 @@ class Stages:
         await self._follow(case, case.risk)
         held = case.live.place.sandboxed and workplace.is_inside(case.arguments)
         heard = case.live.vouched.tainted or case.live.place.stale
-        case.risk = settled(case.risk, held=held, heard=heard)
+        case.risk = settled(case.risk, held=held, heard=heard, typed=case.live.vouched.typed)
         effect = case.contract.effect if case.contract else Effect.COMMIT
+        if case.contract is not None and is_search(case.contract):
+            effect = self._searched(case, case.contract, case.risk)
         ruled = gate(case.risk, case.live.who.trust, effect)
         case.reasons += ruled.reasons
         if ruled.notify:
@@ -177,6 +182,18 @@ class Stages:
                 Kind.RISK_NOTICE, case.live.who, body, risk=case.risk.level.name, **flat
             )
             case.records.append(record)
+
+    def _searched(self, case: Case, contract: Contract, risk: Risk) -> Effect:
+        """The effect of a search tool's call: a bounded query with room reads, and is counted."""
+        live, given = case.live, case.arguments
+        query = read_query(contract, given, live.vouched, live.residue)
+        fault = query.fault
+        if not fault and self._journal.scrubbed(given) != given:
+            fault = "holds what looks like a secret"
+        fault = fault or queries.held(live, query)
+        case.risk = queried(risk, fault)
+        case.query = None if fault else query
+        return contract.effect if fault else Effect.READ
 
     async def _follow(self, case: Case, risk: Risk) -> None:
         """Judge by real places, too, where the call goes through links on this machine."""
@@ -236,6 +253,8 @@ class Stages:
         Of work on files it is the place that decides; a command that was typed whole may run.
         """
         vouched, contract = case.live.vouched, case.contract
+        if contract is not None and case.query is not None:
+            contract = msgspec.structs.replace(contract, effect=Effect.READ)
         if contract is None or case.risk is None or not workplace.is_work(contract):
             case.reasons += flow.gate(contract, case.arguments, vouched, case.live.place)
         elif vouched.tainted:

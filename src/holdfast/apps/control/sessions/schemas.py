@@ -75,6 +75,8 @@ class SessionView(Shown):
 
     `tool_calls` counts its calls that were permitted, `streams` the answers streaming to it now.
     `context_percent` is how full its context was after the last answer in it, of 100.
+    `query_bytes` of `query_bytes_limit` were carried by its queries to search providers since it
+    read untrusted text.
     A session past its wall clock is shown as expired from that moment on. `delegated_by` is the
     session that started it, `children` those that it started; `cost_nusd` counts what these cost.
     """
@@ -97,6 +99,8 @@ class SessionView(Shown):
     streams: int
     tainted: bool
     context_percent: int = 0
+    query_bytes: int = 0
+    query_bytes_limit: int = 0
     delegated_by: str = ""
     children: list[str] = Field(default_factory=list)
     resources: list[str] = Field(default_factory=list)

@@ -46,7 +46,7 @@ def of_live(deps: ControlDeps, live: LiveSession) -> SessionView:
         tainted=live.vouched.tainted,
         children=live.children,
     )
-    return _with(shown, live.context)
+    return _with(shown, live.context, live.residue.spent)
 
 
 async def of_session(deps: ControlDeps, session: Session) -> SessionView:
@@ -55,16 +55,18 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
     if live is not None:
         return of_live(deps, live)
     turn = cost_nusd = 0
-    tainted, context = False, ContextUse()
+    tainted, context, carried = False, ContextUse(), 0
     children: list[str] = []
     for session_id in filter(None, (session.parent, session.session_id)):
         mine = session_id == session.session_id
-        kinds = (*_TAINTING, *((*_TURNS, Kind.SESSION_DELEGATED) if mine else ()))
+        kinds = (*_TAINTING, Kind.QUERY_SENT, *((*_TURNS, Kind.SESSION_DELEGATED) if mine else ()))
         async for record in records_of(deps, session.principal.tenant, session_id, kinds):
             turn, cost_nusd = max(turn, record.turn if mine else 0), cost_nusd + record.cost_nusd
             tainted = tainted or bool(record.body.get("taints"))
             if mine:
                 context.recorded(record.body)
+            if record.kind is Kind.QUERY_SENT:
+                carried += int(record.body.get("bytes", 0))
             if record.kind is Kind.SESSION_DELEGATED:
                 children.append(str(record.body.get("child", "")))
     for account in await deps.budgets.states([_purse(session)]):
@@ -79,11 +81,11 @@ async def of_session(deps: ControlDeps, session: Session) -> SessionView:
         tainted=tainted,
         children=children,
     )
-    return _with(shown, context)
+    return _with(shown, context, carried)
 
 
-def _with(shown: SessionView, context: ContextUse) -> SessionView:
-    return shown.model_copy(update={"context_percent": context.percent})
+def _with(shown: SessionView, context: ContextUse, carried: int) -> SessionView:
+    return shown.model_copy(update={"context_percent": context.percent, "query_bytes": carried})
 
 
 async def records_of(
@@ -170,6 +172,7 @@ def _view(
         tool_calls=tool_calls,
         streams=streams,
         tainted=tainted,
+        query_bytes_limit=session.loop.query_bytes,
         delegated_by=session.delegated_by,
         children=list(children),
         resources=list(session.resources),
