@@ -1,0 +1,193 @@
+"""What a tick of the server does: each second, to each session, at each boundary."""
+
+# mypy: no-check-untyped-defs
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from holdfast.core.sessions import Command
+from holdfast.model.events import Kind
+from holdfast.model.sessions import SessionState
+from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.processes import Fence
+from holdfast.runtime.upkeep import Upkeep
+from tests.unit.runtime.alone.desk import Desk, S, call
+
+
+def upkeep(desk, jumps=(0,)):
+    left = iter(jumps)
+    return Upkeep(desk.sessions, desk.journal, desk.clock, lambda: next(left))
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_session_ends_at_its_wall_clock_and_its_streams_with_it(paused):
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(ttl_s=10)
+        if paused:
+            await desk.sessions.change(live, Command.PAUSE, "")
+        cuts: list[str] = []
+        live.streams["h"] = cuts.append
+        desk.clock.advance(10 - 1e-9)
+        upkeep(desk).tick()
+        assert live.session.state in (SessionState.ACTIVE, SessionState.PAUSED)
+        desk.clock.advance(1e-9)
+        upkeep(desk).tick()
+        text = "the session reached its wall clock"
+        assert (live.session.state, live.session.state_reason) == (SessionState.EXPIRED, text)
+        upkeep(desk).tick()
+        assert cuts == [f"credential_expired: {text}"]
+        await desk.journal.commit(())
+        assert [one["kind"] for one in desk.since(1)][-1:] == ["session.expired"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("command", [None, *Command])
+def test_what_is_over_leaves_the_memory_after_ten_minutes_unless_it_streams(command):
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(ttl_s=10**6)
+        if command is Command.RESUME:
+            await desk.sessions.change(live, Command.PAUSE, "")
+        if command is not None:
+            await desk.sessions.change(live, command, "")
+        name = live.session.session_id
+        desk.clock.advance(600)
+        upkeep(desk).tick()
+        assert desk.sessions.loaded(name) is live
+        desk.clock.advance(1e-9)
+        live.streams["h"] = lambda why: None
+        upkeep(desk).tick()
+        assert desk.sessions.loaded(name) is live
+        live.streams.clear()
+        upkeep(desk).tick()
+        over = command not in (None, Command.PAUSE, Command.RESUME)
+        assert (desk.sessions.loaded(name) is None) == over
+
+    asyncio.run(main())
+
+
+def test_clock_that_was_set_is_told_once_by_how_much_where_it_is_more_than_two_seconds():
+    async def main():
+        desk: Any = Desk()
+        one = upkeep(desk, (2 * S, 2 * S + 1, 2 * S + 1, 4 * S + 1, 4 * S + 2, -5, -3 * S))
+        for _ in range(7):
+            one.tick()
+        await desk.journal.commit(())
+        assert desk.since(0) == [
+            {"kind": "clock.jumped", "body": {"off_by_ns": by}} for by in (2 * S + 1, 4 * S + 2, -5)
+        ] + [{"kind": "clock.jumped", "body": {"off_by_ns": -3 * S}}]
+
+    asyncio.run(main())
+
+
+def test_refusals_that_were_only_counted_are_told_when_their_minute_is_over():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open()
+        for _ in range(23):
+            await desk.journal.refused(Kind.PERMIT_REFUSED, live.who, {"why": "no"})
+        seq = desk.seq
+        desk.clock.advance(60)
+        upkeep(desk).tick()
+        await desk.journal.commit(())
+        body = {"why": "refused 3 times more within a minute", "times": 3}
+        assert desk.since(seq, live.who) == [
+            {"kind": "permit.refused", "verdict": "deny", "body": body}
+        ]
+
+    asyncio.run(main())
+
+
+class Processes:
+    """Remembers who was adopted; `seen` is what lives."""
+
+    def __init__(self):
+        self.adopted = []
+        self.lives = frozenset[tuple[int, int]]()
+
+    async def adopt(self, session_id):
+        self.adopted.append(session_id)
+        return "none"
+
+    async def seen(self, session_id):
+        return self.lives
+
+
+class Turns:
+    """Remembers which tenants were about."""
+
+    def __init__(self):
+        self.tenants = []
+
+    def seen(self, tenant):
+        self.tenants.append(tenant)
+
+
+def test_whoever_comes_to_the_models_door_is_about_and_is_fenced_in_once():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open()
+        turns: Any = Turns()
+        processes: Any = Processes()
+        keeper = ModelDoorkeeper(desk.sessions, turns, Fence(processes))
+        for _ in range(2):
+            assert await keeper.authenticate_model(desk.token) is live
+        assert turns.tenants == ["acme", "acme"]
+        assert processes.adopted == [live.session.session_id]
+        assert live.adopted
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("first", "lives", "ran", "alone"),
+    [
+        (None, {(1, 1)}, False, True),
+        (None, set(), False, False),
+        (None, {(1, 1)}, True, False),
+        ({(1, 1), (2, 2)}, {(1, 1)}, True, True),
+        ({(1, 1), (2, 2)}, {(1, 1), (2, 2)}, True, True),
+        ({(1, 1)}, {(1, 1), (2, 2)}, True, False),
+        ({(1, 1)}, set(), True, False),
+    ],
+)
+def test_nothing_that_a_tool_started_lives_where_all_that_lives_was_there_before(
+    first, lives, ran, alone
+):
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(sealed=True)
+        processes: Any = Processes()
+        fence = Fence(processes)
+        if first is not None:
+            processes.lives = frozenset(first)
+            await fence.adopt(live)
+            assert live.first_processes == first
+        call(live, "c0")
+        call(live, "c9", session="ses_other", attempts=1)
+        if ran:
+            call(live, "c1", attempts=1)
+        processes.lives = frozenset(lives)
+        assert await fence.alone(live) == alone
+        await fence.adopt(live)
+        assert live.first_processes == (lives if not ran else first)
+        assert set(processes.adopted) == {live.session.session_id}
+
+    asyncio.run(main())
+
+
+def test_session_that_is_not_sealed_remembers_no_processes():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open()
+        processes: Any = Processes()
+        processes.lives = frozenset({(1, 1)})
+        await Fence(processes).adopt(live)
+        assert live.first_processes is None
+        assert live.adopted
+
+    asyncio.run(main())
