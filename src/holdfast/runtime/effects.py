@@ -211,9 +211,9 @@ class Effects:
         after = msgspec.structs.replace(after, resolved_by=by)
         self._remember(after)
         live.effects.pop(entry.call_id, None)
-        body = {"key": entry.key, "outcome": after.state, "by": by, "reason": reason}
+        body, ours = {"by": by, "reason": reason}, {"key": entry.key, "outcome": after.state}
         record = self._journal.record(
-            Kind.EFFECT_RESOLVED, live.who, body, call_id=entry.call_id, tool=entry.tool
+            Kind.EFFECT_RESOLVED, live.who, body, ours, call_id=entry.call_id, tool=entry.tool
         )
         return self._journal.commit([record], [after])
 
@@ -238,7 +238,8 @@ class Effects:
             del self._known[oldest]
 
     def _unknown_record(self, live: LiveSession, entry: EffectEntry, why: str) -> Record:
-        body = {"key": entry.key, "why": why[:2000], "attempt": entry.attempt}
+        # The key is a digest of ours: scrubbed as a field of that name, nobody could settle it.
+        body, ours = {"why": why[:2000]}, {"key": entry.key, "attempt": entry.attempt}
         return self._journal.record(
-            Kind.EFFECT_UNKNOWN, live.who, body, call_id=entry.call_id, tool=entry.tool
+            Kind.EFFECT_UNKNOWN, live.who, body, ours, call_id=entry.call_id, tool=entry.tool
         )

@@ -1,0 +1,590 @@
+"""What is reported of a permitted call, and what a further attempt at one comes to."""
+
+# mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from holdfast.core.sessions import Command
+from holdfast.errors import (
+    Conflict,
+    PermitInvalid,
+    PolicyUnavailable,
+    RateLimited,
+    SessionStopped,
+)
+from holdfast.model.budgets import Dimension
+from holdfast.model.decisions import PolicyAnswer, Reason, Verdict
+from holdfast.model.effects import EffectState
+from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
+from holdfast.model.tools import CallState
+from holdfast.runtime.attempts import Attempt, Found, Next, Retry
+from holdfast.runtime.digests import digest_of
+from holdfast.runtime.outcomes import Shown
+from tests.unit.runtime.alone.desk import draft, limit
+from tests.unit.runtime.alone.gatehouse import Gatehouse
+
+CALLS = Dimension.TOOL_CALLS
+SECRET = "AKIA" + "A" * 16
+
+
+def hook(seen=None, point=HookPoint.POST_TOOL, **answer):
+    async def answered(given):
+        await asyncio.sleep(0)
+        if seen is not None:
+            seen.append(given)
+        return HookAnswer(**answer)
+
+    return {point: (("h", answered),)}
+
+
+async def allowed(house, tool="look", arguments=None):
+    live = await house.seat(limit(CALLS, 9))
+    ruling = await house.decide(live, "c1", tool, arguments or {})
+    assert ruling.permit
+    return live
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house)
+        live.running["c1"] = {}
+        before, seq = live.calls["c1"], house.seq
+        shown = await house.finish(
+            live,
+            "c1",
+            ok=ok,
+            output={"n": SECRET},
+            error="e" * 3_000,
+            duration_ms=7,
+            replaced=["r" * 300] * 12,
+        )
+        assert shown == Shown({"n": SECRET}, "", None)
+        state = CallState.EXECUTED if ok else CallState.FAILED
+        assert live.calls["c1"] == msgspec.structs.replace(before, state=state, redeemed=True)
+        assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
+        assert live.running == {}
+        assert live.deciding == set()
+        assert house.got_on == [live.session.session_id]
+        assert house.budgets.ledger.open_holds() == []
+        assert [s.settled for s in house.budgets.ledger.all_states(0)] == [1]
+        shown_output = '{"n":"<secret:aws_key>"}'
+        assert house.since(seq, live.who) == [
+            {
+                "kind": "tool_call.finished",
+                "turn": 2,
+                "call_id": "c1",
+                "decision_id": before.decision_id,
+                "tool": "look",
+                "body": {
+                    "output": shown_output,
+                    "error": "e" * 2_000,
+                    "contract": [],
+                    "replaced": ["r" * 200] * 10,
+                    "ok": ok,
+                    "output_digest": digest_of({"n": SECRET}),
+                    "output_bytes": len('{"n":""}') + len(SECRET),
+                    "duration_ms": 7,
+                },
+            }
+        ]
+        with pytest.raises(Conflict) as twice:
+            await house.finish(live, "c1")
+        assert twice.value.fields == {"call_id": "c1"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": CallState.EMITTED}, {"session": "ses_other"}, {"deciding": True}, {"gone": True}],
+)
+def test_only_a_sessions_own_running_call_has_an_outcome(change):
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house)
+        if "deciding" in change:
+            live.deciding.add("c1")
+        elif "gone" in change:
+            live.calls.clear()
+        else:
+            live.calls["c1"] = msgspec.structs.replace(live.calls["c1"], **change)
+        seq = house.seq
+        with pytest.raises(Conflict) as refused:
+            await house.finish(live, "c1")
+        assert refused.value.message == "no running call of that id"
+        assert house.since(seq) == []
+        if "gone" in change:
+            with pytest.raises(Conflict) as long:
+                await house.finish(live, "c" * 300)
+            assert long.value.fields == {"call_id": "c" * 200}
+
+    asyncio.run(main())
+
+
+def test_output_without_canonical_form_is_told_by_a_digest_of_none_and_breaches_of_contract_are():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "order", {"order": "7"})
+        await house.finish(live, "c1", output={"n": 2**70})
+        body = house.store.journal[-1].body
+        assert (body["output"], body["output_bytes"]) == ("", 0)
+        for ok in (True, False):
+            other = await allowed(house, "order", {"order": "7"})
+            await house.finish(other, "c1", ok=ok, output={"m": 1})
+            assert len(house.store.journal[-1].body["contract"]) == int(ok)
+
+    asyncio.run(main())
+
+
+def test_long_output_is_told_up_to_twenty_thousand_characters():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house)
+        await house.finish(live, "c1", output="x y " * 10_000)
+        body = house.store.journal[-1].body
+        assert len(body["output"]) == 20_000
+        assert body["output_bytes"] == 40_002
+
+    asyncio.run(main())
+
+
+def test_what_the_model_reads_is_kept_clean_in_the_same_commit_in_place_of_the_output():
+    async def main():
+        house: Any = Gatehouse()
+        for long in (False, True):
+            live = await allowed(house)
+            seq = house.seq
+            content = f"use {SECRET}" + (" and so on" * 2_000 if long else "")
+            shown = await house.finish(live, "c1", output="raw", content=content)
+            clean = content.replace(SECRET, "<secret:aws_key>")
+            assert shown == Shown("raw", "", clean)
+            assert live.answers == {"c1": clean}
+            finished, answered = house.since(seq, live.who)
+            assert finished["body"]["output"] == ""
+            assert answered == {
+                "kind": "run.tool_answered",
+                "turn": 2,
+                "call_id": "c1",
+                "tool": "look",
+                "body": {"content": clean, "is_error": False},
+            }
+
+    asyncio.run(main())
+
+
+def test_failed_call_is_an_error_to_the_model():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house)
+        await house.finish(live, "c1", ok=False, content="no")
+        assert house.store.journal[-1].body == {"content": "no", "is_error": True}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("content", [None, "what was read"])
+def test_hook_that_objects_withholds_the_result_everywhere_and_what_was_done_stands(content):
+    async def main():
+        seen: list[HookInput] = []
+        house: Any = Gatehouse(hooks=hook(seen, verdict=Verdict.DENY, code="pii", reason="names"))
+        live = await allowed(house, "keyed", {"a": 1})
+        seq = house.seq
+        shown = await house.finish(live, "c1", output={"n": 1}, content=content)
+        call = live.calls["c1"]
+        text = (
+            "pii: this call was made, and its result is withheld: names"
+            f" (rule h) [{call.decision_id}]"
+        )
+        assert shown == Shown(text, text, text if content is not None else None)
+        assert (call.state, call.denial) == (CallState.EXECUTED, text)
+        entry = await house.effects.find("acme", call.effect_key)
+        assert (entry.state, entry.output) == (EffectState.DONE, text)
+        assert [(one.tool, one.call_id, one.arguments, one.output, one.ok) for one in seen] == [
+            ("keyed", "c1", {"a": 1}, {"n": 1}, True)
+        ]
+        kinds = [one["kind"] for one in house.since(seq)]
+        if content is None:
+            assert kinds == ["hook.ran", "tool_call.finished"]
+            assert live.answers == {}
+        else:
+            assert kinds == ["hook.ran", "tool_call.finished", "run.tool_answered"]
+            assert house.store.journal[-1].body == {"content": text, "is_error": True}
+            assert live.answers == {"c1": text}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("output", ["fine", {"m": "fine"}])
+def test_hook_that_rewrites_is_what_is_shown_recorded_and_kept_and_the_raw_one_is_marked(output):
+    async def main():
+        house: Any = Gatehouse(hooks=hook(output=output))
+        live = await allowed(house, "keyed")
+        raw = "a line with the name of ann in it\nand one more of the same length"
+        shown = await house.finish(live, "c1", output=raw, content=raw)
+        told = output if isinstance(output, str) else '{"m": "fine"}'
+        assert shown == Shown(output, "", told)
+        assert live.calls["c1"].rewritten
+        assert (await house.effects.find("acme", live.calls["c1"].effect_key)).output == output
+        assert live.answers == {"c1": told}
+        other = await allowed(house, "keyed")
+        await house.finish(other, "c1", ok=False, output=raw, content=raw)
+        assert other.calls["c1"].rewritten == ()
+        assert other.answers == {"c1": raw}
+
+    asyncio.run(main())
+
+
+def test_call_that_failed_is_seen_by_the_hooks_of_errors_after_those_of_outcomes():
+    async def main():
+        seen: list[HookInput] = []
+        house: Any = Gatehouse(
+            hooks=hook(seen, output=1) | hook(seen, HookPoint.ON_ERROR, output=2)
+        )
+        live = await allowed(house)
+        shown = await house.finish(live, "c1", ok=False, output=0, error="why")
+        assert [(str(one.point), one.output, one.ok, one.detail) for one in seen] == [
+            ("post_tool", 0, False, "why"),
+            ("on_error", 1, False, "why"),
+        ]
+        assert shown.output == 2
+        seen.clear()
+        other = await allowed(house)
+        await house.finish(other, "c1")
+        assert [str(one.point) for one in seen] == ["post_tool"]
+
+    asyncio.run(main())
+
+
+def test_denial_that_the_model_has_read_meanwhile_stays():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house)
+        live.calls["c1"] = msgspec.structs.replace(live.calls["c1"], denial="read before")
+        shown = await house.finish(live, "c1", output=1)
+        assert shown == Shown("read before", "read before", None)
+        assert live.calls["c1"].denial == "read before"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("tool", "fields", "state"),
+    [
+        ("keyed", {"ok": True}, EffectState.DONE),
+        ("once", {"ok": False}, EffectState.UNKNOWN),
+        ("once", {"ok": True, "uncertain": False}, EffectState.DONE),
+        ("keyed", {"ok": False, "uncertain": True}, EffectState.UNKNOWN),
+        ("asks", {"ok": False, "code": "full"}, EffectState.FAILED),
+        ("asks", {"ok": False, "code": "other"}, EffectState.UNKNOWN),
+        ("once", {"ok": False, "code": "not_run"}, EffectState.FAILED),
+    ],
+)
+def test_failure_leaves_an_effect_open_unless_its_contract_says_what_it_means(tool, fields, state):
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, tool)
+        await house.finish(live, "c1", **fields)
+        key = live.calls["c1"].effect_key
+        assert (await house.effects.find("acme", key)).state is state
+        assert live.effects == {}
+
+    asyncio.run(main())
+
+
+def test_results_that_bring_nothing_new_are_an_alert():
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat()
+        for number in range(9):
+            await house.decide(live, f"c{number}", "look", {"n": number})
+            await house.finish(live, f"c{number}", output="same")
+        assert house.written_kinds().count("loop.alert") == 1
+        assert house.written_kinds()[-2:] == ["tool_call.finished", "loop.alert"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("vouched", "child"), [(True, False), (False, False), (True, True)])
+def test_prompt_is_told_and_vouches_where_a_user_may_have_typed_it(vouched, child):
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat()
+        if child:
+            wanted = draft(delegated_by=live.session.session_id, depth=1)
+            live, _ = await house.sessions.open_child(live, wanted, {})
+        live.progress._in_a_row = 3
+        seq = house.seq
+        text = "pay bob@shop.com " + "x " * 20_000
+        await house.outcomes.prompt(live, text, vouched=vouched)
+        believed = vouched and not child
+        body = {"text": text[:20_000]} | ({} if believed else {"vouched": False})
+        assert house.since(seq, live.who) == [{"kind": "prompt.submitted", "body": body}]
+        assert live.vouched.typed("bob@shop.com") == believed
+        assert live.progress._in_a_row == 0
+
+    asyncio.run(main())
+
+
+def test_sixty_prompts_a_minute_are_as_many_as_a_session_takes():
+    async def main():
+        house: Any = Gatehouse()
+        live, other = await house.seat(), await house.seat()
+        for _ in range(60):
+            await house.outcomes.prompt(live, "x")
+        with pytest.raises(RateLimited) as refused:
+            await house.outcomes.prompt(live, "x")
+        assert refused.value.fields == {"retry_after_s": 60}
+        assert refused.value.message == "a session takes 60 prompts a minute"
+        await house.outcomes.prompt(other, "x")
+        house.clock.advance(60)
+        await house.outcomes.prompt(live, "x")
+        await house.sessions.change(live, Command.PAUSE, "")
+        with pytest.raises(SessionStopped):
+            await house.outcomes.prompt(live, "x")
+
+    asyncio.run(main())
+
+
+def test_hook_point_of_no_call_is_told_with_what_its_hooks_say():
+    async def main():
+        seen: list[HookInput] = []
+        point = HookPoint.ON_CONTEXT_OVERFLOW
+        answer = {"verdict": Verdict.ASK, "code": "k", "reason": "so"}
+        house: Any = Gatehouse(hooks=hook(seen, point, **answer))
+        live = await house.seat()
+        seq = house.seq
+        reasons = await house.outcomes.reached(live, point, "d" * 3_000)
+        assert reasons == (
+            Reason(stage="hook", verdict=Verdict.ASK, code="k", text="so", rule="h"),
+        )
+        assert [(one.point, one.detail, one.ok) for one in seen] == [(point, "d" * 3_000, False)]
+        fired, ran = house.since(seq, live.who)
+        assert fired["body"] == {"point": str(point), "hook": "", "detail": "d" * 2_000}
+        assert ran["verdict"] == "ask"
+
+    asyncio.run(main())
+
+
+def retry(tool, **fields):
+    given: dict[str, Any] = {"call_id": "c1", "tool": tool, "arguments": {}, "door": "t"}
+    return Retry(**(given | fields))
+
+
+@pytest.mark.parametrize(
+    ("tool", "found", "after"),
+    [
+        ("look", Found.NOTHING_KNOWN, Next.EXECUTE),
+        ("keyed", Found.NOTHING_KNOWN, Next.EXECUTE),
+        ("asks", Found.NOTHING_KNOWN, Next.PROBE),
+        ("asks", Found.CANNOT_TELL, Next.PARKED),
+        ("asks", Found.NOTHING_HAPPENED, Next.EXECUTE),
+        ("asks", Found.HAPPENED, Next.ANSWERED),
+        ("once", Found.NOTHING_KNOWN, Next.PARKED),
+        ("once", Found.NOTHING_HAPPENED, Next.PARKED),
+        ("once", Found.HAPPENED, Next.ANSWERED),
+        ("keyed", Found.CANNOT_TELL, Next.EXECUTE),
+    ],
+)
+def test_what_follows_a_lost_answer_is_its_tools_class_to_say(tool, found, after):
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, tool)
+        before, seq = live.calls["c1"], house.seq
+        attempt = await house.attempts.again(
+            live, retry(tool, found=found, output={"n": 1}, error="it was killed")
+        )
+        assert (attempt.next, attempt.effect_key) == (after, before.effect_key)
+        call = live.calls["c1"]
+        told = house.since(seq, live.who)
+        used = sum(s.settled for s in house.budgets.ledger.all_states(0))
+        if after is Next.EXECUTE:
+            assert attempt.ruling is not None
+            assert attempt.ruling.permit
+            assert (attempt.attempt, attempt.message) == (2, "")
+            assert (call.state, call.attempts, call.redeemed) == (CallState.ALLOWED, 2, False)
+            assert call.hold_id != before.hold_id
+            assert call.permit_id != before.permit_id
+            retried = {
+                "kind": "tool_call.retried",
+                "turn": 2,
+                "call_id": "c1",
+                "tool": tool,
+                "body": {"attempt": 2, "error": "it was killed"},
+            }
+            assert told[0] == retried
+            assert told[-1]["body"]["again"] is True
+            assert used == 1
+        elif after is Next.ANSWERED:
+            assert attempt.stored is not None
+            assert (attempt.stored.output, attempt.attempt) == ({"n": 1}, 1)
+            assert (call.state, call.redeemed) == (CallState.EXECUTED, True)
+        else:
+            assert (attempt.attempt, attempt.message) == (
+                1,
+                "it is not known whether this call took effect",
+            )
+            body = {"key": before.effect_key, "why": "it was killed", "attempt": 1}
+            assert told == [{"kind": "effect.unknown", "call_id": "c1", "tool": tool, "body": body}]
+            assert call == before
+
+    asyncio.run(main())
+
+
+def test_attempt_without_a_word_says_that_its_executor_ended():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "once")
+        await house.attempts.again(live, retry("once"))
+        why = "the executor ended before it could report"
+        assert house.store.journal[-1].body["why"] == why
+
+    asyncio.run(main())
+
+
+def test_call_that_nobody_decided_is_decided_and_one_that_was_reported_is_not_tried_again():
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat(limit(CALLS, 9))
+        house.emit(live, "c1", "keyed", {})
+        first = await house.attempts.again(live, retry("keyed"))
+        assert (first.next, first.attempt) == (Next.EXECUTE, 1)
+        assert first.ruling is not None
+        assert "again" not in house.store.journal[-1].body
+        await house.finish(live, "c1", output=5)
+        done = await house.attempts.again(live, retry("keyed"))
+        assert (done.next, done.stored.output) == (Next.ANSWERED, 5)
+        house.emit(live, "c2", "look", {})
+        await house.attempts.again(live, retry("look", call_id="c2"))
+        await house.finish(live, "c2")
+        with pytest.raises(Conflict) as reported:
+            await house.attempts.again(live, retry("look", call_id="c2"))
+        assert reported.value.message == "the outcome of this call was reported"
+        assert reported.value.fields == {"call_id": "c2"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("change", [{"call_id": "c9"}, {"tool": "fetch"}, {"session": "ses_o"}])
+def test_only_the_sessions_own_call_is_tried_again(change):
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat()
+        house.emit(live, "c1", "look", {}, session=change.get("session", live.session.session_id))
+        asked = {k: v for k, v in change.items() if k != "session"}
+        with pytest.raises(PermitInvalid) as refused:
+            await house.attempts.again(live, retry(asked.pop("tool", "look"), **asked))
+        assert refused.value.message == "the model made no such call in this session"
+        house.emit(live, "c1", "look", {})
+        live.deciding.add("c1")
+        with pytest.raises(Conflict) as deciding:
+            await house.attempts.again(live, retry("look"))
+        assert deciding.value.fields == {"call_id": "c1"}
+        await house.sessions.change(live, Command.PAUSE, "")
+        with pytest.raises(SessionStopped):
+            await house.attempts.again(live, retry("look"))
+
+    asyncio.run(main())
+
+
+def test_no_to_a_further_attempt_leaves_open_what_the_one_before_did():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "keyed")
+        key = live.calls["c1"].effect_key
+        house.policy.answer = PolicyAnswer(verdict=Verdict.DENY, text="no more")
+        seq = house.seq
+        attempt = await house.attempts.again(live, retry("keyed"))
+        denial = live.calls["c1"].denial
+        assert attempt == Attempt(
+            next=Next.PARKED,
+            effect_key=key,
+            attempt=1,
+            message="it is not known whether this call took effect",
+        )
+        assert denial.startswith("permission_denied: no more")
+        assert house.since(seq, live.who)[-1]["body"] == {
+            "key": key,
+            "why": f"no further attempt was allowed: {denial}",
+            "attempt": 1,
+        }
+        # A person settles it, and it is answered.
+        entry = await house.effects.unknown_of("acme", key)
+        await house.effects.resolve(live, entry, done=True, output=8, by="root", reason="")
+        again = await house.attempts.again(live, retry("keyed"))
+        assert (again.next, again.stored.output) == (Next.ANSWERED, 8)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("tool", ["look", "keyed"])
+def test_no_to_the_first_attempt_is_a_denial_also_when_it_is_asked_again(tool):
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat()
+        house.emit(live, "c1", tool, {})
+        house.policy.answer = PolicyAnswer(verdict=Verdict.DENY, text="no")
+        first = await house.attempts.again(live, retry(tool))
+        denial = live.calls["c1"].denial
+        assert (first.next, first.message, first.attempt) == (Next.DENIED, denial, 0)
+        assert first.ruling is not None
+        second = await house.attempts.again(live, retry(tool))
+        assert second == Attempt(
+            next=Next.DENIED, effect_key=live.calls["c1"].effect_key, message=denial
+        )
+
+    asyncio.run(main())
+
+
+def test_effect_of_another_call_is_not_taken_for_this_ones():
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat()
+        await house.decide(live, "c0", "keyed", {})
+        await house.finish(live, "c0", output="of the other call")
+        key = live.calls["c0"].effect_key
+        house.emit(live, "c1", "keyed", {}, state=CallState.DENIED, denial="no", effect_key=key)
+        found = await house.attempts.again(live, retry("keyed"))
+        assert found == Attempt(next=Next.DENIED, effect_key=key, message="no")
+
+    asyncio.run(main())
+
+
+def test_repeated_effect_is_answered_with_what_was_kept():
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat()
+        await house.decide(live, "c0", "keyed", {})
+        await house.finish(live, "c0", output="kept")
+        house.emit(live, "c1", "keyed", {})
+        found = await house.attempts.again(live, retry("keyed"))
+        assert found.next is Next.ANSWERED
+        assert found.stored is not None
+        assert found.stored.output == "kept"
+
+    asyncio.run(main())
+
+
+def test_policy_that_cannot_be_asked_leaves_an_attempt_without_an_outcome_and_no_hold():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "keyed")
+        before = live.calls["c1"]
+        house.policy.answer = PolicyUnavailable("down")
+        with pytest.raises(PolicyUnavailable):
+            await house.attempts.again(live, retry("keyed"))
+        assert live.calls["c1"] == msgspec.structs.replace(before, redeemed=True, hold_id="")
+        assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
+        assert house.budgets.ledger.open_holds() == []
+        house.policy.answer = PolicyAnswer(verdict=Verdict.ALLOW)
+        again = await house.attempts.again(live, retry("keyed", error="e" * 3_000))
+        assert (again.next, again.attempt) == (Next.EXECUTE, 2)
+        retried = [r for r in house.store.journal if r.kind == "tool_call.retried"]
+        assert retried[-1].body["error"] == "e" * 2_000
+
+    asyncio.run(main())
