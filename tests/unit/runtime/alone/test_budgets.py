@@ -236,19 +236,21 @@ def test_call_that_needs_none_of_what_others_wait_for_passes_them():
 def test_who_moves_on_to_another_account_wakes_the_next_of_the_line_it_leaves():
     async def main():
         desk: Any = Desk()
-        live = await desk.open(limit(USD, 100), limit(TOKENS, 10))
-        await reserve(desk, live, "money", {USD: 100})
-        await reserve(desk, live, "words", {TOKENS: 10})
-        first = asyncio.create_task(reserve(desk, live, "a", {USD: 60, TOKENS: 5}, wait_s=60))
+        live = await desk.open(limit(USD, 100), limit(TOKENS, 100))
+        # The account that is asked first is the one that both wait for at first.
+        one, two = (account.dimension for account in live.chain)
+        await reserve(desk, live, "x", {one: 100})
+        await reserve(desk, live, "y", {two: 100})
+        first = asyncio.create_task(reserve(desk, live, "a", {one: 60, two: 50}, wait_s=60))
         await turns()
-        second = asyncio.create_task(reserve(desk, live, "b", {USD: 40}, wait_s=60))
+        second = asyncio.create_task(reserve(desk, live, "b", {one: 40}, wait_s=60))
         await turns()
-        # Now there is money for both: the first waits for words, and the second may go.
-        await settled(desk.budgets.settle("money", {}, live.who))
+        # Now there is room for both: the first goes on to the other line, and the second may go.
+        await settled(desk.budgets.settle("x", {}, live.who))
         await turns()
         assert second.done()
         assert not first.done()
-        await settled(desk.budgets.settle("words", {}, live.who))
+        await settled(desk.budgets.settle("y", {}, live.who))
         assert isinstance(await first, Reserved)
 
     asyncio.run(main())

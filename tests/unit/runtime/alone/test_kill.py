@@ -185,6 +185,7 @@ def test_child_that_memory_had_let_go_is_read_and_killed():
         processes: Any = Processes()
         receipt = await killer(desk, processes).kill(live, "bad", by="root")
         assert levers(receipt)[-1] == ("children", True, "2 sessions below ended")
+        assert [(one.streams, one.processes) for one in receipt.children] == [(0, 0), (0, 0)]
         assert processes.stopped == [
             live.session.session_id,
             one.session.session_id,
