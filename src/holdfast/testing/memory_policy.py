@@ -5,6 +5,7 @@ asking forbid turns what is permitted into a question, nothing permitted is a de
 that raises is a deny with errors. Not here: Cedar, typing of arguments, near misses.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -54,6 +55,8 @@ class MemoryPolicy:
         """As the port says. Errors: PolicyUnavailable while `down`."""
         version = await self.version()
         self.asked.append(request)
+        # Everybody else goes on meanwhile, as while another process is asked.
+        await asyncio.sleep(0)
         try:
             firing = [rule for rule in self.rules if rule.when(request)]
         except Exception as fault:  # noqa: BLE001 - a rule that fails, however, is a deny

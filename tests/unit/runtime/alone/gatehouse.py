@@ -1,5 +1,6 @@
 """A desk with a guard in front: contracts, policy in Python, hooks of a test."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -80,6 +81,7 @@ class Policy:
 
     async def decide(self, request):
         self.asked.append(request)
+        await asyncio.sleep(0)  # As another process does, so that races are seen.
         if self.meanwhile is not None:
             await self.meanwhile()
         if isinstance(self.answer, Exception):
