@@ -27,6 +27,8 @@ NAMES = (
     "burst_litellm",
     "relays",
     "activations",
+    "dispatch",
+    "added",
     "restart",
     "durable_peers",
     "durable_calls",

@@ -110,4 +110,4 @@ def _mac(key: bytes, purpose: str, *fields: str) -> str:
     for field in (purpose, *fields):
         raw = field.encode("utf-8", "surrogatepass")
         joined += len(raw).to_bytes(8, "big") + raw
-    return hmac.new(key, bytes(joined), hashlib.sha256).hexdigest()
+    return hmac.digest(key, bytes(joined), "sha256").hex()

@@ -22,6 +22,9 @@ class Command(enum.StrEnum):
     END = "end"
 
 
+GOING_ON = (S.ACTIVE, S.PAUSED)
+"""States that a session can go on from."""
+
 TRANSITIONS: dict[tuple[S, Command], S] = {
     (S.ACTIVE, Command.PAUSE): S.PAUSED,
     (S.ACTIVE, Command.STOP): S.STOPPED,

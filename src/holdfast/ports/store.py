@@ -74,7 +74,10 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs to list; empty fields do not filter (an empty tenant is the operator's)."""
+    """Which runs to list; empty fields do not filter (an empty tenant is the operator's).
+
+    `before` pages on: what was submitted when, and the id, of the last run of the page before.
+    """
 
     tenant: str = ""
     project: str = ""
@@ -82,6 +85,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     batch: str = ""
     states: tuple[RunState, ...] = ()
+    before: tuple[int, str] | None = None
     limit: int = 200
 
 

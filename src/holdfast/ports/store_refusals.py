@@ -197,6 +197,9 @@ def check_run_filter(where: RunFilter) -> None:
     names = (where.tenant, where.project, where.user, where.session, where.batch)
     check_text(names, "the filter")
     check_text(where.states, "the filter")
+    if where.before is not None:
+        _check_ints(where.before[:1], "the filter")
+        check_text(where.before[1:], "the filter")
     _check_limit(where.limit)
 
 

@@ -5,19 +5,21 @@ epoch and gives its session new tokens, so whoever had the run before is refused
 in the journal: that is the fence, and nobody has to be asked to stop. What waits for a person or
 is over is not kept here. Built again from the store at start.
 
-Not here: which run goes next (`core/runs`), what a run is (`runtime/runs`).
+Not here: which run goes next (`core/run_queue`), what a run is (`runtime/runs`).
 """
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from itertools import islice
 
 import msgspec
 
 from holdfast.core import runs as rules
+from holdfast.core.run_queue import RunQueue
 from holdfast.core.runs import SharesOf
-from holdfast.core.sessions import Command, after
+from holdfast.core.sessions import GOING_ON, Command, after
 from holdfast.errors import LeaseLost, NotFound
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run, RunState
@@ -32,9 +34,10 @@ from holdfast.runtime.workers import lives
 _NS = 1_000_000_000
 # How long a session may wait while nobody works at its run.
 WAITING_LIFE_NS = 30 * 86_400 * _NS
-_ALL = 100_000
+_PAGE = 10_000
+# Runs whose session ended are ended so many at a time: each is a record.
+_ENDED_A_TICK = 500
 
-_GOING_ON = (SessionState.ACTIVE, SessionState.PAUSED)
 _RECORDED = {
     RunState.QUEUED: Kind.RUN_RESUMED,
     RunState.DELAYED: Kind.RUN_RETRYING,
@@ -76,16 +79,13 @@ class Dispatch:
         self._journal = journal
         self._sessions = sessions
         self._clock = clock
-        self._shares_of = shares_of
         self.lease_s = lease_s
         self._max_activations = max_activations
         self._rest_s = rest_s
         self._resting: deque[tuple[int, LiveSession]] = deque()
-        self._waiting: dict[str, Run] = {}
-        self._at_work: dict[str, Run] = {}
-        self._by_session: dict[str, str] = {}
-        self._served_at: dict[str, int] = {}
-        self._serial = 0
+        self._queue = RunQueue(shares_of)
+        self._over: dict[str, LiveSession] = {}
+        sessions.ended = self._session_ended
         self._claimants: list[asyncio.Future[None]] = []
         self._closed = False
 
@@ -96,7 +96,7 @@ class Dispatch:
         more; except where it is known to be dead, whose runs are there for others at once.
         """
         until_ns = self._clock.now_ns() + int(self.lease_s * _NS)
-        for run in await self._store.runs(RunFilter(states=rules.OPEN, limit=_ALL)):
+        async for run in self._open_runs():
             if run.state is not RunState.RUNNING:
                 self._keep(msgspec.structs.replace(run, lease_until_ns=0))
             elif lives(run.worker_process) is False:
@@ -104,26 +104,36 @@ class Dispatch:
             else:
                 self._keep(msgspec.structs.replace(run, lease_until_ns=until_ns))
 
+    async def _open_runs(self) -> AsyncIterator[Run]:
+        """Every one that there is, a page at a time."""
+        before: tuple[int, str] | None = None
+        while True:
+            where = RunFilter(states=rules.OPEN, before=before, limit=_PAGE)
+            page = await self._store.runs(where)
+            for run in page:
+                yield run
+            if len(page) < _PAGE:
+                return
+            before = page[-1].submitted_at_ns, page[-1].run_id
+
     def _keep(self, run: Run) -> None:
-        self._waiting.pop(run.run_id, None)
-        self._at_work.pop(run.run_id, None)
-        if run.state is RunState.RUNNING:
-            self._at_work[run.run_id] = run
-        elif run.state in rules.OPEN:
-            self._waiting[run.run_id] = run
-        else:
-            self._by_session.pop(run.session, None)
-            return
-        self._by_session[run.session] = run.run_id
+        self._queue.keep(run)
+        live = self._sessions.loaded(run.session)
+        if live is not None and live.session.state not in GOING_ON:
+            self._session_ended(live)
+
+    def _session_ended(self, live: LiveSession) -> None:
+        """Its run, where it has one, ends with the next tick."""
+        if self.of_session(live.session.session_id) is not None:
+            self._over[live.session.session_id] = live
 
     def of_session(self, session_id: str) -> Run | None:
         """The open run of a session, None when it has none here."""
-        run_id = self._by_session.get(session_id, "")
-        return self._at_work.get(run_id) or self._waiting.get(run_id)
+        return self._queue.of_session(session_id)
 
     def find(self, run_id: str) -> Run | None:
         """An open run, None when it is over, parked or unknown."""
-        return self._at_work.get(run_id) or self._waiting.get(run_id)
+        return self._queue.find(run_id)
 
     def enqueue(
         self, run: Run, records: Iterable[Record] = (), reason: str = ""
@@ -191,8 +201,7 @@ class Dispatch:
     ) -> Claimed | None:
         while not self._closed:
             now_ns = self._clock.now_ns()
-            mine = (r for r in self._waiting.values() if not agents or r.agent in agents)
-            run = rules.pick(mine, self._at_work.values(), self._shares_of, self._served_at, now_ns)
+            run = self._queue.pick(now_ns, agents)
             if run is None:
                 return None
             taken = msgspec.structs.replace(
@@ -210,8 +219,7 @@ class Dispatch:
             )
             # Before the first await: nobody else may pick it.
             self._keep(taken)
-            self._serial += 1
-            self._served_at[run.tenant] = self._serial
+            self._queue.serve(run.tenant)
             claimed = await self._hand_out(taken)
             if claimed is not None:
                 return claimed
@@ -253,7 +261,7 @@ class Dispatch:
         lost = []
         until_ns = self._clock.now_ns() + int(self.lease_s * _NS)
         for run_id, epoch in held:
-            run = self._at_work.get(run_id)
+            run = self._queue.at_work(run_id)
             if run is None or run.epoch != epoch or run.worker != worker:
                 lost.append(run_id)
                 continue
@@ -261,7 +269,7 @@ class Dispatch:
             if live is not None and live.session.state is not SessionState.ACTIVE:
                 lost.append(run_id)
             # In memory only: what a server that starts again makes of it stands in `load`.
-            self._at_work[run_id] = msgspec.structs.replace(run, lease_until_ns=until_ns)
+            self._queue.renew(run_id, until_ns)
         return lost
 
     def held(self, live: LiveSession, epoch: int) -> Run:
@@ -347,18 +355,14 @@ class Dispatch:
         """Take back what lost its lease, and end what cannot go on. Queues; waits for nothing."""
         now_ns = self._clock.now_ns()
         self._let_go(now_ns)
-        for run in tuple(self._at_work.values()):
-            live = self._sessions.loaded(run.session)
-            if live is not None and live.session.state not in _GOING_ON:
+        for session_id in tuple(islice(self._over, _ENDED_A_TICK)):
+            live, run = self._over.pop(session_id), self.of_session(session_id)
+            if run is not None:
                 noted(self.leave(live, run, *_ended_as(live)))
-            elif now_ns >= run.lease_until_ns:
-                self._recover(run, live)
-        for run in tuple(self._waiting.values()):
-            live = self._sessions.loaded(run.session)
-            if live is not None and live.session.state not in _GOING_ON:
-                noted(self.leave(live, run, *_ended_as(live)))
-            elif run.not_before_ns and run.not_before_ns <= now_ns:
-                self._wake()
+        for run in self._queue.lapsed(now_ns):
+            self._recover(run, self._sessions.loaded(run.session))
+        if self._queue.comes_due(now_ns):
+            self._wake()
 
     def _recover(self, run: Run, live: LiveSession | None) -> None:
         queued = self._changed(run, RunState.QUEUED, "its worker was lost")

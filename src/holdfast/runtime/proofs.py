@@ -64,6 +64,8 @@ class Proofs:
         self._clock = clock
         self._secret = secret
         self._new_nonce = new_nonce
+        self._digests: tuple[str, ...] = ()
+        self._named: dict[str, bytes] = {}
         self._used: dict[str, tuple[int, _Used]] = {}
 
     def challenge(self, key: str, nonce: str, address: str) -> Challenge:
@@ -97,12 +99,13 @@ class Proofs:
         return found
 
     def _key(self, name: str) -> bytes:
-        found = b""
-        for digest in self._keys():
-            key = bytes.fromhex(digest)
-            if proofs.same(proofs.key_name(key), name):
-                found = key
-        if not found:
+        digests = tuple(self._keys())
+        if digests != self._digests:
+            # A name is no secret, and anybody may ask: one look, however many keys there are.
+            keys = [bytes.fromhex(digest) for digest in digests]
+            self._digests, self._named = digests, {proofs.key_name(key): key for key in keys}
+        found = self._named.get(name)
+        if found is None:
             raise Unauthenticated(_UNKNOWN)
         return found
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from holdfast.core.sessions import RECORDED, Command, after
+from holdfast.core.sessions import GOING_ON, RECORDED, Command, after
 from holdfast.errors import (
     Conflict,
     CredentialExpired,
@@ -69,6 +69,8 @@ class Sessions:
         self._by_token: dict[str, str] = {}
         # Each as long as somebody holds it or waits for it, whether the load succeeds or not.
         self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Told of a session that ended, or that is read again and had.
+        self.ended: Callable[[LiveSession], None] = lambda _: None
 
     async def open(self, draft: Session, begun: Begun | None = None) -> tuple[LiveSession, str]:
         """Open a session from a draft without ids; returns it with its token, shown only here.
@@ -371,7 +373,8 @@ class Sessions:
             or (session.held and command is not Command.RESUME),
         )
         lost: tuple[list[Record], list[EffectEntry]] = ([], [])
-        if state not in (SessionState.ACTIVE, SessionState.PAUSED):
+        if state not in GOING_ON:
+            self.ended(live)
             self._settle_unreported(live)
             lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
         body = {"reason": reason, "by": by, "from": session.state}
@@ -421,6 +424,8 @@ class Sessions:
             async with self._budgets.at_hand(live.chain):
                 await self._inherit(live)
                 self._remember(live)
+        if live.session.state not in GOING_ON:
+            self.ended(live)
         return live
 
     async def _inherit(self, live: LiveSession) -> None:

@@ -355,7 +355,10 @@ class MemoryStore:
             and where.batch in ("", run.batch)
             and (not where.states or run.state in where.states)
         ]
-        found.sort(key=lambda r: (r.submitted_at_ns, r.run_id.encode()), reverse=True)
+        if where.before is not None:
+            at_ns, run_id = where.before
+            found = [r for r in found if _place(r) < (at_ns, run_id.encode())]
+        found.sort(key=_place, reverse=True)
         return found[: where.limit]
 
     async def effect(self, tenant: str, key: str) -> EffectEntry | None:
@@ -479,3 +482,8 @@ def _matches(record: Record, where: RecordFilter) -> bool:
         and where.from_ns <= record.at_ns < where.until_ns
         and record.seq > where.after_seq
     )
+
+
+def _place(run: Run) -> tuple[int, bytes]:
+    """Where a run stands among others, oldest first."""
+    return run.submitted_at_ns, run.run_id.encode()

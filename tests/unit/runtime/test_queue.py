@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.runs import Shares, backoff_s, pick
+from holdfast.core.run_queue import RunQueue
+from holdfast.core.runs import Shares, backoff_s
 from holdfast.core.sessions import Command
 from holdfast.errors import (
     Conflict,
@@ -377,6 +378,56 @@ def test_the_end_of_its_session_ends_a_run(command, state, claimed):
     asyncio.run(main())
 
 
+def test_a_run_whose_session_had_ended_before_it_was_read_again_ends_too():
+    async def main():
+        office = Office()
+        run = await office.submit()
+        live = await office.live(run)
+        await office.house.sessions.change(live, Command.KILL, "enough")
+        again = await office.crashed()
+        again.dispatch.tick()
+        assert again.dispatch.find(run.run_id) is not None, "nobody has read its session yet"
+        await again.live(run)
+        again.dispatch.tick()
+        assert again.dispatch.find(run.run_id) is None
+
+    asyncio.run(main())
+
+
+def test_a_server_that_starts_again_has_every_run_however_many_pages_they_fill(monkeypatch):
+    async def main():
+        monkeypatch.setattr("holdfast.runtime.dispatch._PAGE", 3)
+        office = Office()
+        ids = {(await office.submit(f"go {n}")).run_id for n in range(6)}
+        again = await office.crashed()
+        assert {(await again.claim(f"w{n}")).run.run_id for n in range(6)} == ids
+
+    asyncio.run(main())
+
+
+def test_many_sessions_that_end_at_once_end_their_runs_over_some_ticks():
+    async def main():
+        office = Office()
+        runs = [await office.submit(f"go {n}") for n in range(520)]
+        for run in runs:
+            await office.house.sessions.change(await office.live(run), Command.KILL, "enough")
+        office.dispatch.tick()
+        assert len([r for r in runs if office.dispatch.find(r.run_id)]) == 20
+        office.dispatch.tick()
+        assert not [r for r in runs if office.dispatch.find(r.run_id)]
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_says_it_holds_what_nobody_was_given_is_told_to_stop():
+    async def main():
+        office = Office()
+        run = await office.submit()
+        assert office.dispatch.heartbeat("", [(run.run_id, run.epoch)]) == [run.run_id]
+
+    asyncio.run(main())
+
+
 def test_a_paused_session_parks_its_run_and_a_resumed_one_queues_it():
     async def main():
         office = Office()
@@ -469,11 +520,20 @@ def queued(n, tenant="a", project="p", priority=0, at=0):
     )
 
 
+def queue_of(waiting, busy=(), shares=None):
+    shares = shares or Shares()
+    queue = RunQueue(lambda *_: shares)
+    for run in waiting:
+        queue.keep(run)
+    for run in busy:
+        queue.keep(msgspec.structs.replace(run, state=RunState.RUNNING))
+    return queue
+
+
 def test_priority_goes_first_then_age():
     waiting = [queued(1), queued(2, priority=5), queued(3)]
-    first = pick(waiting, [], lambda *_: Shares(), {}, 0)
-    assert first is waiting[1]
-    assert pick([waiting[2], waiting[0]], [], lambda *_: Shares(), {}, 0) is waiting[0]
+    assert queue_of(waiting).pick(0) is waiting[1]
+    assert queue_of([waiting[2], waiting[0]]).pick(0) is waiting[0]
 
 
 tenants = st.sampled_from("abc")
@@ -483,8 +543,7 @@ tenants = st.sampled_from("abc")
 def test_nobody_gets_more_than_a_share_and_nobody_with_room_waits_behind_it(waiting, busy, share):
     queue = [queued(n, tenant) for n, tenant in enumerate(waiting)]
     at_work = [queued(1000 + n, tenant) for n, tenant in enumerate(busy)]
-    limits = Shares(tenant=share)
-    found = pick(queue, at_work, lambda *_: limits, {}, 0)
+    found = queue_of(queue, at_work, Shares(tenant=share)).pick(0)
     free = {t for t in waiting if busy.count(t) < share}
     assert (found is None) == (not free)
     if found is not None:
@@ -494,16 +553,15 @@ def test_nobody_gets_more_than_a_share_and_nobody_with_room_waits_behind_it(wait
 
 @given(st.integers(1, 200), st.integers(1, 8))
 def test_a_noisy_tenant_delays_anothers_next_run_by_at_most_one(noisy, places):
-    queue = [queued(n, "noisy") for n in range(noisy)] + [queued(9000, "calm")]
+    queue = queue_of([queued(n, "noisy") for n in range(noisy)] + [queued(9000, "calm")])
     at_work: list[Run] = []
-    served: dict[str, int] = {}
-    for serial in range(1, places + 2):
-        found = pick(queue, at_work, lambda *_: Shares(), served, 0)
+    for _ in range(places + 1):
+        found = queue.pick(0)
         if found is None:
             break
-        queue.remove(found)
+        queue.keep(msgspec.structs.replace(found, state=RunState.RUNNING))
+        queue.serve(found.tenant)
         at_work.append(found)
-        served[found.tenant] = serial
         if found.tenant == "calm":
             break
     assert "calm" in {run.tenant for run in at_work}

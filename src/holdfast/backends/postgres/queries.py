@@ -142,6 +142,11 @@ async def runs(connection: Connection, where: RunFilter) -> list[Run]:
             terms.add(f"{column} = {{}} AND {column} <> ''", wanted)
     if where.states:
         terms.add("state = ANY({}::text[])", [str(state) for state in where.states])
+    if where.before is not None:
+        at_ns, run_id = where.before
+        terms.add("submitted_at_ns <= {}", at_ns)
+        same = f"${len(terms.values)}"
+        terms.add(f"(submitted_at_ns < {same} OR run_id < {{}})", run_id)
     sql = (
         f"SELECT run FROM runs WHERE {terms.where} "  # noqa: S608
         "ORDER BY submitted_at_ns DESC, run_id DESC "

@@ -132,6 +132,9 @@ def runs(connection: apsw.Connection, where: RunFilter) -> list[Run]:
     if where.states:
         terms.append(f"state IN ({', '.join('?' * len(where.states))})")
         bindings.extend(where.states)
+    if where.before is not None:
+        terms.append("(submitted_at_ns, run_id) < (?, ?)")
+        bindings.extend(where.before)
     bindings.append(where.limit)
     sql = (
         f"SELECT run FROM runs WHERE {' AND '.join(terms)} "  # noqa: S608

@@ -103,6 +103,10 @@ class StoreRunsConformance(StoreConformance):
 
             assert await ids() == "edbac"
             assert await ids(tenant="acme") == "ebac"
+            assert await ids(before=(2, "run_b")) == "ac"
+            assert await ids(before=(2, "run_a"), states=(RunState.PARKED,)) == "c"
+            assert await ids(before=(3, "run_d"), limit=2) == "ba"
+            assert await ids(before=(1, "run_c")) == ""
             assert await ids(tenant="acme", user="ann") == "eac"
             assert await ids(project="shop") == "e"
             assert await ids(session="ses_e") == "e"

@@ -4,9 +4,17 @@ import asyncio
 
 import pytest
 
-from holdfast.apps.gateway.bodies import ANSWERING, Bodies
+from holdfast.apps.gateway.bodies import (
+    ALL_BYTES_PER_S,
+    ANSWERING,
+    MIB,
+    SENDER_BYTES_PER_S,
+    Bodies,
+    Pace,
+)
 from holdfast.apps.gateway.front import Front
 from holdfast.errors import RateLimited
+from holdfast.ports.readers import LARGE_BYTES
 
 
 def scope(token, path="/rest"):
@@ -100,3 +108,44 @@ def test_room_is_given_back_when_the_answer_begins():
 
     served(bodies, answers)
     served(bodies, streams, path="/direct")
+
+
+def test_a_pace_counts_what_came_at_once_and_gives_no_credit_for_idle_time():
+    pace = Pace(100)
+    assert [pace.wait_s(5.0, 50), pace.wait_s(5.0, 50), pace.wait_s(5.5, 100)] == [0.5, 1.0, 1.5]
+    assert pace.wait_s(1000.0, 50) == 0.5
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Every wait that is asked for in `bodies`, in seconds; none of them is waited."""
+    told: list[float] = []
+
+    async def sleep(seconds):
+        told.append(seconds)
+
+    monkeypatch.setattr("holdfast.apps.gateway.bodies.asyncio.sleep", sleep)
+    return told
+
+
+@pytest.mark.parametrize("path", ["/rest", "/direct"])
+def test_a_body_waits_for_nobody_while_it_is_small_and_then_as_long_as_its_bytes_take(waits, path):
+    served(Bodies(), reads_all, parts=(b"x" * LARGE_BYTES,), path=path)
+    assert waits == []
+    piece = b"x" * MIB
+    served(Bodies(), reads_all, parts=(piece,) * 4, path=path)
+    assert waits[0] >= MIB / SENDER_BYTES_PER_S
+    assert waits[-1] == pytest.approx(4 * MIB / SENDER_BYTES_PER_S, rel=0.2)
+
+
+def test_many_senders_together_have_a_pace_too(waits):
+    bodies, piece = Bodies(), b"x" * MIB
+
+    async def begun_by_many():
+        rooms = [bodies.room(scope(b"%d" % n)) for n in range(16)]
+        for room in rooms:
+            await room.receiving(receiving(piece))()
+
+    asyncio.run(begun_by_many())
+    assert waits[0] == pytest.approx(MIB / SENDER_BYTES_PER_S, rel=0.1)
+    assert waits[-1] == pytest.approx(16 * MIB / ALL_BYTES_PER_S, rel=0.2)
