@@ -5,7 +5,8 @@ import itertools
 import msgspec
 import pytest
 
-from holdfast.core.runs import OPEN, OVER, RetrySettings, Shares, backoff_s, pick
+from holdfast.core.run_queue import RunQueue
+from holdfast.core.runs import OPEN, OVER, RetrySettings, Shares, backoff_s
 from holdfast.model.runs import Run, RunPlan, RunState
 
 
@@ -19,7 +20,14 @@ def run(run_id, tenant="t", project="p", **more):
 
 def picked(*waiting, busy=(), shares=None, served=None, now=10):
     def chosen(order):
-        found = pick(order, busy, lambda tenant, project: shares or Shares(), served or {}, now)
+        queue = RunQueue(lambda tenant, project: shares or Shares())
+        for one in busy:
+            queue.keep(msgspec.structs.replace(one, state=RunState.RUNNING))
+        for one in order:
+            queue.keep(one)
+        for tenant in sorted(served or {}, key=(served or {}).__getitem__):
+            queue.serve(tenant)
+        found = queue.pick(now)
         return found.run_id if found else None
 
     (only,) = {chosen(order) for order in itertools.permutations(waiting)}
@@ -42,7 +50,12 @@ def test_load_is_counted_in_shares_where_there_are_any():
     shares = {"big": Shares(tenant=10), "small": Shares(tenant=2)}
     busy = [run("x", "big"), run("y", "big"), run("z", "small")]
     waiting = [run("a", "small"), run("b", "big")]
-    chosen = pick(waiting, busy, lambda tenant, project: shares[tenant], {}, 10)
+    queue = RunQueue(lambda tenant, project: shares[tenant])
+    for one in busy:
+        queue.keep(msgspec.structs.replace(one, state=RunState.RUNNING))
+    for one in waiting:
+        queue.keep(one)
+    chosen = queue.pick(10)
     assert chosen is not None
     assert chosen.run_id == "b"
 
