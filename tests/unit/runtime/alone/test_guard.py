@@ -62,6 +62,7 @@ def decided(ruling, verdict="allow", tool="look", arguments=None, **body):
             "risk_reasons": ["risk.registered"],
             "policy_version": "sha256:v1",
             "tainted": False,
+            "policy_asked": {"at_ns": decision.at_ns, "tainted": False},
         }
         | body,
     }
