@@ -1,0 +1,140 @@
+"""Small parts of the runtime, each boundary of theirs: bodies, refusals of accounts, views."""
+
+# mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from holdfast.errors import TooLarge
+from holdfast.model.budgets import AccountKey, Dimension, Refused, Scope, Window
+from holdfast.model.tools import CallState
+from holdfast.ports.readers import LARGE_BYTES
+from holdfast.runtime.exhaustion import exhausted
+from holdfast.runtime.growing import Growing, let_go
+from holdfast.runtime.view import SessionView, view
+from tests.unit.runtime.alone.desk import Desk, call
+
+
+class Held:
+    """Where a large body is put."""
+
+    def __init__(self):
+        self.parts: list[bytes] = []
+        self.closes = 0
+
+    def append(self, piece):
+        self.parts.append(piece)
+
+    def close(self):
+        self.closes += 1
+
+
+def growing(limit_bytes=10**9):
+    made: list[Any] = []
+
+    def hold():
+        made.append(Held())
+        return made[-1]
+
+    return Growing(limit_bytes, hold), made
+
+
+def test_body_stays_bytes_up_to_what_is_large_and_is_held_whole_from_then_on():
+    body, made = growing()
+    body.append(b"a" * LARGE_BYTES)
+    assert made == []
+    body.append(b"b")
+    body.append(b"c")
+    [held] = made
+    assert held.parts == [b"a" * LARGE_BYTES, b"b", b"c"]
+    assert body.whole() is held
+    # It is the caller's now.
+    body.close()
+    assert held.closes == 0
+    let_go(held)
+    assert held.closes == 1
+    small, made = growing()
+    for piece in (b"a", b"b"):
+        small.append(piece)
+    assert small.whole() == b"ab"
+    let_go(b"ab")
+    plain = Growing(10**9)
+    plain.append(b"x" * (LARGE_BYTES + 1))
+    assert plain.whole() == b"x" * (LARGE_BYTES + 1)
+
+
+def test_body_is_no_longer_than_its_limit_and_what_is_given_up_is_closed():
+    body, _ = growing(3)
+    body.append(b"abc")
+    with pytest.raises(TooLarge) as refused:
+        body.append(b"d")
+    assert refused.value.message == "the body is larger than 3 bytes"
+    large, made = growing()
+    large.append(b"x" * (LARGE_BYTES + 1))
+    large.close()
+    assert made[0].closes == 1
+    body.close()
+    assert body.whole() == b""
+
+
+@pytest.mark.parametrize(
+    ("dimension", "settled", "wanted", "waits", "text"),
+    [
+        (Dimension.USD, 3 * 10**8, 10**9, False, "$1.0000, $0.7000 is what is left and the call needs $1.0000"),
+        (Dimension.USD_IN, 2 * 10**9, 0, True, "$1.0000, $0.0000 is reserved by other calls"),
+        (Dimension.TOKENS, 10**9 - 4, 5, False, "1000000000, 4 is what is left and the call needs 5"),
+    ],
+)  # fmt: skip
+def test_account_without_room_is_named_with_what_is_left_in_its_unit(
+    dimension, settled, wanted, waits, text
+):
+    key = AccountKey(Scope.USER, "acme/ann", dimension, Window.DAY)
+    error = exhausted(Refused(key, 10**9, settled, 6, wanted, fits_when_settled=waits))
+    assert error.message == f"budget_exceeded: user {dimension} (day) is capped at {text}"
+    assert error.fields == {
+        "account": str(key),
+        "limit": 10**9,
+        "settled": settled,
+        "held": 6,
+        "wanted": wanted,
+    }
+
+
+def test_view_of_a_session_shows_all_but_its_tokens_and_counts_its_own_calls_that_ran():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(roles=("buyer",), resources=("arn:1",))
+        for number, state in enumerate(CallState):
+            call(live, f"c{number}", state=state)
+        call(live, "other", state=CallState.EXECUTED, session="ses_other")
+        live.cost_nusd, live.turn = 7, 3
+        live.streams["h"] = lambda why: None
+        live.children.append("ses_c")
+        live.vouched.taint("fetch")
+        session = live.session
+        assert view(live) == SessionView(
+            session_id=session.session_id,
+            tenant="acme",
+            project="shop",
+            user="ann",
+            agent="clerk",
+            task=session.session_id,
+            trust="autonomous",
+            roles=("buyer",),
+            state="active",
+            state_reason="",
+            opened_at_ns=session.opened_at_ns,
+            expires_at_ns=session.expires_at_ns,
+            cost_nusd=7,
+            turn=3,
+            tool_calls=3,
+            streams=1,
+            tainted=True,
+            delegated_by="",
+            children=("ses_c",),
+            resources=("arn:1",),
+        )
+
+    asyncio.run(main())
