@@ -26,7 +26,7 @@ class Equivalent:
 
 
 class Population:
-    """All mutants below some folders of a repository."""
+    """All mutants of some files, or below some folders, of a repository."""
 
     def __init__(
         self, root: Path, folders: Sequence[str], left_out: frozenset[str] = frozenset()
@@ -34,7 +34,8 @@ class Population:
         self.sources: dict[str, bytes] = {}
         self._all: list[Mutant] = []
         for folder in folders:
-            for path in sorted((root / folder).rglob("*.py")):
+            place = root / folder
+            for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
                 name = path.relative_to(root).as_posix()
                 if name not in left_out:
                     self.sources[name] = path.read_bytes()

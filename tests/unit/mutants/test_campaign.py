@@ -169,6 +169,11 @@ def test_the_same_seed_draws_the_same_sample_and_another_seed_another(package):
     assert len(first) <= len(population)
 
 
+def test_a_file_may_be_named_as_a_folder_is(package):
+    one, all_of_it = (Population(package, [place]) for place in ("src/tiny/core.py", "src/tiny"))
+    assert len(one) == len(all_of_it) > 0
+
+
 def test_a_run_that_is_over_in_time_tries_no_more(package):
     population = Population(package, ["src/tiny"])
     plan = Plan(package, 20, 1, {})
