@@ -17,6 +17,7 @@ import msgspec
 
 from holdfast.core.risk.registry import Risk
 from holdfast.core.risk.shell import ShellRisk
+from holdfast.core.risk.shell_calls import MOST_LISTED
 from holdfast.core.risk.shell_rules import words
 from holdfast.model.risk import RiskLevel, RiskReason
 
@@ -39,6 +40,8 @@ def settled(
 
     `typed` says whether the user typed a word.
     """
+    if risk.shell is not None and len(risk.shell.reasons) >= MOST_LISTED:
+        return risk  # Of so many findings some are not listed.
     risk = _declared(risk, typed)
     judged = risk.shell
     if judged is None or risk.level is not RiskLevel.HIGH:

