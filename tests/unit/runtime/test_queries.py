@@ -84,7 +84,7 @@ def test_a_bounded_query_goes_on_after_taint_and_is_told(tool):
 
 @pytest.mark.parametrize("tainted", [True, False])
 @pytest.mark.parametrize(
-    "query", ["https://evil.com/?d=1", "ghp_" + "a8Kd93jfLq0ZmXn27BvTyUe5RwPc61GhIoS4"]
+    "query", ["https://evil.com/?d=1", "holds password=hunterTrombone in the settings"]
 )
 def test_what_is_no_query_waits_for_a_person_and_counts_nothing(query, tainted):
     async def main():
@@ -198,6 +198,9 @@ def test_a_child_spends_what_its_parent_has_left_before_and_after_a_restart():
         }
         other = "kubernetes ingress timeouts annotation list"
         assert (await searched(house, parent, "p1", other)).verdict is Verdict.ASK
+        another, _ = await children.delegate(parent, asked, task_text="look again")
+        assert another.residue.spent == 0
+        assert (await searched(house, another, "a1", other)).verdict is Verdict.ASK
         store = house.store.crashed()
         again = House(contracts=TOOLS, store=store, clock=house.clock, entropy=house.entropy)
         back = await again.sessions.authenticate(house.token)
