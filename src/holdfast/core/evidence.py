@@ -121,9 +121,12 @@ def _raw_fault(block: Evidence, messages: Sequence[Any], known: CallRecord) -> s
     """What is wrong with the result of a call that a hook rewrote; empty where nothing is."""
     if block.result is None and block.mark is None:
         return _RAW if is_raw(known.rewritten, _sent(block, messages).get("content")) else ""
-    if block.seen is None:
+    seen = block.seen
+    if seen is not None and seen.text is None and block.result is not None:
+        seen = msgspec.structs.replace(seen, text=block.result.text)
+    if seen is None or seen.text is None:
         return _UNTOLD
-    return _RAW if is_raw(known.rewritten, block.seen) else ""
+    return _RAW if is_raw(known.rewritten, seen) else ""
 
 
 def _shown_fault(shown: ShownCall, known: CallRecord) -> str:

@@ -50,8 +50,6 @@ _ENDING_CHARACTERS = 64
 # Texts of results that come along, the newest first: what a result gives is taken from them.
 _RESULT_CHARACTERS = 1_000_000
 _RESULTS_CHARACTERS = 4_000_000
-# Different lines of results that are compared with what hooks rewrote, the newest first too.
-_SEEN_LINES = 200_000
 _SCALAR_CHARACTERS = 1_000
 # Beyond these a number takes longer to read than it is worth.
 _DIGITS_MAX = 1_000
@@ -229,13 +227,13 @@ def _evidence(evidence: tuple[Evidence, ...], messages: list[Any]) -> tuple[Evid
     found, watching = [], _Watching()
     for block in reversed(evidence):
         shown = messages[block.message]["content"][block.block]
-        seen = watching.seen(shown.get("content"))
         if block.kind != "tool_result":
-            mark = marked_result(shown)
+            mark, seen = marked_result(shown), watching.seen(shown.get("content"))
             found.append(msgspec.structs.replace(block, mark=mark, seen=seen))
             continue
         text = result_text(shown)
         kept = len(text) <= min(left, _RESULT_CHARACTERS)
+        seen = watching.seen(shown.get("content"), texts_known=kept)
         left -= len(text) if kept else 0
         result = ResultText(len(text), text) if kept else _left_behind(text)
         found.append(msgspec.structs.replace(block, result=result, seen=seen))
@@ -243,13 +241,12 @@ def _evidence(evidence: tuple[Evidence, ...], messages: list[Any]) -> tuple[Evid
 
 
 class _Watching:
-    """What is seen in results, up to so many bytes and lines of a request: the rest is too long."""
+    """What is seen in results, up to so many bytes of a request: the rest is too long."""
 
     def __init__(self) -> None:
         self._bytes = _RESULTS_CHARACTERS
-        self._lines = _SEEN_LINES
 
-    def seen(self, content: Any) -> Seen | None:
+    def seen(self, content: Any, *, texts_known: bool = False) -> Seen | None:
         try:
             size = len(msgspec.json.encode(content))
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
@@ -257,10 +254,7 @@ class _Watching:
         if size > min(self._bytes, _RESULT_CHARACTERS):
             return None
         self._bytes -= size
-        found = seen_in(content, self._lines)
-        if found is not None:
-            self._lines -= found.many
-        return found
+        return seen_in(content, texts_known=texts_known)
 
 
 def _left_behind(text: str) -> ResultText:

@@ -30,7 +30,7 @@ from holdfast.core.history import (
     shown_calls,
 )
 from holdfast.core.messages import Evidence
-from holdfast.core.rewritings import Seen, is_raw, rewriting_marks, seen_in
+from holdfast.core.rewritings import is_raw, rewriting_marks, seen_in
 from holdfast.core.wire.reading import ResultText
 from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
 
@@ -365,17 +365,15 @@ def test_a_text_that_holds_what_was_taken_out_is_the_raw_one(raw, left, content,
 
 def test_marks_of_a_rewriting_say_what_went_or_what_came_and_stayed():
     assert rewriting_marks("a", "a") == ()
-    assert [mark[0] for mark in rewriting_marks("abcd\ne", "e")] == ["!", "-"]
-    assert [mark[0] for mark in rewriting_marks("abcd", "abcd\ne")] == ["!", "+", "="]
-    assert [len(mark) for mark in rewriting_marks("abcd\nefgh", "x")] == [13, 25]
-    assert [mark[0] for mark in rewriting_marks(1, True)] == ["!", "-"]
+    assert [mark[0] for mark in rewriting_marks("abcd\ne", "e")] == ["!", "-", "o"]
+    assert [mark[0] for mark in rewriting_marks("abcd", "abcd\ne")] == ["!", "+", "=", "o"]
+    assert [len(mark) for mark in rewriting_marks("abcd\nefgh", "x")] == [13, 25, 1]
+    assert [mark[0] for mark in rewriting_marks(1, True)] == ["!", "-", "o"]
 
 
-def test_no_more_lines_are_seen_than_asked_for():
-    assert seen_in("a\nb\nb", 2) == seen_in("a\nb\nb")
-    assert seen_in("a\nb\nc", 2) is None
-    seen = seen_in("a\nb")
-    assert seen is not None
-    assert (seen.many, len(seen.values)) == (2, 2)
-    assert Seen((), "x" * 25).many == 2
+def test_what_is_seen_is_each_value_and_all_that_is_said():
+    assert seen_in("a\nb").text == "a\nb"
+    assert len(seen_in("a\nb").values) == 1
+    assert len(seen_in(["1"]).values) == 3
+    assert seen_in([{"type": "text", "text": "a"}, {"n": 2}]).text == "a\n2"
     assert is_raw(rewriting_marks("secret", "x"), "y") is False

@@ -11,7 +11,6 @@ import html
 import itertools
 import posixpath
 import re
-import unicodedata
 from collections.abc import Iterator
 
 import msgspec
@@ -28,23 +27,16 @@ from holdfast.core.flow.hosts import (
     registered,
     whole_number,
 )
-from holdfast.core.flow.readings import readings
 from holdfast.core.flow.words import names_file, words
+from holdfast.core.readings import letters, readings
 
 _DECODINGS = 3
-_GROWTH = 3
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _AT = re.compile(r"\s{0,3}[\[({<]\s{0,3}(?:at|@)\s{0,3}[\])}>]\s{0,3}")
 _DOT = re.compile(r"\s{0,3}[\[({<]\s{0,3}(?:dot|\.)\s{0,3}[\])}>]\s{0,3}")
 _AT_WORD = re.compile(r"(?<=\w)\s{1,3}at\s{1,3}(?=[\w-]{1,63}\s{1,3}dot\s)")
 _DOT_WORD = re.compile(r"(?<=\w)\s{1,3}dot\s{1,3}(?=\w)")
 _FULL_STOP = re.compile("[\u3002\uff61]")
-# Marks that nobody sees: joiners, directions, tags, variants of a letter.
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f"
-    "\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-
 _LOCAL = re.compile(r"[\w.+-]+")
 _MAIL_HOST = re.compile(r"[\w-]++(?:\.[\w-]++)*+")
 _NAMED = re.compile(r"(?<![\w@#.])[@#]([\w][\w.-]{1,63})")
@@ -150,19 +142,7 @@ def _shown(text: str) -> Iterator[Part]:
 
 
 def _folded(text: str) -> str:
-    if text.isascii():
-        return text.lower().replace("\\", "/")
-    wide = unicodedata.normalize("NFKC", text)
-    if len(wide) > _GROWTH * len(text):
-        # Signs that stand for whole sentences; no address is written with them.
-        wide = "".join(map(_narrow, text))
-    kept = _UNSEEN.sub("", wide.lower())
-    return _FULL_STOP.sub(".", kept).replace("\\", "/")
-
-
-def _narrow(letter: str) -> str:
-    found = unicodedata.normalize("NFKC", letter)
-    return found if len(found) == 1 else letter
+    return _FULL_STOP.sub(".", letters(text)).replace("\\", "/")
 
 
 def _decoded(text: str) -> str:

@@ -3,12 +3,13 @@
 A tool, or who stands behind it, may decode what it is given; an address that was hidden in this way
 is that address. Only what comes out as text counts, and each run of letters is decoded a bounded
 number of times, so that a text costs what it is long. Not here: percent signs, entities, `at` and
-`dot` (`addresses`), ciphers.
+`dot` (`core/flow/addresses`), ciphers.
 """
 
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Iterator
 
 _DEPTH = 3
@@ -20,7 +21,24 @@ _HEX = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){5,})")
 _HEX_APART = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[ :][0-9A-Fa-f]{2}){5,}(?![0-9A-Fa-f])")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _ESCAPE = re.compile(r"\\(?:u\{?([0-9A-Fa-f]{4})\}?|x([0-9A-Fa-f]{2}))")
+_GROWTH = 3
+# Marks that nobody sees: joiners, directions, tags, variants of a letter.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f"
+    "\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _PRINTED = re.compile(r"=([0-9A-F]{2})")
+
+
+def letters(text: str) -> str:
+    """A text in lower case, of one width, without the marks that nobody sees."""
+    if text.isascii():
+        return text.lower()
+    wide = unicodedata.normalize("NFKC", text)
+    if len(wide) > _GROWTH * len(text):
+        # Signs that stand for whole sentences.
+        wide = "".join(map(_narrow, text))
+    return _UNSEEN.sub("", wide.lower())
 
 
 def readings(text: str) -> Iterator[str]:
@@ -29,6 +47,11 @@ def readings(text: str) -> Iterator[str]:
     for _ in range(_DEPTH):
         layer = [found for one in layer for found in _decoded(one)]
         yield from layer
+
+
+def _narrow(letter: str) -> str:
+    found = unicodedata.normalize("NFKC", letter)
+    return found if len(found) == 1 else letter
 
 
 def _decoded(text: str) -> Iterator[str]:
