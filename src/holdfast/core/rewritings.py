@@ -40,6 +40,8 @@ _SPREAD = 2**31 - 1
 # A line that is shorter stands in many a text; it counts where nothing longer was taken out.
 _TELLING = 4
 _CACHED_CHARACTERS = 32_768
+# Less than this is kept of any result (`large.CONTENT_CHARACTERS`): a longer one is no hook's.
+MOST_CHARACTERS = 1_200_000
 _LONGEST_END = 16
 _STRONG_MIXED, _STRONG_WORD, _YEAR = 5, 20, 4
 _OUT, _IN, _STAYED, _WHOLE, _LEFT, _PLAIN, _PIECES = "-", "+", "=", "!", "<", "o", "~"
@@ -96,7 +98,8 @@ def seen_in(content: Any, *, texts_known: bool = False) -> Seen:
 def is_raw(marks: Iterable[str], content: Any) -> bool:
     """Whether the content of a result block is what a hook rewrote, and not what it left.
 
-    `content` is that of the block, or what is `Seen` in it, with its text.
+    `content` is that of the block, or what is `Seen` in it, with its text. One that is longer than
+    `MOST_CHARACTERS` is taken for the raw one, unread.
     """
     known = tuple(marks)
     if not known:
@@ -105,6 +108,8 @@ def is_raw(marks: Iterable[str], content: Any) -> bool:
     if not _known(known)[_WHOLE].isdisjoint(seen.values):
         return True
     text = seen.text or ""
+    if len(text) > MOST_CHARACTERS:
+        return True
     # A history comes again with every request.
     return (_says_it if len(text) <= _CACHED_CHARACTERS else _says)(known, text)
 

@@ -6,6 +6,8 @@ tool example, or one that was rewritten. The first arrival of a governed result 
 done and taints the context, or vouches for it when the tool is first-party.
 """
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,13 +16,14 @@ from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.core.evidence import (
     Admitted,
+    Rewritten,
     Ungoverned,
     check_evidence,
     check_history,
     unknown_calls,
 )
 from holdfast.core.flow import Given, Origin, given_by
-from holdfast.core.history import Misshapen
+from holdfast.core.history import Misshapen, ShownCall
 from holdfast.core.large import result_text
 from holdfast.core.messages import Evidence, ModelRequest
 from holdfast.core.sessions import Command
@@ -90,6 +93,7 @@ class Admission:
         self._journal = journal
         self.contracts = contracts
         self._earlier = earlier
+        self._comparing = asyncio.Semaphore(1)
 
     async def admit(self, live: LiveSession, request: ModelRequest) -> dict[tuple[int, int], str]:
         """Texts that replace the content of results without a permit, by (message, block).
@@ -131,6 +135,8 @@ class Admission:
             await self._earlier.take_in(live, found)
         hooked = self._hooks.stand(live.who.agent, HookPoint.POST_TOOL)
         session_id, calls = live.session.session_id, found.calls
+        # Before the evidence: between that and what follows from it, nobody else may come.
+        rewritten = await self._compared(request, shown, calls)
         judged = check_evidence(request.evidence, calls, session_id, live.limited, hooked=hooked)
         if isinstance(judged, Ungoverned) and judged.stops:
             if counting:
@@ -143,8 +149,6 @@ class Admission:
         if found.missing:
             text = _UNKNOWN.format(found.missing[:200])
             raise await self._refused(live, HistoryUnknown(text), found.missing)
-        messages = request.fields["messages"] if request.calls is None else ()
-        rewritten = check_history(shown, request.evidence, messages, calls)
         if rewritten is not None:
             text = _REWRITTEN.format(rewritten.call_id[:200], rewritten.text, rewritten.remedy)
             raise await self._refused(live, HistoryRewritten(text), rewritten.call_id)
@@ -152,6 +156,22 @@ class Admission:
             text = _NO_PERMIT.format(judged.call_id[:200], judged.text)
             raise await self._refused(live, EvidenceMissing(text), judged.call_id)
         return judged
+
+    async def _compared(
+        self, request: ModelRequest, shown: Sequence[ShownCall], calls: Mapping[str, CallRecord]
+    ) -> Rewritten | None:
+        """What of the history is not as it was.
+
+        What a hook rewrote is compared word by word: not on the loop, and a request at a time.
+        """
+        messages = request.fields["messages"] if request.calls is None else ()
+        given = (shown, request.evidence, messages, calls)
+        if not any(
+            block.call_id in calls and calls[block.call_id].rewritten for block in request.evidence
+        ):
+            return check_history(*given)
+        async with self._comparing:
+            return await asyncio.to_thread(check_history, *given)
 
     async def _refused(
         self, live: LiveSession, error: HoldfastError, call_id: str

@@ -93,6 +93,7 @@ class Outcomes:
         self._hooks = hooks
         self._got_on = got_on
         self._prompts = Refusals(_PROMPTS_MOST)
+        self._comparing = asyncio.Semaphore(1)
 
     async def finish(self, live: LiveSession, done: Finish) -> Shown:
         """Record what became of a permitted call; returns what hooks left of its output.
@@ -187,11 +188,12 @@ class Outcomes:
     async def _rewritten(self, done: Finish, output: Any) -> tuple[tuple[str, ...], Finish]:
         """What of a result may not be shown any more, and the report with what may be.
 
-        Not on the loop: a result may be long, and each of its lines is looked at.
+        Not on the loop, and one at a time: a result may be long, and each of its words counts.
         """
         if not done.ok or output is done.output:
             return (), done
-        found = await asyncio.to_thread(rewriting_marks, done.output, output)
+        async with self._comparing:
+            found = await asyncio.to_thread(rewriting_marks, done.output, output)
         if found and done.content is not None:
             shown = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
             done = msgspec.structs.replace(done, content=await self._as_kept(shown))

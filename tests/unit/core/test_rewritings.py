@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from holdfast.core.rewritings import Seen, is_raw, rewriting_marks, seen_in
+from holdfast.core.rewritings import MOST_CHARACTERS, Seen, is_raw, rewriting_marks, seen_in
 
 BASH = {"stdout": "user ann\ntoken s3cr3t-77\ndone", "stderr": "", "interrupted": False}
 CLEAN = {**BASH, "stdout": "user ann\ntoken ***\ndone"}
@@ -114,6 +114,14 @@ def test_of_a_result_too_long_to_be_kept_a_client_adds_few_words_of_its_own():
     few, many = (" ".join(f"w{n}" for n in range(count)) for count in (90, 110))
     assert not is_shown_raw(marks, f"12000 orders, left out {few}")
     assert is_shown_raw(marks, f"12000 orders, left out {many}")
+
+
+def test_what_is_longer_than_a_hook_can_have_left_is_taken_for_the_raw_result():
+    marks = rewriting_marks("a secret", "ab " * 400_000)
+    longest = "ab" * (MOST_CHARACTERS // 2)
+    assert not is_raw(marks, longest)
+    assert is_raw(marks, longest + "a")
+    assert not is_raw((), longest + "a")
 
 
 def test_where_the_content_is_texts_alone_nothing_of_it_crosses_twice():

@@ -1,11 +1,12 @@
 """What a hook objects to after a call never reaches the model, whatever its client sends."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
-from holdfast.core.evidence import UNREPORTED
+from holdfast.core.evidence import UNREPORTED, check_history
 from holdfast.errors import HistoryRewritten
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
@@ -14,6 +15,7 @@ from holdfast.model.events import Kind
 from holdfast.model.hooks import HookAnswer, HookPoint
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import CallState, Effect, Idempotency
+from holdfast.runtime import admission
 from holdfast.runtime.guard import Asked
 from holdfast.runtime.outcomes import Finish
 from tests.unit.runtime.house import (
@@ -293,6 +295,29 @@ def test_a_raw_result_that_a_hook_rewrote_is_refused_with_the_remedy_also_after_
         assert await sent(after, again, cleared) == [cleared]
 
     asyncio.run(main())
+
+
+def test_only_histories_with_what_a_hook_rewrote_are_compared_beside_the_loop(monkeypatch):
+    on_the_loop = []
+
+    def seen(*given):
+        on_the_loop.append(threading.current_thread() is threading.main_thread())
+        return check_history(*given)
+
+    monkeypatch.setattr(admission, "check_history", seen)
+
+    async def main():
+        home = house(masking)
+        live = await home.open()
+        await home.decide(live, "c1", "look", {"order": "7"})
+        await home.finish(live, "c1", output="one")
+        await sent(home, live, result_message("c1", "one"))
+        await home.decide(live, "c2", "look", {"order": "8"})
+        await home.finish(live, "c2", output=RAW)
+        await sent(home, live, result_message("c2", LEFT))
+
+    asyncio.run(main())
+    assert on_the_loop == [True, False]
 
 
 def test_a_result_that_a_hook_looks_at_and_leaves_passes_as_it_is():
