@@ -91,12 +91,9 @@ def _argument_faults(contract: Contract) -> _Faults:
         if name not in known
     ]
     if contract.effect in _CONSEQUENTIAL and _DECIDING.isdisjoint(contract.roles.values()):
-        faults.append(
-            (
-                "roles.missing",
-                f"a tool of effect {contract.effect} says who, what, much, url or query by a role",
-            )
-        )
+        more = ", url or query" if contract.effect is Effect.EGRESS else " or url"
+        text = f"a tool of effect {contract.effect} gives the role of who, what, much{more}"
+        faults.append(("roles.missing", text))
     if contract.shell and contract.shell not in known:
         faults.append(("shell.unknown", f"the input schema does not declare `{contract.shell}`"))
     return faults
