@@ -10,10 +10,12 @@ TASK = "tasks:\n  reports: {scope: {order: ['reports/**']}}\n"
 
 
 def decisions(house, run):
-    return [
-        (r["tool"], r["verdict"], (r["body"]["reasons"] or [{}])[0].get("code"))
+    """The last word on each call, in the order of the first: a further attempt is decided anew."""
+    last = {
+        r["call_id"]: (r["tool"], r["verdict"], (r["body"]["reasons"] or [{}])[0].get("code"))
         for r in house.project.records(session=run["session"], kind="tool_call.decided")
-    ]
+    }
+    return list(last.values())
 
 
 def test_calls_outside_of_the_scope_are_refused_and_the_run_goes_on(tmp_path):
