@@ -229,7 +229,7 @@ def _is_static(judged: ShellRisk, codes: set[str]) -> bool:
     if codes & (_RUNS | _INSTALLS) != {"shell.build_tool"} or is_cut_short(judged):
         return False
     called = [reason.where for reason in judged.reasons if reason.code == "shell.build_tool"]
-    return all(word.split(None, 1)[0] in _STATIC or _TELLS.match(word) for word in called)
+    return all(word.partition(" ")[0] in _STATIC or _TELLS.match(word) for word in called)
 
 
 def _told(codes: set[str]) -> str:

@@ -240,19 +240,36 @@ WRITES = ["file_write", "git_change", "dynamic_path", "unknown_program", *CODE]
 HARMLESS = ["session_change", "kill_one", "inline_code", "local_service", "declared_install",
             "remote_read"]  # fmt: skip
 WRITTEN = ("flow.runs_written", "the command runs what was written or fetched since, unheld")
+OTHERS = (
+    "flow.runs_others",
+    (
+        "the command runs, unheld, code that nobody vouched for: if it is your own, say so by"
+        " `holdfast files trust`"
+    ),
+)
+WHERE = {
+    "fresh": Place(folder="/f"),
+    "own": Place(folder="/f", own=True),
+    "stale": Place(folder="/f", stale=True),
+    "own and stale": Place(folder="/f", own=True, stale=True),
+    "held": Place(folder="/f", sandboxed=True),
+}
 
 
 @pytest.mark.parametrize(
     "code", sorted({*RUNS, *WRITES, *HARMLESS, "network", "publishes", "novel"})
 )
-@pytest.mark.parametrize("where", ["fresh", "stale", "held"])
+@pytest.mark.parametrize("where", WHERE)
 def test_each_finding_of_a_command_goes_on_or_waits(code, where):
-    place = Place(folder="/f", stale=where != "fresh", sandboxed=where == "held")
+    place = WHERE[where]
     got = work(risk(f"shell.{code}"), place)
+    runs = code in (*RUNS, "declared_install")
     if code in ("network", "publishes", "novel"):
         assert [one for one, _ in got] == ["flow.acts_outside"]
-    elif where != "held" and (code in CODE or (code in RUNS[:1] + RUNS[2:] and where == "stale")):
+    elif where != "held" and (code in CODE or (runs and place.stale)):
         assert got == [WRITTEN]
+    elif where != "held" and runs and not place.own:
+        assert got == [OTHERS]
     else:
         assert got == []
 
@@ -266,14 +283,22 @@ def test_a_command_that_asks_for_no_sandbox_is_not_held():
 
 
 @pytest.mark.parametrize(
-    ("programs", "goes_on"),
-    [(("ruff",), True), (("ruff", "ls"), True), (("ruff", "make"), False), (("make",), False)],
+    ("commands", "goes_on"),
+    [
+        (["ruff check ."], True),
+        (["ruff check .", "black ."], True),
+        (["ruff check .", "make"], False),
+        (["make"], False),
+        ([""], False),
+    ],
 )
-def test_what_only_reads_code_goes_on_where_code_is_stale(programs, goes_on):
+def test_what_only_reads_code_goes_on_where_code_is_stale(commands, goes_on):
     stale = Place(folder="/f", stale=True)
-    assert (work(risk("shell.build_tool", programs=programs), stale) == []) is goes_on
-    both = risk("shell.build_tool", "shell.runs_script", programs=programs)
-    assert work(both, stale) == [WRITTEN]
+    found = tuple(RiskReason("shell.build_tool", "x", RiskLevel.MEDIUM, one) for one in commands)
+    level = RiskLevel.MEDIUM
+    assert (work(Risk(level, found, shell=ShellRisk(level, found)), stale) == []) is goes_on
+    both = (*found, RiskReason("shell.runs_script", "x", level, "sh a"))
+    assert work(Risk(level, both, shell=ShellRisk(level, both)), stale) == [WRITTEN]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,10 @@ AT = 1_794_926_527_000_000_000  # 2026-11-17 14:42:07 UTC
 
 BARE = {
     Kind.SERVER_STARTED: "the server started",
+    Kind.FILES_UNSETTLED: (
+        "session `` may have left something running that writes what others wrote in `any folder`"
+    ),
+    Kind.QUERY_SENT: "a query of `` carried  bytes that nobody typed,  of  so far",
     Kind.SESSION_OPENED: "a session of `` was opened for ``, task ``",
     Kind.SESSION_PAUSED: "the session was paused",
     Kind.SESSION_RESUMED: "the session was resumed",

@@ -28,6 +28,8 @@ _KEPT_KEYS = 50_000
 _MOST_PARTS = 100
 # Of one call; who writes more is not followed.
 _MOST_BROUGHT_PARTS = 10_000
+# Names of one value that the model wrote before; who names more is for a person.
+_MOST_SEGMENTS = 100
 _LONGEST_JOINED = 63
 _ALONE = re.compile(r"[@#]?[\w.-]{3,64}")
 # What stands beside a name as a note: in brackets, behind a comma, colon or dash.
@@ -196,7 +198,14 @@ class Vouched:
         if next(iter(parts(spelled)), None) is not None:
             return False
         segments = [one.strip() for one in _NOTES.split(spelled) if one.strip()]
-        return len(segments) > 1 and any(map(self._is_name_brought, segments))
+        brought = [one for one in dict.fromkeys(segments) if self._names_brought(one)]
+        if len(segments) < 2 or not brought:
+            return False
+        return len(brought) > _MOST_SEGMENTS or any(map(self._is_name_brought, brought))
+
+    def _names_brought(self, segment: str) -> bool:
+        """Whether the model wrote this name at all, which is one look."""
+        return any(name in self._brought_keys for name in _names([segment]))
 
     def _is_name_brought(self, segment: str) -> bool:
         """Whether the model wrote this name before anybody typed it or a first party said it."""
