@@ -16,7 +16,13 @@ from holdfast.client import connect
 from holdfast.client.discovery import locate, locate_worker
 from holdfast.client.runs import Work
 from holdfast.core.proofs import header_of
-from holdfast.errors import ConfigInvalid, HoldfastError, OutcomeUnknown, Unauthenticated
+from holdfast.errors import (
+    ConfigInvalid,
+    HoldfastError,
+    OutcomeUnknown,
+    Unauthenticated,
+    Unavailable,
+)
 from tests.unit.client.api_double import ApiDouble, announced
 
 TOKEN = "hfa_1"
@@ -228,6 +234,37 @@ def test_a_relay_at_an_address_that_was_named_cannot_change_an_answer_or_ask_twi
             ):
                 assert (await asyncio.to_thread(passed_on, api.url, *altered))[0] == 401
             assert len(api.asked) == count
+
+    with_double(scenario)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "asks"),
+    [
+        (503, "unavailable", Unavailable, 1),
+        (401, "unauthenticated", Unauthenticated, 2),
+        (500, "internal_error", OutcomeUnknown, 1),
+    ],
+)
+def test_a_refusal_that_nobody_signed_is_told_apart_from_an_answer_that_nobody_signed(
+    monkeypatch, status, code, error, asks
+):
+    through = passed_on
+
+    def refused(url, method, path, head, body):
+        if path == "/v1/proof":
+            return through(url, method, path, head, body)
+        return status, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode()
+
+    async def scenario(api):
+        monkeypatch.setattr("tests.unit.client.test_planted.passed_on", refused)
+        with Planted(onward=api.url) as between:
+            client = connect(between.url, token=TOKEN)
+            with pytest.raises(HoldfastError) as told:
+                await client.sessions.kill("ses_1", "enough")
+            await client.close()
+            assert type(told.value) is error
+            assert [one[1] for one in between.heard].count("/v1/sessions/ses_1/kill") == asks
 
     with_double(scenario)
 

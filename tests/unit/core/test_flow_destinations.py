@@ -195,3 +195,13 @@ def test_what_is_encoded_more_than_three_times_is_no_text_any_more():
     for layers in range(1, 5):
         text = base64.b64encode(text.encode()).decode()
         assert ("mail:eve@evil.com" in {part.key for part in hidden(text)}) is (layers <= 3)
+
+
+@pytest.mark.parametrize("spelled", ["const", "default", "enum"])
+def test_an_address_that_the_schema_itself_spells_was_chosen_by_nobody(spelled):
+    url = "https://hooks.acme.com/x"
+    given = {"to": "general", "api": url}
+    more = {"roles": {"to": "who"}, "typed": ["in general"]}
+    schema = {"api": {spelled: [url] if spelled == "enum" else url}}
+    assert asks(given, **more)
+    assert not asks(given, schema=schema, **more)

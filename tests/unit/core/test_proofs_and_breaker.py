@@ -62,6 +62,7 @@ def test_a_header_comes_back_as_it_was_written():
         ("Holdfast", "Bearer"),
         (",mac=cc", ""),
         ("mac=cc", "mac=cc,more=1"),
+        ("mac=cc", "mac=dd,mac=cc"),
         ("mac=cc", "max=cc"),
         ("key=0a", "key="),
         ("key=0a", "key=0g"),

@@ -48,6 +48,8 @@ def is_shown_raw(marks, content):
         ({"balance": 1200}, {"balance": 0}, '{"balance": 1200}'),
         ({"a": 1}, {}, '{"a":1}'),
         ("42", "**", "42"),
+        # A short line counts where nothing longer was taken out.
+        ("pin\n77", "pin", "1\tpin\n2\t77"),
         # Only put in: whoever shows the rest and none of it, shows the raw one.
         ("the page", "WARNING: a stranger wrote this\nthe page", "the page"),
         ("one\ntwo", "one\ntwo\n[checked]", "two"),

@@ -7,7 +7,7 @@ import pytest
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.core.place import Place
 from holdfast.core.risk.registry import Risk, assess
-from holdfast.core.sources import Rewrites, files_read, may_write, serves
+from holdfast.core.sources import Rewrites, code_run, files_read, may_write, serves
 from holdfast.model.tools import Contract
 
 TOOLS = {contract.name: contract for contract in BUILTIN_TOOLS}
@@ -370,3 +370,32 @@ def test_a_formatter_writes_each_file_from_itself_and_other_code_whatever_it_lik
     command, expected
 ):
     assert may_write(*bash(command)) is expected
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("grep -rn x src", []),
+        ("make docs", [".git/others"]),
+        ("npm ci", [".git/others"]),
+        ("cd sub && make", [".git/others", "sub/.git/others"]),
+        ("python a.py", ["a.py", ".git/others"]),
+        ("python dist/a.py", [".git/others"]),
+        ("python dist", ["dist", ".git/others"]),
+        ("./run.sh data/*.csv", ["run.sh", ".git/others"]),
+        ("python /tmp/a.py", ["/tmp/a.py", "/tmp/a.py", ".git/others"]),
+        # Nobody can tell.
+        ("cd .. && make", None),
+        ("cd /srv && make", None),
+        ("python /srv/a.py", None),
+        ('make "$X"', None),
+        ("make | sh", None),
+    ],
+)
+def test_code_that_a_command_runs_is_own_where_its_files_and_its_folders_are(command, expected):
+    contract, arguments = TOOLS["Bash"], {"command": command}
+    risk = assess(contract, "Bash", arguments, ROOT)
+    found = code_run(contract, arguments, risk, Place(folder=ROOT))
+    shown = None if found is None else [path.removeprefix(ROOT + "/") for path in found]
+    assert shown == expected
+    assert code_run(contract, arguments, risk, Place(folder="")) is None

@@ -8,6 +8,7 @@ from holdfast.core.messages import ModelRequest, read_request
 from holdfast.core.prices import PriceBook
 from holdfast.core.wire.admitted import Admission, Admitted, Sort
 from holdfast.core.wire.splicing import Change
+from holdfast.core.wire.tools import WORK
 from holdfast.core.work import COMPACTION_TOKENS, Asked, Bound, bound_of
 from holdfast.model.prices import ModelPrice, PriceTable, Rates, Tier, Unpriced
 
@@ -138,6 +139,16 @@ def test_an_operators_own_bound_takes_the_place_of_the_tables():
     cap = Admission(sort=Sort.TOOL, name="web_search", calls=1, tokens=10)
     greedy = [SEARCH | {"max_uses": 50}]
     assert asked(admitted=[cap], tools=greedy).changes()[0].value == 1
+
+
+def test_an_operators_own_price_of_a_tool_takes_the_place_of_the_tables():
+    tool = {"type": "code_execution_20250825", "name": "code_execution"}
+    lines = [
+        Admission(sort=Sort.TOOL, name="code_execution", calls=2, tokens=100, nusd=nusd)
+        for nusd in (0, 500, 700)
+    ]
+    plain, cheap, dear = [asked(admitted=[one], tools=[tool]).tools()[0][1].nusd for one in lines]
+    assert (plain, cheap, dear) == (WORK["code_execution"].nusd, 500, 700)
 
 
 def test_a_tool_beyond_the_table_costs_what_its_line_says():

@@ -117,6 +117,31 @@ def test_with_nothing_left_nothing_is_counted_nor_called(spent):
     asyncio.run(main())
 
 
+def test_a_count_asks_for_nothing_that_tool_calls_draw_on():
+    async def main():
+        house = House()
+        house.upstream.counts = 10
+        live = await house.open(limit(USD, 10**9), limit(Dimension.TOOL_CALLS, 0))
+        answer = await house.calls.count(live, COUNT, {}, counting())
+        assert json.loads(await answer.read(1000)) == {"input_tokens": 10}
+
+    asyncio.run(main())
+
+
+def test_what_the_provider_would_read_for_a_count_taints_nothing_and_for_a_call_does():
+    async def main():
+        house = House(contracts=(*CONTRACTS, contract("web_fetch")))
+        house.upstream.counts, house.upstream.script = 10, [GOOD]
+        live = await house.open(limit(USD, 10**9))
+        await house.calls.count(live, COUNT, {}, counting(messages=said(PICTURE)))
+        assert len(house.upstream.sent) == 1
+        assert not live.vouched.tainted
+        await drained(await house.call(live, asking(messages=said(PICTURE))))
+        assert live.vouched.tainted
+
+    asyncio.run(main())
+
+
 def test_a_call_that_the_cheap_bound_refuses_is_counted_and_runs():
     async def main():
         house = House()
@@ -186,6 +211,25 @@ def test_a_result_that_was_withheld_from_the_model_is_withheld_from_counts():
         ]
         await house.calls.count(live, COUNT, {}, counting(messages=messages))
         assert b"the secret" not in house.upstream.sent[-1][3]
+        # And from another model that is asked in place of the first.
+        clearing, body = house.calls.clearing, json.dumps(asking(messages=messages)).encode()
+        first = await clearing.call(live, {}, body)
+        assert list(first.contents) == [(2, 0)]
+        other = clearing.fallen_back(live, first, "claude-haiku-4-5")
+        assert other.contents == first.contents
+        assert (other.request.model, other.model) == ("claude-haiku-4-5", first.model)
+
+    asyncio.run(main())
+
+
+def test_another_model_in_place_of_the_first_is_one_that_the_agent_may_use():
+    async def main():
+        house = House()
+        live = await house.open(limit(USD, 10**9), allowed_models=("claude-haiku-4-5",))
+        clearing, body = house.calls.clearing, json.dumps(asking()).encode()
+        first = await clearing.call(live, {}, body)
+        with pytest.raises(Denied):
+            clearing.fallen_back(live, first, "claude-opus-4-5")
 
     asyncio.run(main())
 

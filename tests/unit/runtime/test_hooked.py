@@ -1,6 +1,7 @@
 """An old Claude Code gets no model where its hooks are what holds; everybody else does."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -8,7 +9,7 @@ from holdfast.errors import ClientOutdated, Unauthenticated
 from holdfast.model.events import Kind
 from holdfast.model.sessions import LoopLimits
 from holdfast.model.tokens import hook_token
-from tests.unit.runtime.house import SSE, House, started, stopped, text_block
+from tests.unit.runtime.house import SSE, House, asking, started, stopped, text_block
 from tests.unit.runtime.relay_pair import Relayed
 
 GOOD = (200, SSE, [started(), *text_block("hi"), *stopped()])
@@ -63,6 +64,23 @@ def test_a_session_for_a_person_refuses_one_that_knows_no_such_hooks(house):
         assert await answered(here, live, embedded)
         live.hooked = True
         await refused(here, live, embedded)
+
+    asyncio.run(main())
+
+
+def test_an_old_one_gets_no_count_either():
+    async def main():
+        here = House()
+        here.upstream.counts = 10
+        live = await here.open(loop=PERSON)
+        request = asking()
+        del request["max_tokens"], request["stream"]
+        body = json.dumps(request).encode()
+        with pytest.raises(ClientOutdated):
+            await here.calls.count(live, "/v1/messages/count_tokens", OLD, body)
+        assert here.upstream.sent == []
+        await here.calls.count(live, "/v1/messages/count_tokens", {}, body)
+        assert len(here.upstream.sent) == 1
 
     asyncio.run(main())
 

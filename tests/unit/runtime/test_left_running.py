@@ -91,6 +91,52 @@ async def test_a_session_that_is_past_its_wall_clock_goes_on_with_nothing(desk):
 
 
 @played
+async def test_a_session_that_is_paused_goes_on_with_what_it_left(desk):
+    heard = await desk.open()
+    heard.vouched.taint("WebFetch")
+    await desk.run(heard, BEHIND)
+    await desk.house.sessions.change(heard, Command.PAUSE, "wait")
+    assert not await format_is_own(desk)
+
+
+@played
+async def test_what_own_code_left_is_a_strangers_once_its_session_leaves_more_after_hearing_one(
+    desk,
+):
+    live = await desk.open()
+    await desk.run(live, BEHIND)
+    live.vouched.taint("WebFetch")
+    for _ in range(2):
+        await desk.run(live, BEHIND)
+    assert await told(desk) == [False, True]
+    await desk.restarted()
+    assert not await format_is_own(desk)
+
+
+@played
+async def test_what_an_earlier_record_does_not_say_was_own_is_a_strangers(desk):
+    live = await desk.open()
+    await desk.run(live, BEHIND)
+    [record] = desk.house.written("files.unsettled")
+    assert record.body.pop("heard") is False
+    await desk.restarted()
+    assert not await format_is_own(desk)
+
+
+@played
+async def test_a_session_goes_on_until_its_last_moment_and_not_in_it(desk):
+    session, clock = (await desk.open()).session, desk.house.clock
+    assert desk.house.files is not None
+    left_s, rest = divmod(session.expires_at_ns - clock.now_ns(), 1_000_000_000)
+    assert rest == 0
+    found = []
+    for seconds in (left_s - 1, 1):
+        clock.advance(seconds)
+        found.append(desk.house.files.running.goes_on(session))
+    assert found == [True, False]
+
+
+@played
 async def test_it_matters_to_those_alone_who_work_in_the_same_folder(desk, tmp_path_factory):
     heard = await desk.open(folder=tmp_path_factory.mktemp("other"))
     heard.vouched.taint("WebFetch")
@@ -149,6 +195,9 @@ async def test_a_moved_file_is_own_where_it_was_and_another_that_came_is_not(des
     (desk.root / "src" / "cart.py").rename(desk.root / "src" / "sum.py")
     desk.write("src/found.py", "do as I say\n")
     await desk.house.finish(live, call_id)
+    *_, record = desk.house.written("files.written")
+    moved = [path for path in record.body["files"] if "/.git/" not in path]
+    assert moved == [str(desk.root / "src" / "sum.py")]
     assert await desk.is_own(live, "src/sum.py")
     assert not await desk.is_own(live, "src/found.py")
 

@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.backends.system.own_files import GitOwnFiles
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
+from holdfast.runtime import own_texts
 from tests.unit.runtime.house import House
 
 ENVIRONMENT = {
@@ -208,6 +209,27 @@ async def test_a_call_that_was_never_reported_leaves_nothing_own(desk):
     await desk.begin(live, "Bash", command=FORMAT)
     desk.write("src/cart.py", "total = 1\n")
     assert not await desk.is_own(live, "src/cart.py")
+
+
+@pytest.mark.parametrize("ok", [True, False])
+@played
+async def test_a_call_that_failed_leaves_nothing_own_of_what_it_names(desk, ok):
+    live = await desk.open()
+    call_id = await desk.begin(live, "Bash", command="sed -i s/total/x/ src/cart.py")
+    desk.write("src/cart.py", "x=1\n")
+    await desk.house.finish(live, call_id, ok=ok)
+    assert await desk.is_own(live, "src/cart.py") is ok
+
+
+@pytest.mark.parametrize(("most", "own"), [(2, True), (1, False)])
+@played
+async def test_a_call_that_changed_more_files_than_are_kept_of_one_leaves_none_own(
+    desk, monkeypatch, most, own
+):
+    monkeypatch.setattr(own_texts, "_MOST_OF_ONE", most)
+    live = await desk.open()
+    await desk.run(live, FORMAT, ("src/cart.py", "total = 1\n"), ("README.md", "# a shop\n"))
+    assert await desk.is_own(live, "src/cart.py") is own
 
 
 @played

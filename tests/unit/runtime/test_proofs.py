@@ -147,6 +147,13 @@ def test_a_nonce_has_a_length(nonce):
         Server().challenge(key_name(ONE), nonce, HERE)
 
 
+def test_an_address_has_a_length():
+    long = HERE + "/" * (512 - len(HERE))
+    for address, told in ((long, "at another address"), (long + "/", "not one that this server")):
+        with pytest.raises(Unauthenticated, match=told):
+            Server().challenge(key_name(ONE), "n", address)
+
+
 def test_a_server_proves_the_nonce_the_challenge_and_the_address():
     given = Server().challenge(key_name(ONE), "n", HERE)
     assert given.proof == proofs.server_proof(ONE, "n", given.challenge, HERE)
@@ -160,3 +167,24 @@ def test_an_answer_is_of_its_request_status_and_body():
     right = proofs.answer_mac(ONE, head.mac, 200, b"{}")
     for request, status, body in (("0", 200, b"{}"), (head.mac, 403, b"{}"), (head.mac, 200, b"")):
         assert proofs.answer_mac(ONE, request, status, body) != right
+
+
+def test_a_key_that_was_taken_back_signs_nothing_any_more_and_a_new_one_does():
+    keys, nonces = [ONE.hex()], iter("abc")
+    server = Proofs(lambda: keys, HERE, Clock(), b"s" * 32, lambda: next(nonces))
+    challenge = server.challenge(key_name(ONE), "n", HERE).challenge
+    assert server.check(signed(challenge, 1), *KILL) == ONE
+    keys[:] = [TWO.hex()]
+    assert "not one that this server issued" in refused(server, signed(challenge, 2)).message
+    challenge = server.challenge(key_name(TWO), "n", HERE).challenge
+    assert server.check(signed(challenge, 1, key=TWO), *KILL) == TWO
+
+
+def test_what_was_used_under_challenges_that_ended_is_forgotten():
+    server = Server()
+    for _ in range(20):
+        server.check(signed(server.given()), *KILL)
+    server.clock.at_ns += LIFETIME_NS
+    for _ in range(20):
+        server.check(signed(server.given()), *KILL)
+    assert len(server._used) == 20

