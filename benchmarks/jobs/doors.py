@@ -15,15 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import claude_agent_sdk
 import msgspec
 
-from benchmarks.jobs.house import House, Opened
+from benchmarks.jobs.house import CLI, House, Opened
 from benchmarks.jobs.repository import Place
 from holdfast.testing.project import RunningProject
 
 Door = Literal["claude-code", "govern", "direct"]
-BUNDLED = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 _STREAMING = ("--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
 
 
@@ -38,7 +36,7 @@ def claude_code(
     place: Place, opened: Opened, prompts: Sequence[str], timeout_s: float
 ) -> list[Ending]:
     """Claude Code, started as `sessions open --claude-code` says."""
-    command = [str(BUNDLED), *opened.start[1:], "-p", *_STREAMING]
+    command = [str(CLI), *opened.start[1:], "-p", *_STREAMING]
     return _typed(command, place, opened.environment, prompts, timeout_s)
 
 
@@ -51,7 +49,7 @@ def direct(
 ) -> list[Ending]:
     """Claude Code at the provider itself, with every tool allowed."""
     environment = {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_AUTH_TOKEN": "scripted"}
-    command = [str(BUNDLED), "-p", *_STREAMING, "--dangerously-skip-permissions"]
+    command = [str(CLI), "-p", *_STREAMING, "--dangerously-skip-permissions"]
     command += ["--setting-sources", "", "--strict-mcp-config"]
     if servers:
         command += ["--mcp-config", msgspec.json.encode({"mcpServers": servers}).decode()]

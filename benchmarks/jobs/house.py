@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import claude_agent_sdk
 import msgspec
 import yaml
 from typer.testing import CliRunner
@@ -22,6 +23,7 @@ from benchmarks.jobs.repository import Place
 from holdfast.apps.cli.main import app
 from holdfast.testing.project import RunningProject
 
+CLI = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 _STATE = ".holdfast/\n"
 _SETTINGS = "holdfast.yaml"
 
@@ -82,7 +84,9 @@ class House:
         """A session for Claude Code, opened as the manual says. Errors: RuntimeError."""
         asked = ["sessions", "open", "--agent", self.agent, "--user", "ann"]
         asked += ["-C", str(project.folder), "--claude-code", str(folder), "--json"]
-        done = CliRunner().invoke(app, asked, env=_exactly(self.place.environment))
+        # Claude Code is installed where it is used: whether prompts vouch is tried with it.
+        found = {"PATH": f"{CLI.parent}:{self.place.environment['PATH']}"}
+        done = CliRunner().invoke(app, asked, env=_exactly(self.place.environment | found))
         if done.exit_code:
             raise RuntimeError(f"no session was opened: {done.output} {project.said()[-2000:]}")
         told = msgspec.json.decode(done.stdout)
