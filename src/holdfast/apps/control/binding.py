@@ -17,6 +17,8 @@ from holdfast.model.users import EVERYONE
 from holdfast.ports.store import SessionFilter
 
 _ALIVE = (SessionState.ACTIVE, SessionState.PAUSED)
+# Sessions of one user that are looked through for a task; who has more of them is bound by each.
+_MOST_LOOKED = 1_000
 
 
 class Place(NamedTuple):
@@ -81,8 +83,12 @@ async def _lives_there(deps: ControlDeps, users: tuple[str, ...], place: Place) 
             project=place.project if not place.user else "",
             user="" if user == EVERYONE else user,
             states=_ALIVE,
+            limit=_MOST_LOOKED,
         )
-        for session in await deps.store.sessions(where):
+        found = await deps.store.sessions(where)
+        for session in found:
             if not place.task or session.principal.task == place.task:
                 return f"a session of `{session.principal.user}` is in it"
+        if len(found) >= _MOST_LOOKED:
+            return f"`{user}` has so many sessions that one may be in it"
     return ""

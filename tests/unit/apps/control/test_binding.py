@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.apps.control import acts
+from holdfast.apps.control import acts, binding
 from holdfast.apps.control.acts import ACTS, Act
 from holdfast.apps.control.app import create_control_app
 from holdfast.apps.control.binding import stands_for
@@ -259,6 +259,25 @@ def test_a_session_that_lives_there_binds_whatever_the_settings_say_since(
         more = cap(scope, owner, None, dimension, window)
         assert await status(house, "PUT", "/v1/budgets", more, ANN) == 403
         assert await status(house, "POST", f"/v1/sessions/{session}/kill", {}, ANN) == 200
+        assert await status(house, "PUT", "/v1/budgets", more, ANN) == 200
+
+    tried(main, OPEN + defaults)
+
+
+def test_many_newer_sessions_hide_none_that_lives_there(monkeypatch):
+    monkeypatch.setattr(binding, "_MOST_LOOKED", 2)
+    defaults = "defaults: {limits: {task: {turns: 50}}}\n"
+
+    async def main(house):
+        there = await own(house, task="refunds/4711")
+        newer = [await own(house, task=f"refunds/{n}") for n in range(2)]
+        house.restart(CLOSED + defaults)
+        house.deps = dataclasses.replace(house.deps, operators=Three())
+        more = cap("task", "default/refunds/4711", None, "turns", "life")
+        assert await status(house, "PUT", "/v1/budgets", more, ANN) == 403
+        assert await status(house, "POST", f"/v1/sessions/{there}/kill", {}, ANN) == 200
+        assert await status(house, "PUT", "/v1/budgets", more, ANN) == 403
+        assert await status(house, "POST", f"/v1/sessions/{newer[0]}/kill", {}, ANN) == 200
         assert await status(house, "PUT", "/v1/budgets", more, ANN) == 200
 
     tried(main, OPEN + defaults)
