@@ -31,17 +31,17 @@ _GO_BACK = words("--abort --quit")
 # A repository's state decides of whom `--continue` and `--skip` take a message: not here.
 _OPTIONS = {
     "status": words(
-        "-s --short -b --branch -sb --porcelain --long -u --untracked-files -uno -uall -unormal"
+        "-s --short -b --branch --porcelain --long -u --untracked-files -uno -uall -unormal"
         " --ignored --no-renames --renames -z --ahead-behind --no-ahead-behind --show-stash"
     ),
     "add": words("-A --all -u --update -n --dry-run -v --verbose -f --force -N --intent-to-add"),
     "commit": words(
-        "-m --message -a --all -am -q --quiet -qm -qam -aqm --allow-empty --amend --no-edit"
-        " -n --no-verify -s --signoff -sm -asm --no-gpg-sign -o --only -i --include --short"
+        "-m --message -a --all -q --quiet --allow-empty --amend --no-edit"
+        " -n --no-verify -s --signoff --no-gpg-sign -o --only -i --include --short"
         " --dry-run --no-status"
     ),
     "mv": words("-f --force -v --verbose -n --dry-run -k"),
-    "rm": words("-r -f -q -n -rf -fr -rq --cached --force --quiet --dry-run --ignore-unmatch"),
+    "rm": words("-r -f -q -n --cached --force --quiet --dry-run --ignore-unmatch"),
     "ls-files": words(
         "-s --stage -c --cached -o --others -m --modified -d --deleted -i --ignored -u --unmerged"
         " -z -v -t --exclude-standard --error-unmatch --full-name"
@@ -54,7 +54,7 @@ _OPTIONS = {
     "log": _DIFFS | _WALKS,
     "show": _DIFFS | _WALKS,
     "diff": _DIFFS | words("--cached --staged --merge-base"),
-    "shortlog": _WALKS | words("-s -n -e -sn -ns -sne --summary --numbered --email"),
+    "shortlog": _WALKS | words("-s -n -e --summary --numbered --email"),
     "rev-list": _WALKS,
     "blame": words(
         "-L -w -M -C -s -e -l -f -n -t -p --porcelain --line-porcelain --date --show-email"
@@ -62,7 +62,7 @@ _OPTIONS = {
     ),
     "ls-tree": words("-r -l -t -d -z --name-only --long --full-tree --full-name --abbrev"),
     "branch": words(
-        "-a --all -r --remotes -v -vv -av -avv --verbose -l --list --show-current -d -D --delete"
+        "-a --all -r --remotes -v --verbose -l --list --show-current -d -D --delete"
         " -m -M --move -f --force --merged --no-merged --contains --no-contains --sort -q --color"
         " --no-color --column --no-column --points-at"
     ),
@@ -74,15 +74,30 @@ _OPTIONS = {
     "checkout": words("-b -B -q --quiet -f --force --detach --ours --theirs"),
     "bisect": words("--no-checkout --first-parent"),
     "stash": words("-u -q --include-untracked --quiet --keep-index -k --index"),
-    "tag": words("-a -m -am --annotate --message -f --force"),
+    "tag": words("-a -m --annotate --message -f --force"),
     "remote": words("-v"),
     "config": frozenset(),
 }
 # A number or a text that stands in the same word: `-5`, `-n5`, `-U3`, `-L1,4:a.py`, `-Stext`.
 _GLUED = re.compile(r"-(?:\d+|[nU]\d+|[MC]\d+%?)\Z")
 _GLUED_TEXT = re.compile(r"-[LSG].")
+_BUNDLE = re.compile(r"-[A-Za-z]{2,}")
 _DIFFING = frozenset({"log", "show", "diff", "blame", "rev-list", "shortlog"})
 _NOTED = re.compile(r"%-?[+ ]?N")
+
+
+def apart(verb: str, given: list[str]) -> list[str]:
+    """Words of a verb, short options that stand in one word apart: `-qam` is `-q -a -m`.
+
+    Only where each of them is known; what takes a text takes the word that follows, as in git.
+    """
+    found: list[str] = []
+    for word in given:
+        letters = [f"-{letter}" for letter in word[1:]]
+        bundled = _BUNDLE.fullmatch(word) and not is_listed(verb, word)
+        bundled = bundled and _OPTIONS.get(verb, frozenset()).issuperset(letters)
+        found += letters if bundled else [word]
+    return found
 
 
 def is_listed(verb: str, word: str) -> bool:
@@ -109,5 +124,12 @@ def tells_message(given: list[str]) -> bool:
     if "--dry-run" in given or "--short" in given:
         return True
     return "--no-edit" not in given and any(
-        word.startswith("--message") or re.fullmatch(r"-[a-z]*m", word) for word in given
+        word == "-m" or word.startswith("--message") for word in given
+    )
+
+
+def leaves_message(given: list[str]) -> bool:
+    """Whether the message of a commit is the one that git made of what is under way."""
+    return "--no-edit" in given and not any(
+        word in {"-m", "--amend"} or word.startswith("--message") for word in given
     )

@@ -7,7 +7,13 @@ ref is known where the repository is (`ports/files`).
 import re
 from collections.abc import Iterator
 
-from holdfast.core.history_options import is_listed, shows_notes, tells_message
+from holdfast.core.history_options import (
+    apart,
+    is_listed,
+    leaves_message,
+    shows_notes,
+    tells_message,
+)
 from holdfast.core.place import Place, absolute
 
 HEAD = ".git/HEAD"
@@ -18,6 +24,9 @@ REF, REF_OR_FILE = ".git/:", ".git/?:"
 UNDERWAY, NOTES = ".git/MERGE_HEAD", ".git/notes"
 """Stand for a merge or rebase that is under way, and for notes: own where there is none of others.
 """
+MESSAGE = ".git/MERGE_MSG"
+"""Stands for the message that git left for the commit that ends a merge or a pick: own where git
+itself made it of what is own."""
 STASH = ".git/refs/stash"
 """Stands for what was put aside: own where nothing is, or where it was made of own files."""
 REF_SHOWN, REF_OR_FILES = ".git/!:", ".git/=:"
@@ -61,7 +70,7 @@ _BISECTS = frozenset({"start", "good", "bad", "reset", "log", "run", "skip", "ol
 _TAKE = {
     **dict.fromkeys(("switch", "checkout"), frozenset({"-b", "-B", "-c", "-C"})),
     **dict.fromkeys(("merge", "cherry-pick"), frozenset({"-m"})),
-    "tag": frozenset({"-m", "-am", "--message"}),
+    "tag": frozenset({"-m", "--message"}),
     **dict.fromkeys(("log", "shortlog", "rev-list"), frozenset({"-n", "--author"})),
 }
 _LINES = "-L"
@@ -122,6 +131,7 @@ def _named(words: list[str], place: Place) -> list[str] | None:
     if not rest:
         return None
     verb, *given = rest
+    given = apart(verb, given)
     if verb not in _VERBS or not all(is_listed(verb, word) for word in _options(verb, given)):
         return None
     if verb in _OF_THE_CLONE:
@@ -156,6 +166,8 @@ def _options(verb: str, given: list[str]) -> list[str]:
 def _of_quiet(verb: str, given: list[str]) -> list[str] | None:
     if verb == "commit":
         options = _options(verb, given)
+        if leaves_message(options):
+            return [UNDERWAY, MESSAGE]
         if not tells_message(options):
             return None
         return [HEAD, UNDERWAY] if "--amend" in options else [UNDERWAY]

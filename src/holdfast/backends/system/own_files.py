@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import posixpath
+import re
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,10 @@ _HEAD, _EVERY = ".git/HEAD", ".git/*"
 _REFS = (".git/:", ".git/?:", ".git/!:", ".git/=:")
 _UNDERWAY, _NOTES = "/.git/MERGE_HEAD", ".git/notes"
 _STASH = ".git/refs/stash"
+_MESSAGE = ".git/MERGE_MSG"
+# What git itself writes there when a merge stops, and what it took of the picked commit.
+_MERGED = re.compile(r"Merge (?:branch|tag|commit) '([^'\s]+)'(?: into ([^'\s]+))?")
+_CONFLICTS, _CONFLICT = "# Conflicts:", "#\t"
 _SCRATCH = ("/tmp/", "/var/tmp/")  # noqa: S108 -- judged, not used
 # Of a folder as a whole these say nothing: caches, and git's own files.
 _SILENT = frozenset(
@@ -224,6 +229,8 @@ class GitOwnFiles:
             return not _ask_git(root, "for-each-ref", "--count=1", "refs/notes").strip()
         if mark == _STASH:
             return self._is_own_ref(root, "", "stash", also)
+        if mark == _MESSAGE:
+            return self._is_own_message(root, also)
         if mark.startswith(_REFS):
             kind, _, word = mark.removeprefix(".git/").partition(":")
             return self._is_own_ref(root, kind, word, also)
@@ -303,6 +310,36 @@ class GitOwnFiles:
             if root is None or not all(self._is_own_commit(root, one, also) for one in told):
                 return False
         return True
+
+    def _is_own_message(self, root: str, also: Mapping[str, str]) -> bool:
+        """Whether git made the message for the next commit, of own names and commits alone.
+
+        Anybody's words may stand there: `merge -m` and `merge --squash` leave what they were given.
+        Errors: OSError, ValueError.
+        """
+        at = Path(root, ".git")
+        if not at.is_dir() or os.path.lexists(at / "SQUASH_MSG"):
+            return False
+        if not os.path.lexists(at / "MERGE_MSG"):
+            return True  # Git refuses to commit without one.
+        told = (at / "MERGE_MSG").read_text(encoding="utf-8")
+        lines = [line for line in told.splitlines() if line]
+        conflicts = [line for line in lines if line.startswith(_CONFLICT)]
+        said = [line for line in lines if line not in {*conflicts, _CONFLICTS}]
+        tracked = set(filter(None, _ask_git(root, "ls-files", "-z").split("\0")))
+        if not {line.removeprefix(_CONFLICT) for line in conflicts} <= tracked:
+            return False
+        if os.path.lexists(at / "MERGE_HEAD"):
+            merged = _MERGED.fullmatch(said[0]) if len(said) == 1 else None
+            names = filter(None, merged.groups()) if merged else ()
+            return bool(merged) and all(self._is_own_ref(root, "", one, also) for one in names)
+        if not os.path.lexists(at / "CHERRY_PICK_HEAD"):
+            return False
+        picked = (at / "CHERRY_PICK_HEAD").read_text(encoding="utf-8").strip()
+        if not self._is_own_commit(root, picked, also):
+            return False
+        whole = _ask_git(root, "show", "--no-patch", "--format=%B", picked, "--")
+        return said == [line for line in whole.splitlines() if line]
 
     def _are_own_refs(self, root: str, also: Mapping[str, str]) -> bool:
         """A remote's branch has to have a name that a local one has: others chose it."""
