@@ -180,7 +180,27 @@ class OwnTexts:
         also = self._written.get((live.who.tenant, live.who.user), {})
         mixed = await self._mixed(live) if live.grows else None
         grown = [path for path, since in live.grows.items() if since == mixed]
-        return ChainMap(dict(await self.files.held(grown) or {}), also) if grown else also
+        now = dict(await self.files.held(grown) or {}) if grown else {}
+        now |= await self._unreported(live)
+        return ChainMap(now, also) if now else also
+
+    async def _unreported(self, live: LiveSession) -> dict[str, str]:
+        """What calls of this user write whole that are not over, where it stands there as told.
+
+        Sub-agents work side by side: one may look at a file before the call that wrote it for
+        another has reported.
+        """
+        told: dict[str, frozenset[str]] = {}
+        for one in (*self._sessions.in_memory(), live):
+            if one.who.tenant == live.who.tenant and one.who.user == live.who.user:
+                if one.vouched.tainted:
+                    continue
+                for writing in one.writing.values():
+                    told |= {
+                        path: told.get(path, writing.told) | writing.told for path in writing.named
+                    }
+        held = await self.files.held([path for path, digests in told.items() if digests]) or {}
+        return {path: digest for path, digest in held.items() if digest in told[path]}
 
     def _keep(self, whose: Whose, files: Mapping[str, str]) -> None:
         kept = self._written.setdefault(whose, {})
