@@ -3,6 +3,7 @@
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
 import asyncio
+import sys
 from typing import Any
 
 import msgspec
@@ -32,8 +33,29 @@ from holdfast.runtime.guard.stages import MOST_ATTEMPTS
 from tests.unit.runtime.alone.desk import S, draft, limit
 from tests.unit.runtime.alone.gatehouse import Gatehouse
 
+ALL = ("case", "pipeline", "ruling", "stages", "permits")
 CALLS = Dimension.TOOL_CALLS
 ARGUMENTS = {"order": "7"}
+
+
+def about(*modules):
+    """Which modules of the guard a test is about."""
+    return pytest.mark.parametrize("module", [f"holdfast.runtime.guard.{one}" for one in modules])
+
+
+def rows(names, table):
+    """The test on each row of a table, in one."""
+
+    def on_each(test):
+        def run(module):
+            assert module in sys.modules
+            for row in table:
+                test(**dict(zip(names, row, strict=True)))
+
+        run.__name__ = test.__name__
+        return run
+
+    return on_each
 
 
 def reason(stage, code, text, rule="", verdict=Verdict.DENY):
@@ -76,7 +98,10 @@ def hook(**answer):
     return {HookPoint.PRE_TOOL: (("h", answered),)}
 
 
-def test_allowed_call_leaves_a_decision_a_permit_a_hold_and_an_effect_of_one_commit():
+@about(*ALL)
+def test_allowed_call_leaves_a_decision_a_permit_a_hold_and_an_effect_of_one_commit(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(limit(CALLS, 5), ttl_s=3600)
@@ -156,7 +181,10 @@ def test_allowed_call_leaves_a_decision_a_permit_a_hold_and_an_effect_of_one_com
     asyncio.run(main())
 
 
-def test_policy_is_asked_once_about_each_session_of_the_line_with_all_that_is_known():
+@about("stages")
+def test_policy_is_asked_once_about_each_session_of_the_line_with_all_that_is_known(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(
@@ -196,7 +224,10 @@ def test_policy_is_asked_once_about_each_session_of_the_line_with_all_that_is_kn
     asyncio.run(main())
 
 
-def test_what_a_child_may_do_each_above_it_has_to_be_allowed_too():
+@about("stages")
+def test_what_a_child_may_do_each_above_it_has_to_be_allowed_too(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         parent = await house.seat(agent="chief")
@@ -224,7 +255,8 @@ def test_what_a_child_may_do_each_above_it_has_to_be_allowed_too():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
+@about("stages", "ruling", "rules")
+@rows(
     ("answer", "found"),
     [
         (
@@ -269,7 +301,8 @@ def test_no_of_policy_is_the_reason_and_what_the_model_reads(answer, found):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
+@about("stages", "ruling")
+@rows(
     ("tool", "arguments", "fields", "found"),
     [
         (
@@ -349,7 +382,10 @@ def test_first_stage_that_says_no_is_the_reason_and_policy_is_not_asked_after_a_
     asyncio.run(main())
 
 
-def test_call_without_canonical_arguments_is_denied_before_anything_else():
+@about("stages", "ruling")
+def test_call_without_canonical_arguments_is_denied_before_anything_else(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat()
@@ -364,7 +400,8 @@ def test_call_without_canonical_arguments_is_denied_before_anything_else():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("attempts", [MOST_ATTEMPTS - 1, MOST_ATTEMPTS])
+@about("stages")
+@rows(("attempts",), [(MOST_ATTEMPTS - 1,), (MOST_ATTEMPTS,)])
 def test_call_that_came_to_no_end_so_often_is_not_tried_again(attempts):
     async def main():
         house: Any = Gatehouse()
@@ -380,7 +417,10 @@ def test_call_that_came_to_no_end_so_often_is_not_tried_again(attempts):
     asyncio.run(main())
 
 
-def test_risk_that_is_let_pass_with_a_notice_is_told():
+@about("stages")
+def test_risk_that_is_let_pass_with_a_notice_is_told(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat()
@@ -399,7 +439,10 @@ def test_risk_that_is_let_pass_with_a_notice_is_told():
     asyncio.run(main())
 
 
-def test_hook_that_rewrites_decides_what_runs_and_both_digests_are_told():
+@about("stages", "ruling", "pipeline")
+def test_hook_that_rewrites_decides_what_runs_and_both_digests_are_told(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse(hooks=hook(arguments={"order": "9"}))
         live = await house.seat()
@@ -433,7 +476,10 @@ def test_hook_that_rewrites_decides_what_runs_and_both_digests_are_told():
     asyncio.run(main())
 
 
-def test_hook_that_objects_is_a_reason_and_the_other_stages_still_look():
+@about("stages")
+def test_hook_that_objects_is_a_reason_and_the_other_stages_still_look(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse(hooks=hook(verdict=Verdict.ASK, code="mine", reason="so"))
         live = await house.seat()
@@ -446,7 +492,8 @@ def test_hook_that_objects_is_a_reason_and_the_other_stages_still_look():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
+@about("pipeline")
+@rows(
     ("change", "fault"),
     [
         ({"call_id": "c9"}, "the model made no such call in this session"),
@@ -487,7 +534,10 @@ def test_call_that_the_model_did_not_make_so_is_refused_and_told(change, fault):
     asyncio.run(main())
 
 
-def test_door_that_runs_what_is_returned_gets_what_the_model_wrote():
+@about("pipeline")
+def test_door_that_runs_what_is_returned_gets_what_the_model_wrote(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat()
@@ -504,7 +554,10 @@ def test_door_that_runs_what_is_returned_gets_what_the_model_wrote():
     asyncio.run(main())
 
 
-def test_call_asked_for_twice_while_policy_is_slow_is_decided_once():
+@about("pipeline")
+def test_call_asked_for_twice_while_policy_is_slow_is_decided_once(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat()
@@ -522,7 +575,8 @@ def test_call_asked_for_twice_while_policy_is_slow_is_decided_once():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("what", ["session", "call"])
+@about("ruling")
+@rows(("what",), [("session",), ("call",)])
 def test_call_or_session_that_ends_while_policy_is_asked_gets_no_permit(what):
     async def main():
         house: Any = Gatehouse()
@@ -554,7 +608,10 @@ def test_call_or_session_that_ends_while_policy_is_asked_gets_no_permit(what):
     asyncio.run(main())
 
 
-def test_session_that_is_stopped_while_the_decision_is_written_gets_no_permit():
+@about("ruling")
+def test_session_that_is_stopped_while_the_decision_is_written_gets_no_permit(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat()
@@ -575,7 +632,10 @@ def test_session_that_is_stopped_while_the_decision_is_written_gets_no_permit():
     asyncio.run(main())
 
 
-def test_door_that_waits_for_policy_finds_the_call_as_it_was_and_counted_once():
+@about("pipeline", "stages", "case")
+def test_door_that_waits_for_policy_finds_the_call_as_it_was_and_counted_once(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse(hooks=hook())
         live = await house.seat(loop=LoopLimits(repeat_calls=1))
@@ -601,7 +661,10 @@ def test_door_that_waits_for_policy_finds_the_call_as_it_was_and_counted_once():
     asyncio.run(main())
 
 
-def test_twenty_five_refusals_in_a_row_stop_the_session():
+@about("ruling")
+def test_twenty_five_refusals_in_a_row_stop_the_session(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         house.policy.answer = PolicyAnswer(verdict=Verdict.DENY)
@@ -618,7 +681,10 @@ def test_twenty_five_refusals_in_a_row_stop_the_session():
     asyncio.run(main())
 
 
-def test_effect_that_was_done_is_handed_on_or_said_and_one_at_work_or_unknown_is_refused():
+@about("stages", "ruling", "case")
+def test_effect_that_was_done_is_handed_on_or_said_and_one_at_work_or_unknown_is_refused(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(limit(CALLS, 9))
@@ -661,7 +727,10 @@ def test_effect_that_was_done_is_handed_on_or_said_and_one_at_work_or_unknown_is
     asyncio.run(main())
 
 
-def test_account_that_is_spent_refuses_the_call_and_a_permit_that_was_handed_out_before():
+@about("permits", "stages")
+def test_account_that_is_spent_refuses_the_call_and_a_permit_that_was_handed_out_before(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(limit(CALLS, 3), limit(Dimension.USD, 100))
@@ -700,7 +769,10 @@ def test_account_that_is_spent_refuses_the_call_and_a_permit_that_was_handed_out
     asyncio.run(main())
 
 
-def test_sentence_of_an_account_without_room_says_what_is_spent_and_held_in_its_unit():
+@about("room")
+def test_sentence_of_an_account_without_room_says_what_is_spent_and_held_in_its_unit(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(limit(Dimension.USD, 10**9), limit(CALLS, 4))
@@ -727,7 +799,10 @@ def test_sentence_of_an_account_without_room_says_what_is_spent_and_held_in_its_
     asyncio.run(main())
 
 
-def test_permit_ends_with_its_session_and_with_its_minute():
+@about("permits")
+def test_permit_ends_with_its_session_and_with_its_minute(module):
+    assert module in sys.modules
+
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(ttl_s=30)
