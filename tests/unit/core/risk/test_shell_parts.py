@@ -490,7 +490,64 @@ def walks():
     assert codes_of("ls \ud800") == []
 
 
+EVALUATES = (
+    "a[0]=x; echo $((a))",
+    "readarray < f; echo $((MAPFILE))",
+    "mapfile < f; echo $((MAPFILE))",
+    "a=$(cat f); b=$a; c=$b; d=$c; e=$d; f=$e; echo $((f))",
+    "for i in {a..c}; do echo $((i)); done",
+    "x='x1'; echo $((x))",
+    "x=$(date 'x+%s'); echo $((x))",
+    "x=$(cat f); echo $(($'x'))",
+    'x=$(cat f); echo $(("x"))',
+    "x=$(cat f); echo ${s:x}",
+    "x=$(cat f); a=([x]=1)",
+    "declare +n r=$1",
+    "x=$-; echo $((x))",
+    "((echo ${x%a}",
+    "[[ -v  [ x ]]",
+    "local -n r==x",
+)
+COUNTS = (
+    "read x; echo $((read))",
+    "for ((x=1+2;x<3;x++)); do :; done; echo $((x))",
+    "x='11'; echo $((x))",
+    "x=$(date '+%s'); echo $((x))",
+    "a=([x]=1)",
+    "declare -n r=b",
+    "x1f=$(cat f); echo $((0x1f))",
+    "x=$(cat f); echo $((0x1f))",
+    "echo $((MAPFILE))",
+    "b; echo ${a[$b]}",
+    "x=0$#; echo $((x))",
+)
+LIVE = "cat <<{start}\n$x $[y]\nEOF"
+
+
+def evaluations():
+    def seen(command):
+        one = walked(command)[0]
+        found = {code.removeprefix("shell.") for code, _ in one.reasons}
+        return found & {"evaluated", "unaccounted"}, one.only_reads
+
+    assert {command: seen(command) for command in EVALUATES} == dict.fromkeys(
+        EVALUATES, ({"evaluated"}, False)
+    )
+    assert [command for command in COUNTS if seen(command)[0]] == []
+    assert seen(LIVE.format(start="EOF")) == ({"unaccounted"}, False)
+    for start in ("'EOF'", '"EOF"', "\\EOF"):
+        assert seen(LIVE.format(start=start)) == (set(), True), start
+    assert seen("cat <<xEOF\n$x $[y]\nxEOF") == ({"unaccounted"}, False)
+    assert seen("cat <<EOF\nb $[y]\nEOF") == ({"unaccounted"}, False)
+    for command, reads in {
+        "echo ${x:=a}": False, "echo ${x=a}": False, "echo ${x:-a}": True, "echo ${x-a}": True, "((1))": False,
+        "echo $((1))": True, "for ((;;)); do ls; done": False, "echo ${a[*]} ${a[@]}": True,
+    }.items():  # fmt: skip
+        assert seen(command) == (set(), reads), command
+
+
 PARTS = {
+    "shell_evaluation": evaluations,
     "arguments": of_calls,
     "shell_walk": walks,
     "shell_jq": jq,
