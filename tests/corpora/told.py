@@ -51,6 +51,8 @@ def shown(risk: ShellRisk, command: str) -> str:
         parts.append(reason.code.removeprefix("shell.") + about)
     lists = ((name, getattr(risk, name)) for name in _LISTS)
     parts += [f"{name} {' '.join(map(spell, values))}" for name, values in lists if values]
+    if risk.packages:
+        parts.append("packages " + " ".join(f"{name}@{version}" for name, version in risk.packages))
     if risk.named:
         parts.append("named " + " ".join(f"{role}:{spell(path)}" for path, role in risk.named))
     return "; ".join(parts).strip()
