@@ -1,5 +1,7 @@
 """Parts of the judge by themselves, each beside what would be decided if one word of it were another."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -173,6 +175,7 @@ def _what_is_named_and_installed():
 
 
 def wrappers():
+    told: Any
     sudo = WRAPPERS["sudo"]
     for args, told in {
         "-u bob A=1 ls -la": ("ls -la", "A=1", "-u bob"),
@@ -267,6 +270,7 @@ def _several_places():
 
 
 def _kinds_of_places():
+    asked: tuple[str, ...]
     asked = (
         "..",
         "../a",
@@ -386,6 +390,7 @@ def said(contract, given, folder=SHOP, **more):
 
 
 def of_calls():
+    told: Any
     for value, told in {
         "a": ("a",), "a\\b": ("a\\b", "a/b"), "%2e%2e/a": ("%2e%2e/a", "../a"), "%252e": ("%252e", "%2e", "."),
         "%2525252e": ("%2525252e", "%25252e", "%252e", "%2e"), "a%5cb": ("a%5cb", "a\\b", "a/b"),
