@@ -47,4 +47,4 @@ def meet(one: str, other: str) -> bool:
 
 def absolute(path: str, place: Place) -> str:
     """A path from the root, without `.` and `..`; `~` and `?` stay as they are."""
-    return posixpath.normpath(path if path[:1] in "/~" else f"{place.folder}/{path}")
+    return posixpath.normpath(path if path.startswith(("/", "~")) else f"{place.folder}/{path}")

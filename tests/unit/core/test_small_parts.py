@@ -50,8 +50,8 @@ def places():
         ("/ab", "/a", False), ("/a", "/ab", False), ("/a", "/b", False),
     ):  # fmt: skip
         assert meet(one, other) is told, (one, other)
-    told = [absolute(path, SHOP) for path in ("x/y", "/x/", "~x", "~/../a")]
-    assert told == ["/data/ann/shop/x/y", "/x", "~x", "a"]
+    told = [absolute(path, SHOP) for path in ("x/y", "", "/x/", "~x", "~/../a")]
+    assert told == ["/data/ann/shop/x/y", "/data/ann/shop", "/x", "~x", "a"]
 
 
 def nested(depth):

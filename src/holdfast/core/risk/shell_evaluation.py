@@ -161,10 +161,10 @@ class Evaluation:
             return self._prints_number(node)
         if kind == "arithmetic_expansion":
             return True
+        if kind == "brace_expression":
+            return re.fullmatch(r"\{\d+\.\.\d+\}", text) is not None
         if kind in ("string", "array", "concatenation"):
             inner = node.named_children
-            if kind == "concatenation" and re.fullmatch(r"\{-?\d+\.\.-?\d+\}", text):
-                return True
             return all(map(self._is_number, inner)) and bool(inner or kind == "array")
         return kind in _TEXT | {"raw_string", "binary_expression"} and bool(
             _INTEGER.fullmatch(text.strip("'")) or kind == "binary_expression"

@@ -523,6 +523,7 @@ COUNTS = (
     "x1f=$(cat f); echo $((0x1f))",
     "x=$(cat f); echo $((0x1f))",
     "echo $((MAPFILE))",
+    "for i in {1..3}; do echo $((i)); done",
     "b; echo ${a[$b]}",
     "x=0$#; echo $((x))",
 )
