@@ -4,7 +4,7 @@
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -55,10 +55,10 @@ class Grounds(Gatehouse):
 
     def __init__(self, links=None, *, watched=True) -> None:
         super().__init__()
-        self.files: Any = Files()
+        self.files = cast("Any", Files())
         self.files.mine = {"/w/a.py", "/w/b.md", "/w/n.py", "/w/.git/index", "/w/.git/others"}
         self.files.there = {"/w/a.py": "1", "/w/b.md": "2", "/w/x": "3"}
-        processes: Any = Processes()
+        processes = cast("Any", Processes())
         self.running = LeftRunning(self.sessions, self.journal, self.store, processes, self.clock)
         self.texts = OwnTexts(self.files, self.sessions, self.journal, self.running)
         services = Services(
@@ -66,7 +66,7 @@ class Grounds(Gatehouse):
             budgets=self.budgets,
             effects=self.effects,
             journal=self.journal,
-            policy=self.policy,  # type: ignore[arg-type]
+            policy=self.policy,
             clock=self.clock,
             entropy=self.entropy,
         )

@@ -4,7 +4,7 @@
 
 import asyncio
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -67,8 +67,8 @@ class Yard(Desk):
 
     def __init__(self, *below) -> None:
         super().__init__(*below)
-        self.files: Any = Files()
-        self.processes: Any = Processes()
+        self.files = cast("Any", Files())
+        self.processes = cast("Any", Processes())
         self.running = LeftRunning(
             self.sessions, self.journal, self.store, self.processes, self.clock
         )

@@ -61,7 +61,7 @@ def test_prompt_is_pending_where_no_tool_can_have_sent_it(module):
                 live.session = msgspec.structs.replace(live.session, **fields)
             live.pending_prompt = "before"
             fence.answer = alone
-            await Prompts(fence, desk.journal).submitted(live, given)  # type: ignore[arg-type]
+            await Prompts(fence, desk.journal).submitted(live, given)
             assert (live.pending_prompt, fence.asked) == (pending, asked), fields
 
     asyncio.run(main())
@@ -103,7 +103,7 @@ def test_it_vouches_where_the_next_request_of_the_conversation_carries_it_and_is
                 fence.answer = alone
                 live: Any = await desk.open(sealed=True)
                 live.pending_prompt = TEXT
-                seq, made = desk.seq, Prompts(fence, desk.journal)  # type: ignore[arg-type]
+                seq, made = desk.seq, Prompts(fence, desk.journal)
                 request: Any = SimpleNamespace(tool_names=(), fields={"messages": messages})
                 # A side call of the client decides nothing.
                 await made.confirm(live, request)
