@@ -1,5 +1,7 @@
 """The queue of runs: who is found, who is next, whose lease is over, and what is left behind."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -19,7 +21,7 @@ def typed(module):
 
 
 def run(name, state=RunState.QUEUED, **more):
-    given = {
+    given: dict[str, Any] = {
         "session": f"s-{name}",
         "tenant": "t",
         "project": "p",
