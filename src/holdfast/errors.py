@@ -166,6 +166,12 @@ class Conflict(HoldfastError):
     code, http_status, wire_type = "conflict", 409, "invalid_request_error"
 
 
+class IllegalMove(Conflict):
+    """What was asked of a call or a run is not possible from the state that it is in."""
+
+    code = "illegal_move"
+
+
 class LeaseLost(Conflict):
     """The run was given to another worker meanwhile, or taken back; stop working at it."""
 

@@ -124,7 +124,7 @@ def recovery(idempotency: Idempotency) -> Recovery:
     return Recovery.EXECUTE
 
 
-def left_open(entry: EffectEntry, contract: Contract | None, code: str, *, redeemed: bool) -> bool:
+def left_open(entry: EffectEntry, contract: Contract | None, code: str, *, begun: bool) -> bool:
     """Whether a failure leaves it open that the effect happened, whatever its reporter says of it.
 
     For what must not happen twice a failure is a refusal only where it carries a code that the
@@ -136,7 +136,7 @@ def left_open(entry: EffectEntry, contract: Contract | None, code: str, *, redee
     if entry.key == _key_of_call(entry.session, entry.call_id):
         return False
     if code == NOT_RUN:
-        return redeemed
+        return begun
     declared = contract.errors if contract is not None else {}
     return code not in declared and code not in REFUSALS
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.calls import AT_SERVER, HALF_WRITTEN, OUTSTANDING, PERMITTED, UNDECIDED
 from holdfast.core.history import ShownCall, same_arguments, same_result, same_tool
 from holdfast.core.messages import Evidence
 from holdfast.core.rewritings import is_raw
-from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
+from holdfast.model.tools import CallRecord
 
 NEVER_RAN = (
     "This tool call did not run: the client refused it before asking for permission"
@@ -35,7 +36,6 @@ UNREPORTED = (
 _RAW = "a hook rewrote its result after the call, and this is the one before"
 _UNTOLD = "a hook rewrote its result after the call, and this one is too long to compare with it"
 _AS_LEFT = "send the result as the hook left it"
-_RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -100,8 +100,8 @@ def check_history(
             return Rewritten(block.call_id, tool, "its result stands there twice")
         answered.add(block.call_id)
         # A call of a version before there were marks has none to compare its result with.
-        half = known is not None and known.digest == INCOMPLETE
-        if known is not None and known.state is CallState.SERVER and (known.shown or half):
+        half = known is not None and known.state in HALF_WRITTEN
+        if known is not None and known.state in AT_SERVER and (known.shown or half):
             sent = block.mark if block.mark is not None else _sent(block, messages)
             if not same_result(known.answered, sent):
                 return Rewritten(block.call_id, tool, "its result is not what the provider sent")
@@ -134,7 +134,7 @@ def _shown_fault(shown: ShownCall, known: CallRecord) -> str:
     emitted = known.emitted_as or known.tool
     if not same_tool(emitted, shown.tool):
         return "the model called another tool"
-    if (shown.kind == "tool_use") == (known.state is CallState.SERVER):
+    if (shown.kind == "tool_use") == (known.state in AT_SERVER):
         return "it ran elsewhere"
     # Without marks it is half-written, or of a version before there were any.
     arguments = shown.arguments if shown.mark is None else shown.mark
@@ -176,11 +176,11 @@ def check_evidence(
     for block in evidence:
         call = calls.get(block.call_id)
         at_server = block.kind != "tool_result"
-        if call is not None and at_server == (call.state is CallState.SERVER):
+        if call is not None and at_server == (call.state in AT_SERVER):
             if at_server:
                 continue
-            if call.state in _RAN:
-                if hooked and call.state is CallState.ALLOWED and not call.denial:
+            if call.state in PERMITTED:
+                if hooked and call.state in OUTSTANDING and not call.denial:
                     call = msgspec.structs.replace(call, denial=UNREPORTED)
                 if call.denial:
                     contents[(block.message, block.block)] = call.denial
@@ -197,7 +197,7 @@ def check_evidence(
         if call is not None and call.denial:
             denial = call.denial
         contents[(block.message, block.block)] = denial
-        if call is not None and call.state is CallState.EMITTED:
+        if call is not None and call.state in UNDECIDED:
             never_ran[call.call_id] = msgspec.structs.replace(call, denial=denial)
     return other or Admitted(contents, tuple(first_seen.values()), tuple(never_ran.values()))
 
@@ -208,7 +208,7 @@ def _fault(
     """Why a result that has no permit may not even pass as an error."""
     tool = call.tool if call is not None else ""
     stops = call is not None and call.session == session
-    if at_server or (call is not None and call.state is CallState.SERVER):
+    if at_server or (call is not None and call.state in AT_SERVER):
         text = "a provider-side result answers no call seen here"
         return Ungoverned(block.call_id, tool, text, stops)
     if not block.is_error:

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from holdfast.core import entries
+from holdfast.core.calls import AT_SERVER
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
-from holdfast.model.tools import CallState
 
 INPUT_CHARACTERS = 500
 _LIVE_SESSIONS = 10_000
@@ -270,7 +270,7 @@ def _model(seen: _Seen, record: Record, error: str) -> Span:
 
 
 def _emitted(seen: _Seen, record: Record) -> list[Span]:
-    if entries.words(record, "state") != CallState.SERVER:
+    if entries.words(record, "state") not in AT_SERVER:
         return []
     return _tool(seen, record, record, {"holdfast.door": "provider"})
 

@@ -10,9 +10,9 @@ from typing import Literal
 import msgspec
 
 from holdfast.core import entries
+from holdfast.core.calls import AT_SERVER
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
-from holdfast.model.tools import CallState
 
 SHOWN_CHARACTERS = 2_000
 _NS_PER_MS = 1_000_000
@@ -132,7 +132,7 @@ def _emitted(record: Record) -> TurnRecord:
 
 
 def _asked(row: TurnRecord, record: Record) -> TurnRecord:
-    if entries.words(record, "state") != CallState.SERVER:
+    if entries.words(record, "state") not in AT_SERVER:
         return row
     return msgspec.structs.replace(row, outcome="run by the provider", approved=True)
 

@@ -114,27 +114,31 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallState(enum.StrEnum):
-    """Life of a tool call as the evidence check sees it."""
+    """Where a tool call stands; `core/calls` has the moves from one state to another.
+
+    `torn` is emitted half-written, `begun` allowed with its permit used up; `server` and
+    `server_torn` run at the provider.
+    """
 
     EMITTED = "emitted"
+    TORN = "torn"
     ALLOWED = "allowed"
+    BEGUN = "begun"
     DENIED = "denied"
     EXECUTED = "executed"
     FAILED = "failed"
     SERVER = "server"
-
-
-INCOMPLETE = "incomplete"
-"""Stands for the digest of arguments that are half-written: they match no request."""
+    SERVER_TORN = "server_torn"
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one call id of one session.
 
-    `digest` is of the arguments the model emitted; `permitted_digest` of those that may run
-    (they differ when a hook rewrote them). `permit_id` is empty until an allow. `redeemed`: the
-    permit is used up; `admitted`: the result has reached the model. `denial` is the
-    text the model reads in place of a result, fixed once, so that resent history stays the same.
+    `digest` is of the arguments the model emitted, empty where they are half-written, so that they
+    match no request; `permitted_digest` of those that may run (they differ when a hook rewrote
+    them). `permit_id` is empty until an allow. `admitted`: the result has reached the model.
+    `denial` is the text the model reads in place of a result, fixed once, so that resent history
+    stays the same.
     `shown` are the marks (`core/history`) of the arguments as a client may show them again,
     `answered` those of what the provider answered where the call ran there; empty where there is
     nothing to compare: for a half-written call, and for one of a version before there were marks.
@@ -151,8 +155,6 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     turn: int = 0
     permit_id: str = ""
     permitted_digest: str = ""
-    permit_expires_at_ns: int = 0
-    redeemed: bool = False
     admitted: bool = False
     decision_id: str = ""
     hold_id: str = ""

@@ -16,7 +16,7 @@ from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
-from holdfast.model.tools import CallRecord
+from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change, HoldClosed
 from holdfast.ports.store_refusals import (
     check_account,
@@ -40,10 +40,21 @@ _ENCODER = msgspec.json.Encoder()
 _BODY = msgspec.json.Decoder(dict[str, Any])
 _SESSION = msgspec.json.Decoder(Session)
 _CALL = msgspec.json.Decoder(CallRecord)
+# How a version before said that arguments were half-written, and that a permit was used up.
+_HALF_BEFORE = "incomplete"
 _ACCOUNT = msgspec.json.Decoder(AccountState)
 _HOLD = msgspec.json.Decoder(HoldState)
 _RUN = msgspec.json.Decoder(Run)
 _EFFECT = msgspec.json.Decoder(EffectEntry)
+
+
+class _Before(msgspec.Struct, frozen=True):
+    """What a version before kept of a call beside its state."""
+
+    redeemed: bool = False
+
+
+_CALL_BEFORE = msgspec.json.Decoder(_Before)
 
 
 class CommitRows:
@@ -275,8 +286,21 @@ def session_of(raw: bytes) -> Session:
 
 
 def call_of(raw: bytes) -> CallRecord:
-    """A stored call."""
-    return _CALL.decode(raw)
+    """A stored call, also as a version before wrote it."""
+    call = _CALL.decode(raw)
+    if call.digest != _HALF_BEFORE and call.state is not CallState.ALLOWED:
+        return call
+    return _call_of_before(call, _CALL_BEFORE.decode(raw))
+
+
+def _call_of_before(call: CallRecord, before: _Before) -> CallRecord:
+    """What had a word in place of a digest, and a flag beside the state, has a state of its own."""
+    if call.digest == _HALF_BEFORE:
+        torn = {CallState.EMITTED: CallState.TORN, CallState.SERVER: CallState.SERVER_TORN}
+        return msgspec.structs.replace(call, digest="", state=torn.get(call.state, call.state))
+    if before.redeemed:
+        return msgspec.structs.replace(call, state=CallState.BEGUN)
+    return call
 
 
 def account_of(raw: bytes) -> AccountState:

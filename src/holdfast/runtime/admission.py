@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.calls import OUTSTANDING, By, Move, moved
 from holdfast.core.contracts import ContractBook
 from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.core.evidence import (
@@ -216,7 +217,7 @@ class Admission:
         """The model is told that these never ran, so it must stay true."""
         records: list[Record] = []
         for call in never_ran:
-            closed = msgspec.structs.replace(call, state=CallState.DENIED)
+            closed = moved(call, Move.CLOSE, By.GATEWAY)
             live.emitted.pop(call.call_id, None)
             live.limited.discard(call.call_id)
             live.calls[call.call_id] = closed
@@ -239,15 +240,15 @@ class Admission:
                 failed = block.is_error or call.state is CallState.FAILED
                 result = _result_of(request, block)
                 records.append(self._admitted(live, call, result, failed=failed))
-            state = call.state
             live.reported(call.call_id)
-            if state is CallState.ALLOWED:
+            seen = call
+            if call.state in OUTSTANDING:
                 # The door never reported: the result itself is the proof that the call ran.
-                state = CallState.FAILED if block.is_error else CallState.EXECUTED
+                seen = moved(call, Move.FAIL if block.is_error else Move.SUCCEED, By.GATEWAY)
                 hold = self._budgets.ledger.hold(call.hold_id)
                 actual = hold.amounts if hold else {Dimension.TOOL_CALLS: 1}
                 self._budgets.settle_now(call.hold_id, actual, live.who)
-            seen = msgspec.structs.replace(call, state=state, redeemed=True, admitted=True)
+            seen = msgspec.structs.replace(seen, admitted=True)
             live.calls[call.call_id] = seen
             changes.append(seen)
         return records, changes

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.calls import OUTSTANDING, UNDECIDED, By, Move, moved
 from holdfast.core.contracts import ContractBook
 from holdfast.core.effects import Recovery, recovery
 from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable
@@ -92,14 +93,14 @@ class Attempts:
             raise PermitInvalid("the model made no such call in this session")
         if call.call_id in live.deciding:
             raise Conflict("the call is being decided", call_id=call.call_id)
-        if call.state is CallState.EMITTED:
+        if call.state in UNDECIDED:
             return await self._decide(live, call, retry, again=False)
         entry = await self._entry(live, call)
         if call.state is CallState.DENIED:
             return await self._denied(live, call, entry)
         if entry is not None and entry.state is EffectState.DONE:
             return await self._answered(live, call, entry)
-        if call.state is not CallState.ALLOWED:
+        if call.state not in OUTSTANDING:
             raise Conflict("the outcome of this call was reported", call_id=call.call_id)
         return await self._lost(live, call, entry, retry)
 
@@ -148,15 +149,7 @@ class Attempts:
                 live, call, ok=False, output=None, error=why, uncertain=False
             )
             await self._journal.commit(records, changes)
-        reopened = msgspec.structs.replace(
-            call,
-            state=CallState.EMITTED,
-            permit_id="",
-            permitted_digest="",
-            permit_expires_at_ns=0,
-            redeemed=False,
-            hold_id="",
-        )
+        reopened = moved(call, Move.RETRY, By.EXECUTOR)
         live.calls[call.call_id] = reopened
         body = {"attempt": call.attempts + 1, "error": retry.error[:2000]}
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
@@ -169,8 +162,15 @@ class Attempts:
         except PolicyUnavailable:
             if live.calls.get(call.call_id) is reopened:
                 # An attempt without an outcome still, whose permit is used up.
-                live.calls[call.call_id] = msgspec.structs.replace(call, redeemed=True, hold_id="")
-                await self._journal.commit((), [live.calls[call.call_id]])
+                given_up = moved(
+                    reopened,
+                    Move.GIVE_UP,
+                    By.EXECUTOR,
+                    permit_id=call.permit_id,
+                    permitted_digest=call.permitted_digest,
+                )
+                live.calls[call.call_id] = given_up
+                await self._journal.commit((), [given_up])
             raise
 
     async def _decide(
@@ -227,10 +227,8 @@ class Attempts:
 
     async def _answered(self, live: LiveSession, call: CallRecord, entry: EffectEntry) -> Attempt:
         """The effect is done, as the ledger or a person says: the model reads what is kept."""
-        if call.state is CallState.ALLOWED:
-            live.calls[call.call_id] = msgspec.structs.replace(
-                call, state=CallState.EXECUTED, redeemed=True
-            )
+        if call.state in OUTSTANDING:
+            live.calls[call.call_id] = moved(call, Move.SUCCEED, By.EXECUTOR)
             await self._journal.commit((), [live.calls[call.call_id]])
         return Attempt(
             next=Next.ANSWERED, stored=entry, effect_key=entry.key, attempt=entry.attempt

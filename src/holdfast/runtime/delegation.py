@@ -6,13 +6,13 @@ Authority, kill and budgets flow down, taint flows up. Not here: how much may be
 
 import msgspec
 
+from holdfast.core.calls import OUTSTANDING
 from holdfast.core.delegation import DELEGATE_TOOL, Asked, Refusal, crowded, narrowed
 from holdfast.core.sessions import Command, after
 from holdfast.errors import DelegationRefused, NotFound, PermitInvalid
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind
 from holdfast.model.sessions import Session, SessionState
-from holdfast.model.tools import CallState
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
@@ -84,7 +84,7 @@ class Delegation:
         mine = call is not None and call.session == live.session.session_id
         if call is None or not mine or call.tool != DELEGATE_TOOL:
             raise PermitInvalid(f"the model made no such call of `{DELEGATE_TOOL}` in this session")
-        if call.state is not CallState.ALLOWED:
+        if call.state not in OUTSTANDING:
             raise PermitInvalid("the call that asks for a child is not allowed, or was answered")
 
     async def collect(self, live: LiveSession, child_id: str, text: str) -> Collected:

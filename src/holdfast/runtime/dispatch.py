@@ -18,7 +18,7 @@ import msgspec
 
 from holdfast.core import runs as rules
 from holdfast.core.run_queue import RunQueue
-from holdfast.core.runs import SharesOf
+from holdfast.core.runs import By, SharesOf
 from holdfast.core.sessions import GOING_ON, Command, after
 from holdfast.errors import LeaseLost, NotFound
 from holdfast.model.events import Kind, Record
@@ -139,7 +139,7 @@ class Dispatch:
         self, run: Run, records: Iterable[Record] = (), reason: str = ""
     ) -> asyncio.Future[None]:
         """Put a run into the queue, new or back again; durable once awaited."""
-        queued = self._changed(run, RunState.QUEUED, reason)
+        queued = self._moved(run, RunState.QUEUED, By.PERSON, reason)
         live = self._sessions.loaded(run.session)
         given = list(records)
         if not given and live is not None:
@@ -151,7 +151,7 @@ class Dispatch:
 
     def born(self, run: Run) -> Run:
         """A new run as it is queued, for whoever commits it with its session; `put` it then."""
-        return self._changed(run, RunState.QUEUED, "")
+        return self._unheld(run, RunState.QUEUED, "")
 
     def put(self, queued: Run) -> None:
         """Hand out a run that is durable from now on."""
@@ -204,6 +204,7 @@ class Dispatch:
             run = self._queue.pick(now_ns, agents)
             if run is None:
                 return None
+            rules.check_move(run, RunState.RUNNING, By.DISPATCH)
             taken = msgspec.structs.replace(
                 run,
                 state=RunState.RUNNING,
@@ -230,6 +231,7 @@ class Dispatch:
         try:
             live = await self._sessions.get(run.session)
         except NotFound:
+            rules.check_move(run, RunState.FAILED, By.DISPATCH)
             self._keep(msgspec.structs.replace(run, state=RunState.FAILED))
             return None
         ended = self._why_not(run, live)
@@ -304,6 +306,7 @@ class Dispatch:
         state: RunState,
         reason: str,
         *,
+        by: By = By.WORKER,
         delay_s: float = 0.0,
         result: object = None,
         records: Iterable[Record] = (),
@@ -321,7 +324,7 @@ class Dispatch:
         else:
             fields["life_left_ns"] = max(live.session.expires_at_ns - now_ns, 0)
             self._sessions.let_wait(live, now_ns + WAITING_LIFE_NS)
-        left = self._changed(run, state, reason, **fields)
+        left = self._moved(run, state, by, reason, **fields)
         given = [*records, self._record(live, left, reason)]
         command = Command.END if state is RunState.DONE else Command.STOP
         if state in rules.OVER and after(live.session.state, command) is not None:
@@ -349,7 +352,7 @@ class Dispatch:
                 self._sessions.forget(live)
 
     async def _end(self, run: Run, live: LiveSession, state: RunState, reason: str) -> None:
-        await self.leave(live, run, state, reason)
+        await self.leave(live, run, state, reason, by=By.DISPATCH)
 
     def tick(self) -> None:
         """Take back what lost its lease, and end what cannot go on. Queues; waits for nothing."""
@@ -358,14 +361,14 @@ class Dispatch:
         for session_id in tuple(islice(self._over, _ENDED_A_TICK)):
             live, run = self._over.pop(session_id), self.of_session(session_id)
             if run is not None:
-                noted(self.leave(live, run, *_ended_as(live)))
+                noted(self.leave(live, run, *_ended_as(live), by=By.DISPATCH))
         for run in self._queue.lapsed(now_ns):
             self._recover(run, self._sessions.loaded(run.session))
         if self._queue.comes_due(now_ns):
             self._wake()
 
     def _recover(self, run: Run, live: LiveSession | None) -> None:
-        queued = self._changed(run, RunState.QUEUED, "its worker was lost")
+        queued = self._moved(run, RunState.QUEUED, By.DISPATCH, "its worker was lost")
         records: list[Record] = []
         changes: list[Run] = [queued]
         if live is not None:
@@ -374,7 +377,12 @@ class Dispatch:
         self._keep(queued)
         self._wake()
 
-    def _changed(self, run: Run, state: RunState, reason: str, **fields: object) -> Run:
+    def _moved(self, run: Run, state: RunState, by: By, reason: str, **fields: object) -> Run:
+        """Errors: IllegalMove."""
+        rules.check_move(run, state, by)
+        return self._unheld(run, state, reason, **fields)
+
+    def _unheld(self, run: Run, state: RunState, reason: str, **fields: object) -> Run:
         """The run as nobody has it any more."""
         return msgspec.structs.replace(
             run,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.calls import OUTSTANDING, By, Move, moved
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.denials import withheld_text
@@ -104,7 +105,7 @@ class Outcomes:
         holds no permit or has been reported before.
         """
         call = live.calls.get(done.call_id)
-        running = call is not None and call.state is CallState.ALLOWED
+        running = call is not None and call.state in OUTSTANDING
         mine = call is not None and call.session == live.session.session_id
         if call is None or not running or not mine or call.call_id in live.deciding:
             raise Conflict("no running call of that id", call_id=done.call_id[:200])
@@ -125,13 +126,11 @@ class Outcomes:
         heard, output = await self._heard(live, call, done)
         rewritten, done = await self._rewritten(done, output)
         reasons = [reason for result in heard for reason in result.reasons]
-        state = CallState.EXECUTED if done.ok else CallState.FAILED
+        move = Move.SUCCEED if done.ok else Move.FAIL
         # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
         withheld = now.denial or withheld_text(reasons, call.decision_id)
-        live.calls[call.call_id] = msgspec.structs.replace(
-            now, state=state, redeemed=True, denial=withheld, rewritten=rewritten
-        )
+        live.calls[call.call_id] = moved(now, move, By.DOOR, denial=withheld, rewritten=rewritten)
         live.running.pop(call.call_id, None)
         noted, effect = self._effects.finish(
             live,
@@ -161,7 +160,7 @@ class Outcomes:
         if entry is None or done.ok:
             return False
         contract = self._contracts.get(call.tool)
-        return left_open(entry, contract, done.code, redeemed=call.redeemed)
+        return left_open(entry, contract, done.code, begun=call.state is CallState.BEGUN)
 
     async def _heard(
         self, live: LiveSession, call: CallRecord, done: Finish

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.calls import AT_SERVER, By, Move, emitted_state, moved
 from holdfast.core.cover import Cover
 from holdfast.core.history import UNREAD, marks, result_marks
 from holdfast.core.messages import ModelRequest
@@ -24,7 +25,7 @@ from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.sessions import SessionState
-from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
+from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime import queries
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.clearing import Clearance
@@ -210,7 +211,7 @@ class Purse:
                 call_id=call.call_id,
                 tool=call.tool,
                 digest=_digest(call),
-                state=CallState.SERVER if call.at_server else CallState.EMITTED,
+                state=emitted_state(at_server=call.at_server, whole=call.arguments is not None),
                 turn=self.turn,
                 shown=self._marks(call),
             )
@@ -225,7 +226,7 @@ class Purse:
     def _answered(self, call_id: str, block: dict[str, Any]) -> list[CallRecord]:
         """Remember what the provider sent as the result of a call of its own; the first counts."""
         known = self.live.calls.get(call_id)
-        if known is None or known.state is not CallState.SERVER or known.answered:
+        if known is None or known.state not in AT_SERVER or known.answered:
             return []
         found = result_marks(block) if "content" in block else (UNREAD,)
         kept = self._journal.scrubbed(block)
@@ -249,8 +250,8 @@ class Purse:
     def void(self, call_id: str) -> None:
         """A call behind which the answer broke off may be half-written: it gets no permit."""
         call = self.live.calls.get(call_id)
-        if call is not None and call.state is CallState.EMITTED and call.digest != INCOMPLETE:
-            torn = msgspec.structs.replace(call, digest=INCOMPLETE)
+        if call is not None and call.state is CallState.EMITTED:
+            torn = moved(call, Move.TEAR, By.GATEWAY)
             self.live.emitted.pop(call_id, None)
             self.live.calls[call_id] = torn
             self._journal.queue([self._emitted_record(torn)], [torn])
@@ -443,4 +444,4 @@ def _fresh_input(usage: Usage) -> int:
 
 def _digest(call: EmittedCall) -> str:
     """Digest of a call's arguments; arguments that are no JSON object match no request."""
-    return INCOMPLETE if call.arguments is None else digest_of(call.arguments)
+    return "" if call.arguments is None else digest_of(call.arguments)

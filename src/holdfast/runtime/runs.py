@@ -197,7 +197,7 @@ class Runs:
         if run.state in rules.OVER:
             return
         live = await self._sessions.get(run.session)
-        await self._dispatch.leave(live, run, RunState.CANCELLED, reason)
+        await self._dispatch.leave(live, run, RunState.CANCELLED, reason, by=rules.By.PERSON)
 
     async def session_resumed(self, live: LiveSession) -> None:
         """A paused session goes on: so does its run, if a pause parked it."""

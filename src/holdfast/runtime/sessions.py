@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from holdfast.core.calls import AT_SERVER
 from holdfast.core.sessions import GOING_ON, RECORDED, Command, after
 from holdfast.errors import (
     Conflict,
@@ -26,7 +27,6 @@ from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
-from holdfast.model.tools import CallState
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
@@ -442,7 +442,7 @@ class Sessions:
                         live.calls[call.call_id] = call
             for call in await self._store.calls(session_id):
                 live.calls[call.call_id] = call
-                if call.state is CallState.SERVER:
+                if call.state in AT_SERVER:
                     # When it came is not kept; from the start is the stricter reading.
                     live.vouched.taint(call.tool)
             if session_id == own:

@@ -2,10 +2,8 @@
 
 import msgspec
 
-from holdfast.model.tools import CallState
+from holdfast.core.calls import PERMITTED
 from holdfast.runtime.live import LiveSession
-
-_RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +50,7 @@ def view(live: LiveSession) -> SessionView:
         expires_at_ns=session.expires_at_ns,
         cost_nusd=live.cost_nusd,
         turn=live.turn,
-        tool_calls=sum(1 for call in own if call.state in _RAN),
+        tool_calls=sum(1 for call in own if call.state in PERMITTED),
         streams=len(live.streams),
         tainted=live.vouched.tainted,
         delegated_by=session.delegated_by,

@@ -100,7 +100,7 @@ def test_each_class_recovers_in_its_own_way():
 
 
 @pytest.mark.parametrize(
-    ("idempotency", "given_key", "code", "redeemed", "is_open"),
+    ("idempotency", "given_key", "code", "begun", "is_open"),
     [
         (Idempotency.IDEMPOTENT, "k", "boom", True, False),
         (Idempotency.KEYED, "k", "boom", True, False),
@@ -118,13 +118,13 @@ def test_each_class_recovers_in_its_own_way():
     ],
 )
 def test_a_failure_leaves_it_open_unless_the_tool_answered(
-    idempotency, given_key, code, redeemed, is_open
+    idempotency, given_key, code, begun, is_open
 ):
     one = entry(idempotency=idempotency, key=given_key)
     declared = contract(errors={"declared": "when it does"})
-    assert left_open(one, declared, code, redeemed=redeemed) is is_open
+    assert left_open(one, declared, code, begun=begun) is is_open
     if code == "declared":
-        assert left_open(one, None, code, redeemed=redeemed) is True
+        assert left_open(one, None, code, begun=begun) is True
 
 
 def test_refusals_are_the_houses_own_codes():

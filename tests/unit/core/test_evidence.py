@@ -158,11 +158,11 @@ CALLS = {
     ),
     "unanswered": emitted("unanswered", "web_search", {"query": "u"}, CallState.SERVER),
     "halved": msgspec.structs.replace(
-        emitted("halved", "web_search", {}, CallState.SERVER), shown=(), digest="incomplete"
+        emitted("halved", "web_search", {}, CallState.SERVER_TORN), shown=(), digest=""
     ),
     "pieces": emitted("pieces", "code", {}, CallState.SERVER, answered=(UNREAD,)),
     "before": msgspec.structs.replace(emitted("before", "web", {}, CallState.SERVER), shown=()),
-    "torn": msgspec.structs.replace(emitted("torn"), shown=(), digest="incomplete"),
+    "torn": msgspec.structs.replace(emitted("torn", state=CallState.TORN), shown=(), digest=""),
 }
 
 

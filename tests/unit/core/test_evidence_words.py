@@ -32,9 +32,9 @@ from holdfast.core.history import (
 from holdfast.core.messages import Evidence
 from holdfast.core.rewritings import is_raw, rewriting_marks, seen_in
 from holdfast.core.wire.reading import ResultText
-from holdfast.model.tools import INCOMPLETE, CallRecord, CallState
+from holdfast.model.tools import CallRecord, CallState
 
-RAN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
+RAN = (CallState.ALLOWED, CallState.BEGUN, CallState.EXECUTED, CallState.FAILED)
 
 
 def record(state, call_id="c", session="s", **more):
@@ -64,7 +64,7 @@ def test_each_result_is_let_through_replaced_or_ungoverned(state, kind, is_error
     got = judge(block(kind=kind, is_error=is_error), calls=calls)
     stops = state is not None and session == "s"
     tool = "look" if state is not None else ""
-    at_server, ran_there = kind != "tool_result", state is CallState.SERVER
+    at_server, ran_there = kind != "tool_result", state in ("server", "server_torn")
     if at_server and ran_there:
         assert got == Admitted({}, ())
     elif at_server or ran_there:
@@ -78,7 +78,7 @@ def test_each_result_is_let_through_replaced_or_ungoverned(state, kind, is_error
         assert got == Ungoverned("c", tool, text, stops)
     else:
         never = [msgspec.structs.replace(one, denial=NEVER_RAN) for one in calls]
-        kept = tuple(never) if state is CallState.EMITTED else ()
+        kept = tuple(never) if state in ("emitted", "torn") else ()
         assert got == Admitted({(3, 1): NEVER_RAN}, (), kept)
 
 
@@ -96,8 +96,9 @@ def test_a_result_that_is_withheld_is_replaced_and_first_seen():
     assert judge(block(), calls=[seen]) == Admitted({}, ())
 
 
-def test_where_a_hook_has_to_see_results_one_that_was_not_reported_is_withheld():
-    allowed = record(CallState.ALLOWED)
+@pytest.mark.parametrize("state", [CallState.ALLOWED, CallState.BEGUN])
+def test_where_a_hook_has_to_see_results_one_that_was_not_reported_is_withheld(state):
+    allowed = record(state)
     withheld = msgspec.structs.replace(allowed, denial=UNREPORTED)
     assert judge(block(), calls=[allowed], hooked=True) == Admitted(
         {(3, 1): UNREPORTED}, (withheld,)
@@ -199,7 +200,7 @@ OTHER = [{}, {}, {}, {"content": [None, SENT | {"content": [{"x": 2}]}]}]
         (emitted(CallState.SERVER, answered=result_marks(SENT)), OTHER, False),
         (emitted(CallState.SERVER, answered=()), MESSAGES, False),
         (record(CallState.SERVER), OTHER, True),
-        (msgspec.structs.replace(record(CallState.SERVER), digest=INCOMPLETE), OTHER, False),
+        (record(CallState.SERVER_TORN), OTHER, False),
         (emitted(answered=()), OTHER, True),
     ],
 )

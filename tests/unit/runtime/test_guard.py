@@ -194,7 +194,7 @@ def test_torn_call_matches_no_arguments():
         house.emit(live, "c1", "look", {"order": "7"})
         from msgspec.structs import replace
 
-        live.calls["c1"] = replace(live.calls["c1"], digest="incomplete")
+        live.calls["c1"] = replace(live.calls["c1"], state=CallState.TORN, digest="")
         with pytest.raises(PermitInvalid):
             await house.decide(live, "c1", "look", {"order": "7"}, emit=False)
 
@@ -268,8 +268,8 @@ def test_session_or_call_that_ends_while_policy_is_asked_gets_no_permit(how):
         else:
             from msgspec.structs import replace
 
-            digest = "incomplete" if how == "torn" else live.calls["c1"].digest
-            state = CallState.DENIED if how == "answered" else CallState.EMITTED
+            digest = "" if how == "torn" else live.calls["c1"].digest
+            state = CallState.DENIED if how == "answered" else CallState.TORN
             denial = "read before" if how == "answered" else ""
             live.calls["c1"] = replace(live.calls["c1"], digest=digest, state=state, denial=denial)
         go.set()
@@ -751,8 +751,9 @@ def test_permit_never_outlives_its_session():
     async def main():
         house = House()
         live = await house.open(ttl_s=10)
-        await allowed(house, live)
-        assert live.calls["c1"].permit_expires_at_ns == live.session.expires_at_ns
+        ruling = await allowed(house, live)
+        permit = await house.guard.redeem(live, ruling.permit, "c1", "look", {"order": "7"})
+        assert permit.expires_at_ns == live.session.expires_at_ns
         house.clock.advance(10)
         with pytest.raises(CredentialExpired):
             await house.decide(live, "c2", "look", {"order": "7"})

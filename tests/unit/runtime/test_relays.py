@@ -117,7 +117,8 @@ def test_a_tool_call_is_known_to_the_server_before_the_client_sees_it():
         pair.upstream.script = [(200, SSE, [started(), *tool, *stopped(reason="tool_use")])]
         async for chunk in (await pair.asked()).events():
             if b"content_block_stop" in chunk:
-                assert live.calls["t1"].state is CallState.EMITTED
+                # Known, and never to be run: such arguments have no form to compare.
+                assert live.calls["t1"].state is CallState.TORN
             if b"message_stop" in chunk:
                 pair.nothing_held()
 

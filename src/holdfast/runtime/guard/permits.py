@@ -5,9 +5,9 @@ Not here: their form and what makes one hold (`core/permits`).
 
 from typing import Any, NoReturn
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from holdfast.core.calls import By, Move, moved
 from holdfast.core.permits import Signed, key_id, sign, verify
 from holdfast.errors import Exhausted, PermitInvalid
 from holdfast.model.budgets import Refused
@@ -83,7 +83,7 @@ class Permits:
         )
         call = live.calls.get(call_id)
         fault = permit.text if isinstance(permit, PermitFault) else ""
-        if not fault and (call is None or call.state is not CallState.ALLOWED or call.redeemed):
+        if not fault and (call is None or call.state is not CallState.ALLOWED):
             fault = "the permit was used before"
         if fault or call is None or isinstance(permit, PermitFault):
             flat = {"call_id": call_id[:200], "tool": tool[:200], "verdict": Verdict.DENY}
@@ -95,7 +95,7 @@ class Permits:
             await self._withdraw(live, call, token, full)
         if live.calls.get(call_id) is not call:
             raise PermitInvalid("the permit was used before")
-        live.calls[call_id] = msgspec.structs.replace(call, redeemed=True)
+        live.calls[call_id] = moved(call, Move.BEGIN, By.EXECUTOR)
         self._signed.forget(token)
         await self._journal.commit((), [live.calls[call_id]])
         self._sessions.check_live(live)  # Killed while that was written: nothing may run.
@@ -107,9 +107,7 @@ class Permits:
         """Take an allowed call back: it was never begun, and nothing is begun past a limit."""
         text = no_room(full)
         denial = call.denial or f"budget_exceeded: {text} (rule {full.key}) [{call.decision_id}]"
-        live.calls[call.call_id] = msgspec.structs.replace(
-            call, state=CallState.DENIED, denial=denial, hold_id=""
-        )
+        live.calls[call.call_id] = moved(call, Move.WITHDRAW, By.GUARD, denial=denial, hold_id="")
         self._signed.forget(token)
         if call.attempts > 1:
             # The attempts before it may have taken effect.

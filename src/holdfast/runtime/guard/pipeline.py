@@ -4,6 +4,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from holdfast.core.calls import UNDECIDED
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.history import same_tool
@@ -12,7 +13,7 @@ from holdfast.errors import PermitInvalid, PolicyUnavailable
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.permits import Permit
-from holdfast.model.tools import CallRecord, CallState
+from holdfast.model.tools import CallRecord
 from holdfast.ports.files import Links
 from holdfast.runtime import queries
 from holdfast.runtime.digests import digest_of_spelled
@@ -114,7 +115,7 @@ class Guard:
             fault = "the model made no such call in this session"
         elif not same_tool(call.tool, asked.tool) or call.digest != digest:
             fault = "the model made this call with another tool or other arguments"
-        elif call.state is not CallState.EMITTED or call.call_id in live.deciding:
+        elif call.state not in UNDECIDED or call.call_id in live.deciding:
             fault = "this call was decided before"
         if call is not None and not fault:
             return call, arguments, spelled

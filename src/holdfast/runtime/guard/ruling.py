@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core import sources, workplace
+from holdfast.core.calls import By, Move, moved
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.denials import denial_text
 from holdfast.core.risk.registry import registered
@@ -19,7 +20,7 @@ from holdfast.model.events import Kind, Record
 from holdfast.model.hooks import HookPoint
 from holdfast.model.permits import Permit
 from holdfast.model.sessions import SessionState
-from holdfast.model.tools import CallRecord, CallState
+from holdfast.model.tools import CallRecord
 from holdfast.ports.store import Change
 from holdfast.runtime import queries
 from holdfast.runtime.guard.case import Case, Ruling
@@ -163,28 +164,24 @@ class Rulings:
 
     def _decided(self, case: Case, decision: Decision, permit: Permit | None) -> CallRecord:
         if permit is None and case.stored is not None and decision.verdict is Verdict.ALLOW:
-            return msgspec.structs.replace(
-                case.call,
-                state=CallState.EXECUTED,
-                decision_id=decision.decision_id,
-                redeemed=True,
-            )
+            return moved(case.call, Move.RECALL, By.GUARD, decision_id=decision.decision_id)
         if permit is None:
-            return msgspec.structs.replace(
+            return moved(
                 case.call,
-                state=CallState.DENIED,
+                Move.DENY,
+                By.GUARD,
                 decision_id=decision.decision_id,
                 # What the model may have read already stays what it reads.
                 denial=case.live.calls[case.call.call_id].denial or denial_text(decision),
             )
-        return msgspec.structs.replace(
+        return moved(
             case.call,
-            state=CallState.ALLOWED,
+            Move.ALLOW,
+            By.GUARD,
             attempts=case.call.attempts + 1,
             decision_id=decision.decision_id,
             permit_id=permit.permit_id,
             permitted_digest=permit.digest,
-            permit_expires_at_ns=permit.expires_at_ns,
         )
 
     def _decision_record(self, case: Case, decision: Decision, written: dict[str, Any]) -> Record:

@@ -6,16 +6,15 @@ Which files have to be own is said by `core/sources`; whether they are, by `runt
 import msgspec
 
 from holdfast.core import sources, workplace
+from holdfast.core.calls import PERMITTED
 from holdfast.core.history_words import HEAD, STASH
 from holdfast.core.place import Place, absolute
 from holdfast.core.risk.registry import Risk
-from holdfast.model.tools import CallState
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.own_texts import OwnTexts
 
 _MOST_COPIES = 20
-_OPEN = (CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED)
 
 
 class Sourcing:
@@ -71,6 +70,6 @@ class Sourcing:
 def _awaits_others(live: LiveSession) -> bool:
     """Whether a call of this session that may bring a stranger's text has not come back yet."""
     return any(
-        call.state in _OPEN and not call.admitted and call.call_id not in live.neutral
+        call.state in PERMITTED and not call.admitted and call.call_id not in live.neutral
         for call in live.calls.values()
     )

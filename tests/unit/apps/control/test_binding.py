@@ -64,7 +64,10 @@ async def own_run(house, state=RunState.PARKED):
     assert answer.status_code == 200, answer.text
     run = await house.runs.get(answer.json()["run_id"])
     live = await house.sessions.get(run.session)
-    await house.dispatch.leave(live, run, state, "it waits")
+    claimed = await house.dispatch.claim("w")
+    assert claimed is not None
+    assert claimed.run.run_id == run.run_id
+    await house.dispatch.leave(live, claimed.run, state, "it waits")
     return run
 
 

@@ -248,7 +248,9 @@ def test_the_approvers_that_an_agent_file_brought_let_its_run_go_on_and_nobody_e
         assert answer.status_code == 200, answer.text
         run = await house.runs.get(answer.json()["run_id"])
         live = await house.sessions.get(run.session)
-        await house.dispatch.leave(live, run, RunState.PARKED, "it waits")
+        claimed = await house.dispatch.claim("w")
+        assert claimed is not None
+        await house.dispatch.leave(live, claimed.run, RunState.PARKED, "it waits")
         resume = f"/v1/runs/{run.run_id}/resume"
         found = [await status(house, "POST", resume, {}, token) for token in (ANN, BOB)]
         assert found == [403, 200]

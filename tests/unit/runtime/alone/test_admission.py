@@ -142,7 +142,7 @@ def test_first_arrival_of_a_result_marks_its_call_gives_and_taints_and_settles_i
         request = showing("c1", tool, {}, is_error=is_error)
         assert await admission(house).admit(live, request) == {}
         state = CallState.FAILED if is_error else CallState.EXECUTED
-        seen = msgspec.structs.replace(before, state=state, redeemed=True, admitted=True)
+        seen = msgspec.structs.replace(before, state=state, admitted=True)
         assert live.calls["c1"] == seen
         assert await house.store.calls(live.session.session_id) == [seen]
         assert live.mixing == set()

@@ -173,7 +173,7 @@ def test_call_without_an_effect_runs_again_and_the_try_before_counts():
             "body": {"attempt": 2, "error": "e" * 2000},
         }
         now = live.calls["c1"]
-        assert (now.state, now.attempts, now.redeemed) == (CallState.ALLOWED, 2, False)
+        assert (now.state, now.attempts) == (CallState.ALLOWED, 2)
         assert now.permit_id not in ("", before.permit_id)
         states = {s.key.dimension: (s.settled, s.held) for s in lane.budgets.ledger.all_states(0)}
         assert states[D.TOOL_CALLS] == (1, 1)
@@ -186,7 +186,7 @@ def test_reopened_call_is_kept_as_one_that_waits_for_its_decision():
         lane: Any = Lane()
         live = await lane.begin()
         await lane.allow("look")
-        live.calls["c1"] = msgspec.structs.replace(live.calls["c1"], redeemed=True)
+        live.calls["c1"] = msgspec.structs.replace(live.calls["c1"], state=CallState.BEGUN)
         seen_calls: list[Any] = []
 
         async def look():
@@ -199,10 +199,8 @@ def test_reopened_call_is_kept_as_one_that_waits_for_its_decision():
             call.state,
             call.permit_id,
             call.permitted_digest,
-            call.permit_expires_at_ns,
-            call.redeemed,
             call.hold_id,
-        ) == (CallState.EMITTED, "", "", 0, False, "")
+        ) == (CallState.EMITTED, "", "", "")
 
     asyncio.run(main())
 
@@ -216,7 +214,7 @@ def test_policy_that_is_away_leaves_an_attempt_whose_permit_is_used_up():
         lane.policy.answer = PolicyUnavailable("down")
         with pytest.raises(PolicyUnavailable):
             await lane.again("look")
-        left = msgspec.structs.replace(before, redeemed=True, hold_id="")
+        left = msgspec.structs.replace(before, state=CallState.BEGUN, hold_id="")
         assert live.calls["c1"] == left
         [kept] = await lane.store.calls(live.session.session_id)
         assert kept == left
@@ -266,7 +264,7 @@ def test_class_of_the_tool_says_what_may_be_done_and_what_was_found_what_is(
         elif next_ is Next.ANSWERED:
             assert answer.stored == entry
             assert entry.output == {"n": 1}
-            assert (live.calls["c1"].state, live.calls["c1"].redeemed) == (CallState.EXECUTED, True)
+            assert live.calls["c1"].state is CallState.EXECUTED
             after = await lane.restarted()
             kept = await after.sessions.get(live.session.session_id)
             assert kept.calls["c1"].state is CallState.EXECUTED

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.core.runs import Shares
+from holdfast.core.runs import By, Shares
 from holdfast.core.sessions import Command
 from holdfast.errors import LeaseLost, StoreUnavailable, Unauthenticated
 from holdfast.model.events import Kind
@@ -204,8 +204,9 @@ def test_end_of_an_activation_is_one_commit_of_run_session_and_record(state, kin
         seq, now, token = office.seq, office.clock.now_ns(), live.session.token_digest
         extra = office.journal.record(Kind.LOOP_ALERT, live.who, {})
         reason = "because" + "x" * 3_000
+        by = By.PERSON if state is RunState.CANCELLED else By.WORKER
         await office.dispatch.leave(
-            live, run, state, reason, delay_s=5, result={"n": 1}, records=[extra]
+            live, run, state, reason, by=by, delay_s=5, result={"n": 1}, records=[extra]
         )
         over = state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
         left = msgspec.structs.replace(
@@ -255,7 +256,7 @@ def test_run_whose_session_is_over_already_leaves_it_as_it_is():
         office: Any = Office()
         run, live = await office.at_work()
         await office.sessions.change(live, Command.KILL, "bad")
-        await office.dispatch.leave(live, run, RunState.CANCELLED, "so")
+        await office.dispatch.leave(live, run, RunState.CANCELLED, "so", by=By.PERSON)
         assert (live.session.state, live.session.state_reason) == (SessionState.KILLED, "bad")
         assert (await office.store.run(run.run_id)).state is RunState.CANCELLED
 
@@ -337,9 +338,10 @@ def test_end_of_its_session_ends_a_run_and_says_why(command, state, claimed):
 def test_run_that_lost_so_many_workers_in_a_row_is_dead(failures, dead):
     async def main():
         office: Any = Office(max_activations=2)
-        run = await office.submit()
-        queued = msgspec.structs.replace(run, failures=failures - 1)
-        await office.dispatch.enqueue(queued)
+        run, live = await office.at_work()
+        await office.dispatch.leave(live, run, RunState.PARKED, "")
+        parked = await office.store.run(run.run_id)
+        await office.dispatch.enqueue(msgspec.structs.replace(parked, failures=failures - 1))
         claimed = await office.dispatch.claim("w")
         assert (claimed is None) == dead
         if dead:
@@ -427,9 +429,10 @@ def test_progress_forgives_what_failed_before_and_is_kept():
 def test_run_that_waits_got_on_with_nothing():
     async def main():
         office: Any = Office()
-        run = await office.submit()
-        waiting = msgspec.structs.replace(run, failures=2)
-        await office.dispatch.enqueue(waiting)
+        run, live = await office.at_work()
+        await office.dispatch.leave(live, run, RunState.PARKED, "")
+        parked = await office.store.run(run.run_id)
+        await office.dispatch.enqueue(msgspec.structs.replace(parked, failures=2))
         assert office.dispatch.got_on(run.session) == []
 
     asyncio.run(main())

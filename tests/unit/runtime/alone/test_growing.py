@@ -129,7 +129,7 @@ def test_view_of_a_session_shows_all_but_its_tokens_and_counts_its_own_calls_tha
             expires_at_ns=session.expires_at_ns,
             cost_nusd=7,
             turn=3,
-            tool_calls=3,
+            tool_calls=4,
             streams=1,
             tainted=True,
             delegated_by="",

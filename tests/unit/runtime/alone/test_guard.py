@@ -135,7 +135,6 @@ def test_allowed_call_leaves_a_decision_a_permit_a_hold_and_an_effect_of_one_com
             attempts=1,
             decision_id=decision.decision_id,
             permitted_digest=digest_of({}),
-            permit_expires_at_ns=now + 60 * S,
             hold_id=hold.hold_id,
             effect_key=effect.key,
             denial="",
@@ -165,7 +164,7 @@ def test_allowed_call_leaves_a_decision_a_permit_a_hold_and_an_effect_of_one_com
             expires_at_ns=now + 60 * S,
             decision_id=decision.decision_id,
         )
-        assert live.calls["c1"] == msgspec.structs.replace(call, redeemed=True)
+        assert live.calls["c1"] == msgspec.structs.replace(call, state=CallState.BEGUN)
         assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
         with pytest.raises(PermitInvalid) as refused:
             await house.guard.redeem(live, ruling.permit, "c1", "keyed", {})
@@ -704,9 +703,8 @@ def test_effect_that_was_done_is_handed_on_or_said_and_one_at_work_or_unknown_is
         assert stored.stored is not None
         assert stored.stored.output == {"n": 1}
         call = live.calls["c4"]
-        assert (call.state, call.redeemed, call.attempts, call.decision_id) == (
+        assert (call.state, call.attempts, call.decision_id) == (
             CallState.EXECUTED,
-            True,
             0,
             stored.decision.decision_id,
         )
@@ -806,8 +804,9 @@ def test_permit_ends_with_its_session_and_with_its_minute(module):
     async def main():
         house: Any = Gatehouse()
         live = await house.seat(ttl_s=30)
-        await house.decide(live, "c1", "look")
-        assert live.calls["c1"].permit_expires_at_ns == live.session.expires_at_ns
+        ruling = await house.decide(live, "c1", "look")
+        permit = await house.guard.redeem(live, ruling.permit, "c1", "look", {})
+        assert permit.expires_at_ns == live.session.expires_at_ns
         other = await house.seat()
         ruling = await house.decide(other, "c1", "look")
         house.clock.advance(60)
@@ -821,6 +820,6 @@ def test_permit_ends_with_its_session_and_with_its_minute(module):
                 await house.guard.redeem(other, token, call_id, tool, arguments)
         last = house.since(0, other.who)[-1]
         assert (last["call_id"], last["tool"]) == ("c" * 200, "t" * 200)
-        assert other.calls["c1"].redeemed is False
+        assert other.calls["c1"].state is CallState.ALLOWED
 
     asyncio.run(main())

@@ -66,7 +66,7 @@ def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
         )
         assert shown == Shown({"n": SECRET}, "", None)
         state = CallState.EXECUTED if ok else CallState.FAILED
-        assert live.calls["c1"] == msgspec.structs.replace(before, state=state, redeemed=True)
+        assert live.calls["c1"] == msgspec.structs.replace(before, state=state)
         assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
         assert live.running == {}
         assert live.deciding == set()
@@ -407,7 +407,7 @@ def test_what_follows_a_lost_answer_is_its_tools_class_to_say(tool, found, after
             assert attempt.ruling is not None
             assert attempt.ruling.permit
             assert (attempt.attempt, attempt.message) == (2, "")
-            assert (call.state, call.attempts, call.redeemed) == (CallState.ALLOWED, 2, False)
+            assert (call.state, call.attempts) == (CallState.ALLOWED, 2)
             assert call.hold_id != before.hold_id
             assert call.permit_id != before.permit_id
             retried = {
@@ -423,7 +423,7 @@ def test_what_follows_a_lost_answer_is_its_tools_class_to_say(tool, found, after
         elif after is Next.ANSWERED:
             assert attempt.stored is not None
             assert (attempt.stored.output, attempt.attempt) == ({"n": 1}, 1)
-            assert (call.state, call.redeemed) == (CallState.EXECUTED, True)
+            assert call.state is CallState.EXECUTED
         else:
             assert (attempt.attempt, attempt.message) == (
                 1,
@@ -578,7 +578,9 @@ def test_policy_that_cannot_be_asked_leaves_an_attempt_without_an_outcome_and_no
         house.policy.answer = PolicyUnavailable("down")
         with pytest.raises(PolicyUnavailable):
             await house.attempts.again(live, retry("keyed"))
-        assert live.calls["c1"] == msgspec.structs.replace(before, redeemed=True, hold_id="")
+        assert live.calls["c1"] == msgspec.structs.replace(
+            before, state=CallState.BEGUN, hold_id=""
+        )
         assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
         assert house.budgets.ledger.open_holds() == []
         house.policy.answer = PolicyAnswer(verdict=Verdict.ALLOW)

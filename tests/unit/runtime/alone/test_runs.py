@@ -186,10 +186,10 @@ def test_only_what_waits_for_a_person_is_resumed_and_only_what_is_open_is_cancel
     async def main():
         office: Any = Office()
         run, live = await office.at_work()
-        if state not in (RunState.RUNNING, RunState.QUEUED):
+        if state is RunState.CANCELLED:
+            await office.runs.cancel(run, "")
+        elif state is not RunState.RUNNING:
             await office.runs.leave(live, 1, state, "")
-        elif state is RunState.QUEUED:
-            await office.dispatch.enqueue(run)
         run = await office.runs.get(run.run_id)
         if state in (RunState.PARKED, RunState.DEAD):
             lost = msgspec.structs.replace(run, failures=4)

@@ -254,7 +254,7 @@ def test_view_says_who_it_is_and_what_it_used_of_its_own(module):
             expires_at_ns=live.session.expires_at_ns,
             cost_nusd=5,
             turn=2,
-            tool_calls=3,
+            tool_calls=4,
             streams=1,
             tainted=True,
             delegated_by="",

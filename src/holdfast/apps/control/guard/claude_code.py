@@ -25,11 +25,11 @@ from holdfast.apps.control.guard.reading import (
     token_of,
 )
 from holdfast.core import hook_outputs as outputs
+from holdfast.core.calls import OUTSTANDING
 from holdfast.core.hook_outputs import Output
 from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, SessionStopped
 from holdfast.model.decisions import Verdict
 from holdfast.model.hooks import HookPoint
-from holdfast.model.tools import CallState
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.live import LiveSession
@@ -186,7 +186,7 @@ class ClaudeCodeDoor:
         """Record that an allowed call failed; one that was never allowed has nothing to say."""
         call = shaped(given, _Failed)
         known = live.calls.get(call.tool_use_id)
-        if known is not None and known.state is CallState.ALLOWED:
+        if known is not None and known.state in OUTSTANDING:
             done = Finish(
                 call_id=call.tool_use_id,
                 ok=False,

@@ -6,8 +6,8 @@ Not here: whose turn it is (`runtime/turns`), what is decided (`runtime/guard`).
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from holdfast.core.calls import UNDECIDED
 from holdfast.errors import RateLimited, Unauthenticated
-from holdfast.model.tools import CallState
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.turns import Turns
@@ -31,6 +31,6 @@ async def in_turn(
             yield
     except RateLimited:
         call = live.calls.get(call_id)
-        if call is not None and call.state is CallState.EMITTED:
+        if call is not None and call.state in UNDECIDED:
             live.limited.add(call_id)
         raise

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Iterable
 
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.sessions.schemas import SessionView, WhichSessions
+from holdfast.core.calls import PERMITTED
 from holdfast.core.context import ContextUse
 from holdfast.errors import NotFound
 from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session
 from holdfast.model.sessions import SessionState as S
-from holdfast.model.tools import CallRecord, CallState
+from holdfast.model.tools import CallRecord
 from holdfast.ports.store import RecordFilter, SessionFilter
 from holdfast.runtime.budgets import owners
 from holdfast.runtime.live import LiveSession
@@ -28,7 +29,6 @@ _TAINTING = (
 _TURNS = (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED)
 _MAX_SCANNED = 2000
 _PAGE = 1000
-_PERMITTED = frozenset({CallState.ALLOWED, CallState.EXECUTED, CallState.FAILED})
 _MAY_HAVE_EXPIRED = frozenset({S.ACTIVE, S.PAUSED})
 
 
@@ -193,4 +193,4 @@ def _purse(session: Session) -> AccountKey:
 
 
 def _permitted(session_id: str, calls: Iterable[CallRecord]) -> int:
-    return sum(1 for c in calls if c.session == session_id and c.state in _PERMITTED)
+    return sum(1 for c in calls if c.session == session_id and c.state in PERMITTED)
