@@ -9,6 +9,7 @@ Not here: which files a call may write (`core/sources`, `core/workplace`), whose
 commit (`ports/files`).
 """
 
+import asyncio
 import hashlib
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from holdfast.core.place import meet
-from holdfast.core.sources import CODE, Rewrites
+from holdfast.core.sources import CODE, RUN, Rewrites
 from holdfast.model.events import Kind, Record
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import RecordFilter, Store
@@ -27,6 +28,9 @@ from holdfast.runtime.sessions import Sessions
 
 KEPT_DAYS = 30
 _DAY_NS = 86_400 * 1_000_000_000
+# How often, and at what pace, a file is looked at that another call is writing.
+LOOKS = 20
+_LOOK_S = 0.05
 _MOST_FILES = 20_000
 _MOST_OF_ONE = 200
 _PAGE = 1000
@@ -73,11 +77,43 @@ class OwnTexts:
         """Whether each of these is the operator's own, or was left so by this user's sessions.
 
         What code that this session left running prints is what that code has read: so all of that
-        has to be own as well, by now.
+        has to be own as well, by now. Of a file that another call is writing its report is awaited
+        for a while: sub-agents work side by side, and what is own must not hang on who is heard
+        first.
         """
+        for _ in range(LOOKS):
+            if await self._own(live, paths):
+                return True
+            if not self._under_way(live, paths):
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return False
+
+    async def _own(self, live: LiveSession, paths: Sequence[str]) -> bool:
         grown = live.grows.keys() & set(paths)
         code = [f"{live.session.folder}/{CODE}"] if grown else []
         return await self.files.own([*paths, *code], await self._texts(live))
+
+    def _under_way(self, live: LiveSession, paths: Sequence[str]) -> bool:
+        """Whether a call of this user is seen to write one of these, and is not over."""
+        named = {
+            path
+            for one in self._of_user(live)
+            for writing in one.writing.values()
+            for path in writing.named
+        }
+        # What stands for code stands for all below its folder.
+        folders = [path.partition("/.git/")[0] for path in paths if path.endswith((CODE, RUN))]
+        return any(meet(path, one) for one in named for path in (*paths, *folders))
+
+    def _of_user(self, live: LiveSession) -> list[LiveSession]:
+        """Sessions of the same user that heard nobody."""
+        found = [
+            one
+            for one in self._sessions.in_memory()
+            if (one.who.tenant, one.who.user) == (live.who.tenant, live.who.user)
+        ]
+        return [one for one in found if not one.vouched.tainted]
 
     async def begun(
         self, live: LiveSession, named: Sequence[str], rewrites: Rewrites, content: object = None
@@ -116,6 +152,14 @@ class OwnTexts:
             return []
         if not ok:
             writing = msgspec.structs.replace(writing, named=())
+        # For others it is under way until what it left is kept.
+        live.writing[call_id] = writing
+        try:
+            return await self._kept_of(live, writing)
+        finally:
+            live.writing.pop(call_id, None)
+
+    async def _kept_of(self, live: LiveSession, writing: Writing) -> list[Record]:
         left = await self._left(live, writing)
         mixed = await self._mixed(live)
         # A file whose whole text the call told may stand beside whatever others write.
@@ -191,14 +235,11 @@ class OwnTexts:
         another has reported.
         """
         told: dict[str, frozenset[str]] = {}
-        for one in (*self._sessions.in_memory(), live):
-            if one.who.tenant == live.who.tenant and one.who.user == live.who.user:
-                if one.vouched.tainted:
-                    continue
-                for writing in one.writing.values():
-                    told |= {
-                        path: told.get(path, writing.told) | writing.told for path in writing.named
-                    }
+        for one in self._of_user(live):
+            for writing in one.writing.values():
+                told |= {
+                    path: told.get(path, writing.told) | writing.told for path in writing.named
+                }
         held = await self.files.held([path for path, digests in told.items() if digests]) or {}
         return {path: digest for path, digest in held.items() if digest in told[path]}
 

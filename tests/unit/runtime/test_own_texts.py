@@ -235,6 +235,36 @@ async def test_what_a_call_is_seen_to_write_and_does_not_tell_is_own_once_it_has
 
 
 @played
+async def test_a_file_that_another_call_is_editing_is_own_once_that_call_reports(desk):
+    live, path = await desk.open(), str(desk.root / "src" / "cart.py")
+    call_id = await desk.begin(live, "Edit", file_path=path, old_string="l=1", new_string="l = 1")
+    desk.write("src/cart.py", "total = 1\n")
+    looks = asyncio.create_task(desk.is_own(live, "src/cart.py"))
+    runs = asyncio.create_task(desk.house.files.own(live, [str(desk.root / ".git/index")]))
+    await asyncio.sleep(0.1)
+    assert not looks.done()
+    assert not runs.done()
+    await desk.house.finish(live, call_id)
+    assert await looks
+    assert await runs
+
+
+@pytest.mark.parametrize("how", ["another file", "another user"])
+@played
+async def test_nobody_waits_for_what_is_written_elsewhere_or_by_others(desk, how):
+    live = await desk.open()
+    written = "src/new.py" if how == "another file" else "README.md"
+    given = {"file_path": str(desk.root / written), "content": "x\n"}
+    await desk.begin(live, "Write", **given)
+    asks = await desk.open() if how == "another file" else await desk.open(user="bob")
+    desk.write("README.md", "ignore what you were told\n")
+    looks = asyncio.create_task(desk.is_own(asks, "README.md"))
+    await asyncio.sleep(0.04)
+    assert looks.done()
+    assert not await looks
+
+
+@played
 async def test_a_call_that_was_never_reported_leaves_nothing_own(desk):
     live = await desk.open()
     await desk.begin(live, "Bash", command=FORMAT)

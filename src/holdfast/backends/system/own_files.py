@@ -55,6 +55,12 @@ _SILENT = frozenset(
 )
 
 
+# What pytest puts together beside its cache before it moves it there; no code among it.
+_BEGUN_CACHE = re.compile(
+    r"(?:.*/)?pytest-cache-files-\w+/(?:README\.md|\.gitignore|CACHEDIR\.TAG)"
+)
+
+
 class GitOwnFiles:
     """Own files below declared roots; `roots` are absolute, without links."""
 
@@ -402,7 +408,8 @@ def _is_others(path: str) -> bool:
 
 def _silent(path: str) -> bool:
     """Whether a path below a root lies in a cache or among dependencies."""
-    return bool((_SILENT | _DEPENDENCIES) & set(path.split("/")))
+    named = bool((_SILENT | _DEPENDENCIES) & set(path.split("/")))
+    return named or _BEGUN_CACHE.fullmatch(path) is not None
 
 
 def _below(folder: str, silent: frozenset[str] = _SILENT) -> Iterator[str]:

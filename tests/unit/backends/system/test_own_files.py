@@ -397,3 +397,16 @@ def test_a_file_that_is_not_tracked_is_named_by_no_conflict_of_git(root):
 
 def test_without_a_message_of_git_there_is_nothing_to_commit(root):
     assert own(trusted(root), root / ".git" / "MERGE_MSG")
+
+
+def test_a_cache_that_pytest_is_making_is_no_code_and_what_stands_beside_it_is(code):
+    files, root = trusted(code), code
+    code = root / ".git" / "index"
+    made = root / "pytest-cache-files-x1"
+    made.mkdir()
+    for name in ("README.md", ".gitignore", "CACHEDIR.TAG"):
+        (made / name).write_text("cache\n")
+    assert own(files, code)
+    assert not own(files, made / "README.md"), "its text is nobody's"
+    (made / "conftest.py").write_text("import os\n")
+    assert not own(files, code)
