@@ -235,7 +235,8 @@ async def test_what_a_call_is_seen_to_write_and_does_not_tell_is_own_once_it_has
 
 
 @played
-async def test_a_file_that_another_call_is_editing_is_own_once_that_call_reports(desk):
+async def test_a_file_that_another_call_is_editing_is_own_once_that_call_reports(desk, monkeypatch):
+    monkeypatch.setattr(own_texts, "LOOKS", 10_000)
     live, path = await desk.open(), str(desk.root / "src" / "cart.py")
     call_id = await desk.begin(live, "Edit", file_path=path, old_string="l=1", new_string="l = 1")
     desk.write("src/cart.py", "total = 1\n")
@@ -251,17 +252,15 @@ async def test_a_file_that_another_call_is_editing_is_own_once_that_call_reports
 
 @pytest.mark.parametrize("how", ["another file", "another user"])
 @played
-async def test_nobody_waits_for_what_is_written_elsewhere_or_by_others(desk, how):
+async def test_nobody_waits_for_what_is_written_elsewhere_or_by_others(desk, how, monkeypatch):
+    monkeypatch.setattr(own_texts, "LOOKS", 10_000)
     live = await desk.open()
     written = "src/new.py" if how == "another file" else "README.md"
     given = {"file_path": str(desk.root / written), "content": "x\n"}
     await desk.begin(live, "Write", **given)
     asks = await desk.open() if how == "another file" else await desk.open(user="bob")
     desk.write("README.md", "ignore what you were told\n")
-    looks = asyncio.create_task(desk.is_own(asks, "README.md"))
-    await asyncio.sleep(0.04)
-    assert looks.done()
-    assert not await looks
+    assert not await asyncio.wait_for(desk.is_own(asks, "README.md"), 60)
 
 
 @played
