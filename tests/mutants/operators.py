@@ -2,7 +2,8 @@
 
 What is not mutated, because a test that notices would hold words and not behaviour: docstrings,
 annotations, text with a blank in it, f-strings, asserts, calls of loggers, `__repr__` and `__str__`,
-decorators, keywords of class statements, `TYPE_CHECKING` blocks. Not here: which tests run.
+decorators, keywords of class statements, `TYPE_CHECKING` blocks, `__all__`. Not here: which tests
+run.
 """
 
 import ast
@@ -134,6 +135,8 @@ class _Walker:
         if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
             return
         if isinstance(statement, ast.Expr) and _logs(statement.value):
+            return
+        if "__all__" in defined(statement):
             return
         self._statement = statement
         self._names = () if inside else defined(statement)

@@ -62,6 +62,7 @@ def test_statements_within_a_function_are_mutated_where_they_stand():
         "class A(Base, frozen=True): ...",
         "if TYPE_CHECKING:\n    x = 1",
         "import a",
+        "__all__ = ['name']",
         "while True:\n    pass",
         "x = 'a' + b",
     ],
