@@ -1,11 +1,10 @@
 """What one hostile client costs everybody else: kill, decisions, memory, journal.
 
-Beside each input of the list a session is killed again and again while it streams, and four other
-agents ask for decisions, each twenty times a second, at moments that are spread evenly. The inputs
-come from a process of their own (`foes`): what one client does is not in the way of what another
-measures. Each goes on for some seconds and ends by itself. `handed over` counts bytes that a killed
-stream's reader got after the receipt, beyond what its machine had taken. With `relays` the model's
-door is two gateway processes.
+Beside each input of the list a session is killed again and again while it streams, and another
+agent asks for decisions twenty times a second. The inputs come from a process of their own
+(`foes`): what one client does is not in the way of what another measures. Each goes on for some
+seconds and ends by itself. `handed over` counts bytes that a killed stream's reader got after the
+receipt, beyond what its machine had taken. With `relays` the model's door is two gateway processes.
 
 `quiet` is what the rest is compared with, so it goes on for longer: a percentile of few is chance.
 """
@@ -35,8 +34,6 @@ _MIB = 1024 * 1024
 _KILL_MS = 1000.0
 _TIMES_QUIET = 3.0
 _DECIDE_EVERY_S = 0.05
-# The 99th percentile of one caller's 150 decisions is its second worst: chance decides about it.
-_DECIDERS = 4
 _QUIET = "quiet"
 _QUIET_TIMES = 3
 
@@ -83,36 +80,27 @@ async def _rows(chosen: Sequence[int], seconds: float, relays: int) -> list[Row]
         Server(folder, provider.url, more=more) as server,
     ):
         async with aiohttp.ClientSession() as http:
-            victims = [await _victim(server, http) for _ in range(_DECIDERS)]
+            line = await Connection.open(server.url, keep_body=True)
+            victim = Caller(await server.open(http, user="eve"), line)
             rows: list[Row] = []
             quiet_ms = 0.0
             for number in chosen:
                 name = list(ATTACKS)[number]
                 lasts_s = seconds * (_QUIET_TIMES if name == _QUIET else 1)
-                felt = await _beside(server, http, victims, number, lasts_s)
+                felt = await _beside(server, http, victim, number, lasts_s)
                 p99_ms = percentile(felt.decisions, 99)
                 quiet_ms = quiet_ms or p99_ms
                 rows += _judged(f"{name}{', relays' if relays else ''}", felt, quiet_ms)
             return rows
 
 
-async def _victim(server: Server, http: aiohttp.ClientSession) -> Caller:
-    connection = await Connection.open(server.url, keep_body=True)
-    return Caller(await server.open(http, user="eve"), connection)
-
-
 async def _beside(
-    server: Server,
-    http: aiohttp.ClientSession,
-    victims: Sequence[Caller],
-    number: int,
-    seconds: float,
+    server: Server, http: aiohttp.ClientSession, victim: Caller, number: int, seconds: float
 ) -> _Felt:
     felt = _Felt()
     loop = asyncio.get_running_loop()
-    for victim in victims:
-        await victim.prepare(server.model_url, round(seconds / _DECIDE_EVERY_S) + 50)
-        await victim.connect(server.url)
+    await victim.prepare(server.model_url, round(seconds / _DECIDE_EVERY_S) + 50)
+    await victim.connect(server.url)
     session = await server.open(http, user="mallory")
     before = _journal_mb(server.database)
     given = (str(number), server.url, server.model_url, session.token, str(seconds))
@@ -123,7 +111,7 @@ async def _beside(
         until_s = loop.time() + seconds
         await asyncio.gather(
             _kills(server, http, felt, until_s),
-            *(_decides(victim, felt, until_s, at) for at, victim in enumerate(victims)),
+            _decides(victim, felt, until_s),
             _memory(server, felt, until_s),
         )
         felt.sent = msgspec.json.decode(await asyncio.to_thread(foe.line), type=Sent)
@@ -149,8 +137,7 @@ async def _kills(server: Server, http: aiohttp.ClientSession, felt: _Felt, until
         connection.close()
 
 
-async def _decides(victim: Caller, felt: _Felt, until_s: float, at: int) -> None:
-    await asyncio.sleep(_DECIDE_EVERY_S * at / _DECIDERS)
+async def _decides(victim: Caller, felt: _Felt, until_s: float) -> None:
     while asyncio.get_running_loop().time() < until_s and victim.pending:
         felt.decisions.append(await victim.decide())
         await asyncio.sleep(_DECIDE_EVERY_S)
