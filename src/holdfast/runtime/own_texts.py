@@ -28,7 +28,7 @@ from holdfast.runtime.sessions import Sessions
 
 KEPT_DAYS = 30
 _DAY_NS = 86_400 * 1_000_000_000
-# How often, and at what pace, a file is looked at that another call is writing.
+# How often, and at what pace, it is asked whether the call that writes a file has reported.
 LOOKS = 20
 _LOOK_S = 0.05
 _MOST_FILES = 20_000
@@ -81,13 +81,17 @@ class OwnTexts:
         for a while: sub-agents work side by side, and what is own must not hang on who is heard
         first.
         """
+        # Asked first: it may be over by the time that the files were looked at.
+        under_way = self._under_way(live, paths)
+        if await self._own(live, paths):
+            return True
+        if not under_way:
+            return False
         for _ in range(LOOKS):
-            if await self._own(live, paths):
-                return True
             if not self._under_way(live, paths):
-                return False
+                break
             await asyncio.sleep(_LOOK_S)
-        return False
+        return await self._own(live, paths)
 
     async def _own(self, live: LiveSession, paths: Sequence[str]) -> bool:
         grown = live.grows.keys() & set(paths)

@@ -228,3 +228,21 @@ def test_an_attempt_withdrawn_at_its_permit_leaves_the_one_before_it_for_a_perso
         assert (await again(home, live, "book")).next is Next.PARKED
 
     asyncio.run(main())
+
+
+def test_a_call_that_is_being_reported_is_not_taken_back_for_want_of_room():
+    async def main():
+        home = house()
+        live = await home.open(limit(Dimension.USD, 100))
+        ruling = await home.decide(live, "c1", "book", {"x": 1})
+        spend(home, live, Dimension.USD, 100)
+        live.deciding.add("c1")  # As while the hooks after it run.
+        with pytest.raises(PermitInvalid):
+            await home.guard.redeem(live, ruling.permit, "c1", "book", {"x": 1})
+        assert live.calls["c1"].state is CallState.ALLOWED
+        live.deciding.clear()
+        await home.finish(live, "c1")
+        assert live.calls["c1"].state is CallState.EXECUTED
+        home.nothing_held()
+
+    asyncio.run(main())

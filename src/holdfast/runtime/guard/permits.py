@@ -91,10 +91,11 @@ class Permits:
             raise PermitInvalid(fault)
         async with self._budgets.at_hand(live.chain):
             full = self._budgets.full(live.chain)
+        # Begun by another, or being reported: it has run, and nothing of it is taken back.
+        if live.calls.get(call_id) is not call or call_id in live.deciding:
+            raise PermitInvalid("the permit was used before")
         if full is not None:
             await self._withdraw(live, call, token, full)
-        if live.calls.get(call_id) is not call:
-            raise PermitInvalid("the permit was used before")
         live.calls[call_id] = moved(call, Move.BEGIN, By.EXECUTOR)
         self._signed.forget(token)
         await self._journal.commit((), [live.calls[call_id]])
