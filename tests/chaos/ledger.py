@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holdfast.core.calls import OUTSTANDING
 from holdfast.errors import StoreUnavailable
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.risk import RiskLevel
-from holdfast.model.tools import CallState, Effect, Idempotency
+from holdfast.model.tools import Effect, Idempotency
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.attempts import Found, Next, Retry
 from tests.chaos.stores import Disk, Memory, PostgresDisk, SqliteDisk
@@ -180,7 +181,7 @@ class Trial:
 async def open_calls(trial: Trial) -> set[str]:
     """Calls that were allowed and not reported when the process ended, by what is on the disk."""
     calls = await trial.home.store.calls(trial.session_id)
-    return {call.call_id for call in calls if call.state is CallState.ALLOWED}
+    return {call.call_id for call in calls if call.state in OUTSTANDING}
 
 
 async def positions(calls: int, disk: Disk) -> tuple[int, int]:
