@@ -6,11 +6,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := .ci/uv $(VENV)
 SHELL  := /bin/sh
+# All tests run in twice as many processes as there are cores, because many of them wait.
+CORES  := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+SPREAD := -n $(shell expr 2 \* $(CORES)) --dist loadfile --no-loadscope-reorder
 CODE   := $(wildcard src tests benchmarks examples)
 
 .PHONY: help demo parts test check check-format check-lint check-types check-imports bench bench-injection mutants chaos soak fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
+# Every process of the tests would compile the whole project anew.
+unexport PYTHONDONTWRITEBYTECODE
 .SILENT:
 
 help:
@@ -37,7 +42,7 @@ parts: $(VENV)/.dev
 	$(BIN)/python -m tests.parts
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q $(or $(ARGS),$(SPREAD))
 
 check: check-format check-lint check-types check-imports test
 
