@@ -1,4 +1,5 @@
-"""What each process loads: third-party distributions after importing its entry module.
+"""What each process loads: third-party distributions after importing its entry module, and what
+it loads on use.
 
 A process's list is `docs/reference/dependencies/<process>.txt`: comment lines, one of them
 `# entry: <module>`, then one distribution a line. Written again by
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from holdfast.apps.cli.main import COMMANDS
 from tests.tidy.repository import ROOT, SOURCE
 
 LISTS = ROOT / "docs" / "reference" / "dependencies"
@@ -18,7 +20,8 @@ LISTS = ROOT / "docs" / "reference" / "dependencies"
 PROBE = """
 import importlib, json, sys
 before = set(sys.modules)
-importlib.import_module(sys.argv[1])
+for module in sys.argv[1:]:
+    importlib.import_module(module)
 tops = {name.partition(".")[0] for name in set(sys.modules) - before}
 from importlib.metadata import packages_distributions
 owners = packages_distributions()
@@ -28,6 +31,17 @@ print(json.dumps(sorted({
     for owner in owners.get(top, ())
 })))
 """
+
+
+# What a process loads only when it is used.
+AFTERWARDS = {
+    "holdfast.apps.cli.main": (
+        *sorted({f"holdfast.apps.cli.{place.module}" for place in COMMANDS.values()}),
+        "holdfast.client.transport",
+        "rich.console",
+        "rich.table",
+    )
+}
 
 
 def entries() -> dict[str, str]:
@@ -44,7 +58,7 @@ def entries() -> dict[str, str]:
 def loaded_distributions(module: str) -> list[str]:
     """Sorted names of the third-party distributions that importing module loads."""
     probe = subprocess.run(
-        [sys.executable, "-c", PROBE, module],
+        [sys.executable, "-c", PROBE, module, *AFTERWARDS.get(module, ())],
         capture_output=True,
         text=True,
         check=False,

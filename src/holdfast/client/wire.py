@@ -3,20 +3,14 @@
 An operator's or a worker's token never leaves: the server proves that it knows it, and each request
 is signed with it (`core/proofs`). A session's own token is sent as it is.
 
-A pool belongs to whoever holds it; it opens its connections on first use, once per event loop,
-and lets go of them without complaint when it is dropped. Not here: which paths exist.
+Not here: which paths exist, connections (`transport`).
 """
 
-import asyncio
-import io
-import weakref
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from holdfast.core import proofs
 from holdfast.errors import (
@@ -30,15 +24,15 @@ from holdfast.errors import (
 )
 from holdfast.model.tokens import HOOK_PREFIX, MODEL_PREFIX, SESSION_PREFIX
 
+from .exchange import Asked, Got
 from .signing import Signer
 
-TIMEOUT_S = 30.0
-_CONNECT_TIMEOUT_S = 5.0
-_KEEPALIVE_S = 4.0
-"""Below the 5 s after which the server drops an idle connection, so that it is not reused then."""
-_MAX_ANSWER_BYTES = 64_000_000
-_AT_ONCE_BYTES = 512 * 1024
+if TYPE_CHECKING:
+    from .transport import Connections
 
+TIMEOUT_S = 30.0
+# Of what may stand in a path, what is no letter or digit and is left as it is.
+_IN_PATH = "/:@!$&'()*+,;=~%"
 UNAUTHENTICATED = Unauthenticated.http_status
 # Said before anything looked at the request; who lies so gains a delay.
 _TRY_AGAIN = (429, 502, 503, 504)
@@ -49,22 +43,6 @@ _OWN_FIELDS = frozenset({"code", "message", "retryable"})
 _T = TypeVar("_T")
 
 
-class _Asked(NamedTuple):
-    """One request: `target` is path and query as they are written."""
-
-    method: str
-    target: str
-    content: bytes | None
-
-
-class _Got(NamedTuple):
-    """One answer, and what came with it to prove whose it is."""
-
-    status: int
-    body: bytes
-    proof: str
-
-
 class Pool:
     """Connections to one server, shared by the handles that came from one `connect`."""
 
@@ -72,46 +50,21 @@ class Pool:
         if not url.startswith(("http://", "https://")):
             raise InvalidRequest(f"`{url}` is not the http address of a server")
         self.url = url.rstrip("/")
-        self._http: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._connections: Connections | None = None
 
-    def http(self) -> aiohttp.ClientSession:
-        """The connections of the running loop."""
-        loop = asyncio.get_running_loop()
-        if self._http is None or self._http.closed or self._loop is not loop:
-            self._drop()
-            connector = aiohttp.TCPConnector(keepalive_timeout=_KEEPALIVE_S, limit=0)
-            self._http = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-            )
-            self._loop = loop
-            self._finalizer = weakref.finalize(self, _let_go, self._http)
-        return self._http
+    async def send(self, asked: Asked, headers: Mapping[str, str], timeout_s: float) -> Got:
+        """One request. Errors: Unavailable; OutcomeUnknown where a POST may have been done."""
+        if self._connections is None:
+            # It takes longer to load than all else of the client.
+            from .transport import Connections  # noqa: PLC0415
 
-    def _drop(self) -> None:
-        if self._finalizer is not None:
-            self._finalizer()
-        self._http = self._loop = self._finalizer = None
+            self._connections = Connections(self.url)
+        return await self._connections.send(asked, headers, timeout_s)
 
     async def close(self) -> None:
         """Close the connections; idempotent. The next call opens new ones."""
-        http, loop = self._http, self._loop
-        if http is not None and loop is asyncio.get_running_loop():
-            await http.close()
-        self._drop()
-
-
-def _let_go(http: aiohttp.ClientSession) -> None:
-    """Close connections that nobody awaits any more, from a finalizer.
-
-    The first step of closing closes every transport; the steps left out only wait for that.
-    """
-    connector = http.connector
-    http.detach()
-    if connector is not None:
-        with suppress(RuntimeError):
-            next(connector.close().__await__(), None)
+        if self._connections is not None:
+            await self._connections.close()
 
 
 class Door:
@@ -159,23 +112,23 @@ class Door:
         timeout_s: float,
     ) -> _T:
         content = _spell(body) if body is not None else None
-        asked = _Asked(method, URL(f"http://h{path}").update_query(query).raw_path_qs, content)
+        asked = Asked(method, _target(path, query), content)
         if self._signer is None:
             headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
-            got = await self._send(asked, headers, timeout_s)
+            got = await self.pool.send(asked, headers, timeout_s)
         else:
             got = await self._signed(self._signer, asked, timeout_s)
         if got.status >= 300:
             raise _refusal(got.status, got.body)
         return _typed(got.body, kind)
 
-    async def _signed(self, signer: Signer, asked: _Asked, timeout_s: float) -> _Got:
+    async def _signed(self, signer: Signer, asked: Asked, timeout_s: float) -> Got:
         """One signed exchange; twice where the challenge was too old, which did nothing yet."""
         for last in (False, True):
             if not signer.ready(self.pool.url):
                 await self._prove(signer)
             head = signer.sign(asked.method, asked.target, asked.content or b"")
-            got = await self._send(asked, {"authorization": proofs.header_of(head)}, timeout_s)
+            got = await self.pool.send(asked, {"authorization": proofs.header_of(head)}, timeout_s)
             if signer.answered(head, got.status, got.body, got.proof):
                 return got
             if got.status in _TRY_AGAIN:
@@ -191,7 +144,7 @@ class Door:
         """Errors: Unauthenticated for a server that does not know the token."""
         address = self.pool.url if self._bound else ""
         asked = signer.ask(address)
-        got = await self._send(_Asked("POST", proofs.PATH, _spell(asked)), {}, TIMEOUT_S)
+        got = await self.pool.send(Asked("POST", proofs.PATH, _spell(asked)), {}, TIMEOUT_S)
         if got.status == UNAUTHENTICATED:
             raise Unauthenticated(
                 f"the server at {self.pool.url} does not know the token, or is another one than"
@@ -208,52 +161,11 @@ class Door:
             return OutcomeUnknown(f"{text}; the token was not sent to it")
         return Unauthenticated(f"{text}; the token was not sent to it")
 
-    async def _send(self, asked: _Asked, headers: Mapping[str, str], timeout_s: float) -> _Got:
-        given = {"accept": "application/json", **headers}
-        if asked.content is not None:
-            given["content-type"] = "application/json"
-        limits = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
-        method = asked.method
-        try:
-            async with self.pool.http().request(
-                method,
-                URL(self.pool.url + asked.target, encoded=True),
-                data=_sendable(asked.content),
-                headers=given,
-                timeout=limits,
-                allow_redirects=False,
-            ) as response:
-                proof = response.headers.get(proofs.ANSWER_HEADER, "")
-                return _Got(response.status, await _read(response), proof)
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise Unavailable(
-                f"the certificate of {self.pool.url} is not one that this machine trusts",
-                cause=type(error).__name__,
-            ) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
-            raise self._unreachable(error) from error
-        except (TimeoutError, aiohttp.ClientError) as error:
-            raise self._lost(method, timeout_s, error) from error
 
-    def _unreachable(self, error: Exception) -> HoldfastError:
-        return Unavailable(
-            f"no holdfast server answers at {self.pool.url}; start it with `holdfast up`",
-            cause=type(error).__name__,
-        )
-
-    def _lost(self, method: str, timeout_s: float, error: Exception) -> HoldfastError:
-        if isinstance(error, TimeoutError):
-            text = f"the holdfast server at {self.pool.url} did not answer within {timeout_s:g} s"
-        else:
-            text = f"the holdfast server at {self.pool.url} broke off the answer"
-        cls = OutcomeUnknown if method == "POST" else Unavailable
-        return cls(text, cause=type(error).__name__)
-
-
-def _sendable(content: bytes | None) -> bytes | io.BytesIO | None:
-    """A large body is sent piece by piece, so that the loop goes on meanwhile."""
-    large = content is not None and len(content) > _AT_ONCE_BYTES
-    return io.BytesIO(content) if large and content is not None else content
+def _target(path: str, query: Mapping[str, str]) -> str:
+    """Path and query as they are written in the request."""
+    spelt = quote(path, safe=_IN_PATH)
+    return f"{spelt}?{urlencode(query, quote_via=quote)}" if query else spelt
 
 
 def _spell(body: Mapping[str, Any]) -> bytes:
@@ -261,15 +173,6 @@ def _spell(body: Mapping[str, Any]) -> bytes:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as json: {error}") from None
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    answer = bytearray()
-    async for piece in response.content.iter_any():
-        answer += piece
-        if len(answer) > _MAX_ANSWER_BYTES:
-            raise InternalError("the server's answer is too large to be one of holdfast")
-    return bytes(answer)
 
 
 class _Fault(msgspec.Struct):

@@ -81,3 +81,8 @@ def span_s(text: str) -> int:
     if not 0 < seconds <= _MOST_SPAN_S:
         raise InvalidRequest(f"`{text}` is no span of time such as 90s, 30m, 2h or 1d")
     return seconds
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `audit`."""
+    tree.add_typer(app, name="audit")

@@ -211,3 +211,8 @@ def _row(one: Standing) -> dict[str, object]:
         "verified": one.verified,
         "problems": one.problems,
     }
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `batch`."""
+    tree.add_typer(app, name="batch")

@@ -104,3 +104,8 @@ def parsed_limits(given: Sequence[str]) -> dict[str, str | int]:
             raise InvalidRequest(f"`{text}` would lift a cap; a run may only tighten one")
         found[name] = value.removeprefix("$") if name.startswith("usd") else amount
     return found
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `budget`."""
+    tree.add_typer(app, name="budget")

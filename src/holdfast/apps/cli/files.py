@@ -41,3 +41,8 @@ async def forget(
         emit(done)
         return
     say(f"files of {done.root} at {done.commit} are not your own for its sake any more")
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `files`."""
+    tree.add_typer(app, name="files")

@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 import holdfast
+from holdfast.apps.cli import policies
 from holdfast.apps.cli.outcomes import ExitCode
 from holdfast.apps.cli.printing import complain, emit, note, say
 from holdfast.apps.cli.project import project_dir, python_module
@@ -22,6 +23,8 @@ from holdfast.errors import ConfigInvalid, InternalError
 
 policy = typer.Typer(help="Policies, tried without a server.", no_args_is_help=True)
 config = typer.Typer(help="Settings.", no_args_is_help=True)
+
+policies.register(policy)
 
 DOCTOR_MODULE = "holdfast.apps.doctor"
 POLICY_MODULE = "holdfast.apps.policyd"
@@ -72,7 +75,9 @@ def _config_group() -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add `doctor`, `demo` and `version`."""
+    """Add `policy`, `config`, `doctor`, `demo` and `version`."""
+    app.add_typer(policy, name="policy")
+    app.add_typer(config, name="config")
 
     @verb(app, "doctor")
     def doctor(

@@ -46,3 +46,8 @@ async def remove(name: str = _Name, project: Path | None = Project, as_json: boo
         emit({"removed": name})
     else:
         say(f"{name} is no operator any more")
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `operators`."""
+    tree.add_typer(app, name="operators")

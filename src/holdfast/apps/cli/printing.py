@@ -1,7 +1,8 @@
 """Writing to the terminal: one JSON object a line with `--json`, else plain words and tables.
 
 What a model, a customer or a tool wrote is shown without control characters, so that it cannot
-write to the terminal itself. Not here: what a record says (`lines`).
+write to the terminal itself. What draws is loaded when something is drawn, which with `--json` is
+never. Not here: what a record says (`lines`).
 """
 
 import re
@@ -11,10 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from rich.cells import cell_len, chop_cells
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from holdfast.model.budgets import Dimension
 from holdfast.model.money import format_usd
@@ -41,6 +38,9 @@ def say(text: str, *, style: str = "") -> None:
 
     On a terminal what goes on below is set in, so that it cannot pass for a line of its own.
     """
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(soft_wrap=True, highlight=False)
     for line in text.splitlines() or [""]:
         for row in _rows(
@@ -51,6 +51,8 @@ def say(text: str, *, style: str = "") -> None:
 
 def _rows(line: str, columns: int) -> list[str]:
     """The line as a terminal of so many columns shows it; 0 for one that never wraps."""
+    from rich.cells import cell_len, chop_cells
+
     if columns <= 2 * len(_INDENT) or cell_len(line) <= columns:
         return [line]
     first, *rest = chop_cells(line, columns)
@@ -60,6 +62,9 @@ def _rows(line: str, columns: int) -> list[str]:
 
 def note(text: str, *, style: str = "") -> None:
     """One line on stderr about what is going on; stdout stays for the answer."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text(plain(text, 20_000), style=style), soft_wrap=True)
 
@@ -80,6 +85,10 @@ def complain(sentence: str) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """A table whose cells are cleaned; `empty` is said in place of one without rows."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         # The first column is what people copy: it stays on one line, however narrow the terminal.

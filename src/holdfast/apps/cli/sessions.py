@@ -284,3 +284,8 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
         carried = f"{view.query_bytes} of {view.query_bytes_limit} bytes"
         say(f"  queries  carried {carried} that nobody typed to search providers")
     say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `sessions`."""
+    tree.add_typer(app, name="sessions")

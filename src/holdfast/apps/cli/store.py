@@ -42,3 +42,8 @@ async def move(
 @app.callback()
 def _store_group() -> None:
     """Where journal and states are kept."""
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `store`."""
+    tree.add_typer(app, name="store")

@@ -35,3 +35,8 @@ def lint(
     arguments += [f"--mcp={name}" for name in mcp]
     arguments += ["--mcp-all"] if mcp_all else []
     return passed_through(DOCTOR_MODULE, arguments, as_json=as_json)
+
+
+def register(tree: typer.Typer) -> None:
+    """Add `tools`."""
+    tree.add_typer(app, name="tools")
