@@ -26,10 +26,10 @@ from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_least
 from holdfast.backends.sqlite import SqliteStore
 from holdfast.backends.system.clock import SystemClock
+from holdfast.model.attempts import Next
 from holdfast.model.events import Record
 from holdfast.model.tools import Idempotency
 from holdfast.ports.store import Change, Store
-from holdfast.runtime.attempts import Next
 from holdfast.runtime.live import LiveSession
 
 NAME = "durable_calls"

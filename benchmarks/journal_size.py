@@ -20,12 +20,12 @@ from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_most
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook
+from holdfast.model.attempts import Next
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.ports.llm import Cleared
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.admission import Admission
-from holdfast.runtime.attempts import Next
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.model_calls import ModelCalls

@@ -12,13 +12,14 @@ import msgspec
 from holdfast.apps.control.app import ControlApp, create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import Operators
-from holdfast.backends.policyd_client.wire import PolicyChange, PolicyFinding, PolicyStatus
+from holdfast.backends.policyd_client.wire import PolicyChange
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.core.budgets import Ledger
 from holdfast.core.runs import Shares
 from holdfast.core.scrub import RuleScrubber
 from holdfast.model.decisions import Replay, Replayed
+from holdfast.model.views.policies import PolicyFinding, PolicyStatus
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.dispatch import Dispatch
@@ -30,6 +31,8 @@ from holdfast.runtime.retention import Retention, Terms
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.views.runs import RunViews
+from holdfast.runtime.views.sessions import SessionViews
 from holdfast.testing.memory_policy import MemoryPolicy
 from holdfast.testing.memory_store import MemoryStore
 
@@ -149,7 +152,10 @@ class House:
             entropy=SystemEntropy(),
         )
         self.runs = Runs(services, self.store, self.dispatch)
+        shown = SessionViews(self.sessions, self.budgets, self.store, self.clock)
         self.deps = ControlDeps(
+            session_views=shown,
+            run_views=RunViews(self.runs, shown),
             sessions=self.sessions,
             budgets=self.budgets,
             journal=self.journal,

@@ -12,8 +12,8 @@ import msgspec
 from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, ResultMessage, SandboxSettings
 
 from holdfast.client import Session
-from holdfast.client.views import SessionPlan
 from holdfast.integrations.claude_agent_sdk import govern
+from holdfast.model.views.sessions import SessionPlan
 
 # Every command in the CLI's own sandbox, none outside of it, and none allowed because of it.
 _HELD: SandboxSettings = {

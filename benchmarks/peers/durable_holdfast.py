@@ -12,10 +12,11 @@ from pathlib import Path
 
 from benchmarks.durable_world import World
 from benchmarks.in_process import TENANT, InProcess, at_most, tool
+from holdfast.model.attempts import Next
 from holdfast.model.events import Kind
 from holdfast.model.tools import CallState, Idempotency
 from holdfast.ports.store import RecordFilter
-from holdfast.runtime.attempts import Attempt, Next
+from holdfast.runtime.attempts import Attempt
 from holdfast.runtime.live import LiveSession
 
 TOOL = "affect"

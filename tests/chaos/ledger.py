@@ -22,12 +22,13 @@ from typing import Any
 
 from holdfast.core.calls import OUTSTANDING
 from holdfast.errors import StoreUnavailable
+from holdfast.model.attempts import Next
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.ports.store import RecordFilter
-from holdfast.runtime.attempts import Found, Next, Retry
+from holdfast.runtime.attempts import Found, Retry
 from tests.chaos.stores import Disk, Memory, PostgresDisk, SqliteDisk
 from tests.postgres import serving
 from tests.unit.runtime.house import CONTRACTS, House, contract

@@ -5,37 +5,40 @@ Every refusal of the server is raised as the class of `holdfast.errors` with its
 Not here: rules of any kind, and the check of permits (`integrations`).
 """
 
-from .client import Client, connect
-from .conversations import Conversation, ConversationHead, Conversations
-from .discovery import ServerFile, find_server_file, locate_worker
-from .retention import GcDone
-from .runs import Activation, RunView, Work
-from .session import Session
-from .views import (
-    AuditAnswer,
-    BudgetAccount,
-    ChildKilled,
-    CollectedResult,
-    Health,
-    HookAnswer,
-    KillLever,
-    KillReceipt,
+from holdfast.model.conversations import ConversationHead
+from holdfast.model.views.audit import AuditAnswer, Question, ServerRecords
+from holdfast.model.views.budgets import BudgetAccount
+from holdfast.model.views.calls import Attempt, HookAnswer, Ruling, Stored, ToolOutput
+from holdfast.model.views.kills import ChildKilled, KillLever, KillReceipt
+from holdfast.model.views.policies import (
     PolicyApplied,
     PolicyCheck,
     PolicyFinding,
     PolicyStatus,
-    Question,
     Replayed,
-    Ruling,
-    ServerRecords,
-    SessionPlan,
-    SessionView,
-    ToolOutput,
-    TurnRecord,
 )
+from holdfast.model.views.runs import Activation, RunView
+from holdfast.model.views.server import (
+    GcDone,
+    Health,
+    NewOperator,
+    OperatorRecord,
+    TrustedFiles,
+    UpstreamKey,
+    UpstreamStatus,
+)
+from holdfast.model.views.sessions import CollectedResult, SessionPlan, SessionView
+from holdfast.model.views.turns import TurnRecord
+
+from .client import Client, connect
+from .conversations import Conversation, Conversations
+from .discovery import ServerFile, find_server_file, locate_worker
+from .runs import Work
+from .session import Session
 
 __all__ = [
     "Activation",
+    "Attempt",
     "AuditAnswer",
     "BudgetAccount",
     "ChildKilled",
@@ -49,6 +52,8 @@ __all__ = [
     "HookAnswer",
     "KillLever",
     "KillReceipt",
+    "NewOperator",
+    "OperatorRecord",
     "PolicyApplied",
     "PolicyCheck",
     "PolicyFinding",
@@ -62,8 +67,12 @@ __all__ = [
     "Session",
     "SessionPlan",
     "SessionView",
+    "Stored",
     "ToolOutput",
+    "TrustedFiles",
     "TurnRecord",
+    "UpstreamKey",
+    "UpstreamStatus",
     "Work",
     "connect",
     "find_server_file",

@@ -13,33 +13,21 @@ from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionProfile, SessionState
+from holdfast.model.views.audit import AuditAnswer, RecordList, ServerRecords
+from holdfast.model.views.budgets import AccountList, BudgetAccount
+from holdfast.model.views.kills import KillReceipt
+from holdfast.model.views.policies import PolicyApplied, PolicyCheck, PolicyStatus, Replayed
+from holdfast.model.views.server import GcDone, Health, TrustedFiles
+from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
+from holdfast.model.views.turns import TurnList, TurnRecord
 
 from .conversations import Conversations
 from .discovery import locate
 from .operators import Operators
-from .retention import GcDone, collect
+from .retention import collect
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
 from .upstreams import Upstreams
-from .views import (
-    AccountList,
-    AuditAnswer,
-    BudgetAccount,
-    Health,
-    KillReceipt,
-    OpenedSession,
-    PolicyApplied,
-    PolicyCheck,
-    PolicyStatus,
-    RecordList,
-    Replayed,
-    ServerRecords,
-    SessionList,
-    SessionView,
-    TrustedFiles,
-    TurnList,
-    TurnRecord,
-)
 from .wire import Door, Pool
 
 

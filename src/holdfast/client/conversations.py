@@ -10,22 +10,17 @@ from typing import Any
 import msgspec
 
 from holdfast.errors import InvalidRequest
+from holdfast.model.conversations import ConversationHead
+from holdfast.model.views.conversations import (
+    ConversationList,
+    DeletedConversation,
+    LoadedConversation,
+)
 
 from .wire import Door
 
 TTL_S = 3_600
 _PAGE = 1000
-
-
-class ConversationHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation without its text. `digest` is SHA-256 of the JSON that is kept."""
-
-    name: str
-    version: int
-    digest: str
-    saved_at_ns: int
-    expires_at_ns: int
-    size_bytes: int = 0
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,24 +43,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def metadata(self) -> dict[str, Any]:
         """The metadata as values."""
         return msgspec.json.decode(self.metadata_json, type=dict[str, Any])
-
-
-class _Loaded(msgspec.Struct):
-    name: str
-    version: int
-    messages: msgspec.Raw
-    metadata: msgspec.Raw
-    digest: str
-    saved_at_ns: int
-    expires_at_ns: int
-
-
-class _Listed(msgspec.Struct):
-    conversations: tuple[ConversationHead, ...]
-
-
-class _Deleted(msgspec.Struct):
-    name: str
 
 
 class Conversations:
@@ -103,7 +80,9 @@ class Conversations:
 
     async def load(self, name: str) -> Conversation:
         """One as it was saved. Errors: NotFound, also once it has expired."""
-        found = await self._door.post(f"{self._path}/load", _Loaded, self._owner | {"name": name})
+        found = await self._door.post(
+            f"{self._path}/load", LoadedConversation, self._owner | {"name": name}
+        )
         return Conversation(
             name=found.name,
             version=found.version,
@@ -124,7 +103,7 @@ class Conversations:
                 "limit": _PAGE,
             }
             page = (
-                await self._door.post(f"{self._path}/list", _Listed, self._owner | asked)
+                await self._door.post(f"{self._path}/list", ConversationList, self._owner | asked)
             ).conversations
             found += page
             if len(page) < _PAGE:
@@ -135,7 +114,7 @@ class Conversations:
         body: dict[str, Any] = {"name": name}
         if expected_version is not None:
             body["expected_version"] = expected_version
-        await self._door.post(f"{self._path}/delete", _Deleted, self._owner | body)
+        await self._door.post(f"{self._path}/delete", DeletedConversation, self._owner | body)
 
 
 def _json(value: Any, what: str) -> Any:

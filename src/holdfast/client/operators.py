@@ -2,31 +2,10 @@
 
 from urllib.parse import quote
 
-import msgspec
-
 from holdfast.errors import InvalidRequest
+from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
 from .wire import Door
-
-
-class OperatorRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One operator; the time is UTC nanoseconds. `users` are whom they are in `tenants`."""
-
-    name: str
-    added_at_ns: int
-    users: tuple[str, ...] = ()
-    tenants: tuple[str, ...] = ()
-
-
-class NewOperator(msgspec.Struct, frozen=True, kw_only=True):
-    """A new operator's token, shown this once."""
-
-    name: str
-    token: str
-
-
-class _OperatorList(msgspec.Struct, frozen=True):
-    operators: tuple[OperatorRecord, ...]
 
 
 class Operators:
@@ -37,7 +16,7 @@ class Operators:
 
     async def list(self) -> tuple[OperatorRecord, ...]:
         """Everyone but the admin, by name."""
-        return (await self._door.get("/v1/operators", _OperatorList)).operators
+        return (await self._door.get("/v1/operators", OperatorList)).operators
 
     async def add(self, name: str) -> NewOperator:
         """Errors: Conflict for a name that is taken, Denied for anybody but the admin."""
@@ -48,4 +27,4 @@ class Operators:
         if name in ("", ".", ".."):
             raise InvalidRequest("that is no operator's name")
         path = f"/v1/operators/{quote(name, safe='')}/remove"
-        await self._door.post(path, _OperatorList, {})
+        await self._door.post(path, OperatorList, {})

@@ -8,86 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-import msgspec
-
 from holdfast.errors import ConfigInvalid, InvalidRequest
 from holdfast.model.effects import EffectEntry
-from holdfast.model.runs import WORK_PROTOCOL, Run, RunState
+from holdfast.model.runs import WORK_PROTOCOL, RunState
+from holdfast.model.views.runs import (
+    Activation,
+    Claimed,
+    EffectList,
+    HeartbeatHeard,
+    RunEngine,
+    RunList,
+    RunView,
+)
 
 from .wire import Door, Pool
 
 _CLAIM_MARGIN_S = 10.0
-
-
-class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """One run as it stands. Times are UTC nanoseconds, money nano-dollars."""
-
-    run_id: str
-    session: str
-    tenant: str
-    project: str
-    user: str
-    agent: str
-    state: RunState
-    prompt: str
-    submitted_at_ns: int
-    changed_at_ns: int
-    priority: int = 0
-    deadline_ns: int = 0
-    not_before_ns: int = 0
-    epoch: int = 0
-    worker: str = ""
-    activations: int = 0
-    failures: int = 0
-    reason: str = ""
-    result: Any = None
-    retry_of: str = ""
-    fork_turn: int = 0
-    batch: str = ""
-    context_percent: int = 0
-    context_alerted: bool = False
-    turns: int = 0
-    cost_nusd: int = 0
-    unknown_effects: tuple[EffectEntry, ...] = ()
-
-    @property
-    def over(self) -> bool:
-        """Nothing more comes of it by itself or by a person."""
-        return self.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
-
-
-class _RunList(msgspec.Struct, frozen=True):
-    runs: tuple[RunView, ...]
-
-
-class _EffectList(msgspec.Struct, frozen=True):
-    effects: tuple[EffectEntry, ...]
-
-
-class _Planned(msgspec.Struct, frozen=True):
-    engine: Literal["native", "claude"]
-
-
-class Activation(msgspec.Struct, frozen=True):
-    """A run to work at, and the token of its session for as long as the lease holds.
-
-    The lease began `waited_s` seconds after it was asked for, or later.
-    """
-
-    run: Run
-    token: str
-    model_port: int = 0
-    waited_s: float = 0.0
-
-
-class _Claimed(msgspec.Struct, frozen=True):
-    work: Activation | None
-    lease_s: float
-
-
-class _Beat(msgspec.Struct, frozen=True):
-    lost: tuple[str, ...]
-    lease_s: float
 
 
 class Runs:
@@ -140,7 +76,7 @@ class Runs:
         """Which loop an agent is for; nothing is opened."""
         optional = _who(agent, agent_file, tenant, project, task)
         given = {k: v for k, v in optional.items() if v is not None}
-        return (await self._door.post("/v1/runs/plan", _Planned, {"user": user, **given})).engine
+        return (await self._door.post("/v1/runs/plan", RunEngine, {"user": user, **given})).engine
 
     async def list(
         self,
@@ -161,7 +97,7 @@ class Runs:
             "state": str(state),
             "limit": limit,
         }
-        return (await self._door.get("/v1/runs", _RunList, query)).runs
+        return (await self._door.get("/v1/runs", RunList, query)).runs
 
     async def show(self, run_id: str) -> RunView:
         """One run. Errors: NotFound."""
@@ -193,7 +129,7 @@ class DeadLetters:
 
     async def list(self) -> tuple[RunView, ...]:
         """All of them, with their unknown effects."""
-        return (await self._door.get("/v1/dlq", _RunList)).runs
+        return (await self._door.get("/v1/dlq", RunList)).runs
 
     async def redrive(self, run_id: str, reason: str) -> RunView:
         """Queue it again, where it stopped. Errors: Conflict."""
@@ -212,7 +148,7 @@ class Effects:
 
     async def list(self, session: str) -> tuple[EffectEntry, ...]:
         """Entries of a session, oldest intent first. Errors: NotFound."""
-        return (await self._door.get("/v1/effects", _EffectList, {"session": session})).effects
+        return (await self._door.get("/v1/effects", EffectList, {"session": session})).effects
 
     async def resolve(
         self,
@@ -272,7 +208,7 @@ class Work:
             "protocol": WORK_PROTOCOL,
         }
         claimed = await self._door.post(
-            "/v1/work/claim", _Claimed, body, timeout_s=wait_s + _CLAIM_MARGIN_S
+            "/v1/work/claim", Claimed, body, timeout_s=wait_s + _CLAIM_MARGIN_S
         )
         self.lease_s = claimed.lease_s
         return claimed.work
@@ -281,7 +217,7 @@ class Work:
         """Say that it lives; returns the runs to stop at once. Errors: as for `claim`."""
         runs = [{"run_id": run_id, "epoch": epoch} for run_id, epoch in held]
         body = {"worker": self.worker, "runs": runs, "protocol": WORK_PROTOCOL}
-        beat = await self._door.post("/v1/work/heartbeat", _Beat, body, timeout_s=5.0)
+        beat = await self._door.post("/v1/work/heartbeat", HeartbeatHeard, body, timeout_s=5.0)
         self.lease_s = beat.lease_s
         return beat.lost
 

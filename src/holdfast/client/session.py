@@ -16,22 +16,19 @@ from holdfast.errors import InternalError, InvalidRequest, RateLimited, TooLarge
 from holdfast.model.events import Record
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
-
-from .conversations import Conversations
-from .views import (
+from holdfast.model.views.audit import RecordList
+from holdfast.model.views.calls import (
     Attempt,
-    CollectedResult,
     HookAnswer,
     Keys,
     Nothing,
-    OpenedSession,
-    Records,
     RedeemedPermit,
     Ruling,
-    SessionPlan,
-    SessionView,
     ToolOutput,
 )
+from holdfast.model.views.sessions import CollectedResult, OpenedSession, SessionPlan, SessionView
+
+from .conversations import Conversations
 from .wire import TIMEOUT_S, Door, Pool
 
 _T = TypeVar("_T")
@@ -247,7 +244,7 @@ class Session:
 
         Errors: LeaseLost.
         """
-        return (await self._door.get("/v1/guard/history", Records, timeout_s=60.0)).records
+        return (await self._door.get("/v1/guard/history", RecordList, timeout_s=60.0)).records
 
     async def append(self, epoch: int, events: Sequence[Mapping[str, Any]]) -> tuple[Record, ...]:
         """Write records of this activation, durably; returns them as they stand, without secrets.
@@ -256,7 +253,7 @@ class Session:
         Errors: LeaseLost, SessionStopped, Unavailable.
         """
         body = {"epoch": epoch, "events": [dict(event) for event in events]}
-        return (await self._door.post("/v1/guard/append", Records, body)).records
+        return (await self._door.post("/v1/guard/append", RecordList, body)).records
 
     async def leave(
         self,

@@ -5,7 +5,6 @@ them in full. Not here: reading the journal, drawing tables.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import msgspec
 
@@ -13,38 +12,10 @@ from holdfast.core import entries
 from holdfast.core.calls import AT_SERVER
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
+from holdfast.model.views.turns import TurnRecord
 
 SHOWN_CHARACTERS = 2_000
 _NS_PER_MS = 1_000_000
-
-
-class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. `turn` 0 is a call whose turn a crash took.
-
-    `input` is a tool call's arguments as JSON, or what the user typed before a model call;
-    `output` is a tool's result as JSON. `approved` says that it was allowed to run. `outcome` is
-    the stop reason of a model call, `done` of a tool call, else what went wrong. Tokens of the
-    prompt count cached ones. `at_ns` is when it was paid for or decided.
-    """
-
-    turn: int
-    at_ns: int
-    kind: Literal["model", "tool"]
-    outcome: str
-    approved: bool
-    tool: str = ""
-    call_id: str = ""
-    decision_id: str = ""
-    input: str = ""
-    output: str = ""
-    risk: str = ""
-    verdict: str = ""
-    rule: str = ""
-    ms: int = 0
-    cost_nusd: int = 0
-    model: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
 
 
 RECORDED = (

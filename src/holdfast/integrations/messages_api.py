@@ -20,12 +20,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from holdfast.client import Session
-from holdfast.client.views import Stored
 from holdfast.core.effects import NOT_RUN
 from holdfast.core.writable import fault_of
 from holdfast.errors import HoldfastError, InvalidRequest
 from holdfast.integrations.permits import PermitCheck
 from holdfast.model.decisions import Verdict
+from holdfast.model.views.calls import Stored
 from holdfast.tools.declared import Refused, Tool, ToolContext
 
 DOOR = "messages_api"

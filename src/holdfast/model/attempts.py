@@ -1,8 +1,9 @@
-"""What an executor learns of one attempt at a tool call.
+"""What an executor learns of one attempt at a tool call, and what it is to do after a lost one.
 
 Not here: what follows from it (`core/effects`).
 """
 
+import enum
 from typing import Any, Literal
 
 import msgspec
@@ -32,3 +33,13 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
 
     found: Literal["happened", "nothing_happened", "cannot_tell"]
     output: Any = None
+
+
+class Next(enum.StrEnum):
+    """What the executor is to do about a call that was allowed and lost its answer."""
+
+    EXECUTE = "execute"
+    PROBE = "probe"
+    ANSWERED = "answered"
+    PARKED = "parked"
+    DENIED = "denied"

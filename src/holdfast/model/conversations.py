@@ -8,16 +8,17 @@ import msgspec
 
 
 class ConversationHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation without its text. `size_bytes` counts messages and metadata."""
+    """A conversation without its text, of a user who is known.
 
-    tenant: str
-    user: str
+    `digest` is SHA-256 of the JSON that is kept, in hex; `size_bytes` counts messages and metadata.
+    """
+
     name: str
     version: int
-    size_bytes: int
     digest: str
     saved_at_ns: int
     expires_at_ns: int
+    size_bytes: int = 0
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +45,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def head(self) -> ConversationHead:
         """This conversation without its text."""
         return ConversationHead(
-            tenant=self.tenant,
-            user=self.user,
             name=self.name,
             version=self.version,
             size_bytes=len(self.messages) + len(self.metadata),

@@ -239,8 +239,6 @@ def conversation_of(row: Row) -> Conversation:
 def head_of(row: Row) -> ConversationHead:
     """A row of HEAD_COLUMNS."""
     return ConversationHead(
-        tenant=row[0],
-        user=row[1],
         name=row[2],
         version=row[3],
         size_bytes=row[4],

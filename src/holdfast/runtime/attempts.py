@@ -16,6 +16,7 @@ from holdfast.core.calls import OUTSTANDING, UNDECIDED, By, Move, moved
 from holdfast.core.contracts import ContractBook
 from holdfast.core.effects import Recovery, recovery
 from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable
+from holdfast.model.attempts import Next
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
@@ -36,16 +37,6 @@ class Found(enum.StrEnum):
     CANNOT_TELL = "cannot_tell"
 
 
-class Next(enum.StrEnum):
-    """What the executor is to do."""
-
-    EXECUTE = "execute"
-    PROBE = "probe"
-    ANSWERED = "answered"
-    PARKED = "parked"
-    DENIED = "denied"
-
-
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """A request for a further attempt, as a door translates it."""
 
@@ -59,13 +50,13 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer. `ruling` comes with `execute` and `denied`; `stored` with `answered`."""
+    """The answer. `ruling` comes with `execute` and `denied`; `entry` with `answered`."""
 
     next: Next
     effect_key: str = ""
     attempt: int = 0
     ruling: Ruling | None = None
-    stored: EffectEntry | None = None
+    entry: EffectEntry | None = None
     message: str = ""
 
 
@@ -195,7 +186,7 @@ class Attempts:
         return Attempt(
             next=found,
             ruling=ruling,
-            stored=ruling.stored,
+            entry=ruling.stored,
             effect_key=ruling.effect_key,
             attempt=live.calls[call.call_id].attempts,
             message=ruling.message,
@@ -230,6 +221,4 @@ class Attempts:
         if call.state in OUTSTANDING:
             live.calls[call.call_id] = moved(call, Move.SUCCEED, By.EXECUTOR)
             await self._journal.commit((), [live.calls[call.call_id]])
-        return Attempt(
-            next=Next.ANSWERED, stored=entry, effect_key=entry.key, attempt=entry.attempt
-        )
+        return Attempt(next=Next.ANSWERED, entry=entry, effect_key=entry.key, attempt=entry.attempt)

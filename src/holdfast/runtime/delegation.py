@@ -4,8 +4,6 @@ Authority, kill and budgets flow down, taint flows up. Not here: how much may be
 (`core/delegation`), how states flow (`runtime/sessions`), the routes (`apps/control/guard`).
 """
 
-import msgspec
-
 from holdfast.core.calls import OUTSTANDING
 from holdfast.core.delegation import DELEGATE_TOOL, Asked, Refusal, crowded, narrowed
 from holdfast.core.sessions import Command, after
@@ -13,19 +11,13 @@ from holdfast.errors import DelegationRefused, NotFound, PermitInvalid
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind
 from holdfast.model.sessions import Session, SessionState
+from holdfast.model.views.sessions import CollectedResult
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
 _SHOWN_CHARACTERS = 20_000
 _AT_WORK = (SessionState.ACTIVE, SessionState.PAUSED)
-
-
-class Collected(msgspec.Struct, frozen=True):
-    """A child's result in its parent's hands; `tainted` says the same of the parent from now on."""
-
-    tainted: bool
-    text: str
 
 
 class Delegation:
@@ -87,7 +79,7 @@ class Delegation:
         if call.state not in OUTSTANDING:
             raise PermitInvalid("the call that asks for a child is not allowed, or was answered")
 
-    async def collect(self, live: LiveSession, child_id: str, text: str) -> Collected:
+    async def collect(self, live: LiveSession, child_id: str, text: str) -> CollectedResult:
         """Take a child's result, and end the child if it is still at work.
 
         The parent is tainted from here on if the child is. The text vouches for nothing.
@@ -124,4 +116,4 @@ class Delegation:
         )
         await durable
         await self._journal.commit([record])
-        return Collected(tainted_text, text)
+        return CollectedResult(tainted=tainted_text, text=text)

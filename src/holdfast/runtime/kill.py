@@ -17,6 +17,7 @@ from holdfast.core.sessions import Command, after
 from holdfast.errors import StoreUnavailable
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
+from holdfast.model.views.kills import ChildKilled, KillLever, KillReceipt
 from holdfast.ports.processes import Processes
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import End, LiveSession
@@ -27,44 +28,6 @@ CONFIRM_S = 0.3
 _LOOK_S = 0.005
 
 
-class Lever(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the kill pulled. `ms` is since the kill was asked for."""
-
-    lever: str
-    ms: float
-    ok: bool
-    detail: str
-
-
-class ChildKilled(msgspec.Struct, frozen=True, kw_only=True):
-    """One session below the killed one: what was cut and ended of it."""
-
-    session_id: str
-    agent: str
-    state: SessionState
-    streams: int
-    processes: int
-    ok: bool
-    detail: str
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kill did. `already`: the session was dead before; the levers were pulled again.
-
-    `children` are all the sessions that it started, and that those started. `taken_along` are other
-    sessions that lost a stream, because the relay that carried it did not confirm a cut and was
-    ended: settled in full, otherwise untouched.
-    """
-
-    session_id: str
-    state: SessionState
-    already: bool
-    levers: tuple[Lever, ...]
-    total_ms: float
-    children: tuple[ChildKilled, ...] = ()
-    taken_along: tuple[str, ...] = ()
-
-
 class Killer:
     """Ends sessions."""
 
@@ -73,10 +36,10 @@ class Killer:
         self._journal = journal
         self._processes = processes
 
-    async def kill(self, live: LiveSession, reason: str, *, by: str) -> Receipt:
+    async def kill(self, live: LiveSession, reason: str, *, by: str) -> KillReceipt:
         """Kill one session and all below it; idempotent. No other session is touched."""
         start = time.perf_counter()
-        levers: list[Lever] = []
+        levers: list[KillLever] = []
 
         async def pull(name: str, act: Callable[[], Awaitable[str]]) -> None:
             try:
@@ -84,7 +47,7 @@ class Killer:
             except Exception as error:  # noqa: BLE001 -- whatever fails, the next is pulled
                 detail, ok = str(error) or type(error).__name__, False
             ms = (time.perf_counter() - start) * 1000
-            levers.append(Lever(lever=name, ms=round(ms, 3), ok=ok, detail=detail))
+            levers.append(KillLever(lever=name, ms=round(ms, 3), ok=ok, detail=detail))
 
         already = live.session.state is SessionState.KILLED
         kill = _Kill(live, reason, by, self._sessions, self._processes)
@@ -96,7 +59,7 @@ class Killer:
             await pull("children", kill.below)
         if kill.unconfirmed:
             await pull("confirm", kill.confirm)
-        receipt = Receipt(
+        receipt = KillReceipt(
             session_id=live.session.session_id,
             state=live.session.state,
             already=already,

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.turns import RECORDED, SHOWN_CHARACTERS, TurnFold, TurnRecord
+from holdfast.core.turns import RECORDED, SHOWN_CHARACTERS, TurnFold
 from holdfast.model.events import Kind, Record
+from holdfast.model.views.turns import TurnRecord
 
 MS = 1_000_000
 MOST = SHOWN_CHARACTERS

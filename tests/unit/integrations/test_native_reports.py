@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 
 from holdfast.client import Session
-from holdfast.client.views import ToolOutput
 from holdfast.core.loop import Call
 from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown, Unauthenticated, Unavailable
 from holdfast.integrations.native import driver
 from holdfast.integrations.native.router import Router
+from holdfast.model.views.calls import ToolOutput
 from holdfast.tools.lease import Lease, now_s
 from tests.unit.integrations.test_native_driver import RUN
 

@@ -7,6 +7,7 @@ import pytest
 from holdfast.core.canonical import digest
 from holdfast.core.sessions import Command
 from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable, StoreUnavailable
+from holdfast.model.attempts import Next
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectState
@@ -14,7 +15,7 @@ from holdfast.model.events import Kind
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits
 from holdfast.model.tools import CallState, Effect, Idempotency
-from holdfast.runtime.attempts import Found, Next, Retry
+from holdfast.runtime.attempts import Found, Retry
 from holdfast.runtime.guard import Asked
 from holdfast.testing.memory_policy import forbid, permit
 from tests.unit.runtime.house import (
@@ -211,7 +212,7 @@ def test_a_probeable_call_is_probed_and_goes_by_what_the_tool_says():
         assert (await again(home, live, "c1", "pay_probe")).next is Next.PROBE
         assert (await entry_of(home, ruling)).state is EffectState.UNKNOWN
         found = await again(home, live, "c1", "pay_probe", Found.HAPPENED, output={"receipt": 7})
-        assert (found.next, found.stored.output) == (Next.ANSWERED, {"receipt": 7})
+        assert (found.next, found.entry.output) == (Next.ANSWERED, {"receipt": 7})
         assert live.calls["c1"].state is CallState.EXECUTED
 
     asyncio.run(main())
@@ -289,7 +290,7 @@ def test_a_further_attempt_that_is_denied_leaves_the_first_for_a_person_to_settl
         await home.effects.resolve(live, entry, done=done, output="paid", by="mia", reason="seen")
         then = await again(home, live, "c1", "pay_keyed")
         assert then.next is (Next.ANSWERED if done else Next.DENIED)
-        assert "permission_denied" in then.message or then.stored.output == "paid"
+        assert "permission_denied" in then.message or then.entry.output == "paid"
 
     asyncio.run(main())
 

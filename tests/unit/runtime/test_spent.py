@@ -5,13 +5,14 @@ import asyncio
 import pytest
 
 from holdfast.errors import Exhausted, PermitInvalid
+from holdfast.model.attempts import Next
 from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import CallState, Effect, Idempotency
-from holdfast.runtime.attempts import Next, Retry
+from holdfast.runtime.attempts import Retry
 from holdfast.runtime.budgets import owners
 from holdfast.runtime.guard.stages import MOST_ATTEMPTS
 from tests.unit.runtime.house import (

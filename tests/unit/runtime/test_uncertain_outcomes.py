@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from holdfast.core.effects import NOT_RUN, REFUSALS
+from holdfast.model.attempts import Next
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Effect, EffectKey, Idempotency
-from holdfast.runtime.attempts import Found, Next, Retry
+from holdfast.runtime.attempts import Found, Retry
 from tests.unit.runtime.house import CONTRACTS, House, contract
 
 ASKED = {"order": "7"}

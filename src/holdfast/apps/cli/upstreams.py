@@ -8,7 +8,7 @@ import typer
 from holdfast.apps.cli.printing import emit, table
 from holdfast.apps.cli.project import connected
 from holdfast.apps.cli.verbs import Json, Project, verb
-from holdfast.client.upstreams import UpstreamStatus
+from holdfast.client import UpstreamStatus
 
 
 def register(app: typer.Typer) -> None:

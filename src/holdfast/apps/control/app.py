@@ -20,8 +20,11 @@ from holdfast.apps.control.operators.routes import router as operators
 from holdfast.apps.control.policy.routes import router as policy
 from holdfast.apps.control.runs.routes import router as runs
 from holdfast.apps.control.sessions.routes import router as sessions
+from holdfast.apps.control.showing import schemas_of
 from holdfast.apps.control.upstreams.routes import router as upstreams
 
+_BEHIND_A_TOKEN = (sessions, runs, budgets, audit, policy, upstreams, operators, gc, files)
+ROUTERS = (health, *_BEHIND_A_TOKEN)
 # Declared for the document only; `auth.Gate` is what checks.
 _TOKEN = [
     Security(HTTPBearer(auto_error=False, description="the admin's or an operator's token")),
@@ -53,8 +56,10 @@ class ControlApp(FastAPI):
             for path in document.get("paths", {}).values():
                 for verb in path.values():
                     verb.get("responses", {}).pop("422", None)
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
-                document.get("components", {}).get("schemas", {}).pop(name, None)
+                schemas.pop(name, None)
+            schemas.update(schemas_of(route for router in ROUTERS for route in router.routes))
         return self.openapi_schema or {}
 
 
@@ -74,7 +79,7 @@ def create_control_app(deps: ControlDeps) -> ControlApp:
     app.add_middleware(Gate)
     errors.install(app)
     app.include_router(health)
-    for router in (sessions, runs, budgets, audit, policy, upstreams, operators, gc, files):
+    for router in _BEHIND_A_TOKEN:
         app.include_router(router, dependencies=[*_TOKEN, Depends(classified)])
     return app
 

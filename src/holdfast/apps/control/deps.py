@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from holdfast.apps.control.operator_file import Operators
 from holdfast.compose.config import Config
 from holdfast.model.decisions import Replay, Replayed
+from holdfast.model.views.policies import PolicyFinding, PolicyStatus
 from holdfast.ports.clock import Clock
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import Store
@@ -24,32 +25,8 @@ from holdfast.runtime.providers import Provider
 from holdfast.runtime.retention import Retention
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.sessions import Sessions
-
-
-class PolicyFault(Protocol):
-    """One fault of the policy folder; `line` is 0 where it belongs to no line."""
-
-    @property
-    def file(self) -> str: ...  # noqa: D102
-    @property
-    def line(self) -> int: ...  # noqa: D102
-    @property
-    def rule(self) -> str: ...  # noqa: D102
-    @property
-    def code(self) -> str: ...  # noqa: D102
-    @property
-    def text(self) -> str: ...  # noqa: D102
-
-
-class PolicyStanding(Protocol):
-    """What is in force; `fault` says why the newest files are not, empty when they are."""
-
-    @property
-    def version(self) -> str: ...  # noqa: D102
-    @property
-    def loaded_at_ns(self) -> int: ...  # noqa: D102
-    @property
-    def fault(self) -> str: ...  # noqa: D102
+from holdfast.runtime.views.runs import RunViews
+from holdfast.runtime.views.sessions import SessionViews
 
 
 class PolicyDifference(Protocol):
@@ -66,7 +43,7 @@ class PolicyDifference(Protocol):
     @property
     def changed(self) -> Sequence[str]: ...  # noqa: D102
     @property
-    def findings(self) -> Sequence[PolicyFault]: ...  # noqa: D102
+    def findings(self) -> Sequence[PolicyFinding]: ...  # noqa: D102
 
 
 class PolicyEngine(Protocol):
@@ -76,7 +53,7 @@ class PolicyEngine(Protocol):
         """Version of the bundle in force."""
         ...
 
-    async def status(self) -> PolicyStanding:
+    async def status(self) -> PolicyStatus:
         """What is in force and what is wrong."""
         ...
 
@@ -84,7 +61,7 @@ class PolicyEngine(Protocol):
         """What applying the folder as it is now would change."""
         ...
 
-    async def apply(self, version: str) -> PolicyStanding:
+    async def apply(self, version: str) -> PolicyStatus:
         """Put the folder in force, if it still has this version."""
         ...
 
@@ -92,7 +69,7 @@ class PolicyEngine(Protocol):
         """What a bundle of then, or given files, says. Errors also: InvalidRequest."""
         ...
 
-    async def check(self) -> Sequence[PolicyFault]:
+    async def check(self) -> Sequence[PolicyFinding]:
         """Faults of the folder as it is now; may take seconds."""
         ...
 
@@ -121,6 +98,8 @@ class ControlDeps:
     runs: Runs
     dispatch: Dispatch
     retention: Retention
+    session_views: SessionViews
+    run_views: RunViews
     policy: PolicyEngine
     config: Config
     clock: Clock

@@ -16,12 +16,6 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Shown(BaseModel):
-    """An answer, or a part of one."""
-
-    model_config = ConfigDict(frozen=True)
-
-
 def _absent(value: object) -> object:
     return None if value == "" else value
 

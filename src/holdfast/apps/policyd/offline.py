@@ -6,9 +6,9 @@ import msgspec
 
 from holdfast.apps.policyd.service import Files
 from holdfast.backends.cedar.bundle import Loaded
-from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.inputs import read_inputs
 from holdfast.backends.cedar.tables import Outcome, run_tables
+from holdfast.model.views.policies import PolicyFinding
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     ok: bool
     version: str
-    findings: tuple[Finding, ...]
+    findings: tuple[PolicyFinding, ...]
     cases: tuple[Outcome, ...] = ()
 
 
@@ -42,7 +42,7 @@ def _tested(files: Files, loaded: Loaded) -> Report:
     cases, findings = run_tables(files.policies / "tests", loaded.bundle, inputs)
     if not cases and not findings:
         text = "no decision tables were found; nothing was tested"
-        findings = (Finding("tests", 0, "", "no_tables", text),)
+        findings = (PolicyFinding("tests", 0, "", "no_tables", text),)
     failed = any(case.fault for case in cases)
     return Report(
         ok=not findings and not failed, version=loaded.version, findings=findings, cases=cases

@@ -19,9 +19,10 @@ from holdfast.backends.cedar.bundle import Bundle, Loaded, load
 from holdfast.backends.cedar.evaluation import decide
 from holdfast.backends.cedar.sources import BASELINE
 from holdfast.backends.policyd_client import wire
-from holdfast.backends.policyd_client.wire import PolicyChange, PolicyFinding, PolicyStatus
+from holdfast.backends.policyd_client.wire import PolicyChange
 from holdfast.errors import InvalidRequest, PolicyUnavailable
 from holdfast.model.decisions import PolicyRequest, Replay
+from holdfast.model.views.policies import PolicyStatus
 
 POLL_S = 1.0
 _MAX_FAULTS_TOLD = 5
@@ -234,9 +235,7 @@ class PolicyService:
             added=tuple(sorted(new.keys() - old.keys())),
             removed=tuple(sorted(old.keys() - new.keys())),
             changed=tuple(sorted(i for i in old.keys() & new.keys() if old[i] != new[i])),
-            findings=tuple(
-                PolicyFinding(f.file, f.line, f.rule, f.code, f.text) for f in loaded.findings
-            ),
+            findings=loaded.findings,
         )
         return self._encoder.encode(change)
 
@@ -271,6 +270,4 @@ class PolicyService:
     async def _check(self) -> bytes:
         loop = asyncio.get_running_loop()
         loaded = await loop.run_in_executor(self._thread, self._files.load)
-        return self._encoder.encode(
-            [PolicyFinding(f.file, f.line, f.rule, f.code, f.text) for f in loaded.findings]
-        )
+        return self._encoder.encode(loaded.findings)

@@ -45,6 +45,8 @@ from holdfast.runtime.proofs import Proofs
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
 from holdfast.runtime.turns import Turns
+from holdfast.runtime.views.runs import RunViews
+from holdfast.runtime.views.sessions import SessionViews
 
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
@@ -300,12 +302,14 @@ def _application(
     )
     parts = (sessions, harness.guard, harness.outcomes, harness.fence)
     intake = Intake(limit, report, harness.readers)
-    door = GuardDoor(*parts, harness.attempts, turns=turns, intake=intake)
+    shown = SessionViews(sessions, harness.services.budgets, harness.store, harness.clock)
+    door = GuardDoor(*parts, harness.attempts, views=shown, turns=turns, intake=intake)
     hooks = ClaudeCodeDoor(*parts, prompts=harness.prompts, turns=turns, intake=intake)
     children = DelegationDoor(
         sessions,
         Delegation(harness.services),
         config,
+        views=shown,
         model_port=relays.port,
         intake=intake,
     )
@@ -327,6 +331,8 @@ def _application(
             runs=harness.runs,
             dispatch=harness.dispatch,
             retention=harness.retention,
+            session_views=shown,
+            run_views=RunViews(harness.runs, shown),
             files=harness.files,
             policy=harness.policy,
             config=config,

@@ -17,7 +17,6 @@ import msgspec
 
 from holdfast.backends.cedar import lint
 from holdfast.backends.cedar.entities import EntityCache
-from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.inputs import UNKNOWN_TOOL, PolicyInputs, read_inputs
 from holdfast.backends.cedar.nearest import NearMisses
 from holdfast.backends.cedar.schema import action_schema, groups_of
@@ -25,6 +24,7 @@ from holdfast.backends.cedar.shapes import Record, of_arguments, of_attributes
 from holdfast.backends.cedar.sources import Rule, Source, parse, read_sources
 from holdfast.backends.cedar.validation import validate
 from holdfast.model.tools import Contract, Effect
+from holdfast.model.views.policies import PolicyFinding
 
 _PREPARED_ACTIONS = 256
 
@@ -205,7 +205,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
     version: str
     bundle: Bundle | None
-    findings: tuple[Finding, ...]
+    findings: tuple[PolicyFinding, ...]
 
 
 def load(folder: Path, inputs_file: Path, *, baseline: bool = True) -> Loaded:
@@ -215,7 +215,7 @@ def load(folder: Path, inputs_file: Path, *, baseline: bool = True) -> Loaded:
 
 def load_sources(
     sources: tuple[Source, ...],
-    unreadable: tuple[Finding, ...],
+    unreadable: tuple[PolicyFinding, ...],
     inputs_file: Path,
     *,
     held: bool = False,
@@ -241,7 +241,7 @@ def _assembled(
     version: str,
     inputs: PolicyInputs,
     rules: tuple[Rule, ...],
-    findings: tuple[Finding, ...],
+    findings: tuple[PolicyFinding, ...],
     *,
     held: bool = False,
 ) -> Loaded:

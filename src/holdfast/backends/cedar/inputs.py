@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.backends.cedar.findings import Finding
 from holdfast.model.tools import Contract, Effect
+from holdfast.model.views.policies import PolicyFinding
 
 UNKNOWN_TOOL = "unknown_tool"
 ALL_TOOLS = "tools"
@@ -37,23 +37,23 @@ class PolicyInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tenant_attributes: dict[str, AttributeType] = {}
 
 
-def read_inputs(path: Path) -> tuple[PolicyInputs | None, bytes, tuple[Finding, ...]]:
+def read_inputs(path: Path) -> tuple[PolicyInputs | None, bytes, tuple[PolicyFinding, ...]]:
     """The inputs, the file's bytes (they enter the bundle's version) and what is wrong with it."""
     try:
         if path.stat().st_size > MAX_INPUTS_BYTES:
-            return None, b"", (Finding(path.name, 0, "", "inputs", "the file is too large"),)
+            return None, b"", (PolicyFinding(path.name, 0, "", "inputs", "the file is too large"),)
         content = path.read_bytes()
         inputs = msgspec.json.decode(content, type=PolicyInputs)
     except OSError as fault:
         text = f"the file cannot be read: {fault.strerror or type(fault).__name__}"
-        return None, b"", (Finding(path.name, 0, "", "inputs", text),)
+        return None, b"", (PolicyFinding(path.name, 0, "", "inputs", text),)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        return None, b"", (Finding(path.name, 0, "", "inputs", str(fault)),)
+        return None, b"", (PolicyFinding(path.name, 0, "", "inputs", str(fault)),)
     findings = _faults(inputs, path.name)
     return (None if findings else inputs), content, findings
 
 
-def _faults(inputs: PolicyInputs, file: str) -> tuple[Finding, ...]:
+def _faults(inputs: PolicyInputs, file: str) -> tuple[PolicyFinding, ...]:
     texts: list[str] = []
     if inputs.version != 1:
         texts.append(f"version {inputs.version} is not known; this process reads version 1")
@@ -73,4 +73,4 @@ def _faults(inputs: PolicyInputs, file: str) -> tuple[Finding, ...]:
             for name in attributes
             if name.startswith("__")
         ]
-    return tuple(Finding(file, 0, "", "inputs", text) for text in texts)
+    return tuple(PolicyFinding(file, 0, "", "inputs", text) for text in texts)

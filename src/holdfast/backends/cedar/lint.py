@@ -6,11 +6,11 @@ Also the reading of scopes that slicing and linting share. Not here: types (`val
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.impossible import CODE, impossible
 from holdfast.backends.cedar.inputs import ALL_TOOLS, EFFECT_GROUPS, UNKNOWN_TOOL
 from holdfast.backends.cedar.sources import Rule
 from holdfast.model.tools import Contract
+from holdfast.model.views.policies import PolicyFinding
 
 MAX_POLICIES = 10_000
 _GROUPS = frozenset({ALL_TOOLS, *EFFECT_GROUPS})
@@ -51,16 +51,16 @@ def nodes(tree: Any) -> Iterable[dict[str, Any]]:
 
 def lint(
     rules: tuple[Rule, ...], actions: tuple[str, ...], contracts: Mapping[str, Contract]
-) -> tuple[Finding, ...]:
+) -> tuple[PolicyFinding, ...]:
     """Findings in file order; `actions` are the declared tools and `unknown_tool`."""
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     if len(rules) > MAX_POLICIES:
         text = f"{len(rules)} policies; a bundle holds at most {MAX_POLICIES}"
-        findings.append(Finding(rules[0].file, 0, "", "too_many", text))
+        findings.append(PolicyFinding(rules[0].file, 0, "", "too_many", text))
     declared = frozenset(actions)
     for rule in rules:
         findings += [
-            Finding(rule.file, rule.line, rule.id, code, text)
+            PolicyFinding(rule.file, rule.line, rule.id, code, text)
             for code, text in (
                 *_scope_faults(rule, declared),
                 *(tuple(_permit_faults(rule)) or _impossible(rule, contracts)),

@@ -13,7 +13,7 @@ from typing import Any
 import cedarpy
 import msgspec
 
-from holdfast.backends.cedar.findings import Finding
+from holdfast.model.views.policies import PolicyFinding
 
 BASELINE = Path(__file__).with_name("baseline.cedar")
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -42,45 +42,49 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     est: dict[str, Any]
 
 
-def read_sources(folder: Path, *, baseline: bool) -> tuple[tuple[Source, ...], tuple[Finding, ...]]:
+def read_sources(
+    folder: Path, *, baseline: bool
+) -> tuple[tuple[Source, ...], tuple[PolicyFinding, ...]]:
     """The shipped baseline, unless refused, then `folder/*.cedar` by name."""
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     sources: list[Source] = []
     if not folder.is_dir():
-        return (), (Finding(str(folder), 0, "", "unreadable", "the policies folder is missing"),)
+        return (), (
+            PolicyFinding(str(folder), 0, "", "unreadable", "the policies folder is missing"),
+        )
     paths = sorted(folder.glob("*.cedar"), key=lambda path: path.name)
     for path in ([BASELINE] if baseline else []) + paths:
         name = f"<{path.name}>" if path is BASELINE else path.name
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
-                findings.append(Finding(name, 0, "", "unreadable", "the file is too large"))
+                findings.append(PolicyFinding(name, 0, "", "unreadable", "the file is too large"))
                 continue
             sources.append(Source(name, path.read_bytes()))
         except OSError as fault:
             text = f"the file cannot be read: {fault.strerror or type(fault).__name__}"
-            findings.append(Finding(name, 0, "", "unreadable", text))
+            findings.append(PolicyFinding(name, 0, "", "unreadable", text))
     return tuple(sources), tuple(findings)
 
 
-def parse(sources: Iterable[Source]) -> tuple[tuple[Rule, ...], tuple[Finding, ...]]:
+def parse(sources: Iterable[Source]) -> tuple[tuple[Rule, ...], tuple[PolicyFinding, ...]]:
     """Every rule that parses, in file order, and every fault found on the way."""
     rules: dict[str, Rule] = {}
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     for source in sources:
         try:
             text = source.content.decode()
         except UnicodeDecodeError:
-            findings.append(Finding(source.name, 0, "", "parse", "the file is not UTF-8"))
+            findings.append(PolicyFinding(source.name, 0, "", "parse", "the file is not UTF-8"))
             continue
         for line, statement in _statements(text):
             rule = _rule(source.name, line, statement)
             if isinstance(rule, Rule) and rule.id in rules:
                 first = rules[rule.id]
                 where = f"{first.file}:{first.line}"
-                rule = Finding(
+                rule = PolicyFinding(
                     source.name, line, rule.id, "duplicate_id", f"the id is taken by {where}"
                 )
-            if isinstance(rule, Finding):
+            if isinstance(rule, PolicyFinding):
                 findings.append(rule)
             else:
                 rules[rule.id] = rule
@@ -99,29 +103,31 @@ def _statements(text: str) -> Iterable[tuple[int, str]]:
             yield line, text[begin:end]
 
 
-def _rule(file: str, line: int, statement: str) -> Rule | Finding:
+def _rule(file: str, line: int, statement: str) -> Rule | PolicyFinding:
     try:
         parsed = msgspec.json.decode(cedarpy.policies_to_json_str(statement))
     except (ValueError, RecursionError) as fault:
-        return Finding(file, line, "", "parse", _one_line(str(fault)))
+        return PolicyFinding(file, line, "", "parse", _one_line(str(fault)))
     policies = list(parsed["staticPolicies"].values())
     if parsed["templates"] or len(policies) != 1:
-        return Finding(file, line, "", "parse", "a statement has to be one policy without slots")
+        return PolicyFinding(
+            file, line, "", "parse", "a statement has to be one policy without slots"
+        )
     return _annotated(file, line, statement, policies[0])
 
 
-def _annotated(file: str, line: int, statement: str, est: dict[str, Any]) -> Rule | Finding:
+def _annotated(file: str, line: int, statement: str, est: dict[str, Any]) -> Rule | PolicyFinding:
     notes = {name: value or "" for name, value in est.get("annotations", {}).items()}
     rule_id = notes.get("id", "")
     if not rule_id:
-        return Finding(file, line, "", "missing_id", 'every policy needs an @id("...")')
+        return PolicyFinding(file, line, "", "missing_id", 'every policy needs an @id("...")')
     if not _ID.fullmatch(rule_id):
         text = "an id is 1 to 200 letters, digits or . _ : / -, and begins with a letter or digit"
-        return Finding(file, line, "", "bad_id", text)
+        return PolicyFinding(file, line, "", "bad_id", text)
     permits = est["effect"] == "permit"
     if permits and "ask" in notes:
         text = "@ask belongs on a forbid: it names what a person may lift"
-        return Finding(file, line, rule_id, "ask_on_permit", text)
+        return PolicyFinding(file, line, rule_id, "ask_on_permit", text)
     return Rule(
         id=rule_id,
         permits=permits,

@@ -14,12 +14,12 @@ import yaml
 
 from holdfast.backends.cedar.bundle import Bundle
 from holdfast.backends.cedar.evaluation import decide
-from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.inputs import PolicyInputs
 from holdfast.model.decisions import PolicyRequest, Verdict
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Contract, Effect
+from holdfast.model.views.policies import PolicyFinding
 
 MAX_TABLE_BYTES = 4 * 1024 * 1024
 
@@ -76,14 +76,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_tables(
     folder: Path, bundle: Bundle, inputs: PolicyInputs
-) -> tuple[tuple[Outcome, ...], tuple[Finding, ...]]:
+) -> tuple[tuple[Outcome, ...], tuple[PolicyFinding, ...]]:
     """Every case of `folder/*.yaml`, and the files that cannot be read."""
     contracts = {contract.name: contract for contract in inputs.contracts}
     outcomes: list[Outcome] = []
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     for path in sorted(folder.glob("*.yaml")):
         table = _read(path)
-        if isinstance(table, Finding):
+        if isinstance(table, PolicyFinding):
             findings.append(table)
             continue
         for case in table.cases:
@@ -92,17 +92,17 @@ def run_tables(
     return tuple(outcomes), tuple(findings)
 
 
-def _read(path: Path) -> Table | Finding:
+def _read(path: Path) -> Table | PolicyFinding:
     try:
         if path.stat().st_size > MAX_TABLE_BYTES:
-            return Finding(path.name, 0, "", "table", "the file is too large")
+            return PolicyFinding(path.name, 0, "", "table", "the file is too large")
         content = yaml.safe_load(path.read_bytes())
         return msgspec.convert(content, Table)
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 0
-        return Finding(path.name, line, "", "table", str(fault.problem))
+        return PolicyFinding(path.name, line, "", "table", str(fault.problem))
     except (OSError, yaml.YAMLError, msgspec.ValidationError, RecursionError) as fault:
-        return Finding(path.name, 0, "", "table", " ".join(str(fault).split()))
+        return PolicyFinding(path.name, 0, "", "table", " ".join(str(fault).split()))
 
 
 def _fault(bundle: Bundle, case: Case, contract: Contract | None) -> str:

@@ -4,8 +4,8 @@ from typing import Protocol
 
 import cedarpy
 
-from holdfast.backends.cedar.findings import Finding
 from holdfast.backends.cedar.sources import Rule
+from holdfast.model.views.policies import PolicyFinding
 
 _OPTIONAL = "optional attribute"
 _CONSEQUENCE = "unable to find an applicable action"
@@ -37,12 +37,12 @@ class Sliced(Protocol):
         ...
 
 
-def validate(bundle: Sliced, flawed: frozenset[str]) -> tuple[Finding, ...]:
+def validate(bundle: Sliced, flawed: frozenset[str]) -> tuple[PolicyFinding, ...]:
     """Faults in file order; a rule that is wrong for many actions is reported for the first.
 
     `flawed` names rules that already have a finding; what the validator says of them is an echo.
     """
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[PolicyFinding]] = {}
     seen: set[bytes] = set()
     for action in bundle.actions:
         kind = bundle.kind_of(action)
@@ -56,17 +56,17 @@ def validate(bundle: Sliced, flawed: frozenset[str]) -> tuple[Finding, ...]:
             schema = bundle.schema_for(action)
         except ValueError as fault:
             text = f"the contract of {action!r} gives no schema: {_one_line(str(fault))}"
-            found.setdefault("", []).append(Finding("contracts", 0, "", "schema", text))
+            found.setdefault("", []).append(PolicyFinding("contracts", 0, "", "schema", text))
             continue
         for rule, text in _faults(rules, schema):
-            finding = Finding(rule.file, rule.line, rule.id, "type", text)
+            finding = PolicyFinding(rule.file, rule.line, rule.id, "type", text)
             if finding not in found.setdefault(rule.id, []):
                 found[rule.id].append(finding)
     ids = ("", *bundle.rules)
     return tuple(finding for rule_id in ids for finding in _worthy(found.get(rule_id, [])))
 
 
-def _worthy(findings: list[Finding]) -> list[Finding]:
+def _worthy(findings: list[PolicyFinding]) -> list[PolicyFinding]:
     """Without the validator's remark that nothing applies, where it also says why."""
     return [f for f in findings if _CONSEQUENCE not in f.text] or findings
 

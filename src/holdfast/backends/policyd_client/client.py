@@ -17,11 +17,10 @@ from holdfast.backends.policyd_client.wire import (
     STATUS,
     VERSION,
     PolicyChange,
-    PolicyFinding,
-    PolicyStatus,
 )
 from holdfast.errors import InvalidRequest, PolicyUnavailable, TooLarge, Unavailable
 from holdfast.model.decisions import PolicyAnswer, PolicyRequest, Replay, Replayed, Verdict
+from holdfast.model.views.policies import PolicyFinding, PolicyStatus
 
 TIMEOUT_S = 0.25
 CHECK_TIMEOUT_S = 30.0

@@ -9,18 +9,10 @@ Only `decide`, `apply` and `replay` have a body to send.
 
 import msgspec
 
+from holdfast.model.views.policies import PolicyFinding
+
 DECIDE, VERSION, STATUS, CHECK = "decide", "version", "status", "check"
 CANDIDATE, APPLY, REPLAY = "candidate", "apply", "replay"
-
-
-class PolicyFinding(msgspec.Struct, frozen=True):
-    """One fault of the policies folder; `line` is 0 where it belongs to no line."""
-
-    file: str
-    line: int
-    rule: str
-    code: str
-    text: str
 
 
 class PolicyChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,15 +24,3 @@ class PolicyChange(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     findings: tuple[PolicyFinding, ...] = ()
-
-
-class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in force, since when, and why the newest files are not.
-
-    `version` is empty while nothing valid was ever loaded; `fault` is empty when the files on
-    disk are what is in force.
-    """
-
-    version: str
-    loaded_at_ns: int
-    fault: str

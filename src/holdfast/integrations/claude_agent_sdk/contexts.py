@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from holdfast.client.views import Ruling
 from holdfast.core.canonical import digest
 from holdfast.errors import Conflict, PermitInvalid
+from holdfast.model.views.calls import Ruling
 from holdfast.tools.declared import ToolContext
 
 

@@ -14,7 +14,6 @@ from typing import Any, Literal, cast
 import msgspec
 
 from holdfast.client import Session
-from holdfast.client.views import Attempt, Ruling, Stored, ToolOutput
 from holdfast.core.assembled import Assembled
 from holdfast.core.context import ContextSettings, context_percent
 from holdfast.core.judging import judge_request, read_verdict
@@ -53,6 +52,7 @@ from holdfast.model.attempts import ToolResult
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run
+from holdfast.model.views.calls import Attempt, Ruling, Stored, ToolOutput
 
 DOOR = "native"
 SHOWN_CHARACTERS = 200_000

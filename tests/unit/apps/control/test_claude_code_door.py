@@ -25,6 +25,7 @@ from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.turns import Bounds, Turns
+from holdfast.runtime.views.sessions import SessionViews
 from tests.unit.runtime.house import House
 
 MOST_BYTES = 100_000
@@ -46,7 +47,8 @@ class Desk:
             "turns": self.turns,
             "intake": Intake(MOST_BYTES, self.reported.append),
         }
-        door = GuardDoor(*parts, house.attempts, **given)
+        views = SessionViews(house.sessions, house.budgets, house.store, house.clock)
+        door = GuardDoor(*parts, house.attempts, views=views, **given)
         prompts = Prompts(parts[3], house.journal)
         hooks = ClaudeCodeDoor(*parts, prompts=prompts, **given)
         routes = [*hooks.routes(), *door.routes()]

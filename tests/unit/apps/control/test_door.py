@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from holdfast.backends.policyd_client.wire import PolicyFinding
 from holdfast.model.events import Kind
 from holdfast.model.tokens import hook_token, model_token
+from holdfast.model.views.policies import PolicyFinding
 from holdfast.runtime.refusals import TOLD_MOST
 from tests.control_house import ADMIN, TWO_TENANTS, House, served
 

@@ -10,11 +10,12 @@ import pytest
 
 from holdfast.core.sessions import Command
 from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable, SessionStopped
+from holdfast.model.attempts import Next
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import PolicyAnswer, Verdict
 from holdfast.model.effects import EffectState
 from holdfast.model.tools import CallState
-from holdfast.runtime.attempts import Attempt, Found, Next, Retry
+from holdfast.runtime.attempts import Attempt, Found, Retry
 from tests.unit.runtime.alone.desk import limit
 from tests.unit.runtime.alone.gatehouse import Gatehouse
 
@@ -74,7 +75,7 @@ def seen(attempt):
     return {
         name: value
         for name, value in msgspec.structs.asdict(attempt).items()
-        if name not in ("ruling", "stored") and value not in ("", 0)
+        if name not in ("ruling", "entry") and value not in ("", 0)
     }
 
 
@@ -95,7 +96,7 @@ def test_words_of_an_executor_and_of_the_answer_are_these():
         "effect_key": "",
         "attempt": 0,
         "ruling": None,
-        "stored": None,
+        "entry": None,
         "message": "",
     }
 
@@ -141,7 +142,7 @@ def test_call_that_was_never_decided_is_decided_as_any_other():
         found = await lane.again("look")
         assert seen(found) == {"next": Next.EXECUTE, "attempt": 1}
         assert found.ruling.decision.verdict is Verdict.ALLOW
-        assert (found.stored, live.calls["c1"].state) == (None, CallState.ALLOWED)
+        assert (found.entry, live.calls["c1"].state) == (None, CallState.ALLOWED)
         assert "tool_call.retried" not in lane.written_kinds()
         lane.deny()
         lane.emit(live, "c2", "look", {})
@@ -262,7 +263,7 @@ def test_class_of_the_tool_says_what_may_be_done_and_what_was_found_what_is(
             assert entry.error == "lost it"
             assert live.calls["c1"].state is CallState.ALLOWED
         elif next_ is Next.ANSWERED:
-            assert answer.stored == entry
+            assert answer.entry == entry
             assert entry.output == {"n": 1}
             assert live.calls["c1"].state is CallState.EXECUTED
             after = await lane.restarted()
@@ -323,7 +324,7 @@ def test_effect_that_is_done_is_answered_from_the_ledger_and_one_that_failed_run
         # The report was kept, but the call's own record lost.
         live.calls["c1"] = msgspec.structs.replace(live.calls["c1"], state=CallState.ALLOWED)
         found = await lane.again("once")
-        assert (found.next, found.stored, found.effect_key, found.attempt) == (
+        assert (found.next, found.entry, found.effect_key, found.attempt) == (
             Next.ANSWERED,
             entry,
             entry.key,
@@ -332,7 +333,7 @@ def test_effect_that_is_done_is_answered_from_the_ledger_and_one_that_failed_run
         # What was executed is answered again and again, and its record stays as it is.
         executed = live.calls["c1"]
         assert executed.state is CallState.EXECUTED
-        assert (await lane.again("once")).stored == entry
+        assert (await lane.again("once")).entry == entry
         assert live.calls["c1"] is executed
         lane = Lane()
         live = await lane.begin()
@@ -397,7 +398,7 @@ def test_no_about_what_another_call_did_is_a_plain_no():
         assert (await lane.attempts._denied(live, call, mine)).next is Next.DENIED
         done = msgspec.structs.replace(entry, state=EffectState.DONE)
         found = await lane.attempts._denied(live, call, done)
-        assert (found.next, found.stored) == (Next.ANSWERED, done)
+        assert (found.next, found.entry) == (Next.ANSWERED, done)
 
     asyncio.run(main())
 
@@ -411,6 +412,6 @@ def test_same_effect_of_another_call_that_is_done_answers_this_one():
         lane.emit(live, "c2", "once", {})
         found = await lane.again("once", "c2")
         assert found.next is Next.ANSWERED
-        assert found.stored == found.ruling.stored == await lane.kept("c1")
+        assert found.entry == found.ruling.stored == await lane.kept("c1")
 
     asyncio.run(main())

@@ -59,8 +59,6 @@ def test_saved_loaded_and_deleted_conversation_is_told_whole_each_time(module):
             head = await shelf.save(owner=owner, ttl_s=7)
             digest = rules.digest_of(b"[1]", b"{}")
             assert head == ConversationHead(
-                tenant="acme",
-                user="ann",
                 name="chat",
                 version=now // 1_000_000,
                 size_bytes=5,

@@ -14,7 +14,8 @@ from holdfast.errors import DelegationRefused, NotFound, PermitInvalid, SessionS
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
-from holdfast.runtime.delegation import Collected, Delegation
+from holdfast.model.views.sessions import CollectedResult
+from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.digests import digest_of
 from tests.unit.runtime.alone.desk import call, limit
 from tests.unit.runtime.alone.office import Office
@@ -173,7 +174,7 @@ def test_collected_child_ends_with_its_streams_and_its_words_are_told():
         child.streams["h"] = cuts.append
         seq, text = family.seq, "w" * 30_000
         got = await family.children.collect(parent, name, text)
-        assert got == Collected(tainted=False, text=text)
+        assert got == CollectedResult(tainted=False, text=text)
         assert cuts == ["session_stopped: its result was collected"]
         assert (child.session.state, child.session.state_reason) == (
             SessionState.ENDED,

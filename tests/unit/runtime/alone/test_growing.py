@@ -1,20 +1,16 @@
-"""Small parts of the runtime, each boundary of theirs: bodies, refusals of accounts, views."""
+"""Small parts of the runtime, each boundary of theirs: bodies, refusals of accounts."""
 
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from holdfast.errors import TooLarge
 from holdfast.model.budgets import AccountKey, Dimension, Refused, Scope, Window
-from holdfast.model.tools import CallState
 from holdfast.ports.readers import LARGE_BYTES
 from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.growing import Growing, let_go
-from holdfast.runtime.view import SessionView, view
-from tests.unit.runtime.alone.desk import Desk, call
 
 
 class Held:
@@ -100,41 +96,3 @@ def test_account_without_room_is_named_with_what_is_left_in_its_unit(
         "held": 6,
         "wanted": wanted,
     }
-
-
-def test_view_of_a_session_shows_all_but_its_tokens_and_counts_its_own_calls_that_ran():
-    async def main():
-        desk: Any = Desk()
-        live = await desk.open(roles=("buyer",), resources=("arn:1",))
-        for number, state in enumerate(CallState):
-            call(live, f"c{number}", state=state)
-        call(live, "other", state=CallState.EXECUTED, session="ses_other")
-        live.cost_nusd, live.turn = 7, 3
-        live.streams["h"] = lambda why: None
-        live.children.append("ses_c")
-        live.vouched.taint("fetch")
-        session = live.session
-        assert view(live) == SessionView(
-            session_id=session.session_id,
-            tenant="acme",
-            project="shop",
-            user="ann",
-            agent="clerk",
-            task=session.session_id,
-            trust="autonomous",
-            roles=("buyer",),
-            state="active",
-            state_reason="",
-            opened_at_ns=session.opened_at_ns,
-            expires_at_ns=session.expires_at_ns,
-            cost_nusd=7,
-            turn=3,
-            tool_calls=4,
-            streams=1,
-            tainted=True,
-            delegated_by="",
-            children=("ses_c",),
-            resources=("arn:1",),
-        )
-
-    asyncio.run(main())

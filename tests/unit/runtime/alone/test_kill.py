@@ -9,9 +9,10 @@ import pytest
 
 from holdfast.core.sessions import Command
 from holdfast.model.sessions import SessionState
+from holdfast.model.views.kills import ChildKilled
 from holdfast.ports.processes import StopReport
 from holdfast.runtime import kill as module
-from holdfast.runtime.kill import ChildKilled, Killer
+from holdfast.runtime.kill import Killer
 from tests.unit.runtime.alone.desk import Desk, draft
 
 

@@ -16,12 +16,13 @@ from holdfast.errors import (
     RateLimited,
     SessionStopped,
 )
+from holdfast.model.attempts import Next
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import PolicyAnswer, Reason, Verdict
 from holdfast.model.effects import EffectState
 from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.model.tools import CallState
-from holdfast.runtime.attempts import Attempt, Found, Next, Retry
+from holdfast.runtime.attempts import Attempt, Found, Retry
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.outcomes import Shown
 from tests.unit.runtime.alone.desk import draft, limit
@@ -421,8 +422,8 @@ def test_what_follows_a_lost_answer_is_its_tools_class_to_say(tool, found, after
             assert told[-1]["body"]["again"] is True
             assert used == 1
         elif after is Next.ANSWERED:
-            assert attempt.stored is not None
-            assert (attempt.stored.output, attempt.attempt) == ({"n": 1}, 1)
+            assert attempt.entry is not None
+            assert (attempt.entry.output, attempt.attempt) == ({"n": 1}, 1)
             assert call.state is CallState.EXECUTED
         else:
             assert (attempt.attempt, attempt.message) == (
@@ -458,7 +459,7 @@ def test_call_that_nobody_decided_is_decided_and_one_that_was_reported_is_not_tr
         assert "again" not in house.store.journal[-1].body
         await house.finish(live, "c1", output=5)
         done = await house.attempts.again(live, retry("keyed"))
-        assert (done.next, done.stored.output) == (Next.ANSWERED, 5)
+        assert (done.next, done.entry.output) == (Next.ANSWERED, 5)
         house.emit(live, "c2", "look", {})
         await house.attempts.again(live, retry("look", call_id="c2"))
         await house.finish(live, "c2")
@@ -517,7 +518,7 @@ def test_no_to_a_further_attempt_leaves_open_what_the_one_before_did():
         entry = await house.effects.unknown_of("acme", key)
         await house.effects.resolve(live, entry, done=True, output=8, by="root", reason="")
         again = await house.attempts.again(live, retry("keyed"))
-        assert (again.next, again.stored.output) == (Next.ANSWERED, 8)
+        assert (again.next, again.entry.output) == (Next.ANSWERED, 8)
 
     asyncio.run(main())
 
@@ -564,8 +565,8 @@ def test_repeated_effect_is_answered_with_what_was_kept():
         house.emit(live, "c1", "keyed", {})
         found = await house.attempts.again(live, retry("keyed"))
         assert found.next is Next.ANSWERED
-        assert found.stored is not None
-        assert found.stored.output == "kept"
+        assert found.entry is not None
+        assert found.entry.output == "kept"
 
     asyncio.run(main())
 

@@ -1,4 +1,4 @@
-"""The smallest parts: an outdated client, a spent account, counted queries, a worker, a view."""
+"""The smallest parts: an outdated client, a spent account, counted queries, a worker."""
 
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
@@ -17,14 +17,12 @@ from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.decisions import PolicyRequest
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits
-from holdfast.model.tools import CallState, Effect
+from holdfast.model.tools import Effect
 from holdfast.runtime import exhaustion, hooked, policy_requests, queries, workers
-from holdfast.runtime import view as view_of
 from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.hooked import check_client
 from holdfast.runtime.policy_requests import policy_request
-from holdfast.runtime.view import SessionView, view
-from tests.unit.runtime.alone.desk import Desk, call, draft, limit
+from tests.unit.runtime.alone.desk import Desk, draft, limit
 from tests.unit.runtime.alone.gatehouse import contract
 
 
@@ -224,45 +222,6 @@ def test_process_is_known_by_boot_pids_pid_and_start(module, monkeypatch):
     assert workers.this_process() == ""
     monkeypatch.setattr(workers, "_where", lambda: "here")
     assert workers.this_process() == ""
-
-
-@about("holdfast.runtime.view")
-def test_view_says_who_it_is_and_what_it_used_of_its_own(module):
-    assert module == view_of.__name__
-
-    async def main():
-        desk: Any = Desk()
-        live = await desk.open(task="t7", roles=("r",), resources=("arn:x",))
-        for number, state in enumerate(CallState):
-            call(live, f"c{number}", state=state)
-        call(live, "other", state=CallState.EXECUTED, session="ses_other")
-        live.cost_nusd, live.turn, live.children = 5, 2, ["ses_2"]
-        live.streams = {"m": lambda _: None}
-        live.vouched.taint("fetch")
-        assert view(live) == SessionView(
-            session_id=live.session.session_id,
-            tenant="acme",
-            project="shop",
-            user="ann",
-            agent="clerk",
-            task="t7",
-            trust="autonomous",
-            roles=("r",),
-            state="active",
-            state_reason="",
-            opened_at_ns=live.session.opened_at_ns,
-            expires_at_ns=live.session.expires_at_ns,
-            cost_nusd=5,
-            turn=2,
-            tool_calls=4,
-            streams=1,
-            tainted=True,
-            delegated_by="",
-            children=("ses_2",),
-            resources=("arn:x",),
-        )
-
-    asyncio.run(main())
 
 
 @about("holdfast.runtime.policy_requests")

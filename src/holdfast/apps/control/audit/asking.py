@@ -8,12 +8,11 @@ gets the room that is left, nearest first. Not here: reading the time (`core/whe
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from holdfast.apps.control.audit.schemas import MAX_RECORDS, Question, WhichOfServer
+from holdfast.apps.control.audit.schemas import MAX_RECORDS, AskJournal, WhichOfServer
 from holdfast.apps.control.audit.service import tenant_of
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config.problems import quoted
@@ -21,6 +20,7 @@ from holdfast.core.narrate import narrate
 from holdfast.core.when import Unclear, read_when
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Record
+from holdfast.model.views.audit import AskedRecord, AuditAnswer, Question, ServerRecords
 from holdfast.ports.store import RecordFilter, Store
 
 _NS = 1_000_000_000
@@ -29,8 +29,8 @@ _SCANNED = 5000
 _LATEST_NS = 2**63 - 1
 
 
-async def ask(deps: ControlDeps, question: Question) -> dict[str, Any]:
-    """The answer as JSON values, in the shape of `schemas.Answer`.
+async def ask(deps: ControlDeps, question: AskJournal) -> AuditAnswer:
+    """The records and a sentence for each.
 
     Errors: InvalidRequest for a time, a zone or a tenant that cannot be meant.
     """
@@ -57,29 +57,30 @@ async def ask(deps: ControlDeps, question: Question) -> dict[str, Any]:
     cut_short = len(inside) > MAX_RECORDS or more_before or len(after) > room
     inside, after = inside[:MAX_RECORDS], after[:room]
     found = [*before, *inside, *after]
-    shown = [
-        msgspec.to_builtins(r) | {"in_minute": meant.from_ns <= r.at_ns < meant.until_ns}
-        for r in found
-    ]
-    return {
-        "question": {
-            "user": question.user,
-            "tenant": tenant,
-            "from_ns": from_ns,
-            "until_ns": until_ns,
-            "asked_from_ns": meant.from_ns,
-            "asked_until_ns": meant.until_ns,
-            "at_text": meant.text,
-        },
-        "records": shown,
-        "lines": _lines(found, zone),
-        "cut_short": cut_short,
-        "took_ms": round((time.perf_counter() - start) * 1000, 3),
-    }
+    return AuditAnswer(
+        question=Question(
+            user=question.user,
+            tenant=tenant,
+            from_ns=from_ns,
+            until_ns=until_ns,
+            asked_from_ns=meant.from_ns,
+            asked_until_ns=meant.until_ns,
+            at_text=meant.text,
+        ),
+        records=tuple(
+            AskedRecord(
+                **msgspec.structs.asdict(r), in_minute=meant.from_ns <= r.at_ns < meant.until_ns
+            )
+            for r in found
+        ),
+        lines=_lines(found, zone),
+        cut_short=cut_short,
+        took_ms=round((time.perf_counter() - start) * 1000, 3),
+    )
 
 
-async def of_server(deps: ControlDeps, which: WhichOfServer) -> dict[str, Any]:
-    """What the server did itself, as JSON values in the shape of `schemas.ServerRecords`.
+async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
+    """What the server did itself.
 
     Errors: InvalidRequest for a zone that cannot be meant.
     """
@@ -93,7 +94,8 @@ async def of_server(deps: ControlDeps, which: WhichOfServer) -> dict[str, Any]:
         limit=which.limit,
     )
     found = await deps.store.records(where)
-    return {"records": found, "lines": [narrate(record, zone, dated=True) for record in found]}
+    lines = tuple(narrate(record, zone, dated=True) for record in found)
+    return ServerRecords(records=tuple(found), lines=lines)
 
 
 def zone_of(name: str) -> tzinfo:
@@ -125,7 +127,7 @@ async def _last(store: Store, where: RecordFilter, most: int) -> tuple[list[Reco
     return [], more
 
 
-def _lines(records: Sequence[Record], zone: tzinfo) -> list[str]:
+def _lines(records: Sequence[Record], zone: tzinfo) -> tuple[str, ...]:
     """One sentence a record, with the date where they are not all of one day."""
     days = {datetime.fromtimestamp(r.at_ns // _NS, zone).date() for r in records}
-    return [narrate(record, zone, dated=len(days) > 1) for record in records]
+    return tuple(narrate(record, zone, dated=len(days) > 1) for record in records)

@@ -2,43 +2,33 @@
 
 from typing import Annotated
 
-import msgspec
-from fastapi import APIRouter, Query
-from starlette.responses import Response
+from fastapi import Query
 
 from holdfast.apps.control.audit import asking, service
-from holdfast.apps.control.audit.schemas import (
-    Answer,
-    Question,
-    RecordList,
-    ServerRecords,
-    WhichOfServer,
-    WhichRecords,
-)
+from holdfast.apps.control.audit.schemas import AskJournal, WhichOfServer, WhichRecords
 from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.showing import Routes
 from holdfast.apps.control.wire import refusals
+from holdfast.model.views.audit import AuditAnswer, RecordList, ServerRecords
 
-router = APIRouter(tags=["journal"], responses=refusals())
+router = Routes(tags=["journal"], responses=refusals())
 
 
-@router.get("/v1/records", response_model=RecordList)
-async def list_records(which: Annotated[WhichRecords, Query()], deps: Deps) -> Response:
+@router.get("/v1/records")
+async def list_records(which: Annotated[WhichRecords, Query()], deps: Deps) -> RecordList:
     """Journal records of one tenant, in order."""
-    return _json({"records": await service.records(deps, which)})
+    return RecordList(tuple(await service.records(deps, which)))
 
 
-@router.get("/v1/audit/ask", response_model=Answer)
-async def ask_audit(question: Annotated[Question, Query()], deps: Deps) -> Response:
+@router.get("/v1/audit/ask")
+async def ask_audit(question: Annotated[AskJournal, Query()], deps: Deps) -> AuditAnswer:
     """What was done for a user at a time that a person would say."""
-    return _json(await asking.ask(deps, question))
+    return await asking.ask(deps, question)
 
 
-@router.get("/v1/audit/server", response_model=ServerRecords)
-async def list_server_records(which: Annotated[WhichOfServer, Query()], deps: Deps) -> Response:
+@router.get("/v1/audit/server")
+async def list_server_records(
+    which: Annotated[WhichOfServer, Query()], deps: Deps
+) -> ServerRecords:
     """What the server did itself, of no tenant: starts, clock, upstreams, operators, retention."""
-    return _json(await asking.of_server(deps, which))
-
-
-def _json(body: object) -> Response:
-    # Records are frozen and checked already: a thousand of them need no second validation.
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return await asking.of_server(deps, which)

@@ -1,10 +1,10 @@
-"""What the journal paths take and answer."""
+"""What the journal paths take."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from holdfast.apps.control.wire import EMPTY_IS_ABSENT, MAX_NS, Asked, Name, Nanoseconds, Shown
+from holdfast.apps.control.wire import EMPTY_IS_ABSENT, MAX_NS, Asked, Name, Nanoseconds
 from holdfast.model.events import Kind
 
 MAX_RECORDS = 1000
@@ -30,34 +30,6 @@ class WhichRecords(Asked):
     limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = 200
 
 
-class RecordView(Shown):
-    """One journal record; `body` holds what only its kind has."""
-
-    kind: Kind
-    at_ns: int
-    seq: int
-    tenant: str
-    project: str
-    user: str
-    agent: str
-    session: str
-    task: str
-    turn: int
-    call_id: str
-    decision_id: str
-    tool: str
-    verdict: str
-    risk: str
-    cost_nusd: int
-    body: dict[str, Any]
-
-
-class RecordList(Shown):
-    """By rising `seq`."""
-
-    records: list[RecordView]
-
-
 class WhichOfServer(Asked):
     """Filters for the server's own records, which are of no tenant, of the last `last_s` seconds.
 
@@ -71,13 +43,7 @@ class WhichOfServer(Asked):
     tz: Annotated[str, Field(max_length=64)] = ""
 
 
-class ServerRecords(RecordList):
-    """By rising `seq`, and a dated sentence for each."""
-
-    lines: list[str]
-
-
-class Question(Asked):
+class AskJournal(Asked):
     """What was done for `user` around `at`?
 
     `at` is a time as people say it: `last tuesday 14:42`, `yesterday`, ISO 8601; `tz` an IANA
@@ -90,35 +56,3 @@ class Question(Asked):
     tenant: Name = ""
     window_s: Annotated[int, Field(ge=0, le=604_800)] = 1800
     tz: Annotated[str, Field(max_length=64)] = ""
-
-
-class Understood(Shown):
-    """How the question was read.
-
-    The journal was searched from `from_ns` up to `until_ns`; what was said, the minute or the
-    day, runs from `asked_from_ns` up to `asked_until_ns`. `at_text` says it in full.
-    """
-
-    user: str
-    tenant: str
-    from_ns: int
-    until_ns: int
-    asked_from_ns: int
-    asked_until_ns: int
-    at_text: str
-
-
-class AskedRecord(RecordView):
-    """A record, and whether it lies inside what was asked, not only around it."""
-
-    in_minute: bool
-
-
-class Answer(Shown):
-    """The records and a sentence for each; `cut_short` when there were more than are shown."""
-
-    question: Understood
-    records: list[AskedRecord]
-    lines: list[str]
-    cut_short: bool
-    took_ms: float

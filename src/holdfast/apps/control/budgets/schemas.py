@@ -1,10 +1,10 @@
-"""What the budget paths take and answer. Money in nano-dollars, the rest in pieces or seconds."""
+"""What the budget paths take. Money in nano-dollars, the rest in pieces or seconds."""
 
 from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason, Shown
+from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason
 from holdfast.model.budgets import Dimension, Scope, Window
 
 MAX_LIMIT = 2**63 - 1
@@ -27,22 +27,3 @@ class SetLimit(Asked):
     window: Window
     limit: Annotated[StrictInt, Field(ge=0, le=MAX_LIMIT)] | None
     reason: Annotated[Reason, Field(min_length=1)]
-
-
-class AccountView(Shown):
-    """One account: `settled` is spent, `held` reserved; `alerted` the percents already told."""
-
-    scope: Scope
-    owner: str
-    dimension: Dimension
-    window: Window
-    limit: int | None
-    settled: int
-    held: int
-    alerted: list[int]
-
-
-class AccountList(Shown):
-    """Innermost first."""
-
-    accounts: list[AccountView]

@@ -6,13 +6,14 @@ configuration: on any other it would limit nothing and look as if it did.
 
 from holdfast.apps.control import approvals
 from holdfast.apps.control.binding import Place
-from holdfast.apps.control.budgets.schemas import AccountView, SetLimit, WhichAccounts
+from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config import Config
 from holdfast.compose.config.resolve import limits_of
 from holdfast.errors import InvalidRequest, NotFound
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
 from holdfast.model.events import Kind
+from holdfast.model.views.budgets import BudgetAccount
 from holdfast.runtime.budgets import accounts_of
 
 _PARTS = {Scope.TENANT: (1, 1), Scope.TASK: (2, 3)}
@@ -25,25 +26,22 @@ _SHAPE = {
 }
 
 
-async def accounts(deps: ControlDeps, which: WhichAccounts) -> list[AccountView]:
+async def accounts(deps: ControlDeps, which: WhichAccounts) -> tuple[BudgetAccount, ...]:
     """Accounts of a session's chain or of one owner. Errors: InvalidRequest, NotFound."""
     if which.session:
         if which.scope is not None or which.owner:
             raise InvalidRequest("name either a session or a scope and its owner", field="session")
-        live = deps.sessions.loaded(which.session)
-        session = live.session if live else await deps.store.session(which.session)
-        if session is None:
-            raise NotFound(f"no session `{which.session[:64]}`")
+        session = await deps.session_views.session(which.session)
         found = await deps.budgets.states(deps.budgets.chain(session))
-        return [_shown(state) for state in found]
+        return tuple(_shown(state) for state in found)
     if which.scope is None or not which.owner:
         raise InvalidRequest("name a session, or a scope and its owner", field="session")
     _parts(which.scope, which.owner)
     owned = await deps.budgets.states(accounts_of(which.scope, which.owner))
-    return [_shown(state) for state in owned]
+    return tuple(_shown(state) for state in owned)
 
 
-async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> AccountView:
+async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> BudgetAccount:
     """Change one limit, durably. Below what is spent it refuses only what comes next.
 
     Raising one is the admin's, or an approver's where there are some, and nobody's own. Errors:
@@ -58,7 +56,7 @@ async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> AccountView:
 
 async def _set_limit(
     deps: ControlDeps, asked: SetLimit, by: str, key: AccountKey, parts: tuple[str, ...]
-) -> AccountView:
+) -> BudgetAccount:
     ledger, now_ns = deps.budgets.ledger, deps.clock.now_ns()
     before = ledger.account(key, now_ns)
     if before is None:
@@ -98,9 +96,9 @@ async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by:
     await approvals.check(deps, place, by, "budget.set", otherwise_admin=True)
 
 
-def _shown(state: AccountState) -> AccountView:
+def _shown(state: AccountState) -> BudgetAccount:
     key = state.key
-    return AccountView(
+    return BudgetAccount(
         scope=key.scope,
         owner=key.owner,
         dimension=key.dimension,
@@ -108,7 +106,7 @@ def _shown(state: AccountState) -> AccountView:
         limit=state.limit,
         settled=state.settled,
         held=state.held,
-        alerted=list(state.alerted),
+        alerted=state.alerted,
     )
 
 

@@ -26,6 +26,11 @@ from holdfast.apps.control.guard.reading import (
 from holdfast.apps.control.proving import proven
 from holdfast.errors import Denied, InvalidRequest, NotFound
 from holdfast.model.conversations import Conversation, ConversationHead
+from holdfast.model.views.conversations import (
+    ConversationList,
+    DeletedConversation,
+    LoadedConversation,
+)
 from holdfast.ports.store_refusals import MAX_CONVERSATION_BYTES, MAX_TEXT_BYTES
 from holdfast.runtime.conversations import Conversations, Draft, Owner
 from holdfast.runtime.live import LiveSession
@@ -72,41 +77,6 @@ class ListBody(Named, forbid_unknown_fields=True, kw_only=True):
     prefix: str = ""
     after: str = ""
     limit: int = 200
-
-
-class Head(msgspec.Struct, frozen=True):
-    """A conversation without its text."""
-
-    name: str
-    version: int
-    size_bytes: int
-    digest: str
-    saved_at_ns: int
-    expires_at_ns: int
-
-
-class Loaded(msgspec.Struct, frozen=True):
-    """One conversation as it was saved."""
-
-    name: str
-    version: int
-    messages: msgspec.Raw
-    metadata: msgspec.Raw
-    digest: str
-    saved_at_ns: int
-    expires_at_ns: int
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """By rising name."""
-
-    conversations: list[Head]
-
-
-class Deleted(msgspec.Struct, frozen=True):
-    """It is gone."""
-
-    name: str
 
 
 _Verb = Callable[[Owner, bytes], Awaitable[object]]
@@ -179,7 +149,7 @@ class ConversationDoor:
             raise NotFound(f"no tenant `{tenant[:64]}`")
         return Owner(tenant=tenant, user=named.user)
 
-    async def _save(self, owner: Owner, body: bytes) -> Head:
+    async def _save(self, owner: Owner, body: bytes) -> ConversationHead:
         if len(body) > _READ_ASIDE_BYTES:
             await asyncio.to_thread(json_of, body)
         else:
@@ -192,14 +162,14 @@ class ConversationDoor:
             ttl_s=given.ttl_s,
             expected=given.expected_version,
         )
-        return _shown(await self._conversations.save(owner, draft))
+        return await self._conversations.save(owner, draft)
 
-    async def _load(self, owner: Owner, body: bytes) -> Loaded:
+    async def _load(self, owner: Owner, body: bytes) -> LoadedConversation:
         given = shaped(json_of(body), LoadBody)
         _check_owner(owner, given)
         return _whole(await self._conversations.load(owner, given.name))
 
-    async def _list(self, owner: Owner, body: bytes) -> Listed:
+    async def _list(self, owner: Owner, body: bytes) -> ConversationList:
         given = shaped(json_of(body), ListBody)
         _check_owner(owner, given)
         if not 1 <= given.limit <= _MOST_LISTED:
@@ -207,13 +177,13 @@ class ConversationDoor:
         heads = await self._conversations.listed(
             owner, prefix=given.prefix, after=given.after, limit=given.limit
         )
-        return Listed([_shown(head) for head in heads])
+        return ConversationList(tuple(heads))
 
-    async def _delete(self, owner: Owner, body: bytes) -> Deleted:
+    async def _delete(self, owner: Owner, body: bytes) -> DeletedConversation:
         given = shaped(json_of(body), DeleteBody)
         _check_owner(owner, given)
         await self._conversations.delete(owner, given.name, given.expected_version)
-        return Deleted(given.name)
+        return DeletedConversation(given.name)
 
 
 def _exactly(body: bytes, owner: Owner) -> SaveBody:
@@ -232,19 +202,13 @@ def _check_owner(owner: Owner, given: Named) -> None:
         raise InvalidRequest("a session's token names tenant and user; leave them out")
 
 
-def _shown(head: ConversationHead) -> Head:
-    return Head(
-        head.name, head.version, head.size_bytes, head.digest, head.saved_at_ns, head.expires_at_ns
-    )
-
-
-def _whole(one: Conversation) -> Loaded:
-    return Loaded(
-        one.name,
-        one.version,
-        msgspec.Raw(one.messages),
-        msgspec.Raw(one.metadata),
-        one.digest,
-        one.saved_at_ns,
-        one.expires_at_ns,
+def _whole(one: Conversation) -> LoadedConversation:
+    return LoadedConversation(
+        name=one.name,
+        version=one.version,
+        messages=msgspec.Raw(one.messages),
+        metadata=msgspec.Raw(one.metadata),
+        digest=one.digest,
+        saved_at_ns=one.saved_at_ns,
+        expires_at_ns=one.expires_at_ns,
     )

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import By, ControlDeps, Deps
-from holdfast.apps.control.wire import Asked, Shown, refusals
+from holdfast.apps.control.showing import Routes
+from holdfast.apps.control.wire import Asked, refusals
 from holdfast.compose.own_files import pinned
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind
+from holdfast.model.views.server import TrustedFiles
 from holdfast.ports.files import OwnFiles
 
-router = APIRouter(prefix="/v1/own-files", tags=["files"], responses=refusals())
+router = Routes(prefix="/v1/own-files", tags=["files"], responses=refusals())
 
 
 class Trust(Asked):
@@ -23,16 +24,8 @@ class Trust(Asked):
     root: Annotated[str, Field(max_length=4096)] = ""
 
 
-class Trusted(Shown):
-    """A commit whose files are own from now on, or no longer."""
-
-    root: str
-    ref: str
-    commit: str
-
-
 @router.post("/trust")
-async def trust_files(asked: Trust, deps: Deps, by: By) -> Trusted:
+async def trust_files(asked: Trust, deps: Deps, by: By) -> TrustedFiles:
     """Take the files of a commit for the operator's own, until they are forgotten; journalled."""
     files, root = _root(asked, deps)
     await admin_alone(deps, by, "files.trust", "what is trusted binds whoever works here")
@@ -43,11 +36,11 @@ async def trust_files(asked: Trust, deps: Deps, by: By) -> Trusted:
         Kind.FILES_TRUSTED, None, {"root": root, "ref": asked.ref, "by": by}, ours
     )
     await deps.journal.commit([record])
-    return Trusted(root=root, ref=asked.ref, commit=commit)
+    return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 
 @router.post("/forget")
-async def forget_files(asked: Trust, deps: Deps, by: By) -> Trusted:
+async def forget_files(asked: Trust, deps: Deps, by: By) -> TrustedFiles:
     """The files of a commit are no longer the operator's own for its sake; journalled."""
     files, root = _root(asked, deps)
     await admin_alone(deps, by, "files.forget", "what is trusted binds whoever works here")
@@ -65,7 +58,7 @@ async def forget_files(asked: Trust, deps: Deps, by: By) -> Trusted:
         Kind.FILES_FORGOTTEN, None, {"root": root, "ref": asked.ref, "by": by}, ours
     )
     await deps.journal.commit([record])
-    return Trusted(root=root, ref=asked.ref, commit=commit)
+    return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 
 def _root(asked: Trust, deps: ControlDeps) -> tuple[OwnFiles, str]:

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import Field, StrictBool, StrictInt
 
 from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import By, Deps
-from holdfast.apps.control.wire import Asked, Shown, refusals
+from holdfast.apps.control.showing import Routes
+from holdfast.apps.control.wire import Asked, refusals
+from holdfast.model.views.server import GcDone
 
 MAX_AGE_S = 366 * 86_400
 
-router = APIRouter(prefix="/v1", tags=["retention"], responses=refusals(409))
+router = Routes(prefix="/v1", tags=["retention"], responses=refusals(409))
 
 
 class Gc(Asked):
@@ -19,22 +20,6 @@ class Gc(Asked):
 
     older_than_s: Annotated[StrictInt, Field(ge=1, le=MAX_AGE_S)] | None = None
     dry_run: StrictBool = False
-
-
-class GcDone(Shown):
-    """What was deleted, or would be. Cuts are UTC nanoseconds, 0 where that sort is kept."""
-
-    dry_run: bool
-    sessions: int
-    calls: int
-    runs: int
-    effects: int
-    conversations: int
-    freed_bytes: int
-    free_bytes: int
-    sessions_before_ns: int
-    effects_before_ns: int
-    conversations_before_ns: int
 
 
 @router.post("/gc")

@@ -12,16 +12,18 @@ from starlette.routing import Route
 from holdfast.apps.control.guard.answering import Act, answering
 from holdfast.apps.control.guard.reading import Intake, Sent, shaped
 from holdfast.apps.control.sessions.opening import caps_of
+from holdfast.apps.control.sessions.plans import shown
 from holdfast.compose.config import Config, SessionPlan, resolve
 from holdfast.core.delegation import Asked, Profile
 from holdfast.errors import DelegationRefused, InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import Session
-from holdfast.runtime.delegation import Collected, Delegation
+from holdfast.model.views.sessions import CollectedResult, OpenedSession
+from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.view import SessionView, view
+from holdfast.runtime.views.sessions import SessionViews
 
 _NS = 1_000_000_000
 
@@ -45,27 +47,6 @@ class DelegateBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     call_id: str = ""
 
 
-class ChildPlan(msgspec.Struct, kw_only=True):
-    """What the child's process needs; model and system prompt are empty for no known agent."""
-
-    model: str
-    system_prompt: str
-    allowed_tools: tuple[str, ...]
-    allowed_models: tuple[str, ...]
-    mcp_servers: dict[str, Any]
-    task: dict[str, Any]
-    max_turns: int
-    model_port: int = 0
-
-
-class DelegateAnswer(msgspec.Struct, kw_only=True):
-    """A new child; the token is shown only here."""
-
-    session: SessionView
-    token: str
-    plan: ChildPlan
-
-
 class CollectBody(msgspec.Struct, forbid_unknown_fields=True):
     """A child's id and what it has to say."""
 
@@ -82,12 +63,14 @@ class DelegationDoor:
         delegation: Delegation,
         config: Config,
         *,
+        views: SessionViews,
         model_port: int = 0,
         intake: Intake,
     ) -> None:
         self._sessions = sessions
         self._delegation = delegation
         self._config = config
+        self._views = views
         self._model_port = model_port
         self._intake = intake
 
@@ -103,7 +86,7 @@ class DelegationDoor:
             for name, act in posts.items()
         ]
 
-    async def _delegate(self, live: LiveSession, body: Sent) -> DelegateAnswer:
+    async def _delegate(self, live: LiveSession, body: Sent) -> OpenedSession:
         given = shaped(await body.json(), DelegateBody)
         if not given.agent and given.tools is None:
             raise InvalidRequest("a child needs either `agent` or `tools`", field="tools")
@@ -125,11 +108,13 @@ class DelegationDoor:
         child, token = await self._delegation.delegate(
             live, asked, task_text=given.task_text, call_id=given.call_id
         )
-        shown = _shown(plan, child.session, given.task_text)
-        shown.model_port = self._model_port
-        return DelegateAnswer(session=view(child), token=token, plan=shown)
+        return OpenedSession(
+            session=self._views.of_live(child),
+            token=token,
+            plan=shown(plan, child.session, given.task_text, self._model_port),
+        )
 
-    async def _collect(self, live: LiveSession, body: Sent) -> Collected:
+    async def _collect(self, live: LiveSession, body: Sent) -> CollectedResult:
         given = shaped(await body.json(), CollectBody)
         return await self._delegation.collect(live, given.child, given.text)
 
@@ -172,29 +157,4 @@ def _profile(plan: SessionPlan) -> Profile:
         max_output_tokens=plan.max_output_tokens,
         ttl_ns=min(plan.session_ttl_s, plan.loop.wall_clock_s) * _NS,
         config_version=plan.config_version,
-    )
-
-
-def _shown(plan: SessionPlan | None, session: Session, task_text: str) -> ChildPlan:
-    models, turns = session.allowed_models, session.loop.max_turns
-    for limit in session.limits:
-        if limit.scope is Scope.SESSION and limit.dimension is Dimension.TURNS:
-            turns = min(turns, limit.amount)
-    model = plan.model if plan is not None else ""
-    if models and model not in models:
-        model = models[0]
-    kind, _, _ = session.principal.task.partition("/")
-    return ChildPlan(
-        model=model,
-        system_prompt=plan.system_prompt if plan is not None else "",
-        allowed_tools=session.allowed_tools,
-        allowed_models=models,
-        mcp_servers=plan.mcp_servers if plan is not None else {},
-        task={
-            "kind": kind if "/" in session.principal.task else "",
-            "id": session.principal.task,
-            "text": task_text,
-            "attributes": session.task_attributes,
-        },
-        max_turns=turns,
     )

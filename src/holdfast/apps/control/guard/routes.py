@@ -16,15 +16,17 @@ from holdfast.apps.control.guard.answering import Act, answering
 from holdfast.apps.control.guard.in_turn import in_turn
 from holdfast.apps.control.guard.reading import Intake, Sent, shaped
 from holdfast.core.sessions import Command, after
-from holdfast.model.effects import EffectEntry, EffectState
+from holdfast.model.views import calls as views
+from holdfast.model.views.sessions import SessionView
 from holdfast.runtime.attempts import Attempts, Retry
-from holdfast.runtime.guard import Asked, Guard, Ruling
+from holdfast.runtime.guard import Asked, Guard
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish, Outcomes
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.turns import Turns
-from holdfast.runtime.view import view
+from holdfast.runtime.views.calls import attempt_view, ruling_view
+from holdfast.runtime.views.sessions import SessionViews
 
 _T = TypeVar("_T")
 
@@ -40,6 +42,7 @@ class GuardDoor:
         fence: Fence,
         attempts: Attempts,
         *,
+        views: SessionViews,
         turns: Turns,
         intake: Intake,
     ) -> None:
@@ -48,6 +51,7 @@ class GuardDoor:
         self._outcomes = outcomes
         self._fence = fence
         self._attempts = attempts
+        self._views = views
         self._turns = turns
         self._intake = intake
 
@@ -77,7 +81,7 @@ class GuardDoor:
     def _for(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
         return answering(self._sessions, act, self._intake)
 
-    async def _decide(self, live: LiveSession, body: Sent) -> schemas.DecideAnswer:
+    async def _decide(self, live: LiveSession, body: Sent) -> views.Ruling:
         given = await _read(body, schemas.DecideBody)
         asked = Asked(
             call_id=given.call_id,
@@ -89,9 +93,9 @@ class GuardDoor:
             key=given.key[:512],
         )
         async with in_turn(self._turns, self._fence, live, asked.call_id):
-            return _answer(await self._guard.decide(live, asked))
+            return ruling_view(await self._guard.decide(live, asked))
 
-    async def _again(self, live: LiveSession, body: Sent) -> schemas.AgainAnswer:
+    async def _again(self, live: LiveSession, body: Sent) -> views.Attempt:
         given = await _read(body, schemas.AgainBody)
         retry = Retry(
             call_id=given.call_id,
@@ -104,16 +108,9 @@ class GuardDoor:
         )
         async with in_turn(self._turns, self._fence, live, retry.call_id):
             attempt = await self._attempts.again(live, retry)
-        return schemas.AgainAnswer(
-            next=attempt.next,
-            effect_key=attempt.effect_key,
-            attempt=attempt.attempt,
-            ruling=_answer(attempt.ruling) if attempt.ruling is not None else None,
-            stored=_stored(attempt.stored),
-            message=attempt.message,
-        )
+        return attempt_view(attempt)
 
-    async def _finish(self, live: LiveSession, body: Sent) -> schemas.FinishAnswer:
+    async def _finish(self, live: LiveSession, body: Sent) -> views.ToolOutput:
         parsed, replaced = await body.outcome()
         given = shaped(parsed, schemas.FinishBody)
         done = Finish(
@@ -129,60 +126,36 @@ class GuardDoor:
         )
         shown = await self._outcomes.finish(live, done)
         rewritten = shown.output != given.output
-        return schemas.FinishAnswer(shown.output, rewritten, shown.content, shown.withheld)
+        return views.ToolOutput(shown.output, rewritten, shown.content, shown.withheld)
 
-    async def _redeem(self, live: LiveSession, body: Sent) -> schemas.RedeemAnswer:
+    async def _redeem(self, live: LiveSession, body: Sent) -> views.RedeemedPermit:
         given = await _read(body, schemas.RedeemBody)
         permit = await self._guard.redeem(
             live, given.permit, given.call_id, given.tool, given.arguments
         )
-        return schemas.RedeemAnswer(permit.permit_id)
+        return views.RedeemedPermit(permit.permit_id)
 
-    async def _prompt(self, live: LiveSession, body: Sent) -> schemas.Nothing:
+    async def _prompt(self, live: LiveSession, body: Sent) -> views.Nothing:
         given = await _read(body, schemas.PromptBody)
         await self._outcomes.prompt(live, given.text)
-        return schemas.Nothing()
+        return views.Nothing()
 
-    async def _hook(self, live: LiveSession, body: Sent) -> schemas.HookReply:
+    async def _hook(self, live: LiveSession, body: Sent) -> views.HookAnswer:
         given = await _read(body, schemas.HookBody)
-        return schemas.HookReply(await self._outcomes.reached(live, given.point, given.detail))
+        return views.HookAnswer(await self._outcomes.reached(live, given.point, given.detail))
 
-    async def _end(self, live: LiveSession, body: Sent) -> object:
+    async def _end(self, live: LiveSession, body: Sent) -> SessionView:
         reason = "" if body.empty else (await _read(body, schemas.ReasonBody)).reason
         if after(live.session.state, Command.END) is not None:
             await self._sessions.change(live, Command.END, reason or "the agent is done")
-        return view(live)
+        return self._views.of_live(live)
 
-    async def _session(self, live: LiveSession, _: Sent) -> object:
-        return view(live)
+    async def _session(self, live: LiveSession, _: Sent) -> SessionView:
+        return self._views.of_live(live)
 
-    async def _keys(self, _: LiveSession, __: Sent) -> dict[str, dict[str, str]]:
+    async def _keys(self, _: LiveSession, __: Sent) -> views.Keys:
         keys = self._guard.public_keys.items()
-        return {"keys": {n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys}}
-
-
-def _answer(ruling: Ruling) -> schemas.DecideAnswer:
-    return schemas.DecideAnswer(
-        verdict=ruling.decision.verdict,
-        decision_id=ruling.decision.decision_id,
-        permit=ruling.permit,
-        arguments=ruling.arguments,
-        message=ruling.message,
-        risk=ruling.decision.risk.name,
-        reasons=ruling.decision.reasons,
-        cost_nusd=ruling.cost_nusd,
-        effect_key=ruling.effect_key,
-        stored=_stored(ruling.stored),
-    )
-
-
-def _stored(entry: EffectEntry | None) -> schemas.Stored | None:
-    if entry is None:
-        return None
-    ok = entry.state is EffectState.DONE
-    return schemas.Stored(
-        ok=ok, output=entry.output, output_kept=entry.output_kept, error=entry.error
-    )
+        return views.Keys({n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys})
 
 
 async def _read(body: Sent, kind: type[_T]) -> _T:

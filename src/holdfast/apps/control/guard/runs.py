@@ -11,8 +11,9 @@ from starlette.routing import Route
 from holdfast.apps.control.guard.answering import Act, answering
 from holdfast.apps.control.guard.reading import Intake, Sent, shaped
 from holdfast.errors import LeaseLost
-from holdfast.model.events import Record
 from holdfast.model.runs import RunState
+from holdfast.model.views.audit import RecordList
+from holdfast.model.views.calls import Nothing
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.runs import Event, Runs
@@ -36,18 +37,6 @@ class AppendBody(msgspec.Struct, forbid_unknown_fields=True):
     events: list[Event]
 
 
-class AppendAnswer(msgspec.Struct):
-    """The records as they stand in the journal, without secrets; `seq` is not told."""
-
-    records: list[Record]
-
-
-class HistoryAnswer(msgspec.Struct):
-    """Everything that the loop folds, in order."""
-
-    records: list[Record]
-
-
 class LeaveBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How an activation ends; `delay_s` belongs to `delay`, `result` to `done`."""
 
@@ -56,10 +45,6 @@ class LeaveBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     reason: str = ""
     delay_s: float = 0.0
     result: Any = None
-
-
-class Nothing(msgspec.Struct):
-    """An empty answer."""
 
 
 class RunDoor:
@@ -89,15 +74,16 @@ class RunDoor:
     def _for(self, act: Act) -> Any:
         return answering(self._sessions, act, self._intake)
 
-    async def _history(self, live: LiveSession, _: Sent) -> HistoryAnswer:
+    async def _history(self, live: LiveSession, _: Sent) -> RecordList:
         run = self._dispatch.of_session(live.session.session_id)
         if run is None:
             raise LeaseLost("this session has no run at work")
-        return HistoryAnswer(await self._runs.history(run))
+        return RecordList(tuple(await self._runs.history(run)))
 
-    async def _append(self, live: LiveSession, body: Sent) -> AppendAnswer:
+    async def _append(self, live: LiveSession, body: Sent) -> RecordList:
         given = shaped(await body.json(), AppendBody)
-        return AppendAnswer(await self._runs.append(live, given.epoch, given.events))
+        written = await self._runs.append(live, given.epoch, given.events)
+        return RecordList(tuple(written))
 
     async def _leave(self, live: LiveSession, body: Sent) -> Nothing:
         given = shaped(await body.json(), LeaveBody)

@@ -1,13 +1,12 @@
 """`GET /healthz`: the one answer that needs no token."""
 
-from fastapi import APIRouter
-
 from holdfast.apps.control.deps import Deps
 from holdfast.apps.control.health import service
-from holdfast.apps.control.health.schemas import Health
+from holdfast.apps.control.showing import Routes
 from holdfast.apps.control.wire import refusals
+from holdfast.model.views.server import Health
 
-router = APIRouter(tags=["health"])
+router = Routes(tags=["health"])
 
 
 @router.get("/healthz", responses={413: refusals()[413]})

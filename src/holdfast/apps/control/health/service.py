@@ -1,20 +1,18 @@
 """Whether the server and its policy process answer."""
 
-from typing import Literal
-
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.health.schemas import Health
 from holdfast.errors import PolicyUnavailable
+from holdfast.model.views.server import Health
 
 
 async def health(deps: ControlDeps) -> Health:
     """Never refuses: that the policy process or the store is down is part of the answer."""
-    policy: Literal["ok", "unavailable"] = "ok"
+    policy = "ok"
     try:
         await deps.policy.version()
     except PolicyUnavailable:
         policy = "unavailable"
-    store: Literal["ok", "failed"] = "failed" if deps.store.failure else "ok"
+    store = "failed" if deps.store.failure else "ok"
     relays = deps.relays() if deps.relays is not None else None
     served = relays is None or relays.here >= relays.wanted
     return Health(

@@ -2,37 +2,34 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from holdfast.apps.control.deps import By, ControlDeps, Deps
 from holdfast.apps.control.operator_file import ADMIN, Operator
-from holdfast.apps.control.operators.schemas import (
-    AddOperator,
-    OperatorAdded,
-    OperatorList,
-    OperatorView,
-)
+from holdfast.apps.control.operators.schemas import AddOperator
+from holdfast.apps.control.showing import Routes
 from holdfast.apps.control.wire import refusals
 from holdfast.compose.config.model import OperatorPerson
 from holdfast.errors import Denied
 from holdfast.model.events import Kind
+from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
-router = APIRouter(prefix="/v1/operators", tags=["operators"], responses=refusals())
+router = Routes(prefix="/v1/operators", tags=["operators"], responses=refusals())
 OperatorName = Annotated[str, Path(max_length=64)]
 
 
 @router.get("")
 async def list_operators(deps: Deps) -> OperatorList:
     """Every operator but the admin."""
-    return OperatorList(operators=[_shown(deps, one) for one in deps.operators.all()])
+    return OperatorList(tuple(_shown(deps, one) for one in deps.operators.all()))
 
 
 @router.post("", responses=refusals(409))
-async def add_operator(asked: AddOperator, deps: Deps, by: By) -> OperatorAdded:
+async def add_operator(asked: AddOperator, deps: Deps, by: By) -> NewOperator:
     """Name an operator; the token is in this answer and nowhere else."""
     await _acted(deps, by, "operator.add", asked.name)
     token = deps.operators.add(asked.name, deps.clock.now_ns())
-    return OperatorAdded(name=asked.name, token=token)
+    return NewOperator(name=asked.name, token=token)
 
 
 @router.post("/{name}/remove", responses=refusals(404))
@@ -43,13 +40,13 @@ async def remove_operator(name: OperatorName, deps: Deps, by: By) -> OperatorLis
     return await list_operators(deps)
 
 
-def _shown(deps: ControlDeps, one: Operator) -> OperatorView:
+def _shown(deps: ControlDeps, one: Operator) -> OperatorRecord:
     person = deps.config.operators.get(one.name) or OperatorPerson()
-    return OperatorView(
+    return OperatorRecord(
         name=one.name,
         added_at_ns=one.added_at_ns,
-        users=[one.name] if person.users is None else list(person.users),
-        tenants=list(person.tenants),
+        users=(one.name,) if person.users is None else person.users,
+        tenants=person.tenants,
     )
 
 

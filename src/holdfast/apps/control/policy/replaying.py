@@ -11,11 +11,12 @@ import msgspec
 
 from holdfast.apps.control.audit.service import tenant_of
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.policy.schemas import AskAgain, AskedAgain
+from holdfast.apps.control.policy.schemas import AskAgain
 from holdfast.errors import Conflict, NotFound
 from holdfast.model.decisions import PolicyRequest, Reason, Replay, Verdict, strictest
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session
+from holdfast.model.views.policies import Replayed
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.guard.rules import objection
@@ -27,7 +28,7 @@ AFTER_POLICY = ("flow", "effect", "budget")
 """Stages that come after policy, and are not asked once it said no."""
 
 
-async def replay(deps: ControlDeps, asked: AskAgain) -> AskedAgain:
+async def replay(deps: ControlDeps, asked: AskAgain) -> Replayed:
     """The decision as it was and as it is made again.
 
     Errors: NotFound, InvalidRequest for what cannot be made again or files that do not hold,
@@ -143,11 +144,11 @@ def _placed(then: list[Reason], policy: list[Reason]) -> list[Reason]:
 
 def _told(
     record: Record, then: list[Reason], anew: list[Reason], version: str, *, lacks: list[str]
-) -> AskedAgain:
+) -> Replayed:
     ended = any(one.stage == "policy" and one.verdict is Verdict.DENY for one in then)
     goes_on = not any(one.verdict is Verdict.DENY for one in anew)
     verdict = strictest(anew)
-    return AskedAgain(
+    return Replayed(
         decision_id=record.decision_id,
         call_id=record.call_id,
         session=record.session,
@@ -161,8 +162,8 @@ def _told(
         again_reasons=_plain(anew),
         same=verdict == record.verdict and _rules(then) == _rules(anew),
         exact=not lacks,
-        lacks=lacks,
-        unasked=list(AFTER_POLICY) if ended and goes_on else [],
+        lacks=tuple(lacks),
+        unasked=AFTER_POLICY if ended and goes_on else (),
     )
 
 
@@ -170,6 +171,5 @@ def _rules(reasons: list[Reason]) -> list[tuple[str, str]]:
     return [(one.code, one.rule) for one in reasons if one.stage == "policy"]
 
 
-def _plain(reasons: list[Reason]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = msgspec.to_builtins(reasons)
-    return found
+def _plain(reasons: list[Reason]) -> tuple[dict[str, Any], ...]:
+    return tuple(msgspec.to_builtins(reasons))

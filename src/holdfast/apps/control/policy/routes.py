@@ -1,25 +1,19 @@
 """`/v1/policy`: what is in force, and what is wrong with the files."""
 
-from fastapi import APIRouter
-
 from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.policy import replaying, service
-from holdfast.apps.control.policy.schemas import (
-    AskAgain,
-    AskedAgain,
-    PolicyApplied,
-    PolicyCheck,
-    PolicyStatus,
-)
+from holdfast.apps.control.policy.schemas import AskAgain
+from holdfast.apps.control.showing import Routes
 from holdfast.apps.control.wire import refusals
+from holdfast.model.views.policies import PolicyApplied, PolicyCheck, PolicyStatus, Replayed
 
-router = APIRouter(prefix="/v1/policy", tags=["policy"], responses=refusals())
+router = Routes(prefix="/v1/policy", tags=["policy"], responses=refusals())
 
 
 @router.get("/status")
 async def policy_status(deps: Deps) -> PolicyStatus:
     """What is in force."""
-    return await service.status(deps)
+    return await deps.policy.status()
 
 
 @router.post("/check")
@@ -29,7 +23,7 @@ async def policy_check(deps: Deps) -> PolicyCheck:
 
 
 @router.post("/replay", responses=refusals(404))
-async def policy_replay(asked: AskAgain, deps: Deps) -> AskedAgain:
+async def policy_replay(asked: AskAgain, deps: Deps) -> Replayed:
     """Make a decision again, by what was in force then or by other files; nothing is changed."""
     return await replaying.replay(deps, asked)
 

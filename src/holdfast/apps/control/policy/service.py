@@ -1,21 +1,12 @@
 """Asking the policy process about itself. Errors of each: PolicyUnavailable."""
 
+import msgspec
+
 from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.policy.schemas import (
-    PolicyApplied,
-    PolicyCheck,
-    PolicyFinding,
-    PolicyStatus,
-)
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind
-
-
-async def status(deps: ControlDeps) -> PolicyStatus:
-    """What is in force, and what keeps newer files from being so."""
-    found = await deps.policy.status()
-    return PolicyStatus(version=found.version, loaded_at_ns=found.loaded_at_ns, fault=found.fault)
+from holdfast.model.views.policies import PolicyApplied, PolicyCheck
 
 
 async def check(deps: ControlDeps) -> PolicyCheck:
@@ -24,11 +15,7 @@ async def check(deps: ControlDeps) -> PolicyCheck:
     The version is empty while nothing valid was ever loaded.
     """
     found = await deps.policy.check()
-    findings = [
-        PolicyFinding(file=f.file, line=f.line, rule=f.rule, code=f.code, text=f.text)
-        for f in found
-    ]
-    return PolicyCheck(findings=findings, version=(await deps.policy.status()).version)
+    return PolicyCheck(findings=tuple(found), version=(await deps.policy.status()).version)
 
 
 async def apply(deps: ControlDeps, by: str) -> PolicyApplied:
@@ -43,20 +30,14 @@ async def apply(deps: ControlDeps, by: str) -> PolicyApplied:
         first = change.findings[0]
         where = f"{first.file}:{first.line}: " if first.line else f"{first.file}: "
         raise InvalidRequest(f"the policies do not hold, nothing was applied: {where}{first.text}")
-    difference = {
-        "version": change.version,
-        "previous": change.previous,
-        "added": list(change.added),
-        "removed": list(change.removed),
-        "changed": list(change.changed),
-    }
-    body = {"by": by, **difference}
-    await deps.journal.commit([deps.journal.record(Kind.POLICY_CHANGED, None, body)])
-    await deps.policy.apply(change.version)
-    return PolicyApplied(
+    applied = PolicyApplied(
         version=change.version,
         previous=change.previous,
-        added=list(change.added),
-        removed=list(change.removed),
-        changed=list(change.changed),
+        added=tuple(change.added),
+        removed=tuple(change.removed),
+        changed=tuple(change.changed),
     )
+    body = {"by": by, **msgspec.to_builtins(applied)}
+    await deps.journal.commit([deps.journal.record(Kind.POLICY_CHANGED, None, body)])
+    await deps.policy.apply(change.version)
+    return applied

@@ -2,26 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import Body, Path, Query
 
 from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.runs import service
-from holdfast.apps.control.runs.schemas import (
-    EffectList,
-    EffectView,
-    Fork,
-    Planned,
-    Resolve,
-    RunList,
-    RunView,
-    Submit,
-    WhichRuns,
-    Why,
-)
+from holdfast.apps.control.runs.schemas import Fork, Resolve, Submit, WhichRuns, Why
 from holdfast.apps.control.sessions.schemas import OpenSession
+from holdfast.apps.control.showing import Routes
 from holdfast.apps.control.wire import Name, refusals
+from holdfast.model.effects import EffectEntry
+from holdfast.model.views.runs import EffectList, RunEngine, RunList, RunView
 
-router = APIRouter(prefix="/v1", tags=["runs"], responses=refusals())
+router = Routes(prefix="/v1", tags=["runs"], responses=refusals())
 RunId = Annotated[str, Path(max_length=64)]
 Reasoned = Annotated[Why, Body(default_factory=Why)]
 _CHANGES = refusals(404, 409)
@@ -34,15 +26,15 @@ async def submit_run(asked: Submit, deps: Deps, by: By) -> RunView:
 
 
 @router.post("/runs/plan", responses=refusals(404))
-async def plan_run(asked: OpenSession, deps: Deps) -> Planned:
+async def plan_run(asked: OpenSession, deps: Deps) -> RunEngine:
     """Which loop an agent is for; nothing is opened."""
-    return Planned.model_validate({"engine": service.engine(deps, asked)})
+    return RunEngine(service.engine(deps, asked))
 
 
 @router.get("/runs")
 async def list_runs(which: Annotated[WhichRuns, Query()], deps: Deps) -> RunList:
     """Runs, newest first; without what their sessions used."""
-    return RunList(runs=await service.listed(deps, which))
+    return RunList(await service.listed(deps, which))
 
 
 @router.get("/runs/{run_id}", responses=refusals(404))
@@ -78,7 +70,7 @@ async def resume_run(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunVie
 @router.get("/dlq")
 async def list_dead_letters(deps: Deps) -> RunList:
     """Every run that waits for a person, with its unknown effects."""
-    return RunList(runs=await service.dead_letters(deps))
+    return RunList(await service.dead_letters(deps))
 
 
 @router.post("/dlq/{run_id}/redrive", responses=_CHANGES)
@@ -96,10 +88,10 @@ async def discard_dead_letter(run_id: RunId, why: Reasoned, deps: Deps, by: By) 
 @router.get("/effects", responses=refusals(404))
 async def list_effects(session: Annotated[Name, Query()], deps: Deps) -> EffectList:
     """The effects ledger of one session."""
-    return EffectList(effects=await service.effects(deps, session))
+    return EffectList(await service.effects(deps, session))
 
 
 @router.post("/effects/resolve", responses=_CHANGES)
-async def resolve_effect(asked: Resolve, deps: Deps, by: By) -> EffectView:
+async def resolve_effect(asked: Resolve, deps: Deps, by: By) -> EffectEntry:
     """Say what became of an unknown effect."""
     return await service.resolve(deps, asked, by)

@@ -1,13 +1,12 @@
-"""What the paths of runs take and answer. Money in nano-dollars, times in UTC nanoseconds."""
+"""What the paths of runs take. Money in nano-dollars, times in UTC nanoseconds."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt
 
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, Scope
-from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason, Shown
+from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason
 from holdfast.model.budgets import Dimension
-from holdfast.model.effects import EffectState
 from holdfast.model.runs import RunState
 
 MAX_LISTED = 1000
@@ -56,69 +55,6 @@ class Fork(Asked):
     reason: Reason = ""
 
 
-class EffectView(Shown):
-    """One entry of the effects ledger."""
-
-    tenant: str
-    key: str
-    session: str
-    call_id: str
-    tool: str
-    idempotency: str
-    state: EffectState
-    intended_at_ns: int
-    changed_at_ns: int
-    attempt: int
-    output: Any = None
-    output_kept: bool = True
-    error: str = ""
-    resolved_by: str = ""
-
-
-class RunView(Shown):
-    """One run as it stands; `turns` and `cost_nusd` are of its session."""
-
-    run_id: str
-    session: str
-    tenant: str
-    project: str
-    user: str
-    agent: str
-    state: RunState
-    prompt: str
-    submitted_at_ns: int
-    changed_at_ns: int
-    priority: int = 0
-    deadline_ns: int = 0
-    not_before_ns: int = 0
-    epoch: int = 0
-    worker: str = ""
-    activations: int = 0
-    failures: int = 0
-    reason: str = ""
-    result: Any = None
-    retry_of: str = ""
-    fork_turn: int = 0
-    batch: str = ""
-    context_percent: int = 0
-    context_alerted: bool = False
-    turns: int = 0
-    cost_nusd: int = 0
-    unknown_effects: list[EffectView] = Field(default_factory=list)
-
-
-class RunList(Shown):
-    """Runs, newest first."""
-
-    runs: list[RunView]
-
-
-class EffectList(Shown):
-    """Entries of one session, oldest intent first."""
-
-    effects: list[EffectView]
-
-
 class Resolve(Asked):
     """What became of an unknown effect, as a person found out."""
 
@@ -128,9 +64,3 @@ class Resolve(Asked):
     output: Any = None
     by: Name
     reason: Reason = ""
-
-
-class Planned(Shown):
-    """Which loop an agent is for: the house's own, or the Claude Agent SDK's."""
-
-    engine: Literal["native", "claude"]

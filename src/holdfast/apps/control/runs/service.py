@@ -4,31 +4,23 @@ Not here: the queue (`runtime/dispatch`), what a run is (`runtime/runs`).
 """
 
 import hashlib
-from typing import Any
+from typing import Literal
 
 import msgspec
 
 from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
-from holdfast.apps.control.runs.schemas import (
-    EffectView,
-    Fork,
-    Resolve,
-    RunView,
-    Submit,
-    WhichRuns,
-)
+from holdfast.apps.control.runs.schemas import Fork, Resolve, Submit, WhichRuns
 from holdfast.apps.control.sessions import opening
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession
-from holdfast.apps.control.sessions.views import show
 from holdfast.compose.native_tools import is_native, run_plan
-from holdfast.core import runs as rules
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session
+from holdfast.model.views.runs import RunView
 from holdfast.ports.store import RunFilter
 from holdfast.runtime.runs import Order
 
@@ -58,7 +50,7 @@ async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
     draft = msgspec.structs.replace(draft, context_alert_percent=0)
     run = await deps.runs.submit(draft, order)
     await _acted(deps, run, "run.submit", "", by)
-    return await view(deps, run)
+    return await deps.run_views.of(run)
 
 
 def _in_batch(draft: Session, asked: Submit) -> Session:
@@ -72,14 +64,14 @@ def _in_batch(draft: Session, asked: Submit) -> Session:
     return msgspec.structs.replace(draft, principal=who)
 
 
-def engine(deps: ControlDeps, asked: OpenSession) -> str:
+def engine(deps: ControlDeps, asked: OpenSession) -> Literal["native", "claude"]:
     """Which loop the agent is for. Errors: as for opening a session."""
     return (
         "native" if is_native(deps.config, opening.planned(deps.config, asked).plan) else "claude"
     )
 
 
-async def listed(deps: ControlDeps, which: WhichRuns) -> list[RunView]:
+async def listed(deps: ControlDeps, which: WhichRuns) -> tuple[RunView, ...]:
     """Runs, newest first."""
     where = RunFilter(
         tenant=which.tenant,
@@ -89,18 +81,18 @@ async def listed(deps: ControlDeps, which: WhichRuns) -> list[RunView]:
         states=(which.state,) if which.state is not None else (),
         limit=which.limit,
     )
-    return [_plain(run) for run in await deps.runs.listed(where)]
+    return await deps.run_views.listed(where)
 
 
-async def dead_letters(deps: ControlDeps) -> list[RunView]:
+async def dead_letters(deps: ControlDeps) -> tuple[RunView, ...]:
     """Every run that waits for a person, with what it waits for."""
     found = await deps.runs.listed(RunFilter(states=approvals.WAITING, limit=1000))
-    return [await view(deps, run) for run in found]
+    return tuple([await deps.run_views.of(run) for run in found])
 
 
 async def show_run(deps: ControlDeps, run_id: str) -> RunView:
     """One run. Errors: NotFound."""
-    return await view(deps, await deps.runs.get(run_id))
+    return await deps.run_views.of(await deps.runs.get(run_id))
 
 
 async def retry(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
@@ -109,7 +101,7 @@ async def retry(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView
     await approvals.check_again(deps, run, by, "run.retry")
     again = await deps.runs.retry(run)
     await _acted(deps, again, "run.retry", reason, by)
-    return await view(deps, again)
+    return await deps.run_views.of(again)
 
 
 async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str) -> RunView:
@@ -124,14 +116,16 @@ async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str) -> RunView:
         await approvals.check_opening(deps, by, "run.fork", tenant=run.tenant, user=run.user)
     branch = await deps.runs.fork(run, asked.turn, asked.prompt)
     await _acted(deps, branch, "run.fork", asked.reason, by)
-    return await view(deps, branch)
+    return await deps.run_views.of(branch)
 
 
 async def cancel(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
     """End it for good. Errors: NotFound, Conflict."""
     run = await deps.runs.get(run_id)
     await _acted(deps, run, "run.cancel", reason, by)
-    return await view(deps, await deps.runs.cancel(run, reason or "cancelled by the operator"))
+    return await deps.run_views.of(
+        await deps.runs.cancel(run, reason or "cancelled by the operator")
+    )
 
 
 async def resume(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
@@ -140,16 +134,16 @@ async def resume(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunVie
     await approvals.check_run(deps, run, by, "run.resume")
     resumed = await deps.runs.resume(run, reason)
     await _acted(deps, run, "run.resume", reason, by)
-    return await view(deps, resumed)
+    return await deps.run_views.of(resumed)
 
 
-async def effects(deps: ControlDeps, session_id: str) -> list[EffectView]:
+async def effects(deps: ControlDeps, session_id: str) -> tuple[EffectEntry, ...]:
     """The ledger's entries of a session. Errors: NotFound."""
-    await show(deps, session_id)
-    return [_effect(entry) for entry in await deps.store.effects(session_id)]
+    await deps.session_views.session(session_id)
+    return tuple(await deps.store.effects(session_id))
 
 
-async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectView:
+async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:
     """A person says what became of an effect; the run that waited for it goes on.
 
     Who has a name of their own says it under that name; the admin says for whom. Errors: NotFound,
@@ -171,30 +165,7 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectView:
     for run in await deps.runs.listed(where):
         if not await deps.runs.unknown_effects(run):
             await deps.runs.resume(run, f"`{entry.tool}` was settled by {said_by}")
-    found = await deps.effects.find(asked.tenant, asked.key)
-    return _effect(found or entry)
-
-
-async def view(deps: ControlDeps, run: Run) -> RunView:
-    """A run with what its session used, and what it waits for."""
-    session = await show(deps, run.session)
-    shown = _plain(run)
-    unknown = [] if run.state in rules.OVER else await deps.runs.unknown_effects(run)
-    changes: dict[str, Any] = {
-        "turns": session.turn,
-        "cost_nusd": session.cost_nusd,
-        "unknown_effects": [_effect(entry) for entry in unknown],
-    }
-    return shown.model_copy(update=changes)
-
-
-def _plain(run: Run) -> RunView:
-    told = msgspec.to_builtins(run)
-    return RunView(**{name: told[name] for name in RunView.model_fields if name in told})
-
-
-def _effect(entry: EffectEntry) -> EffectView:
-    return EffectView(**msgspec.to_builtins(entry))
+    return await deps.effects.find(asked.tenant, asked.key) or entry
 
 
 async def _acted(deps: ControlDeps, run: Run, action: str, reason: str, by: str) -> None:

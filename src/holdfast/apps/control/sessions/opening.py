@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from holdfast.apps.control.sessions.lifting import check_servers, lifted
-from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession, Plan
+from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
 from holdfast.core.context import ContextSettings
 from holdfast.core.place import folder_fault
@@ -99,30 +99,6 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         sealed=asked.sealed and not plan.mcp_servers,
         context_window_tokens=context.window_tokens,
         context_alert_percent=context.alert_percent,
-    )
-
-
-def shown(plan: SessionPlan, session: Session, model_port: int) -> Plan:
-    """The part of a plan that the agent's process needs."""
-    turns = (
-        x.amount
-        for x in session.limits
-        if x.scope is Scope.SESSION and x.dimension is Dimension.TURNS
-    )
-    return Plan(
-        model=plan.model,
-        system_prompt=plan.system_prompt,
-        allowed_tools=list(plan.allowed_tools),
-        allowed_models=list(plan.allowed_models),
-        mcp_servers=plan.mcp_servers,
-        task={
-            "kind": plan.task,
-            "id": session.principal.task,
-            "text": plan.task_text,
-            "attributes": plan.task_attributes,
-        },
-        max_turns=min([plan.loop.max_turns, *turns]),
-        model_port=model_port,
     )
 
 

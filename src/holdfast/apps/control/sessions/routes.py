@@ -2,34 +2,27 @@
 
 from typing import Annotated
 
-import msgspec
-from fastapi import APIRouter, Body, Path, Query
-from starlette.responses import Response
+from fastapi import Body, Path, Query
 
 from holdfast.apps.control.deps import By, Deps
-from holdfast.apps.control.sessions import service, turns, views
-from holdfast.apps.control.sessions.schemas import (
-    Opened,
-    OpenSession,
-    Receipt,
-    SessionList,
-    SessionView,
-    Told,
-    TurnList,
-    WhichSessions,
-    WhichTurns,
-)
+from holdfast.apps.control.sessions import service
+from holdfast.apps.control.sessions.schemas import OpenSession, Told, WhichSessions, WhichTurns
+from holdfast.apps.control.showing import Routes
 from holdfast.apps.control.wire import refusals
 from holdfast.core.sessions import Command
+from holdfast.model.views.kills import KillReceipt
+from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
+from holdfast.model.views.turns import TurnList
+from holdfast.runtime.views.turns import turns_of
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=refusals())
+router = Routes(prefix="/v1/sessions", tags=["sessions"], responses=refusals())
 SessionId = Annotated[str, Path(max_length=64)]
 Why = Annotated[Told, Body(default_factory=Told)]
 _CHANGES = refusals(404, 409)
 
 
 @router.post("", responses=refusals(404))
-async def open_session(asked: OpenSession, deps: Deps, by: By) -> Opened:
+async def open_session(asked: OpenSession, deps: Deps, by: By) -> OpenedSession:
     """Open a session; its token is in this answer and nowhere else."""
     return await service.open_session(deps, asked, by)
 
@@ -37,28 +30,27 @@ async def open_session(asked: OpenSession, deps: Deps, by: By) -> Opened:
 @router.get("")
 async def list_sessions(which: Annotated[WhichSessions, Query()], deps: Deps) -> SessionList:
     """Sessions, newest first."""
-    return SessionList(sessions=await views.listed(deps, which))
+    return SessionList(await service.listed(deps, which))
 
 
 @router.get("/{session_id}", responses=refusals(404))
 async def show_session(session_id: SessionId, deps: Deps) -> SessionView:
     """One session as it stands."""
-    return await views.show(deps, session_id)
+    return await deps.session_views.show(session_id)
 
 
-@router.get("/{session_id}/turns", response_model=TurnList, responses=refusals(404))
+@router.get("/{session_id}/turns", responses=refusals(404))
 async def list_turns(
     session_id: SessionId, which: Annotated[WhichTurns, Query()], deps: Deps
-) -> Response:
+) -> TurnList:
     """What it did: a row for each model call and each tool call."""
-    rows, cut_short = await turns.of_session(deps, session_id, which)
-    # Rows are frozen and typed already: a thousand of them need no second validation.
-    body = msgspec.json.encode({"turns": rows, "cut_short": cut_short})
-    return Response(body, media_type="application/json")
+    return await turns_of(
+        deps.session_views, session_id, after_turn=which.after_turn, limit=which.limit
+    )
 
 
 @router.post("/{session_id}/kill", responses=refusals(404))
-async def kill_session(session_id: SessionId, deps: Deps, why: Why, by: By) -> Receipt:
+async def kill_session(session_id: SessionId, deps: Deps, why: Why, by: By) -> KillReceipt:
     """Stop everything of it, for good; the receipt times each lever."""
     return await service.kill(deps, session_id, why.reason, by)
 

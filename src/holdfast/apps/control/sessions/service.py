@@ -1,22 +1,23 @@
 """Opening sessions, and telling them to stop, wait or go on; each leaves `admin.acted`.
 
-Not here: reading (`views`), what a session gets (`opening`).
+Not here: how one is shown (`runtime/views`), what it gets (`opening`).
 """
-
-import msgspec
 
 from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.sessions import opening, views
+from holdfast.apps.control.sessions import opening, plans
 from holdfast.apps.control.sessions.lifting import LIFTS
-from holdfast.apps.control.sessions.schemas import Opened, OpenSession, Receipt, SessionView
+from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict
 from holdfast.model.events import Kind, Record
+from holdfast.model.views.kills import KillReceipt
+from holdfast.model.views.sessions import OpenedSession, SessionView
+from holdfast.ports.store import SessionFilter
 from holdfast.runtime.live import LiveSession
 
 
-async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened:
+async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> OpenedSession:
     """Open a session under the configuration.
 
     Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, Denied (for a user whom the
@@ -31,20 +32,27 @@ async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened
         await approvals.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
     live, token = await deps.sessions.open(opening.draft(plan, asked))
     await deps.journal.commit([_acted(deps, live, "session.open", "", by)])
-    return Opened(
-        session=views.of_live(deps, live),
+    return OpenedSession(
+        session=deps.session_views.of_live(live),
         token=token,
-        plan=opening.shown(plan, live.session, deps.model_port),
+        plan=plans.shown(plan, live.session, plan.task_text, deps.model_port),
     )
 
 
-async def kill(deps: ControlDeps, session_id: str, reason: str, by: str) -> Receipt:
+async def listed(deps: ControlDeps, which: WhichSessions) -> tuple[SessionView, ...]:
+    """Sessions, newest first; none of a tenant other than the one asked for."""
+    where = SessionFilter(
+        tenant=which.tenant, project=which.project, user=which.user, limit=which.limit
+    )
+    return tuple(await deps.session_views.listed(where, which.state))
+
+
+async def kill(deps: ControlDeps, session_id: str, reason: str, by: str) -> KillReceipt:
     """Stop everything of a session, for good; twice is harmless. Errors: NotFound."""
     live = await deps.sessions.get(session_id)
     # Queued, not awaited: nothing comes before the levers.
     deps.journal.queue([_acted(deps, live, "session.kill", reason, by)])
-    receipt = await deps.killer.kill(live, reason, by=by)
-    return Receipt.model_validate(msgspec.to_builtins(receipt))
+    return await deps.killer.kill(live, reason, by=by)
 
 
 async def tell(
@@ -67,7 +75,7 @@ async def tell(
     await deps.sessions.change(live, command, reason, by=by, extra=[acted])
     if command is Command.RESUME:
         await deps.runs.session_resumed(live)
-    return views.of_live(deps, live)
+    return deps.session_views.of_live(live)
 
 
 def _acted(deps: ControlDeps, live: LiveSession, action: str, reason: str, by: str) -> Record:

@@ -19,7 +19,8 @@ from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_o
 from holdfast.apps.control.proving import proven
 from holdfast.apps.control.work.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
-from holdfast.model.runs import WORK_PROTOCOL, Run
+from holdfast.model.runs import WORK_PROTOCOL
+from holdfast.model.views.runs import Activation, Claimed, HeartbeatHeard
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.sessions import token_digest
 
@@ -46,25 +47,6 @@ class ClaimBody(msgspec.Struct, forbid_unknown_fields=True):
     protocol: int = 0
 
 
-class Work(msgspec.Struct):
-    """One activation: the run, the session's token for it, and where its model calls go.
-
-    The lease began `waited_s` seconds after the claim came, or later.
-    """
-
-    run: Run
-    token: str
-    model_port: int = 0
-    waited_s: float = 0.0
-
-
-class ClaimAnswer(msgspec.Struct):
-    """What there is to do, None when there is nothing."""
-
-    work: Work | None
-    lease_s: float
-
-
 class Held(msgspec.Struct, forbid_unknown_fields=True):
     """A run that a worker is at."""
 
@@ -78,13 +60,6 @@ class HeartbeatBody(msgspec.Struct, forbid_unknown_fields=True):
     worker: str
     runs: list[Held]
     protocol: int = 0
-
-
-class HeartbeatAnswer(msgspec.Struct):
-    """Which of them it has to stop at once."""
-
-    lost: list[str]
-    lease_s: float
 
 
 class WorkDoor:
@@ -115,7 +90,7 @@ class WorkDoor:
 
         return last_boundary(acting, self._report)
 
-    async def _claim(self, body: bytes) -> ClaimAnswer:
+    async def _claim(self, body: bytes) -> Claimed:
         given = _read(body, ClaimBody)
         if not 0 < len(given.worker) <= 128:
             raise InvalidRequest("a worker has a name of 1 to 128 characters", field="worker")
@@ -128,14 +103,15 @@ class WorkDoor:
             process=given.process,
         )
         if claimed is None:
-            return ClaimAnswer(None, self._dispatch.lease_s)
-        work = Work(claimed.run, claimed.token, self._model_port, claimed.waited_s)
-        return ClaimAnswer(work, self._dispatch.lease_s)
+            return Claimed(None, self._dispatch.lease_s)
+        work = Activation(claimed.run, claimed.token, self._model_port, claimed.waited_s)
+        return Claimed(work, self._dispatch.lease_s)
 
-    async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:
+    async def _heartbeat(self, body: bytes) -> HeartbeatHeard:
         given = _read(body, HeartbeatBody)
         held = [(run.run_id, run.epoch) for run in given.runs]
-        return HeartbeatAnswer(self._dispatch.heartbeat(given.worker, held), self._dispatch.lease_s)
+        lost = self._dispatch.heartbeat(given.worker, held)
+        return HeartbeatHeard(tuple(lost), self._dispatch.lease_s)
 
 
 def _read(body: bytes, shape: type[_Body]) -> _Body:

@@ -1,0 +1,87 @@
+"""What the guard says of one tool call, and of what became of it."""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.model.attempts import Next
+from holdfast.model.decisions import Reason, Verdict
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect as it was done before. `output` is None where it was too large to keep."""
+
+    ok: bool
+    output: Any = None
+    output_kept: bool = True
+    error: str = ""
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard said of one call.
+
+    `permit` is empty unless the verdict is allow; `arguments` are those that may run; `message`
+    is what the model may read; `risk` is the level's name (`LOW` to `BLOCK`).
+    """
+
+    verdict: Verdict
+    decision_id: str
+    arguments: dict[str, Any]
+    permit: str = ""
+    message: str = ""
+    risk: str = ""
+    reasons: tuple[Reason, ...] = ()
+    cost_nusd: int = 0
+    effect_key: str = ""
+    stored: Stored | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about a call that was allowed and lost its answer.
+
+    `execute` comes with a ruling that holds a fresh permit under the same `effect_key`; `probe`
+    asks the tool whether it happened; `answered` comes with what is stored; `parked` waits for a
+    person; `denied` says why in `message`.
+    """
+
+    next: Next
+    effect_key: str = ""
+    attempt: int = 0
+    ruling: Ruling | None = None
+    stored: Stored | None = None
+    message: str = ""
+
+
+class ToolOutput(msgspec.Struct, frozen=True):
+    """A tool's output as the hooks left it; `rewritten` when it is not what was reported.
+
+    `content` is the reported text for the model as it was journalled, without secrets. `withheld`
+    is what the model reads in place of the result where a hook objects to it, else empty.
+    """
+
+    output: Any
+    rewritten: bool = False
+    content: str | None = None
+    withheld: str = ""
+
+
+class RedeemedPermit(msgspec.Struct, frozen=True):
+    """The permit that is now used up."""
+
+    permit_id: str
+
+
+class HookAnswer(msgspec.Struct, frozen=True):
+    """What the hooks at a point object to."""
+
+    reasons: tuple[Reason, ...] = ()
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """Key id → base64 of the 32 raw bytes of an Ed25519 public key."""
+
+    keys: dict[str, str]
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """An answer with nothing in it."""

@@ -1,0 +1,85 @@
+"""Sessions as people and their own processes see them: no secret but in `OpenedSession`."""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.model.principals import TrustLevel
+from holdfast.model.sessions import SessionState
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One session as it stands: past its wall clock it is expired from that moment on.
+
+    `turn` counts its model calls, `tool_calls` its own that were permitted, `streams` the answers
+    streaming to it now. `context_percent` is how full its context was after the last answer in it,
+    of 100. `query_bytes` of `query_bytes_limit` were carried by its queries to search providers
+    since it read untrusted text. `delegated_by` is the session that started it, `children` are
+    those that it started; `cost_nusd` counts what these cost. `scopes` are patterns by argument,
+    each of which has to hold; `resources` are names, or beginnings of names, that its calls may
+    touch.
+    """
+
+    session_id: str
+    tenant: str
+    project: str
+    user: str
+    agent: str
+    task: str
+    trust: TrustLevel
+    state: SessionState
+    opened_at_ns: int
+    expires_at_ns: int
+    roles: tuple[str, ...] = ()
+    state_reason: str = ""
+    cost_nusd: int = 0
+    turn: int = 0
+    tool_calls: int = 0
+    streams: int = 0
+    tainted: bool = False
+    context_percent: int = 0
+    query_bytes: int = 0
+    query_bytes_limit: int = 0
+    delegated_by: str = ""
+    children: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    scopes: tuple[dict[str, tuple[str, ...]], ...] = ()
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    sessions: tuple[SessionView, ...]
+
+
+class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration gives an agent: its model, its words, its tools.
+
+    `allowed_models` empty means any priced model. `mcp_servers` is keyed by server name, in the
+    shape of `.mcp.json`. `task` has `kind`, `id`, `text` and `attributes`. `model_port` is where
+    its model calls go at the server's host; 0 for the server's own port.
+    """
+
+    model: str = ""
+    system_prompt: str = ""
+    allowed_tools: tuple[str, ...] = ()
+    allowed_models: tuple[str, ...] = ()
+    mcp_servers: dict[str, Any] = {}
+    task: dict[str, Any] = {}
+    max_turns: int = 30
+    model_port: int = 0
+
+
+class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A new session; the token is shown only here."""
+
+    session: SessionView
+    token: str
+    plan: SessionPlan
+
+
+class CollectedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A child's result; `tainted` says the same of the session that collected it from now on."""
+
+    tainted: bool
+    text: str

@@ -1,0 +1,1 @@
+"""How what the house holds is shown: one builder a view (`model/views`), for every door."""

@@ -1,0 +1,179 @@
+"""Sessions as they stand now, from memory where they live there, else from the store.
+
+A list never loads a session into memory: what it needs is counted from the journal. Not here:
+changing anything.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+
+from holdfast.core.calls import PERMITTED
+from holdfast.core.context import ContextUse
+from holdfast.errors import NotFound
+from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
+from holdfast.model.events import Kind, Record
+from holdfast.model.sessions import Session
+from holdfast.model.sessions import SessionState as S
+from holdfast.model.tools import CallRecord
+from holdfast.model.views.sessions import SessionView
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import RecordFilter, SessionFilter, Store
+from holdfast.runtime.budgets import Budgets, owners
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Sessions
+
+# Of its own, and of the session that it continues.
+_COUNTED = (
+    Kind.SESSION_OPENED,
+    Kind.SESSION_CONTINUED,
+    Kind.TOOL_RESULT_ADMITTED,
+    Kind.SESSION_COLLECTED,
+    Kind.QUERY_SENT,
+)
+_TURNS = (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED)
+_MAX_SCANNED = 2000
+_PAGE = 1000
+_MAY_HAVE_EXPIRED = frozenset({S.ACTIVE, S.PAUSED})
+
+
+class SessionViews:
+    """Shows sessions."""
+
+    def __init__(self, sessions: Sessions, budgets: Budgets, store: Store, clock: Clock) -> None:
+        self._sessions = sessions
+        self._budgets = budgets
+        self._store = store
+        self._clock = clock
+
+    def of_live(self, live: LiveSession) -> SessionView:
+        """A session that is in memory."""
+        key, ledger = _purse(live.session), self._budgets.ledger
+        account = ledger.account(key, self._clock.now_ns()) if ledger.knows(key) else None
+        return msgspec.structs.replace(
+            self._plain(live.session),
+            cost_nusd=live.cost_nusd if account is None else account.settled,
+            turn=live.turn,
+            tool_calls=_permitted(live.session.session_id, live.calls.values()),
+            streams=len(live.streams),
+            tainted=live.vouched.tainted,
+            children=tuple(live.children),
+            context_percent=live.context.percent,
+            query_bytes=live.residue.spent,
+        )
+
+    async def of_session(self, session: Session) -> SessionView:
+        """A session as stored; what is in memory is newer and goes first."""
+        live = self._sessions.loaded(session.session_id)
+        return self.of_live(live) if live is not None else await self._stored(session)
+
+    async def show(self, session_id: str) -> SessionView:
+        """One session. Errors: NotFound, StoreUnavailable."""
+        return await self.of_session(await self.session(session_id))
+
+    async def session(self, session_id: str) -> Session:
+        """A session as it is kept, without loading it. Errors: NotFound, StoreUnavailable."""
+        live = self._sessions.loaded(session_id)
+        session = live.session if live is not None else await self._store.session(session_id)
+        if session is None:
+            raise NotFound(f"no session `{session_id[:64]}`")
+        return session
+
+    async def listed(self, where: SessionFilter, state: S | None) -> list[SessionView]:
+        """Sessions, newest first: the first `where.limit` that stand in `state`, any where None."""
+        wider = where
+        if state is not None:
+            # A session expires by the clock alone; its stored state follows when it is next used.
+            states = (S.EXPIRED, *_MAY_HAVE_EXPIRED) if state is S.EXPIRED else (state,)
+            scanned = _MAX_SCANNED if state in (S.EXPIRED, *_MAY_HAVE_EXPIRED) else where.limit
+            wider = msgspec.structs.replace(where, states=states, limit=scanned)
+        found = await self._store.sessions(wider)
+        fitting = [one for one in found if state in (None, self._state(one))]
+        return [await self.of_session(one) for one in fitting[: where.limit]]
+
+    async def records(
+        self, session: Session, kinds: tuple[Kind, ...], session_id: str = ""
+    ) -> AsyncIterator[Record]:
+        """Its journal records of these kinds in order, or those of another one of its tenant."""
+        where = RecordFilter(
+            tenant=session.principal.tenant,
+            session=session_id or session.session_id,
+            kinds=kinds,
+            limit=_PAGE,
+        )
+        while True:
+            page = await self._store.records(where)
+            for record in page:
+                yield record
+            if len(page) < _PAGE:
+                return
+            where = msgspec.structs.replace(where, after_seq=page[-1].seq)
+
+    async def _stored(self, session: Session) -> SessionView:
+        turn = cost_nusd = carried = 0
+        tainted, context = False, ContextUse()
+        children: list[str] = []
+        for session_id in filter(None, (session.parent, session.session_id)):
+            mine = session_id == session.session_id
+            own = (*_TURNS, Kind.SESSION_DELEGATED) if mine else ()
+            async for record in self.records(session, (*_COUNTED, *own), session_id):
+                turn = max(turn, record.turn if mine else 0)
+                cost_nusd += record.cost_nusd
+                tainted = tainted or bool(record.body.get("taints"))
+                if mine:
+                    context.recorded(record.body)
+                if record.kind is Kind.QUERY_SENT:
+                    carried += int(record.body.get("bytes", 0))
+                if record.kind is Kind.SESSION_DELEGATED:
+                    children.append(str(record.body.get("child", "")))
+        for account in await self._budgets.states([_purse(session)]):
+            cost_nusd = account.settled
+        calls = await self._store.calls(session.session_id)
+        return msgspec.structs.replace(
+            self._plain(session),
+            cost_nusd=cost_nusd,
+            turn=turn,
+            tool_calls=_permitted(session.session_id, calls),
+            tainted=tainted,
+            children=tuple(children),
+            context_percent=context.percent,
+            query_bytes=carried,
+        )
+
+    def _plain(self, session: Session) -> SessionView:
+        """Who it is and where it stands, without what it used."""
+        who, state = session.principal, self._state(session)
+        late = state is not session.state
+        return SessionView(
+            session_id=session.session_id,
+            tenant=who.tenant,
+            project=who.project,
+            user=who.user,
+            agent=who.agent,
+            task=who.task,
+            trust=who.trust,
+            roles=who.roles,
+            state=state,
+            state_reason="the session reached its wall clock" if late else session.state_reason,
+            opened_at_ns=session.opened_at_ns,
+            expires_at_ns=session.expires_at_ns,
+            query_bytes_limit=session.loop.query_bytes,
+            delegated_by=session.delegated_by,
+            resources=session.resources,
+            scopes=session.scopes,
+        )
+
+    def _state(self, session: Session) -> S:
+        if session.state in _MAY_HAVE_EXPIRED and self._clock.now_ns() >= session.expires_at_ns:
+            return S.EXPIRED
+        return session.state
+
+
+def _purse(session: Session) -> AccountKey:
+    """The account of what the session cost, calls whose outcome a crash took included."""
+    owner = owners(session.principal)[Scope.SESSION]
+    return AccountKey(Scope.SESSION, owner, Dimension.USD, Window.LIFE)
+
+
+def _permitted(session_id: str, calls: Iterable[CallRecord]) -> int:
+    return sum(1 for c in calls if c.session == session_id and c.state in PERMITTED)

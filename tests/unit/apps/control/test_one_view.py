@@ -1,0 +1,127 @@
+"""Every door shows the same of a session, and every answer is the struct that a client reads."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from starlette.applications import Starlette
+
+from holdfast.apps.control.app import ROUTERS, create_control_app
+from holdfast.apps.control.guard.reading import Intake
+from holdfast.apps.control.guard.routes import GuardDoor
+from holdfast.apps.control.showing import Routes, schemas_of, shown_by
+from holdfast.core.sessions import Command
+from tests.control_house import ONE_TENANT, House, served
+
+CLERK = "  clerk: {model: claude-sonnet-5-5, tools: []}\ntasks:"
+QUERIES: dict[str, dict[str, Any]] = {
+    "show_budgets": {"session": ""},
+    "list_effects": {"session": ""},
+    "ask_audit": {"user": "ann", "at": "2026-11-16 12:00"},
+    "list_records": {},
+}
+
+
+def agents_door(house: House) -> Starlette:
+    """The routes that a session's token opens; of the guard only what shows it."""
+    nothing: Any = None
+    door = GuardDoor(
+        house.sessions,
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        views=house.deps.session_views,
+        turns=nothing,
+        intake=Intake(10_000, lambda fault: None),
+    )
+    return Starlette(routes=door.routes())
+
+
+async def to_its_agent(house: House, token: str) -> dict[str, Any]:
+    transport = httpx2.ASGITransport(app=agents_door(house))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        answer = await http.get("/v1/guard/session", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_scoped_session_reads_the_same_to_its_agent_and_to_operators(late):
+    async def main(house: House):
+        session_id, token = await house.opened(scope={"path": ["src/*"]})
+        live = house.live(session_id)
+        await house.sessions.change(live, Command.PAUSE, "lunch")
+        house.clock.at_ns += 3600 * 10**9 if late else 0
+        mine = await to_its_agent(house, token)
+        assert mine == await house.get(f"/v1/sessions/{session_id}")
+        (listed,) = (await house.get("/v1/sessions"))["sessions"]
+        assert mine == listed
+        assert mine["scopes"] == [{"path": ["src/*"]}]
+        assert mine["state"] == ("expired" if late else "paused")
+
+    served(main)
+
+
+def shown_routes() -> dict[str, tuple[str, str, Any]]:
+    """Name of each route that shows a view to its verb, its path and the view."""
+    found = {}
+    app = create_control_app(House().deps)
+    names = {
+        told["operationId"]: (verb.upper(), path)
+        for path, verbs in app.openapi()["paths"].items()
+        for verb, told in verbs.items()
+    }
+    for router in ROUTERS:
+        for route in router.routes:
+            kind = shown_by(route.endpoint)  # type: ignore[attr-defined]
+            found[route.name] = (*names[route.name], kind)  # type: ignore[attr-defined]
+    return found
+
+
+ROUTES = shown_routes()
+
+
+def test_every_route_answers_with_a_view_and_the_document_says_which():
+    assert [name for name, (_, _, kind) in ROUTES.items() if kind is None] == []
+    document = create_control_app(House().deps).openapi()
+    for name, (verb, path, kind) in ROUTES.items():
+        answer = document["paths"][path][verb.lower()]["responses"]["200"]
+        ref = answer["content"]["application/json"]["schema"]["$ref"]
+        assert ref == f"#/components/schemas/{kind.__name__}", name
+        described = document["components"]["schemas"][kind.__name__]["properties"]
+        assert set(described) == set(kind.__struct_fields__), name
+
+
+@pytest.mark.parametrize("name", [n for n, (verb, _, _) in ROUTES.items() if verb == "GET"])
+def test_what_is_looked_at_is_the_view_to_the_letter(name):
+    verb, path, kind = ROUTES[name]
+
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        query = {k: v or session_id for k, v in QUERIES.get(name, {}).items()}
+        asked = {"agent": "clerk", "user": "ann", "prompt": "Refund it."}
+        run = (await house.call("POST", "/v1/runs", asked)).json()["run_id"]
+        named = path.format(session_id=session_id, run_id=run)
+        answer = await house.call(verb, named, params=query)
+        assert answer.status_code == 200, answer.text
+        read = msgspec.json.decode(answer.content, type=kind)
+        assert msgspec.json.encode(read) == answer.content
+        assert set(answer.json()) == set(kind.__struct_fields__)
+
+    served(main, ONE_TENANT.replace("tasks:", CLERK))
+
+
+def test_an_endpoint_without_a_view_is_left_as_fastapi_makes_it():
+    router = Routes()
+
+    @router.get("/plain")
+    async def plain() -> dict[str, int]:
+        return {"a": 1}
+
+    assert shown_by(plain) is None
+    assert schemas_of(router.routes) == {}
+    assert asyncio.run(router.routes[0].endpoint()) == {"a": 1}  # type: ignore[attr-defined]
