@@ -110,12 +110,6 @@ class Denied(HoldfastError):
     code, http_status, wire_type = "permission_denied", 403, "permission_error"
 
 
-class ApprovalRequired(Denied):
-    """A person has to answer first; until then the call is refused."""
-
-    code = "approval_required"
-
-
 class ApproverRequired(Denied):
     """Only an operator whom the configuration names as an approver may let this go on."""
 

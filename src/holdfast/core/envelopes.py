@@ -1,4 +1,4 @@
-"""The response envelope: how it is made, its JSON Schema, and its check.
+"""The response envelope: its JSON Schema, and its check.
 
 A harness, a hook and a test read the same shape whether the call worked or not. Not here: the
 contract's own output schema (`core/contracts`).
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.schemas import SchemaFault, compile_schema
-from holdfast.model.envelopes import Envelope, EnvelopeError
+from holdfast.model.envelopes import Envelope
 from holdfast.model.findings import Violation
 
 ENVELOPE_SCHEMA: dict[str, Any] = {
@@ -43,16 +43,6 @@ _compiled = compile_schema(ENVELOPE_SCHEMA, strict=True)
 if isinstance(_compiled, SchemaFault):  # pragma: no cover - a fault of this file
     raise TypeError(_compiled.reason)
 _SCHEMA = _compiled
-
-
-def succeeded(tool: str, call_id: str, output: Any, duration_ms: int) -> Envelope:
-    """The envelope of a call that worked; `output` is any JSON value."""
-    return Envelope(ok=True, tool=tool, call_id=call_id, output=output, duration_ms=duration_ms)
-
-
-def failed(tool: str, call_id: str, error: EnvelopeError, duration_ms: int) -> Envelope:
-    """The envelope of a call that did not work."""
-    return Envelope(ok=False, tool=tool, call_id=call_id, error=error, duration_ms=duration_ms)
 
 
 def to_wire(envelope: Envelope) -> dict[str, Any]:

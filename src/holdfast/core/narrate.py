@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from holdfast.core.endings import COMPLETE
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
 from holdfast.model.visible import quoted, visible
@@ -108,7 +109,7 @@ def _settled(record: Record) -> str:
         output = _plain(usage.get("output_tokens", 0), 20)
         text += f" at {_tokens_in(usage)} tokens in and {output} out"
     ended = body.get("ended")
-    text += f", {_plain(ended)}" if ended and ended != "complete" else ""
+    text += f", {_plain(ended)}" if ended and ended != COMPLETE.words else ""
     doubts = body.get("doubts")
     if isinstance(doubts, list | tuple) and doubts:
         named = ", ".join(_quoted(one) for one in doubts[:3])

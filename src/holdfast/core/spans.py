@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from holdfast.core import entries
+from holdfast.core import endings, entries
 from holdfast.core.calls import AT_SERVER
+from holdfast.core.endings import COMPLETE
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
@@ -214,8 +215,8 @@ def _settled(seen: _Seen, record: Record) -> list[Span]:
     seen.cost_nusd += record.cost_nusd
     if entries.words(record, "outcome") == "unknown":
         return [_model(seen, record, "unknown: the server ended before the provider's usage came")]
-    ended = entries.words(record, "ended")
-    return [_model(seen, record, "" if ended == "complete" else ended or "unknown")]
+    ended = endings.read(entries.words(record, "ended"))
+    return [_model(seen, record, "" if ended == COMPLETE else ended.words or "unknown")]
 
 
 def _refused(seen: _Seen, record: Record) -> list[Span]:

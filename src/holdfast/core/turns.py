@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from holdfast.core import entries
+from holdfast.core import endings, entries
 from holdfast.core.calls import AT_SERVER
+from holdfast.core.endings import COMPLETE
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.views.turns import TurnRecord
@@ -73,8 +74,8 @@ def _model(record: Record, prompt: str) -> TurnRecord:
     elif entries.words(record, "outcome") == "unknown":
         outcome = "unknown: the server ended before the provider's usage came"
     else:
-        ended = entries.words(record, "ended")
-        outcome = entries.words(record, "stop_reason") if ended == "complete" else ended
+        ended = endings.read(entries.words(record, "ended"))
+        outcome = entries.words(record, "stop_reason") if ended == COMPLETE else ended.words
     return TurnRecord(
         turn=record.turn,
         at_ns=record.at_ns - ms * _NS_PER_MS,

@@ -14,7 +14,9 @@ from typing import Protocol
 
 import msgspec
 
+from holdfast.core import endings
 from holdfast.core.cover import Cover
+from holdfast.core.endings import ABANDONED, COMPLETE, Ending
 from holdfast.core.metering import Reading
 from holdfast.core.stream import AnswerStream, Broken, EmittedCall, read_answer
 from holdfast.errors import HoldfastError, UpstreamUnavailable
@@ -85,11 +87,11 @@ class Payer(Protocol):
         """Journal that the answer was ended early."""
         ...
 
-    def settle(self, reading: Reading, *, ended: str) -> None:
+    def settle(self, reading: Reading, *, ended: Ending) -> None:
         """Replace the hold by the provider's usage, or by a bound; the first time counts."""
         ...
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, ended: Ending) -> None:
         """The provider was asked and nothing came back: what it may have done is charged."""
         ...
 
@@ -145,7 +147,7 @@ class Answer:
             self._upstream.close()
             if not self._reading and self._payer is not None:
                 # Nobody has come for it yet, and perhaps nobody will.
-                self._payer.abandon(f"cut: {reason}")
+                self._payer.abandon(endings.cut(reason))
             if self.client is not None and self._payer is not None and self._payer.stopped:
                 self.client.reset()
 
@@ -161,7 +163,7 @@ class Answer:
             self._timer.cancel()
         self._upstream.close()
         if self._payer is not None:
-            self._payer.abandon("abandoned")
+            self._payer.abandon(ABANDONED)
             self._payer.closed()
 
     async def _delivered(self) -> None:
@@ -198,13 +200,14 @@ class Answer:
             if isinstance(read, Broken):
                 raise UpstreamUnavailable(read.text, ours=True)
         except UpstreamUnavailable as error:
-            payer.abandon(self._cut_because or ended_by(error))
-            if not self._cut_because:
+            cut = self._cut_because
+            payer.abandon(endings.stopped(cut) if cut else endings.failed(error))
+            if not cut:
                 raise
         else:
             metered, calls = read
             payer.emitted(calls)
-            payer.settle(metered.reading(), ended="complete")
+            payer.settle(metered.reading(), ended=COMPLETE)
             if reason := await payer.caught_up():
                 self.cut(reason)
             if not self._cut_because:
@@ -218,7 +221,7 @@ class Answer:
         if payer is None:
             raise RuntimeError("an answer that nobody pays for does not stream")
         meter = AnswerStream(cached_1h=payer.cached_1h)
-        ended = "abandoned"
+        ended = ABANDONED
         self._reading = True
         try:
             try:
@@ -232,16 +235,16 @@ class Answer:
                         break
                 if not self._cut_because and not meter.ended and not meter.failed:
                     raise UpstreamUnavailable("the provider ended the stream early")
-                ended = broken(meter.error)
+                ended = endings.broken(meter.error)
                 await self._delivered()
             except UpstreamUnavailable as error:
                 if not self._cut_because:
-                    ended = ended_by(error)
+                    ended = endings.failed(error)
                     self._over(meter, payer, ended)
                     yield _error_event("api_error", f"{error.code}: {error.message}")
             finally:
                 if self._cut_because:
-                    ended = f"cut: {self._cut_because}"
+                    ended = endings.cut(self._cut_because)
                     payer.note_cut(meter.metered.reading(), self._cut_because)
                 self._over(meter, payer, ended)
             if self._cut_because:
@@ -251,7 +254,7 @@ class Answer:
             self.close()
 
     @staticmethod
-    def _over(meter: AnswerStream, payer: Payer, ended: str) -> None:
+    def _over(meter: AnswerStream, payer: Payer, ended: Ending) -> None:
         """Nothing more will come: what is half-written gets no permit, and the money is settled."""
         if half := meter.unfinished():
             payer.emitted(half)
@@ -280,7 +283,7 @@ class Answer:
         reason = ""
         if meter.ended:
             # Before the client can send its next call, which draws on the same accounts.
-            payer.settle(meter.metered.reading(), ended="complete")
+            payer.settle(meter.metered.reading(), ended=COMPLETE)
         elif payer.cover.is_overrun(meter.metered):
             reason = "the provider wrote more than the `max_tokens` it was given"
         elif not payer.cover.is_ahead(meter.metered):
@@ -306,16 +309,6 @@ async def refusal_body(answer: UpstreamAnswer) -> tuple[Mapping[str, str], bytes
         coded = ("content-type", "content-encoding")
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in coded}
         return {**kept, "content-type": "application/json"}, body
-
-
-def broken(error: str) -> str:
-    """How an answer ended that the provider broke off by an error event of this kind."""
-    return f"broken: the provider sent an error event ({error})"
-
-
-def ended_by(error: HoldfastError) -> str:
-    """`broken` is the provider's fault; what only we could not read, or wait for, may be ours."""
-    return f"{'unread' if error.fields.get('ours') else 'broken'}: {error.message}"
 
 
 def _error_event(kind: str, message: str) -> bytes:

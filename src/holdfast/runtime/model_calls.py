@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from holdfast.core import endings
 from holdfast.core.edits import Edits
 from holdfast.core.large import Requested
 from holdfast.core.messages import ModelRequest
@@ -38,7 +39,7 @@ from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.ports.readers import Body
 from holdfast.runtime.admission import Admission
-from holdfast.runtime.answers import Answer, broken, ended_by
+from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import Carried, Carrier, Here
 from holdfast.runtime.clearing import Clearance, Clearing, told_to_list
 from holdfast.runtime.exhaustion import exhausted
@@ -484,14 +485,14 @@ class ModelCalls:
         try:
             answer = await carrier.reach(provider, purse, edits)
         except BaseException:
-            purse.abandon("stopped before the provider answered")
+            purse.abandon(endings.STOPPED)
             raise
         if isinstance(answer, Unreached):
             if answer.reading is not None:
-                purse.settle(answer.reading, ended=broken(answer.why))
+                purse.settle(answer.reading, ended=endings.broken(answer.why))
             elif answer.sent and answer.error is not None:
                 # An answer in one piece is all written, and billed, before its headers.
-                purse.abandon(ended_by(answer.error))
+                purse.abandon(endings.failed(answer.error))
             else:
                 await self._released(purse, answer.why, answer.answer)
             return answer

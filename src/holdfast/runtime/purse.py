@@ -15,6 +15,7 @@ import msgspec
 
 from holdfast.core.calls import AT_SERVER, By, Move, emitted_state, moved
 from holdfast.core.cover import Cover
+from holdfast.core.endings import Ending
 from holdfast.core.history import UNREAD, marks, result_marks
 from holdfast.core.messages import ModelRequest
 from holdfast.core.metering import Reading
@@ -114,7 +115,7 @@ class Purse:
         self._open = True
         # What went wrong before the provider answered, in order; who wants to know how it ends.
         self.tried: list[str] = []
-        self.watch: Callable[[str], None] | None = None
+        self.watch: Callable[[Ending], None] | None = None
         live.turn += 1
         self.turn = live.turn
 
@@ -293,15 +294,14 @@ class Purse:
         _, durable = self._budgets.settle(self.paid.hold_id, {}, self.live.who, [record])
         await durable
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, ended: Ending) -> None:
         """The provider was asked and nothing came back: what it may have done is charged."""
-        self.settle(Reading(), ended=why)
+        self.settle(Reading(), ended=ended)
 
-    def settle(self, reading: Reading, *, ended: str) -> None:
+    def settle(self, reading: Reading, *, ended: Ending) -> None:
         """Replace the hold by the provider's usage, or by a bound where it did not say.
 
-        `ended` is `complete`, `cut: …`, `abandoned`, `broken: …`; queued, not awaited: it may run
-        while a task is being cancelled.
+        Queued, not awaited: it may run while a task is being cancelled.
         """
         if not self._open:
             return
@@ -341,7 +341,7 @@ class Purse:
             "out_nusd": actual.get(Dimension.USD_OUT, 0),
             "exact": exact,
             **_told(bill, reading.served),
-            "ended": ended,
+            "ended": ended.words,
             "stop_reason": reading.stop_reason,
             "message_id": reading.message_id,
             "thread_tokens": thread_tokens,

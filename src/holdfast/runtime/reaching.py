@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from holdfast.core.endings import COMPLETE, Ending, How
 from holdfast.core.metering import Reading
 from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
 from holdfast.model.events import Kind
@@ -170,11 +171,11 @@ class Reaching:
             reading=begun.reading,
         )
 
-    def ended(self, provider: Provider, reached: Reached, ended: str) -> None:
-        """How an answer that had begun ended; see `Purse.settle` for the words."""
-        if ended == "complete":
+    def ended(self, provider: Provider, reached: Reached, ended: Ending) -> None:
+        """How an answer that had begun ended."""
+        if ended == COMPLETE:
             reached.door.completed(reached.ticket)
-        elif ended.startswith("broken"):
+        elif ended.how is How.BROKEN:
             self._failed(provider, reached.door, reached.ticket, Trouble.UPSTREAM)
         else:
             reached.door.forgotten(reached.ticket)

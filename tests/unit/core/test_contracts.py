@@ -5,10 +5,10 @@ import pytest
 
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.core.contracts import ContractBook, definition_digest, lint, resource_of
-from holdfast.core.envelopes import ENVELOPE_SCHEMA, check_envelope, failed, succeeded, to_wire
+from holdfast.core.envelopes import ENVELOPE_SCHEMA, check_envelope, to_wire
 from holdfast.core.schemas import MAX_SCHEMA_BYTES, SchemaFault, compile_schema
 from holdfast.errors import ConfigInvalid
-from holdfast.model.envelopes import EnvelopeError
+from holdfast.model.envelopes import Envelope, EnvelopeError
 from holdfast.model.findings import Violation
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect, Idempotency
@@ -277,15 +277,16 @@ def test_a_digest_pins_every_part_of_a_definition():
     assert len(others) == 5
 
 
-OK = succeeded(REFUND.name, "c1", {"refund_id": "r"}, 12)
-NO = failed(REFUND.name, "c1", EnvelopeError(code="timeout", message="took too long"), 12)
+OK = Envelope(ok=True, tool=REFUND.name, call_id="c1", output={"refund_id": "r"}, duration_ms=12)
+LATE = EnvelopeError(code="timeout", message="took too long")
+NO = Envelope(ok=False, tool=REFUND.name, call_id="c1", error=LATE, duration_ms=12)
 
 
 def test_one_envelope_holds_success_and_failure():
     assert check_envelope(OK) == check_envelope(NO) == ()
     assert set(to_wire(OK)) == set(to_wire(NO)) == set(ENVELOPE_SCHEMA["required"])
     assert BOOK.check_envelope(OK) == BOOK.check_envelope(NO) == ()
-    assert check_envelope(succeeded("t", "c", None, 0)) == ()
+    assert check_envelope(msgspec.structs.replace(OK, output=None)) == ()
 
 
 @pytest.mark.parametrize(
@@ -308,7 +309,7 @@ def test_an_envelope_that_is_both_or_neither_is_refused(wire):
 
 
 def test_the_envelope_check_reaches_the_output():
-    found = BOOK.check_envelope(succeeded(REFUND.name, "c1", {"refund_id": 1}, 1))
+    found = BOOK.check_envelope(msgspec.structs.replace(OK, output={"refund_id": 1}))
     assert [v.path for v in found] == ["/output/refund_id"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.core import large
 from holdfast.core.edits import Edits
-from holdfast.core.envelopes import check_envelope, failed, succeeded, to_wire
+from holdfast.core.envelopes import check_envelope, to_wire
 from holdfast.core.flow import Given, Vouched, vouched
 from holdfast.core.large import (
     Count,
@@ -337,8 +337,9 @@ def test_a_body_is_edited_value_by_value_and_others_keep_their_bytes():
 
 # ---- envelopes -----------------------------------------------------------------------------------
 
-GOOD = succeeded("t", "c", {"a": 1}, 5)
-BAD = failed("t", "c", EnvelopeError(code="gone", message="it is gone", retryable=False), 5)
+GOOD = Envelope(ok=True, tool="t", call_id="c", output={"a": 1}, duration_ms=5)
+GONE = EnvelopeError(code="gone", message="it is gone", retryable=False)
+BAD = Envelope(ok=False, tool="t", call_id="c", error=GONE, duration_ms=5)
 
 
 def test_an_envelope_is_written_with_every_field():

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.core.endings import LOST
 from holdfast.core.stream import EmittedCall, Reading
 from holdfast.errors import (
     HoldfastError,
@@ -26,7 +27,6 @@ from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.relays.line import Line
-from holdfast.runtime.relays.owner import LOST
 from holdfast.runtime.relays.wire import (
     Cuts,
     Hello,
@@ -136,7 +136,7 @@ def test_a_line_that_breaks_mid_stream_is_settled_in_full_and_ends_the_stream_we
         seen += await rest(events)
         ended_without_a_word(seen)
         assert seen.count(b"content_block_start") == seen.count(b"content_block_stop")
-        assert endings(pair) == [LOST]
+        assert endings(pair) == [LOST.words]
         assert pair.upstream.answers[0].closed.is_set()
         pair.nothing_held()
         assert live.streams == {}

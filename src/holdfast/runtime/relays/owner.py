@@ -9,7 +9,9 @@ Not here: sockets (`backends/frames`), the relay's side (`calls`, `payer`).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from holdfast.core import endings
 from holdfast.core.edits import Edits
+from holdfast.core.endings import ABANDONED, LOST, Ending
 from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.events import Kind
@@ -57,7 +59,6 @@ from holdfast.runtime.relays.wire import (
 )
 from holdfast.runtime.services import Services
 
-LOST = "lost: the relay that carried it is gone"
 _CHANGES = (Kind.UPSTREAM_OPENED, Kind.UPSTREAM_CLOSED)
 
 Report = Callable[[BaseException], None]
@@ -281,7 +282,7 @@ class RelayTalk:
     def _settle(self, body: bytes) -> None:
         """The money is settled; a kill still reaches what the client has not got (`left`)."""
         said = decoded(body, Settle)
-        self._purse(said.call).settle(said.reading, ended=said.ended)
+        self._purse(said.call).settle(said.reading, ended=endings.read(said.ended))
 
     def _left(self, body: bytes) -> None:
         call = self._calls.pop(decoded(body, Left).call, None)
@@ -465,7 +466,7 @@ class CarriedCall:
         if self.purse is not None and self.purse.settled:
             self.purse.closed()
         else:
-            self._end("abandoned")
+            self._end(ABANDONED)
 
     def lose(self) -> None:
         """Nobody can say what came of it: charged in full."""
@@ -473,7 +474,7 @@ class CarriedCall:
             self.purse.unseen = True
         self._end(LOST)
 
-    def _end(self, ended: str) -> None:
+    def _end(self, ended: Ending) -> None:
         if self._task is not None:
             self._task.cancel()
         if self.handed_on and self.purse is not None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from holdfast.core.cover import Cover
+from holdfast.core.endings import ABANDONED, Ending
 from holdfast.core.stream import EmittedCall, Reading
 from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, Unavailable
 from holdfast.runtime.live import Cut
@@ -47,7 +48,7 @@ class RelayedCall:
         self._settled = False
         self._told: list[asyncio.Future[bytes]] = []
         # Who wants to know how the answer ends.
-        self.watch: Callable[[str], None] | None = None
+        self.watch: Callable[[Ending], None] | None = None
 
     def pay(self, send: Send) -> None:
         """The server holds money for it."""
@@ -135,29 +136,29 @@ class RelayedCall:
         """See `Payer`."""
         self._tell("was_cut", WasCut(call=self.number, reading=reading, reason=reason))
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, ended: Ending) -> None:
         """See `Payer`."""
-        self.settle(Reading(), ended=why)
+        self.settle(Reading(), ended=ended)
 
-    def settle(self, reading: Reading, *, ended: str) -> None:
+    def settle(self, reading: Reading, *, ended: Ending) -> None:
         """See `Payer`. Where the server is gone, it settles in full by itself."""
         if not self._settled:
             self._settled = True
-            self._tell("settle", Settle(call=self.number, reading=reading, ended=ended))
+            self._tell("settle", Settle(call=self.number, reading=reading, ended=ended.words))
             self._watched(ended)
 
     def leave(self) -> None:
         """Nobody waits for it any more, or it was refused; idempotent."""
         self._tell("left", Left(call=self.number))
-        self._watched("abandoned")
+        self._watched(ABANDONED)
         self._over()
 
     def dismiss(self) -> None:
         """Nothing is owed for it; the server has let go of it already."""
-        self._watched("")
+        self._watched(ABANDONED)
         self._over()
 
-    def _watched(self, ended: str) -> None:
+    def _watched(self, ended: Ending) -> None:
         watch, self.watch = self.watch, None
         if watch is not None:
             watch(ended)

@@ -210,7 +210,7 @@ class WasCut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer is over."""
+    """The answer is over; `ended` is how, in words (`core/endings`)."""
 
     call: int
     reading: Reading

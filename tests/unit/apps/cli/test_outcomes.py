@@ -39,7 +39,6 @@ def record(kind, verdict="", **body):
         (errors.Conflict, 2),
         (errors.Denied, 3),
         (errors.EvidenceMissing, 3),
-        (errors.ApprovalRequired, 3),
         (errors.Exhausted, 4),
         (errors.LoopDetected, 7),
         (errors.DeadlineExceeded, 7),

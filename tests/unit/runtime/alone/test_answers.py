@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from holdfast.core import endings
 from holdfast.core.cover import Cover
+from holdfast.core.endings import ABANDONED, COMPLETE, Ending, How
 from holdfast.errors import DeadlineExceeded, SessionStopped, UpstreamUnavailable
-from holdfast.runtime.answers import Answer, broken, ended_by, refusal_body
+from holdfast.runtime.answers import Answer, refusal_body
 from tests.unit.runtime.house import (
     JSON,
     MODEL,
@@ -101,8 +103,8 @@ class Payer:
         self.told.append(("settle", ended))
         self.readings.append(reading)
 
-    def abandon(self, why):
-        self.told.append(("abandon", why))
+    def abandon(self, ended):
+        self.told.append(("abandon", ended))
 
     def refusal(self, reason):
         return SessionStopped(reason) if self.stopped else DeadlineExceeded(reason)
@@ -149,10 +151,10 @@ def test_whole_stream_is_shown_as_it_came_settled_before_its_end_and_delivered()
         assert payer.told == ["opened"]
         assert b"".join(await read(made)) == b"".join(WHOLE)
         assert payer.said == [
-            ("settle", "complete"),
+            ("settle", COMPLETE),
             "caught up",
-            ("settle", "broken: the provider sent an error event ()"),
-            ("abandon", "abandoned"),
+            ("settle", endings.broken("")),
+            ("abandon", ABANDONED),
         ]
         assert payer.told[-1] == "closed"
         assert made.client.told == ["delivered"]
@@ -207,7 +209,7 @@ def test_answer_that_the_payer_cannot_keep_up_with_is_cut_and_ended_well_formed(
         made, upstream = answer(pieces, payer)
         shown = await read(made)
         assert ("cut", "store_unavailable: full") in payer.told
-        assert ("settle", "cut: store_unavailable: full") in payer.told
+        assert ("settle", endings.cut("store_unavailable: full")) in payer.told
         last = shown[-1].decode()
         assert "message_stop" in last
         assert '"stop_reason":"max_tokens"' in last
@@ -267,7 +269,7 @@ def test_cut_from_outside_ends_the_stream_and_after_a_stop_nothing_more_is_shown
         assert b"max_tokens" in shown
         assert b"message_stop" in shown
         assert payer.said[0] == ("cut", "session_stopped: bad")
-        assert payer.said[1] == ("settle", "cut: session_stopped: bad")
+        assert payer.said[1] == ("settle", endings.cut("session_stopped: bad"))
         assert made.client.told == (["reset"] if stopped_too else [])
         assert upstream.closes == 2
 
@@ -298,11 +300,11 @@ def test_answer_that_nobody_came_for_is_charged_when_it_is_cut_and_one_that_is_r
         payer = Payer()
         made, upstream = answer(WHOLE, payer)
         payer.cut("bad")
-        assert payer.said == [("abandon", "cut: bad")]
+        assert payer.said == [("abandon", endings.cut("bad"))]
         assert upstream.closes == 1
         made.close()
         made.close()
-        assert payer.said[1:] == [("abandon", "abandoned")] * 2
+        assert payer.said[1:] == [("abandon", ABANDONED)] * 2
 
     asyncio.run(main())
 
@@ -313,7 +315,7 @@ def test_turn_that_takes_too_long_is_cut_and_its_client_reset():
         made, _ = answer(WHOLE, payer)
         await asyncio.sleep(0.03)
         text = "deadline_exceeded: the turn took longer than 60 s"
-        assert payer.said == [("abandon", f"cut: {text}")]
+        assert payer.said == [("abandon", endings.cut(text))]
         assert made.client.told == ["reset"]
         assert payer.cut == made.cut
 
@@ -335,7 +337,7 @@ def test_stream_that_breaks_is_told_so_that_the_client_may_try_again(ours):
             "type": "api_error",
             "message": "upstream_unavailable: gone",
         }
-        ended = f"{'unread' if ours else 'broken'}: gone"
+        ended = Ending(How.UNREAD if ours else How.BROKEN, "gone")
         assert payer.said[:2] == [("emitted", "c1", None), ("settle", ended)]
         assert payer.readings[0].ended is False
 
@@ -348,12 +350,13 @@ def test_stream_that_ends_early_and_one_of_nonsense_are_faults_of_the_provider()
         made, _ = answer(WHOLE[:-1], early)
         shown = await read(made)
         assert b"the provider ended the stream early" in shown[-1]
-        assert early.said[0] == ("settle", "broken: the provider ended the stream early")
+        ended = Ending(How.BROKEN, "the provider ended the stream early")
+        assert early.said[0] == ("settle", ended)
         nonsense = Payer()
         made, _ = answer([b"event: message_start\ndata: nonsense\n\n"], nonsense)
         shown = await read(made)
         assert b"api_error" in shown[-1]
-        assert nonsense.said[0][1].startswith("unread: ")
+        assert nonsense.said[0][1].how is How.UNREAD
 
     asyncio.run(main())
 
@@ -365,11 +368,7 @@ def test_error_event_of_the_provider_is_shown_and_named():
         made, _ = answer([started(), event("error", error=error)], payer)
         shown = await read(made)
         assert b"overloaded_error" in shown[-1]
-        assert payer.said[0] == (
-            "settle",
-            "broken: the provider sent an error event (overloaded_error)",
-        )
-        assert broken("x") == "broken: the provider sent an error event (x)"
+        assert payer.said[0] == ("settle", endings.broken("overloaded_error"))
 
     asyncio.run(main())
 
@@ -381,7 +380,7 @@ def test_call_that_was_torn_by_the_end_of_its_tokens_gets_no_permit():
         made, _ = answer(pieces, payer)
         await read(made)
         assert ("void", "c1") in payer.told
-        assert payer.told.index(("void", "c1")) < payer.told.index(("settle", "complete"))
+        assert payer.told.index(("void", "c1")) < payer.told.index(("settle", COMPLETE))
 
     asyncio.run(main())
 
@@ -406,7 +405,7 @@ def test_client_that_leaves_closes_the_providers_connection():
         await anext(events)
         await events.aclose()
         assert upstream.closes == 1
-        assert payer.said[0] == ("settle", "abandoned")
+        assert payer.said[0] == ("settle", ABANDONED)
         assert payer.told[-1] == "closed"
 
     asyncio.run(main())
@@ -419,7 +418,7 @@ def test_answer_in_one_piece_is_settled_before_it_is_handed_on_and_stays_within_
         body = whole_answer([call], reason="tool_use")
         made, upstream = answer([body], payer, headers=JSON)
         assert await made.whole() == body
-        assert payer.said == [("emitted", "c1", {"a": 1}), ("settle", "complete"), "caught up"]
+        assert payer.said == [("emitted", "c1", {"a": 1}), ("settle", COMPLETE), "caught up"]
         assert payer.readings[0].usage.output_tokens == 5
         assert (upstream.closes, upstream.limit_bytes) == (0, 64 * 1024 * 1024)
         made.close()
@@ -440,7 +439,7 @@ def test_answer_in_one_piece_that_is_cut_is_not_handed_on(stopped_too):
         with pytest.raises(SessionStopped if stopped_too else DeadlineExceeded) as refused:
             await made.whole()
         assert refused.value.message == "bad"
-        assert payer.said == [("settle", "complete"), "caught up", ("abandon", "abandoned")]
+        assert payer.said == [("settle", COMPLETE), "caught up", ("abandon", ABANDONED)]
         assert upstream.closes == 2
         late = Payer()
         late.late = "the store is gone"
@@ -460,13 +459,16 @@ def test_answer_in_one_piece_that_breaks_is_charged_by_why(cut):
         made, _ = answer([*steps, UpstreamUnavailable("gone")], payer, headers=JSON)
         with pytest.raises(DeadlineExceeded if cut else UpstreamUnavailable):
             await made.whole()
-        assert payer.said[0] == ("abandon", "bad" if cut else "broken: gone")
+        assert payer.said[0] == (
+            "abandon",
+            endings.stopped("bad") if cut else Ending(How.BROKEN, "gone"),
+        )
         unread = Payer()
         made, _ = answer([b"nonsense"], unread, headers=JSON)
         with pytest.raises(UpstreamUnavailable) as refused:
             await made.whole()
         assert refused.value.fields["ours"] is True
-        assert unread.said[0][1] == ended_by(refused.value)
+        assert unread.said[0][1] == endings.failed(refused.value)
 
     asyncio.run(main())
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from holdfast.core import endings
 from holdfast.core.edits import Edits
 from holdfast.core.metering import Reading
 from holdfast.core.price_table import PRICE_TABLE
@@ -209,7 +210,7 @@ def test_call_is_held_for_paid_and_sent_as_it_came():
         assert purse.cover.in_flight_tokens == 512
         now_s = asyncio.get_running_loop().time()
         assert now_s - 1 < paid.started_s <= now_s
-        purse.abandon("x")
+        purse.abandon(endings.stopped("x"))
 
     asyncio.run(main())
 
@@ -494,7 +495,7 @@ def test_next_upstream_is_asked_for_the_troubles_it_names_and_pays_for_itself():
         assert [edits.model for *_, edits in carrier.went] == ["", sonnet]
         assert first.closes >= 1
         assert carried == Carried(good, carrier.went[1][1])
-        carried.purse.abandon("x")
+        carried.purse.abandon(endings.stopped("x"))
         # No fallback for this trouble: the provider's own words.
         carrier = Carrier(unreached(answer=Answer(500)))
         assert (await shop.ask(carrier)).answer.status == 500

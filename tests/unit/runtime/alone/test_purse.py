@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from holdfast.core import endings
+from holdfast.core.endings import ABANDONED, COMPLETE, Ending, How
 from holdfast.core.history import UNREAD, marks, result_marks
 from holdfast.core.messages import read_request
 from holdfast.core.metering import Reading
@@ -122,7 +124,7 @@ def test_whole_answer_settles_its_own_usage_once_and_is_told_whole():
     async def main():
         till: Any = Till()
         purse = await till.pay(agent_path="clerk")
-        ends: list[str] = []
+        ends: list[Ending] = []
         purse.watch = ends.append
         purse.tried += ["key 1: 529", "key 2: timeout"]
         assert (till.live.turn, purse.turn, purse.settled) == (1, 1, False)
@@ -134,17 +136,17 @@ def test_whole_answer_settles_its_own_usage_once_and_is_told_whole():
             cache_write_1h_tokens=2,
         )
         reading = Reading(usage=usage, message_id="m1", stop_reason="end_turn", **WHOLE)
-        purse.settle(reading, ended="complete")
+        purse.settle(reading, ended=COMPLETE)
         assert purse.settled
-        purse.settle(reading, ended="again")
-        purse.abandon("again")
+        purse.settle(reading, ended=ABANDONED)
+        purse.abandon(ABANDONED)
         await purse.release("again")
         in_nusd = 40 * IN + 1_000 * IN // 10 + 7 * IN * 5 // 4 + 2 * IN * 2
         out_nusd = 10 * OUT
         assert till.spent() == {D.USD: in_nusd + out_nusd, D.SECONDS: 3}
         assert till.live.cost_nusd == in_nusd + out_nusd
         assert till.live.threads == {"m1": 1_059}
-        assert ends == ["complete"]
+        assert ends == [COMPLETE]
         assert till.toll.told == [(49, 10)]
         assert till.budgets.ledger.open_holds() == []
         [settled] = await till.told()
@@ -227,7 +229,7 @@ def test_answer_that_broke_off_is_charged_by_what_bounds_it(reading, more, outpu
         purse.unseen = more.get("unseen", False)
         # As if exactly so much time had gone by.
         purse.elapsed_s = lambda: 3.0
-        purse.settle(Reading(**reading), ended="broken: so")
+        purse.settle(Reading(**reading), ended=Ending(How.BROKEN, "so"))
         [settled] = await till.told()
         usage = settled["body"]["usage"]
         assert (usage["input_tokens"], usage["output_tokens"]) == (100, output)
@@ -252,7 +254,7 @@ def test_input_of_an_answer_that_said_nothing_is_charged_as_it_may_have_been_cac
         request = {"messages": [{"role": "user", "content": [block]}]}
         purse = await till.pay(request=request)
         assert purse.cached_1h == (field == "cache_write_1h_tokens")
-        purse.abandon("stopped")
+        purse.abandon(endings.stopped("stopped"))
         [settled] = await till.told()
         usage = {name: n for name, n in settled["body"]["usage"].items() if n}
         # Nobody said how fast it writes: four seconds of a likely speed are on their way.
@@ -266,7 +268,7 @@ def test_usage_that_was_seen_counts_for_the_input_and_the_bound_for_the_output()
     async def main():
         till: Any = Till()
         purse = await till.pay(rate=128)
-        purse.settle(Reading(usage=USAGE, saw_usage=True, output_bytes=30), ended="cut: so")
+        purse.settle(Reading(usage=USAGE, saw_usage=True, output_bytes=30), ended=endings.cut("so"))
         [settled] = await till.told()
         assert settled["body"]["usage"]["input_tokens"] == 40
         assert settled["body"]["usage"]["output_tokens"] == 542
@@ -280,7 +282,7 @@ def test_figures_are_exact_only_where_the_whole_answer_said_them(missing):
     async def main():
         till: Any = Till()
         purse = await till.pay()
-        purse.settle(Reading(usage=USAGE, **(WHOLE | {missing: False})), ended="complete")
+        purse.settle(Reading(usage=USAGE, **(WHOLE | {missing: False})), ended=COMPLETE)
         [settled] = await till.told()
         assert not settled["body"]["exact"]
 
@@ -291,7 +293,7 @@ def test_what_is_billed_beside_the_usage_is_added_and_makes_the_figures_a_bound(
     async def main():
         till: Any = Till()
         purse = await till.pay(quote=msgspec.structs.replace(QUOTE, unreported_nusd=77))
-        purse.settle(Reading(usage=USAGE, **WHOLE), ended="complete")
+        purse.settle(Reading(usage=USAGE, **WHOLE), ended=COMPLETE)
         [settled] = await till.told()
         assert settled["cost_nusd"] == 40 * IN + 10 * OUT + 77
         assert settled["body"]["in_nusd"] == 40 * IN + 77
@@ -311,7 +313,7 @@ def test_prompt_that_may_have_been_read_again_is_charged_in_full_unless_it_was_c
         )
         purse = await till.pay(quote=quote)
         fields = WHOLE if whole else {"saw_usage": True, "final": True}
-        purse.settle(Reading(usage=USAGE, output_bytes=1, **fields), ended="")
+        purse.settle(Reading(usage=USAGE, output_bytes=1, **fields), ended=ABANDONED)
         [settled] = await till.told()
         floor = resamples and not whole
         assert settled["body"]["in_nusd"] == (900 if floor else 40) * IN
@@ -325,7 +327,7 @@ def test_answer_whose_price_is_in_doubt_costs_what_was_held_and_says_which_doubt
         till: Any = Till()
         purse = await till.pay()
         served = Served(premiums=("speed.unheard",), unread=("usage.x",))
-        purse.settle(Reading(usage=USAGE, served=served, **WHOLE), ended="complete")
+        purse.settle(Reading(usage=USAGE, served=served, **WHOLE), ended=COMPLETE)
         [settled] = await till.told()
         assert settled["cost_nusd"] == 50_000_000
         assert settled["body"]["served"] == ["speed.unheard"]
@@ -339,7 +341,7 @@ def test_model_that_lost_its_price_costs_what_was_held():
     async def main():
         till: Any = Till()
         purse = await till.pay(quote=msgspec.structs.replace(QUOTE, model="unheard"))
-        purse.settle(Reading(usage=USAGE, **WHOLE), ended="complete")
+        purse.settle(Reading(usage=USAGE, **WHOLE), ended=COMPLETE)
         [settled] = await till.told()
         assert settled["cost_nusd"] == 50_000_000
         assert settled["body"]["doubts"] == ["model"]
@@ -362,7 +364,7 @@ def test_tools_that_ran_at_the_provider_are_the_most_that_anybody_counted(
         purse.emitted([EmittedCall("s0", "web_search", {}, True)] if seen else [])
         calls = {"web_search": usage} if usage else {}
         counted = msgspec.structs.replace(USAGE, server_tool_calls=calls)
-        purse.settle(Reading(usage=counted, **WHOLE), ended="complete")
+        purse.settle(Reading(usage=counted, **WHOLE), ended=COMPLETE)
         assert till.spent().get(D.TOOL_CALLS, 0) == runs
 
     asyncio.run(main())
@@ -398,7 +400,7 @@ def test_context_is_as_full_as_the_last_sampling_of_the_conversation(
             )
         )
         usage = Usage(input_tokens=tokens)
-        purse.settle(Reading(usage=usage, served=served, **WHOLE), ended="complete")
+        purse.settle(Reading(usage=usage, served=served, **WHOLE), ended=COMPLETE)
         settled, *alerts = await till.told()
         assert (settled["body"]["context_percent"], settled["body"]["tools"]) == (percent, True)
         body = {"percent": percent, "threshold": 50, "agent_path": "clerk"}
@@ -416,7 +418,7 @@ def test_samplings_are_told_up_to_twenty():
         purse = await till.pay()
         one = Sampled(kind="message", usage=Usage(input_tokens=1))
         served = Served(sampled=(one,) * 21)
-        purse.settle(Reading(usage=USAGE, served=served, **WHOLE), ended="complete")
+        purse.settle(Reading(usage=USAGE, served=served, **WHOLE), ended=COMPLETE)
         [settled] = await till.told()
         assert settled["body"]["sampled"] == [msgspec.to_builtins(one)] * 20
         assert "doubts" not in settled["body"]
@@ -431,7 +433,7 @@ def test_call_that_was_never_answered_owes_nothing_and_is_told_with_its_turn():
         purse = await till.pay(upstream="")
         await purse.release("upstream_429")
         await purse.release("again")
-        purse.settle(Reading(), ended="again")
+        purse.settle(Reading(), ended=ABANDONED)
         assert await till.told() == [
             {
                 "kind": "model_call.refused",

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from holdfast.core import endings
 from holdfast.core.breaker import BreakerLimits, BreakerState
+from holdfast.core.endings import Ending, How
 from holdfast.core.metering import Reading
 from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
 from holdfast.model.upstreams import Retries, Trouble
@@ -390,12 +392,14 @@ def test_answer_that_broke_off_before_any_output_may_be_billed_by_what_it_had_co
 @pytest.mark.parametrize(
     ("ended", "failures", "noted"),
     [
-        ("complete", 0, 0),
-        ("broken: gone", 2, 1),
-        ("broken", 2, 1),
-        ("cut: session_stopped", 1, 0),
-        ("unread: gone", 1, 0),
-        ("abandoned", 1, 0),
+        (endings.COMPLETE, 0, 0),
+        (endings.broken("gone"), 2, 1),
+        (Ending(How.BROKEN), 2, 1),
+        (endings.cut("session_stopped"), 1, 0),
+        (Ending(How.UNREAD, "gone"), 1, 0),
+        (endings.stopped("broken"), 1, 0),
+        (endings.ABANDONED, 1, 0),
+        (endings.LOST, 1, 0),
     ],
 )
 def test_end_of_an_answer_is_told_to_the_key_that_it_came_by(ended, failures, noted):

@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.core.breaker import BreakerLimits
 from holdfast.core.edits import Edits
+from holdfast.core.endings import ABANDONED
 from holdfast.core.large import Requested
 from holdfast.core.metering import Reading
 from holdfast.errors import (
@@ -256,7 +257,7 @@ def test_call_goes_as_its_server_says_and_is_told_of_before_it_streams():
         ends: list[Any] = []
         made._reaching.ended = lambda *given: ends.append(given)
         answer.close()
-        assert [(one[0], one[2]) for one in ends] == [(main_, "abandoned")]
+        assert [(one[0], one[2]) for one in ends] == [(main_, ABANDONED)]
         assert good.closes == 1
 
     asyncio.run(main())

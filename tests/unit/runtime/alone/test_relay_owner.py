@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.core.cover import Cover
 from holdfast.core.edits import Edits
+from holdfast.core.endings import ABANDONED, COMPLETE, LOST
 from holdfast.core.large import Requested
 from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
@@ -20,7 +21,7 @@ from holdfast.runtime.carrying import Carried
 from holdfast.runtime.doors import Asker
 from holdfast.runtime.reaching import Unreached
 from holdfast.runtime.relays import owner as module
-from holdfast.runtime.relays.owner import LOST, RelayDesk
+from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.relays.wire import (
     Answered,
     Call,
@@ -267,7 +268,7 @@ def test_relay_that_says_nothing_for_seven_ticks_is_let_go():
         house.relays.tick()
         assert house.happened == ["changed", "drop", ("silent", 7)]
         assert house.relays.pids == ()
-        assert (LOST, module.SILENCE_S) == ("lost: the relay that carried it is gone", 5.0)
+        assert (LOST.words, module.SILENCE_S) == ("lost: the relay that carried it is gone", 5.0)
 
     asyncio.run(main())
 
@@ -345,7 +346,7 @@ def test_call_is_sent_as_it_was_paid_for_and_what_is_told_of_it_reaches_its_purs
             ("emitted", calls),
             ("void", "c1"),
             ("cut", reading, "why"),
-            ("settle", reading, "complete"),
+            ("settle", reading, COMPLETE),
         ]
         # It is within reach of a kill until the relay's client has it.
         assert purse.cut is not None
@@ -622,7 +623,7 @@ def test_kill_cuts_a_stream_and_is_confirmed_by_the_relay(stopped):
         assert purse.live.unconfirmed == {}
         assert house.talk.has(1)
         house.say("left", Left(call=1))
-        assert purse.told[-2:] == ["closed", ("settle", Reading(), "abandoned")]
+        assert purse.told[-2:] == ["closed", ("settle", Reading(), ABANDONED)]
 
     asyncio.run(main())
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from holdfast.core import endings
 from holdfast.core.edits import Edits
+from holdfast.core.endings import ABANDONED, COMPLETE, Ending
 from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import DeadlineExceeded, SessionStopped, Unavailable
@@ -118,7 +120,7 @@ def test_call_is_numbered_before_it_is_asked_for_and_knows_what_was_held_once_it
 def test_all_that_it_sees_is_told_by_its_number_and_in_order():
     async def main():
         made, line = call()
-        ends: list[str] = []
+        ends: list[Ending] = []
         made.watch = ends.append
         calls = [EmittedCall("c1", "look", {"a": 1}, at_server=False)]
         reading = Reading(ended=True)
@@ -128,9 +130,9 @@ def test_all_that_it_sees_is_told_by_its_number_and_in_order():
         made.emitted(iter(calls))
         made.void("c1")
         made.note_cut(reading, "why")
-        made.settle(reading, ended="complete")
-        made.settle(Reading(), ended="again")
-        made.abandon("abandoned")
+        made.settle(reading, ended=COMPLETE)
+        made.settle(Reading(), ended=ABANDONED)
+        made.abandon(ABANDONED)
         assert line.told == [
             ("arrived", came),
             ("emitted", Emitted(call=9, calls=wrote(calls))),
@@ -138,7 +140,7 @@ def test_all_that_it_sees_is_told_by_its_number_and_in_order():
             ("was_cut", WasCut(call=9, reading=reading, reason="why")),
             ("settle", Settle(call=9, reading=reading, ended="complete")),
         ]
-        assert ends == ["complete"]
+        assert ends == [COMPLETE]
         assert line.ended == []
         made.closed()
         made.closed()
@@ -147,8 +149,8 @@ def test_all_that_it_sees_is_told_by_its_number_and_in_order():
         made.void("late")
         assert len(line.told) == 6
         other, line = call()
-        other.abandon("so")
-        assert line.told == [("settle", Settle(call=9, reading=Reading(), ended="so"))]
+        other.abandon(endings.cut("so"))
+        assert line.told == [("settle", Settle(call=9, reading=Reading(), ended="cut: so"))]
 
     asyncio.run(main())
 
@@ -228,16 +230,16 @@ def test_more_is_held_only_up_to_what_may_come(more, asked):
 def test_who_leaves_or_is_dismissed_ends_once():
     async def main():
         made, line = call()
-        ends: list[str] = []
+        ends: list[Ending] = []
         made.watch = ends.append
         made.leave()
         made.leave()
-        assert (line.told, line.ended, ends) == ([("left", Left(call=9))], [9], ["abandoned"])
+        assert (line.told, line.ended, ends) == ([("left", Left(call=9))], [9], [ABANDONED])
         made, line = call()
         made.watch = ends.append
         made.dismiss()
         made.leave()
-        assert (line.told, line.ended, ends) == ([], [9], ["abandoned", ""])
+        assert (line.told, line.ended, ends) == ([], [9], [ABANDONED, ABANDONED])
 
     asyncio.run(main())
 
