@@ -6,7 +6,7 @@ Not here: trying again (`runtime/reaching`), the answer on its way back (`runtim
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Carrier(Protocol):
-    """Takes one paid call to a provider; made for one call of a client."""
+    """Takes paid calls to a provider."""
 
     async def reach(
         self, provider: Provider, purse: Purse, edits: Edits
@@ -54,16 +54,8 @@ class Carried(msgspec.Struct, frozen=True):
 class Here:
     """Carries from this process."""
 
-    def __init__(
-        self,
-        reaching: Reaching,
-        path: str,
-        headers: Mapping[str, str],
-        now_ns: Callable[[], int],
-    ) -> None:
+    def __init__(self, reaching: Reaching, now_ns: Callable[[], int]) -> None:
         self._reaching = reaching
-        self._path = path
-        self._headers = headers
         self._now_ns = now_ns
 
     async def reach(
@@ -75,9 +67,7 @@ class Here:
                 # A large one is written elsewhere meanwhile, within reach of a kill.
                 cleared = await stoppable(
                     purse,
-                    held.enter_async_context(
-                        purse.paid.clearance.call(self._path, self._headers, edits)
-                    ),
+                    held.enter_async_context(purse.paid.clearance.call(edits)),
                     SessionStopped,
                 )
             except BaseException as error:
@@ -88,9 +78,7 @@ class Here:
 
     async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
         """See `Carrier`."""
-        query = self._path.partition("?")[2]
-        fits = clearance.fits(provider)
-        async with clearance.prices(query, self._headers, fits) as cleared:
+        async with clearance.prices(clearance.fits(provider)) as cleared:
             return await provider.counted(self._now_ns(), cleared)
 
     async def _reach(

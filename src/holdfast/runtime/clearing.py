@@ -13,6 +13,8 @@ Not here: what each check asks (`provider_grants`, `admission`), money (`model_c
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import msgspec
+
 from holdfast.core.edits import Edits
 from holdfast.core.large import Requested
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request, renamed
@@ -39,6 +41,21 @@ COUNT = "/v1/messages/count_tokens"
 _cleared = Cleared._of  # noqa: SLF001 -- the only place that makes one
 
 
+class ClientRequest(msgspec.Struct, frozen=True):
+    """What a client sent; of a large body that stayed in a relay, what came of reading it there."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: Body | Requested
+
+    @property
+    def here(self) -> Body:
+        """Its body. Errors: TypeError where that stayed in a relay."""
+        if isinstance(self.body, Requested):
+            raise TypeError("the body of this request stayed in a relay")
+        return self.body
+
+
 class Clearance:
     """Proof that a request was admitted; made by `Clearing` alone.
 
@@ -47,13 +64,13 @@ class Clearance:
     `removed` was taken out of the client's request, which `request` is without.
     """
 
-    __slots__ = ("_body", "_reader", "betas", "contents", "model", "removed", "request")
+    __slots__ = ("_given", "_reader", "betas", "contents", "model", "removed", "request")
     request: ModelRequest
     betas: Betas
     contents: Mapping[tuple[int, int], str]
     model: str
     removed: tuple[Change, ...]
-    _body: Body | None
+    _given: ClientRequest
     _reader: RequestReader
 
     def __init__(self) -> None:
@@ -76,46 +93,38 @@ class Clearance:
     @property
     def elsewhere(self) -> bool:
         """Whether its body stayed in a relay: nothing of it can be sent from here."""
-        return self._body is None
+        return isinstance(self._given.body, Requested)
 
-    def call(
-        self, path: str, headers: Mapping[str, str], edits: Edits
-    ) -> AbstractAsyncContextManager[Cleared]:
+    def call(self, edits: Edits) -> AbstractAsyncContextManager[Cleared]:
         """The request itself, with these edits. Errors: as `on_the_servers_word`."""
-        return on_the_servers_word(path, headers, self._here(), edits, self._reader)
+        return on_the_servers_word(self._given, edits, self._reader)
 
-    def prices(
-        self, query: str, headers: Mapping[str, str], fits: Fitted
-    ) -> AbstractAsyncContextManager[Cleared]:
+    def prices(self, fits: Fitted) -> AbstractAsyncContextManager[Cleared]:
         """A count of its input, as it will be sent. Errors: as `call`."""
-        return to_count_there(query, headers, self._here(), self.edits(fits), self._reader)
-
-    def _here(self) -> Body:
-        if self._body is None:
-            raise TypeError("the body of this request stayed in a relay")
-        return self._body
+        return to_count_there(self._given, self.edits(fits), self._reader)
 
 
 @asynccontextmanager
 async def on_the_servers_word(
-    path: str, headers: Mapping[str, str], body: Body, edits: Edits, reader: RequestReader
+    given: ClientRequest, edits: Edits, reader: RequestReader
 ) -> AsyncIterator[Cleared]:
     """What a relay sends on the word of the server, which admitted this very body.
 
     Errors: Unavailable, TooLarge where a large one could not be written.
     """
-    async with reader.edited(body, edits) as sent:
-        yield _cleared("POST", path, edits.headed(headers), sent)
+    async with reader.edited(given.here, edits) as sent:
+        yield _cleared("POST", given.path, edits.headed(given.headers), sent)
 
 
 @asynccontextmanager
 async def to_count_there(
-    query: str, headers: Mapping[str, str], body: Body, edits: Edits, reader: RequestReader
+    given: ClientRequest, edits: Edits, reader: RequestReader
 ) -> AsyncIterator[Cleared]:
     """A count that prices a call, also on the server's word. Errors: as `on_the_servers_word`."""
+    query = given.path.partition("?")[2]
     target = COUNT + (f"?{query}" if query else "")
-    async with reader.counted(body, edits) as sent:
-        yield _cleared("POST", target, edits.headed(headers), sent)
+    async with reader.counted(given.here, edits) as sent:
+        yield _cleared("POST", target, edits.headed(given.headers), sent)
 
 
 def told_to_list(path: str, headers: Mapping[str, str], admitted: Admitted) -> Cleared:
@@ -143,35 +152,28 @@ class Clearing:
         self._reader = reader
         self._free_calls = FreeCalls(services.journal, services.clock)
 
-    async def call(
-        self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
-    ) -> Clearance:
-        """Admit one `POST /v1/messages`; money is asked later. Errors: every typed refusal.
-
-        Of a large body that stayed in a relay, what came of reading it there.
-        """
+    async def call(self, live: LiveSession, given: ClientRequest) -> Clearance:
+        """Admit one `POST /v1/messages`; money is asked later. Errors: every typed refusal."""
         self._sessions.check_live(live)
-        await check_client(live, headers, self._journal)
-        request = await self._read(body, self._reader.read)
+        await check_client(live, given.headers, self._journal)
+        request = await self._read(given.body, self._reader.read)
         self._sessions.check_live(live)  # Killed while a large one was read: it costs nothing.
-        clearance = self._judged(live, headers, request, body)
+        clearance = self._judged(live, given, request)
         await self._granted(live, clearance)
         clearance.contents = await self._admission.admit(live, clearance.request)
         return clearance
 
-    async def count(
-        self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
-    ) -> Clearance:
+    async def count(self, live: LiveSession, given: ClientRequest) -> Clearance:
         """Admit one `count_tokens`: all that a paid call would have to be, its evidence too.
 
         No model reads it, so it makes nothing known as done, taints nothing and stops nobody.
         Errors: as `call`, Exhausted where there is nothing left to spend on a call; RateLimited.
         """
         self.free(live)
-        await check_client(live, headers, self._journal)
-        request = await self._read(body, self._reader.count)
+        await check_client(live, given.headers, self._journal)
+        request = await self._read(given.body, self._reader.count)
         self._sessions.check_live(live)
-        clearance = self._judged(live, headers, request, body)
+        clearance = self._judged(live, given, request)
         await self._check_room(live)
         await self._granted(live, clearance, counting=True)
         clearance.contents = await self._admission.look(live, clearance.request)
@@ -187,7 +189,7 @@ class Clearing:
         if isinstance(read, BadRequest):
             raise InvalidRequest(read.text)
         check_models(live, read)
-        made = self._proof(read, clearance.betas, clearance._body, clearance.model)  # noqa: SLF001
+        made = self._proof(read, clearance.betas, clearance._given, clearance.model)  # noqa: SLF001
         made.contents, made.removed = clearance.contents, clearance.removed
         return made
 
@@ -209,25 +211,20 @@ class Clearing:
         return await whole(body)
 
     def _judged(
-        self,
-        live: LiveSession,
-        headers: Mapping[str, str],
-        request: ModelRequest | BadRequest,
-        body: Body | Requested,
+        self, live: LiveSession, given: ClientRequest, request: ModelRequest | BadRequest
     ) -> Clearance:
         if isinstance(request, BadRequest):
             raise InvalidRequest(request.text)
-        betas = judged_betas(headers, request, self._admitted)
+        betas = judged_betas(given.headers, request, self._admitted)
         check_models(live, request)
-        here = None if isinstance(body, Requested) else body
-        return self._proof(request, betas, here, request.model)
+        return self._proof(request, betas, given, request.model)
 
     async def _granted(
         self, live: LiveSession, clearance: Clearance, *, counting: bool = False
     ) -> None:
         """Ask for what needs a grant; what is taken out instead is gone from the proof."""
-        grants, body = self._grants, clearance._body  # noqa: SLF001
-        if body is None:
+        grants, given = self._grants, clearance._given  # noqa: SLF001
+        if clearance.elsewhere:
             # Nothing can be taken out of what stayed in a relay: it is refused instead.
             await grants.check(live, clearance.request, counting=counting, removes=False)
             return
@@ -235,7 +232,7 @@ class Clearing:
         if not removed:
             return
         read = self._reader.count if counting else self._reader.read
-        again = await read(body, without=removed)
+        again = await read(given.here, without=removed)
         self._sessions.check_live(live)
         if isinstance(again, BadRequest):
             raise InvalidRequest(again.text)
@@ -252,10 +249,10 @@ class Clearing:
             raise exhausted(full)
 
     def _proof(
-        self, request: ModelRequest, betas: Betas, body: Body | None, model: str
+        self, request: ModelRequest, betas: Betas, given: ClientRequest, model: str
     ) -> Clearance:
         made = object.__new__(Clearance)
         made.request, made.betas = request, betas
-        made._body, made._reader = body, self._reader
+        made._given, made._reader = given, self._reader
         made.contents, made.model, made.removed = {}, model, ()
         return made

@@ -18,7 +18,6 @@ import msgspec
 
 from holdfast.core import endings
 from holdfast.core.edits import Edits
-from holdfast.core.large import Requested
 from holdfast.core.messages import ModelRequest
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
@@ -41,7 +40,7 @@ from holdfast.ports.readers import Body
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import Carried, Carrier, Here
-from holdfast.runtime.clearing import Clearance, Clearing, told_to_list
+from holdfast.runtime.clearing import Clearance, Clearing, ClientRequest, told_to_list
 from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.pricing import (
@@ -98,10 +97,9 @@ class _Offer:
 
 
 class _Given(msgspec.Struct, frozen=True):
-    """What the client sent besides the body, and who takes it there."""
+    """What the client sent, and who takes it there."""
 
-    path: str
-    headers: Mapping[str, str]
+    request: ClientRequest
     carrier: Carrier
 
 
@@ -133,6 +131,7 @@ class ModelCalls:
         self._rates = rates
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
+        self._here = Here(self._reaching, services.clock.now_ns)
         self._wait_for_room_s = wait_for_room_s
         grants = ProviderGrants(services, admission.contracts, removes=removes)
         self.clearing = Clearing(services, admission=admission, grants=grants, reader=self.reader)
@@ -145,22 +144,14 @@ class ModelCalls:
         Errors: every typed refusal (see `errors`); nothing was sent upstream then. A provider's
         own error comes back as an Answer with its status and bytes.
         """
-        carrier = Here(self._reaching, path, headers, self._clock.now_ns)
-        carried = await self.carry(live, path, headers, body, carrier)
+        carried = await self.carry(live, ClientRequest(path, headers, body), self._here)
         return Answer(carried.answer, carried.purse)
 
-    async def carry(
-        self,
-        live: LiveSession,
-        path: str,
-        headers: Mapping[str, str],
-        body: Body | Requested,
-        carrier: Carrier,
-    ) -> Carried:
+    async def carry(self, live: LiveSession, request: ClientRequest, carrier: Carrier) -> Carried:
         """As `call`, by whoever carries it, and has read it. Errors: as `call`."""
-        clearance = await self.clearing.call(live, headers, body)
+        clearance = await self.clearing.call(live, request)
         await self._check_turns(live)
-        return await self._carry(live, clearance, _Given(path, headers, carrier))
+        return await self._carry(live, clearance, _Given(request, carrier))
 
     def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
         self._journal.queue([self._journal.record(kind, None, dict(body))])
@@ -258,7 +249,7 @@ class ModelCalls:
             held_output_tokens=first_hold(request, offer.output_tokens, rate),
             started_s=asyncio.get_running_loop().time(),
             timeout_s=float(offer.seconds),
-            agent_path=_plain_name(given.headers.get("x-claude-code-agent-id", "")),
+            agent_path=_plain_name(given.request.headers.get("x-claude-code-agent-id", "")),
             upstream=provider.name,
             toll=toll,
         )
@@ -306,13 +297,13 @@ class ModelCalls:
         return self._provider(live)
 
     async def counted(
-        self, live: LiveSession, headers: Mapping[str, str], body: Body | Requested
+        self, live: LiveSession, request: ClientRequest
     ) -> tuple[Provider, Clearance, Edits]:
         """Whom to ask for a count, the proof that it may be sent, and how it is.
 
         Errors: every typed refusal.
         """
-        clearance = await self.clearing.count(live, headers, body)
+        clearance = await self.clearing.count(live, request)
         provider = self._provider(live)
         return provider, clearance, clearance.edits(clearance.fits(provider))
 
@@ -320,8 +311,8 @@ class ModelCalls:
         self, live: LiveSession, path: str, headers: Mapping[str, str], body: Body
     ) -> UpstreamAnswer:
         """Forward one free `count_tokens`, admitted as a paid call is."""
-        provider, clearance, edits = await self.counted(live, headers, body)
-        async with clearance.call(path, headers, edits) as cleared:
+        provider, clearance, edits = await self.counted(live, ClientRequest(path, headers, body))
+        async with clearance.call(edits) as cleared:
             return await provider.ask_free(self._clock.now_ns(), cleared)
 
     async def models(

@@ -16,7 +16,7 @@ from holdfast.errors import (
 )
 from holdfast.model.budgets import Dimension
 from holdfast.ports.llm import Cleared
-from holdfast.runtime.clearing import Clearance, told_to_list
+from holdfast.runtime.clearing import Clearance, ClientRequest, told_to_list
 from tests.unit.runtime.house import (
     CONTRACTS,
     SSE,
@@ -213,7 +213,7 @@ def test_a_result_that_was_withheld_from_the_model_is_withheld_from_counts():
         assert b"the secret" not in house.upstream.sent[-1][3]
         # And from another model that is asked in place of the first.
         clearing, body = house.calls.clearing, json.dumps(asking(messages=messages)).encode()
-        first = await clearing.call(live, {}, body)
+        first = await clearing.call(live, ClientRequest("/v1/messages", {}, body))
         assert list(first.contents) == [(2, 0)]
         other = clearing.fallen_back(live, first, "claude-haiku-4-5")
         assert other.contents == first.contents
@@ -227,7 +227,7 @@ def test_another_model_in_place_of_the_first_is_one_that_the_agent_may_use():
         house = House()
         live = await house.open(limit(USD, 10**9), allowed_models=("claude-haiku-4-5",))
         clearing, body = house.calls.clearing, json.dumps(asking()).encode()
-        first = await clearing.call(live, {}, body)
+        first = await clearing.call(live, ClientRequest("/v1/messages", {}, body))
         with pytest.raises(Denied):
             clearing.fallen_back(live, first, "claude-opus-4-5")
 

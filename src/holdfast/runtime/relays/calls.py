@@ -16,7 +16,12 @@ from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
 from holdfast.ports.readers import Body
 from holdfast.runtime.answers import Answer
 from holdfast.runtime.carrying import stoppable
-from holdfast.runtime.clearing import on_the_servers_word, to_count_there, told_to_list
+from holdfast.runtime.clearing import (
+    ClientRequest,
+    on_the_servers_word,
+    to_count_there,
+    told_to_list,
+)
 from holdfast.runtime.doors import Asker
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
@@ -44,10 +49,8 @@ _WAITS = ("retry-after", "retry-after-ms")
 class _Request:
     """What the client sent, and what came of it so far."""
 
-    def __init__(self, path: str, headers: Mapping[str, str], body: Body) -> None:
-        self.path = path
-        self.headers = headers
-        self.body = body
+    def __init__(self, given: ClientRequest) -> None:
+        self.given = given
         self.reached: Reached | Unreached | None = None
 
     @property
@@ -101,7 +104,7 @@ class RelayedCalls:
 
     async def call(self, live: str, path: str, headers: Mapping[str, str], body: Body) -> Answer:
         """As `ModelCalls.call`. Errors: as there, and Unavailable while the server is away."""
-        call, request = RelayedCall(self._line), _Request(path, headers, body)
+        call, request = RelayedCall(self._line), _Request(ClientRequest(path, headers, body))
         try:
             small, read = await self._read(body)
             asked = Call(
@@ -143,11 +146,9 @@ class RelayedCalls:
 
     async def _priced(self, price: PriceThere, request: _Request) -> bytes | None:
         """The provider's count, asked for from here; None where it does not say."""
-        query = request.path.partition("?")[2]
-        given = (query, request.headers, request.body, price.edits, self._reader)
         try:
             provider = self._known(price.upstream)
-            async with to_count_there(*given) as cleared:
+            async with to_count_there(request.given, price.edits, self._reader) as cleared:
                 return await provider.counted(self._clock.now_ns(), cleared)
         except (Unavailable, TooLarge):
             return None
@@ -161,10 +162,11 @@ class RelayedCalls:
             return Came(
                 call=call.number, error=Refusal.of(error), trouble=Trouble.UPSTREAM, failures=1
             )
-        given = (request.path, request.headers, request.body, send.edits, self._reader)
         async with contextlib.AsyncExitStack() as held:
             try:
-                cleared = await held.enter_async_context(on_the_servers_word(*given))
+                cleared = await held.enter_async_context(
+                    on_the_servers_word(request.given, send.edits, self._reader)
+                )
             except (Unavailable, TooLarge) as fault:
                 error = UpstreamUnavailable(f"the request was not sent: {fault.message}")
                 refusal = Refusal.of(error)
@@ -230,8 +232,8 @@ class RelayedCalls:
         answer: Counted | Refusal = await self._line.ask("count", asked, Counted | Refusal)
         if isinstance(answer, Refusal):
             raise answer.error()
-        provider, given = self._known(answer.upstream), (path, headers, body, answer.edits)
-        async with on_the_servers_word(*given, self._reader) as cleared:
+        provider, given = self._known(answer.upstream), ClientRequest(path, headers, body)
+        async with on_the_servers_word(given, answer.edits, self._reader) as cleared:
             return await provider.ask_free(self._clock.now_ns(), cleared)
 
     async def models(self, live: str, path: str, headers: Mapping[str, str]) -> UpstreamAnswer:

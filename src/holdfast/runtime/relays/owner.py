@@ -17,7 +17,7 @@ from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavai
 from holdfast.model.events import Kind
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.carrying import stoppable
-from holdfast.runtime.clearing import Clearance
+from holdfast.runtime.clearing import COUNT, Clearance, ClientRequest
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.live import Cut, LiveSession
 from holdfast.runtime.model_calls import ModelCalls
@@ -220,9 +220,8 @@ class RelayTalk:
         asked = decoded(body, Count)
         try:
             live = await self.desk.doorkeeper.authenticate_model(asked.token)
-            provider, _, edits = await self.desk.calls.counted(
-                live, asked.headers, asked.read or asked.body
-            )
+            given = ClientRequest(COUNT, asked.headers, asked.read or asked.body)
+            provider, _, edits = await self.desk.calls.counted(live, given)
             return encoded(Counted(upstream=provider.name, edits=edits))
         except HoldfastError as error:
             return encoded(Refusal.of(error))
@@ -357,8 +356,7 @@ class CarriedCall:
             there = PriceThere(upstream=provider.name, edits=clearance.edits(fits))
             self._said.put_nowait(there)
             return (await self._price).raw
-        query = self._asked.path.partition("?")[2]
-        async with clearance.prices(query, self._asked.headers, fits) as cleared:
+        async with clearance.prices(fits) as cleared:
             return await provider.counted(self._talk.desk.clock.now_ns(), cleared)
 
     def arrived(self, came: Came) -> None:
@@ -383,9 +381,8 @@ class CarriedCall:
             self._refuse(InternalError("holdfast could not handle the request; see its log"))
 
     async def _carry(self, live: LiveSession, asked: Call) -> None:
-        carried = await self._talk.desk.calls.carry(
-            live, asked.path, asked.headers, asked.read or asked.body, self
-        )
+        given = ClientRequest(asked.path, asked.headers, asked.read or asked.body)
+        carried = await self._talk.desk.calls.carry(live, given, self)
         if carried.purse is None:
             self._talk.over(asked.call)
             self._said.put_nowait(HandOn())

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from holdfast.core.contracts import ContractBook
+from holdfast.core.edits import Edits
 from holdfast.core.large import compact, sliced
 from holdfast.core.messages import read_count, read_request
 from holdfast.core.sessions import Command
@@ -17,7 +18,7 @@ from holdfast.errors import Denied, Exhausted, SessionStopped
 from holdfast.model.budgets import Dimension
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.runtime.admission import Admission
-from holdfast.runtime.clearing import Clearance, Clearing
+from holdfast.runtime.clearing import Clearance, Clearing, ClientRequest
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.provider_grants import ProviderGrants
@@ -77,8 +78,12 @@ def body(**more) -> bytes:
     return msgspec.json.encode(FIELDS | more)
 
 
-def read_in_a_relay(given, read) -> Any:
-    found: Any = read(given, NOTHING)
+def given(body) -> ClientRequest:
+    return ClientRequest("/p", {}, body)
+
+
+def read_in_a_relay(whole, read) -> Any:
+    found: Any = read(whole, NOTHING)
     assert not hasattr(found, "text"), found
     return sliced(compact(found))
 
@@ -96,18 +101,18 @@ def test_tools_are_taken_out_of_what_is_here_and_refused_in_what_stayed_in_a_rel
             (desk.clearing.call, read_request, {"max_tokens": 9}),
             (desk.clearing.count, read_count, {}),
         ):
-            given = body(tools=[OWN, FETCH], **more)
-            here = await way(live, {}, given)
+            whole = body(tools=[OWN, FETCH], **more)
+            here = await way(live, given(whole))
             assert [one.steps for one in here.removed] == [("tools", 1)]
             assert [tool["name"] for tool in here.request.fields["tools"]] == ["look"]
             assert not here.elsewhere
             with pytest.raises(Denied) as refused:
-                await way(live, {}, read_in_a_relay(given, read))
+                await way(live, given(read_in_a_relay(whole, read)))
             assert refused.value.fields["tool"] == "web_fetch"
-            plain = await way(live, {}, read_in_a_relay(body(tools=[OWN], **more), read))
+            plain = await way(live, given(read_in_a_relay(body(tools=[OWN], **more), read)))
             assert (plain.elsewhere, plain.removed) == (True, ())
             with pytest.raises(TypeError, match="stayed in a relay"):
-                plain.call("/p", {}, None)
+                await plain.call(Edits()).__aenter__()
 
     asyncio.run(main())
 
@@ -118,19 +123,19 @@ def test_count_is_refused_by_what_is_spent_and_not_by_what_is_held():
             desk: Any = Desk()
             live = await desk.begin(limit(D.USD, 100), tainted=False)
             desk.hold(live, "h", "model", usd=100)
-            await desk.clearing.count(live, {}, body())
+            await desk.clearing.count(live, given(body()))
             desk.budgets.settle_now("h", {D.USD: spent}, live.who)
             if goes:
-                await desk.clearing.count(live, {}, body())
+                await desk.clearing.count(live, given(body()))
                 continue
             with pytest.raises(Exhausted):
-                await desk.clearing.count(live, {}, body())
+                await desk.clearing.count(live, given(body()))
         # Tool calls are nothing that a model call draws on.
         desk = Desk()
         live = await desk.begin(limit(D.TOOL_CALLS, 1), tainted=False)
         desk.hold(live, "h", "tool", tool_calls=1)
         desk.budgets.settle_now("h", {D.TOOL_CALLS: 1}, live.who)
-        await desk.clearing.count(live, {}, body())
+        await desk.clearing.count(live, given(body()))
 
     asyncio.run(main())
 
@@ -154,10 +159,10 @@ def test_session_that_is_killed_while_its_request_is_read_gets_no_clearance(way)
 
         desk.clearing._read, desk.clearing._judged = killed, look
         with pytest.raises(SessionStopped):
-            await getattr(desk.clearing, way)(live, {}, body(max_tokens=9))
+            await getattr(desk.clearing, way)(live, given(body(max_tokens=9)))
         assert looked == []
         with pytest.raises(SessionStopped):
-            await getattr(desk.clearing, way)(live, {}, body(max_tokens=9))
+            await getattr(desk.clearing, way)(live, given(body(max_tokens=9)))
 
     asyncio.run(main())
 
@@ -176,6 +181,6 @@ def test_session_that_is_killed_while_its_count_is_looked_at_gets_no_clearance()
 
         admission.look = killed
         with pytest.raises(SessionStopped):
-            await desk.clearing.count(live, {}, body())
+            await desk.clearing.count(live, given(body()))
 
     asyncio.run(main())

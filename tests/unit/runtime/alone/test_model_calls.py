@@ -30,6 +30,7 @@ from holdfast.model.upstreams import Fallback, Retries, Trouble
 from holdfast.runtime import model_calls as module
 from holdfast.runtime.admission import Admission
 from holdfast.runtime.carrying import Carried
+from holdfast.runtime.clearing import ClientRequest
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.model_calls import ModelCalls, first_hold
@@ -142,7 +143,7 @@ class Shop(Gatehouse):
         message = {"role": "user", "content": "hello"}
         given = {"model": MODEL, "max_tokens": 900, "stream": True, "messages": [message]} | fields
         body = msgspec.json.encode({k: v for k, v in given.items() if v is not None})
-        return await self.calls.carry(self.live, PATH, headers or {}, body, carrier)
+        return await self.calls.carry(self.live, ClientRequest(PATH, headers or {}, body), carrier)
 
     def told(self, kind):
         return [one for one in self.since(self.from_seq, self.live.who) if one["kind"] == kind]
@@ -639,7 +640,7 @@ def test_what_is_free_goes_to_the_sessions_upstream_with_its_edits():
         body = msgspec.json.encode(
             {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
         )
-        provider, clearance, edits = await shop.calls.counted(live, {}, body)
+        provider, clearance, edits = await shop.calls.counted(live, ClientRequest("/c", {}, body))
         assert (provider, edits, clearance.request.body) == (shop.provider, Edits(betas=""), body)
         sent: list[Any] = []
 

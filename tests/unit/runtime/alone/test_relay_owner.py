@@ -128,8 +128,8 @@ class Calls:
         self.fault: Exception | None = None
         self.act: Any = None
 
-    async def carry(self, live, path, headers, body, carrier):
-        self.carried.append((live, path, headers, body))
+    async def carry(self, live, given, carrier):
+        self.carried.append((live, given.path, given.headers, given.body))
         return await self.act(carrier)
 
     def free(self, live):
@@ -137,8 +137,8 @@ class Calls:
             raise self.fault
         return SimpleNamespace(name=f"for {live}")
 
-    async def counted(self, live, headers, body):
-        self.counts.append((live, headers, body))
+    async def counted(self, live, given):
+        self.counts.append((live, given.headers, given.body))
         if self.fault is not None:
             raise self.fault
         return SimpleNamespace(name="main"), None, Edits(model="x")
@@ -553,8 +553,8 @@ def test_count_of_what_stayed_in_a_relay_is_asked_there_and_any_other_from_here(
                 return Edits(model="z")
 
             @contextlib.asynccontextmanager
-            async def prices(self, query, headers, fits):
-                given.append((query, headers, fits))
+            async def prices(self, fits):
+                given.append(fits)
                 yield "cleared"
 
         clearance = Clearance()
@@ -579,7 +579,7 @@ def test_count_of_what_stayed_in_a_relay_is_asked_there_and_any_other_from_here(
         assert (await house.sent(2)).code == "permission_denied"
         assert raw == [b"7", b"9"]
         assert given == [
-            ("beta=true", {"a": "1"}, ("fits", "main")),
+            ("fits", "main"),
             (house.clock.now_ns(), "cleared"),
         ]
 
