@@ -1,6 +1,6 @@
 """What is changed in a client's body before it is sent, as one value that can travel.
 
-Not here: who decides it (`runtime/model_calls`), how a value is cut out (`core/wire/splicing`).
+Not here: who decides it (`runtime/model_call`), how a value is cut out (`core/wire/splicing`).
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Who takes a paid call to its provider: this process, or one that asks for it (`runtime/relays`).
 
-`ModelCalls` decides and pays; a `Carrier` gets one call to one provider and says what came of it.
+`ModelCalls` decides and pays; a `Carrier` gets a call to its provider and says what came of it.
 Not here: trying again (`runtime/reaching`), the answer on its way back (`runtime/answers`).
 """
 
@@ -9,46 +9,15 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-import msgspec
-
-from holdfast.core.edits import Edits
 from holdfast.errors import HoldfastError, SessionStopped
 from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
-from holdfast.runtime.clearing import Clearance
 from holdfast.runtime.live import Cut
+from holdfast.runtime.model_call import ModelCall
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
 from holdfast.runtime.reaching import Reaching, Unreached
 
 T = TypeVar("T")
-
-
-class Carrier(Protocol):
-    """Takes paid calls to a provider."""
-
-    async def reach(
-        self, provider: Provider, purse: Purse, edits: Edits
-    ) -> UpstreamAnswer | Unreached:
-        """Until the provider's headers are here, within reach of a kill.
-
-        What failed before is counted in the session's progress, and named in `purse.tried`.
-        Errors: SessionStopped when it was cut meanwhile.
-        """
-        ...
-
-    async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
-        """What the provider answers to a count of the call's input; None where it does not.
-
-        Errors: UpstreamUnavailable; TooLarge, Unavailable where a large one cannot be written.
-        """
-        ...
-
-
-class Carried(msgspec.Struct, frozen=True):
-    """An answer to be handed on; `purse` is None where nothing is owed for it."""
-
-    answer: UpstreamAnswer
-    purse: Purse | None
 
 
 class Here:
@@ -58,32 +27,35 @@ class Here:
         self._reaching = reaching
         self._now_ns = now_ns
 
-    async def reach(
-        self, provider: Provider, purse: Purse, edits: Edits
-    ) -> UpstreamAnswer | Unreached:
+    async def reach(self, call: ModelCall) -> None:
         """See `Carrier`."""
+        purse = call.purse
         async with contextlib.AsyncExitStack() as held:
             try:
                 # A large one is written elsewhere meanwhile, within reach of a kill.
                 cleared = await stoppable(
                     purse,
-                    held.enter_async_context(purse.paid.clearance.call(edits)),
+                    held.enter_async_context(call.clearance.call(call.edits)),
                     SessionStopped,
                 )
             except BaseException as error:
                 code = error.code if isinstance(error, HoldfastError) else "internal_error"
                 await purse.release(code)
                 raise
-            return await self._reach(provider, purse, cleared)
+            call.came = await stoppable(
+                purse, self._reached(call.provider, purse, cleared), SessionStopped
+            )
 
-    async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
+    async def count(self, call: ModelCall) -> bytes | None:
         """See `Carrier`."""
-        async with clearance.prices(clearance.fits(provider)) as cleared:
-            return await provider.counted(self._now_ns(), cleared)
+        async with call.clearance.prices(call.fits) as cleared:
+            return await call.provider.counted(self._now_ns(), cleared)
 
-    async def _reach(
+    async def _reached(
         self, provider: Provider, purse: Purse, cleared: Cleared
     ) -> UpstreamAnswer | Unreached:
+        """What comes of asking. An error that is kept holds its frames, so none holds the call."""
+
         async def ask(upstream: Upstream) -> UpstreamAnswer:
             if purse.tried and purse.paid.toll is not None:
                 purse.paid.toll.again()
@@ -91,21 +63,18 @@ class Here:
                 cleared, timeout_s=purse.seconds_left(), whole=not purse.paid.request.stream
             )
 
-        async def reaching() -> UpstreamAnswer | Unreached:
-            reached = await self._reaching.reach(
-                provider,
-                ask,
-                asker=purse.live.asker,
-                failed=lambda: purse.live.progress.failure(self._now_ns()),
-                seconds_left=purse.seconds_left,
-                tried=purse.tried,
-            )
-            if isinstance(reached, Unreached):
-                return reached
-            purse.watch = lambda ended: self._reaching.ended(provider, reached, ended)
-            return reached.answer
-
-        return await stoppable(purse, reaching(), SessionStopped)
+        reached = await self._reaching.reach(
+            provider,
+            ask,
+            asker=purse.live.asker,
+            failed=lambda: purse.live.progress.failure(self._now_ns()),
+            seconds_left=purse.seconds_left,
+            tried=purse.tried,
+        )
+        if isinstance(reached, Unreached):
+            return reached
+        purse.watch = lambda ended: self._reaching.ended(provider, reached, ended)
+        return reached.answer
 
 
 class Open(Protocol):

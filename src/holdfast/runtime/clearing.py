@@ -7,7 +7,7 @@ call, the count that prices it, the client's own count. So no byte of a body lea
 judged, whoever sends it. In a relay the server's word, which follows the same judgement, takes the
 place of the proof.
 
-Not here: what each check asks (`provider_grants`, `admission`), money (`model_calls`).
+Not here: what each check asks (`provider_grants`, `admission`), money (`holding`).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

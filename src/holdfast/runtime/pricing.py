@@ -1,7 +1,7 @@
 """What a model call may cost: bounds before it, the affordable output, the cost after it.
 
 Pure arithmetic over the price book and the ledger; the order in which the bounds are tried is
-`runtime/model_calls`.
+`runtime/holding`.
 """
 
 import msgspec

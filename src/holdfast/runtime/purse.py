@@ -29,7 +29,6 @@ from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime import queries
 from holdfast.runtime.budgets import Budgets
-from holdfast.runtime.clearing import Clearance
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import Cut, LiveSession
@@ -66,7 +65,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
     hold_id: str
     quote: Quote
-    clearance: Clearance
+    request: ModelRequest
     output_tokens: int
     held_output_tokens: int
     started_s: float
@@ -74,11 +73,6 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     agent_path: str
     upstream: str = ""
     toll: Toll | None = None
-
-    @property
-    def request(self) -> ModelRequest:
-        """What was asked."""
-        return self.clearance.request
 
 
 class Purse:

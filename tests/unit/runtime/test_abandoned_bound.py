@@ -22,14 +22,13 @@ def bound_after(
 
     async def main() -> int:
         request: Any = SimpleNamespace(stream=stream, opaque=opaque, cached=False, cached_1h=False)
-        clearance: Any = SimpleNamespace(request=request)
         quote = Quote(
             model="m", input_tokens=10, in_nusd=1, out_nusd_per_token=1, context_tokens=100
         )
         paid = Paid(
             hold_id="hld_1",
             quote=quote,
-            clearance=clearance,
+            request=request,
             output_tokens=HELD,
             held_output_tokens=HELD,
             started_s=asyncio.get_running_loop().time() - seconds,

@@ -77,7 +77,7 @@ class Vendors(House):
         self.calls = ModelCalls(
             self.calls_services(),
             admission=self.calls.clearing._admission,
-            pricing=self.calls._pricing,
+            pricing=self.calls._holding._pricing,
             providers={
                 "main": self.provider,
                 "other": Provider(self.other, 512, name="other", breaker=breaker),

@@ -10,16 +10,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from holdfast.core import endings
-from holdfast.core.edits import Edits
 from holdfast.core.endings import ABANDONED, LOST, Ending
 from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.events import Kind
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.carrying import stoppable
-from holdfast.runtime.clearing import COUNT, Clearance, ClientRequest
+from holdfast.runtime.clearing import COUNT, ClientRequest
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.live import Cut, LiveSession
+from holdfast.runtime.model_call import ModelCall
 from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
@@ -348,15 +348,15 @@ class CarriedCall:
         self._price.set_result(told)
         return await self._said.get()
 
-    async def count(self, provider: Provider, clearance: Clearance) -> bytes | None:
-        """See `runtime/carrying.Carrier`."""
-        fits = clearance.fits(provider)
+    async def count(self, call: ModelCall) -> bytes | None:
+        """See `runtime/model_call.Carrier`."""
+        provider, clearance = call.provider, call.clearance
         if clearance.elsewhere:
             self._price = asyncio.get_running_loop().create_future()
-            there = PriceThere(upstream=provider.name, edits=clearance.edits(fits))
+            there = PriceThere(upstream=provider.name, edits=clearance.edits(call.fits))
             self._said.put_nowait(there)
             return (await self._price).raw
-        async with clearance.prices(fits) as cleared:
+        async with clearance.prices(call.fits) as cleared:
             return await provider.counted(self._talk.desk.clock.now_ns(), cleared)
 
     def arrived(self, came: Came) -> None:
@@ -382,26 +382,27 @@ class CarriedCall:
 
     async def _carry(self, live: LiveSession, asked: Call) -> None:
         given = ClientRequest(asked.path, asked.headers, asked.read or asked.body)
-        carried = await self._talk.desk.calls.carry(live, given, self)
-        if carried.purse is None:
+        call = ModelCall(live, given, self)
+        await self._talk.desk.calls.carry(call)
+        if call.payer is None:
             self._talk.over(asked.call)
             self._said.put_nowait(HandOn())
         elif self._talk.has(asked.call):
             # A short answer may be over already.
-            carried.purse.opened(self._cut)
+            call.payer.opened(self._cut)
 
     def _refuse(self, error: HoldfastError) -> None:
         self._said.put_nowait(Refusal.of(error))
 
-    async def reach(
-        self, provider: Provider, purse: Purse, edits: Edits
-    ) -> UpstreamAnswer | Unreached:
-        """See `runtime/carrying.Carrier`."""
+    async def reach(self, call: ModelCall) -> None:
+        """See `runtime/model_call.Carrier`."""
+        provider, purse = call.provider, call.purse
+        # Not the call: it holds its carrier, and both would stay until the collector looks.
         self.purse = purse
         self._came = asyncio.get_running_loop().create_future()
         send = Send(
             upstream=provider.name,
-            edits=edits,
+            edits=call.edits,
             seconds_left=purse.seconds_left(),
             timeout_s=purse.timeout_s,
             cached_1h=purse.cached_1h,
@@ -417,8 +418,9 @@ class CarriedCall:
         self._count(purse, came)
         answer = _Told(came.status, came.waits) if came.status else None
         if answer is not None and came.trouble is None:
-            return answer
-        return _unreached(provider, came, answer)
+            call.came = answer
+            return
+        call.came = _unreached(provider, came, answer)
 
     def _count(self, purse: Purse, came: Came) -> None:
         """What the tries mean for the session and for the rates."""

@@ -12,38 +12,26 @@ import pytest
 from holdfast.core import endings
 from holdfast.core.edits import Edits
 from holdfast.core.metering import Reading
-from holdfast.core.price_table import PRICE_TABLE
-from holdfast.core.prices import PriceBook
 from holdfast.core.sessions import Command
-from holdfast.core.wire.splicing import Change
 from holdfast.errors import (
     Exhausted,
     InvalidRequest,
     LoopDetected,
     RateLimited,
     SessionStopped,
+    StoreUnavailable,
     UpstreamUnavailable,
 )
 from holdfast.model.budgets import Dimension
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.upstreams import Fallback, Retries, Trouble
 from holdfast.runtime import model_calls as module
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.carrying import Carried
 from holdfast.runtime.clearing import ClientRequest
-from holdfast.runtime.earlier import Earlier
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.model_calls import ModelCalls, first_hold
-from holdfast.runtime.pricing import Pricing
-from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Unreached
-from holdfast.runtime.services import Services
 from tests.unit.runtime.alone.desk import limit
-from tests.unit.runtime.alone.gatehouse import BOOK, Gatehouse
+from tests.unit.runtime.alone.shop import MODEL, Answer, Carrier, Shop, Toll
 
 D = Dimension
-MODEL = "claude-haiku-4-5"
-PATH = "/v1/messages"
 IN, OUT = 1_000, 5_000  # nano-dollars a token
 TROUBLE = tuple(Trouble)
 
@@ -51,109 +39,6 @@ TROUBLE = tuple(Trouble)
 @pytest.fixture(autouse=True, params=["holdfast.runtime.model_calls"])
 def about(request):
     """What these tests are about."""
-
-
-class Answer:
-    """Of a provider; its body is nobody's business here."""
-
-    def __init__(self, status=200, headers=None):
-        self.status = status
-        self.headers = headers or {}
-        self.closes = 0
-
-    def close(self):
-        self.closes += 1
-
-
-class Carrier:
-    """Brings what a test says, in order; remembers each purse and its edits."""
-
-    def __init__(self, *script):
-        self.script: list[Any] = list(script)
-        self.went: list[Any] = []
-        self.counts: list[Any] = []
-        self.raw: Any = None
-
-    async def reach(self, provider, purse, edits):
-        self.went.append((provider.name, purse, edits))
-        made = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(made, BaseException):
-            raise made
-        return made
-
-    async def count(self, provider, clearance):
-        self.counts.append(provider.name)
-        if isinstance(self.raw, Exception):
-            raise self.raw
-        return self.raw
-
-
-class Toll:
-    def __init__(self):
-        self.told: list[Any] = []
-
-    def unsent(self):
-        self.told.append("unsent")
-
-    def used(self, *given):
-        self.told.append(given)
-
-    def again(self):
-        self.told.append("again")
-
-
-class Shop(Gatehouse):
-    """A gatehouse that sells model calls at two upstreams."""
-
-    def __init__(self, *, rate=128, rates=None, wait_s=0.0, **main) -> None:
-        super().__init__()
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
-        hooks = Hooks(self.journal, HookSet())
-        earlier = Earlier(self.sessions, self.store, self.journal)
-        key: Any = object()
-        self.provider = Provider(key, rate, name="main", **main)
-        self.providers: dict[str, Any] = {
-            "main": self.provider,
-            "other": Provider(key, rate, name="other"),
-        }
-        self.calls: Any = ModelCalls(
-            services,
-            admission=Admission(self.sessions, self.budgets, self.journal, BOOK, earlier, hooks),
-            pricing=Pricing(PriceBook(PRICE_TABLE)),
-            providers=self.providers,
-            rates=rates,
-            dice=lambda: 0.5,
-            wait_for_room_s=wait_s,
-        )
-
-    async def begin(self, *limits, **fields):
-        self.live = await self.seat(*(limits or (limit(D.USD, 10**9),)), **fields)
-        self.from_seq = self.seq
-        return self.live
-
-    async def ask(self, carrier, headers=None, **fields) -> Any:
-        message = {"role": "user", "content": "hello"}
-        given = {"model": MODEL, "max_tokens": 900, "stream": True, "messages": [message]} | fields
-        body = msgspec.json.encode({k: v for k, v in given.items() if v is not None})
-        return await self.calls.carry(self.live, ClientRequest(PATH, headers or {}, body), carrier)
-
-    def told(self, kind):
-        return [one for one in self.since(self.from_seq, self.live.who) if one["kind"] == kind]
-
-    def holds(self):
-        return self.budgets.ledger.open_holds()
-
-    def spent(self):
-        states = self.budgets.ledger.all_states(self.clock.now_ns())
-        return {s.key.dimension: (s.settled, s.held) for s in states if s.settled or s.held}
 
 
 def unreached(upstream="main", trouble=Trouble.UPSTREAM, **more) -> Unreached:
@@ -171,9 +56,9 @@ def test_call_is_held_for_paid_and_sent_as_it_came():
         live = await shop.begin(limit(D.USD, 10**9), limit(D.TURNS, 9), limit(D.SECONDS, 500))
         good, carrier = Answer(), Carrier(None)
         carrier.script = [good]
-        carried = await shop.ask(carrier, {"x-claude-code-agent-id": "clerk.1"}, max_tokens=2_000)
+        handed_on = await shop.ask(carrier, {"x-claude-code-agent-id": "clerk.1"}, max_tokens=2_000)
         [(name, purse, edits)] = carrier.went
-        assert carried == Carried(good, purse)
+        assert handed_on == (good, purse)
         assert (name, edits) == ("main", Edits(betas=""))
         paid = purse.paid
         found = {
@@ -216,183 +101,8 @@ def test_call_is_held_for_paid_and_sent_as_it_came():
     asyncio.run(main())
 
 
-def test_first_hold_is_two_tranches_of_a_stream_that_shows_all_that_is_billed():
-    request = SimpleNamespace(opaque=False, stream=True)
-    for output, rate, held in (
-        (5_000, 128, 1_024),
-        (1_023, 128, 1_023),
-        (5_000, 500, 4_000),
-        (5_000, None, 5_000),
-    ):
-        assert first_hold(request, output, rate) == held
-    for opaque, stream in ((True, True), (False, False), (True, False)):
-        request = SimpleNamespace(opaque=opaque, stream=stream)
-        assert first_hold(request, 5_000, 128) == 5_000
-
-
-def test_least_output_of_use_is_sixteen_tokens_or_what_thinking_needs():
-    for thinking, most, least in (
-        (0, 15, 15),
-        (0, 16, 16),
-        (0, 900, 16),
-        (14, 900, 16),
-        (16, 900, 17),
-        (899, 900, 900),
-        (900, 900, 16),
-        (901, 900, 16),
-    ):
-        request: Any = SimpleNamespace(thinking_budget=thinking, max_tokens=most)
-        assert module._least_output(request) == least
-
-
-def test_name_of_an_agent_is_a_short_plain_name_or_none():
-    for given, name in (
-        ("", ""),
-        ("aZ09._:-", "aZ09._:-"),
-        ("a" * 48, "a" * 48),
-        ("a" * 49, ""),
-        ("a b", ""),
-        ("\u00e9", ""),
-        ("a\n", ""),
-        ("\u0663", ""),
-    ):
-        assert module._plain_name(given) == name
+def test_call_waits_a_minute_for_the_room_that_others_hold():
     assert module.WAIT_FOR_ROOM_S == 60.0
-
-
-def test_count_of_the_provider_has_five_percent_and_at_least_64_tokens_added():
-    async def main():
-        shop: Any = Shop()
-        carrier = Carrier()
-        given: Any = SimpleNamespace(carrier=carrier)
-        for raw, tokens in (
-            (b'{"input_tokens":0}', 64),
-            (b'{"input_tokens":1299}', 1_363),
-            (b'{"input_tokens":1300}', 1_365),
-            (b'{"input_tokens":10000}', 10_500),
-            (b'{"input_tokens":-1}', None),
-            (b'{"input_tokens":true}', None),
-            (b'{"input_tokens":1.5}', None),
-            (b'{"input_tokens":"7"}', None),
-            (b"{}", None),
-            (b"[]", None),
-            (b"nonsense", None),
-            (b'{"\xff":1}', None),
-            (None, None),
-            (UpstreamUnavailable("gone"), None),
-        ):
-            carrier.raw = raw
-            assert await shop.calls._count(shop.provider, object(), given) == tokens, raw
-
-    asyncio.run(main())
-
-
-def test_output_is_cut_to_what_can_be_paid_for_and_the_provider_told():
-    async def main():
-        shop: Any = Shop(rate=None)
-        cap = 2_000_000
-        await shop.begin(limit(D.USD, cap))
-        carrier = Carrier(Answer())
-        carrier.raw = b'{"input_tokens":10}'
-        await shop.ask(carrier)
-        [(_, purse, edits)] = carrier.went
-        # The count is 10 and 64 more; the bytes may bound it lower.
-        tokens = purse.paid.quote.prompt_tokens
-        assert tokens <= 74
-        fits = (cap - tokens * IN) // OUT
-        assert (edits, purse.paid.output_tokens) == (Edits(max_tokens=fits, betas=""), fits)
-        assert purse.paid.held_output_tokens == fits < 900
-        assert carrier.counts == ["main"]
-        await purse.release("x")
-        # What fits as it is is neither counted nor changed.
-        shop = Shop(rate=None)
-        await shop.begin()
-        carrier = Carrier(Answer())
-        await shop.ask(carrier, stream=False)
-        [(_, purse, edits)] = carrier.went
-        assert (edits, carrier.counts) == (Edits(betas=""), [])
-        await purse.release("x")
-        # A session's own bound is one, too.
-        shop = Shop(rate=None)
-        await shop.begin(max_output_tokens=50)
-        carrier = Carrier(Answer())
-        await shop.ask(carrier)
-        assert carrier.went[0][2] == Edits(max_tokens=50, betas="")
-
-    asyncio.run(main())
-
-
-def test_call_that_nothing_can_pay_for_is_refused_uncounted_and_one_that_might_is_counted():
-    async def main():
-        for cap, counted in ((80_000, []), (90_000, ["main"])):
-            shop: Any = Shop()
-            await shop.begin(limit(D.USD, cap))
-            carrier = Carrier(Answer())
-            carrier.raw = b'{"input_tokens":99999}'
-            with pytest.raises(Exhausted):
-                await shop.ask(carrier)
-            assert (carrier.counts, carrier.went, shop.holds()) == (counted, [], [])
-
-    asyncio.run(main())
-
-
-def test_seconds_that_are_left_bound_the_turn_and_never_less_than_one():
-    async def main():
-        for cap, seconds in ((500, 60), (60, 60), (59, 59), (1, 1)):
-            shop: Any = Shop()
-            await shop.begin(limit(D.USD, 10**9), limit(D.SECONDS, cap))
-            carrier = Carrier(Answer())
-            await shop.ask(carrier)
-            purse = carrier.went[0][1]
-            assert purse.paid.timeout_s == float(seconds)
-            assert shop.spent()[D.SECONDS] == (0, seconds)
-            await purse.release("x")
-
-    asyncio.run(main())
-
-
-def test_tools_at_the_provider_run_less_often_where_that_fits():
-    async def main():
-        search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
-        shop: Any = Shop()
-        live = await shop.begin(
-            limit(D.USD, 10**12), limit(D.TOOL_CALLS, 2), allowed_tools=("web_search",)
-        )
-        assert live is shop.live
-        carrier = Carrier(Answer())
-        await shop.ask(carrier, tools=[search])
-        [(_, purse, edits)] = carrier.went
-        assert edits == Edits(changes=(Change(("tools", 0, "max_uses"), 2),), betas="")
-        assert purse.paid.quote.tool_calls == 2
-        assert shop.spent()[D.TOOL_CALLS] == (0, 2)
-        rungs = shop.calls._rungs(purse.paid.request, 100, SimpleNamespace(wide=False))
-        assert [quote.tool_calls for _, quote in rungs] == [5, 2, 1]
-        assert [asked.uses for asked, _ in rungs] == [None, 2, 1]
-        assert all(asked.input_tokens == 100 for asked, _ in rungs)
-
-    asyncio.run(main())
-
-
-def test_conversation_that_the_provider_holds_is_bounded_by_what_it_holds():
-    async def main():
-        shop: Any = Shop()
-        live = await shop.begin()
-        live.threads["msg_1"] = 1_000
-        for continues, own, found in (
-            ("", 7, 7),
-            ("", None, None),
-            ("msg_1", 7, 1_007),
-            ("msg_1", None, None),
-        ):
-            request: Any = SimpleNamespace(continues=continues, input_tokens_bound=own)
-            assert shop.calls._input_bound(live, request) == found
-        odd: Any = SimpleNamespace(continues="msg_2", input_tokens_bound=7)
-        with pytest.raises(InvalidRequest) as refused:
-            shop.calls._input_bound(live, odd)
-        text = "`thread.previous_message_id` is no message of this session"
-        assert refused.value.message == text
-
-    asyncio.run(main())
 
 
 def test_answer_without_output_gives_the_hold_back_and_what_may_be_billed_is_charged():
@@ -419,7 +129,7 @@ def test_answer_without_output_gives_the_hold_back_and_what_may_be_billed_is_cha
                 with pytest.raises(UpstreamUnavailable):
                     await shop.ask(carrier)
             else:
-                assert await shop.ask(carrier) == Carried(answer, None)
+                assert await shop.ask(carrier) == (answer, None)
                 assert answer.closes == 0
             await settled()
             assert shop.holds() == []
@@ -454,17 +164,16 @@ def test_call_that_was_killed_while_it_waited_for_money_sends_nothing():
     async def main():
         shop: Any = Shop()
         live = await shop.begin()
-        reserve = shop.calls._budgets.reserve
+        reserve = shop.budgets.reserve
 
         async def killed(*given, **more):
             found = await reserve(*given, **more)
             await shop.sessions.change(live, Command.STOP, "enough")
             return found
 
-        shop.calls._budgets = SimpleNamespace(
+        shop.calls._holding._budgets = SimpleNamespace(
             reserve=killed, ledger=shop.budgets.ledger, settle=shop.budgets.settle
         )
-        shop.calls._budgets.settle = shop.budgets.settle
         carrier = Carrier(Answer())
         with pytest.raises(SessionStopped):
             await shop.ask(carrier)
@@ -472,6 +181,50 @@ def test_call_that_was_killed_while_it_waited_for_money_sends_nothing():
         assert [one["body"]["why"] for one in shop.told("model_call.refused")] == [
             "session_stopped"
         ]
+
+    asyncio.run(main())
+
+
+def test_call_that_was_killed_before_it_is_sent_again_holds_nothing_anew():
+    async def main():
+        shop: Any = Shop(retries=Retries(attempts=2, after_sent=True, base_s=0.0))
+        live = await shop.begin()
+        carrier = Carrier(unreached(error=UpstreamUnavailable("broke", sent=True)))
+        reach = carrier.reach
+
+        async def killed(call):
+            await reach(call)
+            await shop.sessions.change(live, Command.STOP, "enough")
+
+        carrier.reach = killed
+        with pytest.raises(SessionStopped):
+            await shop.ask(carrier)
+        await settled()
+        assert (len(carrier.went), shop.holds(), shop.told("model_call.refused")) == (1, [], [])
+        assert len(shop.told("model_call.settled")) == 1
+
+    asyncio.run(main())
+
+
+def test_refusal_is_let_go_of_where_its_hold_cannot_be_given_back():
+    async def main():
+        shop: Any = Shop()
+        await shop.begin()
+        refusal = Answer(400)
+        carrier = Carrier(refusal)
+        reach = carrier.reach
+
+        async def unwritten(call):
+            await reach(call)
+            call.purse.release = gone
+
+        async def gone(why):
+            raise StoreUnavailable("gone")
+
+        carrier.reach = unwritten
+        with pytest.raises(StoreUnavailable):
+            await shop.ask(carrier)
+        assert refusal.closes == 1
 
     asyncio.run(main())
 
@@ -490,16 +243,16 @@ def test_next_upstream_is_asked_for_the_troubles_it_names_and_pays_for_itself():
         await shop.begin()
         first, good = Answer(529), Answer()
         carrier = Carrier(unreached(trouble=Trouble.OVERLOADED, answer=first), good)
-        carried = await shop.ask(carrier)
+        handed_on = await shop.ask(carrier)
         assert [name for name, *_ in carrier.went] == ["main", "other"]
         assert [one.paid.quote.model for _, one, _ in carrier.went] == [MODEL, sonnet]
         assert [edits.model for *_, edits in carrier.went] == ["", sonnet]
         assert first.closes >= 1
-        assert carried == Carried(good, carrier.went[1][1])
-        carried.purse.abandon(endings.stopped("x"))
+        assert handed_on == (good, carrier.went[1][1])
+        handed_on[1].abandon(endings.stopped("x"))
         # No fallback for this trouble: the provider's own words.
         carrier = Carrier(unreached(answer=Answer(500)))
-        assert (await shop.ask(carrier)).answer.status == 500
+        assert (await shop.ask(carrier))[0].status == 500
         assert len(carrier.went) == 1
         # Of several that failed, one error tells of each.
         last = Answer(429, {"retry-after": "9"})
@@ -514,6 +267,24 @@ def test_next_upstream_is_asked_for_the_troubles_it_names_and_pays_for_itself():
             "retry_after_s": 9.0,
         }
         assert last.closes == 1
+
+    asyncio.run(main())
+
+
+def test_model_of_one_fallback_is_not_that_of_the_next():
+    async def main():
+        over, sonnet = (Trouble.OVERLOADED,), "claude-sonnet-4-5"
+        other = Fallback(on=over, upstream="other")
+        shop: Any = Shop(fallbacks=[msgspec.structs.replace(other, model=sonnet), other])
+        await shop.begin()
+        no = unreached(trouble=Trouble.OVERLOADED, answer=Answer(529))
+        carrier = Carrier(no, no, Answer())
+        await shop.ask(carrier)
+        assert [purse.paid.quote.model for _, purse, _ in carrier.went] == [MODEL, sonnet, MODEL]
+        assert [edits.model for *_, edits in carrier.went] == ["", sonnet, ""]
+        # What each was paid with stays its own, whatever was asked after it.
+        assert len({purse.paid.hold_id for _, purse, _ in carrier.went}) == 3
+        assert [purse.settled for _, purse, _ in carrier.went] == [True, True, False]
 
     asyncio.run(main())
 
@@ -552,11 +323,12 @@ def test_fallback_that_is_not_allowed_is_named_and_a_held_conversation_stays():
             await shop.ask(carrier)
         assert refused.value.fields == {"failures": "main: upstream, other: permission_denied"}
         clearance: Any = SimpleNamespace(request=SimpleNamespace(continues="msg_1", model=MODEL))
+        held: Any = SimpleNamespace(live=live, admitted=clearance)
         with pytest.raises(InvalidRequest, match="the conversation is held by another upstream"):
-            await shop.calls._fall_back(live, shop.provider.fallbacks[0], clearance, None)
+            shop.calls._turn_to(held, shop.provider.fallbacks[0])
         gone = Fallback(on=TROUBLE, upstream="x")
         with pytest.raises(InvalidRequest, match="no upstream `x` is configured"):
-            await shop.calls._fall_back(live, gone, clearance, None)
+            shop.calls._turn_to(held, gone)
         live.session = msgspec.structs.replace(live.session, upstream="gone")
         with pytest.raises(UpstreamUnavailable, match="no upstream `gone` is configured"):
             await shop.ask(carrier)

@@ -44,15 +44,13 @@ WHOLE: dict[str, Any] = {"ended": True, "final": True, "saw_usage": True, "opene
 USAGE = Usage(input_tokens=40, output_tokens=10)
 
 
-class Clearance:
-    """As `runtime/clearing` hands it over: what was asked."""
-
-    def __init__(self, **fields):
-        body = {"model": MODEL, "max_tokens": 900, "stream": True} | fields
-        body = {"messages": [{"role": "user", "content": "hello"}]} | body
-        read = read_request(msgspec.json.encode(body), NOTHING)
-        assert not hasattr(read, "text"), read
-        self.request: Any = read
+def asked(**fields) -> Any:
+    """What a client asked for."""
+    body = {"model": MODEL, "max_tokens": 900, "stream": True} | fields
+    body = {"messages": [{"role": "user", "content": "hello"}]} | body
+    read = read_request(msgspec.json.encode(body), NOTHING)
+    assert not hasattr(read, "text"), read
+    return read
 
 
 class Toll:
@@ -82,7 +80,7 @@ class Till(Desk):
         given: dict[str, Any] = {
             "hold_id": "hld_1",
             "quote": QUOTE,
-            "clearance": Clearance(**(request or {})),
+            "request": asked(**(request or {})),
             "output_tokens": 900,
             "held_output_tokens": 900,
             "started_s": asyncio.get_running_loop().time() - 3,

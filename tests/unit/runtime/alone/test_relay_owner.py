@@ -17,7 +17,6 @@ from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import Denied, InternalError, SessionStopped, Unauthenticated, Unavailable
 from holdfast.model.upstreams import Trouble
-from holdfast.runtime.carrying import Carried
 from holdfast.runtime.doors import Asker
 from holdfast.runtime.reaching import Unreached
 from holdfast.runtime.relays import owner as module
@@ -128,9 +127,10 @@ class Calls:
         self.fault: Exception | None = None
         self.act: Any = None
 
-    async def carry(self, live, given, carrier):
-        self.carried.append((live, given.path, given.headers, given.body))
-        return await self.act(carrier)
+    async def carry(self, call):
+        given = call.given
+        self.carried.append((call.live, given.path, given.headers, given.body))
+        await self.act(call)
 
     def free(self, live):
         if self.fault is not None:
@@ -184,15 +184,21 @@ class House(Desk):
         self.came: list[Any] = []
         chosen: Any = purse or self.purse
 
-        async def act(carrier):
-            found = await carrier.reach(self.provider, chosen, Edits(model="x"))
+        async def act(call):
+            found = await self.reach(call, chosen, Edits(model="x"))
             self.came.append(found)
             if then is not None:
-                return await then(found)
-            owes = not isinstance(found, Unreached) and found.status == 200
-            return Carried(found, chosen if owes else None)
+                await then(found)
+            elif not isinstance(found, Unreached) and found.status == 200:
+                call.payer = chosen
 
         self.calls.act = act
+
+    async def reach(self, call, purse, edits) -> Any:
+        """Have it taken to the provider: what came of it."""
+        paid: Any = SimpleNamespace(provider=self.provider, purse=purse, edits=edits)
+        await call.carrier.reach(paid)
+        return paid.came
 
     async def sent(self, number=1, **more):
         asked = Call(call=number, token="tok", path=PATH, headers={"a": "1"}, body=b"{}")
@@ -484,9 +490,9 @@ def test_call_may_be_sent_again_and_refused_and_a_fault_is_a_sentence():
     async def main():
         house: Any = House()
 
-        async def twice(carrier):
-            await carrier.reach(house.provider, house.purse, Edits())
-            await carrier.reach(house.provider, house.purse, Edits(model="y"))
+        async def twice(call):
+            await house.reach(call, house.purse, Edits())
+            await house.reach(call, house.purse, Edits(model="y"))
             raise Denied("no more", rule="r")
 
         house.calls.act = twice
@@ -499,7 +505,7 @@ def test_call_may_be_sent_again_and_refused_and_a_fault_is_a_sentence():
         with pytest.raises(Unavailable, match="nothing was sent for this call"):
             await house.say("came", told)
 
-        async def faulty(carrier):
+        async def faulty(_):
             raise ValueError("secret")
 
         house.calls.act = faulty
@@ -545,11 +551,8 @@ def test_count_of_what_stayed_in_a_relay_is_asked_there_and_any_other_from_here(
         class Clearance:
             elsewhere = True
 
-            def fits(self, provider):
-                return ("fits", provider.name)
-
             def edits(self, fits):
-                assert fits == ("fits", "main")
+                assert fits == "fits"
                 return Edits(model="z")
 
             @contextlib.asynccontextmanager
@@ -565,8 +568,9 @@ def test_count_of_what_stayed_in_a_relay_is_asked_there_and_any_other_from_here(
 
         house.provider.counted = counted
 
-        async def act(carrier):
-            raw.append(await carrier.count(house.provider, clearance))
+        async def act(call):
+            call.provider, call.clearance, call.fits = house.provider, clearance, "fits"
+            raw.append(await call.carrier.count(call))
             raise Denied("no")
 
         house.calls.act = act
@@ -579,7 +583,7 @@ def test_count_of_what_stayed_in_a_relay_is_asked_there_and_any_other_from_here(
         assert (await house.sent(2)).code == "permission_denied"
         assert raw == [b"7", b"9"]
         assert given == [
-            ("fits", "main"),
+            "fits",
             (house.clock.now_ns(), "cleared"),
         ]
 
@@ -679,9 +683,9 @@ def test_call_whose_relay_left_before_the_answer_is_ended_with_its_task():
         house: Any = House()
         ended: list[str] = []
 
-        async def act(carrier):
+        async def act(call):
             try:
-                await carrier.reach(house.provider, house.purse, Edits())
+                await house.reach(call, house.purse, Edits())
             except asyncio.CancelledError:
                 ended.append("cancelled")
                 raise
