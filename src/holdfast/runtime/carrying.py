@@ -63,14 +63,7 @@ class Here:
                 cleared, timeout_s=purse.seconds_left(), whole=not purse.paid.request.stream
             )
 
-        reached = await self._reaching.reach(
-            provider,
-            ask,
-            asker=purse.live.asker,
-            failed=lambda: purse.live.progress.failure(self._now_ns()),
-            seconds_left=purse.seconds_left,
-            tried=purse.tried,
-        )
+        reached = await self._reaching.reach(provider, ask, purse)
         if isinstance(reached, Unreached):
             return reached
         purse.watch = lambda ended: self._reaching.ended(provider, reached, ended)

@@ -30,6 +30,7 @@ from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime import queries
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.digests import digest_of
+from holdfast.runtime.doors import Asker
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import Cut, LiveSession
 from holdfast.runtime.pricing import (
@@ -112,6 +113,15 @@ class Purse:
         self.watch: Callable[[Ending], None] | None = None
         live.turn += 1
         self.turn = live.turn
+
+    @property
+    def asker(self) -> Asker:
+        """Whose call it is."""
+        return self.live.asker
+
+    def failed(self, now_ns: int) -> None:
+        """One more try failed, or the answer is a refusal: it counts against the session."""
+        self.live.progress.failure(now_ns)
 
     @property
     def cached_1h(self) -> bool:

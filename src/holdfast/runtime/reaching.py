@@ -8,6 +8,7 @@ Not here: money (`runtime/purse`), other models (`runtime/model_calls`), rates (
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -83,6 +84,26 @@ class Unreached(msgspec.Struct, frozen=True, kw_only=True):
             self.answer.close()
 
 
+class Trying(Protocol):
+    """A paid call that is being taken to a provider."""
+
+    tried: list[str]
+    """What went wrong, in order."""
+
+    @property
+    def asker(self) -> Asker:
+        """Whose call it is."""
+        ...
+
+    def seconds_left(self) -> float:
+        """Until the turn's time-out; above 0."""
+        ...
+
+    def failed(self, now_ns: int) -> None:
+        """One more try failed, or the answer is a refusal."""
+        ...
+
+
 class Reaching:
     """Asks providers. `dice` spreads what is tried again, so that sessions do not march in step."""
 
@@ -95,17 +116,13 @@ class Reaching:
         self,
         provider: Provider,
         ask: Ask,
-        *,
-        asker: Asker,
-        failed: Callable[[], None],
-        seconds_left: Callable[[], float],
-        tried: list[str],
+        call: Trying,
     ) -> Reached | Unreached:
-        """Ask until there is an answer worth handing on, or trying is over.
+        """Ask until there is an answer worth handing on, or trying is over; the call is told.
 
-        Every failed try is added to `tried` and told to `failed`. Errors: what `ask` raises
-        besides UpstreamUnavailable.
+        Errors: what `ask` raises besides UpstreamUnavailable.
         """
+        asker = call.asker
         refused: set[Door] = set()
         again = 0
         while True:
@@ -114,14 +131,14 @@ class Reaching:
             if picked is None:
                 return resting(provider, now_ns, asker)
             door, ticket = picked
-            outcome = await self._ask(provider, door, ticket, ask, seconds_left)
+            outcome = await self._ask(provider, door, ticket, ask, call.seconds_left)
             if isinstance(outcome, Reached):
                 if outcome.answer.status != 200:
-                    failed()
+                    call.failed(self._clock.now_ns())
                 return outcome
             now_ns = self._clock.now_ns()
-            failed()
-            tried.append(outcome.trouble)
+            call.failed(now_ns)
+            call.tried.append(outcome.trouble)
             refused.add(door)
             of_key = outcome.trouble in (Trouble.CREDENTIAL, Trouble.RATE_LIMITED)
             if of_key and not outcome.sent and provider.admits(now_ns, asker, refused):
@@ -129,7 +146,7 @@ class Reaching:
                 continue
             delay_s = self.delay_s(outcome, provider.retries, again)
             over = outcome.sent or outcome.trouble is Trouble.CREDENTIAL
-            over = over or again >= provider.retries.attempts or delay_s >= seconds_left()
+            over = over or again >= provider.retries.attempts or delay_s >= call.seconds_left()
             if over or not provider.admits(now_ns, asker):
                 return outcome
             outcome.close()

@@ -570,6 +570,10 @@ def test_unknown_model_is_refused_before_any_upstream_and_needs_no_fallback(monk
     asyncio.run(main())
 
 
+class Given(dict[str, str]):
+    """Headers of a client, which say when their call is gone."""
+
+
 def test_error_of_a_call_that_nobody_answered_keeps_nothing_in_memory():
     async def main():
         house = House()
@@ -580,12 +584,18 @@ def test_error_of_a_call_that_nobody_answered_keeps_nothing_in_memory():
 
         house.upstream.script = [refusing]
         errors = []
+        calls = []
         for _ in range(2):
+            given = Given({"user-agent": "a client"})
+            calls.append(weakref.ref(given))
             try:
-                await house.call(live)
+                await house.call(live, headers=given)
             except UpstreamUnavailable as error:
                 errors.append((error.message, weakref.ref(error)))
+            del given
+        house.upstream.sent.clear()
         assert [(text, ref()) for text, ref in errors] == [("refused", None)] * 2
+        assert [ref() for ref in calls] == [None] * 2
 
     gc.collect()
     gc.disable()

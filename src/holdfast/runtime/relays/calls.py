@@ -22,7 +22,6 @@ from holdfast.runtime.clearing import (
     to_count_there,
     told_to_list,
 )
-from holdfast.runtime.doors import Asker
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
 from holdfast.runtime.relays.line import Line
@@ -182,25 +181,13 @@ class RelayedCalls:
         cleared: Cleared,
     ) -> Came:
         """What comes of trying, until the provider's headers are here."""
-        tried, failures = list[str](), 0
-
-        def failed() -> None:
-            nonlocal failures
-            failures += 1
 
         async def ask(upstream: Upstream) -> UpstreamAnswer:
             return await upstream.send(cleared, timeout_s=call.seconds_left(), whole=send.whole)
 
         reached = await stoppable(
             call,
-            self._reaching.reach(
-                provider,
-                ask,
-                asker=Asker(send.session, send.user),
-                failed=failed,
-                seconds_left=call.seconds_left,
-                tried=tried,
-            ),
+            self._reaching.reach(provider, ask, call),
             call.refusal,
         )
         request.reached = reached
@@ -209,16 +196,16 @@ class RelayedCalls:
             return Came(
                 call=call.number,
                 status=reached.answer.status,
-                tried=tuple(tried),
-                failures=failures,
+                tried=tuple(call.tried),
+                failures=call.failures,
             )
         return Came(
             call=call.number,
             status=reached.answer.status if reached.answer is not None else 0,
             error=Refusal.of(reached.error) if reached.error is not None else None,
             trouble=reached.trouble,
-            tried=tuple(tried),
-            failures=failures,
+            tried=tuple(call.tried),
+            failures=call.failures,
             waits=_waits(reached.answer),
             reading=reached.reading,
         )

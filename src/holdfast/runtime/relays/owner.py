@@ -409,8 +409,8 @@ class CarriedCall:
             held_tokens=purse.cover.held_tokens,
             in_flight_tokens=purse.cover.in_flight_tokens,
             most_tokens=purse.cover.most_tokens,
-            session=purse.live.asker.session,
-            user=purse.live.asker.user,
+            session=purse.asker.session,
+            user=purse.asker.user,
             whole=not purse.paid.request.stream,
         )
         self._said.put_nowait(send)
@@ -425,7 +425,7 @@ class CarriedCall:
     def _count(self, purse: Purse, came: Came) -> None:
         """What the tries mean for the session and for the rates."""
         for _ in range(came.failures):
-            purse.live.progress.failure(self._talk.desk.clock.now_ns())
+            purse.failed(self._talk.desk.clock.now_ns())
         purse.tried += came.tried
         # The first try was drawn for already; the last of those that failed may be the last at all.
         again = len(came.tried) - int(came.trouble is not None)

@@ -7,6 +7,7 @@ from holdfast.core.cover import Cover
 from holdfast.core.endings import ABANDONED, Ending
 from holdfast.core.stream import EmittedCall, Reading
 from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, Unavailable
+from holdfast.runtime.doors import Asker
 from holdfast.runtime.live import Cut
 from holdfast.runtime.relays.line import AWAY, Line, away
 from holdfast.runtime.relays.wire import (
@@ -29,7 +30,7 @@ _Told = Came | Confirmed | Emitted | Torn | WasCut | Settle | Left
 
 
 class RelayedCall:
-    """A `runtime/answers.Payer` whose purse is in another process.
+    """A `runtime/answers.Payer`, and a call to be taken on, whose purse is in another process.
 
     Made before the call is asked for, so that a cut finds it; `pay` tells it what was held.
     """
@@ -49,16 +50,26 @@ class RelayedCall:
         self._told: list[asyncio.Future[bytes]] = []
         # Who wants to know how the answer ends.
         self.watch: Callable[[Ending], None] | None = None
+        # What went wrong since the server last said where to go, and how much of it counts.
+        self.tried: list[str] = []
+        self.failures = 0
+        self.asker = Asker()
 
     def pay(self, send: Send) -> None:
         """The server holds money for it."""
         self._send = send
+        self.tried, self.failures = [], 0
+        self.asker = Asker(send.session, send.user)
         self._ends_s = asyncio.get_running_loop().time() + send.seconds_left
         self.cover = Cover(
             held_tokens=send.held_tokens,
             in_flight_tokens=send.in_flight_tokens,
             most_tokens=send.most_tokens,
         )
+
+    def failed(self, now_ns: int) -> None:
+        """See `runtime/reaching.Trying`."""
+        self.failures += 1
 
     def arrived(self, came: Came) -> None:
         """The provider answers. Errors: Unavailable when the server is gone."""

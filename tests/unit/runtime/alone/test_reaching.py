@@ -95,18 +95,16 @@ class Street(Reaching):
             raise made
         return made
 
-    def failed_once(self):
+    def failed(self, now_ns):
+        assert now_ns == self.fake.now_ns()
         self.failures += 1
 
+    def seconds_left(self):
+        return self.left_s
+
     async def go(self, asker=ANN) -> Any:
-        return await self.reach(
-            self.provider,
-            self.ask,
-            asker=asker,
-            failed=self.failed_once,
-            seconds_left=lambda: self.left_s,
-            tried=self.tried,
-        )
+        self.asker = asker
+        return await self.reach(self.provider, self.ask, self)
 
 
 @pytest.fixture(autouse=True)

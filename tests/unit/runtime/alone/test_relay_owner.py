@@ -87,6 +87,13 @@ class Purse:
         self.stopped = False
         self.cut: Any = None
 
+    @property
+    def asker(self):
+        return self.live.asker
+
+    def failed(self, now_ns):
+        self.live.progress.failure(now_ns)
+
     def _again(self):
         self.agains += 1
 
