@@ -388,6 +388,21 @@ def test_call_is_sent_as_it_was_paid_for_and_what_is_told_of_it_reaches_its_purs
     asyncio.run(main())
 
 
+def test_short_answer_that_is_over_already_is_within_reach_of_no_kill():
+    async def main():
+        house: Any = House()
+        house.carries()
+        await house.sent()
+        house.say("arrived", Came(call=1, status=200))
+        house.say("settle", Settle(call=1, reading=Reading(), ended="complete"))
+        house.say("left", Left(call=1))
+        await spin()
+        assert (house.came[0].status, house.purse.told[-1]) == (200, "closed")
+        assert house.purse.cut is None
+
+    asyncio.run(main())
+
+
 def test_whole_answers_large_bodies_and_calls_without_a_toll_are_carried_too():
     async def main():
         house: Any = House()
