@@ -52,21 +52,6 @@ class ModelCall:
     `payer` pays for it: nobody for a refusal.
     """
 
-    __slots__ = (
-        "admitted",
-        "answer",
-        "came",
-        "carrier",
-        "clearance",
-        "fits",
-        "given",
-        "live",
-        "offer",
-        "payer",
-        "provider",
-        "purse",
-        "toll",
-    )
     admitted: Clearance
     provider: Provider
     clearance: Clearance
