@@ -12,14 +12,13 @@ import msgspec
 from holdfast.apps.control.app import ControlApp, create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import Operators
-from holdfast.backends.policyd_client.wire import PolicyChange
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.core.budgets import Ledger
 from holdfast.core.runs import Shares
 from holdfast.core.scrub import RuleScrubber
 from holdfast.model.decisions import Replay, Replayed
-from holdfast.model.views.policies import PolicyFinding, PolicyStatus
+from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.ports.processes import StopReport
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.dispatch import Dispatch

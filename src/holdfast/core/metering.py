@@ -209,6 +209,7 @@ class _Counts:
         self._most: dict[str, int] = {}
 
     def most(self, name: str) -> int:
+        """The largest count of this name that was reported, 0 where none was."""
         return self._most.get(name, 0)
 
     def take(self, fields: Mapping[str, Any]) -> list[str]:

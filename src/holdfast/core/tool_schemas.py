@@ -132,6 +132,7 @@ class _Comparison:
         self._left = _MOST_NODES
 
     def found(self, ours: Any, theirs: Any, path: str, depth: int) -> Iterator[str]:
+        """What `theirs` takes at `path` that `ours` does not, a sentence each."""
         self._left -= 1
         if self._left < 0:
             yield "the schemas are too intricate to compare"

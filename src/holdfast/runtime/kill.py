@@ -93,23 +93,27 @@ class _Kill:
         self.taken_along: set[str] = set()
 
     async def refuse(self) -> str:
+        """Refuse from now on, in memory; the record is queued."""
         if after(self._live.session.state, Command.KILL) is not None:
             told = self._sessions.change(self._live, Command.KILL, self._reason, by=self._by)
             self._durable = told
         return "model calls, permits and the session's token are refused"
 
     async def streams(self) -> str:
+        """Cut what streams to it and to all below it."""
         text = f"session_stopped: killed: {self._reason}"
         for one in self._sessions.below(self._live):
             self._cut[one.session.session_id] = one.cut_streams(text)
         return f"{self._live.cut_streams(text)} streams cut"
 
     async def journal(self) -> str:
+        """Wait until the refusal is durable. Errors: StoreUnavailable."""
         if self._durable is not None:
             await self._durable
         return "durable"
 
     async def processes(self) -> str:
+        """End its processes. Errors: OSError for those that survive."""
         report = await self._ending.stop(self._live.session.session_id)
         if report.survivors:
             raise OSError(f"{report.survivors} of {report.found} processes survived")

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from holdfast.apps.control.operator_file import Operators
 from holdfast.compose.config import Config
 from holdfast.model.decisions import Replay, Replayed
-from holdfast.model.views.policies import PolicyFinding, PolicyStatus
+from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.ports.clock import Clock
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import Store
@@ -29,23 +29,6 @@ from holdfast.runtime.views.runs import RunViews
 from holdfast.runtime.views.sessions import SessionViews
 
 
-class PolicyDifference(Protocol):
-    """What the folder would put in force, by ids of rules."""
-
-    @property
-    def version(self) -> str: ...  # noqa: D102
-    @property
-    def previous(self) -> str: ...  # noqa: D102
-    @property
-    def added(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def removed(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def changed(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def findings(self) -> Sequence[PolicyFinding]: ...  # noqa: D102
-
-
 class PolicyEngine(Protocol):
     """The side of the policy process that operators see. Errors of each: PolicyUnavailable."""
 
@@ -57,7 +40,7 @@ class PolicyEngine(Protocol):
         """What is in force and what is wrong."""
         ...
 
-    async def candidate(self) -> PolicyDifference:
+    async def candidate(self) -> PolicyChange:
         """What applying the folder as it is now would change."""
         ...
 

@@ -19,10 +19,9 @@ from holdfast.backends.cedar.bundle import Bundle, Loaded, load
 from holdfast.backends.cedar.evaluation import decide
 from holdfast.backends.cedar.sources import BASELINE
 from holdfast.backends.policyd_client import wire
-from holdfast.backends.policyd_client.wire import PolicyChange
 from holdfast.errors import InvalidRequest, PolicyUnavailable
 from holdfast.model.decisions import PolicyRequest, Replay
-from holdfast.model.views.policies import PolicyStatus
+from holdfast.model.views.policies import PolicyChange, PolicyStatus
 
 POLL_S = 1.0
 _MAX_FAULTS_TOLD = 5

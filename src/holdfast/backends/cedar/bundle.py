@@ -184,6 +184,7 @@ class _Index:
                 table.setdefault(name, []).append((place, rule))
 
     def matching(self, action: str, effect: Effect) -> tuple[Rule, ...]:
+        """The rules that can decide a call of this tool, in the order of the files."""
         found = dict(self._everywhere)
         found.update(self._exactly.get(action, ()))
         for name in (action, *groups_of(effect)):

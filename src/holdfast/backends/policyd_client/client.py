@@ -16,11 +16,10 @@ from holdfast.backends.policyd_client.wire import (
     REPLAY,
     STATUS,
     VERSION,
-    PolicyChange,
 )
 from holdfast.errors import InvalidRequest, PolicyUnavailable, TooLarge, Unavailable
 from holdfast.model.decisions import PolicyAnswer, PolicyRequest, Replay, Replayed, Verdict
-from holdfast.model.views.policies import PolicyFinding, PolicyStatus
+from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
 
 TIMEOUT_S = 0.25
 CHECK_TIMEOUT_S = 30.0

@@ -7,20 +7,5 @@ folder would change, and `apply` puts it in force if it still has the version th
 Only `decide`, `apply` and `replay` have a body to send.
 """
 
-import msgspec
-
-from holdfast.model.views.policies import PolicyFinding
-
 DECIDE, VERSION, STATUS, CHECK = "decide", "version", "status", "check"
 CANDIDATE, APPLY, REPLAY = "candidate", "apply", "replay"
-
-
-class PolicyChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What the folder would put in force, by ids of rules; it holds when `findings` is empty."""
-
-    version: str
-    previous: str
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    findings: tuple[PolicyFinding, ...] = ()

@@ -145,6 +145,7 @@ class _Builder:
         self._anchors: dict[str, Node] = {}
 
     def take(self, event: Any) -> None:
+        """One event of the parser, in order. Errors: as for `parse`."""
         match event:
             case yaml.DocumentStartEvent():
                 self._documents += 1

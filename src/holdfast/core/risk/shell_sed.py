@@ -64,6 +64,7 @@ class _Reader:
         self.at = self.depth = 0
 
     def script(self) -> None:
+        """Read the whole script. Errors: _Unread."""
         while True:
             self._skip(_BREAKS)
             if self.at >= len(self.text):

@@ -48,9 +48,15 @@ class PolicyApplied(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     previous: str
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+class PolicyChange(PolicyApplied, frozen=True, kw_only=True):
+    """What the folder would put in force; it holds when `findings` is empty."""
+
+    findings: tuple[PolicyFinding, ...] = ()
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,9 @@ from holdfast.apps.policyd import service as module
 from holdfast.apps.policyd.applied import current, keep
 from holdfast.apps.policyd.service import Files, PolicyService
 from holdfast.backends.policyd_client import wire
-from holdfast.backends.policyd_client.wire import PolicyChange
 from holdfast.errors import HoldfastError
 from holdfast.model.decisions import Replay, Replayed
-from holdfast.model.views.policies import PolicyStatus
+from holdfast.model.views.policies import PolicyChange, PolicyStatus
 from holdfast.testing.conformance.policy import SUITE_CEDAR, a_request
 from tests.policy_process import suite_folder
 

@@ -33,9 +33,9 @@ async def apply(deps: ControlDeps, by: str) -> PolicyApplied:
     applied = PolicyApplied(
         version=change.version,
         previous=change.previous,
-        added=tuple(change.added),
-        removed=tuple(change.removed),
-        changed=tuple(change.changed),
+        added=change.added,
+        removed=change.removed,
+        changed=change.changed,
     )
     body = {"by": by, **msgspec.to_builtins(applied)}
     await deps.journal.commit([deps.journal.record(Kind.POLICY_CHANGED, None, body)])
