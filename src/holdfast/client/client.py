@@ -3,7 +3,7 @@
 Not here: what an agent process may do with its own session (`session`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +24,7 @@ from holdfast.model.views.turns import TurnList, TurnRecord
 from .conversations import Conversations
 from .discovery import locate
 from .operators import Operators
+from .paging import each, listed
 from .retention import collect
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
@@ -85,7 +86,10 @@ class Client:
         after_seq: int | None = None,
         limit: int | None = None,
     ) -> tuple[Record, ...]:
-        """Journal records in order; page on with the last one's `seq` as `after_seq`."""
+        """Journal records in order, 200 unless `limit` says how many.
+
+        Page on with the last one's `seq` as `after_seq`.
+        """
         query: dict[str, str | int | None] = {
             "tenant": tenant,
             "session": session,
@@ -94,9 +98,10 @@ class Client:
             "from_ns": from_ns,
             "until_ns": until_ns,
             "after_seq": after_seq,
-            "limit": limit,
         }
-        return (await self._door.get("/v1/records", RecordList, query)).records
+        return await listed(
+            self._door, "/v1/records", RecordList, lambda page: page.records, query, limit
+        )
 
     def conversations(self, *, user: str, tenant: str = "") -> Conversations:
         """The conversations of one user; `tenant` may be left out where there is one."""
@@ -204,15 +209,21 @@ class Sessions:
         state: SessionState | str = "",
         limit: int | None = None,
     ) -> tuple[SessionView, ...]:
-        """Sessions, latest first."""
-        query: dict[str, str | int | None] = {
-            "tenant": tenant,
-            "project": project,
-            "user": user,
-            "state": str(state),
-            "limit": limit,
-        }
-        return (await self._door.get("/v1/sessions", SessionList, query)).sessions
+        """Sessions, latest first: 100 unless `limit` says how many."""
+        query = {"tenant": tenant, "project": project, "user": user, "state": str(state)}
+        return await listed(self._door, "/v1/sessions", SessionList, _sessions, query, limit)
+
+    def each(
+        self,
+        *,
+        tenant: str = "",
+        project: str = "",
+        user: str = "",
+        state: SessionState | str = "",
+    ) -> AsyncIterator[SessionView]:
+        """All sessions, latest first, fetched a page at a time while they are gone through."""
+        query = {"tenant": tenant, "project": project, "user": user, "state": str(state)}
+        return each(self._door, "/v1/sessions", SessionList, _sessions, query)
 
     async def show(self, session_id: str) -> SessionView:
         """One session. Errors: NotFound."""
@@ -375,6 +386,10 @@ class Policy:
     async def apply(self) -> PolicyApplied:
         """Put the policy folder in force. Errors: InvalidRequest when it does not hold."""
         return await self._door.post("/v1/policy/apply", PolicyApplied, {}, timeout_s=60.0)
+
+
+def _sessions(page: SessionList) -> tuple[SessionView, ...]:
+    return page.sessions
 
 
 def _path(session_id: str, verb: str = "") -> str:

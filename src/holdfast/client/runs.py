@@ -3,7 +3,7 @@
 Not here: doing the work (`integrations/native`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from holdfast.model.views.runs import (
     RunView,
 )
 
+from .paging import ALL, each, listed
 from .wire import Door, Pool
 
 _CLAIM_MARGIN_S = 10.0
@@ -88,16 +89,22 @@ class Runs:
         state: RunState | str = "",
         limit: int | None = None,
     ) -> tuple[RunView, ...]:
-        """Runs, newest first, without what their sessions used."""
-        query: dict[str, str | int | None] = {
-            "tenant": tenant,
-            "project": project,
-            "user": user,
-            "batch": batch,
-            "state": str(state),
-            "limit": limit,
-        }
-        return (await self._door.get("/v1/runs", RunList, query)).runs
+        """Runs, newest first, without what their sessions used: 100 unless `limit` says."""
+        query = _which(tenant, project, user, batch, state)
+        return await listed(self._door, "/v1/runs", RunList, _runs, query, limit)
+
+    def each(
+        self,
+        *,
+        tenant: str = "",
+        project: str = "",
+        user: str = "",
+        batch: str = "",
+        state: RunState | str = "",
+    ) -> AsyncIterator[RunView]:
+        """All runs, newest first, fetched a page at a time while they are gone through."""
+        query = _which(tenant, project, user, batch, state)
+        return each(self._door, "/v1/runs", RunList, _runs, query)
 
     async def show(self, run_id: str) -> RunView:
         """One run. Errors: NotFound."""
@@ -127,9 +134,10 @@ class DeadLetters:
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def list(self) -> tuple[RunView, ...]:
-        """All of them, with their unknown effects."""
-        return (await self._door.get("/v1/dlq", RunList)).runs
+    async def list(self, *, limit: int | None = None) -> tuple[RunView, ...]:
+        """All of them, newest first, with their unknown effects; at most `limit` where given."""
+        most = ALL if limit is None else limit
+        return await listed(self._door, "/v1/dlq", RunList, _runs, {}, most)
 
     async def redrive(self, run_id: str, reason: str) -> RunView:
         """Queue it again, where it stopped. Errors: Conflict."""
@@ -148,7 +156,10 @@ class Effects:
 
     async def list(self, session: str) -> tuple[EffectEntry, ...]:
         """Entries of a session, oldest intent first. Errors: NotFound."""
-        return (await self._door.get("/v1/effects", EffectList, {"session": session})).effects
+        query = {"session": session}
+        return await listed(
+            self._door, "/v1/effects", EffectList, lambda page: page.effects, query, ALL
+        )
 
     async def resolve(
         self,
@@ -250,6 +261,22 @@ def agent_text(path: Path) -> dict[str, str]:
         raise ConfigInvalid(f"`{path}` cannot be read: {why}") from None
     except UnicodeDecodeError:
         raise ConfigInvalid(f"`{path}` is not UTF-8 text") from None
+
+
+def _which(
+    tenant: str, project: str, user: str, batch: str, state: RunState | str
+) -> dict[str, str]:
+    return {
+        "tenant": tenant,
+        "project": project,
+        "user": user,
+        "batch": batch,
+        "state": str(state),
+    }
+
+
+def _runs(page: RunList) -> tuple[RunView, ...]:
+    return page.runs
 
 
 def _path(kind: str, run_id: str, verb: str = "") -> str:

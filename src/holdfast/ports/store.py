@@ -64,12 +64,16 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sessions to list; empty fields do not filter (an empty tenant is the operator's)."""
+    """Which sessions to list; empty fields do not filter (an empty tenant is the operator's).
+
+    `before` pages on: when the last session of the page before was opened, and its id.
+    """
 
     tenant: str = ""
     project: str = ""
     user: str = ""
     states: tuple[SessionState, ...] = ()
+    before: tuple[int, str] | None = None
     limit: int = 200
 
 

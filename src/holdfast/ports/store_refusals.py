@@ -189,6 +189,7 @@ def check_session_filter(where: SessionFilter) -> None:
     """Errors: InvalidRequest for bad text or a limit out of range."""
     check_text((where.tenant, where.project, where.user), "the filter")
     check_text(where.states, "the filter")
+    _check_before(where.before)
     _check_limit(where.limit)
 
 
@@ -197,10 +198,14 @@ def check_run_filter(where: RunFilter) -> None:
     names = (where.tenant, where.project, where.user, where.session, where.batch)
     check_text(names, "the filter")
     check_text(where.states, "the filter")
-    if where.before is not None:
-        _check_ints(where.before[:1], "the filter")
-        check_text(where.before[1:], "the filter")
+    _check_before(where.before)
     _check_limit(where.limit)
+
+
+def _check_before(before: tuple[int, str] | None) -> None:
+    if before is not None:
+        _check_ints(before[:1], "the filter")
+        check_text(before[1:], "the filter")
 
 
 def check_text(texts: Iterable[str], what: str) -> None:

@@ -313,7 +313,9 @@ class MemoryStore:
             and where.user in ("", session.principal.user)
             and (not where.states or session.state in where.states)
         ]
-        found.sort(key=lambda s: (s.opened_at_ns, s.session_id.encode()), reverse=True)
+        if where.before is not None:
+            found = [s for s in found if _opened(s) < _place(where.before)]
+        found.sort(key=_opened, reverse=True)
         return found[: where.limit]
 
     async def session(self, session_id: str) -> Session | None:
@@ -356,9 +358,8 @@ class MemoryStore:
             and (not where.states or run.state in where.states)
         ]
         if where.before is not None:
-            at_ns, run_id = where.before
-            found = [r for r in found if _place(r) < (at_ns, run_id.encode())]
-        found.sort(key=_place, reverse=True)
+            found = [r for r in found if _submitted(r) < _place(where.before)]
+        found.sort(key=_submitted, reverse=True)
         return found[: where.limit]
 
     async def effect(self, tenant: str, key: str) -> EffectEntry | None:
@@ -484,6 +485,16 @@ def _matches(record: Record, where: RecordFilter) -> bool:
     )
 
 
-def _place(run: Run) -> tuple[int, bytes]:
+def _submitted(run: Run) -> tuple[int, bytes]:
     """Where a run stands among others, oldest first."""
     return run.submitted_at_ns, run.run_id.encode()
+
+
+def _opened(session: Session) -> tuple[int, bytes]:
+    """Where a session stands among others, oldest first."""
+    return session.opened_at_ns, session.session_id.encode()
+
+
+def _place(before: tuple[int, str]) -> tuple[int, bytes]:
+    """Where a page ended."""
+    return before[0], before[1].encode()

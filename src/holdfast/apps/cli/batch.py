@@ -34,7 +34,6 @@ from holdfast.model.runs import RunState
 app = typer.Typer(help="Many records, in chunks that are checked.", no_args_is_help=True)
 _POLL_S = 0.1
 _OPEN = (RunState.QUEUED, RunState.RUNNING, RunState.DELAYED)
-_LISTED = 1000
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +100,10 @@ async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as
         project=asked.project_name,
         task=asked.task,
     )
-    runs = await client.runs.list(
-        batch=asked.name,
-        tenant=asked.tenant,
-        project=asked.project_name,
-        user=asked.user,
-        limit=_LISTED,
+    known = client.runs.each(
+        batch=asked.name, tenant=asked.tenant, project=asked.project_name, user=asked.user
     )
+    runs = [run async for run in known]
     standing = await asyncio.to_thread(
         standings, chunks, runs, asked.check, asked.folder, agent=asked.agent
     )

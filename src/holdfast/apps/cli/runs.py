@@ -129,7 +129,7 @@ async def list_runs(
     user: str = typer.Option("", help="Runs of this user."),
     state: RunState | None = typer.Option(None, help="Runs in this state."),
     batch: str = typer.Option("", help="Runs of this batch."),
-    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    limit: int = typer.Option(50, min=1, help="At most so many."),
     as_json: bool = Json,
 ) -> None:
     """List runs, latest first."""
@@ -202,10 +202,14 @@ async def resume(
 
 
 @verb(dlq, "list")
-async def list_dead(project: Path | None = Project, as_json: bool = Json) -> None:
+async def list_dead(
+    project: Path | None = Project,
+    limit: int = typer.Option(1000, min=1, help="At most so many."),
+    as_json: bool = Json,
+) -> None:
     """List runs that wait for a person: dead ones, and those with an unknown effect."""
     async with connected(project) as client:
-        found = await client.dlq.list()
+        found = await client.dlq.list(limit=limit)
     _print_runs(found, as_json=as_json, empty="nothing waits for a person")
 
 

@@ -112,7 +112,7 @@ async def list_sessions(
     project_name: str = typer.Option("", help="A project of the tenant."),
     user: str = typer.Option("", help="Sessions of this user."),
     state: SessionState | None = typer.Option(None, help="Sessions in this state."),
-    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    limit: int = typer.Option(50, min=1, help="At most so many."),
     as_json: bool = Json,
 ) -> None:
     """List sessions, latest first."""

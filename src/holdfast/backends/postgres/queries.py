@@ -35,6 +35,11 @@ class _Terms:
         self.values.append(escaped(value) if isinstance(value, str) else value)
         self.sql.append(condition.format(f"${len(self.values)}"))
 
+    def before(self, time: str, name: str, place: tuple[int, str]) -> None:
+        self.add(f"{time} <= {{}}", place[0])
+        same = f"${len(self.values)}"
+        self.add(f"({time} < {same} OR {name} < {{}})", place[1])
+
     @property
     def where(self) -> str:
         return " AND ".join(self.sql) or "true"
@@ -78,7 +83,7 @@ def _unescaped(row: Any) -> tuple[Any, ...]:
 
 
 async def sessions(connection: Connection, where: SessionFilter) -> list[Session]:
-    """Sessions, newest first."""
+    """Sessions, newest first; those opened at the same time by falling id."""
     terms = _Terms()
     for column, wanted in (
         ("tenant", where.tenant),
@@ -89,6 +94,8 @@ async def sessions(connection: Connection, where: SessionFilter) -> list[Session
             terms.add(f"{column} = {{}}", wanted)
     if where.states:
         terms.add("state = ANY({}::text[])", [str(state) for state in where.states])
+    if where.before is not None:
+        terms.before("opened_at_ns", "session_id", where.before)
     sql = (
         f"SELECT session FROM sessions WHERE {terms.where} "  # noqa: S608
         "ORDER BY opened_at_ns DESC, session_id DESC "
@@ -143,10 +150,7 @@ async def runs(connection: Connection, where: RunFilter) -> list[Run]:
     if where.states:
         terms.add("state = ANY({}::text[])", [str(state) for state in where.states])
     if where.before is not None:
-        at_ns, run_id = where.before
-        terms.add("submitted_at_ns <= {}", at_ns)
-        same = f"${len(terms.values)}"
-        terms.add(f"(submitted_at_ns < {same} OR run_id < {{}})", run_id)
+        terms.before("submitted_at_ns", "run_id", where.before)
     sql = (
         f"SELECT run FROM runs WHERE {terms.where} "  # noqa: S608
         "ORDER BY submitted_at_ns DESC, run_id DESC "

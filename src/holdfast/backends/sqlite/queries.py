@@ -95,6 +95,9 @@ def sessions(connection: apsw.Connection, where: SessionFilter) -> list[Session]
     if where.states:
         terms.append(f"state IN ({', '.join('?' * len(where.states))})")
         bindings.extend(where.states)
+    if where.before is not None:
+        terms.append("(opened_at_ns, session_id) < (?, ?)")
+        bindings.extend(where.before)
     bindings.append(where.limit)
     sql = (
         f"SELECT session FROM sessions WHERE {' AND '.join(terms)} "  # noqa: S608

@@ -2,6 +2,7 @@
 
 Money is nano-dollars, times are UTC nanoseconds. A reader ignores fields that it does not know, so
 that a newer server can say more; a field that came later has a default, so that the answer of an
-older server reads. Not here: how a view is made (`runtime/views`), what a caller sends
+older server reads. Of a list, `next` is the cursor of the page after it, empty where nothing
+follows. Not here: how a view is made (`runtime/views`), what a caller sends
 (`apps/control`).
 """

@@ -6,9 +6,10 @@ from holdfast.model.events import Record
 
 
 class RecordList(msgspec.Struct, frozen=True):
-    """By rising `seq`."""
+    """A page of the journal, by rising `seq`."""
 
     records: tuple[Record, ...]
+    next: str = ""
 
 
 class ServerRecords(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +17,7 @@ class ServerRecords(msgspec.Struct, frozen=True, kw_only=True):
 
     records: tuple[Record, ...]
     lines: tuple[str, ...]
+    next: str = ""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,15 +50,17 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunList(msgspec.Struct, frozen=True):
-    """Newest first."""
+    """A page of runs, newest first."""
 
     runs: tuple[RunView, ...]
+    next: str = ""
 
 
 class EffectList(msgspec.Struct, frozen=True):
-    """Entries of one session, oldest intent first."""
+    """A page of the entries of one session, oldest intent first."""
 
     effects: tuple[EffectEntry, ...]
+    next: str = ""
 
 
 class RunEngine(msgspec.Struct, frozen=True):

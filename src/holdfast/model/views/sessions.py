@@ -47,9 +47,10 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionList(msgspec.Struct, frozen=True):
-    """Newest first."""
+    """A page of sessions, newest first; it may be shorter than was asked for."""
 
     sessions: tuple[SessionView, ...]
+    next: str = ""
 
 
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):

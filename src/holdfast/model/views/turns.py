@@ -40,3 +40,4 @@ class TurnList(msgspec.Struct, frozen=True):
 
     turns: tuple[TurnRecord, ...]
     cut_short: bool = False
+    next: str = ""

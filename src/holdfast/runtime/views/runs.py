@@ -30,9 +30,18 @@ class RunViews:
             unknown_effects=tuple(unknown),
         )
 
-    async def listed(self, where: RunFilter) -> tuple[RunView, ...]:
-        """Runs, newest first, without what their sessions used. Errors: StoreUnavailable."""
-        return tuple(_plain(run) for run in await self._runs.listed(where))
+    async def listed(
+        self, where: RunFilter, *, used: bool = False
+    ) -> tuple[tuple[RunView, ...], tuple[int, str] | None]:
+        """A page of runs, newest first, and the place to go on before; None where nothing follows.
+
+        `used` is with what their sessions used, which takes long. Errors: StoreUnavailable.
+        """
+        wider = msgspec.structs.replace(where, limit=where.limit + 1)
+        found = await self._runs.listed(wider)
+        page = found[: where.limit]
+        then = (page[-1].submitted_at_ns, page[-1].run_id) if len(found) > len(page) else None
+        return tuple([await self.of(run) if used else _plain(run) for run in page]), then
 
 
 def _plain(run: Run) -> RunView:

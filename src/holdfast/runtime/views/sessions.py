@@ -79,17 +79,28 @@ class SessionViews:
             raise NotFound(f"no session `{session_id[:64]}`")
         return session
 
-    async def listed(self, where: SessionFilter, state: S | None) -> list[SessionView]:
-        """Sessions, newest first: the first `where.limit` that stand in `state`, any where None."""
-        wider = where
+    async def listed(
+        self, where: SessionFilter, state: S | None
+    ) -> tuple[tuple[SessionView, ...], tuple[int, str] | None]:
+        """Sessions that stand in `state`, any where None; and the place to go on before.
+
+        Newest first, at most `where.limit`: fewer where many had to be looked at for them.
+        """
+        wider = msgspec.structs.replace(where, limit=where.limit + 1)
         if state is not None:
             # A session expires by the clock alone; its stored state follows when it is next used.
             states = (S.EXPIRED, *_MAY_HAVE_EXPIRED) if state is S.EXPIRED else (state,)
-            scanned = _MAX_SCANNED if state in (S.EXPIRED, *_MAY_HAVE_EXPIRED) else where.limit
-            wider = msgspec.structs.replace(where, states=states, limit=scanned)
+            scanned = _MAX_SCANNED if state in (S.EXPIRED, *_MAY_HAVE_EXPIRED) else wider.limit
+            wider = msgspec.structs.replace(wider, states=states, limit=scanned)
         found = await self._store.sessions(wider)
         fitting = [one for one in found if state in (None, self._state(one))]
-        return [await self.of_session(one) for one in fitting[: where.limit]]
+        shown, last = fitting[: where.limit], None
+        if len(fitting) > where.limit:
+            last = shown[-1]
+        elif len(found) == wider.limit:
+            last = found[-1]
+        then = None if last is None else (last.opened_at_ns, last.session_id)
+        return tuple([await self.of_session(one) for one in shown]), then
 
     async def records(
         self, session: Session, kinds: tuple[Kind, ...], session_id: str = ""

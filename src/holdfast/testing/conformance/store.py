@@ -317,6 +317,8 @@ class StoreConformance(abc.ABC):
             ):
                 await self._refuses(InvalidRequest, lambda where=where: store.records(where))  # type: ignore[misc]
             await self._refuses(InvalidRequest, lambda: store.sessions(SessionFilter(limit=-1)))
+            far = SessionFilter(before=(2**64, "ses_1"))
+            await self._refuses(InvalidRequest, lambda: store.sessions(far))
 
         self.run(body)
 
@@ -350,6 +352,31 @@ class StoreConformance(abc.ABC):
             assert await store.session("ses_1") == killed
             assert await store.session_by_token("digest of ses_1") is None
             assert await store.sessions(SessionFilter(states=(SessionState.KILLED,))) == [killed]
+
+        self.run(body)
+
+    def test_sessions_are_listed_a_page_at_a_time_newest_first(self) -> None:
+        """Those opened at the same time stand by falling id."""
+        opened = (("ses_a", 2), ("ses_b", 2), ("ses_c", 1), ("ses_d", 3), ("ses_é", 2))
+
+        async def body(store: Store) -> None:
+            await store.commit(
+                changes=[
+                    a_session(name, opened_at_ns=at_ns, tenant="b" if at_ns == 3 else "acme")
+                    for name, at_ns in opened
+                ]
+            )
+
+            async def ids(**where: Any) -> str:
+                found = await store.sessions(SessionFilter(**where))
+                return "".join(session.session_id[-1] for session in found)
+
+            assert await ids() == "débac"
+            assert await ids(before=(3, "ses_d")) == "ébac"
+            assert await ids(before=(2, "ses_b"), limit=1) == "a"
+            assert await ids(before=(2, "ses_é"), tenant="acme") == "bac"
+            assert await ids(before=(2, "ses_a"), states=(SessionState.ACTIVE,)) == "c"
+            assert await ids(before=(1, "ses_c")) == ""
 
         self.run(body)
 

@@ -129,7 +129,7 @@ def test_list_goes_by_the_state_of_now_and_not_by_the_stored_one():
         views = views_of(desk)
 
         async def names(state: S | None, limit: int = 9) -> list[str]:
-            found = await views.listed(SessionFilter(tenant="acme", limit=limit), state)
+            found, _ = await views.listed(SessionFilter(tenant="acme", limit=limit), state)
             return [one.session_id for one in found]
 
         assert await names(None) == [long.session.session_id, short.session.session_id]

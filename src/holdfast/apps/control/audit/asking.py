@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from holdfast.apps.control.audit.schemas import MAX_RECORDS, AskJournal, WhichOfServer
-from holdfast.apps.control.audit.service import tenant_of
+from holdfast.apps.control.audit.service import page_of, tenant_of
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config.problems import quoted
 from holdfast.core.narrate import narrate
@@ -82,7 +82,7 @@ async def ask(deps: ControlDeps, question: AskJournal) -> AuditAnswer:
 async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
     """What the server did itself.
 
-    Errors: InvalidRequest for a zone that cannot be meant.
+    Errors: InvalidRequest for a zone that cannot be meant and for a cursor that is none.
     """
     zone = zone_of(which.tz)
     where = RecordFilter(
@@ -93,9 +93,9 @@ async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
         after_seq=which.after_seq,
         limit=which.limit,
     )
-    found = await deps.store.records(where)
+    found, then = await page_of(deps.store, where, which.cursor)
     lines = tuple(narrate(record, zone, dated=True) for record in found)
-    return ServerRecords(records=tuple(found), lines=lines)
+    return ServerRecords(records=found, lines=lines, next=then)
 
 
 def zone_of(name: str) -> tzinfo:

@@ -17,7 +17,7 @@ router = Routes(tags=["journal"], responses=refusals())
 @router.get("/v1/records")
 async def list_records(which: Annotated[WhichRecords, Query()], deps: Deps) -> RecordList:
     """Journal records of one tenant, in order."""
-    return RecordList(tuple(await service.records(deps, which)))
+    return RecordList(*await service.records(deps, which))
 
 
 @router.get("/v1/audit/ask")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from holdfast.apps.control.paging import Cursor
 from holdfast.apps.control.wire import EMPTY_IS_ABSENT, MAX_NS, Asked, Name, Nanoseconds
 from holdfast.model.events import Kind
 
@@ -14,7 +15,7 @@ MAX_LAST_S = 366 * 86_400
 class WhichRecords(Asked):
     """Filters; an empty one does not filter. `tenant` may be left out where there is only one.
 
-    Page on with the last record's `seq` as `after_seq`.
+    `after_seq` is the `seq` of the last record that was seen, which a cursor says as well.
     """
 
     tenant: Name = ""
@@ -28,18 +29,21 @@ class WhichRecords(Asked):
     until_ns: Nanoseconds = MAX_NS
     after_seq: Nanoseconds = 0
     limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = 200
+    cursor: Cursor = ""
 
 
 class WhichOfServer(Asked):
     """Filters for the server's own records, which are of no tenant, of the last `last_s` seconds.
 
-    `tz` is an IANA zone. Page on with the last record's `seq` as `after_seq`.
+    `tz` is an IANA zone. `after_seq` is the `seq` of the last record that was seen, which a cursor
+    says as well.
     """
 
     kind: Annotated[Kind | None, EMPTY_IS_ABSENT] = None
     last_s: Annotated[int, Field(ge=1, le=MAX_LAST_S)] = 604_800
     after_seq: Nanoseconds = 0
     limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = 200
+    cursor: Cursor = ""
     tz: Annotated[str, Field(max_length=64)] = ""
 
 

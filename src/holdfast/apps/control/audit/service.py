@@ -1,17 +1,20 @@
 """Reading the journal of one tenant."""
 
+import msgspec
+
 from holdfast.apps.control.audit.schemas import WhichRecords
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.compose.config import Config
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Record
-from holdfast.ports.store import RecordFilter
+from holdfast.ports.store import RecordFilter, Store
 
 
-async def records(deps: ControlDeps, which: WhichRecords) -> list[Record]:
-    """Records by rising `seq`.
+async def records(deps: ControlDeps, which: WhichRecords) -> tuple[tuple[Record, ...], str]:
+    """Records by rising `seq`, and the cursor behind them.
 
-    Errors: InvalidRequest where no tenant is named and there are several.
+    Errors: InvalidRequest where no tenant is named and there are several, and for no cursor.
     """
     where = RecordFilter(
         tenant=tenant_of(deps.config, which.tenant),
@@ -26,7 +29,18 @@ async def records(deps: ControlDeps, which: WhichRecords) -> list[Record]:
         after_seq=which.after_seq,
         limit=which.limit,
     )
-    return await deps.store.records(where)
+    return await page_of(deps.store, where, which.cursor)
+
+
+async def page_of(store: Store, where: RecordFilter, cursor: str) -> tuple[tuple[Record, ...], str]:
+    """A page of the journal and the cursor behind it. Errors: InvalidRequest, StoreUnavailable."""
+    place = place_of(cursor)
+    after_seq = where.after_seq if place is None else place[0]
+    found = await store.records(
+        msgspec.structs.replace(where, after_seq=after_seq, limit=where.limit + 1)
+    )
+    page = tuple(found[: where.limit])
+    return page, cursor_of((page[-1].seq, "") if len(found) > len(page) else None)
 
 
 def tenant_of(config: Config, named: str) -> str:

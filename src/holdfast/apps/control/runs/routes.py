@@ -6,10 +6,18 @@ from fastapi import Body, Path, Query
 
 from holdfast.apps.control.deps import By, Deps
 from holdfast.apps.control.runs import service
-from holdfast.apps.control.runs.schemas import Fork, Resolve, Submit, WhichRuns, Why
+from holdfast.apps.control.runs.schemas import (
+    Fork,
+    Resolve,
+    Submit,
+    WhichDead,
+    WhichEffects,
+    WhichRuns,
+    Why,
+)
 from holdfast.apps.control.sessions.schemas import OpenSession
 from holdfast.apps.control.showing import Routes
-from holdfast.apps.control.wire import Name, refusals
+from holdfast.apps.control.wire import refusals
 from holdfast.model.effects import EffectEntry
 from holdfast.model.views.runs import EffectList, RunEngine, RunList, RunView
 
@@ -34,7 +42,7 @@ async def plan_run(asked: OpenSession, deps: Deps) -> RunEngine:
 @router.get("/runs")
 async def list_runs(which: Annotated[WhichRuns, Query()], deps: Deps) -> RunList:
     """Runs, newest first; without what their sessions used."""
-    return RunList(await service.listed(deps, which))
+    return await service.listed(deps, which)
 
 
 @router.get("/runs/{run_id}", responses=refusals(404))
@@ -68,9 +76,9 @@ async def resume_run(run_id: RunId, why: Reasoned, deps: Deps, by: By) -> RunVie
 
 
 @router.get("/dlq")
-async def list_dead_letters(deps: Deps) -> RunList:
+async def list_dead_letters(which: Annotated[WhichDead, Query()], deps: Deps) -> RunList:
     """Every run that waits for a person, with its unknown effects."""
-    return RunList(await service.dead_letters(deps))
+    return await service.dead_letters(deps, which)
 
 
 @router.post("/dlq/{run_id}/redrive", responses=_CHANGES)
@@ -86,9 +94,9 @@ async def discard_dead_letter(run_id: RunId, why: Reasoned, deps: Deps, by: By) 
 
 
 @router.get("/effects", responses=refusals(404))
-async def list_effects(session: Annotated[Name, Query()], deps: Deps) -> EffectList:
+async def list_effects(which: Annotated[WhichEffects, Query()], deps: Deps) -> EffectList:
     """The effects ledger of one session."""
-    return EffectList(await service.effects(deps, session))
+    return await service.effects(deps, which)
 
 
 @router.post("/effects/resolve", responses=_CHANGES)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt
 
+from holdfast.apps.control.paging import Cursor
 from holdfast.apps.control.sessions.schemas import AgentFile, Cap, Scope
 from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason
 from holdfast.model.budgets import Dimension
@@ -39,6 +40,20 @@ class WhichRuns(Asked):
     batch: Name = ""
     state: Annotated[RunState | None, EMPTY_IS_ABSENT] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = 100
+    cursor: Cursor = ""
+
+
+class WhichDead(Asked):
+    """A page of all that wait for a person."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = MAX_LISTED
+    cursor: Cursor = ""
+
+
+class WhichEffects(WhichDead):
+    """A page of what one session did."""
+
+    session: Name
 
 
 class Why(Asked):

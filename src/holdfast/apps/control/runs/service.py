@@ -11,7 +11,15 @@ import msgspec
 from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
-from holdfast.apps.control.runs.schemas import Fork, Resolve, Submit, WhichRuns
+from holdfast.apps.control.paging import cursor_of, place_of
+from holdfast.apps.control.runs.schemas import (
+    Fork,
+    Resolve,
+    Submit,
+    WhichDead,
+    WhichEffects,
+    WhichRuns,
+)
 from holdfast.apps.control.sessions import opening
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession
@@ -20,7 +28,7 @@ from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session
-from holdfast.model.views.runs import RunView
+from holdfast.model.views.runs import EffectList, RunList, RunView
 from holdfast.ports.store import RunFilter
 from holdfast.runtime.runs import Order
 
@@ -71,23 +79,27 @@ def engine(deps: ControlDeps, asked: OpenSession) -> Literal["native", "claude"]
     )
 
 
-async def listed(deps: ControlDeps, which: WhichRuns) -> tuple[RunView, ...]:
-    """Runs, newest first."""
+async def listed(deps: ControlDeps, which: WhichRuns) -> RunList:
+    """Runs, newest first. Errors: InvalidRequest for a cursor that is none."""
     where = RunFilter(
         tenant=which.tenant,
         project=which.project,
         user=which.user,
         batch=which.batch,
         states=(which.state,) if which.state is not None else (),
+        before=place_of(which.cursor),
         limit=which.limit,
     )
-    return await deps.run_views.listed(where)
+    shown, then = await deps.run_views.listed(where)
+    return RunList(shown, cursor_of(then))
 
 
-async def dead_letters(deps: ControlDeps) -> tuple[RunView, ...]:
-    """Every run that waits for a person, with what it waits for."""
-    found = await deps.runs.listed(RunFilter(states=approvals.WAITING, limit=1000))
-    return tuple([await deps.run_views.of(run) for run in found])
+async def dead_letters(deps: ControlDeps, which: WhichDead) -> RunList:
+    """Runs that wait for a person, with what each waits for. Errors: as for `listed`."""
+    before = place_of(which.cursor)
+    where = RunFilter(states=approvals.WAITING, before=before, limit=which.limit)
+    shown, then = await deps.run_views.listed(where, used=True)
+    return RunList(shown, cursor_of(then))
 
 
 async def show_run(deps: ControlDeps, run_id: str) -> RunView:
@@ -137,10 +149,18 @@ async def resume(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunVie
     return await deps.run_views.of(resumed)
 
 
-async def effects(deps: ControlDeps, session_id: str) -> tuple[EffectEntry, ...]:
-    """The ledger's entries of a session. Errors: NotFound."""
-    await deps.session_views.session(session_id)
-    return tuple(await deps.store.effects(session_id))
+async def effects(deps: ControlDeps, which: WhichEffects) -> EffectList:
+    """The ledger's entries of a session. Errors: NotFound, InvalidRequest as for `listed`."""
+    await deps.session_views.session(which.session)
+    after = place_of(which.cursor) or (-1, "")
+    found = [x for x in await deps.store.effects(which.session) if _place(x) > after]
+    page = found[: which.limit]
+    then = _place(page[-1]) if len(found) > len(page) else None
+    return EffectList(tuple(page), cursor_of(then))
+
+
+def _place(entry: EffectEntry) -> tuple[int, str]:
+    return entry.intended_at_ns, entry.key
 
 
 async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:

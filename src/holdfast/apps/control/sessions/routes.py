@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
+import msgspec
 from fastapi import Body, Path, Query
 
 from holdfast.apps.control.deps import By, Deps
+from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import service
 from holdfast.apps.control.sessions.schemas import OpenSession, Told, WhichSessions, WhichTurns
 from holdfast.apps.control.showing import Routes
@@ -30,7 +32,7 @@ async def open_session(asked: OpenSession, deps: Deps, by: By) -> OpenedSession:
 @router.get("")
 async def list_sessions(which: Annotated[WhichSessions, Query()], deps: Deps) -> SessionList:
     """Sessions, newest first."""
-    return SessionList(await service.listed(deps, which))
+    return await service.listed(deps, which)
 
 
 @router.get("/{session_id}", responses=refusals(404))
@@ -44,9 +46,11 @@ async def list_turns(
     session_id: SessionId, which: Annotated[WhichTurns, Query()], deps: Deps
 ) -> TurnList:
     """What it did: a row for each model call and each tool call."""
-    return await turns_of(
-        deps.session_views, session_id, after_turn=which.after_turn, limit=which.limit
-    )
+    place = place_of(which.cursor)
+    after_turn = which.after_turn if place is None else place[0]
+    page = await turns_of(deps.session_views, session_id, after_turn=after_turn, limit=which.limit)
+    last = max((row.turn for row in page.turns), default=0)
+    return msgspec.structs.replace(page, next=cursor_of((last, "") if page.cut_short else None))
 
 
 @router.post("/{session_id}/kill", responses=refusals(404))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from holdfast.apps.control.paging import Cursor
 from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason
 from holdfast.model.budgets import Dimension
 from holdfast.model.sessions import SessionProfile, SessionState
@@ -67,6 +68,7 @@ class WhichSessions(Asked):
     user: Name = ""
     state: Annotated[SessionState | None, EMPTY_IS_ABSENT] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = 100
+    cursor: Cursor = ""
 
 
 class WhichTurns(Asked):
@@ -74,3 +76,4 @@ class WhichTurns(Asked):
 
     after_turn: Annotated[int, Field(ge=0, le=_MAX_TURN)] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = MAX_LISTED
+    cursor: Cursor = ""

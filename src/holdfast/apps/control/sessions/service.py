@@ -5,6 +5,7 @@ Not here: how one is shown (`runtime/views`), what it gets (`opening`).
 
 from holdfast.apps.control import approvals
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import opening, plans
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
@@ -12,7 +13,7 @@ from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict
 from holdfast.model.events import Kind, Record
 from holdfast.model.views.kills import KillReceipt
-from holdfast.model.views.sessions import OpenedSession, SessionView
+from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.ports.store import SessionFilter
 from holdfast.runtime.live import LiveSession
 
@@ -39,12 +40,20 @@ async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened
     )
 
 
-async def listed(deps: ControlDeps, which: WhichSessions) -> tuple[SessionView, ...]:
-    """Sessions, newest first; none of a tenant other than the one asked for."""
+async def listed(deps: ControlDeps, which: WhichSessions) -> SessionList:
+    """Sessions, newest first; none of a tenant other than the one asked for.
+
+    Errors: InvalidRequest for a cursor that is none.
+    """
     where = SessionFilter(
-        tenant=which.tenant, project=which.project, user=which.user, limit=which.limit
+        tenant=which.tenant,
+        project=which.project,
+        user=which.user,
+        before=place_of(which.cursor),
+        limit=which.limit,
     )
-    return tuple(await deps.session_views.listed(where, which.state))
+    shown, then = await deps.session_views.listed(where, which.state)
+    return SessionList(shown, cursor_of(then))
 
 
 async def kill(deps: ControlDeps, session_id: str, reason: str, by: str) -> KillReceipt:
