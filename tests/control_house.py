@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx2
 import msgspec
+from starlette.applications import Starlette
 
-from holdfast.apps.control.app import ControlApp, create_control_app
+from holdfast.apps.control.app import create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import Operators
 from holdfast.backends.system.clock import SystemEntropy
@@ -56,7 +57,7 @@ tenants:
 )
 
 
-_APPS: list[ControlApp] = []
+_APPS: list[Starlette] = []
 
 
 class StillClock:
@@ -176,7 +177,7 @@ class House:
         )
 
     @property
-    def app(self) -> ControlApp:
+    def app(self) -> Starlette:
         """The app, made once for all houses of a run: making it is what takes time."""
         if not _APPS:
             _APPS.append(create_control_app(self.deps))

@@ -25,7 +25,7 @@ _MOST_MEMORY = 4 << 30
 _SLOW = (
     "pytest", "hypothesis", "hypothesis.stateful", "hypothesis.extra", "_pytest.assertion.rewrite",
     "aiohttp", "anyio", "apsw", "asyncpg", "cedarpy", "msgspec", "yaml", "rich",
-    "cryptography.hazmat.primitives.asymmetric.ed25519", "fastapi", "fastapi.testclient", "httptools",
+    "cryptography.hazmat.primitives.asymmetric.ed25519", "httptools",
     "jsonschema_rs", "rfc8785", "starlette.testclient", "tree_sitter", "tree_sitter_bash", "typer",
     "uvicorn", "uvloop", "anthropic", "genai_prices", "claude_agent_sdk", "mcp", "coverage",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What each verb of operators does to whom it concerns: a table, by the name of its route.
+"""What each verb of operators does to whom it concerns: a table, by the name of its operation.
 
 A verb that stands in no line is the admin's, so that nobody adds one that lifts in silence. What
 is checked of a kind stands in `approvals`; that each verb is held to its line is tested by trying.
@@ -6,10 +6,8 @@ is checked of a kind stands in `approvals`; that each verb is held to its line i
 
 import enum
 
-from starlette.requests import Request
-
 from holdfast.apps.control.approvals import admin_alone
-from holdfast.apps.control.deps import By, Deps
+from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
 
 
@@ -68,9 +66,8 @@ _WHY = {Act.GOVERNS: "it governs whoever works here"}
 _UNLISTED = "what nobody said of this verb that others may"
 
 
-async def classified(request: Request, deps: Deps, by: By) -> None:
+async def classified(name: str, deps: ControlDeps, by: str) -> None:
     """Pass what the table leaves to operators. Errors: Denied, journalled, for anybody else."""
-    name = request.scope["route"].name
     act = ACTS.get(name)
     if by != ADMIN and act in (None, Act.GOVERNS):
         await admin_alone(deps, by, name, _UNLISTED if act is None else _WHY[act])

@@ -1,88 +1,130 @@
-"""The control API as one ASGI app. Docs pages are left out: they load scripts from elsewhere."""
+"""The operators' API as one ASGI app: its operations, each at its path, behind one gate.
 
-from typing import Any
+`/openapi.json` is its document, `/docs` the same for people. Not here: the doors of agents and
+workers (`guard`, `work`).
+"""
+
+from collections.abc import Sequence
 
 import msgspec
-from fastapi import Depends, FastAPI, Request, Response, Security
-from fastapi.routing import APIRoute
-from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from holdfast.apps.control import errors
+from holdfast.apps.control import errors, openapi
 from holdfast.apps.control.acts import classified
-from holdfast.apps.control.audit.routes import router as audit
+from holdfast.apps.control.answering import shown
+from holdfast.apps.control.audit.routes import operations as audit
 from holdfast.apps.control.auth import Gate
-from holdfast.apps.control.budgets.routes import router as budgets
+from holdfast.apps.control.budgets.routes import operations as budgets
+from holdfast.apps.control.conversations import routes as conversations
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.files.routes import router as files
-from holdfast.apps.control.gc.routes import router as gc
-from holdfast.apps.control.health.routes import router as health
-from holdfast.apps.control.operators.routes import router as operators
-from holdfast.apps.control.policy.routes import router as policy
-from holdfast.apps.control.runs.routes import router as runs
-from holdfast.apps.control.sessions.routes import router as sessions
-from holdfast.apps.control.showing import schemas_of
-from holdfast.apps.control.upstreams.routes import router as upstreams
+from holdfast.apps.control.files.routes import operations as files
+from holdfast.apps.control.gc.routes import operations as gc
+from holdfast.apps.control.guard import delegation
+from holdfast.apps.control.guard import routes as guard
+from holdfast.apps.control.guard import runs as guarded_runs
+from holdfast.apps.control.health.routes import operations as health
+from holdfast.apps.control.openapi import Described, Token
+from holdfast.apps.control.operations import Operation, arguments
+from holdfast.apps.control.operators.routes import operations as operators
+from holdfast.apps.control.page import CONTENT_SECURITY, page_of
+from holdfast.apps.control.policy.routes import operations as policy
+from holdfast.apps.control.reading import whole_body
+from holdfast.apps.control.runs.routes import operations as runs
+from holdfast.apps.control.sessions.routes import operations as sessions
+from holdfast.apps.control.upstreams.routes import operations as upstreams
+from holdfast.apps.control.work import routes as work
 
-_BEHIND_A_TOKEN = (sessions, runs, budgets, audit, policy, upstreams, operators, gc, files)
-ROUTERS = (health, *_BEHIND_A_TOKEN)
-# Declared for the document only; `auth.Gate` is what checks.
-_TOKEN = [
-    Security(HTTPBearer(auto_error=False, description="the admin's or an operator's token")),
-    Security(APIKeyHeader(name="x-api-key", auto_error=False)),
-]
+MAX_BODY_BYTES = 1024 * 1024
+DOCUMENT = "/openapi.json"
+PAGE = "/docs"
 
-
-class ControlApp(FastAPI):
-    """FastAPI, whose document says what the answers are: faults of validation are 400 here.
-
-    Anybody may read it, so it is spelt once.
-    """
-
-    def setup(self) -> None:
-        """Routes of our own beside those that are included."""
-        spelt: list[bytes] = []
-
-        async def document(_: Request) -> Response:
-            if not spelt:
-                spelt.append(msgspec.json.encode(self.openapi()))
-            return Response(spelt[0], media_type="application/json")
-
-        self.add_route("/openapi.json", document, include_in_schema=False)
-
-    def openapi(self) -> dict[str, Any]:
-        """The document of `/openapi.json`."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            for path in document.get("paths", {}).values():
-                for verb in path.values():
-                    verb.get("responses", {}).pop("422", None)
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            schemas.update(schemas_of(route for router in ROUTERS for route in router.routes))
-        return self.openapi_schema or {}
-
-
-def create_control_app(deps: ControlDeps) -> ControlApp:
-    """The app over its parts; nothing is started and nothing is sent."""
-    app = ControlApp(
-        title="Holdfast control API",
-        version=deps.version,
-        docs_url=None,
-        openapi_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        servers=[{"url": deps.base_url}],
-        generate_unique_id_function=_operation,
+ALL: tuple[Operation, ...] = tuple(
+    one
+    for noun in (
+        health,
+        sessions,
+        runs,
+        budgets,
+        audit,
+        policy,
+        upstreams,
+        operators,
+        gc,
+        files,
     )
+    for one in noun.all
+)
+
+
+DOORS: tuple[Described, ...] = (
+    *guard.VERBS,
+    *delegation.VERBS,
+    *guarded_runs.VERBS,
+    *conversations.VERBS,
+    *work.VERBS,
+)
+"""What agents and workers ask, at doors of their own: here only to be told of."""
+
+
+def create_control_app(deps: ControlDeps) -> Starlette:
+    """The app over its parts; nothing is started and nothing is sent."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for one in ALL:
+        by_path.setdefault(one.path, {})[one.method] = one
+    routes = [_route(path, methods) for path, methods in by_path.items()]
+    app = Starlette(routes=[*routes, *_told([*ALL, *DOORS])], middleware=[Middleware(Gate)])
+    app.router.redirect_slashes = False
     app.state.deps = deps
-    app.add_middleware(Gate)
     errors.install(app)
-    app.include_router(health)
-    for router in _BEHIND_A_TOKEN:
-        app.include_router(router, dependencies=[*_TOKEN, Depends(classified)])
     return app
 
 
-def _operation(route: APIRoute) -> str:
-    return route.name
+def _route(path: str, operations: dict[str, Operation]) -> Route:
+    async def serve(request: Request) -> Response:
+        return await _done(operations[request.method], request)
+
+    route = Route(path, serve, methods=sorted(operations))
+    # In this order `Allow` names them, and no verb that nobody wrote.
+    route.methods = dict.fromkeys(sorted(operations))  # type: ignore[assignment]
+    return route
+
+
+async def _done(one: Operation, request: Request) -> Response:
+    """One request, answered. Errors: HoldfastError of any kind."""
+    deps: ControlDeps = request.app.state.deps
+    try:
+        body = await whole_body(request, MAX_BODY_BYTES)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    by: str = getattr(request.state, "operator", "")
+    if one.token is Token.OPERATOR:
+        await classified(one.name, deps, by)
+    return shown(await one.does(**arguments(one, request, body, deps, by)))
+
+
+def _told(described: Sequence[Described]) -> list[Route]:
+    """The document, for programs and for people. Anybody may read it, so it is spelt once."""
+    spelt: dict[str, bytes] = {}
+
+    def once(request: Request) -> dict[str, bytes]:
+        if not spelt:
+            deps: ControlDeps = request.app.state.deps
+            document = openapi.document(
+                described, title="Holdfast control API", version=deps.version, url=deps.base_url
+            )
+            spelt[DOCUMENT] = msgspec.json.encode(document)
+            spelt[PAGE] = page_of(document).encode()
+        return spelt
+
+    async def document(request: Request) -> Response:
+        return Response(once(request)[DOCUMENT], media_type="application/json")
+
+    async def page(request: Request) -> Response:
+        headers = {"content-security-policy": CONTENT_SECURITY}
+        return Response(once(request)[PAGE], media_type="text/html", headers=headers)
+
+    return [Route(DOCUMENT, document), Route(PAGE, page)]

@@ -5,9 +5,7 @@ Not here: wiring (`compose`), any backend by name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple, Protocol
-
-from fastapi import Depends, Request
+from typing import NamedTuple, Protocol
 
 from holdfast.apps.control.operator_file import Operators
 from holdfast.compose.config import Config
@@ -94,21 +92,3 @@ class ControlDeps:
     model_port: int = 0
     relays: Callable[[], RelaysHere] | None = None
     files: OwnFiles | None = None
-
-
-def _of_app(request: Request) -> ControlDeps:
-    deps: ControlDeps = request.app.state.deps
-    return deps
-
-
-Deps = Annotated[ControlDeps, Depends(_of_app)]
-"""Parameter of a route that uses the control API's parts."""
-
-
-def _who_acts(request: Request) -> str:
-    name: str = request.state.operator
-    return name
-
-
-By = Annotated[str, Depends(_who_acts)]
-"""Parameter of a route that does something: the operator whose token it was, or `admin`."""

@@ -9,14 +9,14 @@ import binascii
 from typing import Annotated
 
 import msgspec
-from pydantic import Field
+from msgspec import Meta
 
 from holdfast.apps.control.wire import MAX_NS
 from holdfast.errors import InvalidRequest
 
 Place = tuple[int, str]
 """Time or number of the last entry of a page, and what tells it from others of that number."""
-Cursor = Annotated[str, Field(max_length=1024, description="`next` of the page before")]
+Cursor = Annotated[str, Meta(max_length=1024, description="`next` of the page before")]
 
 
 def cursor_of(place: Place | None) -> str:

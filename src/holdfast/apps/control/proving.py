@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.apps.control.errors import answer
+from holdfast.apps.control.errors import refusal
 from holdfast.core import proofs
 from holdfast.core.proofs import Signed
 from holdfast.errors import HoldfastError, InvalidRequest, TooLarge, Unauthenticated
@@ -60,7 +60,7 @@ class Proving:
                 raise Unauthenticated("the authorization header is not one that can be read")
             key = self._known.check(signed, scope["method"], _target(scope))
         except HoldfastError as error:
-            await answer(error)(scope, receive, send)
+            await refusal(error)(scope, receive, send)
             return
         scope["state"][_PROVEN] = key.hex()
         body = _Body(receive, signed.body)
@@ -71,7 +71,7 @@ class Proving:
             asked = await _asked(receive)
             given = self._known.challenge(asked["key"], asked["nonce"], asked["address"])
         except HoldfastError as error:
-            await answer(error)(scope, receive, send)
+            await refusal(error)(scope, receive, send)
             return
         content = json.dumps(given._asdict()).encode()
         headers = [

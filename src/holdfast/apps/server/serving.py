@@ -19,11 +19,11 @@ from holdfast.apps.control.conversations.routes import ConversationDoor
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.delegation import DelegationDoor
-from holdfast.apps.control.guard.reading import Intake
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.proving import Proving
+from holdfast.apps.control.reading import Intake
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway

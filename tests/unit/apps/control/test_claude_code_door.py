@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from holdfast.apps.control.guard.claude_code import PATH, ClaudeCodeDoor
-from holdfast.apps.control.guard.reading import Intake
 from holdfast.apps.control.guard.routes import GuardDoor
+from holdfast.apps.control.reading import Intake
 from holdfast.core.sessions import Command
 from holdfast.errors import StoreUnavailable, Unauthenticated
 from holdfast.model.decisions import Verdict
@@ -473,7 +473,7 @@ def test_a_field_of_the_wrong_type_is_refused(event, field, wrong):
     async def main(desk: Desk) -> None:
         desk.emit(order="7")
         output = await desk.said(json.dumps(whole(event) | {field: wrong}).encode())
-        refused(event, output, says="invalid_request: the body does not fit")
+        refused(event, output, says="invalid_request: `")
         assert desk.live.calls["c1"].state is CallState.EMITTED
 
     served(main)
@@ -484,7 +484,7 @@ def test_a_call_without_what_it_is_decided_by_is_denied(missing):
     async def main(desk: Desk) -> None:
         desk.emit(order="7")
         given = {k: v for k, v in whole("PreToolUse").items() if k != missing}
-        denied(await desk.said(json.dumps(given).encode()), says="does not fit")
+        denied(await desk.said(json.dumps(given).encode()), says="it is needed")
 
     served(main)
 

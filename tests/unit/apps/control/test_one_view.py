@@ -1,6 +1,5 @@
 """Every door shows the same of a session, and every answer is the struct that a client reads."""
 
-import asyncio
 from typing import Any
 
 import httpx2
@@ -8,10 +7,10 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from holdfast.apps.control.app import ROUTERS, create_control_app
-from holdfast.apps.control.guard.reading import Intake
+from holdfast.apps.control import openapi
+from holdfast.apps.control.app import ALL
 from holdfast.apps.control.guard.routes import GuardDoor
-from holdfast.apps.control.showing import Routes, schemas_of, shown_by
+from holdfast.apps.control.reading import Intake
 from holdfast.core.sessions import Command
 from tests.control_house import ONE_TENANT, House, served
 
@@ -66,62 +65,34 @@ def test_a_scoped_session_reads_the_same_to_its_agent_and_to_operators(late):
     served(main)
 
 
-def shown_routes() -> dict[str, tuple[str, str, Any]]:
-    """Name of each route that shows a view to its verb, its path and the view."""
-    found = {}
-    app = create_control_app(House().deps)
-    names = {
-        told["operationId"]: (verb.upper(), path)
-        for path, verbs in app.openapi()["paths"].items()
-        for verb, told in verbs.items()
-    }
-    for router in ROUTERS:
-        for route in router.routes:
-            kind = shown_by(route.endpoint)  # type: ignore[attr-defined]
-            found[route.name] = (*names[route.name], kind)  # type: ignore[attr-defined]
-    return found
+OPERATIONS = {one.name: one for one in ALL}
 
 
-ROUTES = shown_routes()
-
-
-def test_every_route_answers_with_a_view_and_the_document_says_which():
-    assert [name for name, (_, _, kind) in ROUTES.items() if kind is None] == []
-    document = create_control_app(House().deps).openapi()
-    for name, (verb, path, kind) in ROUTES.items():
-        answer = document["paths"][path][verb.lower()]["responses"]["200"]
+def test_every_operation_answers_with_a_view_and_the_document_says_which():
+    document = openapi.document(ALL, title="t", version="1", url="http://test")
+    for one in ALL:
+        answer = document["paths"][one.path][one.method.lower()]["responses"]["200"]
         ref = answer["content"]["application/json"]["schema"]["$ref"]
-        assert ref == f"#/components/schemas/{kind.__name__}", name
-        described = document["components"]["schemas"][kind.__name__]["properties"]
-        assert set(described) == set(kind.__struct_fields__), name
+        assert ref == f"#/components/schemas/{one.answer.__name__}", one.name
+        described = document["components"]["schemas"][one.answer.__name__]["properties"]
+        assert set(described) == set(one.answer.__struct_fields__), one.name
 
 
-@pytest.mark.parametrize("name", [n for n, (verb, _, _) in ROUTES.items() if verb == "GET"])
+@pytest.mark.parametrize("name", [one.name for one in ALL if one.method == "GET"])
 def test_what_is_looked_at_is_the_view_to_the_letter(name):
-    verb, path, kind = ROUTES[name]
+    one = OPERATIONS[name]
+    kind = one.answer
 
     async def main(house: House):
         session_id, _ = await house.opened()
         query = {k: v or session_id for k, v in QUERIES.get(name, {}).items()}
         asked = {"agent": "clerk", "user": "ann", "prompt": "Refund it."}
         run = (await house.call("POST", "/v1/runs", asked)).json()["run_id"]
-        named = path.format(session_id=session_id, run_id=run)
-        answer = await house.call(verb, named, params=query)
+        named = one.path.format(session_id=session_id, run_id=run)
+        answer = await house.call(one.method, named, params=query)
         assert answer.status_code == 200, answer.text
         read = msgspec.json.decode(answer.content, type=kind)
         assert msgspec.json.encode(read) == answer.content
         assert set(answer.json()) == set(kind.__struct_fields__)
 
     served(main, ONE_TENANT.replace("tasks:", CLERK))
-
-
-def test_an_endpoint_without_a_view_is_left_as_fastapi_makes_it():
-    router = Routes()
-
-    @router.get("/plain")
-    async def plain() -> dict[str, int]:
-        return {"a": 1}
-
-    assert shown_by(plain) is None
-    assert schemas_of(router.routes) == {}
-    assert asyncio.run(router.routes[0].endpoint()) == {"a": 1}  # type: ignore[attr-defined]

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field
+import msgspec
+from msgspec import Meta
 
 from holdfast.apps.control.paging import Cursor
-from holdfast.apps.control.wire import EMPTY_IS_ABSENT, MAX_NS, Asked, Name, Nanoseconds
+from holdfast.apps.control.wire import MAX_NS, Name, Nanoseconds
 from holdfast.model.events import Kind
 
 MAX_RECORDS = 1000
 MAX_LAST_S = 366 * 86_400
 
 
-class WhichRecords(Asked):
+class WhichRecords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Filters; an empty one does not filter. `tenant` may be left out where there is only one.
 
     `after_seq` is the `seq` of the last record that was seen, which a cursor says as well.
@@ -24,30 +25,30 @@ class WhichRecords(Asked):
     agent: Name = ""
     tool: Name = ""
     call_id: Name = ""
-    kind: Annotated[Kind | None, EMPTY_IS_ABSENT] = None
+    kind: Kind | None = None
     from_ns: Nanoseconds = 0
     until_ns: Nanoseconds = MAX_NS
     after_seq: Nanoseconds = 0
-    limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = 200
+    limit: Annotated[int, Meta(ge=1, le=MAX_RECORDS)] = 200
     cursor: Cursor = ""
 
 
-class WhichOfServer(Asked):
+class WhichOfServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Filters for the server's own records, which are of no tenant, of the last `last_s` seconds.
 
     `tz` is an IANA zone. `after_seq` is the `seq` of the last record that was seen, which a cursor
     says as well.
     """
 
-    kind: Annotated[Kind | None, EMPTY_IS_ABSENT] = None
-    last_s: Annotated[int, Field(ge=1, le=MAX_LAST_S)] = 604_800
+    kind: Kind | None = None
+    last_s: Annotated[int, Meta(ge=1, le=MAX_LAST_S)] = 604_800
     after_seq: Nanoseconds = 0
-    limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = 200
+    limit: Annotated[int, Meta(ge=1, le=MAX_RECORDS)] = 200
     cursor: Cursor = ""
-    tz: Annotated[str, Field(max_length=64)] = ""
+    tz: Annotated[str, Meta(max_length=64)] = ""
 
 
-class AskJournal(Asked):
+class AskJournal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was done for `user` around `at`?
 
     `at` is a time as people say it: `last tuesday 14:42`, `yesterday`, ISO 8601; `tz` an IANA
@@ -55,8 +56,8 @@ class AskJournal(Asked):
     at whole.
     """
 
-    user: Annotated[str, Field(min_length=1, max_length=256)]
-    at: Annotated[str, Field(min_length=1, max_length=100)]
+    user: Annotated[str, Meta(min_length=1, max_length=256)]
+    at: Annotated[str, Meta(min_length=1, max_length=100)]
     tenant: Name = ""
-    window_s: Annotated[int, Field(ge=0, le=604_800)] = 1800
-    tz: Annotated[str, Field(max_length=64)] = ""
+    window_s: Annotated[int, Meta(ge=0, le=604_800)] = 1800
+    tz: Annotated[str, Meta(max_length=64)] = ""

@@ -13,17 +13,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
-from holdfast.apps.control.guard.answering import Endpoint, answering, last_boundary
-from holdfast.apps.control.guard.reading import (
+from holdfast.apps.control.answering import Endpoint, answering, last_boundary
+from holdfast.apps.control.openapi import Token, verb
+from holdfast.apps.control.proving import proven
+from holdfast.apps.control.reading import (
     Intake,
     Report,
     Sent,
+    bearer,
     json_of,
     shaped,
-    token_of,
     whole_body,
 )
-from holdfast.apps.control.proving import proven
 from holdfast.errors import Denied, InvalidRequest, NotFound
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.views.conversations import (
@@ -49,12 +50,16 @@ class Named(msgspec.Struct, kw_only=True):
     user: str = ""
 
 
+def _nothing_more() -> msgspec.Raw:
+    return msgspec.Raw(b"{}")
+
+
 class SaveBody(Named, forbid_unknown_fields=True, kw_only=True):
     """`messages` and `metadata` stay as they are written here."""
 
     name: str
     messages: msgspec.Raw
-    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    metadata: msgspec.Raw = msgspec.field(default_factory=_nothing_more)
     ttl_s: int = 3600
     expected_version: int | None = None
 
@@ -82,6 +87,25 @@ class ListBody(Named, forbid_unknown_fields=True, kw_only=True):
 _Verb = Callable[[Owner, bytes], Awaitable[object]]
 
 
+_SAVE = "Keep the messages of a conversation under a name, if it has the version that is expected."
+_LOAD = "A conversation as it was saved, to the byte."
+_LIST = "The conversations of the user, in the order of their names."
+_DELETE = "Delete a conversation, if it has the version that is expected."
+VERBS = tuple(
+    verb(f"{prefix}/{name}", told, answer, body, token=token, tag="conversations")
+    for prefix, token in (
+        ("/v1/guard/conversations", Token.SESSION),
+        ("/v1/conversations", Token.OPERATOR),
+    )
+    for name, told, answer, body in (
+        ("save", _SAVE, ConversationHead, SaveBody),
+        ("load", _LOAD, LoadedConversation, LoadBody),
+        ("list", _LIST, ConversationList, ListBody),
+        ("delete", _DELETE, DeletedConversation, DeleteBody),
+    )
+)
+
+
 class ConversationDoor:
     """The four verbs, twice: for whoever holds a session's token, and for the operator."""
 
@@ -101,17 +125,18 @@ class ConversationDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        verbs: dict[str, _Verb] = {
+        acts: dict[str, _Verb] = {
             "save": self._save,
             "load": self._load,
             "list": self._list,
             "delete": self._delete,
         }
         found = []
-        for name, act in verbs.items():
-            path = f"conversations/{name}"
-            found.append(Route(f"/v1/guard/{path}", self._for_session(act), methods=["POST"]))
-            found.append(Route(f"/v1/{path}", self._for_admin(act), methods=["POST"]))
+        for one in VERBS:
+            act = acts[one.path.rpartition("/")[2]]
+            of_session = one.token is Token.SESSION
+            serve = self._for_session(act) if of_session else self._for_admin(act)
+            found.append(Route(one.path, serve, methods=[one.method]))
         return found
 
     def _for_session(self, act: _Verb) -> Endpoint:
@@ -126,7 +151,7 @@ class ConversationDoor:
 
     def _for_admin(self, act: _Verb) -> Endpoint:
         async def acting(request: Request) -> object:
-            digest = proven(request) or token_digest(token_of(request))
+            digest = proven(request) or token_digest(bearer(request.headers))
             if not hmac.compare_digest(digest, self._admin_digest):
                 raise Denied("this path takes the admin token; a session has its own")
             body = await whole_body(request, _MAX_BODY_BYTES)

@@ -2,30 +2,30 @@
 
 from typing import Annotated
 
-from pydantic import Field
+import msgspec
+from msgspec import Meta
 
 from holdfast.apps.control.approvals import admin_alone
-from holdfast.apps.control.deps import By, ControlDeps, Deps
-from holdfast.apps.control.showing import Routes
-from holdfast.apps.control.wire import Asked, refusals
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operations import By, Operations
 from holdfast.compose.own_files import pinned
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Kind
 from holdfast.model.views.server import TrustedFiles
 from holdfast.ports.files import OwnFiles
 
-router = Routes(prefix="/v1/own-files", tags=["files"], responses=refusals())
+operations = Operations("/v1/own-files", "files")
 
 
-class Trust(Asked):
+class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`ref` is a branch, a tag or a commit; `root` may be left out where only one is declared."""
 
-    ref: Annotated[str, Field(min_length=1, max_length=128)] = "HEAD"
-    root: Annotated[str, Field(max_length=4096)] = ""
+    ref: Annotated[str, Meta(min_length=1, max_length=128)] = "HEAD"
+    root: Annotated[str, Meta(max_length=4096)] = ""
 
 
-@router.post("/trust")
-async def trust_files(asked: Trust, deps: Deps, by: By) -> TrustedFiles:
+@operations.post("/trust")
+async def trust_files(asked: Trust, deps: ControlDeps, by: By) -> TrustedFiles:
     """Take the files of a commit for the operator's own, until they are forgotten; journalled."""
     files, root = _root(asked, deps)
     await admin_alone(deps, by, "files.trust", "what is trusted binds whoever works here")
@@ -39,8 +39,8 @@ async def trust_files(asked: Trust, deps: Deps, by: By) -> TrustedFiles:
     return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 
-@router.post("/forget")
-async def forget_files(asked: Trust, deps: Deps, by: By) -> TrustedFiles:
+@operations.post("/forget")
+async def forget_files(asked: Trust, deps: ControlDeps, by: By) -> TrustedFiles:
     """The files of a commit are no longer the operator's own for its sake; journalled."""
     files, root = _root(asked, deps)
     await admin_alone(deps, by, "files.forget", "what is trusted binds whoever works here")

@@ -2,28 +2,28 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictInt
+import msgspec
+from msgspec import Meta
 
 from holdfast.apps.control.approvals import admin_alone
-from holdfast.apps.control.deps import By, Deps
-from holdfast.apps.control.showing import Routes
-from holdfast.apps.control.wire import Asked, refusals
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operations import By, Operations
 from holdfast.model.views.server import GcDone
 
 MAX_AGE_S = 366 * 86_400
 
-router = Routes(prefix="/v1", tags=["retention"], responses=refusals(409))
+operations = Operations("/v1", "retention", (409,))
 
 
-class Gc(Asked):
+class Gc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`older_than_s` stands in place of `retention.sessions_days`; a trial deletes nothing."""
 
-    older_than_s: Annotated[StrictInt, Field(ge=1, le=MAX_AGE_S)] | None = None
-    dry_run: StrictBool = False
+    older_than_s: Annotated[int, Meta(ge=1, le=MAX_AGE_S)] | None = None
+    dry_run: bool = False
 
 
-@router.post("/gc")
-async def collect_garbage(asked: Gc, deps: Deps, by: By) -> GcDone:
+@operations.post("/gc")
+async def collect_garbage(asked: Gc, deps: ControlDeps, by: By) -> GcDone:
     """Delete what is old and needed by nothing; the journal is never touched."""
     if asked.older_than_s is not None and not asked.dry_run:
         await admin_alone(deps, by, "gc", "how long is kept is in holdfast.yaml")

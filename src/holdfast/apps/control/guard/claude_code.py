@@ -17,12 +17,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.apps.control.guard.in_turn import in_turn
-from holdfast.apps.control.guard.reading import (
+from holdfast.apps.control.reading import (
     Intake,
     Sent,
+    bearer,
     sent,
     shaped,
-    token_of,
 )
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.calls import OUTSTANDING
@@ -111,7 +111,7 @@ class ClaudeCodeDoor:
     async def _serve(self, request: Request) -> Response:
         event, body = "", Sent(b"")
         try:
-            live = await self._sessions.authenticate_hook(token_of(request))
+            live = await self._sessions.authenticate_hook(bearer(request.headers))
             body = await sent(request, self._intake)
             given, replaced = await body.outcome()
             told_of = shaped(given, _Event).hook_event_name

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from starlette.routing import Route
 
-from holdfast.apps.control.guard.answering import Act, answering
-from holdfast.apps.control.guard.reading import Intake, Sent, shaped
+from holdfast.apps.control.answering import Act, answering
+from holdfast.apps.control.openapi import verb
+from holdfast.apps.control.reading import Intake, Sent, shaped
 from holdfast.apps.control.sessions.opening import caps_of
 from holdfast.apps.control.sessions.plans import shown
 from holdfast.compose.config import Config, SessionPlan, resolve
@@ -54,6 +55,22 @@ class CollectBody(msgspec.Struct, forbid_unknown_fields=True):
     text: str
 
 
+VERBS = (
+    verb(
+        "/v1/guard/delegate",
+        "Open a child with some of the session's own authority; its token is shown only here.",
+        OpenedSession,
+        DelegateBody,
+    ),
+    verb(
+        "/v1/guard/collect",
+        "Take a child's result into the session, with whatever taints it.",
+        CollectedResult,
+        CollectBody,
+    ),
+)
+
+
 class DelegationDoor:
     """The routes for children."""
 
@@ -76,14 +93,14 @@ class DelegationDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        posts: dict[str, Act] = {"delegate": self._delegate, "collect": self._collect}
+        acts: dict[str, Act] = {"guard_delegate": self._delegate, "guard_collect": self._collect}
         return [
             Route(
-                f"/v1/guard/{name}",
-                answering(self._sessions, act, self._intake),
-                methods=["POST"],
+                one.path,
+                answering(self._sessions, acts[one.name], self._intake),
+                methods=[one.method],
             )
-            for name, act in posts.items()
+            for one in VERBS
         ]
 
     async def _delegate(self, live: LiveSession, body: Sent) -> OpenedSession:

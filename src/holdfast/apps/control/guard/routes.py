@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdfast.apps.control.answering import Act, answering
 from holdfast.apps.control.guard import schemas
-from holdfast.apps.control.guard.answering import Act, answering
 from holdfast.apps.control.guard.in_turn import in_turn
-from holdfast.apps.control.guard.reading import Intake, Sent, shaped
+from holdfast.apps.control.openapi import verb
+from holdfast.apps.control.reading import Intake, Sent, shaped
 from holdfast.core.sessions import Command, after
 from holdfast.model.views import calls as views
 from holdfast.model.views.sessions import SessionView
@@ -29,6 +30,35 @@ from holdfast.runtime.views.calls import attempt_view, ruling_view
 from holdfast.runtime.views.sessions import SessionViews
 
 _T = TypeVar("_T")
+_DECIDE = """Ask for a permit for a call that the model made.
+
+The call must have been in an answer that came through the gateway, or be the session's own first
+act; a call is decided once. A ruling that allows brings a permit, bound to tool and arguments."""
+_AGAIN = """Go on with a call that was allowed and whose answer was lost.
+
+Says whether it is to be executed, probed first, answered with what is known, or left to
+a person."""
+_FINISH = """Report what became of a permitted call, and get what the model may see of it.
+
+A report is taken also of a session that is over."""
+_REDEEM = """Use up a permit, just before the call runs; a permit is used once.
+
+Executors may check the permit's signature offline (`keys`) before they ask."""
+
+
+VERBS = (
+    verb("/v1/guard/decide", _DECIDE, views.Ruling, schemas.DecideBody),
+    verb("/v1/guard/again", _AGAIN, views.Attempt, schemas.AgainBody),
+    verb("/v1/guard/finish", _FINISH, views.ToolOutput, schemas.FinishBody),
+    verb("/v1/guard/redeem", _REDEEM, views.RedeemedPermit, schemas.RedeemBody),
+    verb("/v1/guard/prompt", "Tell what the user typed.", views.Nothing, schemas.PromptBody),
+    verb(
+        "/v1/guard/hook", "Tell that a hook point was reached.", views.HookAnswer, schemas.HookBody
+    ),
+    verb("/v1/guard/end", "Be done.", SessionView, schemas.ReasonBody, optional=True),
+    verb("/v1/guard/session", "The session of the token as it stands.", SessionView),
+    verb("/v1/guard/keys", "The public keys that permits are signed with, by id.", views.Keys),
+)
 
 
 class GuardDoor:
@@ -57,26 +87,18 @@ class GuardDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        posts: dict[str, Act] = {
-            "decide": self._decide,
-            "again": self._again,
-            "finish": self._finish,
-            "redeem": self._redeem,
-            "prompt": self._prompt,
-            "hook": self._hook,
-            "end": self._end,
+        acts: dict[str, Act] = {
+            "guard_decide": self._decide,
+            "guard_again": self._again,
+            "guard_finish": self._finish,
+            "guard_redeem": self._redeem,
+            "guard_prompt": self._prompt,
+            "guard_hook": self._hook,
+            "guard_end": self._end,
+            "guard_session": self._session,
+            "guard_keys": self._keys,
         }
-        gets: dict[str, Act] = {"session": self._session, "keys": self._keys}
-        return [
-            *(
-                Route(f"/v1/guard/{name}", self._for(act), methods=["POST"])
-                for name, act in posts.items()
-            ),
-            *(
-                Route(f"/v1/guard/{name}", self._for(act), methods=["GET"])
-                for name, act in gets.items()
-            ),
-        ]
+        return [Route(one.path, self._for(acts[one.name]), methods=[one.method]) for one in VERBS]
 
     def _for(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
         return answering(self._sessions, act, self._intake)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import msgspec
 from starlette.routing import Route
 
-from holdfast.apps.control.guard.answering import Act, answering
-from holdfast.apps.control.guard.reading import Intake, Sent, shaped
+from holdfast.apps.control.answering import Act, answering
+from holdfast.apps.control.openapi import verb
+from holdfast.apps.control.reading import Intake, Sent, shaped
 from holdfast.errors import LeaseLost
 from holdfast.model.runs import RunState
 from holdfast.model.views.audit import RecordList
@@ -47,6 +48,18 @@ class LeaveBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     result: Any = None
 
 
+VERBS = (
+    verb("/v1/guard/history", "The run's own records, for the loop to fold.", RecordList),
+    verb(
+        "/v1/guard/append",
+        "Write records of this activation; they come back as they stand, without secrets.",
+        RecordList,
+        AppendBody,
+    ),
+    verb("/v1/guard/leave", "End this activation, and say how.", Nothing, LeaveBody),
+)
+
+
 class RunDoor:
     """The routes of a run's worker."""
 
@@ -65,11 +78,12 @@ class RunDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        return [
-            Route("/v1/guard/history", self._for(self._history), methods=["GET"]),
-            Route("/v1/guard/append", self._for(self._append), methods=["POST"]),
-            Route("/v1/guard/leave", self._for(self._leave), methods=["POST"]),
-        ]
+        acts: dict[str, Act] = {
+            "guard_history": self._history,
+            "guard_append": self._append,
+            "guard_leave": self._leave,
+        }
+        return [Route(one.path, self._for(acts[one.name]), methods=[one.method]) for one in VERBS]
 
     def _for(self, act: Act) -> Any:
         return answering(self._sessions, act, self._intake)

@@ -1,15 +1,14 @@
 """`GET /healthz`: the one answer that needs no token."""
 
-from holdfast.apps.control.deps import Deps
+from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.health import service
-from holdfast.apps.control.showing import Routes
-from holdfast.apps.control.wire import refusals
+from holdfast.apps.control.operations import Operations
 from holdfast.model.views.server import Health
 
-router = Routes(tags=["health"])
+operations = Operations("", "health")
 
 
-@router.get("/healthz", responses={413: refusals()[413]})
-async def healthz(deps: Deps) -> Health:
+@operations.get("/healthz", 413)
+async def healthz(deps: ControlDeps) -> Health:
     """Whether the server answers, and its policy process with it."""
     return await service.health(deps)

@@ -2,38 +2,37 @@
 
 from typing import Annotated
 
-from fastapi import Path
+from msgspec import Meta
 
-from holdfast.apps.control.deps import By, ControlDeps, Deps
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.operator_file import ADMIN, Operator
 from holdfast.apps.control.operators.schemas import AddOperator
-from holdfast.apps.control.showing import Routes
-from holdfast.apps.control.wire import refusals
 from holdfast.compose.config.model import OperatorPerson
 from holdfast.errors import Denied
 from holdfast.model.events import Kind
 from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
-router = Routes(prefix="/v1/operators", tags=["operators"], responses=refusals())
-OperatorName = Annotated[str, Path(max_length=64)]
+operations = Operations("/v1/operators", "operators")
+OperatorName = Annotated[str, Meta(max_length=64)]
 
 
-@router.get("")
-async def list_operators(deps: Deps) -> OperatorList:
+@operations.get("")
+async def list_operators(deps: ControlDeps) -> OperatorList:
     """Every operator but the admin."""
     return OperatorList(tuple(_shown(deps, one) for one in deps.operators.all()))
 
 
-@router.post("", responses=refusals(409))
-async def add_operator(asked: AddOperator, deps: Deps, by: By) -> NewOperator:
+@operations.post("", 409)
+async def add_operator(asked: AddOperator, deps: ControlDeps, by: By) -> NewOperator:
     """Name an operator; the token is in this answer and nowhere else."""
     await _acted(deps, by, "operator.add", asked.name)
     token = deps.operators.add(asked.name, deps.clock.now_ns())
     return NewOperator(name=asked.name, token=token)
 
 
-@router.post("/{name}/remove", responses=refusals(404))
-async def remove_operator(name: OperatorName, deps: Deps, by: By) -> OperatorList:
+@operations.post("/{name}/remove", 404)
+async def remove_operator(name: OperatorName, deps: ControlDeps, by: By) -> OperatorList:
     """Their token opens nothing any more."""
     await _acted(deps, by, "operator.remove", name)
     deps.operators.remove(name)

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field
+import msgspec
+from msgspec import Meta
 
-from holdfast.apps.control.wire import Asked
 from holdfast.compose.config.names import ID_PATTERN
 
 
-class AddOperator(Asked):
+class AddOperator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A name that is not taken."""
 
-    name: Annotated[str, Field(pattern=ID_PATTERN)]
+    name: Annotated[str, Meta(pattern=rf"{ID_PATTERN}(?!\n)")]

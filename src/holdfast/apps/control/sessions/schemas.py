@@ -2,33 +2,34 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+import msgspec
+from msgspec import Meta
 
 from holdfast.apps.control.paging import Cursor
-from holdfast.apps.control.wire import EMPTY_IS_ABSENT, Asked, Name, Reason
+from holdfast.apps.control.wire import Name, Reason
 from holdfast.model.budgets import Dimension
 from holdfast.model.sessions import SessionProfile, SessionState
 
 MAX_LISTED = 1000
 _MAX_TURN = 2**31 - 1
-Cap = StrictInt | StrictFloat | StrictStr
+Cap = int | float | str
 """Dollars as text or a number, pieces as a whole number."""
 
 
 Scope = dict[
-    Annotated[str, Field(max_length=128)],
-    Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=64)],
+    Annotated[str, Meta(max_length=128)],
+    Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(max_length=64)],
 ]
 
 
-class AgentFile(Asked):
+class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An agent that the configuration does not name; `name` is what its faults are reported at."""
 
-    name: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    text: Annotated[str, Field(max_length=262_144)]
+    name: Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+    text: Annotated[str, Meta(max_length=262_144)]
 
 
-class OpenSession(Asked):
+class OpenSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is to act for whom; exactly one of `agent` and `agent_file`.
 
     `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
@@ -44,36 +45,36 @@ class OpenSession(Asked):
     tenant: Name = ""
     project: Name = ""
     task: Name = ""
-    ttl_s: Annotated[StrictInt, Field(ge=1, le=31_536_000)] | None = None
+    ttl_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
     parent: Name = ""
-    limits: dict[Dimension, Cap] = Field(default_factory=dict)
-    profile: Annotated[SessionProfile | None, EMPTY_IS_ABSENT] = None
-    scope: Scope = Field(default_factory=dict)
-    folder: Annotated[str, Field(max_length=4096)] = ""
-    sandboxed: StrictBool = False
-    sealed: StrictBool = False
+    limits: dict[Dimension, Cap] = {}
+    profile: SessionProfile | None = None
+    scope: Scope = {}
+    folder: Annotated[str, Meta(max_length=4096)] = ""
+    sandboxed: bool = False
+    sealed: bool = False
 
 
-class Told(Asked):
+class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why a session is told to stop, wait or go on."""
 
     reason: Reason = ""
 
 
-class WhichSessions(Asked):
+class WhichSessions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Filters of a list; an empty one does not filter."""
 
     tenant: Name = ""
     project: Name = ""
     user: Name = ""
-    state: Annotated[SessionState | None, EMPTY_IS_ABSENT] = None
-    limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = 100
+    state: SessionState | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = 100
     cursor: Cursor = ""
 
 
-class WhichTurns(Asked):
+class WhichTurns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rows after a turn, at least `limit` where there are as many: a turn is never divided."""
 
-    after_turn: Annotated[int, Field(ge=0, le=_MAX_TURN)] = 0
-    limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = MAX_LISTED
+    after_turn: Annotated[int, Meta(ge=0, le=_MAX_TURN)] = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = MAX_LISTED
     cursor: Cursor = ""

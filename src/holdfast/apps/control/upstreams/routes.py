@@ -1,17 +1,16 @@
 """`GET /v1/upstreams`: which keys are in use, and which are left alone."""
 
-from holdfast.apps.control.deps import ControlDeps, Deps
-from holdfast.apps.control.showing import Routes
-from holdfast.apps.control.wire import refusals
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operations import Operations
 from holdfast.model.views.server import UpstreamKey, UpstreamList, UpstreamStatus
 from holdfast.runtime.doors import Door
 from holdfast.runtime.providers import Provider
 
-router = Routes(prefix="/v1/upstreams", tags=["upstreams"], responses=refusals())
+operations = Operations("/v1/upstreams", "upstreams")
 
 
-@router.get("")
-async def list_upstreams(deps: Deps) -> UpstreamList:
+@operations.get("")
+async def list_upstreams(deps: ControlDeps) -> UpstreamList:
     """Every upstream with the state of its breakers."""
     return UpstreamList(tuple(_upstream(deps, *known) for known in deps.upstreams.items()))
 

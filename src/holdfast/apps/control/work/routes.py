@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from holdfast import __version__
-from holdfast.apps.control.guard.answering import Endpoint, last_boundary
-from holdfast.apps.control.guard.reading import Report, json_of, shaped, token_of, whole_body
+from holdfast.apps.control.answering import Endpoint, last_boundary
+from holdfast.apps.control.openapi import Token, verb
 from holdfast.apps.control.proving import proven
+from holdfast.apps.control.reading import Report, bearer, json_of, shaped, whole_body
 from holdfast.apps.control.work.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
 from holdfast.model.runs import WORK_PROTOCOL
@@ -62,6 +63,26 @@ class HeartbeatBody(msgspec.Struct, forbid_unknown_fields=True):
     protocol: int = 0
 
 
+VERBS = (
+    verb(
+        "/v1/work/claim",
+        "Wait for a run to work at; its session's token comes with it.",
+        Claimed,
+        ClaimBody,
+        token=Token.WORKER,
+        tag="work",
+    ),
+    verb(
+        "/v1/work/heartbeat",
+        "Say that the worker lives, and learn which of its runs it has lost.",
+        HeartbeatHeard,
+        HeartbeatBody,
+        token=Token.WORKER,
+        tag="work",
+    ),
+)
+
+
 class WorkDoor:
     """The workers' routes."""
 
@@ -75,14 +96,12 @@ class WorkDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        return [
-            Route("/v1/work/claim", self._for(self._claim), methods=["POST"]),
-            Route("/v1/work/heartbeat", self._for(self._heartbeat), methods=["POST"]),
-        ]
+        acts: dict[str, _Act] = {"work_claim": self._claim, "work_heartbeat": self._heartbeat}
+        return [Route(one.path, self._for(acts[one.name]), methods=[one.method]) for one in VERBS]
 
     def _for(self, act: _Act) -> Endpoint:
         async def acting(request: Request) -> object:
-            digest = proven(request) or token_digest(token_of(request))
+            digest = proven(request) or token_digest(bearer(request.headers))
             if not hmac.compare_digest(digest, self._digest):
                 raise Unauthenticated("this path takes the worker token")
             body = await whole_body(request, _MAX_BODY_BYTES)

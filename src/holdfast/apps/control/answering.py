@@ -3,15 +3,15 @@
 Not here: the route of Claude Code's own hooks, which answers in that client's words.
 """
 
-import math
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from holdfast.apps.control.guard.reading import Intake, Report, Sent, sent, token_of
-from holdfast.errors import HoldfastError, InternalError
+from holdfast.apps.control.errors import UNSTORED, refusal, unknown
+from holdfast.apps.control.reading import Intake, Report, Sent, bearer, sent
+from holdfast.errors import HoldfastError
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
 
@@ -20,11 +20,16 @@ Act = Callable[[LiveSession, Sent], Awaitable[object]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+def shown(answer: object) -> Response:
+    """A success: what an operation answers with, as JSON."""
+    return Response(msgspec.json.encode(answer), media_type="application/json", headers=UNSTORED)
+
+
 def answering(sessions: Sessions, act: Act, intake: Intake) -> Endpoint:
     """An endpoint that does `act` for the session whose token comes with the request."""
 
     async def for_session(request: Request) -> object:
-        live = await sessions.authenticate(token_of(request))
+        live = await sessions.authenticate(bearer(request.headers))
         posted = request.method == "POST"
         body = await sent(request, intake) if posted else Sent(b"")
         try:
@@ -41,33 +46,13 @@ def last_boundary(act: Callable[[Request], Awaitable[object]], report: Report) -
     async def serve(request: Request) -> Response:
         try:
             answer = await act(request)
-            return Response(msgspec.json.encode(answer), media_type="application/json")
+            return shown(answer)
         except ClientDisconnect:
             return Response(status_code=400)
+        except HoldfastError as error:
+            return refusal(error)
         except Exception as error:  # noqa: BLE001 -- no traceback leaves the server
-            return _refusal(error, report)
+            report(error)
+            return unknown()
 
     return serve
-
-
-def _refusal(error: Exception, report: Report) -> Response:
-    """The answer to an error; one that is not ours is told to `report` only."""
-    if not isinstance(error, HoldfastError):
-        report(error)
-        error = InternalError("holdfast could not handle the request; see its log")
-    fields = {name: str(value) for name, value in error.fields.items()}
-    body = fields | {
-        "code": error.code,
-        "message": error.message,
-        "retryable": error.retryable,
-    }
-    wait_s = error.fields.get("retry_after_s")
-    headers = {}
-    if isinstance(wait_s, int | float):
-        headers["retry-after"] = str(max(math.ceil(wait_s), 1))
-    return Response(
-        msgspec.json.encode({"error": body}),
-        error.http_status,
-        headers,
-        media_type="application/json",
-    )

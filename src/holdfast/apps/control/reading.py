@@ -1,15 +1,18 @@
-"""What every route of the guard's door reads of a request: its token, its body, its JSON.
+"""What every route reads of a request: its token, its body, its JSON.
 
 Not here: whose token it is (`runtime/sessions`), how a refusal looks (each route's own).
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import msgspec
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from holdfast.compose.config.problems import quoted
 from holdfast.core.canonical import Unreadable, parse_json
 from holdfast.core.large import Answer, Parse, Parsed, Unusable, read_outcome
 from holdfast.errors import InvalidRequest, TooLarge, Unauthenticated, Unavailable
@@ -21,15 +24,25 @@ _T = TypeVar("_T")
 Report = Callable[[BaseException], None]
 
 _BODY_TIMEOUT_S = 60.0
+_MAX_TOKEN_CHARACTERS = 512
+_ABOUT_A_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
 
 
-def token_of(request: Request) -> str:
-    """The token of a request. Errors: Unauthenticated when there is none."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    token = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-    if not token:
-        raise Unauthenticated("no session token: send it as a bearer token or as x-api-key")
-    return token
+def bearer(headers: Headers) -> str:
+    """The token of a request: `Authorization: Bearer …`, or `x-api-key`.
+
+    Errors: Unauthenticated when there is none.
+    """
+    authorization = headers.get("authorization", "")
+    scheme, _, token = authorization.partition(" ")
+    if authorization and scheme.lower() != "bearer":
+        raise Unauthenticated("the authorization header is not `Bearer <token>`")
+    found = (token if authorization else headers.get("x-api-key", "")).strip()
+    if not found:
+        raise Unauthenticated("a token is needed: `Authorization: Bearer <token>`")
+    if len(found) > _MAX_TOKEN_CHARACTERS:
+        raise Unauthenticated("the token is not one that this server issued")
+    return found
 
 
 class Intake(NamedTuple):
@@ -128,9 +141,25 @@ def json_of(body: bytes) -> object:
     return parsed
 
 
-def shaped(parsed: object, kind: type[_T]) -> _T:
-    """JSON as one of the door's shapes. Errors: InvalidRequest."""
+def shaped(parsed: object, kind: type[_T], *, strict: bool = True, field: str = "") -> _T:
+    """What was sent as one of the API's shapes; text of a path or a query is not `strict`.
+
+    Errors: InvalidRequest, which names the `field` that does not fit.
+    """
     try:
-        return msgspec.convert(parsed, kind)
+        return msgspec.convert(parsed, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the body does not fit: {str(error)[:300].lower()}") from None
+        place, text = _misfit(str(error))
+        named = quoted(".".join(part for part in (field, place) if part) or "body")
+        raise InvalidRequest(f"{named}: {text}", field=named[1:-1]) from None
+
+
+def _misfit(told: str) -> tuple[str, str]:
+    """Where something does not fit, and what would."""
+    text, _, place = told.partition(" - at `")
+    place = place.rstrip("`").removeprefix("$").removeprefix(".").removesuffix("` in `$")
+    about = _ABOUT_A_FIELD.fullmatch(text)
+    if about is None:
+        return place, text[:1].lower() + text[1:300]
+    place = f"{place}.{about[2]}" if place else about[2]
+    return place, "it is needed" if about[1] == "missing required" else "there is no such field"

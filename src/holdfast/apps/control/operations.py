@@ -1,0 +1,148 @@
+"""What the operators' API can do: a table of operations, read from functions' signatures.
+
+A function says what it takes (path parameters by name, a struct as body or query, `ControlDeps`,
+`By`) and which struct it answers with; from that a request is read and the API's document is
+written (`openapi`), so that neither can say what the other does not. Not here: who may come in
+(`auth`), which verb is of which kind (`acts`).
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NewType, TypeVar, get_type_hints
+
+import msgspec
+from starlette.requests import Request
+
+from holdfast.apps.control.auth import PUBLIC_PATHS
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.openapi import Described, Part, Token
+from holdfast.apps.control.reading import json_of, shaped
+from holdfast.errors import InvalidRequest
+
+By = NewType("By", str)
+"""Parameter of an operation that does something: the operator whose token it was, or `admin`."""
+
+Endpoint = Callable[..., Awaitable[object]]
+_F = TypeVar("_F", bound=Endpoint)
+_IN_PATH = re.compile(r"{(\w+)}")
+_SAYS_NOTHING = (b"", b"{}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Described):
+    """One verb of operators, and the function that does it."""
+
+    does: Endpoint
+    takes_deps: tuple[str, ...] = ()
+    takes_by: tuple[str, ...] = ()
+
+
+@dataclass
+class Operations:
+    """Operations of one noun, in the order in which they are written."""
+
+    prefix: str
+    tag: str
+    refusals: tuple[int, ...] = ()
+    all: list[Operation] = field(default_factory=list)
+
+    def get(self, path: str = "", *refusals: int) -> Callable[[_F], _F]:
+        """Something to look at."""
+        return self._adding("GET", path, refusals)
+
+    def post(self, path: str = "", *refusals: int) -> Callable[[_F], _F]:
+        """Something that is done."""
+        return self._adding("POST", path, refusals)
+
+    def put(self, path: str = "", *refusals: int) -> Callable[[_F], _F]:
+        """Something that is set; twice leaves what once leaves."""
+        return self._adding("PUT", path, refusals)
+
+    def _adding(self, method: str, path: str, refusals: tuple[int, ...]) -> Callable[[_F], _F]:
+        def added(does: _F) -> _F:
+            refused = (*self.refusals, *refusals)
+            self.all.append(operation(does, method, self.prefix + path, self.tag, refused))
+            return does
+
+        return added
+
+
+def operation(
+    does: Endpoint, method: str, path: str, tag: str, refusals: tuple[int, ...]
+) -> Operation:
+    """The operation of a function. Errors: TypeError for a parameter that nothing would fill."""
+    hints = get_type_hints(does, include_extras=True)
+    named = set(_IN_PATH.findall(path))
+    taken: dict[str, Any] = {"in_path": (), "takes_deps": (), "takes_by": ()}
+    for name, parameter in inspect.signature(does).parameters.items():
+        kind = hints[name]
+        if name in named:
+            taken["in_path"] += (Part(name, kind),)
+        elif kind is ControlDeps:
+            taken["takes_deps"] += (name,)
+        elif kind is By:
+            taken["takes_by"] += (name,)
+        elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            taken["query" if method == "GET" else "body"] = Part(name, kind)
+            taken["optional"] = parameter.default is not inspect.Parameter.empty
+        else:
+            raise TypeError(f"`{name}` of {does.__name__} is nothing that a request has")
+    missing = named - {part.name for part in taken["in_path"]}
+    if missing:
+        raise TypeError(f"{does.__name__} takes no {sorted(missing)} of its path")
+    return Operation(
+        name=does.__name__,
+        method=method,
+        path=path,
+        tag=tag,
+        told=inspect.getdoc(does) or "",
+        token=Token.NONE if path in PUBLIC_PATHS else Token.OPERATOR,
+        does=does,
+        answer=hints["return"],
+        refusals=refusals,
+        **taken,
+    )
+
+
+def arguments(
+    one: Operation, request: Request, body: bytes, deps: ControlDeps, by: str
+) -> dict[str, Any]:
+    """What the function is called with. Errors: InvalidRequest."""
+    given: dict[str, Any] = dict.fromkeys(one.takes_deps, deps)
+    given |= dict.fromkeys(one.takes_by, By(by))
+    for name, kind in one.in_path:
+        given[name] = shaped(request.path_params[name], kind, field=name)
+    if one.query is not None:
+        given[one.query.name] = _queried(request, one.query.kind)
+    elif request.query_params:
+        name = next(iter(request.query_params))
+        raise InvalidRequest("this path takes no parameters", field=name)
+    if one.body is not None:
+        given[one.body.name] = _bodied(request, body, one.body.kind, optional=one.optional)
+    elif body.strip() not in _SAYS_NOTHING:
+        raise InvalidRequest("this path takes no body", field="body")
+    return given
+
+
+def _queried(request: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """`?state=` says as little as no `state` at all."""
+    told: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in told:
+            raise InvalidRequest(f"`{name}` is given twice", field=name)
+        told[name] = value
+    absent: Mapping[str, str] = {name: value for name, value in told.items() if value != ""}
+    return shaped(absent, kind, strict=False)
+
+
+def _bodied(
+    request: Request, body: bytes, kind: type[msgspec.Struct], *, optional: bool
+) -> msgspec.Struct:
+    if not body and optional:
+        return kind()
+    spoken = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not body or not spoken.endswith("json"):
+        raise InvalidRequest("a JSON body is needed, as `content-type: application/json`")
+    return shaped(json_of(body), kind)
