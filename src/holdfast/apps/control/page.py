@@ -17,7 +17,7 @@ h2{margin-top:3rem;border-bottom:1px solid #ccc}h3{margin:2rem 0 .25rem}
 text-align:center;font-weight:600;padding:0 .3em}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;
 padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee}
-p{margin:.25rem 0 .5rem}nav a{margin-right:1em}
+p{margin:.25rem 0 .5rem}nav{display:flex;flex-wrap:wrap;gap:.2em 1em}td{overflow-wrap:anywhere}
 @media (prefers-color-scheme:dark){body{color:#ddd;background:#161616}a{color:#8ab4f8}
 td,th{border-color:#333}h2{border-color:#444}}
 """
