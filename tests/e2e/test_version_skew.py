@@ -210,7 +210,7 @@ def test_a_worker_of_another_version_is_told_what_to_do_and_gets_nothing(tmp_pat
                 error = reply.json["error"]
                 assert (error["code"], error["retryable"]) == ("version_mismatch", False)
                 told = (error["server_protocol"], error["worker_protocol"])
-                assert told == (str(WORK_PROTOCOL), str(spoken.get("protocol", 0)))
+                assert told == (WORK_PROTOCOL, spoken.get("protocol", 0))
         found = house.show(run)
         assert (found["state"], found["activations"]) == ("queued", 0)
         house.worker()

@@ -30,8 +30,7 @@ _AT_ONCE_BYTES = 512 * 1024
 class Connections:
     """Connections to one server, opened on first use, once per event loop."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self) -> None:
         self._http: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
@@ -61,8 +60,13 @@ class Connections:
             await http.close()
         self._drop()
 
-    async def send(self, asked: Asked, headers: Mapping[str, str], timeout_s: float) -> Got:
-        """One request. Errors: Unavailable; OutcomeUnknown where a POST may have been done."""
+    async def send(
+        self, url: str, asked: Asked, headers: Mapping[str, str], timeout_s: float
+    ) -> Got:
+        """One request to the server at `url`.
+
+        Errors: Unavailable; OutcomeUnknown where a POST may have been done.
+        """
         given = {"accept": "application/json", **headers}
         if asked.content is not None:
             given["content-type"] = "application/json"
@@ -71,7 +75,7 @@ class Connections:
         try:
             async with self._session().request(
                 method,
-                URL(self._url + asked.target, encoded=True),
+                URL(url + asked.target, encoded=True),
                 data=_sendable(asked.content),
                 headers=given,
                 timeout=limits,
@@ -81,27 +85,29 @@ class Connections:
                 return Got(response.status, await _read(response), proof)
         except aiohttp.ClientConnectorCertificateError as error:
             raise Unavailable(
-                f"the certificate of {self._url} is not one that this machine trusts",
+                f"the certificate of {url} is not one that this machine trusts",
                 cause=type(error).__name__,
             ) from error
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(url, error) from error
         except (TimeoutError, aiohttp.ClientError) as error:
-            raise self._lost(method, timeout_s, error) from error
+            raise _lost(url, method, timeout_s, error) from error
 
-    def _unreachable(self, error: Exception) -> HoldfastError:
-        return Unavailable(
-            f"no holdfast server answers at {self._url}; start it with `holdfast up`",
-            cause=type(error).__name__,
-        )
 
-    def _lost(self, method: str, timeout_s: float, error: Exception) -> HoldfastError:
-        if isinstance(error, TimeoutError):
-            text = f"the holdfast server at {self._url} did not answer within {timeout_s:g} s"
-        else:
-            text = f"the holdfast server at {self._url} broke off the answer"
-        cls = OutcomeUnknown if method == "POST" else Unavailable
-        return cls(text, cause=type(error).__name__)
+def _unreachable(url: str, error: Exception) -> HoldfastError:
+    return Unavailable(
+        f"no holdfast server answers at {url}; start it with `holdfast up`",
+        cause=type(error).__name__,
+    )
+
+
+def _lost(url: str, method: str, timeout_s: float, error: Exception) -> HoldfastError:
+    if isinstance(error, TimeoutError):
+        text = f"the holdfast server at {url} did not answer within {timeout_s:g} s"
+    else:
+        text = f"the holdfast server at {url} broke off the answer"
+    cls = OutcomeUnknown if method == "POST" else Unavailable
+    return cls(text, cause=type(error).__name__)
 
 
 def _let_go(http: aiohttp.ClientSession) -> None:

@@ -44,7 +44,10 @@ _T = TypeVar("_T")
 
 
 class Pool:
-    """Connections to one server, shared by the handles that came from one `connect`."""
+    """Connections to one server, shared by the handles that came from one `connect`.
+
+    `url` may be set anew, where the server came back at another address.
+    """
 
     def __init__(self, url: str) -> None:
         if not url.startswith(("http://", "https://")):
@@ -58,8 +61,8 @@ class Pool:
             # It takes longer to load than all else of the client.
             from .transport import Connections  # noqa: PLC0415
 
-            self._connections = Connections(self.url)
-        return await self._connections.send(asked, headers, timeout_s)
+            self._connections = Connections()
+        return await self._connections.send(self.url, asked, headers, timeout_s)
 
     async def close(self) -> None:
         """Close the connections; idempotent. The next call opens new ones."""

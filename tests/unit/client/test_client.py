@@ -305,6 +305,21 @@ def test_one_handle_works_in_one_event_loop_after_another_and_is_dropped_in_sile
     assert not caplog.records
 
 
+def test_a_session_whose_server_came_back_elsewhere_asks_there_from_then_on():
+    async def main():
+        async with ApiDouble().running() as before, ApiDouble().running() as after:
+            async with connect(before.url) as client:
+                session = await client.sessions.open(agent="desk", user="ann")
+            await session.view()
+            asked = len(before.asked)
+            session.moved(after.url)
+            await session.view()
+            assert (len(before.asked), len(after.asked)) == (asked, 1)
+            await session.close()
+
+    asyncio.run(main())
+
+
 def test_the_server_is_found_from_the_nearest_file_upward(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("HOLDFAST_URL", raising=False)
     state = tmp_path / ".holdfast"
