@@ -12,11 +12,7 @@ import msgspec
 
 from holdfast.core import proofs
 from holdfast.core.proofs import Signed
-
-
-class _Given(msgspec.Struct, frozen=True):
-    challenge: str
-    proof: str
+from holdfast.model.views.server import Challenge
 
 
 class Signer:
@@ -43,7 +39,7 @@ class Signer:
     def accept(self, url: str, asked: Mapping[str, str], answer: bytes) -> bool:
         """Whether the answer to `asked` proves that the server knows the key."""
         try:
-            given = msgspec.json.decode(answer, type=_Given)
+            given = msgspec.json.decode(answer, type=Challenge)
         except msgspec.MsgspecError:
             return False
         wanted = proofs.server_proof(self._key, asked["nonce"], given.challenge, asked["address"])

@@ -8,11 +8,11 @@ Not here: the arithmetic (`core/proofs`), what the owner of a key may do.
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from holdfast.core import proofs
 from holdfast.core.proofs import Signed
 from holdfast.errors import Unauthenticated
+from holdfast.model.views.server import Challenge
 from holdfast.ports.clock import Clock
 
 LIFETIME_NS = 600_000_000_000
@@ -20,13 +20,6 @@ _BEHIND = 4096
 _MAX_NONCE = 128
 _MAX_ADDRESS = 512
 _UNKNOWN = "the token is not one that this server issued"
-
-
-class Challenge(NamedTuple):
-    """What is answered to a client: the challenge, and that this server knows the key."""
-
-    challenge: str
-    proof: str
 
 
 class _Used:

@@ -1,5 +1,6 @@
 """Whose signature it is costs one look, however many operators there are, and follows their list."""
 
+import msgspec
 import pytest
 
 from holdfast.client.signing import Signer
@@ -14,8 +15,7 @@ def signer_at(known: Proofs, token: str) -> Signer:
     signer = Signer(token)
     asked = signer.ask("")
     given = known.challenge(asked["key"], asked["nonce"], asked["address"])
-    answer = b'{"challenge": "%s", "proof": "%s"}' % tuple(one.encode() for one in given)
-    assert signer.accept("http://here", asked, answer)
+    assert signer.accept("http://here", asked, msgspec.json.encode(given))
     return signer
 
 

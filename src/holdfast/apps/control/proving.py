@@ -8,6 +8,7 @@ Not here: what the owner of the key may do (each door's own question).
 import hashlib
 import json
 
+import msgspec
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -73,7 +74,7 @@ class Proving:
         except HoldfastError as error:
             await refusal(error)(scope, receive, send)
             return
-        content = json.dumps(given._asdict()).encode()
+        content = msgspec.json.encode(given)
         headers = [
             (b"content-type", b"application/json"),
             (b"cache-control", b"no-store"),

@@ -97,3 +97,10 @@ class TrustedFiles(msgspec.Struct, frozen=True, kw_only=True):
     root: str
     ref: str
     commit: str
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """What a client signs its requests under, and the proof that this server knows the key."""
+
+    challenge: str
+    proof: str

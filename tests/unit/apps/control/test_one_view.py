@@ -53,12 +53,15 @@ def test_a_scoped_session_reads_the_same_to_its_agent_and_to_operators(late):
     async def main(house: House):
         session_id, token = await house.opened(scope={"path": ["src/*"]})
         live = house.live(session_id)
+        live.turn, live.children = 3, ["ses_child"]
+        live.vouched.taint("fetch")
         await house.sessions.change(live, Command.PAUSE, "lunch")
         house.clock.at_ns += 3600 * 10**9 if late else 0
         mine = await to_its_agent(house, token)
         assert mine == await house.get(f"/v1/sessions/{session_id}")
         (listed,) = (await house.get("/v1/sessions"))["sessions"]
         assert mine == listed
+        assert (mine["turn"], mine["children"], mine["tainted"]) == (3, ["ses_child"], True)
         assert mine["scopes"] == [{"path": ["src/*"]}]
         assert mine["state"] == ("expired" if late else "paused")
 

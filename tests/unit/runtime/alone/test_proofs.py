@@ -11,8 +11,9 @@ import pytest
 from holdfast.core import proofs as rules
 from holdfast.core.proofs import Signed
 from holdfast.errors import Unauthenticated
+from holdfast.model.views.server import Challenge
 from holdfast.runtime import proofs
-from holdfast.runtime.proofs import Challenge, Proofs
+from holdfast.runtime.proofs import Proofs
 from holdfast.testing.clock import FakeClock
 
 ABOUT = pytest.mark.parametrize("module", ["holdfast.runtime.proofs"])
