@@ -112,7 +112,7 @@ class PostgresDisk:
 
     async def crashed(self, store: Any) -> Any:
         """The connection is cut, as it is when a process is gone. Errors: StoreUnavailable."""
-        store._connection.terminate()
+        store._connection.raw.terminate()
         store._readers.cut()
         await store.close()
         return await self._open()

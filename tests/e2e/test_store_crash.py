@@ -211,7 +211,7 @@ def test_a_full_disk_is_a_typed_refusal_and_loses_nothing_acknowledged(small_dis
 def test_a_full_database_is_a_typed_refusal_and_loses_nothing_acknowledged(tmp_path):
     path = tmp_path / "holdfast.db"
     store = SqliteStore.open(path, clock=SystemClock())
-    store._connection.pragma("max_page_count", 300)
+    store._connection.raw.pragma("max_page_count", 300)
     acknowledged, refusals, seen = fill(path, store)
     check_filled(acknowledged, refusals, seen)
     assert stored(path) == list(range(1, acknowledged + 1))

@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from holdfast.backends.sql.schema import migrations
 from holdfast.backends.sqlite import schema
 from holdfast.model.runs import WORK_PROTOCOL
 from holdfast.testing.project import NotStarted, RunningProject
@@ -129,9 +130,8 @@ def lowered(path: Path, version: int) -> None:
     """Replace a database by one of an older schema with the same rows, as far as it has places."""
     older = path.with_name("older.db")
     connection = apsw.Connection(str(older))
-    connection.pragma("application_id", schema.APPLICATION_ID)
-    connection.execute(schema._TABLE).fetchall()
-    for step in schema.migrations()[:version]:
+    connection.execute(schema.BEGIN).fetchall()
+    for step in migrations(schema.PACKAGE)[:version]:
         connection.execute(step.sql).fetchall()
         row = (step.version, step.name, 1)
         connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", row).fetchall()
@@ -152,7 +152,7 @@ def lowered(path: Path, version: int) -> None:
 
 
 def test_open_runs_of_the_database_before_this_one_go_on_after_the_way_up(tmp_path):
-    before_this = max(_RUNS_SINCE, schema.migrations()[-1].version - 1)
+    before_this = max(_RUNS_SINCE, migrations(schema.PACKAGE)[-1].version - 1)
     played = script(refund=calls(("look", "o1"), ("pay", "slow1"), ("ship", "o1")))
     with NativeProject(tmp_path, played) as house:
         half = house.submit("refund, at once")
@@ -170,7 +170,7 @@ def test_open_runs_of_the_database_before_this_one_go_on_after_the_way_up(tmp_pa
         connection = apsw.Connection(str(database(house.project)))
         newest = connection.execute("SELECT max(version) FROM migrations").get
         connection.close()
-        assert newest == schema.migrations()[-1].version
+        assert newest == migrations(schema.PACKAGE)[-1].version
         # What was done under the older schema stands, and was not done again.
         assert house.acts()[: len(acted)] == acted
         assert sorted(name for name, _, _ in house.acts()) == ["pay", "pay", "ship", "ship"]

@@ -7,7 +7,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from holdfast.backends.sqlite import SqliteStore, schema
+from holdfast.backends.sql import schema
+from holdfast.backends.sqlite import SqliteStore
+from holdfast.backends.sqlite.schema import PACKAGE
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.store import RecordFilter
 from holdfast.testing.conformance.store import a_record
@@ -35,19 +37,21 @@ def applied(path: Path) -> list[tuple]:
 
 
 def with_migration(monkeypatch, sql: str) -> int:
-    known = schema.migrations()
+    known = schema.migrations(PACKAGE)
     new = schema.Migration(known[-1].version + 1, "of_tomorrow", sql)
-    monkeypatch.setattr(schema, "migrations", lambda: (*known, new))
+    monkeypatch.setattr(schema, "migrations", lambda package: (*known, new))
     return new.version
 
 
 def test_migrations_are_numbered_without_a_gap():
-    assert [m.version for m in schema.migrations()] == list(range(1, len(schema.migrations()) + 1))
+    assert [m.version for m in schema.migrations(PACKAGE)] == list(
+        range(1, len(schema.migrations(PACKAGE)) + 1)
+    )
 
 
 def test_a_new_database_gets_every_migration_once(tmp_path):
     path = tmp_path / "holdfast.db"
-    wanted = [(m.version, m.name, 1) for m in schema.migrations()]
+    wanted = [(m.version, m.name, 1) for m in schema.migrations(PACKAGE)]
     for _ in range(2):
         open_and_close(path)
         assert applied(path) == wanted
@@ -108,14 +112,14 @@ def test_a_first_migration_that_fails_leaves_an_empty_database(tmp_path, monkeyp
         opened(path)
     monkeypatch.undo()
     open_and_close(path)
-    assert len(applied(path)) == len(schema.migrations())
+    assert len(applied(path)) == len(schema.migrations(PACKAGE))
 
 
 def test_effects_of_a_database_that_kept_them_by_key_are_all_there_afterwards(
     tmp_path, monkeypatch
 ):
     path = tmp_path / "holdfast.db"
-    before = schema.migrations()[:3]
+    before = schema.migrations(PACKAGE)[:3]
     kept = [an_effect(f"k{9 - n}", intended_at_ns=n, tenant=t) for n in range(9) for t in "ab"]
     after = an_effect("k5", intended_at_ns=4, tenant="a", session="ses_2", attempt=2)
 
@@ -133,7 +137,7 @@ def test_effects_of_a_database_that_kept_them_by_key_are_all_there_afterwards(
         return found, listed
 
     with monkeypatch.context() as older:
-        older.setattr(schema, "migrations", lambda: before)
+        older.setattr(schema, "migrations", lambda package: before)
         asyncio.run(write())
     found, (first, second) = asyncio.run(read())
     wanted = [after if (one.tenant, one.key) == ("a", "k5") else one for one in kept]

@@ -26,11 +26,6 @@ from holdfast.ports.store_refusals import (
     state_json,
 )
 
-RECORD_COLUMNS = (
-    "at_ns, kind, tenant, project, user, agent, session, task, turn, call_id, decision_id, tool, "
-    "verdict, risk, cost_nusd, body"
-)
-
 Row = tuple[Any, ...]
 
 _ROW_OVERHEAD_BYTES = 200
@@ -215,9 +210,10 @@ def conversation_row(one: Conversation) -> Row:
 
 
 CONVERSATION_COLUMNS = (
-    "tenant, user, name, version, replaces, digest, saved_at_ns, expires_at_ns, messages, metadata"
+    'tenant, "user", name, version, replaces, digest, saved_at_ns, expires_at_ns, messages,'
+    " metadata"
 )
-HEAD_COLUMNS = "tenant, user, name, version, size_bytes, digest, saved_at_ns, expires_at_ns"
+HEAD_COLUMNS = 'tenant, "user", name, version, size_bytes, digest, saved_at_ns, expires_at_ns'
 
 
 def conversation_of(row: Row) -> Conversation:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    RawConnection: TypeAlias = (
+        asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    )
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
 else:
-    Connection, Pool = asyncpg.Connection, asyncpg.Pool
+    RawConnection, Pool = asyncpg.Connection, asyncpg.Pool
 
 SCHEMA = "holdfast"
 """The schema that holds every table: the database may have others of its owner's."""
@@ -68,13 +70,15 @@ FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 def unavailable(error: BaseException) -> StoreUnavailable:
     """The typed refusal for an error of Postgres; its kind stays in the message."""
     name = type(error).__name__
+    if not isinstance(error, FAULTS):
+        return StoreUnavailable(f"the database failed ({name}: {error})")
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return StoreUnavailable(f"postgres: {reason} ({name})")
     return StoreUnavailable(f"postgres failed ({name})")
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str) -> RawConnection:
     """One connection, settings in place. Errors: ConfigInvalid, StoreUnavailable."""
     fault = store_url_fault(url)
     if fault:
@@ -92,12 +96,24 @@ async def connect(url: str) -> Connection:
         raise unavailable(error) from None
 
 
+class _Reader(asyncpg.Connection):
+    """One that is given back as it was: it cannot write, and no read changes its settings.
+
+    What a pool does otherwise to have it clean again is another round trip for each read.
+    """
+
+    def get_reset_query(self) -> str:
+        """Nothing."""
+        return ""
+
+
 async def open_readers(url: str, most: int) -> Pool:
     """Connections that cannot write; the first opens now, others when they are needed."""
     settings = _SETTINGS | {"default_transaction_read_only": "on"}
     try:
         return await asyncpg.create_pool(
             url,
+            connection_class=_Reader,
             min_size=1,
             max_size=most,
             timeout=CONNECT_TIMEOUT_S,
@@ -108,7 +124,7 @@ async def open_readers(url: str, most: int) -> Pool:
         raise unavailable(error) from None
 
 
-async def check_durable(connection: Connection) -> None:
+async def check_durable(connection: RawConnection) -> None:
     """Errors: StoreUnavailable when this Postgres would forget what it acknowledged."""
     for name, wanted in (
         ("fsync", "on"),

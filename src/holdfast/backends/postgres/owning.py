@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from holdfast.backends.postgres import connections, schema
-from holdfast.backends.postgres.connections import Connection
+from holdfast.backends.postgres.connections import RawConnection
+from holdfast.backends.postgres.writing import PostgresConnection
 from holdfast.errors import Conflict
 from holdfast.ports.clock import Clock
 
@@ -23,7 +24,7 @@ _LOCK_POLL_S = 0.05
 class Owned(NamedTuple):
     """The connection that owns the store, and what tells this store from every other."""
 
-    connection: Connection
+    connection: PostgresConnection
     store_id: str
 
 
@@ -35,23 +36,24 @@ async def owning(url: str, clock: Clock) -> AsyncIterator[Owned]:
     it; StoreUnavailable when it cannot be reached or written, would forget what it acknowledged,
     is not Holdfast's, or is newer than this Holdfast, and for an error of Postgres in the block.
     """
-    connection = await connections.connect(url)
+    raw = await connections.connect(url)
     try:
-        await connections.check_durable(connection)
-        await _own(connection)
+        await connections.check_durable(raw)
+        await _own(raw)
+        connection = PostgresConnection(raw)
         version = await schema.version_of(connection)
-        await schema.migrate(connection, version, clock.now_ns())
-        store_id = await connection.fetchval("SELECT store_id FROM identity")
+        await schema.migrate(connection, version=version, now_ns=clock.now_ns())
+        store_id = await raw.fetchval("SELECT store_id FROM identity")
         yield Owned(connection, str(store_id))
     except connections.FAULTS as error:
-        connection.terminate()
+        raw.terminate()
         raise connections.unavailable(error) from None
     except BaseException:
-        connection.terminate()
+        raw.terminate()
         raise
 
 
-async def _own(connection: Connection) -> None:
+async def _own(raw: RawConnection) -> None:
     """Errors: Conflict when another server owns the store.
 
     A server that was killed a moment ago has its lock until Postgres noticed.
@@ -59,7 +61,7 @@ async def _own(connection: Connection) -> None:
     clock = asyncio.get_running_loop()
     until = clock.time() + _LOCK_PATIENCE_S
     while True:
-        taken = await connection.fetchval(
+        taken = await raw.fetchval(
             "SELECT pg_try_advisory_lock($1, hashtext($2))", _LOCK, connections.SCHEMA
         )
         if taken:

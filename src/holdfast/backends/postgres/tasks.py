@@ -1,9 +1,12 @@
-"""The one task of this backend: it starts here and is waited for by who asked for it."""
+"""The tasks of this backend: they start here and are waited for by who asked for them."""
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def started(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+def started(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     """`work` on the running loop; the caller keeps the task, and waits for its end."""
     return asyncio.create_task(work, name=name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from holdfast.errors import StoreUnavailable
+from holdfast.model.retention import Compacted
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for another process's lock before it counts as failed."""
@@ -48,7 +49,7 @@ _REASONS: tuple[tuple[type[apsw.Error], str], ...] = (
 )
 
 
-def unavailable(error: Exception) -> StoreUnavailable:
+def unavailable(error: BaseException) -> StoreUnavailable:
     """The typed refusal for an error of SQLite; the cause stays in the message."""
     for kind, reason in _REASONS:
         if isinstance(error, kind):
@@ -97,6 +98,17 @@ def open_reader(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     _apply(connection, _READER)
     return connection
+
+
+def compact(connection: apsw.Connection, at_most_bytes: int) -> Compacted:
+    """Give free pages at the file's end back. A file made without that keeps them for new rows."""
+    page_bytes = int(connection.pragma("page_size"))
+    before = int(connection.pragma("freelist_count"))
+    pages = min(before, at_most_bytes // page_bytes)
+    if pages > 0 and int(connection.pragma("auto_vacuum")) == INCREMENTAL:
+        connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+    after = int(connection.pragma("freelist_count"))
+    return Compacted(freed_bytes=(before - after) * page_bytes, free_bytes=after * page_bytes)
 
 
 def _apply(connection: apsw.Connection, settings: dict[str, int | str]) -> None:

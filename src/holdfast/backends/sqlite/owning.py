@@ -11,13 +11,15 @@ from typing import NamedTuple
 import apsw
 
 from holdfast.backends.sqlite import connections, files, schema
+from holdfast.backends.sqlite.threads import ran
+from holdfast.backends.sqlite.writing import SqliteConnection
 from holdfast.ports.clock import Clock
 
 
 class Owned(NamedTuple):
     """A connection for writing, the file's real path, and the lock that makes it ours."""
 
-    connection: apsw.Connection
+    connection: SqliteConnection
     path: Path
     ownership: files.Ownership
 
@@ -32,19 +34,20 @@ def owning(path: Path, clock: Clock) -> Iterator[Owned]:
     """
     real = files.prepare(path)
     ownership = files.Ownership.take(real)
-    connection: apsw.Connection | None = None
+    raw: apsw.Connection | None = None
     try:
         files.make_private(real)
-        connection = connections.open_bare(real)
-        version = schema.version_of(connection)
+        raw = connections.open_bare(real)
+        connection = SqliteConnection(raw)
+        version = ran(schema.version_of(connection))
         if version == 0:
-            connections.make_new(connection)
-        connections.make_writer(connection)
-        schema.migrate(connection, version, clock.now_ns())
+            connections.make_new(raw)
+        connections.make_writer(raw)
+        ran(schema.migrate(connection, version=version, now_ns=clock.now_ns()))
         yield Owned(connection, real, ownership)
     except BaseException as error:
-        if connection is not None:
-            connection.close(True)
+        if raw is not None:
+            raw.close(True)
         ownership.release()
         if isinstance(error, apsw.Error | OSError):
             refusal = connections.unavailable(error)

@@ -6,7 +6,6 @@ acknowledged before. Not here: SQL.
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +13,9 @@ from typing import TypeVar
 import apsw
 import msgspec
 
+from holdfast.backends.sql.database import Query
 from holdfast.backends.sqlite import connections
+from holdfast.backends.sqlite.dialect import numbered
 from holdfast.errors import StoreUnavailable
 
 _THREADS = 4
@@ -22,7 +23,7 @@ _THREADS = 4
 T = TypeVar("T")
 
 
-class Readers:
+class SqliteReaders:
     """A pool of readers over one database; a thread opens its connection at its first read."""
 
     def __init__(self, path: Path) -> None:
@@ -31,22 +32,21 @@ class Readers:
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._open: list[apsw.Connection] = []
-        self._closed = False
 
-    async def read(self, query: Callable[[apsw.Connection], T]) -> T:
+    async def read(self, query: Query[T]) -> T:
         """Run one query. Errors: StoreUnavailable."""
         return await self.start(query)
 
-    def start(self, query: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+    def start(self, query: Query[T]) -> asyncio.Future[T]:
         """`read`, for a caller that does not wait. Errors: StoreUnavailable, here or there."""
         try:
             return asyncio.get_running_loop().run_in_executor(self._pool, self._run, query)
         except RuntimeError:
             raise StoreUnavailable("the store is closed") from None
 
-    def _run(self, query: Callable[[apsw.Connection], T]) -> T:
+    def _run(self, query: Query[T]) -> T:
         try:
-            return query(self._connection())
+            return query.read(self._connection().execute(numbered(query.sql), query.values))
         except (apsw.Error, OSError) as error:
             raise connections.unavailable(error) from error
         except (KeyError, ValueError, msgspec.MsgspecError) as error:

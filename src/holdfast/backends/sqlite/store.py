@@ -1,61 +1,48 @@
 """`SqliteStore`: the Store port on one SQLite file.
 
 One server owns the file, one thread writes it in the order of the calls, several read it. Opening
-is synchronous and happens before the server serves. Not here: SQL, threads, encoding.
+is synchronous and happens before the server serves. Not here: what is asked and written.
 """
 
 import asyncio
 import threading
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 import apsw
 
-from holdfast.backends.sqlite import connections, purging, queries
-from holdfast.backends.sqlite.lookups import EffectLookups
+from holdfast.backends.sql.bells import ThreadBell
+from holdfast.backends.sql.database import Connection
+from holdfast.backends.sql.store import SqlStore
+from holdfast.backends.sql.writer import Writer
+from holdfast.backends.sqlite import connections
 from holdfast.backends.sqlite.owning import Owned, owning
-from holdfast.backends.sqlite.readers import Readers
-from holdfast.backends.sqlite.writer import Writer
-from holdfast.model.budgets import AccountKey, AccountState, HoldState
-from holdfast.model.conversations import Conversation, ConversationHead
-from holdfast.model.effects import EffectEntry
-from holdfast.model.events import Record
-from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
-from holdfast.model.runs import Run
-from holdfast.model.sessions import Session
-from holdfast.model.tools import CallRecord
+from holdfast.backends.sqlite.readers import SqliteReaders
+from holdfast.backends.sqlite.threads import ran
+from holdfast.backends.sqlite.writing import SqliteConnection
+from holdfast.model.retention import Compacted
 from holdfast.ports.clock import Clock
-from holdfast.ports.store import (
-    Change,
-    ConversationFilter,
-    RecordFilter,
-    RunFilter,
-    SessionFilter,
-)
-from holdfast.ports.store_refusals import (
-    check_account_keys,
-    check_conversation_filter,
-    check_cuts,
-    check_record_filter,
-    check_run_filter,
-    check_session_filter,
-    check_text,
-)
-from holdfast.ports.store_rows import commit_rows
+
+T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(SqlStore):
     """Durable storage in one file; made by `open`."""
 
     def __init__(self, owned: Owned) -> None:
         self._connection, self._path, self._ownership = owned
-        self._writer = Writer(self._connection)
-        self._readers = Readers(self._path)
-        self._lookups = EffectLookups(self._readers)
+        self._readers = SqliteReaders(self._path)
+        writer = Writer(self._connection, ThreadBell())
+        super().__init__(writer, self._readers, self._connection.dialect)
+        # A daemon: an interpreter that exits without `close` must not hang on it. What was not
+        # acknowledged may be lost then, as in a crash.
+        self._thread = threading.Thread(
+            target=lambda: ran(writer.run()), name="holdfast-store-writer", daemon=True
+        )
         self._closing = threading.Lock()
         self._closed = False
-        self._writer.start()
+        self._thread.start()
 
     @classmethod
     def open(cls, path: Path | str, *, clock: Clock) -> "SqliteStore":
@@ -66,127 +53,31 @@ class SqliteStore:
         written, is damaged, is not Holdfast's, or is newer than this Holdfast.
         """
         with owning(Path(path), clock) as owned:
-            connections.make_serving(owned.connection)
+            connections.make_serving(owned.connection.raw)
             return cls(owned)
 
-    @property
-    def failure(self) -> str:
-        """Why the store writes nothing more, empty while all is well (for readiness checks)."""
-        return self._writer.failure
+    async def _tried(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """The readers' own connections cannot write even beside the database."""
+        return await asyncio.to_thread(self._on_trial, work)
 
-    def commit(
-        self, records: Sequence[Record] = (), changes: Sequence[Change] = ()
-    ) -> asyncio.Future[None]:
-        """Queue one commit; ordered by the call itself, durable when the future is done.
-
-        Without records and changes it only waits for all commits before it. Cancelling the
-        future does not take the commit back.
-        Errors: the call itself raises InvalidRequest or TooLarge, and nothing is queued. The
-        future raises Conflict when a session brings another session's token (this commit alone
-        is left out), StoreUnavailable when the commit did not become durable: then every later
-        commit fails too, until the process starts again.
-        """
-        return self._writer.put(commit_rows(records, changes))
-
-    async def records(self, where: RecordFilter) -> list[Record]:
-        """Journal records of one tenant by rising `seq`.
-
-        Errors: InvalidRequest for an empty tenant or a filter out of range, StoreUnavailable.
-        """
-        check_record_filter(where)
-        return await self._readers.read(lambda connection: queries.records(connection, where))
-
-    async def sessions(self, where: SessionFilter) -> list[Session]:
-        """Sessions, newest first. Errors: InvalidRequest, StoreUnavailable."""
-        check_session_filter(where)
-        return await self._readers.read(lambda connection: queries.sessions(connection, where))
-
-    async def session(self, session_id: str) -> Session | None:
-        """One session by id. Errors: InvalidRequest, StoreUnavailable."""
-        check_text((session_id,), "the session id")
-        return await self._readers.read(lambda connection: queries.session(connection, session_id))
-
-    async def session_by_token(self, token_digest: str) -> Session | None:
-        """One session by the digest of its token. Errors: InvalidRequest, StoreUnavailable."""
-        check_text((token_digest,), "the digest")
-        return await self._readers.read(
-            lambda connection: queries.session_by_token(connection, token_digest)
-        )
-
-    async def calls(self, session_id: str) -> list[CallRecord]:
-        """Calls of a session in the order in which they were first committed."""
-        check_text((session_id,), "the session id")
-        return await self._readers.read(lambda connection: queries.calls(connection, session_id))
-
-    async def run(self, run_id: str) -> Run | None:
-        """One run by id. Errors: InvalidRequest, StoreUnavailable."""
-        check_text((run_id,), "the run id")
-        return await self._readers.read(lambda connection: queries.run(connection, run_id))
-
-    async def runs(self, where: RunFilter) -> list[Run]:
-        """Runs, newest first. Errors: InvalidRequest, StoreUnavailable."""
-        check_run_filter(where)
-        return await self._readers.read(lambda connection: queries.runs(connection, where))
-
-    async def effect(self, tenant: str, key: str) -> EffectEntry | None:
-        """One entry of the effects ledger. Errors: InvalidRequest, StoreUnavailable."""
-        check_text((tenant, key), "the effect's key")
-        return await self._lookups.find((tenant, key))
-
-    async def effects(self, session_id: str) -> list[EffectEntry]:
-        """Entries of one session, oldest intent first, then by key."""
-        check_text((session_id,), "the session id")
-        return await self._readers.read(lambda connection: queries.effects(connection, session_id))
-
-    async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
-        """One conversation, expired or not. Errors: InvalidRequest, StoreUnavailable."""
-        check_text((tenant, user, name), "the conversation's name")
-        return await self._readers.read(
-            lambda connection: queries.conversation(connection, tenant, user, name)
-        )
-
-    async def conversations(self, where: ConversationFilter) -> list[ConversationHead]:
-        """Conversations of one user by rising name. Errors: InvalidRequest, StoreUnavailable."""
-        check_conversation_filter(where)
-        return await self._readers.read(lambda connection: queries.conversations(connection, where))
-
-    async def purge(self, cuts: Cuts, *, now_ns: int, limit: int) -> Purged:
-        """One step of deleting what is old; see `ports.store.Store.purge`."""
-        check_cuts(cuts, now_ns, limit)
-        purged: Purged = await self._writer.act(
-            partial(purging.purge, cuts=cuts, now_ns=now_ns, limit=limit)
-        )
-        return purged
-
-    async def purgeable(self, cuts: Cuts) -> PurgeCounts:
-        """What `purge` would delete in all. Errors: InvalidRequest, StoreUnavailable."""
-        check_cuts(cuts)
-        # What was queued before is part of the answer.
-        await self.commit()
+    def _on_trial(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
         try:
-            return await asyncio.to_thread(purging.purgeable, self._path, cuts)
+            raw = connections.open_for_trial(self._path)
+            try:
+                return ran(work(SqliteConnection(raw)))
+            finally:
+                raw.close(True)
         except (apsw.Error, OSError) as error:
             raise connections.unavailable(error) from error
 
     async def compact(self, at_most_bytes: int) -> Compacted:
         """Give so many bytes of free pages back, as far as the file was made for it."""
-        compacted: Compacted = await self._writer.act(
-            partial(purging.compact, at_most_bytes=at_most_bytes)
-        )
+
+        async def step(_: Connection) -> Compacted:
+            return connections.compact(self._connection.raw, at_most_bytes)
+
+        compacted: Compacted = await self._writer.act(step)
         return compacted
-
-    async def accounts(self, keys: Sequence[AccountKey] | None = None) -> list[AccountState]:
-        """All accounts, or those of `keys`, by key; `held` is counted from the open holds."""
-        check_account_keys(keys or ())
-        return await self._readers.read(lambda connection: queries.accounts(connection, keys))
-
-    async def holds(self) -> list[HoldState]:
-        """Every open reservation, oldest first."""
-        return await self._readers.read(queries.holds)
-
-    async def last_at_ns(self) -> int:
-        """Time of the newest journal record, 0 when there is none."""
-        return await self._readers.read(queries.last_at_ns)
 
     async def close(self) -> None:
         """Finish queued commits, close, and give the file free; idempotent."""
@@ -197,11 +88,11 @@ class SqliteStore:
         with self._closing:
             if self._closed:
                 return
-            self._writer.join()
+            self._thread.join()
             self._readers.close()
             try:
                 # The last connection to close folds the log into the file.
-                self._connection.close()
+                self._connection.raw.close()
             finally:
                 self._closed = True
                 self._ownership.release()

@@ -11,7 +11,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from holdfast.backends.sqlite import SqliteStore, batch, connections, queries, writer
+from holdfast.backends.sql import batch, queries, writer
+from holdfast.backends.sql.database import Query
+from holdfast.backends.sqlite import SqliteStore, connections, writing
+from holdfast.backends.sqlite.dialect import SqliteDialect, numbered
 from holdfast.errors import Conflict, StoreUnavailable
 from holdfast.model.events import Kind
 from holdfast.ports.store import RecordFilter
@@ -112,7 +115,7 @@ def test_a_path_that_cannot_be_a_database_is_refused(path, tmp_path):
 def test_settings_are_those_that_make_a_commit_durable(path):
     async def body(store):
         for name, wanted in (("journal_mode", "wal"), ("synchronous", 2), ("fullfsync", 1)):
-            assert store._connection.pragma(name) == wanted
+            assert store._connection.raw.pragma(name) == wanted
 
     with_store(path, body)
 
@@ -128,7 +131,7 @@ def test_the_journal_is_never_changed_nor_shortened(path):
         await store.commit([a_record()])
         for sql in ("UPDATE journal SET tenant = 'x'", "DELETE FROM journal"):
             with pytest.raises(apsw.ConstraintError, match="never"):
-                store._connection.execute(sql)
+                store._connection.raw.execute(sql)
 
     with_store(path, body)
 
@@ -136,7 +139,8 @@ def test_the_journal_is_never_changed_nor_shortened(path):
 @pytest.mark.parametrize(
     ("where", "index", "sorts"),
     [
-        ({}, "journal_by_tenant (tenant=? AND rowid>?)", False),
+        ({}, "journal_by_tenant (tenant=?)", False),
+        ({"after_seq": 7}, "journal_by_tenant (tenant=? AND rowid>?)", False),
         ({"from_ns": 5}, "journal_by_time (tenant=? AND at_ns>? AND at_ns<?)", True),
         ({"user": "u"}, "journal_by_user (tenant=? AND user=?)", True),
         (
@@ -149,14 +153,23 @@ def test_the_journal_is_never_changed_nor_shortened(path):
             "journal_by_tool (tenant=? AND tool=? AND at_ns>? AND at_ns<?)",
             True,
         ),
-        ({"session": "s", "user": "u"}, "journal_by_session (session=? AND rowid>?)", False),
-        ({"call_id": "c", "session": "s"}, "journal_by_call (call_id=? AND rowid>?)", False),
+        (
+            {"session": "s", "user": "u", "after_seq": 7},
+            "journal_by_session (session=? AND rowid>?)",
+            False,
+        ),
+        (
+            {"call_id": "c", "session": "s", "after_seq": 7},
+            "journal_by_call (call_id=? AND rowid>?)",
+            False,
+        ),
     ],
 )
 def test_every_kind_of_question_has_its_index(path, where, index, sorts):
     async def body(store):
-        sql, bindings = queries.journal_query(RecordFilter(tenant="acme", **where))
-        found = store._connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)
+        query = queries.records(SqliteDialect(), RecordFilter(tenant="acme", **where))
+        sql = numbered(f"EXPLAIN QUERY PLAN {query.sql}")
+        found = store._connection.raw.execute(sql, query.values)
         plan = [detail for *_, detail in found]
         assert plan[0] == f"SEARCH journal USING INDEX {index}"
         assert any("TEMP B-TREE" in step for step in plan) is sorts
@@ -165,7 +178,7 @@ def test_every_kind_of_question_has_its_index(path, where, index, sorts):
 
 
 def fail_next_write(monkeypatch, error: Exception) -> None:
-    def write(connection, commits):
+    async def write(connection, commits):
         monkeypatch.undo()
         raise error
 
@@ -208,7 +221,13 @@ def test_after_a_commit_that_failed_nothing_more_is_accepted_until_a_restart(
 
 def test_a_batch_is_kept_whole_or_not_at_all(path, monkeypatch):
     async def body(store):
-        monkeypatch.setattr(batch, "_HOLDS", "INSERT INTO no_such_table VALUES ")
+        insert_sql = writing._insert_sql
+
+        def broken(table, columns, rows):
+            sql = insert_sql(table, columns, rows)
+            return sql.replace("INTO holds", "INTO nowhere")
+
+        monkeypatch.setattr(writing, "_insert_sql", broken)
         with pytest.raises(StoreUnavailable):
             await store.commit([a_record()], [a_session(), a_hold("h")])
         monkeypatch.undo()
@@ -220,19 +239,19 @@ def test_a_batch_is_kept_whole_or_not_at_all(path, monkeypatch):
 
 def test_a_full_queue_refuses_at_once_and_loses_nothing(path, monkeypatch):
     async def body(store):
-        writing, release = threading.Event(), threading.Event()
+        at_work, release = threading.Event(), threading.Event()
         write = batch.write
 
-        def slow(connection, commits):
-            writing.set()
+        async def slow(connection, commits):
+            at_work.set()
             assert release.wait(60)
-            return write(connection, commits)
+            return await write(connection, commits)
 
         monkeypatch.setattr(batch, "write", slow)
         monkeypatch.setattr(writer, "MAX_QUEUED_COMMITS", 50)
         # With the writer standing in its first batch, nothing leaves the queue behind it.
         accepted = [store.commit([a_record(0)])]
-        assert await asyncio.to_thread(writing.wait, 60)
+        assert await asyncio.to_thread(at_work.wait, 60)
         accepted += [store.commit([a_record(n)]) for n in range(1, 51)]
         refused = [store.commit([a_record(99)]) for _ in range(200)]
         results = await asyncio.gather(*refused, return_exceptions=True)
@@ -329,8 +348,8 @@ def test_commits_of_two_event_loops_are_both_answered(path):
 def test_a_row_that_this_version_cannot_read_is_an_error_and_not_left_out(path):
     async def body(store):
         await store.commit([a_record()])
-        store._connection.execute("DROP TRIGGER journal_keeps_what_was")
-        store._connection.execute("UPDATE journal SET kind = 'of.tomorrow'")
+        store._connection.raw.execute("DROP TRIGGER journal_keeps_what_was")
+        store._connection.raw.execute("UPDATE journal SET kind = 'of.tomorrow'")
         with pytest.raises(StoreUnavailable, match="cannot read"):
             await store.records(RecordFilter(tenant="acme"))
 
@@ -341,9 +360,7 @@ def test_no_read_connection_can_write(path):
     async def body(store):
         await store.commit([a_record()])
         with pytest.raises(StoreUnavailable, match="read-only"):
-            await store._readers.read(
-                lambda connection: connection.execute("DELETE FROM sessions").fetchall()
-            )
+            await store._readers.read(Query("DELETE FROM sessions", (), list))
 
     with_store(path, body)
 
@@ -352,12 +369,13 @@ def test_reads_do_not_stop_the_event_loop(path, monkeypatch):
     async def body(store):
         started, release = threading.Event(), threading.Event()
 
-        def slow(connection, where):
+        def slow(rows):
             started.set()
             assert release.wait(60)
-            return []
+            return list(rows)
 
-        monkeypatch.setattr(queries, "records", slow)
+        query = Query("SELECT 1 WHERE FALSE", (), slow)
+        monkeypatch.setattr(queries, "records", lambda dialect, where: query)
         reading = asyncio.create_task(store.records(RecordFilter(tenant="acme")))
         assert await asyncio.to_thread(started.wait, 60)
         await store.commit([a_record()])
@@ -372,9 +390,9 @@ def test_effects_asked_for_at_once_are_one_query_and_each_gets_its_own_answer(pa
     queried = []
     named = queries.effects_named
 
-    def counted(connection, names):
+    def counted(dialect, names):
         queried.append(len(names))
-        return named(connection, names)
+        return named(dialect, names)
 
     monkeypatch.setattr(queries, "effects_named", counted)
 
@@ -404,7 +422,7 @@ def test_one_who_stops_asking_for_an_effect_takes_no_answer_from_the_others(path
 def test_a_fault_of_the_database_reaches_everyone_who_asked_for_an_effect(path):
     async def body(store):
         await store.commit([], [an_effect()])
-        store._connection.execute("UPDATE effects SET effect = x'00'")
+        store._connection.raw.execute("UPDATE effects SET effect = x'00'")
         asked = [store.effect("acme", "k1"), store.effect("acme", "k2")]
         for fault in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(fault, StoreUnavailable)
@@ -424,19 +442,9 @@ def test_a_closed_store_says_so_to_whoever_asks_for_an_effect(path):
 
 def test_each_effect_is_looked_up_by_its_key(path):
     async def body(store):
-        plans = []
-
-        def noted(cursor, sql, bindings):
-            plans.append(sql)
-            return True
-
-        store._connection.exec_trace = noted
-        queries.effects_named(store._connection, [("acme", "k1"), ("acme", "k2")])
-        store._connection.exec_trace = None
-        for sql in plans:
-            found = store._connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("acme", "k1"))
-            steps = " / ".join(step[3] for step in found)
-            assert "SEARCH e USING INDEX sqlite_autoindex_effects_1 (tenant=? AND key=?)" in steps
-        assert plans
+        query = queries.effects_named(SqliteDialect(), [("acme", "k1"), ("acme", "k2")])
+        sql = numbered(f"EXPLAIN QUERY PLAN {query.sql}")
+        plan = [step[3] for step in store._connection.raw.execute(sql, query.values)]
+        assert "SEARCH effects USING INDEX sqlite_autoindex_effects_1 (tenant=? AND key=?)" in plan
 
     with_store(path, body)

@@ -1,15 +1,15 @@
 """Reads of single effects: all those asked for in one turn of the event loop are one query.
 
 Every decision about a call with an effect asks for one key, and nearly every time nothing is
-found: a thread's turn for each would cost more than the answers. Not here: SQL, connections.
+found: a reader's turn for each would cost more than the answers. Not here: SQL, connections.
 """
 
 import asyncio
 from functools import partial
 
-from holdfast.backends.sqlite import queries
-from holdfast.backends.sqlite.queries import EffectName
-from holdfast.backends.sqlite.readers import Readers
+from holdfast.backends.sql import queries
+from holdfast.backends.sql.database import Dialect, Readers
+from holdfast.backends.sql.queries import EffectName
 from holdfast.errors import StoreUnavailable
 from holdfast.model.effects import EffectEntry
 
@@ -21,8 +21,9 @@ _Found = asyncio.Future[dict[EffectName, EffectEntry]]
 class EffectLookups:
     """Gathers names for as long as the loop runs what is ready, then reads them at once."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, dialect: Dialect) -> None:
         self._readers = readers
+        self._dialect = dialect
         self._asked: dict[asyncio.AbstractEventLoop, _Asked] = {}
 
     def find(self, name: EffectName) -> _Answer:
@@ -41,7 +42,7 @@ class EffectLookups:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         asked = self._asked.pop(loop)
-        query = partial(queries.effects_named, names=tuple(asked))
+        query = queries.effects_named(self._dialect, tuple(asked))
         try:
             self._readers.start(query).add_done_callback(partial(_answer, asked))
         except StoreUnavailable as refusal:
