@@ -30,13 +30,18 @@ class PostgresDialect:
         return f"({', '.join(columns)}) IN ({wanted})", lists
 
 
+def keepable(text: str) -> bool:
+    """Whether a text can stand in a column as it is."""
+    return "\0" not in text and "\1" not in text
+
+
 def escaped(value: Any) -> Any:
     """A value as it stands in a column; of a list, as its values stand there.
 
     Postgres knows no NUL in text, so that one is spelled with two others. The order of texts
     stays as it was.
     """
-    if isinstance(value, str) and ("\0" in value or "\1" in value):
+    if isinstance(value, str) and not keepable(value):
         return value.replace("\1", "\1\2").replace("\0", "\1\1")
     if isinstance(value, list):
         return texts(value)
@@ -45,10 +50,7 @@ def escaped(value: Any) -> Any:
 
 def texts(column: Sequence[str]) -> Sequence[str]:
     """Many texts as they stand in a column."""
-    joined = "".join(column)
-    if "\0" in joined or "\1" in joined:
-        return [escaped(text) for text in column]
-    return column
+    return column if keepable("".join(column)) else [escaped(text) for text in column]
 
 
 def unescaped(row: Iterable[Any]) -> Row:

@@ -11,13 +11,13 @@ from typing import Any
 import asyncpg
 
 from holdfast.backends.postgres import connections
-from holdfast.backends.postgres.connections import RawConnection
-from holdfast.backends.postgres.dialect import PostgresDialect, escaped, texts, unescaped
+from holdfast.backends.postgres.connections import SCHEMA, RawConnection
+from holdfast.backends.postgres.dialect import PostgresDialect, escaped, keepable, texts, unescaped
 from holdfast.backends.sql.batch import again_sql
 from holdfast.backends.sql.database import Transaction, columns_sql
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.store_rows import Row
-from holdfast.ports.store_tables import TABLES, TEXT
+from holdfast.ports.store_tables import TABLES
 
 
 class PostgresConnection:
@@ -62,40 +62,37 @@ class PostgresConnection:
         tables = tuple(table for table, some in rows.items() if some)
         if not tables and not closed:
             return
-        arrays = [array for table in tables for array in self._arrays(table, rows[table])]
+        arrays: list[Sequence[Any]] = [self._array(table, rows[table]) for table in tables]
         if closed:
             arrays.append(texts(closed))
         await self.raw.execute(_write_sql(tables, closes=bool(closed)), *arrays)
         for table in self._last:
             self._last[table] += len(rows.get(table, ()))
 
-    def _arrays(self, table: str, rows: Sequence[Row]) -> list[Sequence[Any]]:
-        """Rows turned into one array a column, numbered where they have no number yet."""
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        if len(columns) < len(TABLES[table]):
-            first = self._last[table] + 1
-            columns.insert(0, range(first, first + len(rows)))
-        return [
-            texts(column) if kind is TEXT else column
-            for column, (_, kind) in zip(columns, TABLES[table], strict=True)
-        ]
+    def _array(self, table: str, rows: Sequence[Row]) -> list[Row]:
+        """Rows as columns can hold them, numbered where they have no number yet."""
+        found = list(rows)
+        if len(found[0]) < len(TABLES[table]):
+            found = [(n, *row) for n, row in enumerate(found, self._last[table] + 1)]
+        joined = "".join(value for row in found for value in row if isinstance(value, str))
+        if not keepable(joined):
+            found = [tuple(map(escaped, row)) for row in found]
+        return found
 
 
 @cache
 def _write_sql(tables: Sequence[str], *, closes: bool) -> str:
-    """All tables in one statement; a parameter is the array of one column."""
-    parts, first = [], 1
-    for table in tables:
-        arrays = ", ".join(
-            f"${n}::{kind.value}[]" for n, (_, kind) in enumerate(TABLES[table], first)
-        )
-        parts.append(
-            f"INSERT INTO {table} ({columns_sql(table)})"  # noqa: S608 -- constants
-            f" SELECT * FROM unnest({arrays}){again_sql(table)}"
-        )
-        first += len(TABLES[table])
+    """All tables in one statement; a parameter is an array of one table's rows.
+
+    An array a column would be dearer on both sides, most of all for a batch of one commit.
+    """
+    parts = [
+        f"INSERT INTO {table} ({columns_sql(table)})"  # noqa: S608 -- constants
+        f" SELECT * FROM unnest(${n}::{SCHEMA}.{table}[]){again_sql(table)}"
+        for n, table in enumerate(tables, 1)
+    ]
     if closes:
-        parts.append(f"DELETE FROM holds WHERE hold_id = ANY(${first}::text[])")  # noqa: S608
+        parts.append(f"DELETE FROM holds WHERE hold_id = ANY(${len(parts) + 1}::text[])")  # noqa: S608
     *before, last = parts
     if not before:
         return last
