@@ -108,10 +108,7 @@ async def _write_apart(
     async with connection.transaction():
         answers = [await _write_conditional(connection, commit) for commit in commits]
         kept = [c for c, refused in zip(commits, answers, strict=True) if refused is None]
-        merged = _merged(kept)
-        # Written already, one by one.
-        merged.rows.pop("sessions")
-        await connection.write(*merged)
+        await connection.write(*_merged(kept))
     return answers
 
 

@@ -77,6 +77,16 @@ def test_batches_of_any_size_leave_and_answer_what_commits_one_by_one_do(commits
     assert together.journal() == alone.journal()
 
 
+def test_a_commit_that_is_refused_leaves_nothing_behind():
+    database = FakeDatabase()
+    written(database, of(a_session("s1", token_digest="t1")))
+    torn = [a_session("s2", token_digest="t2"), a_session("s3", token_digest="t1")]
+    answers = written(database, rows_of(1, changes=torn), rows_of(2))
+    assert [type(answer) for answer in answers] == [Conflict, type(None)]
+    assert list(database.tables["sessions"]) == [("s1",)]
+    assert database.journal() == [2]
+
+
 @pytest.mark.parametrize(
     ("change", "statement", "last"),
     [

@@ -110,28 +110,27 @@ def test_a_batch_is_bounded_in_commits_and_in_bytes(monkeypatch):
 def test_after_a_batch_that_failed_everything_is_refused_also_what_was_queued(suspends):
     database = FakeDatabase([0, suspends])
 
+    def fail_once() -> None:
+        database.before_write = lambda: None
+        raise OSError("no disk")
+
     async def body(writer: Writer) -> None:
         async def job(connection: Any) -> None:
             raise AssertionError("no job runs on a store that failed")
 
         await writer.put(rows_of(1))
-        database.before_write = lambda: failing(OSError("no disk"))
+        database.before_write = fail_once
         doomed = [writer.put(rows_of(2))]
         await asyncio.sleep(0)
         doomed += [writer.put(rows_of(3)), writer.act(job), writer.put(rows_of(4))]
         for answer in await asyncio.gather(*doomed, return_exceptions=True):
             assert "did not become durable: the fake failed (no disk)" in said(answer)
-        database.before_write = lambda: None
         with pytest.raises(StoreUnavailable, match="restart to go on"):
             await writer.put(rows_of(5))
         assert "no disk" in writer.failure
         assert database.journal() == [1]
 
     looped(database, body)
-
-
-def failing(error: Exception) -> None:
-    raise error
 
 
 def test_a_connection_that_was_lost_fails_the_store_though_nothing_was_on_its_way():
