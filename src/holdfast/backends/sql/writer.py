@@ -1,6 +1,8 @@
 """The one that writes: takes all that is queued, commits it at once, answers every caller.
 
-Group commit needs no delay: while one batch is on its way to the disk, the next one gathers.
+Group commit needs no delay: while one batch is on its way to the disk, the next one gathers. What
+is put down in one turn of an event loop is one batch, as long as it is small: the bell is rung at
+the turn's end, or once enough wait for a flush to run beside the rest of the turn.
 
 Fail-stop: when a batch does not become durable, memory is ahead of the disk, and no later commit
 can be trusted to rest on what it assumed. From then on the writer refuses everything, until the
@@ -26,6 +28,9 @@ MAX_BATCH_COMMITS = 512
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_QUEUED_COMMITS = 100_000
 MAX_QUEUED_BYTES = 256 * 1024 * 1024
+
+_ENOUGH_COMMITS = 32
+"""So many commits are not kept waiting for the end of the turn."""
 
 _FLOOR_BYTES = 64
 """What an empty commit counts, so that a queue of nothing is bounded too."""
@@ -60,6 +65,8 @@ class Writer:
         self._queued_bytes = 0
         self._refusal = ""
         self._stopping = False
+        # Event loops that will ring when their turn ends.
+        self._ringing: set[asyncio.AbstractEventLoop] = set()
 
     @property
     def failure(self) -> str:
@@ -88,10 +95,19 @@ class Writer:
             if not refusal:
                 self._queued_bytes += queued.size
                 self._queue.append(queued)
-                self._bell.ring()
+                if len(self._queue) >= _ENOUGH_COMMITS:
+                    self._bell.ring()
         if refusal:
             queued.future.set_exception(StoreUnavailable(refusal))
+        elif queued.loop not in self._ringing:
+            self._ringing.add(queued.loop)
+            queued.loop.call_soon(self._ring, queued.loop)
         return queued.future
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ringing.discard(loop)
+        with self._lock:
+            self._bell.ring()
 
     def _refused(self, size: int) -> str:
         if self._refusal:

@@ -238,6 +238,53 @@ def test_a_full_queue_refuses_and_takes_again_once_it_was_written(monkeypatch):
     looped(database, body)
 
 
+class CountingBell(LoopBell):
+    rings = 0
+
+    def ring(self) -> None:
+        self.rings += 1
+        super().ring()
+
+
+def test_the_bell_waits_for_the_end_of_the_turn_unless_enough_was_put_down(monkeypatch):
+    monkeypatch.setattr(writers, "_ENOUGH_COMMITS", 8)
+
+    async def main() -> None:
+        database = FakeDatabase()
+        bell = CountingBell()
+        writer = Writer(database, bell)
+        task = asyncio.create_task(writer.run())
+        few = [writer.put(rows_of(n)) for n in range(7)]
+        assert bell.rings == 0
+        await asyncio.sleep(0)
+        assert bell.rings == 1
+        await asyncio.gather(*few)
+        assert database.writes == 1
+        many = [writer.put(rows_of(n)) for n in range(8)]
+        assert bell.rings == 2
+        await asyncio.gather(*many)
+        writer.stop()
+        await task
+
+    asyncio.run(main())
+
+
+def test_what_a_turn_puts_down_is_one_batch_of_a_thread():
+    database = FakeDatabase()
+    writer = Writer(database, ThreadBell())
+    thread = threading.Thread(target=lambda: ran(writer.run()))
+    thread.start()
+
+    async def ask() -> None:
+        for turn in range(1, 21):
+            await asyncio.gather(*(writer.put(rows_of(1)) for _ in range(20)))
+            assert database.writes == turn
+
+    asyncio.run(ask())
+    writer.stop()
+    thread.join(10)
+
+
 @pytest.mark.parametrize("loops", [1, 3])
 def test_a_thread_answers_every_loop_that_asks_each_in_its_order(loops):
     database = FakeDatabase()
