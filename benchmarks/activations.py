@@ -153,7 +153,9 @@ async def _commits(house: InProcess, count: int) -> float:
         nonlocal left
         while left > 0:
             left -= 1
-            await house.journal.commit([house.journal.record(Kind.ADMIN_ACTED, None, {"n": left})])
+            await house.journal.commit(
+                [house.journal.record_as_told(Kind.ADMIN_ACTED, None, {"n": left})]
+            )
 
     begun = time.perf_counter()
     await asyncio.gather(*(writer() for _ in range(_WORKERS)))

@@ -131,8 +131,10 @@ class LongRun:
         body: dict[str, Any] = {"run_id": "run_1", "prompt": prompt, "task_text": ""}
         body |= {"system_prompt": "", "retry_of": "", "fork_turn": 0}
         records = [
-            self._house.journal.record(Kind.RUN_SUBMITTED, self._live.who, body),
-            self._house.journal.record(Kind.PROMPT_SUBMITTED, self._live.who, {"text": prompt}),
+            self._house.journal.record_as_told(Kind.RUN_SUBMITTED, self._live.who, body),
+            self._house.journal.record_as_told(
+                Kind.PROMPT_SUBMITTED, self._live.who, {"text": prompt}
+            ),
         ]
         await self._house.journal.commit(records)
 
@@ -146,7 +148,9 @@ class LongRun:
         answer = {"content": content, "stop_reason": "tool_use", "model": _MODEL}
         usage = {"input_tokens": 4000, "output_tokens": 500}
         body = answer | {"usage": usage, "context_percent": 2}
-        record = self._house.journal.record(Kind.RUN_ANSWERED, self._live.who, body, turn=turn)
+        record = self._house.journal.record_as_told(
+            Kind.RUN_ANSWERED, self._live.who, body, turn=turn
+        )
         await self._house.journal.commit([record])
         await self._act(content[1])
 

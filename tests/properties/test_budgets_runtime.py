@@ -196,7 +196,7 @@ def test_raised_cap_wakes_who_waits():
         await reserve(house, live, "first", {USD: 90})
         waiting = asyncio.create_task(reserve(house, live, "next", {USD: 20}))
         await asyncio.sleep(0)
-        record = house.journal.record(Kind.BUDGET_CHANGED, live.who)
+        record = house.journal.record_as_told(Kind.BUDGET_CHANGED, live.who, {})
         house.budgets.set_limit(live.chain[0], 200, record)
         assert isinstance(await asyncio.wait_for(waiting, 30), Reserved)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from holdfast.backends.system.own_files import GitOwnFiles, whole
 from holdfast.compose.config import Config
 from holdfast.errors import InvalidRequest
+from holdfast.model.bodies import FilesForgotten, FilesTrusted
 from holdfast.model.events import Kind, Record
 from holdfast.ports.processes import Processes
 from holdfast.ports.store import RecordFilter, Store
@@ -57,11 +58,12 @@ async def _as_settings_say(
     for root in files.roots:
         for ref in sorted(pinned(config, root)):
             try:
-                body = {"root": root, "ref": ref, "commit": await files.trust(root, ref)}
+                commit = await files.trust(root, ref)
             except InvalidRequest as fault:
                 say(f"nothing of {root} is trusted as own: {fault.message}")
                 continue
-            trusted.append(services.journal.record(Kind.FILES_TRUSTED, None, body))
+            body = FilesTrusted(root=root, ref=ref, commit=commit)
+            trusted.append(services.journal.record(body, None))
     await services.journal.commit(trusted)
 
 
@@ -79,12 +81,13 @@ async def _by_command(store: Store, roots: tuple[str, ...]) -> Mapping[tuple[str
         )
         page = await store.records(where)
         for record in page:
-            body = record.body
-            key = (str(body.get("root", "")), str(body.get("commit", "")))
             if record.kind is Kind.FILES_FORGOTTEN:
-                found.pop(key, None)
-            elif body.get("kept") and key[0] in roots and _COMMIT.fullmatch(key[1]):
-                found[key] = str(body.get("ref", ""))
+                gone = FilesForgotten.of(record)
+                found.pop((gone.root, gone.commit), None)
+                continue
+            body = FilesTrusted.of(record)
+            if body.kept and body.root in roots and _COMMIT.fullmatch(body.commit):
+                found[body.root, body.commit] = body.ref
         if len(page) < _PAGE:
             return found
         after_seq = page[-1].seq

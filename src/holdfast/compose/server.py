@@ -29,7 +29,7 @@ from holdfast.compose.upstreams import admissions, providers, rate_gate, upstrea
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.model.principals import Principal
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import Store
@@ -260,9 +260,13 @@ async def _settle_lost(services: Services, store: Store, config_version: str) ->
             principals[hold.session] = session.principal
             lost.append(hold)
     services.budgets.settle_orphans(lost, lambda session: principals[session])
-    body = {"config_version": config_version, "orphaned_holds": len(lost)}
-    body["behind"] = services.journal.behind
-    await services.journal.commit([services.journal.record(Kind.SERVER_STARTED, None, body)])
+    body = bodies.ServerStarted(
+        config_version=config_version,
+        orphaned_holds=len(lost),
+        behind=services.journal.behind,
+        bodies=bodies.VERSION,
+    )
+    await services.journal.commit([services.journal.record(body, None)])
 
 
 def _terms(config: Config) -> Terms:

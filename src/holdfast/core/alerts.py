@@ -9,6 +9,7 @@ from datetime import tzinfo
 import msgspec
 
 from holdfast.core.narrate import narrate
+from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
 
 _ALWAYS = frozenset(
@@ -43,15 +44,13 @@ def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
     context that fills, a loop that stopped its session, a tool result without a permit, a kill, and
     a kill one of whose levers failed.
     """
-    body = record.body
     told = record.kind in _ALWAYS
     if record.kind is Kind.LOOP_ALERT:
-        told = bool(body.get("stops"))
+        told = bodies.LoopAlert.of(record).stops
     elif record.kind is Kind.MODEL_CALL_SETTLED:
-        told = bool(body.get("doubts"))
+        told = bool(bodies.ModelCallSettled.of(record).doubts)
     elif record.kind is Kind.KILL_RECEIPT:
-        levers = body.get("levers") or ()
-        told = any(isinstance(lever, dict) and not lever.get("ok") for lever in levers)
+        told = not all(lever.ok for lever in bodies.KillReceipt.of(record).levers)
     if not told:
         return None
     return AlertMessage(
@@ -63,5 +62,5 @@ def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
         agent=record.agent,
         session=record.session,
         at_ns=record.at_ns,
-        fields=dict(body),
+        fields=dict(record.body),
     )

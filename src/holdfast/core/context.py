@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from holdfast.model.bodies import ModelCallSettled
+
 _MOST_CONTEXTS = 64
 _MOST_TOLD = 4_096
 Strategy = Literal["prune_tool_results", "keep_last", "summarise", "hand_off", "end"]
@@ -63,12 +65,11 @@ class ContextUse:
                 del self._told[next(iter(self._told))]
         return above and not told
 
-    def recorded(self, body: Mapping[str, Any], alert_percent: int = 0) -> None:
-        """Take in one answer as `model_call.settled` tells it, which was told of then."""
-        percent = body.get("context_percent")
-        if isinstance(percent, int):
-            tools = bool(body.get("tools"))
-            self.answered(str(body.get("agent_path", "")), percent, alert_percent, tools=tools)
+    def recorded(self, body: ModelCallSettled, alert_percent: int = 0) -> None:
+        """Take in one answer as it was settled, which was told of then."""
+        if body.context_percent is not None:
+            path, tools = body.agent_path, bool(body.tools)
+            self.answered(path, body.context_percent, alert_percent, tools=tools)
 
     @property
     def percent(self) -> int:

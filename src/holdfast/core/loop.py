@@ -8,7 +8,7 @@ outcome of a tool is one record, so history is stored as what was added, never a
 Not here: whether a run may go on (`runtime/dispatch`), whether a call may run (`runtime/guard`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from holdfast.core.context import ContextSettings, compaction_due
 from holdfast.core.judging import MAX_UNREADABLE, Verdict
 from holdfast.core.outputs import OutputSettings, check_output
+from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import RunPlan
 
@@ -116,37 +117,32 @@ class Conversation:
 
     def fold(self, record: Record) -> None:
         """Take up one record; kinds that are none of `FOLDED` change nothing."""
-        body = record.body
         if record.kind is Kind.RUN_SUBMITTED:
-            self.prompt = str(body.get("prompt", ""))
-            self.task_text = str(body.get("task_text", ""))
-            self.system_prompt = str(body.get("system_prompt", ""))
+            submitted = bodies.RunSubmitted.of(record)
+            self.prompt, self.task_text = submitted.prompt, submitted.task_text
+            self.system_prompt = submitted.system_prompt
         elif record.kind is Kind.RUN_ANSWERED:
-            exchange = Exchange(
-                record.turn,
-                list(body.get("content", [])),
-                str(body.get("stop_reason", "")),
-                dict(body.get("usage", {})),
-            )
+            said = bodies.RunAnswered.of(record)
+            exchange = Exchange(record.turn, said.content, said.stop_reason, said.usage)
             self.exchanges.append(exchange)
             self.retries = 0
         elif record.kind is Kind.RUN_TOOL_ANSWERED:
             self._answer(record)
             self.retries = 0
         elif record.kind is Kind.RUN_NOTED:
-            note = (str(body.get("text", "")), str(body.get("why", "")))
+            noted = bodies.RunNoted.of(record)
+            note = (noted.text, noted.why)
             (self.exchanges[-1].notes if self.exchanges else self.notes_before).append(note)
         elif record.kind is Kind.RUN_JUDGED:
             self._judge(record)
         elif record.kind is Kind.RUN_COMPACTED:
-            self._compact(body)
+            self._compact(bodies.RunCompacted.of(record))
         elif record.kind is Kind.RUN_RETRYING:
             self.retries += 1
 
     def _answer(self, record: Record) -> None:
-        result = Result(
-            str(record.body.get("content", "")), is_error=bool(record.body.get("is_error"))
-        )
+        body = bodies.RunToolAnswered.of(record)
+        result = Result(body.content, is_error=body.is_error)
         for exchange in reversed(self.exchanges):
             if any(call.call_id == record.call_id for call in exchange.calls):
                 # The first answer stands: a second one for the same call changes nothing.
@@ -155,25 +151,24 @@ class Conversation:
 
     def _judge(self, record: Record) -> None:
         self.retries = 0
-        said = record.body.get("verdict")
-        why = str(record.body.get("why", ""))
+        body = bodies.RunJudged.of(record)
+        said = body.verdict
         told = Verdict(
-            "pass" if said == "pass" else "fail" if said == "fail" else "unreadable", why
+            "pass" if said == "pass" else "fail" if said == "fail" else "unreadable", body.why
         )
         for exchange in reversed(self.exchanges):
             if exchange.turn == record.turn:
                 exchange.verdicts.append(told)
                 return
 
-    def _compact(self, body: Mapping[str, Any]) -> None:
+    def _compact(self, body: bodies.RunCompacted) -> None:
         self.compactions += 1
         self.compacted_at_turn = self.turn
-        turn = int(body.get("keep_from_turn", 0))
-        if body.get("strategy") == "prune_tool_results":
-            self.prune_before_turn = max(self.prune_before_turn, turn)
+        if body.strategy == "prune_tool_results":
+            self.prune_before_turn = max(self.prune_before_turn, body.keep_from_turn)
             return
-        self.keep_from_turn = max(self.keep_from_turn, turn)
-        self.summary = str(body.get("summary", "")) or self.summary
+        self.keep_from_turn = max(self.keep_from_turn, body.keep_from_turn)
+        self.summary = body.summary or self.summary
 
     def messages(self) -> list[dict[str, Any]]:
         """The conversation as the Messages API takes it; the task stands first, byte for byte."""

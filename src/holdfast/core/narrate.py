@@ -7,9 +7,9 @@ in full (that is the record).
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
 
 from holdfast.core.endings import COMPLETE
+from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
 from holdfast.model.visible import quoted, visible
@@ -38,19 +38,20 @@ def _quoted(value: object) -> str:
     return quoted("" if value is None else value)
 
 
-def _said(body: Mapping[str, Any], *names: str) -> str:
-    """`: …` of the first of these fields that says something."""
-    found = next((body[name] for name in names if body.get(name)), "")
+def _said(*said: object) -> str:
+    """`: …` of the first of these that says something."""
+    found = next((one for one in said if one), "")
     return f": {_plain(found)}" if found else ""
 
 
-def _by(body: Mapping[str, Any]) -> str:
-    return f" by {_plain(body['by'], 40)}" if body.get("by") else ""
+def _by(name: str) -> str:
+    return f" by {_plain(name, 40)}" if name else ""
 
 
 def _state(verb: str) -> Callable[[Record], str]:
     def sentence(record: Record) -> str:
-        return f"the session {verb}{_by(record.body)}{_said(record.body, 'reason')}"
+        body = bodies.SessionChanged.of(record)
+        return f"the session {verb}{_by(body.by)}{_said(body.reason)}"
 
     return sentence
 
@@ -61,70 +62,60 @@ def _opened(record: Record) -> str:
 
 
 def _delegated(record: Record) -> str:
-    body = record.body
-    child, agent = _quoted(body.get("child", "")), _quoted(body.get("agent", ""))
-    return f"a child {child} of {agent} was started{_said(body, 'task_text')}"
+    body = bodies.SessionDelegated.of(record)
+    child, agent = _quoted(body.child), _quoted(body.agent)
+    return f"a child {child} of {agent} was started{_said(body.task_text)}"
 
 
 def _collected(record: Record) -> str:
-    taints = ", untrusted," if record.body.get("taints") else ""
-    return f"the result{taints} of the child {_quoted(record.body.get('child', ''))} was taken"
+    body = bodies.SessionCollected.of(record)
+    taints = ", untrusted," if body.taints else ""
+    return f"the result{taints} of the child {_quoted(body.child)} was taken"
 
 
 def _continued(record: Record) -> str:
-    earlier = _quoted(record.body.get("session", ""))
-    taints = ", which is untrusted" if record.body.get("taints") else ""
-    return f"the conversation of {earlier} goes on here{taints}"
+    body = bodies.SessionContinued.of(record)
+    taints = ", which is untrusted" if body.taints else ""
+    return f"the conversation of {_quoted(body.session)} goes on here{taints}"
 
 
 def _receipt(record: Record) -> str:
-    levers = record.body.get("levers")
-    pulled = [x for x in levers if isinstance(x, dict)] if isinstance(levers, list | tuple) else []
-    failed = [_plain(x.get("lever"), 40) for x in pulled if not x.get("ok")]
-    text = f"the kill was acknowledged after {_plain(record.body.get('total_ms'), 20)} ms"
+    body = bodies.KillReceipt.of(record)
+    failed = [_plain(one.lever, 40) for one in body.levers if not one.ok]
+    text = f"the kill was acknowledged after {_plain(body.total_ms, 20)} ms"
     return f"{text}, but failed at {', '.join(failed)}" if failed else text
 
 
 def _prompted(record: Record) -> str:
-    vouched = record.body.get("vouched", True)
-    who = "the user wrote" if vouched else "the agent's client says that the user wrote"
-    return f"{who}{_said(record.body, 'text')}"
+    body = bodies.PromptSubmitted.of(record)
+    who = "the user wrote" if body.vouched else "the agent's client says that the user wrote"
+    return f"{who}{_said(body.text)}"
 
 
-def _model(what: str) -> Callable[[Record], str]:
-    def sentence(record: Record) -> str:
-        name = record.body.get("model")
-        which = f" to {_quoted(name)}" if name else ""
-        return f"a model call{which} {what}{_said(record.body, 'why', 'reason', 'text')}"
+def _refused(record: Record) -> str:
+    body = bodies.ModelCallRefused.of(record)
+    which = f" to {_quoted(body.model)}" if body.model else ""
+    return f"a model call{which} was refused{_said(body.why)}"
 
-    return sentence
+
+def _cut(record: Record) -> str:
+    return f"a model call was cut{_said(bodies.ModelCallCut.of(record).reason)}"
 
 
 def _settled(record: Record) -> str:
-    body, usage = record.body, record.body.get("usage")
-    if body.get("outcome"):
-        return f"the outcome of a model call is {_plain(body['outcome'], 40)}"
-    text = f"a model call to {_quoted(body.get('model', 'a model'))} was settled"
-    if isinstance(usage, dict):
-        output = _plain(usage.get("output_tokens", 0), 20)
-        text += f" at {_tokens_in(usage)} tokens in and {output} out"
-    ended = body.get("ended")
-    text += f", {_plain(ended)}" if ended and ended != COMPLETE.words else ""
-    doubts = body.get("doubts")
-    if isinstance(doubts, list | tuple) and doubts:
-        named = ", ".join(_quoted(one) for one in doubts[:3])
+    body = bodies.ModelCallSettled.of(record)
+    if body.outcome:
+        return f"the outcome of a model call is {_plain(body.outcome, 40)}"
+    used = body.usage
+    text = (
+        f"a model call to {_quoted(body.model or 'a model')} was settled"
+        f" at {_plain(used.prompt_tokens, 20)} tokens in and {_plain(used.output_tokens, 20)} out"
+    )
+    text += f", {_plain(body.ended)}" if body.ended and body.ended != COMPLETE.words else ""
+    if body.doubts:
+        named = ", ".join(_quoted(one) for one in body.doubts[:3])
         text += f", at what was held, since no price is known for {named}"
     return text
-
-
-def _tokens_in(usage: Mapping[str, Any]) -> int:
-    names = (
-        "input_tokens",
-        "cache_read_tokens",
-        "cache_write_5m_tokens",
-        "cache_write_1h_tokens",
-    )
-    return sum(n for name in names if isinstance(n := usage.get(name, 0), int))
 
 
 def _emitted(record: Record) -> str:
@@ -132,313 +123,319 @@ def _emitted(record: Record) -> str:
 
 
 def _decided(record: Record) -> str:
-    if record.body.get("times"):
-        return f"work of the provider was denied{_said(record.body, 'why')}"
+    body = bodies.ToolCallDecided.of(record)
+    if body.times:
+        return f"work of the provider was denied{_said(body.why)}"
     verb = _VERBS.get(record.verdict, _plain(record.verdict, 20) or "decided")
     text = f"the call of {_quoted(record.tool)} was {verb}"
     if record.risk:
         text += f" at risk {_plain(record.risk, 20)}"
-    return text + _why(record)
-
-
-def _why(record: Record) -> str:
-    """The first reason of the verdict: who said it, by which rule, in its own words."""
-    reasons = record.body.get("reasons")
-    for reason in reasons if isinstance(reasons, list | tuple) else ():
-        if isinstance(reason, dict) and reason.get("verdict") == record.verdict:
-            rule = f" by rule {_quoted(reason['rule'])}" if reason.get("rule") else ""
-            stage = f", {_plain(reason['stage'], 40)}" if reason.get("stage") else ""
-            return f"{stage}{rule}{_said(reason, 'text', 'code')}"
-    return ""
+    why = body.why_of(record.verdict)
+    if why is None:
+        return text
+    rule = f" by rule {_quoted(why.rule)}" if why.rule else ""
+    stage = f", {_plain(why.stage, 40)}" if why.stage else ""
+    return f"{text}{stage}{rule}{_said(why.text, why.code)}"
 
 
 def _finished(record: Record) -> str:
-    body = record.body
-    if body.get("outcome"):
-        return f"the outcome of a tool call is {_plain(body['outcome'], 40)}"
-    how = "succeeded" if body.get("ok") else "failed"
-    took = f" after {_plain(body['duration_ms'], 20)} ms" if "duration_ms" in body else ""
-    return f"the call of {_quoted(record.tool)} {how}{took}{_said(body, 'error')}"
+    body = bodies.ToolCallFinished.of(record)
+    if body.outcome:
+        return f"the outcome of a tool call is {_plain(body.outcome, 40)}"
+    how = "succeeded" if body.ok else "failed"
+    took = f" after {_plain(body.duration_ms, 20)} ms"
+    return f"the call of {_quoted(record.tool)} {how}{took}{_said(body.error)}"
 
 
 def _queried(record: Record) -> str:
-    body = record.body
-    carried, spent, limit = (_plain(body.get(name), 20) for name in ("bytes", "spent", "limit"))
-    whose = f" of the child {_quoted(body['child'])}" if body.get("child") else ""
+    body = bodies.QuerySent.of(record)
+    carried, spent, limit = (_plain(one, 20) for one in (body.bytes, body.spent, body.limit))
+    whose = f" of the child {_quoted(body.child)}" if body.child else ""
     return (
         f"a query of {_quoted(record.tool)}{whose} carried {carried} bytes that nobody typed, "
-        f"{spent} of {limit} so far{_said(body, 'text')}"
+        f"{spent} of {limit} so far{_said(body.text)}"
     )
 
 
 def _admitted(record: Record) -> str:
-    trust = "untrusted" if record.body.get("taints") else "first-party"
+    trust = "untrusted" if bodies.ToolResultAdmitted.of(record).taints else "first-party"
     return f"the {trust} result of {_quoted(record.tool)} reached the model"
 
 
 def _replaced(record: Record) -> str:
-    return f"the result of {_quoted(record.tool)} was replaced{_said(record.body, 'why', 'text')}"
+    body = bodies.ToolResultReplaced.of(record)
+    return f"the result of {_quoted(record.tool)} was replaced{_said(body.text)}"
 
 
 def _evidence(record: Record) -> str:
-    tool = _quoted(record.tool or "a tool")
-    return f"a result of {tool} came without a permit{_said(record.body, 'text')}"
+    tool, body = _quoted(record.tool or "a tool"), bodies.EvidenceMissing.of(record)
+    return f"a result of {tool} came without a permit{_said(body.text)}"
 
 
 def _history(record: Record) -> str:
-    tool = _quoted(record.tool or "a tool")
-    return f"a history was refused for a call of {tool}{_said(record.body, 'text')}"
+    tool, body = _quoted(record.tool or "a tool"), bodies.EvidenceRefused.of(record)
+    return f"a history was refused for a call of {tool}{_said(body.text)}"
 
 
 def _permit(record: Record) -> str:
-    tool = _quoted(record.tool or "a tool")
-    return f"a permit for {tool} was refused{_said(record.body, 'why')}"
+    tool, body = _quoted(record.tool or "a tool"), bodies.PermitRefused.of(record)
+    return f"a permit for {tool} was refused{_said(body.why)}"
 
 
 def _hook(record: Record) -> str:
-    body = record.body
-    point = _plain(body.get("point", "a hook point"), 40)
-    if not body.get("hook"):
-        return f"{point} was reached{_said(body, 'detail')}"
-    rewrote = ", and rewrote what it saw" if body.get("rewrote") else ""
-    said = _VERBS.get(record.verdict, _plain(record.verdict, 20))
-    told = _said(body, "fault", "reason")
-    return f"the hook {_quoted(body['hook'])} ran at {point}: {said or 'no verdict'}{rewrote}{told}"
+    body = bodies.HookRan.of(record)
+    point = _plain(body.point or "a hook point", 40)
+    if not body.hook:
+        return f"{point} was reached{_said(body.detail)}"
+    rewrote = ", and rewrote what it saw" if body.rewrote else ""
+    said = _VERBS.get(record.verdict, _plain(record.verdict, 20)) or "no verdict"
+    told = _said(body.fault, body.reason)
+    return f"the hook {_quoted(body.hook)} ran at {point}: {said}{rewrote}{told}"
 
 
 def _reserved(record: Record) -> str:
-    body = record.body
-    purpose = _plain(body.get("purpose", "a"), 20)
+    body = bodies.BudgetDecided.of(record)
+    purpose = _plain(body.purpose or "a", 20)
     if record.verdict != "deny":
         return f"a {purpose} call was reserved on its budgets"
-    account = _quoted(body.get("account", "a budget"))
-    names = ("wanted", "settled", "held", "limit")
-    wanted, settled, held, limit = (_amount(body, name) for name in names)
+    account, limit = body.account or "a budget", _limit(body.account, body.limit)
+    counted = (body.wanted, body.settled, body.held)
+    wanted, settled, held = (_amount(body.account, one) for one in counted)
     return (
-        f"a {purpose} call was refused for its budget: {account} has {settled} settled and "
-        f"{held} held of {limit}, {wanted} more was wanted"
+        f"a {purpose} call was refused for its budget: {_quoted(account)} has {settled} settled and"
+        f" {held} held of {limit}, {wanted} more was wanted"
     )
 
 
 def _budget_alert(record: Record) -> str:
-    body = record.body
-    account, percent = _quoted(body.get("account")), _plain(body.get("percent"), 10)
-    settled, limit = body.get("settled"), body.get("limit")
-    if isinstance(settled, int) and isinstance(limit, int):
-        stands = f"{_amount(body, 'settled')} of {_amount(body, 'limit')}"
-        if percent == "100" and settled < limit:
-            return f"{account} had no room for a call, at {stands}"
-        return f"{account} reached {percent} % of its limit, at {stands}"
-    return f"{account} reached {percent} % of its limit"
+    body = bodies.BudgetAlert.of(record)
+    account, percent = _quoted(body.account), _plain(body.percent, 10)
+    if body.limit is None:
+        return f"{account} reached {percent} % of its limit"
+    stands = f"{_amount(body.account, body.settled)} of {_amount(body.account, body.limit)}"
+    if body.percent == 100 and body.settled < body.limit:
+        return f"{account} had no room for a call, at {stands}"
+    return f"{account} reached {percent} % of its limit, at {stands}"
 
 
-def _amount(body: Mapping[str, Any], name: str) -> str:
+def _amount(account: str, value: int | None) -> str:
     """A number of an account in its unit: dollars where the account counts dollars."""
-    value = body.get(name)
-    if value is None and name in ("old", "new", "limit"):
-        return "unlimited"
-    dollars = ":usd" in str(body.get("account", ""))
-    if dollars and isinstance(value, int) and not isinstance(value, bool):
+    if ":usd" in account and value is not None:
         return format_usd(value)
     return _plain(value, 24)
 
 
+def _limit(account: str, value: int | None) -> str:
+    return "unlimited" if value is None else _amount(account, value)
+
+
 def _budget_changed(record: Record) -> str:
-    body = record.body
-    old, new = (_amount(body, name) for name in ("old", "new"))
+    body = bodies.BudgetChanged.of(record)
+    old, new = _limit(body.account, body.old), _limit(body.account, body.new)
     return (
-        f"the limit of {_quoted(body.get('account'))} was changed from {old} to {new}"
-        f"{_by(body)}{_said(body, 'reason')}"
+        f"the limit of {_quoted(body.account)} was changed from {old} to {new}"
+        f"{_by(body.by)}{_said(body.reason)}"
     )
 
 
 def _overshot(record: Record) -> str:
-    return f"{_quoted(record.body.get('account'))} was charged more than was held on it"
+    account = _quoted(bodies.BudgetOvershot.of(record).account)
+    return f"{account} was charged more than was held on it"
 
 
 def _loop(record: Record) -> str:
-    stops = " and stopped the session" if record.body.get("stops") else ""
-    return f"the loop guard noticed something{stops}{_said(record.body, 'text', 'code')}"
+    body = bodies.LoopAlert.of(record)
+    stops = " and stopped the session" if body.stops else ""
+    return f"the loop guard noticed something{stops}{_said(body.text, body.code)}"
 
 
 def _context(record: Record) -> str:
-    body = record.body
-    percent, threshold = _plain(body.get("percent"), 10), _plain(body.get("threshold"), 10)
-    whose = f"the run {_quoted(body['run_id'])}" if body.get("run_id") else "the session"
-    if body.get("agent_path"):
-        whose = f"the sub-agent {_quoted(body['agent_path'])}"
+    body = bodies.ContextAlert.of(record)
+    percent, threshold = _plain(body.percent, 10), _plain(body.threshold, 10)
+    whose = f"the run {_quoted(body.run_id)}" if body.run_id else "the session"
+    if body.agent_path:
+        whose = f"the sub-agent {_quoted(body.agent_path)}"
     return f"the context of {whose} is {percent} % full, {threshold} % or more"
 
 
 def _risk(record: Record) -> str:
-    reasons = record.body.get("reasons")
-    why = "; ".join(str(x) for x in reasons) if isinstance(reasons, list | tuple) else ""
-    told = f": {_plain(why)}" if why else ""
-    return f"{_quoted(record.tool)} was noted at risk {_plain(record.risk, 20)}{told}"
+    why = "; ".join(bodies.RiskNotice.of(record).reasons)
+    return f"{_quoted(record.tool)} was noted at risk {_plain(record.risk, 20)}{_said(why)}"
 
 
 def _policy(record: Record) -> str:
-    words = (("added", "added"), ("removed", "removed"), ("changed", "changed"))
-    counts = [(len(record.body.get(key) or ()), word) for key, word in words]
-    said = ", ".join(f"{count} {word}" for count, word in counts if count) or "no rule"
-    by = f"{_quoted(str(record.body.get('by', '')))} applied policies"
-    return f"{by}: {said}{_said(record.body, 'version', 'text')}"
+    body = bodies.PolicyChanged.of(record)
+    lists = ((body.added, "added"), (body.removed, "removed"), (body.changed, "changed"))
+    said = ", ".join(f"{len(names)} {word}" for names, word in lists if names) or "no rule"
+    return f"{_quoted(body.by)} applied policies: {said}{_said(body.version)}"
 
 
 def _limited(record: Record) -> str:
-    count = record.body.get("refused")
+    count = bodies.ToolCallLimited.of(record).refused
     calls = "a tool call was" if count == 1 else f"{_plain(count, 20)} tool calls were"
     asked = f"the tenant {_quoted(record.tenant)} asked for more than are decided"
     return f"{calls} refused within a second, since {asked}"
 
 
 def _counted(record: Record) -> str:
-    passed, refused = record.body.get("passed"), record.body.get("refused")
-    told = f"within a minute {_plain(passed, 20)} free requests went to the provider"
-    return told + (f", {_plain(refused, 20)} more were refused" if refused else "")
+    body = bodies.ModelCallCounted.of(record)
+    told = f"within a minute {_plain(body.passed, 20)} free requests went to the provider"
+    return told + (f", {_plain(body.refused, 20)} more were refused" if body.refused else "")
 
 
 def _clock(record: Record) -> str:
-    off_ns = record.body.get("off_by_ns")
-    if not isinstance(off_ns, int):
+    off_ns = bodies.ClockJumped.of(record).off_by_ns
+    if not off_ns:
         return "the wall clock was moved"
     which = "back" if off_ns < 0 else "forward"
     return f"the wall clock was moved {which} by {abs(off_ns) / 1e9:.1f} s"
 
 
-def _upstream(record: Record) -> str:
-    body = record.body
-    name, key = _quoted(body.get("upstream")), _plain(body.get("key") or "its key", 20)
-    whose = f" for the user {_quoted(body['for_user'])}" if body.get("for_user") else ""
-    if record.kind is Kind.UPSTREAM_CLOSED:
-        return f"the upstream {name} ({key}) answers again{whose}"
-    left = f"failed too often{whose} and is left alone"
-    return f"the upstream {name} ({key}) {left}{_said(body, 'trouble')}"
+def _left_alone(record: Record) -> str:
+    body = bodies.UpstreamOpened.of(record)
+    left = f"failed too often{_for_user(body)} and is left alone"
+    return f"{_key(body)} {left}{_said(body.trouble)}"
+
+
+def _answers_again(record: Record) -> str:
+    body = bodies.UpstreamClosed.of(record)
+    return f"{_key(body)} answers again{_for_user(body)}"
+
+
+def _key(body: bodies.UpstreamChanged) -> str:
+    return f"the upstream {_quoted(body.upstream)} ({_plain(body.key or 'its key', 20)})"
+
+
+def _for_user(body: bodies.UpstreamChanged) -> str:
+    return f" for the user {_quoted(body.for_user)}" if body.for_user else ""
 
 
 def _run(done: str) -> Callable[[Record], str]:
     def sentence(record: Record) -> str:
-        body = record.body
-        return f"the run {_quoted(body.get('run_id'))} {done}{_said(body, 'reason')}"
+        body = bodies.RunMoved.of(record)
+        return f"the run {_quoted(body.run_id)} {done}{_said(body.reason)}"
 
     return sentence
 
 
 def _claimed(record: Record) -> str:
-    body = record.body
-    worker = _quoted(body.get("worker"))
-    return f"the worker {worker} took up the run {_quoted(body.get('run_id'))}"
+    body = bodies.RunClaimed.of(record)
+    return f"the worker {_quoted(body.worker)} took up the run {_quoted(body.run_id)}"
 
 
 def _answered(record: Record) -> str:
-    why = _plain(record.body.get("stop_reason") or "without a word why", 40)
+    why = _plain(bodies.RunAnswered.of(record).stop_reason or "without a word why", 40)
     return f"the model's answer of turn {record.turn} was kept ({why})"
 
 
 def _tool_answered(record: Record) -> str:
-    how = "an error of" if record.body.get("is_error") else "the result of"
-    return f"{how} {_quoted(record.tool)} was kept for the model{_said(record.body, 'content')}"
+    body = bodies.RunToolAnswered.of(record)
+    how = "an error of" if body.is_error else "the result of"
+    return f"{how} {_quoted(record.tool)} was kept for the model{_said(body.content)}"
 
 
 def _noted(record: Record) -> str:
-    return f"the harness told the model{_said(record.body, 'text')}"
+    return f"the harness told the model{_said(bodies.RunNoted.of(record).text)}"
 
 
 def _judged(record: Record) -> str:
-    said = record.body.get("verdict")
+    body = bodies.RunJudged.of(record)
     how = {"pass": "passed the result", "fail": "did not pass the result"}
-    return f"the judge {how.get(str(said), 'could not be read')}{_said(record.body, 'why')}"
+    return f"the judge {how.get(body.verdict, 'could not be read')}{_said(body.why)}"
 
 
 def _compacted(record: Record) -> str:
-    return f"the conversation was made smaller{_said(record.body, 'strategy', 'summary')}"
+    body = bodies.RunCompacted.of(record)
+    return f"the conversation was made smaller{_said(body.strategy, body.summary)}"
 
 
 def _retrying(record: Record) -> str:
-    return f"the run is tried again{_said(record.body, 'error', 'reason')}"
+    body = bodies.RunRetrying.of(record)
+    return f"the run is tried again{_said(body.error, body.reason)}"
 
 
 def _retried(record: Record) -> str:
-    return f"{_quoted(record.tool)} is tried again{_said(record.body, 'error')}"
+    return f"{_quoted(record.tool)} is tried again{_said(bodies.ToolCallRetried.of(record).error)}"
 
 
-def _effect(record: Record) -> str:
-    tool = _quoted(record.tool)
-    if record.kind is Kind.EFFECT_UNKNOWN:
-        return f"it is not known whether {tool} took effect{_said(record.body, 'why')}"
-    by = _plain(record.body.get("by") or "somebody", 40)
-    return f"{by} settled what became of {tool}{_said(record.body, 'outcome', 'reason')}"
+def _unknown(record: Record) -> str:
+    why = bodies.EffectUnknown.of(record).why
+    return f"it is not known whether {_quoted(record.tool)} took effect{_said(why)}"
+
+
+def _resolved(record: Record) -> str:
+    body = bodies.EffectResolved.of(record)
+    by, told = _plain(body.by or "somebody", 40), _said(body.outcome, body.reason)
+    return f"{by} settled what became of {_quoted(record.tool)}{told}"
 
 
 def _conversation(done: str) -> Callable[[Record], str]:
     def sentence(record: Record) -> str:
-        body = record.body
-        size = _plain(body.get("size_bytes", "?"), 20)
-        return f"the conversation {_quoted(body.get('name'))} ({size} bytes) was {done}{_by(body)}"
+        body = bodies.Conversed.of(record)
+        size, by = _plain(body.size_bytes, 20), _by(body.by)
+        return f"the conversation {_quoted(body.name)} ({size} bytes) was {done}{by}"
 
     return sentence
 
 
 def _retention(record: Record) -> str:
-    body = record.body
-    names = ("sessions", "calls", "runs", "effects", "conversations")
-    counted = [f"{_plain(body[name], 20)} {name}" for name in names if body.get(name)]
-    what = ", ".join(counted) or "nothing"
-    return f"retention deleted {what}{_by(body)}{_said(body, 'fault')}"
+    body = bodies.RetentionApplied.of(record)
+    counts = (
+        (body.sessions, "sessions"),
+        (body.calls, "calls"),
+        (body.runs, "runs"),
+        (body.effects, "effects"),
+        (body.conversations, "conversations"),
+    )
+    what = ", ".join(f"{_plain(n, 20)} {name}" for n, name in counts if n) or "nothing"
+    return f"retention deleted {what}{_by(body.by)}{_said(body.fault)}"
 
 
 def _trusted(record: Record) -> str:
-    body = record.body
-    at = f"{_quoted(body.get('ref', ''))} ({_plain(body.get('commit', ''), 12)})"
-    root = _quoted(body.get("root", ""))
-    return f"files of {root} at {at} count as the operator's own{_by(body)}"
+    body = bodies.FilesTrusted.of(record)
+    at = f"{_quoted(body.ref)} ({_plain(body.commit, 12)})"
+    return f"files of {_quoted(body.root)} at {at} count as the operator's own{_by(body.by)}"
 
 
 def _confirmed(record: Record) -> str:
-    return "the model was asked with what the user typed, which vouches" + _said(
-        record.body, "text"
-    )
+    told = "the model was asked with what the user typed, which vouches"
+    return told + _said(bodies.PromptConfirmed.of(record).text)
 
 
 def _forgotten(record: Record) -> str:
-    body = record.body
-    at, root = _plain(body.get("commit", ""), 12), _quoted(body.get("root", ""))
-    return f"files of {root} at {at} no longer count as the operator's own{_by(body)}"
+    body = bodies.FilesForgotten.of(record)
+    at, root = _plain(body.commit, 12), _quoted(body.root)
+    return f"files of {root} at {at} no longer count as the operator's own{_by(body.by)}"
 
 
 def _left_behind(record: Record) -> str:
-    files = record.body.get("files")
-    names = sorted(files) if isinstance(files, dict) else []
+    body = bodies.FilesWritten.of(record)
+    names, who = sorted(body.files), _quoted(body.user)
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    who = _quoted(record.body.get("user", ""))
     return f"{_quoted(names[0] if names else '')}{more} counts as {who}'s own, as a session left it"
 
 
 def _unsettled(record: Record) -> str:
-    body = record.body
-    where = _quoted(body.get("folder") or "any folder")
-    what = (
-        "what others wrote" if body.get("heard", True) else f"for {_quoted(body.get('user', ''))}"
-    )
-    session = _quoted(body.get("session", ""))
+    body = bodies.FilesUnsettled.of(record)
+    where = _quoted(body.folder or "any folder")
+    what = f"for {_quoted(body.user)}" if body.heard is False else "what others wrote"
+    session = _quoted(body.session)
     return f"session {session} may have left something running that writes {what} in {where}"
 
 
 def _admin(record: Record) -> str:
-    body = record.body
-    who = _plain(body.get("by") or "admin", 40)
-    target = f" on {_quoted(body['account'])}" if body.get("account") else ""
-    return f"{who} asked for {_plain(body.get('action', 'a change'), 60)}{target}" + _said(
-        body, "reason"
-    )
+    body = bodies.AdminActed.of(record)
+    who, asked = _plain(body.by or "admin", 40), _plain(body.action or "a change", 60)
+    target = f" on {_quoted(body.account)}" if body.account else ""
+    return f"{who} asked for {asked}{target}{_said(body.reason)}"
 
 
 def _auth(record: Record) -> str:
-    return f"a token was refused{_said(record.body, 'why')}"
+    return f"a token was refused{_said(bodies.AuthRefused.of(record).why)}"
 
 
 def _started(record: Record) -> str:
-    lost = record.body.get("orphaned_holds")
+    lost = bodies.ServerStarted.of(record).orphaned_holds
     if not lost:
         return "the server started"
     return f"the server started, and counted what {_plain(lost, 20)} cut-off calls held as used"
@@ -459,9 +456,9 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.KILL_RECEIPT: _receipt,
     Kind.PROMPT_SUBMITTED: _prompted,
     Kind.PROMPT_CONFIRMED: _confirmed,
-    Kind.MODEL_CALL_REFUSED: _model("was refused"),
+    Kind.MODEL_CALL_REFUSED: _refused,
     Kind.MODEL_CALL_COUNTED: _counted,
-    Kind.MODEL_CALL_CUT: _model("was cut"),
+    Kind.MODEL_CALL_CUT: _cut,
     Kind.MODEL_CALL_SETTLED: _settled,
     Kind.TOOL_USE_EMITTED: _emitted,
     Kind.TOOL_CALL_DECIDED: _decided,
@@ -485,10 +482,10 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.CLOCK_JUMPED: _clock,
     Kind.ADMIN_ACTED: _admin,
     Kind.AUTH_REFUSED: _auth,
-    Kind.UPSTREAM_OPENED: _upstream,
+    Kind.UPSTREAM_OPENED: _left_alone,
     Kind.TOOL_CALL_RETRIED: _retried,
-    Kind.EFFECT_UNKNOWN: _effect,
-    Kind.EFFECT_RESOLVED: _effect,
+    Kind.EFFECT_UNKNOWN: _unknown,
+    Kind.EFFECT_RESOLVED: _resolved,
     Kind.RUN_SUBMITTED: _run("was submitted"),
     Kind.RUN_CLAIMED: _claimed,
     Kind.RUN_ANSWERED: _answered,
@@ -511,5 +508,5 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.FILES_FORGOTTEN: _forgotten,
     Kind.FILES_WRITTEN: _left_behind,
     Kind.FILES_UNSETTLED: _unsettled,
-    Kind.UPSTREAM_CLOSED: _upstream,
+    Kind.UPSTREAM_CLOSED: _answers_again,
 }

@@ -15,6 +15,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from holdfast.model.bodies import LoopAlert
 from holdfast.model.sessions import LoopLimits
 
 _NS = 1_000_000_000
@@ -60,9 +61,9 @@ class Finding(msgspec.Struct, frozen=True):
         """Whether it ends the session."""
         return self.response is Response.STOP
 
-    def told(self) -> dict[str, str | bool]:
+    def told(self) -> LoopAlert:
         """As the journal keeps it."""
-        return {"code": self.code, "text": self.text, "stops": self.stops}
+        return LoopAlert(code=self.code, text=self.text, stops=self.stops)
 
 
 class Progress:

@@ -5,8 +5,9 @@ final, and nothing leads out of a final state.
 """
 
 import enum
+from collections.abc import Mapping
 
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.model.sessions import Session
 from holdfast.model.sessions import SessionState as S
 
@@ -41,13 +42,13 @@ TRANSITIONS: dict[tuple[S, Command], S] = {
     (S.EXPIRED, Command.KILL): S.KILLED,
 }
 
-RECORDED: dict[Command, Kind] = {
-    Command.PAUSE: Kind.SESSION_PAUSED,
-    Command.RESUME: Kind.SESSION_RESUMED,
-    Command.STOP: Kind.SESSION_STOPPED,
-    Command.KILL: Kind.SESSION_KILLED,
-    Command.EXPIRE: Kind.SESSION_EXPIRED,
-    Command.END: Kind.SESSION_ENDED,
+RECORDED: Mapping[Command, type[bodies.SessionChanged]] = {
+    Command.PAUSE: bodies.SessionPaused,
+    Command.RESUME: bodies.SessionResumed,
+    Command.STOP: bodies.SessionStopped,
+    Command.KILL: bodies.SessionKilled,
+    Command.EXPIRE: bodies.SessionExpired,
+    Command.END: bodies.SessionEnded,
 }
 
 

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from holdfast.core import endings, entries
+from holdfast.core import endings
 from holdfast.core.calls import AT_SERVER
 from holdfast.core.endings import COMPLETE
+from holdfast.model import bodies
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
@@ -57,6 +58,7 @@ class _Seen(msgspec.Struct):
     """What is remembered of a session: when it began, its open calls, the calls with a span."""
 
     first: Record
+    opened: bodies.SessionOpened
     ended_ns: int = 0
     prompt: str = ""
     turns: int = 0
@@ -67,7 +69,7 @@ class _Seen(msgspec.Struct):
     @property
     def trace(self) -> int:
         """The trace of the session, or of the one at the top that it works for."""
-        return trace_id(entries.words(self.first, "root") or self.first.session)
+        return trace_id(self.opened.root or self.first.session)
 
 
 class SpanFold:
@@ -85,7 +87,7 @@ class SpanFold:
         let_go: list[Span] = []
         seen = self._live.get(record.session) or self._ended.get(record.session)
         if seen is None:
-            seen = self._live[record.session] = _Seen(record)
+            seen = self._live[record.session] = _Seen(record, bodies.SessionOpened.read({}))
             if len(self._live) > _LIVE_SESSIONS:
                 let_go = _unreported(self._live.pop(next(iter(self._live))), record.at_ns)
         spans = step(seen, record)
@@ -156,21 +158,22 @@ def _common(record: Record, operation: str) -> dict[str, Attribute]:
 
 
 def _opened(seen: _Seen, record: Record) -> list[Span]:
-    seen.first = record
+    seen.first, seen.opened = record, bodies.SessionOpened.of(record)
     return []
 
 
 def _prompted(seen: _Seen, record: Record) -> list[Span]:
-    seen.prompt = entries.words(record, "text")[:INPUT_CHARACTERS]
+    seen.prompt = bodies.PromptSubmitted.of(record).text[:INPUT_CHARACTERS]
     return []
 
 
 def _ended(seen: _Seen, record: Record) -> list[Span]:
     """The root, once: a kill of what had ended already ends nothing."""
-    if entries.words(record, "from") not in (SessionState.ACTIVE, SessionState.PAUSED):
+    body, opened = bodies.SessionChanged.of(record), seen.opened
+    if body.from_state not in (SessionState.ACTIVE, SessionState.PAUSED):
         return []
     ok = record.kind is Kind.SESSION_ENDED
-    reason = entries.words(record, "reason")[:INPUT_CHARACTERS]
+    reason = body.reason[:INPUT_CHARACTERS]
     state = record.kind.partition(".")[2]
     attributes = _common(record, "invoke_agent") | {
         "holdfast.turn": seen.turns,
@@ -180,15 +183,14 @@ def _ended(seen: _Seen, record: Record) -> list[Span]:
         "holdfast.success": ok,
         "holdfast.ms": max(record.at_ns - seen.first.at_ns, 0) // _NS_PER_MS,
     }
-    parent, above = entries.words(seen.first, "parent"), entries.words(seen.first, "delegated_by")
-    if parent:
-        attributes["holdfast.parent_session"] = parent
-    if above:
-        attributes["holdfast.delegated_by"] = above
+    if opened.parent:
+        attributes["holdfast.parent_session"] = opened.parent
+    if opened.delegated_by:
+        attributes["holdfast.delegated_by"] = opened.delegated_by
     root = Span(
         trace_id=seen.trace,
         span_id=root_id(record.session),
-        parent_id=_started_by(above, entries.words(seen.first, "by_call")),
+        parent_id=_started_by(opened.delegated_by, opened.by_call or ""),
         name=f"invoke_agent {record.agent}",
         start_ns=min(seen.first.at_ns, record.at_ns),
         end_ns=record.at_ns,
@@ -213,36 +215,36 @@ def _started_by(session: str, call_id: str) -> int:
 def _settled(seen: _Seen, record: Record) -> list[Span]:
     seen.turns = max(seen.turns, record.turn)
     seen.cost_nusd += record.cost_nusd
-    if entries.words(record, "outcome") == "unknown":
-        return [_model(seen, record, "unknown: the server ended before the provider's usage came")]
-    ended = endings.read(entries.words(record, "ended"))
-    return [_model(seen, record, "" if ended == COMPLETE else ended.words or "unknown")]
+    body = bodies.ModelCallSettled.of(record)
+    if body.outcome == "unknown":
+        error = "unknown: the server ended before the provider's usage came"
+    else:
+        ended = endings.read(body.ended)
+        error = "" if ended == COMPLETE else ended.words or "unknown"
+    return [_model(seen, record, body, error)]
 
 
 def _refused(seen: _Seen, record: Record) -> list[Span]:
     seen.turns = max(seen.turns, record.turn)
-    return [_model(seen, record, f"refused: {entries.words(record, 'why')}")]
+    body = bodies.ModelCallRefused.of(record)
+    unused = bodies.ModelCallSettled.read({"model": body.model})
+    return [_model(seen, record, unused, f"refused: {body.why}")]
 
 
-def _model(seen: _Seen, record: Record, error: str) -> Span:
-    used, model, ms = (
-        entries.tokens(record),
-        entries.words(record, "model"),
-        entries.whole(record, "duration_ms"),
-    )
+def _model(seen: _Seen, record: Record, body: bodies.ModelCallSettled, error: str) -> Span:
+    used, model, ms = body.usage, body.model, body.duration_ms
     attributes = _common(record, "chat") | {
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": model,
-        "gen_ai.request.max_tokens": entries.whole(record, "max_tokens"),
-        "gen_ai.usage.input_tokens": used.prompt,
-        "gen_ai.usage.output_tokens": used.output,
-        "gen_ai.usage.cache_read.input_tokens": used.cache_read,
-        "gen_ai.usage.cache_creation.input_tokens": used.cache_written,
-        "gen_ai.response.id": entries.words(record, "message_id"),
-        "gen_ai.response.finish_reasons": [
-            reason for reason in (entries.words(record, "stop_reason"),) if reason
-        ],
-        "holdfast.context_percent": entries.whole(record, "context_percent"),
+        "gen_ai.request.max_tokens": body.max_tokens,
+        "gen_ai.usage.input_tokens": used.prompt_tokens,
+        "gen_ai.usage.output_tokens": used.output_tokens,
+        "gen_ai.usage.cache_read.input_tokens": used.cache_read_tokens,
+        "gen_ai.usage.cache_creation.input_tokens": used.cache_write_5m_tokens
+        + used.cache_write_1h_tokens,
+        "gen_ai.response.id": body.message_id,
+        "gen_ai.response.finish_reasons": [body.stop_reason] if body.stop_reason else [],
+        "holdfast.context_percent": body.context_percent or 0,
         "holdfast.cost_nusd": record.cost_nusd,
         "holdfast.input": seen.prompt,
         "holdfast.ms": ms,
@@ -251,8 +253,9 @@ def _model(seen: _Seen, record: Record, error: str) -> Span:
     if error:
         attributes["error.type"] = error.partition(":")[0]
     # A hold that a crash left over knows neither its turn nor its call.
-    hold = entries.words(record, "hold_id")
-    own = _span_id("hold", record.session, hold) if hold else turn_id(record.session, record.turn)
+    own = turn_id(record.session, record.turn)
+    if body.hold_id:
+        own = _span_id("hold", record.session, body.hold_id)
     return Span(
         trace_id=seen.trace,
         span_id=own,
@@ -271,21 +274,22 @@ def _model(seen: _Seen, record: Record, error: str) -> Span:
 
 
 def _emitted(seen: _Seen, record: Record) -> list[Span]:
-    if entries.words(record, "state") not in AT_SERVER:
+    if bodies.ToolUseEmitted.of(record).state not in AT_SERVER:
         return []
     return _tool(seen, record, record, {"holdfast.door": "provider"})
 
 
 def _decided(seen: _Seen, record: Record) -> list[Span]:
-    if record.body.get("times"):
+    body = bodies.ToolCallDecided.of(record)
+    if body.times:
         return []  # A number of refusals that have no records of their own.
     if record.verdict == Verdict.ALLOW:
         if record.call_id not in seen.closed:
             seen.open[record.call_id] = record
         return []
-    reason = entries.why(record)
-    code = reason.code or "permission_denied"
-    text = f"{code}: {reason.text}" if reason.text else code
+    reason = body.why_of(record.verdict)
+    code = (reason and reason.code) or "permission_denied"
+    text = f"{code}: {reason.text}" if reason and reason.text else code
     return _tool(seen, record, record, {"error.type": code}, text)
 
 
@@ -297,12 +301,12 @@ def _finished(seen: _Seen, record: Record) -> list[Span]:
     if began is None:
         # Its session ended long ago, or the server did meanwhile: it has its span.
         return []
-    more = {"holdfast.ms": entries.whole(record, "duration_ms")}
-    if record.body.get("ok") is True:
+    body = bodies.ToolCallFinished.of(record)
+    more = {"holdfast.ms": body.duration_ms}
+    if body.ok:
         return _tool(seen, began, record, more)
     more["error.type"] = "tool_error"
-    text = entries.words(record, "error")[:INPUT_CHARACTERS]
-    return _tool(seen, began, record, more, f"tool_error: {text}")
+    return _tool(seen, began, record, more, f"tool_error: {body.error[:INPUT_CHARACTERS]}")
 
 
 def _admitted(seen: _Seen, record: Record) -> list[Span]:
@@ -341,7 +345,12 @@ def _tool(
         return []
     if began.call_id:
         seen.closed.add(began.call_id)
-    key = began.call_id or entries.words(began, "hold_id") or f"{began.tool}\0{began.at_ns}"
+    hold = began.kind is Kind.TOOL_CALL_FINISHED and bodies.ToolCallFinished.of(began).hold_id
+    key = began.call_id or hold or f"{began.tool}\0{began.at_ns}"
+    decided, why = None, None
+    if began.kind is Kind.TOOL_CALL_DECIDED:
+        decided = bodies.ToolCallDecided.of(began)
+        why = decided.why_of(began.verdict)
     parent = turn_id(began.session, began.turn) if began.turn else root_id(began.session)
     attributes = _common(began, "execute_tool") | {
         "gen_ai.tool.name": began.tool,
@@ -349,9 +358,9 @@ def _tool(
         "holdfast.decision_id": began.decision_id,
         "holdfast.verdict": began.verdict,
         "holdfast.risk": began.risk,
-        "holdfast.rule": entries.why(began).rule,
+        "holdfast.rule": why.rule if why else "",
         "holdfast.cost_nusd": ended.cost_nusd,
-        "holdfast.input": entries.arguments(began, INPUT_CHARACTERS),
+        "holdfast.input": decided.arguments_json(INPUT_CHARACTERS) if decided else "",
         "holdfast.ms": max(ended.at_ns - began.at_ns, 0) // _NS_PER_MS,
         "holdfast.success": not error,
     }

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from holdfast.core import endings, entries
+from holdfast.core import endings
 from holdfast.core.calls import AT_SERVER
 from holdfast.core.endings import COMPLETE
+from holdfast.model import bodies
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.views.turns import TurnRecord
@@ -44,10 +45,13 @@ class TurnFold:
     def see(self, record: Record) -> None:
         """Take in one record; other kinds than `RECORDED` say nothing here."""
         if record.kind is Kind.PROMPT_SUBMITTED:
-            self._prompt = entries.words(record, "text")[:SHOWN_CHARACTERS]
-        elif record.kind in (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED):
-            key = f"model {entries.words(record, 'hold_id') or record.turn}"
-            self._put(key, _model(record, self._prompt))
+            self._prompt = bodies.PromptSubmitted.of(record).text[:SHOWN_CHARACTERS]
+        elif record.kind is Kind.MODEL_CALL_SETTLED:
+            body = bodies.ModelCallSettled.of(record)
+            self._put(f"model {body.hold_id or record.turn}", _settled(record, body, self._prompt))
+            self._prompt = ""
+        elif record.kind is Kind.MODEL_CALL_REFUSED:
+            self._put(f"model {record.turn}", _refused(record, self._prompt))
             self._prompt = ""
         elif record.kind in _CALL_STEPS and (record.call_id or record.verdict):
             # A request that was refused for its server tools names no call.
@@ -66,28 +70,38 @@ class TurnFold:
         return [row for _, row in ordered]
 
 
-def _model(record: Record, prompt: str) -> TurnRecord:
-    used, ms = entries.tokens(record), entries.whole(record, "duration_ms")
-    refused = record.kind is Kind.MODEL_CALL_REFUSED
-    if refused:
-        outcome = f"refused: {entries.words(record, 'why')}"
-    elif entries.words(record, "outcome") == "unknown":
+def _settled(record: Record, body: bodies.ModelCallSettled, prompt: str) -> TurnRecord:
+    if body.outcome == "unknown":
         outcome = "unknown: the server ended before the provider's usage came"
     else:
-        ended = endings.read(entries.words(record, "ended"))
-        outcome = entries.words(record, "stop_reason") if ended == COMPLETE else ended.words
+        ended = endings.read(body.ended)
+        outcome = body.stop_reason if ended == COMPLETE else ended.words
     return TurnRecord(
         turn=record.turn,
-        at_ns=record.at_ns - ms * _NS_PER_MS,
+        at_ns=record.at_ns - body.duration_ms * _NS_PER_MS,
         kind="model",
         outcome=outcome[:SHOWN_CHARACTERS],
-        approved=not refused,
+        approved=True,
         input=prompt,
-        ms=ms,
+        ms=body.duration_ms,
         cost_nusd=record.cost_nusd,
-        model=entries.words(record, "model"),
-        input_tokens=used.prompt,
-        output_tokens=used.output,
+        model=body.model,
+        input_tokens=body.usage.prompt_tokens,
+        output_tokens=body.usage.output_tokens,
+    )
+
+
+def _refused(record: Record, prompt: str) -> TurnRecord:
+    body = bodies.ModelCallRefused.of(record)
+    return TurnRecord(
+        turn=record.turn,
+        at_ns=record.at_ns,
+        kind="model",
+        outcome=f"refused: {body.why}"[:SHOWN_CHARACTERS],
+        approved=False,
+        input=prompt,
+        cost_nusd=record.cost_nusd,
+        model=body.model,
     )
 
 
@@ -104,34 +118,35 @@ def _emitted(record: Record) -> TurnRecord:
 
 
 def _asked(row: TurnRecord, record: Record) -> TurnRecord:
-    if entries.words(record, "state") not in AT_SERVER:
+    if bodies.ToolUseEmitted.of(record).state not in AT_SERVER:
         return row
     return msgspec.structs.replace(row, outcome="run by the provider", approved=True)
 
 
 def _decided(row: TurnRecord, record: Record) -> TurnRecord:
-    why, approved = entries.why(record), record.verdict == Verdict.ALLOW
-    refusal = ": ".join(filter(None, ("refused", why.code, why.text)))
+    body, approved = bodies.ToolCallDecided.of(record), record.verdict == Verdict.ALLOW
+    why = body.why_of(record.verdict)
+    refusal = ": ".join(filter(None, ("refused", why.code, why.text) if why else ("refused",)))
     return msgspec.structs.replace(
         row,
         at_ns=record.at_ns,
         outcome="unreported" if approved else refusal[:SHOWN_CHARACTERS],
         approved=approved,
         decision_id=record.decision_id,
-        input=entries.arguments(record, SHOWN_CHARACTERS),
+        input=body.arguments_json(SHOWN_CHARACTERS),
         risk=record.risk,
         verdict=record.verdict,
-        rule=why.rule,
+        rule=why.rule if why else "",
     )
 
 
 def _finished(row: TurnRecord, record: Record) -> TurnRecord:
-    failed = f"failed: {entries.words(record, 'error')}"[:SHOWN_CHARACTERS]
+    body = bodies.ToolCallFinished.of(record)
     return msgspec.structs.replace(
         row,
-        outcome="done" if record.body.get("ok") is True else failed,
-        output=entries.words(record, "output")[:SHOWN_CHARACTERS],
-        ms=entries.whole(record, "duration_ms"),
+        outcome="done" if body.ok else f"failed: {body.error}"[:SHOWN_CHARACTERS],
+        output=body.output[:SHOWN_CHARACTERS],
+        ms=body.duration_ms,
         cost_nusd=record.cost_nusd,
     )
 
@@ -140,8 +155,8 @@ def _kept(row: TurnRecord, record: Record) -> TurnRecord:
     """What the model reads, of a run that keeps it: the result is not written a second time."""
     if row.output:
         return row
-    output = entries.words(record, "content")[:SHOWN_CHARACTERS]
-    return msgspec.structs.replace(row, output=output)
+    content = bodies.RunToolAnswered.of(record).content
+    return msgspec.structs.replace(row, output=content[:SHOWN_CHARACTERS])
 
 
 def _admitted(row: TurnRecord, record: Record) -> TurnRecord:

@@ -8,7 +8,6 @@ done and taints the context, or vouches for it when the tool is first-party.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -36,9 +35,10 @@ from holdfast.errors import (
     HoldfastError,
     InvalidRequest,
 )
+from holdfast.model import bodies
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.hooks import HookPoint
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
@@ -182,20 +182,18 @@ class Admission:
         told = (call_id[:200], error.code)
         if told not in live.told_faults and len(live.told_faults) < _MOST_TOLD:
             live.told_faults.add(told)
-            body = {"code": error.code, "text": error.message}
+            body = bodies.EvidenceRefused(code=error.code, text=error.message)
             tool = call.tool if call is not None else ""
             flat = {"call_id": call_id[:200], "tool": tool, "verdict": Verdict.DENY}
-            record = self._journal.record(Kind.EVIDENCE_REFUSED, live.who, body, **flat)
+            record = self._journal.record(body, live.who, **flat)
             await self._journal.commit([record])
         error.fields["call_id"] = call_id[:200]
         return error
 
     async def _stop(self, live: LiveSession, fault: Ungoverned) -> None:
-        body = {"text": fault.text}
         record = self._journal.record(
-            Kind.EVIDENCE_MISSING,
+            bodies.EvidenceMissing(text=fault.text),
             live.who,
-            body,
             call_id=fault.call_id[:200],
             tool=fault.tool,
             verdict="deny",
@@ -222,8 +220,8 @@ class Admission:
             live.limited.discard(call.call_id)
             live.calls[call.call_id] = closed
             flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
-            kind = Kind.TOOL_RESULT_REPLACED
-            records.append(self._journal.record(kind, live.who, {"text": call.denial}, **flat))
+            body = bodies.ToolResultReplaced(text=call.denial)
+            records.append(self._journal.record(body, live.who, **flat))
         return records, [live.calls[call.call_id] for call in never_ran]
 
     def _take_in(
@@ -258,45 +256,44 @@ class Admission:
         live.answers.pop(call.call_id, None)
         live.running.pop(call.call_id, None)
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
-        kind = Kind.TOOL_RESULT_REPLACED
-        return self._journal.record(kind, live.who, {"text": call.denial}, **flat)
+        body = bodies.ToolResultReplaced(text=call.denial)
+        return self._journal.record(body, live.who, **flat)
 
     def _admitted(
         self, live: LiveSession, call: CallRecord, result: ResultText, *, failed: bool
     ) -> Record:
         """The first arrival of a result: what it gives, and whether it taints."""
         contract = self.contracts.get(call.tool)
-        body: dict[str, Any] = {"characters": result.characters}
         answer = live.answers.pop(call.call_id, None)
         kept = answer is not None and answer == result.text
         origin = self._origin(live, call, result)
-        if origin is Origin.NEUTRAL:
-            body["neutral"] = True
         if origin is Origin.OTHERS:
             live.vouched.taint(call.tool)
-            body["taints"] = True
         # A child's text vouches for nothing, whatever its tool's contract says: a model wrote it.
         # Nor does a result that a transcript brings: what its session's model wrote is not known.
+        # Nor what was too long to come here from where it was read.
         mute = (
-            call.tool == DELEGATE_TOOL
+            result.text is None
+            or call.tool == DELEGATE_TOOL
             or call.call_id in live.found_calls
             or (bool(live.collected) and _digest(result) in live.collected)
         )
-        if result.text is None:
-            # Too long to come here from where it was read: nothing of it is vouched for.
-            body["unread"] = mute = True
         given = Given() if mute else given_by(contract, origin, result.text or "", failed=failed)
         live.vouched.learn(given)
-        if given.text and kept:
-            body["trusted_answer"] = True  # It stands in `run.tool_answered`, word for word.
-        elif given.text:
-            body["trusted"] = given.text
-        if given.records or given.members:
-            body["given"] = {"records": given.records, "members": given.members}
+        listed = bodies.Vouching(records=dict(given.records), members=given.members)
+        body = bodies.ToolResultAdmitted(
+            characters=result.characters,
+            neutral=origin is Origin.NEUTRAL,
+            taints=origin is Origin.OTHERS,
+            unread=result.text is None,
+            # It stands in `run.tool_answered`, word for word.
+            trusted_answer=bool(given.text) and kept,
+            trusted="" if kept else given.text,
+            given=listed if given.records or given.members else None,
+        )
         return self._journal.record(
-            Kind.TOOL_RESULT_ADMITTED,
-            live.who,
             body,
+            live.who,
             turn=call.turn,
             call_id=call.call_id,
             decision_id=call.decision_id,

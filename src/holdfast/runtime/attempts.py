@@ -16,11 +16,11 @@ from holdfast.core.calls import OUTSTANDING, UNDECIDED, By, Move, moved
 from holdfast.core.contracts import ContractBook
 from holdfast.core.effects import Recovery, recovery
 from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable
+from holdfast.model import bodies
 from holdfast.model.attempts import Next
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
-from holdfast.model.events import Kind
 from holdfast.model.tools import CallRecord, CallState, Idempotency
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.guard import Asked, Guard, Ruling
@@ -142,9 +142,9 @@ class Attempts:
             await self._journal.commit(records, changes)
         reopened = moved(call, Move.RETRY, By.EXECUTOR)
         live.calls[call.call_id] = reopened
-        body = {"attempt": call.attempts + 1, "error": retry.error[:2000]}
+        body = bodies.ToolCallRetried(attempt=call.attempts + 1, error=retry.error[:2000])
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
-        record = self._journal.record(Kind.TOOL_CALL_RETRIED, live.who, body, **flat)
+        record = self._journal.record(body, live.who, **flat)
         used: Amounts = {Dimension.TOOL_CALLS: 1}
         _, durable = self._budgets.settle(call.hold_id, used, live.who, [record], [reopened])
         await durable

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from holdfast.core.budgets import Ledger, Settled, chain
+from holdfast.model import bodies
 from holdfast.model.budgets import (
     AccountKey,
     AccountState,
@@ -27,7 +28,7 @@ from holdfast.model.budgets import (
     Window,
 )
 from holdfast.model.decisions import Verdict
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session
 from holdfast.ports.clock import Clock
@@ -327,30 +328,29 @@ class Budgets:
         extra: Sequence[Record],
     ) -> tuple[list[Record], list[Change]]:
         who, changes = session.principal, list[Change]()
-        body: dict[str, object] = {"purpose": purpose, "amounts": dict(amounts)}
-        records = list(extra)
+        told, records = dict(amounts), list(extra)
         if isinstance(answer, Reserved):
             verdict = Verdict.ALLOW
-            body["hold_id"] = answer.hold_id
+            body = bodies.BudgetDecided(purpose=purpose, amounts=told, hold_id=answer.hold_id)
             hold = self.ledger.hold(answer.hold_id)
             if hold is not None:
                 changes.append(hold)
         else:
             verdict = Verdict.DENY
-            body |= {
-                "account": str(answer.key),
-                "limit": answer.limit,
-                "settled": answer.settled,
-                "held": answer.held,
-                "wanted": answer.wanted,
-            }
+            body = bodies.BudgetDecided(
+                purpose=purpose,
+                amounts=told,
+                account=str(answer.key),
+                limit=answer.limit,
+                settled=answer.settled,
+                held=answer.held,
+                wanted=answer.wanted,
+            )
             if not answer.fits_when_settled:
                 alerts = self.ledger.mark_full(answer.key, self._clock.now_ns())
                 records += self._alert_records(alerts, who)
                 changes += self.ledger.states([answer.key])
-        records.append(
-            self._journal.record_of_ours(Kind.BUDGET_DECIDED, who, body, verdict=verdict)
-        )
+        records.append(self._journal.record_of_ours(body, who, verdict=verdict))
         return records, changes
 
     def extend(
@@ -377,7 +377,7 @@ class Budgets:
         self._wake(keys)
         written = [*records, *self._alert_records(settled.alerts, who)]
         written += [
-            self._journal.record(Kind.BUDGET_OVERSHOT, who, {"account": str(key)})
+            self._journal.record(bodies.BudgetOvershot(account=str(key)), who)
             for key in settled.overshot
         ]
         alerted = {alert.key for alert in settled.alerts}
@@ -430,23 +430,22 @@ class Budgets:
     def settle_orphans(self, held: Sequence[HoldState], who: Callable[[str], Principal]) -> None:
         """After a crash: what was in flight may have been used, so its holds count as used."""
         for hold in held:
-            body = {"hold_id": hold.hold_id, "purpose": hold.purpose, "outcome": "unknown"}
-            kind = Kind.MODEL_CALL_SETTLED if hold.purpose == "model" else Kind.TOOL_CALL_FINISHED
+            lost = bodies.ModelCallLost if hold.purpose == "model" else bodies.ToolCallLost
+            body = lost(hold_id=hold.hold_id, purpose=hold.purpose, outcome="unknown")
             cost_nusd = hold.amounts.get(Dimension.USD, 0)
-            record = self._journal.record(kind, who(hold.session), body, cost_nusd=cost_nusd)
+            record = self._journal.record(body, who(hold.session), cost_nusd=cost_nusd)
             self.settle_now(hold.hold_id, hold.amounts, who(hold.session), [record])
 
     def _alert_records(self, alerts: Sequence[Alert], who: Principal) -> list[Record]:
         return [
             self._journal.record(
-                Kind.BUDGET_ALERT,
+                bodies.BudgetAlert(
+                    account=str(alert.key),
+                    percent=alert.percent,
+                    limit=alert.limit,
+                    settled=alert.settled,
+                ),
                 who,
-                {
-                    "account": str(alert.key),
-                    "percent": alert.percent,
-                    "limit": alert.limit,
-                    "settled": alert.settled,
-                },
             )
             for alert in alerts
         ]

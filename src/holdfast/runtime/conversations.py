@@ -5,12 +5,15 @@ record says only that it happened, with digest and size. Not here: deleting what
 (`runtime/retention`).
 """
 
+from typing import TypedDict
+
 import msgspec
 
 from holdfast.core import conversations as rules
 from holdfast.errors import Conflict, InvalidRequest, NotFound, TooLarge
+from holdfast.model import bodies
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.principals import Principal
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import ConversationFilter, Store
@@ -95,7 +98,8 @@ class Conversations:
             saved_at_ns=now_ns,
             expires_at_ns=now_ns + draft.ttl_s * _NS,
         )
-        record = self._record(Kind.CONVERSATION_SAVED, owner, saved.head, ttl_s=draft.ttl_s)
+        told = bodies.ConversationSaved(ttl_s=draft.ttl_s, **_told(owner, saved.head))
+        record = self._record(told, owner)
         await self._journal.commit([record], [saved])
         return saved.head
 
@@ -116,7 +120,7 @@ class Conversations:
     async def load(self, owner: Owner, name: str) -> Conversation:
         """One as it was saved. Errors: NotFound, also once it has expired; StoreUnavailable."""
         found = await self._standing(owner, name)
-        record = self._record(Kind.CONVERSATION_LOADED, owner, found.head)
+        record = self._record(bodies.ConversationLoaded(**_told(owner, found.head)), owner)
         await self._journal.commit([record])
         return found
 
@@ -146,7 +150,7 @@ class Conversations:
             closed = ConversationClosed(
                 tenant=owner.tenant, user=owner.user, name=name, replaces=found.version
             )
-            record = self._record(Kind.CONVERSATION_DELETED, owner, found.head)
+            record = self._record(bodies.ConversationDeleted(**_told(owner, found.head)), owner)
             try:
                 await self._journal.commit([record], [closed])
             except Conflict:
@@ -162,17 +166,30 @@ class Conversations:
             raise NotFound(f"no conversation `{name[:64]}` is kept for this user")
         return found
 
-    def _record(self, kind: Kind, owner: Owner, head: ConversationHead, **more: int) -> Record:
-        body = {
-            "name": head.name,
-            "version": head.version,
-            "size_bytes": head.size_bytes,
-            "digest": f"sha256:{head.digest}",
-        }
+    def _record(self, body: bodies.Conversed, owner: Owner) -> Record:
         if owner.who is not None:
-            return self._journal.record(kind, owner.who, body | more)
-        place = {"tenant": owner.tenant, "user": owner.user}
-        return self._journal.record(kind, None, body | {"by": "admin"} | more, **place)
+            return self._journal.record(body, owner.who)
+        return self._journal.record(body, None, tenant=owner.tenant, user=owner.user)
+
+
+class _Told(TypedDict):
+    """What every record of a conversation says."""
+
+    name: str
+    version: int
+    size_bytes: int
+    digest: str
+    by: str
+
+
+def _told(owner: Owner, head: ConversationHead) -> _Told:
+    return {
+        "name": head.name,
+        "version": head.version,
+        "size_bytes": head.size_bytes,
+        "digest": f"sha256:{head.digest}",
+        "by": "admin" if owner.who is None else "",
+    }
 
 
 def _stale(stands: int) -> str:

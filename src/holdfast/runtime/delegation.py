@@ -8,8 +8,8 @@ from holdfast.core.calls import OUTSTANDING
 from holdfast.core.delegation import DELEGATE_TOOL, Asked, Refusal, crowded, narrowed
 from holdfast.core.sessions import Command, after
 from holdfast.errors import DelegationRefused, NotFound, PermitInvalid
+from holdfast.model import bodies
 from holdfast.model.budgets import Dimension, Scope, Window
-from holdfast.model.events import Kind
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.views.sessions import CollectedResult
 from holdfast.runtime.digests import digest_of
@@ -48,9 +48,8 @@ class Delegation:
                 raise DelegationRefused(
                     f"delegation_refused: {drafted.text}", authority=drafted.authority.value
                 )
-            tools = list(drafted.allowed_tools)
-            told = {"task_text": task_text[:_SHOWN_CHARACTERS], "tools": tools}
-            return await self._sessions.open_child(live, drafted, told, call_id=call_id)
+            shown = task_text[:_SHOWN_CHARACTERS]
+            return await self._sessions.open_child(live, drafted, shown, call_id=call_id)
 
     def _drafted(self, live: LiveSession, asked: Asked) -> Session | Refusal:
         known = (self._sessions.loaded(name) for name in live.children)
@@ -103,17 +102,15 @@ class Delegation:
         live.collected[digest] = tainted_text
         if tainted_text:
             live.vouched.taint(DELEGATE_TOOL)
-        body = {
-            "child": child_id,
-            "agent": child.who.agent,
-            "state": child.session.state,
-            "taints": tainted_text,
-            "digest": digest,
-            "text": text[:_SHOWN_CHARACTERS],
-        }
-        record = self._journal.record(
-            Kind.SESSION_COLLECTED, live.who, body, tool=DELEGATE_TOOL, turn=live.turn
+        body = bodies.SessionCollected(
+            child=child_id,
+            agent=child.who.agent,
+            state=child.session.state,
+            taints=tainted_text,
+            digest=digest,
+            text=text[:_SHOWN_CHARACTERS],
         )
+        record = self._journal.record(body, live.who, tool=DELEGATE_TOOL, turn=live.turn)
         await durable
         await self._journal.commit([record])
         return CollectedResult(tainted=tainted_text, text=text)

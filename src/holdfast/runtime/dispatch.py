@@ -11,7 +11,7 @@ Not here: which run goes next (`core/run_queue`), what a run is (`runtime/runs`)
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
 
 import msgspec
@@ -21,7 +21,8 @@ from holdfast.core.run_queue import RunQueue
 from holdfast.core.runs import By, SharesOf
 from holdfast.core.sessions import GOING_ON, Command, after
 from holdfast.errors import LeaseLost, NotFound
-from holdfast.model.events import Kind, Record
+from holdfast.model import bodies
+from holdfast.model.events import Record
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import SessionState
 from holdfast.ports.clock import Clock
@@ -38,14 +39,12 @@ _PAGE = 10_000
 # Runs whose session ended are ended so many at a time: each is a record.
 _ENDED_A_TICK = 500
 
-_RECORDED = {
-    RunState.QUEUED: Kind.RUN_RESUMED,
-    RunState.DELAYED: Kind.RUN_RETRYING,
-    RunState.PARKED: Kind.RUN_PARKED,
-    RunState.DONE: Kind.RUN_DONE,
-    RunState.FAILED: Kind.RUN_FAILED,
-    RunState.CANCELLED: Kind.RUN_CANCELLED,
-    RunState.DEAD: Kind.RUN_DEAD,
+_RECORDED: Mapping[RunState, type[bodies.RunMoved]] = {
+    RunState.QUEUED: bodies.RunResumed,
+    RunState.PARKED: bodies.RunParked,
+    RunState.FAILED: bodies.RunFailed,
+    RunState.CANCELLED: bodies.RunCancelled,
+    RunState.DEAD: bodies.RunDead,
 }
 
 
@@ -240,8 +239,8 @@ class Dispatch:
             return None
         expires_ns = self._clock.now_ns() + run.life_left_ns
         token = self._sessions.renew(live, expires_ns)
-        body = {"run_id": run.run_id, "epoch": run.epoch, "worker": run.worker}
-        record = self._journal.record(Kind.RUN_CLAIMED, live.who, body)
+        body = bodies.RunClaimed(run_id=run.run_id, epoch=run.epoch, worker=run.worker)
+        record = self._journal.record(body, live.who)
         await self._journal.commit([record], [run, live.session])
         return Claimed(run, token)
 
@@ -396,12 +395,15 @@ class Dispatch:
         )
 
     def _record(self, live: LiveSession, run: Run, reason: str) -> Record:
-        body: dict[str, object] = {"run_id": run.run_id, "reason": reason[:2000]}
+        name, why = run.run_id, reason[:2000]
+        body: bodies.RunMoved
         if run.state is RunState.DELAYED:
-            body |= {"not_before_ns": run.not_before_ns}
-        if run.state is RunState.DONE:
-            body |= {"result": run.result}
-        return self._journal.record(_RECORDED[run.state], live.who, body)
+            body = bodies.RunDelayed(run_id=name, reason=why, not_before_ns=run.not_before_ns)
+        elif run.state is RunState.DONE:
+            body = bodies.RunDone(run_id=name, reason=why, result=run.result)
+        else:
+            body = _RECORDED[run.state](run_id=name, reason=why)
+        return self._journal.record(body, live.who)
 
     def _wake(self) -> None:
         for claimant in self._claimants:

@@ -10,12 +10,12 @@ Not here: what is refused of a history (`core/evidence`, `runtime/admission`).
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from holdfast.core.sessions import is_held
 from holdfast.errors import NotFound
+from holdfast.model import bodies
 from holdfast.model.events import Kind
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import RecordFilter, Store
@@ -107,11 +107,11 @@ class Earlier:
             return
         found = (*live.session.found, earlier_id)
         live.session = msgspec.structs.replace(live.session, found=found)
-        body: dict[str, Any] = {"session": earlier_id}
+        tainted = earlier.vouched.tainted
         flat = {"call_id": call_id[:200]}
-        if earlier.vouched.tainted:
+        if tainted:
             live.vouched.taint(earlier.vouched.tainted_by)
-            body["taints"] = True
             flat["tool"] = earlier.vouched.tainted_by
-        record = self._journal.record(Kind.SESSION_CONTINUED, live.who, body, **flat)
+        body = bodies.SessionContinued(session=earlier_id, taints=tainted)
+        record = self._journal.record(body, live.who, **flat)
         await self._journal.commit([record], [live.session])

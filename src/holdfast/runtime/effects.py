@@ -16,8 +16,9 @@ from holdfast.core import effects
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.effects import Standing
 from holdfast.errors import Conflict, InvalidRequest, NotFound
+from holdfast.model import bodies
 from holdfast.model.effects import EffectEntry, EffectState
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.tools import CallRecord, Contract
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -211,10 +212,8 @@ class Effects:
         after = msgspec.structs.replace(after, resolved_by=by)
         self._remember(after)
         live.effects.pop(entry.call_id, None)
-        body, ours = {"by": by, "reason": reason}, {"key": entry.key, "outcome": after.state}
-        record = self._journal.record(
-            Kind.EFFECT_RESOLVED, live.who, body, ours, call_id=entry.call_id, tool=entry.tool
-        )
+        body = bodies.EffectResolved(by=by, reason=reason, key=entry.key, outcome=after.state)
+        record = self._journal.record(body, live.who, call_id=entry.call_id, tool=entry.tool)
         return self._journal.commit([record], [after])
 
     async def unknown_of(self, tenant: str, key: str) -> EffectEntry:
@@ -238,8 +237,5 @@ class Effects:
             del self._known[oldest]
 
     def _unknown_record(self, live: LiveSession, entry: EffectEntry, why: str) -> Record:
-        # The key is a digest of ours: scrubbed as a field of that name, nobody could settle it.
-        body, ours = {"why": why[:2000]}, {"key": entry.key, "attempt": entry.attempt}
-        return self._journal.record(
-            Kind.EFFECT_UNKNOWN, live.who, body, ours, call_id=entry.call_id, tool=entry.tool
-        )
+        body = bodies.EffectUnknown(why=why[:2000], key=entry.key, attempt=entry.attempt)
+        return self._journal.record(body, live.who, call_id=entry.call_id, tool=entry.tool)

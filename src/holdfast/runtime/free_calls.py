@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast.core.rates import Bucket
 from holdfast.errors import RateLimited
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.ports.clock import Clock
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
@@ -67,7 +67,7 @@ class FreeCalls:
 
     def _tell(self, live: LiveSession, asked: _Asked) -> None:
         """What came since the last time; a session that asks no more is forgotten here."""
-        body = {"passed": asked.passed, "refused": asked.refused}
-        told = self._journal.record_of_ours(Kind.MODEL_CALL_COUNTED, live.who, body)
+        body = bodies.ModelCallCounted(passed=asked.passed, refused=asked.refused)
+        told = self._journal.record_of_ours(body, live.who)
         self._asked.pop(live.session.session_id, None)
         self._journal.queue([told])

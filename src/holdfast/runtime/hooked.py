@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from holdfast.core.claude_cli import CLOSED_SINCE, embedded, runs_without_hooks
 from holdfast.errors import ClientOutdated
+from holdfast.model import bodies
 from holdfast.model.decisions import Verdict
-from holdfast.model.events import Kind
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 
@@ -32,10 +32,9 @@ async def check_client(live: LiveSession, headers: Mapping[str, str], journal: J
     )
     if not live.told_outdated:
         live.told_outdated = True
-        body = {"why": f"{refusal.code}: {refusal.message}", "client": given[:200], "exact": True}
-        record = journal.record(
-            Kind.MODEL_CALL_REFUSED, live.who, body, turn=live.turn, verdict=Verdict.DENY
-        )
+        why = f"{refusal.code}: {refusal.message}"
+        body = bodies.ModelCallRefused(why=why, client=given[:200], exact=True)
+        record = journal.record(body, live.who, turn=live.turn, verdict=Verdict.DENY)
         await journal.commit([record])
     raise refusal
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from holdfast.model import bodies
 from holdfast.model.decisions import Reason, Verdict
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.model.principals import Principal
 from holdfast.ports.hooks import Hook, HookFault
@@ -109,25 +110,25 @@ class Hooks:
             return _failed("answered with fields of the wrong kind")
 
     def _ran(self, name: str, given: HookInput, answer: HookAnswer, fault: str) -> Record:
-        body = {
-            "point": given.point,
-            "hook": name,
-            "fault": fault,
-            "reason": answer.reason,
-            "rewrote": answer.arguments is not None or answer.output is not None,
-        }
+        body = bodies.HookRan(
+            point=given.point,
+            hook=name,
+            fault=fault,
+            reason=answer.reason,
+            rewrote=answer.arguments is not None or answer.output is not None,
+        )
         return self._journal.record(
-            Kind.HOOK_RAN,
-            given.principal,
             body,
+            given.principal,
             tool=given.tool,
             call_id=given.call_id,
             verdict=answer.verdict,
         )
 
-    def fired(self, who: Principal, point: HookPoint, body: dict[str, Any]) -> Record:
+    def fired(self, who: Principal, point: HookPoint, detail: str) -> Record:
         """The record of a point that was reached, whether or not any hook stands there."""
-        return self._journal.record(Kind.HOOK_RAN, who, {"point": point, "hook": "", **body})
+        body = bodies.HookPointReached(point=point, hook="", detail=detail)
+        return self._journal.record(body, who)
 
 
 def _failed(text: str) -> tuple[HookAnswer, str]:

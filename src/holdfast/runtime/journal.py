@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from holdfast.model import bodies
+from holdfast.model.bodies import Body
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.principals import Principal
@@ -12,6 +14,9 @@ from holdfast.ports.secrets import Scrubber
 from holdfast.ports.store import Change, Store
 from holdfast.ports.taps import Tap
 from holdfast.runtime.refusals import Refusals
+
+Refusal = bodies.AuthRefused | bodies.PermitRefused | bodies.ServerToolDecided
+"""What is tallied where it comes too often; each of these kinds can be read as a tally."""
 
 
 class Journal:
@@ -39,29 +44,31 @@ class Journal:
         self.behind = behind
         self._refusals = Refusals()
 
-    def record(
-        self,
-        kind: Kind,
-        who: Principal | None,
-        body: dict[str, Any] | None = None,
-        ours: dict[str, Any] | None = None,
-        /,
-        **flat: Any,
-    ) -> Record:
+    def record(self, body: Body, who: Principal | None, /, **flat: Any) -> Record:
         """One record about `who` (None: about the server itself); `flat` are Record's fields.
 
-        `ours` joins the body as it is: nothing in it came from a client, a model or a tool.
+        Fields marked as ours stay as they are, the others are scrubbed.
         """
-        clean = self._scrubber.tree(body) if body else {}
-        return self.record_of_ours(kind, who, {**clean, **ours} if ours else clean, **flat)
+        told, ours = body.told(), bodies.ours(type(body))
+        told |= self._scrubber.tree({name: told[name] for name in told if name not in ours})
+        return self._record(bodies.KINDS[type(body)], who, told, flat)
 
-    def record_of_ours(
-        self, kind: Kind, who: Principal | None, body: dict[str, Any], **flat: Any
-    ) -> Record:
+    def record_of_ours(self, body: Body, who: Principal | None, /, **flat: Any) -> Record:
         """`record`, where nothing in `body` came from a client, a model or a tool.
 
         No secret can stand in it then, and scrubbing, which is dear beside the rest, is left out.
         """
+        return self._record(bodies.KINDS[type(body)], who, body.told(), flat)
+
+    def record_as_told(
+        self, kind: Kind, who: Principal | None, told: dict[str, Any], /, **flat: Any
+    ) -> Record:
+        """`record`, of a body that another process wrote: fields that are new here are kept."""
+        return self._record(kind, who, self._scrubber.tree(told), flat)
+
+    def _record(
+        self, kind: Kind, who: Principal | None, body: dict[str, Any], flat: dict[str, Any]
+    ) -> Record:
         at_ns = self._clock.now_ns()
         if who is None:
             return Record(kind=kind, at_ns=at_ns, body=body, **flat)
@@ -100,25 +107,20 @@ class Journal:
         """
         noted(self.commit(records, changes))
 
-    async def refused(
-        self, kind: Kind, who: Principal | None, body: dict[str, Any], /, **flat: Any
-    ) -> None:
+    async def refused(self, body: Refusal, who: Principal | None, /, **flat: Any) -> None:
         """Commit a record of a refusal; the many of one session in a minute are only counted."""
+        kind = bodies.KINDS[type(body)]
         if self._refusals.tells(kind, who, self._clock.now_ns()):
-            await self.commit([self.record(kind, who, body, **flat)])
+            await self.commit([self.record(body, who, **flat)])
 
     def tell_refusals(self, *, all_of_them: bool = False) -> None:
         """Queue what was counted, once its minute is over; `all_of_them`: the server stops."""
         told = self._refusals.due(self._clock.now_ns(), all_of_them=all_of_them)
-        records = [
-            self.record_of_ours(
-                one.kind,
-                one.who,
-                {"why": f"refused {one.times} times more within a minute", "times": one.times},
-                verdict=Verdict.DENY,
-            )
-            for one in told
-        ]
+        records = []
+        for one in told:
+            why = f"refused {one.times} times more within a minute"
+            tally = bodies.Tally(why=why, times=one.times).told()
+            records.append(self._record(one.kind, one.who, tally, {"verdict": Verdict.DENY}))
         if records:
             self.queue(records)
 

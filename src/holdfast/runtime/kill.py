@@ -11,11 +11,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from holdfast.core.sessions import Command, after
 from holdfast.errors import StoreUnavailable
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.model.sessions import SessionState
 from holdfast.model.views.kills import ChildKilled, KillLever, KillReceipt
 from holdfast.ports.processes import Processes
@@ -68,8 +66,18 @@ class Killer:
             children=tuple(kill.children),
             taken_along=tuple(sorted(kill.taken_along)),
         )
-        body = msgspec.to_builtins(receipt) | {"reason": reason, "by": by}
-        written = self._journal.commit([self._journal.record(Kind.KILL_RECEIPT, live.who, body)])
+        body = bodies.KillReceipt(
+            session_id=receipt.session_id,
+            state=receipt.state,
+            already=receipt.already,
+            levers=receipt.levers,
+            total_ms=receipt.total_ms,
+            children=receipt.children,
+            taken_along=receipt.taken_along,
+            reason=reason,
+            by=by,
+        )
+        written = self._journal.commit([self._journal.record(body, live.who)])
         # A journal that fails has its lever in the receipt; the levers were pulled all the same.
         with contextlib.suppress(StoreUnavailable):
             await written

@@ -9,12 +9,11 @@ write that.
 Not here: which commands leave something (`core/sources`), how processes are found (record 0008).
 """
 
-from typing import Any
-
 import msgspec
 
 from holdfast.core.place import meet
-from holdfast.model.events import Kind, Record
+from holdfast.model import bodies
+from holdfast.model.events import Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.ports.clock import Clock
 from holdfast.ports.processes import Processes
@@ -52,10 +51,9 @@ class LeftRunning:
 
     def taken_in(self, record: Record) -> None:
         """What a server before this one knew."""
-        body = record.body
-        whose = (str(body.get("tenant", "")), str(body.get("user", "")))
-        heard = bool(body.get("heard", True))
-        self._keep(str(body.get("session", "")), _Left(str(body.get("folder", "")), whose, heard))
+        body = bodies.FilesUnsettled.of(record)
+        heard = body.heard is not False
+        self._keep(body.session, _Left(body.folder, (body.tenant, body.user), heard))
 
     def left(self, live: LiveSession, *, heard: bool) -> list[Record]:
         """A call that may leave something running was allowed; the record, where that is news."""
@@ -63,10 +61,15 @@ class LeftRunning:
         left = _Left(session.folder, (who.tenant, who.user), heard)
         if not self._keep(session.session_id, left):
             return []
-        ours: dict[str, Any] = {"tenant": who.tenant, "user": who.user, "heard": heard}
-        ours |= {"session": session.session_id, "folder": session.folder}
+        ours = bodies.FilesUnsettled(
+            tenant=who.tenant,
+            user=who.user,
+            heard=heard,
+            session=session.session_id,
+            folder=session.folder,
+        )
         # Of the server: a start finds them without reading all else.
-        return [self._journal.record_of_ours(Kind.FILES_UNSETTLED, None, ours)]
+        return [self._journal.record_of_ours(ours, None)]
 
     async def may_write(self, live: LiveSession) -> bool:
         """Whether something may live that writes in this session's folder what is not its own."""

@@ -27,7 +27,7 @@ from holdfast.errors import (
     RateLimited,
     UpstreamUnavailable,
 )
-from holdfast.model.events import Kind
+from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
 from holdfast.model.upstreams import Fallback
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.ports.readers import Body
@@ -131,8 +131,8 @@ class ModelCalls:
             raise unanswered(failed)
         call.answer = failed.answer
 
-    def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
-        self._journal.queue([self._journal.record(kind, None, dict(body))])
+    def _note(self, body: UpstreamOpened | UpstreamClosed) -> None:
+        self._journal.queue([self._journal.record(body, None)])
 
     def _turn_to(self, call: ModelCall, fallback: Fallback) -> None:
         """The same call at another upstream, allowed and paid for as if it had been asked there.
@@ -287,7 +287,7 @@ class ModelCalls:
         retrying = live.progress.retrying(self._clock.now_ns())
         findings = [retrying] if retrying else live.progress.turn_ahead()
         for finding in findings:
-            record = self._journal.record(Kind.LOOP_ALERT, live.who, finding.told())
+            record = self._journal.record(finding.told(), live.who)
             if finding is retrying:
                 await self._journal.commit([record])
                 raise LoopDetected(f"loop_detected: {finding.text}", code=finding.code)

@@ -18,6 +18,7 @@ from holdfast.core.effects import left_open
 from holdfast.core.large import kept_content
 from holdfast.core.rewritings import rewriting_marks
 from holdfast.errors import Conflict, RateLimited
+from holdfast.model import bodies
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
@@ -216,9 +217,9 @@ class Outcomes:
         self, live: LiveSession, call: CallRecord, content: str, *, failed: bool
     ) -> Record:
         """The record of what the model reads for a call: text of ours, or scrubbed before."""
-        body = {"content": content, "is_error": failed}
+        body = bodies.RunToolAnswered(content=content, is_error=failed)
         flat = {"turn": call.turn, "call_id": call.call_id, "tool": call.tool}
-        return self._journal.record_of_ours(Kind.RUN_TOOL_ANSWERED, live.who, body, **flat)
+        return self._journal.record_of_ours(body, live.who, **flat)
 
     def _outcome(
         self, live: LiveSession, call: CallRecord, done: Finish, output: Any
@@ -226,32 +227,29 @@ class Outcomes:
         spelled = canonical(output)
         shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
         violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
-        body = {
-            # Where the model's own text of it is kept, the result stands there already.
-            "output": "" if done.content is not None else shown[:SHOWN_CHARACTERS],
-            "error": done.error[:2000],
-            "contract": violations[:5],
-        }
-        if done.replaced:
-            body["replaced"] = [one[:200] for one in done.replaced[:10]]
         digest = digest_of_spelled(spelled)
-        ours = {
-            "ok": done.ok,
-            "output_digest": digest,
-            "output_bytes": len(shown),
-            "duration_ms": done.duration_ms,
-        }
+        body = bodies.ToolCallFinished(
+            # Where the model's own text of it is kept, the result stands there already.
+            output="" if done.content is not None else shown[:SHOWN_CHARACTERS],
+            error=done.error[:2000],
+            contract=tuple(violations[:5]),
+            replaced=tuple(one[:200] for one in done.replaced[:10]),
+            ok=done.ok,
+            output_digest=digest,
+            output_bytes=len(shown),
+            duration_ms=done.duration_ms,
+        )
         flat = {
             "turn": call.turn,
             "call_id": call.call_id,
             "decision_id": call.decision_id,
             "tool": call.tool,
         }
-        records = [self._journal.record(Kind.TOOL_CALL_FINISHED, live.who, body, ours, **flat)]
+        records = [self._journal.record(body, live.who, **flat)]
         now_ns = self._clock.now_ns()
         finding = live.progress.outcome(call.tool, call.permitted_digest, digest, now_ns)
         if finding is not None:
-            records.append(self._journal.record(Kind.LOOP_ALERT, live.who, finding.told()))
+            records.append(self._journal.record(finding.told(), live.who))
         return records
 
     async def prompt(self, live: LiveSession, text: str, *, vouched: bool = True) -> None:
@@ -271,10 +269,8 @@ class Outcomes:
         live.progress.prompted()
         if vouched:
             live.vouched.trust(text)
-        body: dict[str, Any] = {"text": text[:SHOWN_CHARACTERS]}
-        if not vouched:
-            body["vouched"] = False
-        await self._journal.commit([self._journal.record(Kind.PROMPT_SUBMITTED, live.who, body)])
+        body = bodies.PromptSubmitted(text=text[:SHOWN_CHARACTERS], vouched=vouched)
+        await self._journal.commit([self._journal.record(body, live.who)])
 
     async def reached(self, live: LiveSession, point: HookPoint, detail: str) -> tuple[Reason, ...]:
         """A door reached a hook point that belongs to no permitted call (overflow, error).
@@ -283,6 +279,6 @@ class Outcomes:
         """
         given = HookInput(point=point, principal=live.who, detail=detail, ok=False)
         result = await self._hooks.run(given)
-        fired = self._hooks.fired(live.who, point, {"detail": detail[:2000]})
+        fired = self._hooks.fired(live.who, point, detail[:2000])
         await self._journal.commit([fired, *result.records])
         return result.reasons

@@ -18,6 +18,7 @@ import msgspec
 
 from holdfast.core.place import meet
 from holdfast.core.sources import CODE, RUN, Rewrites
+from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
 from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import RecordFilter, Store
@@ -67,8 +68,8 @@ class OwnTexts:
                 if record.kind is Kind.FILES_UNSETTLED:
                     self.running.taken_in(record)
                     continue
-                whose = (str(record.body.get("tenant", "")), str(record.body.get("user", "")))
-                self._keep(whose, msgspec.convert(record.body.get("files", {}), dict[str, str]))
+                body = bodies.FilesWritten.of(record)
+                self._keep((body.tenant, body.user), body.files)
             if len(page) < _PAGE:
                 return
             after_seq = page[-1].seq
@@ -172,9 +173,11 @@ class OwnTexts:
             return []
         who = live.who
         self._keep((who.tenant, who.user), left)
-        ours = {"tenant": who.tenant, "user": who.user, "session": who.session, "files": left}
+        ours = bodies.FilesWritten(
+            tenant=who.tenant, user=who.user, session=who.session, files=left
+        )
         # Of the server, as what it trusts is: found again at its start without reading all else.
-        return [self._journal.record_of_ours(Kind.FILES_WRITTEN, None, ours)]
+        return [self._journal.record_of_ours(ours, None)]
 
     async def _left(self, live: LiveSession, writing: Writing) -> dict[str, str]:
         """Paths and digests that the call changed, of those that it may."""

@@ -11,7 +11,7 @@ Not here: prompts of a program that holds the session's own token (`runtime/outc
 from typing import Any
 
 from holdfast.core.messages import ModelRequest
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
@@ -46,8 +46,8 @@ class Prompts:
         if text not in _fresh(request.fields.get("messages")) or not await self._fence.alone(live):
             return
         live.vouched.trust(text)
-        body = {"text": text}
-        await self._journal.commit([self._journal.record(Kind.PROMPT_CONFIRMED, live.who, body)])
+        body = bodies.PromptConfirmed(text=text)
+        await self._journal.commit([self._journal.record(body, live.who)])
 
 
 def _fresh(messages: Any) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ from holdfast.core.wire.grants import REACH, Reach
 from holdfast.core.wire.reading import spelt_steps
 from holdfast.core.wire.splicing import Change
 from holdfast.errors import Denied
+from holdfast.model.bodies import ServerToolDecided
 from holdfast.model.decisions import Reason, Verdict
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.tools import Contract, Effect
 from holdfast.runtime import queries
 from holdfast.runtime.digests import digest_of
@@ -96,15 +97,13 @@ class ProviderGrants:
             told = self._told(live, decided)
             if removes and (gone := _taken_out(request, decided)):
                 removed.update(dict.fromkeys(gone))
-                told.body[1]["removed"] = True
-                await told.counted(self._journal, live)
+                await told.counted(self._journal, live, removed=True)
                 continue
             if decided.reasons:
                 await self._refuse(live, request, decided, told, records)
             live.fetched.update(decided.fetched[: max(_FETCHED_MOST - len(live.fetched), 0)])
             if not counting:
-                kind = Kind.TOOL_CALL_DECIDED
-                records.append(self._journal.record(kind, live.who, *told.body, **told.flat))
+                records.append(self._journal.record(told.body, live.who, **told.flat))
             else:
                 await told.counted(self._journal, live)
         if records and not removed:  # What is left is asked about again, and told then.
@@ -185,33 +184,30 @@ class ProviderGrants:
     def _told(self, live: LiveSession, decided: _Decided) -> "_Told":
         """The decision as the journal has it: an ask is a no here."""
         verdict = Verdict.DENY if decided.reasons else Verdict.ALLOW
-        body = {
-            "door": "gateway",
-            "server_tool": decided.name[:200],
-            "granted": decided.granted,
-            "reasons": [msgspec.to_builtins(reason) for reason in decided.reasons],
-        }
-        ours = {
-            "arguments": {},
-            "policy_version": decided.policy_version,
-            "tainted": live.vouched.tainted,
-        }
-        if decided.fetched:
-            ours["fetched"] = list(decided.fetched[:_SHOWN_FETCHES])
+        body = ServerToolDecided(
+            door="gateway",
+            server_tool=decided.name[:200],
+            granted=decided.granted,
+            reasons=decided.reasons,
+            arguments={},
+            policy_version=decided.policy_version,
+            tainted=live.vouched.tainted,
+            fetched=decided.fetched[:_SHOWN_FETCHES],
+        )
         flat = {"tool": decided.name[:200], "verdict": verdict, "risk": decided.risk.level.name}
-        return _Told(body=(body, ours), flat=flat)
+        return _Told(body=body, flat=flat)
 
 
 class _Told(msgspec.Struct, frozen=True):
     """What a record says, before it is known whether it becomes one."""
 
-    body: tuple[dict[str, Any], dict[str, Any]]
+    body: ServerToolDecided
     flat: dict[str, Any]
 
-    async def counted(self, journal: Journal, live: LiveSession) -> None:
+    async def counted(self, journal: Journal, live: LiveSession, *, removed: bool = False) -> None:
         """A record of its own, or one more of many."""
-        body, ours = self.body
-        await journal.refused(Kind.TOOL_CALL_DECIDED, live.who, body | ours, **self.flat)
+        body = msgspec.structs.replace(self.body, removed=removed)
+        await journal.refused(body, live.who, **self.flat)
 
 
 def _reaching(

@@ -22,8 +22,9 @@ from holdfast.core.metering import Reading
 from holdfast.core.prices import Unpriced
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, StoreUnavailable
+from holdfast.model import bodies
 from holdfast.model.budgets import Dimension, Refused
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.money import Bill, Cost, Served, Usage
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
@@ -262,15 +263,11 @@ class Purse:
             self._journal.queue([self._emitted_record(torn)], [torn])
 
     def _emitted_record(self, call: CallRecord) -> Record:
-        body = {"digest": call.digest, "state": call.state, "agent_path": self.paid.agent_path}
-        return self._journal.record(
-            Kind.TOOL_USE_EMITTED,
-            self.live.who,
-            body,
-            turn=self.turn,
-            call_id=call.call_id,
-            tool=call.tool,
+        body = bodies.ToolUseEmitted(
+            digest=call.digest, state=call.state, agent_path=self.paid.agent_path
         )
+        flat = {"turn": self.turn, "call_id": call.call_id, "tool": call.tool}
+        return self._journal.record(body, self.live.who, **flat)
 
     async def caught_up(self) -> str:
         """Once all of the above is remembered: nothing, or why the answer must be cut."""
@@ -278,13 +275,10 @@ class Purse:
 
     def note_cut(self, reading: Reading, reason: str) -> None:
         """Journal that the answer was ended early."""
-        body = {
-            "reason": reason,
-            "output_bytes": reading.output_bytes,
-            "message_id": reading.message_id,
-        }
-        record = self._journal.record(Kind.MODEL_CALL_CUT, self.live.who, body)
-        self._journal.queue([record])
+        body = bodies.ModelCallCut(
+            reason=reason, output_bytes=reading.output_bytes, message_id=reading.message_id
+        )
+        self._journal.queue([self._journal.record(body, self.live.who)])
 
     async def release(self, why: str) -> None:
         """Give the hold back: the provider refused or was never reached, so nothing is owed."""
@@ -293,8 +287,14 @@ class Purse:
         self._open = False
         if self.paid.toll is not None:
             self.paid.toll.used(0, 0)
-        body = {"model": self.paid.quote.model, "why": why, "exact": True, **self._reached()}
-        record = self._journal.record(Kind.MODEL_CALL_REFUSED, self.live.who, body, turn=self.turn)
+        body = bodies.ModelCallRefused(
+            model=self.paid.quote.model,
+            why=why,
+            exact=True,
+            upstream=self.paid.upstream,
+            retried=tuple(self.tried),
+        )
+        record = self._journal.record(body, self.live.who, turn=self.turn)
         _, durable = self._budgets.settle(self.paid.hold_id, {}, self.live.who, [record])
         await durable
 
@@ -338,56 +338,52 @@ class Purse:
         thread_tokens = usage.total_tokens
         if reading.message_id:
             self.live.threads[reading.message_id] = thread_tokens
-        body = {
-            "model": self.paid.quote.model,
-            "usage": msgspec.to_builtins(usage),
-            "in_nusd": actual.get(Dimension.USD_IN, 0),
-            "out_nusd": actual.get(Dimension.USD_OUT, 0),
-            "exact": exact,
-            **_told(bill, reading.served),
-            "ended": ended.words,
-            "stop_reason": reading.stop_reason,
-            "message_id": reading.message_id,
-            "thread_tokens": thread_tokens,
-            "max_tokens": self.paid.output_tokens,
-            "asked_max_tokens": self.paid.request.max_tokens,
-            "duration_ms": round(self.elapsed_s() * 1000),
-            "agent_path": self.paid.agent_path,
-            **self._reached(),
-            **(context := self._context_of(reading)),
-        }
-        record = self._journal.record_of_ours(
-            Kind.MODEL_CALL_SETTLED,
-            self.live.who,
-            body,
-            turn=self.turn,
-            cost_nusd=cost_nusd,
+        percent = self._context_of(reading)
+        body = bodies.ModelCallSettled(
+            model=self.paid.quote.model,
+            usage=usage,
+            in_nusd=actual.get(Dimension.USD_IN, 0),
+            out_nusd=actual.get(Dimension.USD_OUT, 0),
+            exact=exact,
+            served=reading.served.premiums,
+            sampled=reading.served.sampled[:_SAMPLED_SHOWN],
+            doubts=bill.doubts,
+            ended=ended.words,
+            stop_reason=reading.stop_reason,
+            message_id=reading.message_id,
+            thread_tokens=thread_tokens,
+            max_tokens=self.paid.output_tokens,
+            asked_max_tokens=self.paid.request.max_tokens,
+            duration_ms=round(self.elapsed_s() * 1000),
+            agent_path=self.paid.agent_path,
+            upstream=self.paid.upstream,
+            retried=tuple(self.tried),
+            context_percent=percent,
+            tools=None if percent is None else bool(self.paid.request.tool_names),
         )
-        told = self._context_alert(context)
+        flat = {"turn": self.turn, "cost_nusd": cost_nusd}
+        record = self._journal.record_of_ours(body, self.live.who, **flat)
+        told = [] if percent is None else self._context_alert(percent)
         self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record, *told])
 
-    def _context_of(self, reading: Reading) -> dict[str, Any]:
+    def _context_of(self, reading: Reading) -> int | None:
         """How full the context was after this answer, where it said so and the window is known."""
         window = self.live.session.context_window_tokens or self.paid.quote.context_tokens
         if not (reading.saw_usage and reading.final and window):
-            return {}
+            return None
         # Each sampling of one answer reads all that was before it: the last one says how much.
         own = [one for one in reading.served.sampled if one.kind == _MESSAGE and not one.model]
         tokens = own[-1].usage.total_tokens if own else reading.usage.total_tokens
-        percent = min(tokens * 100 // window, 100)
-        return {"context_percent": percent, "tools": bool(self.paid.request.tool_names)}
+        return min(tokens * 100 // window, 100)
 
-    def _context_alert(self, context: dict[str, Any]) -> list[Record]:
+    def _context_alert(self, percent: int) -> list[Record]:
         """Each time that a context of the session comes to be so full."""
         live, threshold = self.live, self.live.session.context_alert_percent
-        percent, path = context.get("context_percent"), self.paid.agent_path
-        if percent is None or not live.context.answered(
-            path, percent, threshold, tools=context["tools"]
-        ):
+        path, tools = self.paid.agent_path, bool(self.paid.request.tool_names)
+        if not live.context.answered(path, percent, threshold, tools=tools):
             return []
-        body = {"percent": percent, "threshold": threshold, "agent_path": path}
-        kind = Kind.CONTEXT_ALERT
-        return [self._journal.record_of_ours(kind, live.who, body, turn=self.turn)]
+        body = bodies.ContextAlert(percent=percent, threshold=threshold, agent_path=path)
+        return [self._journal.record_of_ours(body, live.who, turn=self.turn)]
 
     def _runs(self, usage: Usage) -> int:
         """Tools that ran at the provider: those seen or counted; all that were held if unseen."""
@@ -400,11 +396,6 @@ class Purse:
         if isinstance(bill, Unpriced):
             return Bill(cost=Cost(), tokens=usage.weighted_tokens, doubts=("model",))
         return bill
-
-    def _reached(self) -> dict[str, object]:
-        """Which upstream was asked, and what went wrong there before."""
-        asked: dict[str, object] = {"upstream": self.paid.upstream} if self.paid.upstream else {}
-        return asked | ({"retried": list(self.tried)} if self.tried else {})
 
     def _bounded(self, reading: Reading) -> Usage:
         """The most that a call without a final usage can have used; never more than was held."""
@@ -431,14 +422,6 @@ class Purse:
         if self.paid.request.cached:
             return Usage(cache_write_5m_tokens=tokens, output_tokens=output)
         return Usage(input_tokens=tokens, output_tokens=output)
-
-
-def _told(bill: Bill, served: Served) -> dict[str, object]:
-    """What the answer said of its price beside its counts, and what of it has none."""
-    told: dict[str, object] = {"served": list(served.premiums)} if served.premiums else {}
-    if served.sampled:
-        told["sampled"] = [msgspec.to_builtins(one) for one in served.sampled[:_SAMPLED_SHOWN]]
-    return told | ({"doubts": list(bill.doubts)} if bill.doubts else {})
 
 
 def _fresh_input(usage: Usage) -> int:

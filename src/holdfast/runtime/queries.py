@@ -10,7 +10,8 @@ from typing import Any
 from holdfast.core.flow.queries import Query, over, query_of
 from holdfast.core.stream import EmittedCall
 from holdfast.core.wire.grants import REACH, Reach
-from holdfast.model.events import Kind, Record
+from holdfast.model import bodies
+from holdfast.model.events import Record
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.live import LiveSession
 
@@ -49,15 +50,14 @@ def told(journal: Journal, live: LiveSession, query: Query, **flat: Any) -> list
         return []
     return [
         journal.record(
-            Kind.QUERY_SENT,
+            bodies.QuerySent(
+                text=query.text,
+                bytes=query.residue,
+                spent=one.residue.spent,
+                limit=one.session.loop.query_bytes,
+                child="" if one is live else live.session.session_id,
+            ),
             one.who,
-            {"text": query.text},
-            {
-                "bytes": query.residue,
-                "spent": one.residue.spent,
-                "limit": one.session.loop.query_bytes,
-                **({} if one is live else {"child": live.session.session_id}),
-            },
             **flat,
         )
         for one in live.line
@@ -86,6 +86,6 @@ def by_provider(
 
 def replayed(live: LiveSession, record: Record) -> None:
     """Fold one of these records into a session's memory."""
-    body = record.body
-    live.residue.hold(int(body.get("bytes", 0)))
-    live.residue.sent(str(body.get("text", "")))
+    body = bodies.QuerySent.of(record)
+    live.residue.hold(body.bytes)
+    live.residue.sent(body.text)

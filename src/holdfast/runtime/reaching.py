@@ -15,18 +15,18 @@ import msgspec
 from holdfast.core.endings import COMPLETE, Ending, How
 from holdfast.core.metering import Reading
 from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
-from holdfast.model.events import Kind
+from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
 from holdfast.model.upstreams import Retries, Trouble
 from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Upstream, UpstreamAnswer
-from holdfast.runtime.doors import Asker, Changed, Door, Ticket
+from holdfast.runtime.doors import Asker, Door, Ticket
 from holdfast.runtime.opening import opened
 from holdfast.runtime.providers import Provider
 
 Ask = Callable[[Upstream], Awaitable[UpstreamAnswer]]
 Dice = Callable[[], float]
 """A number from 0 up to 1."""
-Note = Callable[[Kind, Mapping[str, object]], None]
+Note = Callable[[UpstreamOpened | UpstreamClosed], None]
 """Journals what became of an upstream; queued, not awaited."""
 
 _RETRY_AFTER_MAX_S = 3600.0
@@ -175,7 +175,15 @@ class Reaching:
             raise
         answer, trouble = begun.answer, trouble_of(begun.answer.status)
         if trouble is None and begun.reading is None:
-            self._changed(Kind.UPSTREAM_CLOSED, provider, door, door.answered(ticket))
+            for one in door.answered(ticket):
+                self._note(
+                    UpstreamClosed(
+                        upstream=provider.name,
+                        key=door.name,
+                        failures=one.failures,
+                        for_user=one.user,
+                    )
+                )
             return Reached(answer, door, ticket)
         if trouble is None:
             door.forgotten(ticket)
@@ -203,16 +211,16 @@ class Reaching:
             # One session may ask for what the key may not have; that must not close the others'.
             door.forgotten(ticket)
             return
-        changed = door.failed(ticket, self._clock.now_ns())
-        self._changed(Kind.UPSTREAM_OPENED, provider, door, changed, trouble=str(trouble))
-
-    def _changed(
-        self, kind: Kind, provider: Provider, door: Door, changed: list[Changed], **more: object
-    ) -> None:
-        for one in changed:
-            whose: dict[str, object] = {"for_user": one.user} if one.user else {}
-            body = {"upstream": provider.name, "key": door.name, "failures": one.failures}
-            self._note(kind, body | whose | more)
+        for one in door.failed(ticket, self._clock.now_ns()):
+            self._note(
+                UpstreamOpened(
+                    upstream=provider.name,
+                    key=door.name,
+                    failures=one.failures,
+                    for_user=one.user,
+                    trouble=trouble,
+                )
+            )
 
     def delay_s(self, failed: Unreached, retries: Retries, again: int) -> float:
         """Seconds before the next try: what the provider asks for, else random below a bound."""

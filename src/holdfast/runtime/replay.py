@@ -4,10 +4,10 @@ Not here: which sessions' records are folded (`sessions`).
 """
 
 from holdfast.core.flow import KEPT_OF_ONE, Given
+from holdfast.model import bodies
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session
-from holdfast.model.tools import ArgumentRole
 from holdfast.runtime import queries
 from holdfast.runtime.live import LiveSession
 
@@ -42,56 +42,56 @@ def trust_attributes(live: LiveSession, session: Session) -> None:
 
 def judge(live: LiveSession, record: Record) -> None:
     """Fold in what a record says is to be believed."""
-    body = record.body
     if record.kind is Kind.PROMPT_SUBMITTED:
-        if body.get("vouched", True):
-            live.vouched.trust(str(body.get("text", "")))
+        prompt = bodies.PromptSubmitted.of(record)
+        if prompt.vouched:
+            live.vouched.trust(prompt.text)
     elif record.kind is Kind.PROMPT_CONFIRMED:
-        live.vouched.trust(str(body.get("text", "")))
+        live.vouched.trust(bodies.PromptConfirmed.of(record).text)
     elif record.kind is Kind.RUN_TOOL_ANSWERED:
-        live.answers[record.call_id] = str(body.get("content", ""))
+        live.answers[record.call_id] = bodies.RunToolAnswered.of(record).content
     elif record.kind is Kind.TOOL_CALL_DECIDED:
         if record.verdict == Verdict.ALLOW:
-            live.vouched.bring(body.get("arguments") if body.get("arguments_kept", True) else None)
-    else:
+            body = bodies.ToolCallDecided.of(record)
+            live.vouched.bring(body.arguments if body.arguments_kept else None)
+    elif record.kind is Kind.TOOL_RESULT_ADMITTED:
         _admit(live, record)
+    else:
+        live.answers.pop(record.call_id, None)
+        collected = record.kind is Kind.SESSION_COLLECTED
+        shape = bodies.SessionCollected if collected else bodies.SessionContinued
+        if shape.of(record).taints:
+            live.vouched.taint(record.tool)
 
 
 def _admit(live: LiveSession, record: Record) -> None:
     """A result as it was first admitted: what it gave, and whether it taints."""
-    body = record.body
+    body = bodies.ToolResultAdmitted.of(record)
     answer = live.answers.pop(record.call_id, "")
-    if body.get("taints"):
+    if body.taints:
         live.vouched.taint(record.tool)
-    given = body.get("given", {})
-    live.vouched.learn(
-        Given(
-            text=answer[:KEPT_OF_ONE] if body.get("trusted_answer") else body.get("trusted", ""),
-            records={
-                ArgumentRole(role): tuple(values)
-                for role, values in given.get("records", {}).items()
-            },
-            members=tuple(given.get("members", ())),
-        )
-    )
+    text = answer[:KEPT_OF_ONE] if body.trusted_answer else body.trusted
+    records = body.given.records if body.given else {}
+    members = body.given.members if body.given else ()
+    live.vouched.learn(Given(text=text, records=records, members=members))
 
 
 def replay(live: LiveSession, record: Record, *, own: bool) -> None:
     """Fold one journal record into a session's memory."""
-    body = record.body
     if record.kind is Kind.MODEL_CALL_SETTLED:
+        settled = bodies.ModelCallSettled.of(record)
         if own:
             live.cost_nusd += record.cost_nusd
             live.turn = max(live.turn, record.turn)
             live.progress.turns += 1
-            live.context.recorded(body, live.session.context_alert_percent)
-        if body.get("message_id"):
-            live.threads[str(body["message_id"])] = int(body.get("thread_tokens", 0))
+            live.context.recorded(settled, live.session.context_alert_percent)
+        if settled.message_id:
+            live.threads[settled.message_id] = settled.thread_tokens
     elif record.kind is Kind.MODEL_CALL_REFUSED:
         live.turn = max(live.turn, record.turn if own else 0)
     elif record.kind is Kind.SESSION_DELEGATED:
         if own:
-            live.children.append(str(body.get("child", "")))
+            live.children.append(bodies.SessionDelegated.of(record).child)
     elif record.kind is Kind.QUERY_SENT:
         queries.replayed(live, record)
     elif record.kind in _JUDGED:
@@ -99,33 +99,34 @@ def replay(live: LiveSession, record: Record, *, own: bool) -> None:
     else:
         if record.kind is Kind.TOOL_CALL_DECIDED:
             judge(live, record)
-            live.wrote(body.get("made", ()), stale=bool(body.get("stale")))
-            live.fetched.update(body.get("fetched", ()))
+            decided = bodies.ToolCallDecided.of(record)
+            live.wrote(decided.made, stale=decided.stale)
+            live.fetched.update(decided.fetched)
         if own and record.call_id:
             _follow(live, record)
 
 
 def _replay_judged(live: LiveSession, record: Record, *, own: bool) -> None:
-    body = record.body
     judge(live, record)
-    if "digest" in body:
-        live.collected[str(body["digest"])] = bool(body.get("taints"))
+    if record.kind is Kind.SESSION_COLLECTED:
+        body = bodies.SessionCollected.of(record)
+        live.collected[body.digest] = body.taints
     if own and record.kind is Kind.PROMPT_SUBMITTED:
         live.progress.prompted()
 
 
 def _follow(live: LiveSession, record: Record) -> None:
     """Fold what a record says of a tool call into the loop guard."""
-    body, progress = record.body, live.progress
+    progress = live.progress
     if record.kind is Kind.TOOL_CALL_FINISHED:
         call = live.calls.get(record.call_id)
         if call is not None:
-            output = str(body.get("output_digest", ""))
+            output = bodies.ToolCallFinished.of(record).output_digest
             progress.outcome(record.tool, call.permitted_digest, output, record.at_ns)
-    elif not body.get("again"):
+        return
+    body = bodies.ToolCallDecided.of(record)
+    if not body.again:
         # A further attempt is no new call to the loop guard, live or after a restart.
-        digest = str(body.get("digest", ""))
-        progress.call(record.tool, digest, record.at_ns)
-        codes = [str(reason.get("code", "")) for reason in body.get("reasons", ())]
-        allowed = record.verdict == Verdict.ALLOW
-        progress.decided(record.tool, digest, allowed=allowed, codes=codes)
+        progress.call(record.tool, body.digest, record.at_ns)
+        codes, allowed = [one.code for one in body.reasons], record.verdict == Verdict.ALLOW
+        progress.decided(record.tool, body.digest, allowed=allowed, codes=codes)

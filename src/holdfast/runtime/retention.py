@@ -9,7 +9,7 @@ import asyncio
 import msgspec
 
 from holdfast.errors import Conflict, HoldfastError
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.model.retention import Cuts, PurgeCounts, Purged
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
@@ -146,17 +146,21 @@ class Retention:
             await asyncio.sleep(_REST_S)
 
     async def _tell(self, done: Collected, by: str, fault: str) -> None:
-        counts = msgspec.to_builtins(done.counts)
-        cuts = {
-            f"{name}_before_ns": at_ns
-            for name, at_ns in (
-                ("sessions", done.cuts.sessions_ns),
-                ("effects", done.cuts.effects_ns),
-                ("conversations", done.cuts.saved_ns),
-            )
-        }
-        body = {"by": by, **counts, **cuts, "freed_bytes": done.freed_bytes, "fault": fault}
-        await self._journal.commit([self._journal.record(Kind.RETENTION_APPLIED, None, body)])
+        counts, cuts = done.counts, done.cuts
+        body = bodies.RetentionApplied(
+            by=by,
+            sessions=counts.sessions,
+            calls=counts.calls,
+            runs=counts.runs,
+            effects=counts.effects,
+            conversations=counts.conversations,
+            sessions_before_ns=cuts.sessions_ns,
+            effects_before_ns=cuts.effects_ns,
+            conversations_before_ns=cuts.saved_ns,
+            freed_bytes=done.freed_bytes,
+            fault=fault,
+        )
+        await self._journal.commit([self._journal.record(body, None)])
 
 
 def _seconds(days: int | None) -> int | None:

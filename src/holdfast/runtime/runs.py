@@ -13,6 +13,7 @@ from holdfast.core.context import ContextSettings
 from holdfast.core.loop import FOLDED
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict, InvalidRequest, NotFound
+from holdfast.model import bodies
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run, RunPlan, RunState
@@ -115,18 +116,16 @@ class Runs:
         )
 
     def _submitted(self, live: LiveSession, run: Run) -> list[Record]:
-        body = {
-            "run_id": run.run_id,
-            "prompt": run.prompt,
-            "task_text": run.plan.task_text,
-            "system_prompt": run.plan.system_prompt,
-            "retry_of": run.retry_of,
-            "fork_turn": run.fork_turn,
-        }
-        return [
-            self._journal.record(Kind.RUN_SUBMITTED, live.who, body),
-            self._journal.record(Kind.PROMPT_SUBMITTED, live.who, {"text": run.prompt[:20_000]}),
-        ]
+        submitted = bodies.RunSubmitted(
+            run_id=run.run_id,
+            prompt=run.prompt,
+            task_text=run.plan.task_text,
+            system_prompt=run.plan.system_prompt,
+            retry_of=run.retry_of,
+            fork_turn=run.fork_turn,
+        )
+        prompted = bodies.PromptSubmitted(text=run.prompt[:20_000])
+        return [self._journal.record(body, live.who) for body in (submitted, prompted)]
 
     async def get(self, run_id: str) -> Run:
         """A run as it stands. Errors: NotFound."""
@@ -247,7 +246,7 @@ class Runs:
             if event.kind not in APPENDED:
                 raise InvalidRequest(f"`{event.kind}` is not for a worker to write", field="kind")
         records = [
-            self._journal.record(
+            self._journal.record_as_told(
                 event.kind,
                 live.who,
                 event.body,
@@ -266,7 +265,7 @@ class Runs:
         durable = self._journal.commit([*records, *told], changed)
         for record in records:
             if record.kind is Kind.RUN_TOOL_ANSWERED:
-                live.answers[record.call_id] = str(record.body.get("content", ""))
+                live.answers[record.call_id] = bodies.RunToolAnswered.of(record).content
         await durable
         return records
 
@@ -274,12 +273,10 @@ class Runs:
         """Once a run: that its context is as full as the agent's `alert_percent`."""
         if not run.context_alerted or before.context_alerted:
             return []
-        body = {
-            "run_id": run.run_id,
-            "percent": run.context_percent,
-            "threshold": _alert_percent(run),
-        }
-        return [self._journal.record(Kind.CONTEXT_ALERT, live.who, body)]
+        body = bodies.ContextAlert(
+            run_id=run.run_id, percent=run.context_percent, threshold=_alert_percent(run)
+        )
+        return [self._journal.record(body, live.who)]
 
     async def leave(
         self,
@@ -306,9 +303,9 @@ def _alert_percent(run: Run) -> int:
 
 def _with_use(run: Run, events: Sequence[Event]) -> Run:
     """The run with the use of its context after the last of these answers."""
-    answers = [e.body.get("context_percent") for e in events if e.kind is Kind.RUN_ANSWERED]
-    percent = answers[-1] if answers else None
-    if not isinstance(percent, int) or percent == run.context_percent:
+    answers = [bodies.RunAnswered.read(e.body) for e in events if e.kind is Kind.RUN_ANSWERED]
+    percent = answers[-1].context_percent if answers else None
+    if percent is None or percent == run.context_percent:
         return run
     alerted = run.context_alerted or percent >= _alert_percent(run)
     return msgspec.structs.replace(run, context_percent=percent, context_alerted=alerted)

@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -22,6 +21,7 @@ from holdfast.errors import (
     SessionStopped,
     Unauthenticated,
 )
+from holdfast.model import bodies
 from holdfast.model.budgets import AccountState, Scope
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
@@ -86,7 +86,7 @@ class Sessions:
         live = self._made(session)
         async with self._budgets.at_hand(live.chain, new=session.session_id):
             accounts = self._budgets.open_chain(session)
-            record = self._opened(session, accounts, {"parent": session.parent})
+            record = self._opened(session, accounts)
             records, changes = begun(live) if begun is not None else ([], [])
             await self._journal.commit([record, *records], [session, *accounts, *changes])
             if session.parent:
@@ -95,11 +95,11 @@ class Sessions:
         return live, token
 
     async def open_child(
-        self, parent: LiveSession, draft: Session, told: dict[str, Any], *, call_id: str = ""
+        self, parent: LiveSession, draft: Session, task_text: str, *, call_id: str = ""
     ) -> tuple[LiveSession, str]:
         """Open what `core/delegation` drafted, as a child of `parent`; with its token, shown once.
 
-        `told` is journalled with the parent, `call_id` names the parent's call that asked for it.
+        `task_text` is journalled with the parent, `call_id` names its call that asked for it.
         Errors: SessionStopped when the parent was stopped meanwhile; StoreUnavailable.
         """
         inherited = tuple(key for key in parent.chain if key.scope is Scope.SESSION)
@@ -111,7 +111,7 @@ class Sessions:
         self._remember(live, new=session.session_id)
         parent.children.append(session.session_id)
         try:
-            await self._begun(live, parent, told, call_id)
+            await self._begun(live, parent, task_text, call_id)
         except BaseException:
             self.forget(live)
             parent.children.remove(session.session_id)
@@ -120,26 +120,20 @@ class Sessions:
         return live, token
 
     def _begun(
-        self, live: LiveSession, parent: LiveSession, told: dict[str, Any], call_id: str
+        self, live: LiveSession, parent: LiveSession, task_text: str, call_id: str
     ) -> asyncio.Future[None]:
         """A child's accounts and first records, its parent's too; durable once awaited."""
         session = live.session
         accounts = self._budgets.open_chain(session)
-        *_, top = parent.line
-        born = {
-            "delegated_by": session.delegated_by,
-            "depth": session.depth,
-            "root": top.session.session_id,
-            "by_call": call_id,
-            "resources": list(session.resources),
-            "taints": live.vouched.tainted,
-        }
-        child = {"child": session.session_id, "agent": live.who.agent}
+        delegated = bodies.SessionDelegated(
+            task_text=task_text,
+            tools=session.allowed_tools,
+            child=session.session_id,
+            agent=live.who.agent,
+        )
         records = [
-            self._journal.record(
-                Kind.SESSION_DELEGATED, parent.who, told | child, call_id=call_id, turn=parent.turn
-            ),
-            self._opened(session, accounts, born),
+            self._journal.record(delegated, parent.who, call_id=call_id, turn=parent.turn),
+            self._opened(session, accounts, live, by_call=call_id),
         ]
         return self._journal.commit(records, [session, *accounts])
 
@@ -170,18 +164,29 @@ class Sessions:
         return session, token
 
     def _opened(
-        self, session: Session, accounts: Sequence[AccountState], more: dict[str, Any]
+        self,
+        session: Session,
+        accounts: Sequence[AccountState],
+        child: LiveSession | None = None,
+        by_call: str | None = None,
     ) -> Record:
         who = session.principal
-        body = {
-            "limits": {str(s.key): s.limit for s in accounts},
-            "trust": who.trust,
-            "roles": list(who.roles),
-            "allowed_tools": list(session.allowed_tools),
-            "expires_at_ns": session.expires_at_ns,
-            "config_version": session.config_version,
-        }
-        return self._journal.record(Kind.SESSION_OPENED, who, body | more)
+        body = bodies.SessionOpened(
+            limits={str(s.key): s.limit for s in accounts},
+            trust=who.trust,
+            roles=who.roles,
+            allowed_tools=session.allowed_tools,
+            expires_at_ns=session.expires_at_ns,
+            config_version=session.config_version,
+            parent=session.parent if child is None else None,
+            delegated_by=session.delegated_by,
+            depth=session.depth,
+            root="" if child is None else [*child.line][-1].session.session_id,
+            by_call=by_call,
+            resources=None if child is None else session.resources,
+            taints=None if child is None else child.vouched.tainted,
+        )
+        return self._journal.record(body, who)
 
     async def _check_parent(self, draft: Session) -> None:
         parent = await self._store.session(draft.parent)
@@ -377,8 +382,8 @@ class Sessions:
             self.ended(live)
             self._settle_unreported(live)
             lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
-        body = {"reason": reason, "by": by, "from": session.state}
-        record = self._journal.record(RECORDED[command], live.who, body)
+        body = RECORDED[command](reason=reason, by=by, from_state=session.state)
+        record = self._journal.record(body, live.who)
         return [record, *lost[0]], [live.session, *lost[1]]
 
     def below(self, live: LiveSession) -> list[LiveSession]:

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 
 from holdfast.core.sessions import Command
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.model.sessions import SessionState
 from holdfast.ports.clock import Clock
 from holdfast.runtime.journal import Journal, noted
@@ -50,5 +50,5 @@ class Upkeep:
         jumped_ns = self._jumped_ns()
         if abs(jumped_ns - self._noted_ns) > 2 * _NS:
             self._noted_ns = jumped_ns
-            record = self._journal.record(Kind.CLOCK_JUMPED, None, {"off_by_ns": jumped_ns})
+            record = self._journal.record(bodies.ClockJumped(off_by_ns=jumped_ns), None)
             self._journal.queue([record])

@@ -11,6 +11,7 @@ from holdfast.core.context import (
     compaction_due,
     context_percent,
 )
+from holdfast.model.bodies import ModelCallSettled
 
 
 def due(percents, *, pruned=0, full=False, first=1, **given):
@@ -141,14 +142,18 @@ def test_the_fill_that_was_heard_of_longest_ago_is_let_go_past_sixty_four_and_wa
     assert use.answered("p1", 85, 80, tools=True) is False
 
 
+def settled(**body):
+    return ModelCallSettled.read(body)
+
+
 def test_what_a_record_says_is_taken_in_and_alerts_nobody():
     use = ContextUse()
-    use.recorded({"context_percent": 85, "tools": [1], "agent_path": "sub"}, 80)
+    use.recorded(settled(context_percent=85, tools=True, agent_path="sub"), 80)
     assert use.percent == 85
     assert use.answered("sub", 90, 80, tools=True) is False
     assert use.answered("sub", 90, 80, tools=False) is True
-    use.recorded({"context_percent": "85"})
-    use.recorded({})
+    use.recorded(settled(context_percent="85"))
+    use.recorded(settled())
     assert use.percent == 90
-    use.recorded({"context_percent": 7})
+    use.recorded(settled(context_percent=7))
     assert use.percent == 7

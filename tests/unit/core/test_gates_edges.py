@@ -13,6 +13,7 @@ from holdfast.core.risk.registry import Risk
 from holdfast.core.risk.shell import ShellRisk
 from holdfast.core.when import Moment, read_when
 from holdfast.core.workplace import gate_work, is_inside, is_work, leaves_stale, written
+from holdfast.model.bodies import LoopAlert
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.sessions import LoopLimits
@@ -445,7 +446,7 @@ def test_ten_failures_within_ten_minutes_end_the_retrying():
     assert progress.retrying(599 * NS) == told
     assert progress.retrying(600 * NS - 1) == told
     assert progress.retrying(600 * NS) is None
-    assert told.told() == {"code": "loop.retries", "text": told.text, "stops": False}
+    assert told.told() == LoopAlert(code="loop.retries", text=told.text, stops=False)
 
 
 def test_the_same_call_alerts_at_its_number_and_is_refused_at_twice_that():

@@ -200,12 +200,19 @@ def chat(error="", **over):
             {"outcome": "unknown"},
             "unknown: the server ended before the provider's usage came",
         ),
-        (Kind.MODEL_CALL_REFUSED, {"why": "no money"}, "refused: no money"),
     ],
 )
 def test_a_model_call_says_all_that_was_settled(kind, body, error):
     call = record(kind, 10, turn=4, cost_nusd=70, body=MODEL_BODY | body)
     assert folded(OPENED, PROMPT, call) == [chat(error)]
+
+
+def test_a_refused_model_call_says_which_model_and_why_and_counts_nothing():
+    call = record(Kind.MODEL_CALL_REFUSED, 10, turn=4, body={"why": "no money", "model": "opus"})
+    (span,) = folded(OPENED, PROMPT, call)
+    assert (span.name, span.error, span.start_ns) == ("chat opus", "refused: no money", 10 * MS)
+    assert span.attributes["gen_ai.usage.input_tokens"] == 0
+    assert span.attributes["holdfast.input"] == "p" * 500
 
 
 def test_a_model_call_that_a_crash_left_is_known_by_its_hold():
@@ -298,7 +305,7 @@ def test_a_refused_call_is_a_span_of_its_reason(verdict, reason, error):
         ),
         (
             Kind.TOOL_CALL_FINISHED,
-            {"ok": 1},
+            {},
             "tool_error: ",
             {"holdfast__ms": 0, "error__type": "tool_error"},
         ),

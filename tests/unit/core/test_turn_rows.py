@@ -129,7 +129,7 @@ def finished(**body):
             [finished(ok=True, output="o" * (MOST + 1), duration_ms=3)],
             tool("done", output="o" * MOST, ms=3, cost_nusd=5),
         ),
-        ([finished(ok=1)], tool("failed: ", cost_nusd=5)),
+        ([finished(ok=False)], tool("failed: ", cost_nusd=5)),
         ([finished(error="e" * MOST)], tool(("failed: " + "e" * MOST)[:MOST], cost_nusd=5)),
         (
             [record(Kind.TOOL_RESULT_ADMITTED, 33, **CALL)],

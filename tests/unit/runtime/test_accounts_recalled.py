@@ -159,7 +159,9 @@ def test_limit_set_by_hand_is_recalled_though_its_commit_was_still_on_its_way():
         key = live.chain[0]
         async with house.budgets.at_hand((key,)):
             house.store.hold_commits()
-            house.budgets.set_limit(key, 3, house.journal.record(Kind.BUDGET_CHANGED, live.who))
+            house.budgets.set_limit(
+                key, 3, house.journal.record_as_told(Kind.BUDGET_CHANGED, live.who, {})
+            )
         assert not house.budgets.ledger.knows(key)
         reading = asyncio.create_task(house.budgets.states([key]))
         await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from holdfast.errors import (
     LoopDetected,
     SessionStopped,
 )
+from holdfast.model.bodies import LoopAlert
 from holdfast.model.budgets import Dimension
 from holdfast.ports.llm import Cleared
 from holdfast.runtime.clearing import Clearance, ClientRequest, told_to_list
@@ -265,6 +266,6 @@ def test_the_loop_guard_stands_before_any_count():
         stops, text, code = True, "enough", "loop"
 
         def told(self):
-            return {}
+            return LoopAlert(code=self.code, text=self.text, stops=True)
 
     asyncio.run(main())

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from holdfast.core.context import ContextUse
+from holdfast.model.bodies import ModelCallSettled
 from tests.unit.runtime.house import JSON, USD, House, breath, limit, whole_answer
 
 TOOL = {"name": "look", "description": "looks", "input_schema": {"type": "object"}}
@@ -110,6 +111,7 @@ def test_each_of_many_sub_agents_is_told_of_once_however_many_answer_in_between(
 def test_what_was_told_of_many_sub_agents_is_known_after_a_restart():
     use = ContextUse()
     for n in range(100):
-        use.recorded({"context_percent": 85, "tools": True, "agent_path": f"agent-{n}"}, 80)
+        told = {"context_percent": 85, "tools": True, "agent_path": f"agent-{n}"}
+        use.recorded(ModelCallSettled.read(told), 80)
     assert not use.answered("agent-0", 86, 80, tools=True)
     assert use.answered("agent-100", 86, 80, tools=True)

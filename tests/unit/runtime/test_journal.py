@@ -1,7 +1,7 @@
 """What a record says, and what is taken out of it."""
 
 from holdfast.core.scrub import RuleScrubber
-from holdfast.model.events import Kind
+from holdfast.model import bodies
 from holdfast.runtime.journal import Journal
 from holdfast.testing.clock import FakeClock
 from holdfast.testing.memory_store import MemoryStore
@@ -9,9 +9,8 @@ from holdfast.testing.memory_store import MemoryStore
 SECRET = "AKIA" + "A" * 16
 
 
-def test_only_what_came_from_elsewhere_is_scrubbed_and_ours_has_the_last_word():
+def test_only_what_came_from_elsewhere_is_scrubbed():
     journal = Journal(MemoryStore(), FakeClock(), RuleScrubber())
-    record = journal.record(
-        Kind.HOOK_RAN, None, {"text": f"use {SECRET}", "digest": "theirs"}, {"digest": "ours"}
-    )
-    assert record.body == {"text": "use <secret:aws_key>", "digest": "ours"}
+    body = bodies.EffectUnknown(why=f"use {SECRET}", key=SECRET, attempt=1)
+    record = journal.record(body, None)
+    assert record.body == {"why": "use <secret:aws_key>", "key": SECRET, "attempt": 1}

@@ -22,6 +22,7 @@ from holdfast.errors import (
     UpstreamUnavailable,
     all_errors,
 )
+from holdfast.model.bodies import UpstreamOpened
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
@@ -362,10 +363,11 @@ def test_a_relay_that_does_not_know_the_upstream_leaves_nothing_held():
 def test_breakers_of_a_relay_are_journalled_with_its_process():
     async def scene(pair):
         await pair.open(limit(USD, 10**9))
-        pair.relayed._note(Kind.UPSTREAM_OPENED, {"upstream": "main", "key": "key 1"})
+        body = UpstreamOpened(upstream="main", key="key 1", failures=3, trouble="upstream")
+        pair.relayed._note(body)
         await breath(0.01)
         [record] = pair.written(Kind.UPSTREAM_OPENED)
-        assert record.body == {"upstream": "main", "key": "key 1", "relay": 4711}
+        assert record.body == {**body.told(), "relay": 4711}
         with pytest.raises(Unavailable):
             await pair.line.ask("noted", encoded({"kind": "admin.acted", "body": {}}), Cuts)
 

@@ -48,7 +48,7 @@ def spend(home, live, dimension, amount):
 
 def set_cap(home, live, scope, dimension, amount, window=Window.LIFE):
     key = AccountKey(scope, owners(live.who)[scope], dimension, window)
-    record = home.journal.record(Kind.BUDGET_CHANGED, None, {"account": str(key)})
+    record = home.journal.record_as_told(Kind.BUDGET_CHANGED, None, {"account": str(key)})
     home.budgets.set_limit(key, amount, record)
 
 

@@ -29,7 +29,7 @@ def house(*taps):
 
 
 def a_record(journal, n=0):
-    return journal.record(Kind.HOOK_RAN, None, {"n": n})
+    return journal.record_as_told(Kind.HOOK_RAN, None, {"n": n})
 
 
 def seen(onlooker):

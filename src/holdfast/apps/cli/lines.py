@@ -1,11 +1,11 @@
 """One journal record as one live line of `holdfast run`, or none where it says nothing new."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from holdfast.apps.cli.printing import plain
+from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
 
@@ -31,127 +31,136 @@ def line_of(record: Record, spent_nusd: int) -> Line | None:
 
 
 def _turn(record: Record, spent_nusd: int) -> Line:
-    usage: dict[str, Any] = record.body.get("usage") or {}
-    tokens_in = sum(
-        int(usage.get(name, 0))
-        for name in (
-            "input_tokens",
-            "cache_read_tokens",
-            "cache_write_5m_tokens",
-            "cache_write_1h_tokens",
-        )
-    )
-    ended = str(record.body.get("ended", ""))
+    body = bodies.ModelCallSettled.of(record)
+    ended, used = body.ended, body.usage
     text = (
-        f"turn {record.turn}: {tokens_in:,} tokens in, {int(usage.get('output_tokens', 0)):,} out,"
+        f"turn {record.turn}: {used.prompt_tokens:,} tokens in, {used.output_tokens:,} out,"
         f" {format_usd(record.cost_nusd)}, {format_usd(spent_nusd)} so far"
     )
     return Line(text if ended == "complete" else f"{text} ({plain(ended, 200)})", "dim")
 
 
 def _decided(record: Record, spent_nusd: int) -> Line:
-    if record.body.get("times"):
-        told_of = plain(record.body.get("why", ""), 300)
+    body = bodies.ToolCallDecided.of(record)
+    if body.times:
+        told_of = plain(body.why, 300)
         return Line(f"{_MARKS.get(record.verdict, '·')} work of the provider: {told_of}", "red")
-    spelled = msgspec.json.encode(record.body.get("arguments") or {}).decode()
-    head = f"{_MARKS.get(record.verdict, '·')} {record.tool} {plain(spelled, _MOST_ARGUMENTS)}"
+    spelled = plain(body.arguments_json() or "{}", _MOST_ARGUMENTS)
+    head = f"{_MARKS.get(record.verdict, '·')} {record.tool} {spelled}"
     told = f"{head}: {record.verdict}, risk {record.risk or 'unknown'}"
-    why = deciding(record)
+    why = body.why_of(record.verdict)
     if why is not None:
-        rule = f", rule {why['rule']}" if why.get("rule") else ""
-        told += f"{rule}: {plain(why.get('text', ''), 300)}"
+        rule = f", rule {why.rule}" if why.rule else ""
+        told += f"{rule}: {plain(why.text, 300)}"
     style = "green" if record.verdict == "allow" else "red"
     return Line(f"{told} ({format_usd(spent_nusd)} so far)", style)
 
 
-def deciding(record: Record) -> dict[str, Any] | None:
-    """The first reason of a decision's own verdict, None where nothing objected."""
-    reasons = record.body.get("reasons") or []
-    return next((r for r in reasons if r.get("verdict") == record.verdict), None)
-
-
 def _finished(record: Record) -> Line | None:
-    if record.body.get("ok", True):
+    body = bodies.ToolCallFinished.of(record)
+    if body.ok or body.outcome:
         return None
-    return Line(f"  {record.tool} failed: {plain(record.body.get('error', ''), 200)}", "yellow")
+    return Line(f"  {record.tool} failed: {plain(body.error, 200)}", "yellow")
+
+
+def _opened(_: Record) -> Line:
+    return Line("session opened", "bold")
 
 
 def _stated(record: Record) -> Line:
-    what = record.kind.partition(".")[2]
-    reason = plain(record.body.get("reason", ""), 300)
-    return Line(f"session {what}" + (f": {reason}" if reason else ""), "bold")
+    return _state("session", record, bodies.SessionChanged.of(record).reason)
 
 
-def _alerted(record: Record) -> Line:
-    body = record.body
-    if record.kind is Kind.BUDGET_ALERT:
-        return Line(f"! {body.get('percent')} % of {plain(body.get('account', ''))}", "yellow")
-    if record.kind is Kind.CONTEXT_ALERT:
-        return Line(f"! the context is {body.get('percent')} % full", "yellow")
-    return Line(f"! {plain(body.get('text', ''), 300)}", "yellow")
+def _state(whose: str, record: Record, reason: str = "") -> Line:
+    told = f": {plain(reason, 300)}" if reason else ""
+    return Line(f"{whose} {record.kind.partition('.')[2]}{told}", "bold")
+
+
+def _budget(record: Record) -> Line:
+    body = bodies.BudgetAlert.of(record)
+    return Line(f"! {body.percent} % of {plain(body.account)}", "yellow")
+
+
+def _context(record: Record) -> Line:
+    return Line(f"! the context is {bodies.ContextAlert.of(record).percent} % full", "yellow")
+
+
+def _looped(record: Record) -> Line:
+    return Line(f"! {plain(bodies.LoopAlert.of(record).text, 300)}", "yellow")
 
 
 def _queried(record: Record) -> Line:
-    body = record.body
-    carried, spent, limit = body.get("bytes"), body.get("spent"), body.get("limit")
-    return Line(f"  {carried} bytes went out in a search query, {spent} of {limit} so far", "dim")
+    body = bodies.QuerySent.of(record)
+    so_far = f"{body.spent} of {body.limit} so far"
+    return Line(f"  {body.bytes} bytes went out in a search query, {so_far}", "dim")
 
 
-def _refused(record: Record) -> Line | None:
-    body = record.body
-    if record.kind is Kind.BUDGET_DECIDED:
-        if record.verdict != "deny":
-            return None
-        return Line(f"✗ no room in {plain(body.get('account', ''))}", "red")
-    why = body.get("why") or body.get("text") or ""
-    what = record.kind.replace("_", " ").replace(".", " ")
-    return Line(f"✗ {what} {plain(why, 300)}".rstrip(), "red")
+def _reserved(record: Record) -> Line | None:
+    if record.verdict != "deny":
+        return None
+    return Line(f"✗ no room in {plain(bodies.BudgetDecided.of(record).account)}", "red")
+
+
+def _refused(why: Callable[[Record], str]) -> Callable[[Record], Line]:
+    def line(record: Record) -> Line:
+        what = record.kind.replace("_", " ").replace(".", " ")
+        return Line(f"✗ {what} {plain(why(record), 300)}".rstrip(), "red")
+
+    return line
 
 
 def _cut(record: Record) -> Line:
-    why = record.body.get("why") or record.body.get("reason") or ""
+    why = bodies.ModelCallCut.of(record).reason
     return Line(f"✂ the answer was cut: {plain(why, 300)}".rstrip(": "), "red")
 
 
 def _run(record: Record) -> Line:
-    what = record.kind.partition(".")[2]
-    reason = plain(record.body.get("reason") or record.body.get("error") or "", 300)
-    return Line(f"run {what}" + (f": {reason}" if reason else ""), "bold")
+    return _state("run", record)
+
+
+def _moved(record: Record) -> Line:
+    return _state("run", record, bodies.RunMoved.of(record).reason)
+
+
+def _retrying(record: Record) -> Line:
+    body = bodies.RunRetrying.of(record)
+    return _state("run", record, body.reason or body.error)
 
 
 def _judged(record: Record) -> Line:
+    body = bodies.RunJudged.of(record)
     said = {"pass": "passed the result", "fail": "did not pass the result"}
-    told = said.get(str(record.body.get("verdict")), "could not be read")
-    style = "green" if record.body.get("verdict") == "pass" else "red"
-    return Line(f"the judge {told}: {plain(record.body.get('why', ''), 300)}", style)
+    told = said.get(body.verdict, "could not be read")
+    style = "green" if body.verdict == "pass" else "red"
+    return Line(f"the judge {told}: {plain(body.why, 300)}", style)
 
 
 def _unknown(record: Record) -> Line:
-    why = plain(record.body.get("why", ""), 200)
+    why = plain(bodies.EffectUnknown.of(record).why, 200)
     return Line(f"? it is not known whether {record.tool} took effect: {why}", "red")
 
 
 _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.MODEL_CALL_CUT: _cut,
-    Kind.MODEL_CALL_REFUSED: _refused,
+    Kind.MODEL_CALL_REFUSED: _refused(lambda one: bodies.ModelCallRefused.of(one).why),
     Kind.TOOL_CALL_FINISHED: _finished,
-    Kind.TOOL_RESULT_REPLACED: _refused,
-    Kind.EVIDENCE_MISSING: _refused,
-    Kind.EVIDENCE_REFUSED: _refused,
-    Kind.PERMIT_REFUSED: _refused,
-    Kind.BUDGET_DECIDED: _refused,
-    Kind.BUDGET_ALERT: _alerted,
-    Kind.LOOP_ALERT: _alerted,
-    Kind.CONTEXT_ALERT: _alerted,
+    Kind.TOOL_RESULT_REPLACED: _refused(lambda one: bodies.ToolResultReplaced.of(one).text),
+    Kind.EVIDENCE_MISSING: _refused(lambda one: bodies.EvidenceMissing.of(one).text),
+    Kind.EVIDENCE_REFUSED: _refused(lambda one: bodies.EvidenceRefused.of(one).text),
+    Kind.PERMIT_REFUSED: _refused(lambda one: bodies.PermitRefused.of(one).why),
+    Kind.BUDGET_DECIDED: _reserved,
+    Kind.BUDGET_ALERT: _budget,
+    Kind.LOOP_ALERT: _looped,
+    Kind.CONTEXT_ALERT: _context,
     Kind.QUERY_SENT: _queried,
     Kind.RUN_JUDGED: _judged,
     Kind.EFFECT_UNKNOWN: _unknown,
     Kind.RUN_CLAIMED: _run,
-    Kind.RUN_RETRYING: _run,
-    Kind.RUN_PARKED: _run,
-    Kind.RUN_RESUMED: _run,
+    Kind.RUN_RETRYING: _retrying,
+    Kind.RUN_PARKED: _moved,
+    Kind.RUN_RESUMED: _moved,
     Kind.RUN_COMPACTED: _run,
-    Kind.SESSION_OPENED: _stated,
+    Kind.SESSION_OPENED: _opened,
     Kind.SESSION_PAUSED: _stated,
     Kind.SESSION_RESUMED: _stated,
     Kind.SESSION_STOPPED: _stated,

@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast import errors
 from holdfast.client import SessionView
+from holdfast.model.bodies import LoopAlert, ModelCallSettled
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
 
@@ -78,7 +79,7 @@ def outcome_of(view: SessionView, records: Sequence[Record], *, fault: str) -> O
     if code is not None:
         return Outcome(code=code, why=f"the session is {view.state}: {view.state_reason}")
     if view.state is SessionState.STOPPED:
-        looped = any(r.kind is Kind.LOOP_ALERT and r.body.get("stops") for r in records)
+        looped = any(_looped(record) for record in records)
         code = ExitCode.LOOP if looped else ExitCode.DENIED
         return Outcome(code=code, why=f"the session was stopped: {view.state_reason}")
     if not fault:
@@ -91,12 +92,17 @@ def _last_obstacle(records: Sequence[Record]) -> ExitCode:
     for record in reversed(records):
         if record.kind is Kind.BUDGET_DECIDED and record.verdict == "deny":
             return ExitCode.BUDGET
-        if record.kind is Kind.LOOP_ALERT and record.body.get("stops"):
+        if _looped(record):
             return ExitCode.LOOP
         if record.kind is Kind.EVIDENCE_MISSING or record.verdict in ("deny", "ask"):
             return ExitCode.DENIED
         if record.kind is Kind.MODEL_CALL_REFUSED:
             return ExitCode.UPSTREAM
-        if record.kind is Kind.MODEL_CALL_SETTLED and record.body.get("ended") == "complete":
+        settled = record.kind is Kind.MODEL_CALL_SETTLED
+        if settled and ModelCallSettled.of(record).ended == "complete":
             break
     return ExitCode.UPSTREAM
+
+
+def _looped(record: Record) -> bool:
+    return record.kind is Kind.LOOP_ALERT and LoopAlert.of(record).stops

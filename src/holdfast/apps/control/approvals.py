@@ -14,7 +14,7 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.core.sessions import is_held
 from holdfast.errors import ApproverRequired, Denied
-from holdfast.model.events import Kind
+from holdfast.model.bodies import AuthRefused
 from holdfast.model.runs import Run, RunState
 from holdfast.ports.store import RunFilter
 
@@ -70,8 +70,8 @@ async def check_opening(deps: ControlDeps, by: str, action: str, *, tenant: str,
     if stands_for(deps.config, by, tenant, user):
         return
     why = f"`{by}` is not the user `{user}` of `{tenant}`"
-    body = {"why": why, "by": by, "action": action}
-    await deps.journal.refused(Kind.AUTH_REFUSED, None, body, tenant=tenant, user=user)
+    body = AuthRefused(why=why, by=by, action=action)
+    await deps.journal.refused(body, None, tenant=tenant, user=user)
     raise Denied(
         f"{why}, and opens nothing for them: the admin does, or whom `operators.{by}.users` in"
         " holdfast.yaml names",
@@ -98,14 +98,14 @@ async def check(
     fault = await _fault(deps, place, by, own, otherwise_admin=otherwise_admin)
     if not fault:
         return
-    body = {"why": fault, "by": by, "action": action}
+    body = AuthRefused(why=fault, by=by, action=action)
     flat = {
         "tenant": place.tenant,
         "project": place.project,
         "agent": place.agent,
         "session": session,
     }
-    await deps.journal.refused(Kind.AUTH_REFUSED, None, body, **flat)
+    await deps.journal.refused(body, None, **flat)
     raise ApproverRequired(fault, by=by, action=action)
 
 
@@ -143,8 +143,8 @@ async def admin_alone(deps: ControlDeps, by: str, action: str, why: str) -> None
     """Pass the admin. Errors: Denied, journalled, for everybody else."""
     if by == ADMIN:
         return
-    body = {"why": f"`{by}` is not the admin: {why}", "by": by, "action": action}
-    await deps.journal.refused(Kind.AUTH_REFUSED, None, body)
+    body = AuthRefused(why=f"`{by}` is not the admin: {why}", by=by, action=action)
+    await deps.journal.refused(body, None)
     raise Denied(f"only the admin may: {why}", by=by, action=action)
 
 

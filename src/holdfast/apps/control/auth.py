@@ -17,7 +17,7 @@ from holdfast.apps.control.proving import proven_in
 from holdfast.apps.control.reading import bearer
 from holdfast.errors import Denied, HoldfastError, Unauthenticated
 from holdfast.model import tokens
-from holdfast.model.events import Kind
+from holdfast.model.bodies import AuthRefused
 from holdfast.model.sessions import Session
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import token_digest
@@ -50,8 +50,8 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
     session = await _session_behind(deps, token)
     if session is None:
         raise Unauthenticated("the token is not one that this server issued")
-    body = {"why": "a session's token on an operator's path"}
-    await deps.journal.refused(Kind.AUTH_REFUSED, session.principal, body)
+    body = AuthRefused(why="a session's token on an operator's path")
+    await deps.journal.refused(body, session.principal)
     raise Denied("a session's token opens only its own session's paths")
 
 

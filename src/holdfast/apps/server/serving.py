@@ -38,7 +38,7 @@ from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
 from holdfast.errors import ConfigInvalid, Conflict
-from holdfast.model.events import Kind
+from holdfast.model.bodies import ToolCallLimited
 from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.proofs import Proofs
@@ -272,8 +272,8 @@ def _turns(config: Config, harness: Harness) -> Turns:
     most = ((name, tenant.max_decisions_per_s) for name, tenant in config.tenants.items())
 
     def limited(tenant: str, refused: int) -> None:
-        body = {"refused": refused}
-        told = journal.record_of_ours(Kind.TOOL_CALL_LIMITED, None, body, tenant=tenant)
+        body = ToolCallLimited(refused=refused)
+        told = journal.record_of_ours(body, None, tenant=tenant)
         journal.queue([told])
 
     per_s = {name: at_most for name, at_most in most if at_most is not None}

@@ -48,6 +48,7 @@ from holdfast.errors import (
 from holdfast.integrations.native.model_door import Fault, ModelDoor
 from holdfast.integrations.native.router import Router
 from holdfast.integrations.permits import PermitCheck
+from holdfast.model import bodies
 from holdfast.model.attempts import ToolResult
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
@@ -150,7 +151,7 @@ class Driver:
         elif isinstance(step, CallModel):
             await self._ask(step.turn)
         elif isinstance(step, Say):
-            await self._write(Kind.RUN_NOTED, {"text": step.text, "why": step.why})
+            await self._write(bodies.RunNoted(text=step.text, why=step.why))
         elif isinstance(step, Compact):
             await self._compact(step)
         elif isinstance(step, Judge):
@@ -160,9 +161,10 @@ class Driver:
         elif isinstance(step, Fail):
             await self._leave("failed", f"{step.code}: {step.text}")
 
-    async def _write(self, kind: Kind, body: Mapping[str, Any], **flat: Any) -> None:
+    async def _write(self, body: bodies.Body, **flat: Any) -> None:
         """One record, durable, then folded as it stands in the journal."""
-        event = {"kind": kind, "turn": self._talk.turn, "body": dict(body), **flat}
+        kind = bodies.KINDS[type(body)]
+        event = {"kind": kind, "turn": self._talk.turn, "body": body.told(), **flat}
         for record in await self._session.append(self._run.epoch, [event]):
             self._talk.fold(record)
 
@@ -187,14 +189,14 @@ class Driver:
 
     async def _answered(self, answer: Assembled, turn: int) -> None:
         percent = context_percent(self._context, answer.usage)
-        body = {
-            "content": answer.content,
-            "stop_reason": answer.stop_reason,
-            "usage": answer.usage,
-            "model": answer.model,
-            "context_percent": percent,
-        }
-        await self._write(Kind.RUN_ANSWERED, body, turn=turn)
+        body = bodies.RunAnswered(
+            content=answer.content,
+            stop_reason=answer.stop_reason,
+            usage=answer.usage,
+            model=answer.model,
+            context_percent=percent,
+        )
+        await self._write(body, turn=turn)
 
     async def _failed(self, fault: Fault) -> None:
         """A model call without an answer: what kind of failure decides what follows."""
@@ -237,13 +239,10 @@ class Driver:
             await self._failed(answer)
             return
         said = read_verdict("".join(str(b.get("text", "")) for b in answer.content))
-        body = {
-            "verdict": said.verdict,
-            "why": said.why,
-            "model": answer.model,
-            "usage": answer.usage,
-        }
-        await self._write(Kind.RUN_JUDGED, body)
+        body = bodies.RunJudged(
+            verdict=said.verdict, why=said.why, model=answer.model, usage=answer.usage
+        )
+        await self._write(body)
 
     async def _overflowed(self) -> None:
         """The provider took the conversation as too long: give up more of it, or end."""
@@ -266,8 +265,10 @@ class Driver:
         wait_s = fault.retry_after_s or self._pause_s(tried)
         if wait_s > _SLEPT_S:
             await self._leave("delay", reason, delay_s=wait_s)
-        body = {"error_class": fault.code, "error": fault.text, "attempt": tried, "delay_s": wait_s}
-        await self._write(Kind.RUN_RETRYING, body)
+        body = bodies.RunRetrying(
+            error_class=fault.code, error=fault.text, attempt=tried, delay_s=wait_s
+        )
+        await self._write(body)
         await asyncio.sleep(wait_s)
 
     def _pause_s(self, attempt: int) -> float:
@@ -286,13 +287,13 @@ class Driver:
                 await self._failed(answer)
                 return
             summary = "".join(str(b.get("text", "")) for b in answer.content)
-        body = {
-            "strategy": step.strategy,
-            "keep_from_turn": step.keep_from_turn,
-            "summary": summary,
-            "percent": step.percent,
-        }
-        await self._write(Kind.RUN_COMPACTED, body)
+        body = bodies.RunCompacted(
+            strategy=step.strategy,
+            keep_from_turn=step.keep_from_turn,
+            summary=summary,
+            percent=step.percent,
+        )
+        await self._write(body)
 
     def _summary_request(self) -> dict[str, Any]:
         settings, pruned = self._context, self._talk.prune_before_turn
@@ -341,8 +342,8 @@ class Driver:
         """
         limited = isinstance(fault, RateLimited)
         delay_s = _LIMITED_S if limited else self._pause_s(self._talk.retries + 1)
-        body = {"error_class": fault.code, "error": fault.message, "delay_s": delay_s}
-        await self._write(Kind.RUN_RETRYING, body)
+        body = bodies.RunRetrying(error_class=fault.code, error=fault.message, delay_s=delay_s)
+        await self._write(body)
         await self._leave("delay", f"{fault.code}: {fault.message}", delay_s=delay_s)
 
     async def _tool(self, call: Call) -> str:
@@ -468,12 +469,12 @@ class Driver:
             await asyncio.sleep(_REPORT_PAUSE_S)
 
     async def _say(self, call: Call, text: str, *, failed: bool) -> None:
-        body = {"content": text[:SHOWN_CHARACTERS], "is_error": failed}
-        await self._write(Kind.RUN_TOOL_ANSWERED, body, call_id=call.call_id, tool=call.tool)
+        body = bodies.RunToolAnswered(content=text[:SHOWN_CHARACTERS], is_error=failed)
+        await self._write(body, call_id=call.call_id, tool=call.tool)
 
     def _heard(self, call: Call, content: str, *, failed: bool) -> None:
         """What `finish` journalled, folded as the next activation would fold it."""
-        body = {"content": content, "is_error": failed}
+        body = bodies.RunToolAnswered(content=content, is_error=failed)
         self._talk.fold(
             Record(
                 kind=Kind.RUN_TOOL_ANSWERED,
@@ -481,7 +482,7 @@ class Driver:
                 turn=self._talk.turn,
                 call_id=call.call_id,
                 tool=call.tool,
-                body=body,
+                body=body.told(),
             )
         )
 

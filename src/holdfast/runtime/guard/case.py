@@ -12,6 +12,7 @@ from holdfast.core.effects import Standing
 from holdfast.core.flow.queries import Query
 from holdfast.core.progress import Finding
 from holdfast.core.risk.registry import Risk
+from holdfast.model.bodies import PolicyAsked
 from holdfast.model.decisions import Decision, Reason, Verdict
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
@@ -99,7 +100,7 @@ class Case:
         self.query: Query | None = None
         self.policy_version = ""
         # The moment and the taint that policy was asked with, so that it can be asked again.
-        self.policy_asked: dict[str, Any] = {}
+        self.policy_asked: PolicyAsked | None = None
         self.reasons: list[Reason] = []
         self.records: list[Record] = []
         self.changes: list[Change] = []

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from holdfast.core.calls import By, Move, moved
 from holdfast.core.permits import Signed, key_id, sign, verify
 from holdfast.errors import Exhausted, PermitInvalid
+from holdfast.model.bodies import PermitRefused
 from holdfast.model.budgets import Refused
 from holdfast.model.decisions import Decision, Verdict
-from holdfast.model.events import Kind
 from holdfast.model.permits import Permit, PermitFault
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
@@ -87,7 +87,7 @@ class Permits:
             fault = "the permit was used before"
         if fault or call is None or isinstance(permit, PermitFault):
             flat = {"call_id": call_id[:200], "tool": tool[:200], "verdict": Verdict.DENY}
-            await self._journal.refused(Kind.PERMIT_REFUSED, live.who, {"why": fault}, **flat)
+            await self._journal.refused(PermitRefused(why=fault), live.who, **flat)
             raise PermitInvalid(fault)
         async with self._budgets.at_hand(live.chain):
             full = self._budgets.full(live.chain)
@@ -118,7 +118,7 @@ class Permits:
                 live, call, ok=False, output=None, error=denial, uncertain=False
             )
         flat = {"call_id": call.call_id, "tool": call.tool, "verdict": Verdict.DENY}
-        record = self._journal.record(Kind.PERMIT_REFUSED, live.who, {"why": text}, **flat)
+        record = self._journal.record(PermitRefused(why=text), live.who, **flat)
         changes: list[Change] = [live.calls[call.call_id], *effect]
         _, durable = self._budgets.settle(call.hold_id, {}, live.who, [record, *noted], changes)
         await durable

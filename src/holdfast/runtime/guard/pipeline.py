@@ -10,8 +10,8 @@ from holdfast.core.contracts import ContractBook
 from holdfast.core.history import same_tool
 from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.errors import PermitInvalid, PolicyUnavailable
+from holdfast.model.bodies import PermitRefused
 from holdfast.model.decisions import Verdict
-from holdfast.model.events import Kind
 from holdfast.model.permits import Permit
 from holdfast.model.tools import CallRecord
 from holdfast.ports.files import Links
@@ -119,9 +119,9 @@ class Guard:
             fault = "this call was decided before"
         if call is not None and not fault:
             return call, arguments, spelled
-        body = {"why": fault, "door": asked.door, "digest": digest}
+        body = PermitRefused(why=fault, door=asked.door, digest=digest)
         flat = {"call_id": asked.call_id[:200], "tool": asked.tool[:200], "verdict": Verdict.DENY}
-        await self._journal.refused(Kind.PERMIT_REFUSED, live.who, body, **flat)
+        await self._journal.refused(body, live.who, **flat)
         raise PermitInvalid(fault, call_id=asked.call_id[:200], tool=asked.tool[:200])
 
     async def redeem(

@@ -3,8 +3,6 @@
 Not here: what was asked before it (`stages`), what a permit is (`permits`).
 """
 
-from typing import Any
-
 import msgspec
 
 from holdfast.core import sources, workplace
@@ -14,9 +12,10 @@ from holdfast.core.denials import denial_text
 from holdfast.core.risk.registry import registered
 from holdfast.core.sessions import Command
 from holdfast.errors import HoldfastError, SessionStopped
+from holdfast.model import bodies
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Decision, Verdict, strictest
-from holdfast.model.events import Kind, Record
+from holdfast.model.events import Record
 from holdfast.model.hooks import HookPoint
 from holdfast.model.permits import Permit
 from holdfast.model.sessions import SessionState
@@ -31,6 +30,13 @@ from holdfast.runtime.services import Services
 
 _SHOWN_ARGUMENT_BYTES = 256 * 1024
 _MOST_FILES = 100
+
+
+class Written(msgspec.Struct, frozen=True):
+    """Files that an allowed call writes; `stale` where it may outdate others."""
+
+    made: tuple[str, ...] = ()
+    stale: bool = False
 
 
 class Rulings:
@@ -65,7 +71,7 @@ class Rulings:
             case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
             verdict = Verdict.DENY
         self._tell_loop_guard(case, allowed=verdict is Verdict.ALLOW)
-        written = self._written(case) if verdict is Verdict.ALLOW else {}
+        written = self._written(case) if verdict is Verdict.ALLOW else Written()
         decision = Decision(
             decision_id=self._entropy.new_id("dec"),
             session=live.session.session_id,
@@ -121,7 +127,7 @@ class Rulings:
             stored=case.stored,
         )
 
-    def _written(self, case: Case) -> dict[str, Any]:
+    def _written(self, case: Case) -> Written:
         """What an allowed call writes, now and by what it leaves running."""
         written = _written(case)
         if self._running is not None:
@@ -142,7 +148,7 @@ class Rulings:
             case.call.tool, case.digest, allowed=allowed, codes=[r.code for r in case.reasons]
         )
         if finding is not None:
-            record = self._journal.record(Kind.LOOP_ALERT, case.live.who, finding.told())
+            record = self._journal.record(finding.told(), case.live.who)
             case.records.append(record)
             case.stop = finding if finding.stops else None
 
@@ -184,40 +190,32 @@ class Rulings:
             permitted_digest=permit.digest,
         )
 
-    def _decision_record(self, case: Case, decision: Decision, written: dict[str, Any]) -> Record:
-        body: dict[str, Any] = {
-            "door": case.asked.door,
-            "arguments": case.arguments if _fits(case.spelled) else {},
-            "reasons": [msgspec.to_builtins(reason) for reason in decision.reasons],
-            "resource": case.resource,
-        }
-        ours: dict[str, Any] = {
-            "digest": case.digest,
-            "emitted_digest": case.call.digest,
-            "risk_reasons": [r.code for r in case.risk.reasons] if case.risk else [],
-            "policy_version": decision.policy_version,
-            "tainted": case.live.vouched.tainted,
-        }
-        if self._journal.behind:
-            ours["behind"] = self._journal.behind
-        if case.policy_asked:
-            ours["policy_asked"] = case.policy_asked
-        ours |= written
-        if not _fits(case.spelled):
-            ours["arguments_kept"] = False
-        if case.asked.again:
-            ours["again"] = True
-        if case.query is not None:
-            ours["query_bytes"] = case.query.residue
-        if case.effect is not None:
-            ours["effect_key"] = case.effect.entry.key
-            ours["effect"] = case.effect.standing
-            ours["attempt"] = case.effect.entry.attempt
+    def _decision_record(self, case: Case, decision: Decision, written: Written) -> Record:
+        kept, effect = _fits(case.spelled), case.effect
+        body = bodies.ToolCallDecided(
+            door=case.asked.door,
+            arguments=case.arguments if kept else {},
+            reasons=decision.reasons,
+            resource=case.resource,
+            digest=case.digest,
+            emitted_digest=case.call.digest,
+            risk_reasons=tuple(r.code for r in case.risk.reasons) if case.risk else (),
+            policy_version=decision.policy_version,
+            tainted=case.live.vouched.tainted,
+            behind=self._journal.behind,
+            policy_asked=case.policy_asked,
+            made=written.made,
+            stale=written.stale,
+            arguments_kept=kept,
+            again=case.asked.again,
+            query_bytes=None if case.query is None else case.query.residue,
+            effect_key="" if effect is None else effect.entry.key,
+            effect="" if effect is None else effect.standing,
+            attempt=None if effect is None else effect.entry.attempt,
+        )
         return self._journal.record(
-            Kind.TOOL_CALL_DECIDED,
-            case.live.who,
             body,
-            ours,
+            case.live.who,
             turn=case.call.turn,
             call_id=decision.call_id,
             decision_id=decision.decision_id,
@@ -227,11 +225,11 @@ class Rulings:
         )
 
 
-def _written(case: Case) -> dict[str, Any]:
+def _written(case: Case) -> Written:
     """What an allowed call writes where its session works; remembered, and as it is journalled."""
     live = case.live
     if case.risk is None:
-        return {}
+        return Written()
     made = workplace.written(case.contract, case.arguments, case.risk)[:_MOST_FILES]
     stale = workplace.leaves_stale(case.contract, case.risk, tainted=live.vouched.tainted)
     live.wrote(made, stale=stale)
@@ -244,7 +242,7 @@ def _written(case: Case) -> dict[str, Any]:
         live.writing[case.call.call_id] = case.writing
         if case.writing.mixed is not None:
             live.grows.update(dict.fromkeys(case.grows, case.writing.mixed))
-    return {name: told for name, told in (("made", made), ("stale", stale)) if told}
+    return Written(tuple(made), stale)
 
 
 def _left_running(case: Case, running: LeftRunning) -> list[Record]:

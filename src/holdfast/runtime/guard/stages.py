@@ -23,9 +23,10 @@ from holdfast.core.risk.queried import queried
 from holdfast.core.risk.registry import Risk, assess
 from holdfast.core.scopes import outside
 from holdfast.errors import PolicyUnavailable
+from holdfast.model import bodies
+from holdfast.model.bodies import PolicyAsked
 from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.decisions import Verdict, strictest
-from holdfast.model.events import Kind
 from holdfast.model.findings import Violation
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.tools import Contract, Effect, Idempotency
@@ -151,7 +152,7 @@ class Stages:
         case.counted = True
         progress, now_ns = case.live.progress, self._clock.now_ns()
         for finding in progress.call(case.call.tool, case.digest, now_ns):
-            record = self._journal.record(Kind.LOOP_ALERT, case.live.who, finding.told())
+            record = self._journal.record(finding.told(), case.live.who)
             case.records.append(record)
             if finding.response is Response.DENY:
                 case.deny("loop", LOOP_DETECTED, finding.text, finding.code)
@@ -176,10 +177,10 @@ class Stages:
         ruled = gate(case.risk, case.live.who.trust, effect)
         case.reasons += ruled.reasons
         if ruled.notify:
-            body = {"reasons": [f"{r.code}: {r.text}" for r in case.risk.reasons]}
+            told = tuple(f"{r.code}: {r.text}" for r in case.risk.reasons)
             flat = {"tool": case.call.tool, "call_id": case.call.call_id}
             record = self._journal.record(
-                Kind.RISK_NOTICE, case.live.who, body, risk=case.risk.level.name, **flat
+                bodies.RiskNotice(reasons=told), case.live.who, risk=case.risk.level.name, **flat
             )
             case.records.append(record)
 
@@ -216,16 +217,14 @@ class Stages:
 
     async def ask_policy(self, case: Case) -> None:
         """What a child may do, each session above it may do as well."""
-        case.policy_asked = {
-            "at_ns": self._clock.now_ns(),
-            "tainted": case.live.vouched.tainted,
-        }
+        asked = PolicyAsked(at_ns=self._clock.now_ns(), tainted=case.live.vouched.tainted)
+        case.policy_asked = asked
         for one in case.live.line:
-            await self._ask_policy_of(case, one)
+            await self._ask_policy_of(case, one, asked)
             if case.denied:
                 break
 
-    async def _ask_policy_of(self, case: Case, one: LiveSession) -> None:
+    async def _ask_policy_of(self, case: Case, one: LiveSession, asked: PolicyAsked) -> None:
         try:
             answer = await self._policy.decide(
                 policy_request(
@@ -235,7 +234,8 @@ class Stages:
                     contract=case.contract,
                     resource=case.resource,
                     risk=case.risk,
-                    **case.policy_asked,
+                    at_ns=asked.at_ns,
+                    tainted=asked.tainted,
                 )
             )
         except PolicyUnavailable as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from holdfast.core.large import Requested
 from holdfast.errors import InternalError, TooLarge, Unavailable, UpstreamUnavailable
-from holdfast.model.events import Kind
+from holdfast.model.bodies import KINDS, UpstreamClosed, UpstreamOpened
 from holdfast.model.upstreams import Trouble
 from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Cleared, Upstream, UpstreamAnswer
@@ -239,13 +239,8 @@ class RelayedCalls:
             raise UpstreamUnavailable(f"this relay knows no upstream `{name}`")
         return provider
 
-    def _note(self, kind: Kind, body: Mapping[str, object]) -> None:
-        plain = {
-            name: value
-            for name, value in body.items()
-            if isinstance(value, str | int | float | bool | None)
-        }
-        self._line.mention("noted", Noted(kind=str(kind), body=plain))
+    def _note(self, body: UpstreamOpened | UpstreamClosed) -> None:
+        self._line.mention("noted", Noted(kind=KINDS[type(body)], body=body.told()))
 
 
 def _joined(headers: Mapping[str, str]) -> dict[str, str]:

@@ -9,10 +9,13 @@ Not here: sockets (`backends/frames`), the relay's side (`calls`, `payer`).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+import msgspec
+
 from holdfast.core import endings
 from holdfast.core.endings import ABANDONED, LOST, Ending
 from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
+from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
 from holdfast.model.events import Kind
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.runtime.carrying import stoppable
@@ -59,7 +62,10 @@ from holdfast.runtime.relays.wire import (
 )
 from holdfast.runtime.services import Services
 
-_CHANGES = (Kind.UPSTREAM_OPENED, Kind.UPSTREAM_CLOSED)
+_CHANGES: Mapping[str, type[UpstreamOpened | UpstreamClosed]] = {
+    Kind.UPSTREAM_OPENED: UpstreamOpened,
+    Kind.UPSTREAM_CLOSED: UpstreamClosed,
+}
 
 Report = Callable[[BaseException], None]
 Drop = Callable[[], None]
@@ -291,10 +297,11 @@ class RelayTalk:
 
     def _noted(self, body: bytes) -> None:
         said = decoded(body, Noted)
-        if said.kind not in _CHANGES:
+        shape = _CHANGES.get(said.kind)
+        if shape is None:
             raise Unavailable("a relay may not journal this")
-        record = self.desk.journal.record(Kind(said.kind), None, {**said.body, "relay": self.pid})
-        self.desk.journal.queue([record])
+        told = msgspec.structs.replace(shape.read(said.body), relay=self.pid)
+        self.desk.journal.queue([self.desk.journal.record(told, None)])
 
     def _open_call(self, number: int) -> "CarriedCall":
         call = self._calls.get(number)

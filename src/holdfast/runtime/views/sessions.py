@@ -4,13 +4,14 @@ A list never loads a session into memory: what it needs is counted from the jour
 changing anything.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import msgspec
 
 from holdfast.core.calls import PERMITTED
 from holdfast.core.context import ContextUse
 from holdfast.errors import NotFound
+from holdfast.model import bodies
 from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session
@@ -23,14 +24,22 @@ from holdfast.runtime.budgets import Budgets, owners
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
 
+_TAINTING: Mapping[
+    Kind,
+    type[
+        bodies.SessionOpened
+        | bodies.SessionContinued
+        | bodies.ToolResultAdmitted
+        | bodies.SessionCollected
+    ],
+] = {
+    Kind.SESSION_OPENED: bodies.SessionOpened,
+    Kind.SESSION_CONTINUED: bodies.SessionContinued,
+    Kind.TOOL_RESULT_ADMITTED: bodies.ToolResultAdmitted,
+    Kind.SESSION_COLLECTED: bodies.SessionCollected,
+}
 # Of its own, and of the session that it continues.
-_COUNTED = (
-    Kind.SESSION_OPENED,
-    Kind.SESSION_CONTINUED,
-    Kind.TOOL_RESULT_ADMITTED,
-    Kind.SESSION_COLLECTED,
-    Kind.QUERY_SENT,
-)
+_COUNTED = (*_TAINTING, Kind.QUERY_SENT)
 _TURNS = (Kind.MODEL_CALL_SETTLED, Kind.MODEL_CALL_REFUSED)
 _MAX_SCANNED = 2000
 _PAGE = 1000
@@ -130,13 +139,14 @@ class SessionViews:
             async for record in self.records(session, (*_COUNTED, *own), session_id):
                 turn = max(turn, record.turn if mine else 0)
                 cost_nusd += record.cost_nusd
-                tainted = tainted or bool(record.body.get("taints"))
-                if mine:
-                    context.recorded(record.body)
-                if record.kind is Kind.QUERY_SENT:
-                    carried += int(record.body.get("bytes", 0))
-                if record.kind is Kind.SESSION_DELEGATED:
-                    children.append(str(record.body.get("child", "")))
+                if (shape := _TAINTING.get(record.kind)) is not None:
+                    tainted = tainted or bool(shape.of(record).taints)
+                elif mine and record.kind is Kind.MODEL_CALL_SETTLED:
+                    context.recorded(bodies.ModelCallSettled.of(record))
+                elif record.kind is Kind.QUERY_SENT:
+                    carried += bodies.QuerySent.of(record).bytes
+                elif record.kind is Kind.SESSION_DELEGATED:
+                    children.append(bodies.SessionDelegated.of(record).child)
         for account in await self._budgets.states([_purse(session)]):
             cost_nusd = account.settled
         calls = await self._store.calls(session.session_id)

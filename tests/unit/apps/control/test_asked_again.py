@@ -30,7 +30,7 @@ async def recorded(house: House, *reasons, verdict="allow", call="c1", who=None,
         "policy_asked": {"at_ns": 5, "tainted": True},
     } | ours
     flat = {"call_id": call, "decision_id": f"dec_{call}", "tool": "Read", "risk": "MEDIUM"}
-    record = house.journal.record(
+    record = house.journal.record_as_told(
         Kind.TOOL_CALL_DECIDED, session.who, body | told, verdict=verdict, **flat
     )
     await house.journal.commit([record])
@@ -222,7 +222,7 @@ def test_every_session_above_a_child_is_asked_too():
                 "expires_at_ns": 600,
             }
         )
-        child, _ = await house.sessions.open_child(top, draft, {})
+        child, _ = await house.sessions.open_child(top, draft, "")
         await recorded(house, who=child)
         again = (await asked(house)).json()
         [sent] = house.policy.replayed

@@ -355,9 +355,13 @@ def test_a_session_not_in_memory_is_shown_from_the_store_and_not_loaded():
     async def main(house: House):
         session_id, _ = await house.opened()
         live = house.live(session_id)
-        settled = house.journal.record(Kind.MODEL_CALL_SETTLED, live.who, {}, turn=1, cost_nusd=7)
-        refused = house.journal.record(Kind.MODEL_CALL_REFUSED, live.who, {}, turn=2)
-        tainted = house.journal.record(Kind.TOOL_RESULT_ADMITTED, live.who, {"taints": True})
+        settled = house.journal.record_as_told(
+            Kind.MODEL_CALL_SETTLED, live.who, {}, turn=1, cost_nusd=7
+        )
+        refused = house.journal.record_as_told(Kind.MODEL_CALL_REFUSED, live.who, {}, turn=2)
+        tainted = house.journal.record_as_told(
+            Kind.TOOL_RESULT_ADMITTED, live.who, {"taints": True}
+        )
         await house.journal.commit([settled, tainted, settled, refused])
         purse = [k for k in live.chain if (k.scope, k.dimension) == (Scope.SESSION, Dimension.USD)]
         [account] = await house.store.accounts(purse)
@@ -410,17 +414,19 @@ def acted(house, session_id, *turns):
     for turn, calls in turns:
         settled = {"model": "m", "ended": "complete", "stop_reason": "tool_use", "duration_ms": 3}
         records.append(
-            house.journal.record(Kind.MODEL_CALL_SETTLED, who, settled, turn=turn, cost_nusd=7)
+            house.journal.record_as_told(
+                Kind.MODEL_CALL_SETTLED, who, settled, turn=turn, cost_nusd=7
+            )
         )
         for number in range(calls):
             flat = {"call_id": f"c{turn}.{number}", "tool": "Read", "turn": turn}
             decided = {"arguments": {"file_path": "a"}, "reasons": []}
             finished = {"ok": True, "output": '"text"', "duration_ms": 5}
             records += [
-                house.journal.record(
+                house.journal.record_as_told(
                     Kind.TOOL_CALL_DECIDED, who, decided, verdict="allow", risk="LOW", **flat
                 ),
-                house.journal.record(Kind.TOOL_CALL_FINISHED, who, finished, **flat),
+                house.journal.record_as_told(Kind.TOOL_CALL_FINISHED, who, finished, **flat),
             ]
     return house.journal.commit(records)
 
@@ -478,7 +484,9 @@ def test_rows_without_a_turn_never_keep_a_reader_on_the_same_page():
         session_id, _ = await house.opened()
         who = house.live(session_id).who
         refused = [
-            house.journal.record(Kind.TOOL_CALL_DECIDED, who, {}, tool="web_search", verdict="deny")
+            house.journal.record_as_told(
+                Kind.TOOL_CALL_DECIDED, who, {}, tool="web_search", verdict="deny"
+            )
             for _ in range(3)
         ]
         await house.journal.commit(refused)

@@ -66,7 +66,7 @@ def test_hold_is_durable_with_its_decision_and_what_came_along_when_it_is_handed
         desk: Any = Desk()
         live = await desk.open(limit(USD, 100))
         seq = desk.seq
-        extra = desk.journal.record(Kind.LOOP_ALERT, live.who, {})
+        extra = desk.journal.record_as_told(Kind.LOOP_ALERT, live.who, {})
         answer, amounts = await desk.budgets.reserve(
             "hld_1",
             live.session,
@@ -321,7 +321,7 @@ def test_what_was_used_is_told_with_its_alerts_and_with_what_went_beyond():
         live = await desk.open(limit(USD, 100, alerts=(50, 80)), limit(TOKENS, 10, alerts=()))
         await reserve(desk, live, "h", {USD: 60, TOKENS: 5})
         seq = desk.seq
-        said = desk.journal.record(Kind.MODEL_CALL_SETTLED, live.who, {})
+        said = desk.journal.record_as_told(Kind.MODEL_CALL_SETTLED, live.who, {})
         other = msgspec.structs.replace(live.session, session_id="ses_also", token_digest="")
         done = await settled(
             desk.budgets.settle("h", {USD: 101, TOKENS: 5}, live.who, [said], [other])
@@ -359,7 +359,7 @@ def test_alert_that_is_due_at_nothing_spent_is_stored_with_its_account():
         await settled(desk.budgets.settle("h", {USD: 60}, live.who))
         # The cap is raised past the alert, which is then due again once it is lowered.
         for amount in (1_000, 100):
-            record = desk.journal.record(Kind.BUDGET_CHANGED, None, {})
+            record = desk.journal.record_as_told(Kind.BUDGET_CHANGED, None, {})
             changed, durable = desk.budgets.set_limit(key(live), amount, record)
             await durable
             assert (changed.limit, changed.set_by_hand) == (amount, True)
@@ -381,7 +381,7 @@ def test_raised_cap_wakes_who_waits_for_it():
         waiting = asyncio.create_task(reserve(desk, live, "a", {USD: 50}, wait_s=60))
         await turns()
         seq = desk.seq
-        record = desk.journal.record(Kind.BUDGET_CHANGED, live.who, {"by": "root"})
+        record = desk.journal.record_as_told(Kind.BUDGET_CHANGED, live.who, {"by": "root"})
         _, durable = desk.budgets.set_limit(key(live), 150, record)
         await durable
         assert isinstance(await waiting, Reserved)
@@ -406,7 +406,7 @@ def test_time_that_is_known_only_afterwards_never_goes_beyond_its_account(amount
         assert affordable("none", SECONDS, amount) == amount
         assert affordable("h", USD, amount) == amount
         desk.budgets.set_limit(
-            key(live, SECONDS), 10, desk.journal.record(Kind.BUDGET_CHANGED, None)
+            key(live, SECONDS), 10, desk.journal.record_as_told(Kind.BUDGET_CHANGED, None, {})
         )
         assert affordable("h", SECONDS, 900) == 30
 

@@ -202,7 +202,7 @@ def test_end_of_an_activation_is_one_commit_of_run_session_and_record(state, kin
         run, live = await office.at_work(ttl_s=60)
         office.clock.advance(20)
         seq, now, token = office.seq, office.clock.now_ns(), live.session.token_digest
-        extra = office.journal.record(Kind.LOOP_ALERT, live.who, {})
+        extra = office.journal.record_as_told(Kind.LOOP_ALERT, live.who, {})
         reason = "because" + "x" * 3_000
         by = By.PERSON if state is RunState.CANCELLED else By.WORKER
         await office.dispatch.leave(
@@ -451,7 +451,7 @@ def test_run_that_comes_back_is_told_with_its_reason_or_with_the_records_given()
         body = {"run_id": run.run_id, "reason": "go on"}
         assert office.since(seq, live.who) == [{"kind": "run.resumed", "body": body}]
         seq = office.seq
-        given = office.journal.record(Kind.RUN_NOTED, live.who, {})
+        given = office.journal.record_as_told(Kind.RUN_NOTED, live.who, {})
         await office.dispatch.enqueue(parked, [given])
         assert office.since(seq, live.who) == [{"kind": "run.noted"}]
         office.sessions.forget(live)

@@ -30,7 +30,7 @@ class Past(Desk):
         live = await self.open(**fields)
         for one in call_ids:
             call(live, one)
-            record = self.journal.record(Kind.TOOL_USE_EMITTED, live.who, {}, call_id=one)
+            record = self.journal.record_as_told(Kind.TOOL_USE_EMITTED, live.who, {}, call_id=one)
             await self.journal.commit([record])
         return live
 

@@ -231,7 +231,7 @@ def test_what_a_child_may_do_each_above_it_has_to_be_allowed_too(module):
         house: Any = Gatehouse()
         parent = await house.seat(agent="chief")
         wanted = draft(delegated_by=parent.session.session_id, allowed_tools=("look",), depth=1)
-        child, _ = await house.sessions.open_child(parent, wanted, {})
+        child, _ = await house.sessions.open_child(parent, wanted, "")
 
         def answer(request):
             verdict = Verdict.DENY if request.agent == house.denied else Verdict.ALLOW

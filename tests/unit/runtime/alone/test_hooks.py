@@ -176,6 +176,6 @@ def test_agent_with_hooks_of_its_own_has_those_and_not_the_servers():
 
 
 def test_point_that_was_reached_is_told_whether_or_not_a_hook_stands_there():
-    record = hooks().fired(WHO, HookPoint.ON_ERROR, {"detail": "x"})
+    record = hooks().fired(WHO, HookPoint.ON_ERROR, "x")
     body = {"point": "on_error", "hook": "", "detail": "x"}
     assert told(record, WHO) == {"kind": "hook.ran", "body": body}

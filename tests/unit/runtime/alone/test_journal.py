@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.core.scrub import RuleScrubber
 from holdfast.errors import StoreUnavailable
+from holdfast.model import bodies
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.principals import Principal, TrustLevel
@@ -78,28 +79,29 @@ def test_record_says_of_whom_it_is_when_and_what_without_the_secrets_in_it():
     body = {"key": SECRET, "list": [1, {"a": SECRET}]}
     clean = {"key": hidden, "list": [1, {"a": hidden}]}
     clock.advance(2e-9)
-    found = made.record(KIND, WHO, body, turn=3, call_id="c1", verdict=Verdict.DENY)
+    found = made.record_as_told(KIND, WHO, body, turn=3, call_id="c1", verdict=Verdict.DENY)
     plain = msgspec.structs.asdict(Record(kind=KIND, at_ns=9))
     flat = {"turn": 3, "call_id": "c1", "verdict": Verdict.DENY}
     assert msgspec.structs.asdict(found) == plain | OF_WHOM | flat | {"body": clean}
-    # Of the server itself nobody is named; what is ours joins as it is, and wins.
-    ours = {"ours": SECRET, "key": "ours"}
-    about_us = made.record(KIND, None, body, ours, tool="look")
-    said = {"tool": "look", "body": {**clean, **ours}}
-    assert msgspec.structs.asdict(about_us) == plain | said
-    for given in (None, {}):
-        assert made.record(KIND, WHO, given).body == {}
-        assert made.record(KIND, WHO, given, ours).body == ours
-    as_it_is = made.record_of_ours(KIND, WHO, body, turn=1)
-    assert msgspec.structs.asdict(as_it_is) == plain | OF_WHOM | {"turn": 1, "body": body}
+    # Of the server itself nobody is named; what is marked as ours stays as it is.
+    unknown = bodies.EffectUnknown(why=SECRET, key=SECRET, attempt=2)
+    about_us = made.record(unknown, None, tool="look")
+    said = {"tool": "look", "body": {"why": hidden, "key": SECRET, "attempt": 2}}
+    assert msgspec.structs.asdict(about_us) == plain | {"kind": Kind.EFFECT_UNKNOWN} | said
+    assert made.record_as_told(KIND, WHO, {}).body == {}
+    refused = bodies.PermitRefused(why=SECRET)
+    assert made.record(refused, WHO).body == {"why": hidden}
+    as_it_is = made.record_of_ours(refused, WHO, turn=1)
+    ours = {"turn": 1, "body": {"why": SECRET}}
+    assert msgspec.structs.asdict(as_it_is) == plain | OF_WHOM | ours
     assert (made.behind, journal(behind="sha256:x")[0].behind) == ("", "sha256:x")
 
 
 def test_commit_writes_in_order_and_what_is_queued_is_written_too():
     async def main():
         made, store, _ = journal()
-        first = made.commit([made.record(KIND, WHO, {"n": 1})])
-        made.queue([made.record(KIND, WHO, {"n": 2})])
+        first = made.commit([made.record_as_told(KIND, WHO, {"n": 1})])
+        made.queue([made.record_as_told(KIND, WHO, {"n": 2})])
         await first
         await made.commit(())
         assert [one.body["n"] for one in store.journal] == [1, 2]
@@ -112,7 +114,7 @@ def test_store_that_fails_is_told_to_whoever_waits_and_not_reported_as_forgotten
         made, store, _ = journal()
         store.fail_commits()
         with pytest.raises(StoreUnavailable):
-            await made.commit([made.record(KIND, WHO)])
+            await made.commit([made.record_as_told(KIND, WHO, {})])
         loop = asyncio.get_running_loop()
         asked = []
 
@@ -122,7 +124,7 @@ def test_store_that_fails_is_told_to_whoever_waits_and_not_reported_as_forgotten
                 return futures[-1]
 
         made._store = Failing()
-        records, changes = [made.record(KIND, WHO)], [object()]
+        records, changes = [made.record_as_told(KIND, WHO, {})], [object()]
         futures: list[Any] = []
         for way in (lambda: made.queue(records, changes), lambda: noted(futures[-1])):
             written: Any = loop.create_future()
@@ -149,7 +151,7 @@ def test_taps_see_what_became_durable_and_one_that_raises_is_dropped_and_told_of
         said: list[str] = []
         one, other = Tap(), Tap()
         made, store, _ = journal(taps=[one, other], say=said.append)
-        records = [made.record(KIND, WHO, {"n": n}) for n in (1, 2)]
+        records = [made.record_as_told(KIND, WHO, {"n": n}) for n in (1, 2)]
         durable = made.commit(records)
         assert one.saw_batches == []
         await durable
@@ -184,7 +186,7 @@ def test_tap_that_raises_where_nobody_is_to_be_told_is_dropped_in_silence():
         made, _, _ = journal(taps=[tap])
         tap.fault = ValueError("no")
         for _ in range(2):
-            await made.commit([made.record(KIND, WHO)])
+            await made.commit([made.record_as_told(KIND, WHO, {})])
             await spin()
         assert len(tap.saw_batches) == 1
 
@@ -195,12 +197,12 @@ def test_refusals_are_records_until_they_are_many_and_then_one_record_of_their_n
     async def main():
         made, store, clock = journal()
         for _ in range(22):
-            await made.refused(KIND, WHO, {"key": SECRET}, call_id="c1")
+            await made.refused(bodies.PermitRefused(why=SECRET), WHO, call_id="c1")
         assert len(store.journal) == 20
         assert told(store.journal[0]) == OF_WHOM | {
             "kind": "permit.refused",
             "call_id": "c1",
-            "body": {"key": made.scrubbed({"key": SECRET})["key"]},
+            "body": {"why": made.scrubbed({"why": SECRET})["why"]},
         }
         clock.advance(59.999)
         made.tell_refusals()
@@ -214,7 +216,7 @@ def test_refusals_are_records_until_they_are_many_and_then_one_record_of_their_n
             "body": {"why": "refused 2 times more within a minute", "times": 2},
         }
         for _ in range(21):
-            await made.refused(KIND, None, {})
+            await made.refused(bodies.PermitRefused(why="no"), None)
         clock.advance(60)
         made.tell_refusals()
         made.tell_refusals(all_of_them=True)
@@ -233,7 +235,7 @@ def test_refusal_is_durable_once_it_is_told():
     async def main():
         made, store, _ = journal()
         store.hold_commits()
-        refusing = asyncio.ensure_future(made.refused(KIND, WHO, {}))
+        refusing = asyncio.ensure_future(made.refused(bodies.PermitRefused(why="no"), WHO))
         await spin()
         assert not refusing.done()
         store.release_commits()

@@ -143,7 +143,7 @@ def test_all_below_end_with_it_and_each_says_what_was_cut_and_ended_of_it():
         )
         children = []
         for number, report in enumerate(reports):
-            one, _ = await desk.sessions.open_child(live, child_of(live, f"aide{number}"), {})
+            one, _ = await desk.sessions.open_child(live, child_of(live, f"aide{number}"), "")
             found[one.session.session_id] = report
             children.append(one)
         children[0].streams["h"] = lambda why: None
@@ -178,8 +178,8 @@ def test_child_that_memory_had_let_go_is_read_and_killed():
     async def main():
         desk: Any = Desk()
         live = await desk.open()
-        one, _ = await desk.sessions.open_child(live, child_of(live), {})
-        over, _ = await desk.sessions.open_child(live, child_of(live), {})
+        one, _ = await desk.sessions.open_child(live, child_of(live), "")
+        over, _ = await desk.sessions.open_child(live, child_of(live), "")
         await desk.sessions.change(over, Command.KILL, "first")
         for gone in (one, over):
             desk.sessions.forget(gone)
@@ -207,7 +207,7 @@ def test_child_whose_state_is_not_killed_is_not_ended_for_the_receipt():
     async def main():
         desk: Any = Desk()
         live = await desk.open()
-        one, _ = await desk.sessions.open_child(live, child_of(live), {})
+        one, _ = await desk.sessions.open_child(live, child_of(live), "")
 
         class Reviving(Processes):
             async def stop(self, session_id):
@@ -247,7 +247,7 @@ def test_carrier_that_does_not_confirm_is_ended_and_who_was_with_it_is_named(mon
     async def main():
         desk: Any = Desk()
         live = await desk.open()
-        one, _ = await desk.sessions.open_child(live, child_of(live), {})
+        one, _ = await desk.sessions.open_child(live, child_of(live), "")
         mine = [live.session.session_id, one.session.session_id]
 
         def end(owner):

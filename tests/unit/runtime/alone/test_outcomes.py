@@ -318,7 +318,7 @@ def test_prompt_is_told_and_vouches_where_a_user_may_have_typed_it(vouched, chil
         live = await house.seat()
         if child:
             wanted = draft(delegated_by=live.session.session_id, depth=1)
-            live, _ = await house.sessions.open_child(live, wanted, {})
+            live, _ = await house.sessions.open_child(live, wanted, "")
         live.progress._in_a_row = 3
         seq = house.seq
         text = "pay bob@shop.com " + "x " * 20_000

@@ -408,7 +408,7 @@ def test_who_left_something_is_told_once_and_known_until_nothing_of_it_lives(mod
             assert session_id == live.session.session_id
             assert (left.heard, *left.whose, left.folder) == known
         after = Yard(yard.store).running
-        after.taken_in(yard.journal.record_of_ours(Kind.FILES_UNSETTLED, None, {}))
+        after.taken_in(yard.journal.record_as_told(Kind.FILES_UNSETTLED, None, {}))
         [(session_id, left)] = after._left.items()
         assert (session_id, left.heard, left.whose, left.folder) == ("", True, ("", ""), "")
         assert peer.session.folder == "/w/sub"
@@ -456,7 +456,7 @@ def test_what_may_live_writes_where_it_works_what_is_not_that_user_s_own(module)
         yard.running.left(later, heard=True)
         assert await yard.running.may_write(asks) is True
         assert list(yard.running._left) == [later.session.session_id]
-        gone = yard.journal.record_of_ours(
+        gone = yard.journal.record_as_told(
             Kind.FILES_UNSETTLED, None, {"session": "ses_gone", "folder": "/w"}
         )
         after: Any = Yard(yard.store, yard.clock)

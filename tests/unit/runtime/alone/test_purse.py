@@ -660,7 +660,7 @@ def test_answer_is_cut_at_once_where_its_account_is_spent_and_soon_where_others_
         assert await purse.extend(100) == full
         assert asyncio.get_running_loop().time() - began < 0.04
         assert purse.cover.held_tokens == 512
-        record = till.journal.record_of_ours(Kind.BUDGET_CHANGED, None, {})
+        record = till.journal.record_as_told(Kind.BUDGET_CHANGED, None, {})
         till.budgets.set_limit(account, 60_000_000, record)
         till.hold(till.live, "other", "model", usd=10_000_000)
         waiting = asyncio.create_task(purse.extend(100))

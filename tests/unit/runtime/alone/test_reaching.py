@@ -14,6 +14,7 @@ from holdfast.core.breaker import BreakerLimits, BreakerState
 from holdfast.core.endings import Ending, How
 from holdfast.core.metering import Reading
 from holdfast.errors import RateLimited, Unavailable, UpstreamUnavailable
+from holdfast.model.bodies import KINDS
 from holdfast.model.upstreams import Retries, Trouble
 from holdfast.runtime import reaching as module
 from holdfast.runtime.doors import Asker
@@ -85,7 +86,9 @@ class Street(Reaching):
             retries=Retries(**({"attempts": 2} | retries)),
         )
         super().__init__(
-            lambda kind, body: self.noted.append((str(kind), body)), self.fake, lambda: dice
+            lambda body: self.noted.append((str(KINDS[type(body)]), body.told())),
+            self.fake,
+            lambda: dice,
         )
 
     async def ask(self, upstream):

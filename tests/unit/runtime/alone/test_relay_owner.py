@@ -743,12 +743,13 @@ def test_breakers_are_journalled_with_the_process_of_their_relay_and_nothing_els
     async def main():
         house: Any = House()
         seq = house.seq
-        for kind in ("upstream.opened", "upstream.closed"):
-            house.say("noted", Noted(kind=kind, body={"key": "key 1", "relay": 1}))
+        closed = {"upstream": "main", "key": "key 1", "failures": 2}
+        bodies = {"upstream.opened": closed | {"trouble": "overloaded"}, "upstream.closed": closed}
+        for kind, body in bodies.items():
+            house.say("noted", Noted(kind=kind, body=body | {"relay": 1}))
         await house.journal.commit(())
         assert house.since(seq) == [
-            {"kind": kind, "body": {"key": "key 1", "relay": 7}}
-            for kind in ("upstream.opened", "upstream.closed")
+            {"kind": kind, "body": body | {"relay": 7}} for kind, body in bodies.items()
         ]
         odd = Noted(kind="session.opened", body={})
         assert refusal(lambda: house.say("noted", odd)) == "a relay may not journal this"

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from holdfast.core.flow import KEPT_OF_ONE, Given
+from holdfast.model.bodies import ModelCallSettled
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import ArgumentRole
@@ -92,13 +93,17 @@ def decided(allowed=True, codes=(), digest=""):
     return ("progress.decided", "t", digest, {"allowed": allowed, "codes": list(codes)})
 
 
+def settled(**body):
+    return ModelCallSettled.read(body)
+
+
 ROWS: tuple[Any, ...] = (
     # record, own, before, what it tells, what it changes
     (
         record(SETTLED, {"message_id": "m1", "thread_tokens": 9}, cost_nusd=3, turn=2),
         True,
         None,
-        [("context.recorded", {"message_id": "m1", "thread_tokens": 9}, 80)],
+        [("context.recorded", settled(message_id="m1", thread_tokens=9), 80)],
         {"cost": 3, "turn": 2, "turns": 1, "threads": {"m1": 9}},
     ),
     (
@@ -112,7 +117,7 @@ ROWS: tuple[Any, ...] = (
         record(SETTLED, {"message_id": ""}, turn=2),
         True,
         turn_five,
-        [("context.recorded", {"message_id": ""}, 80)],
+        [("context.recorded", settled(message_id=""), 80)],
         {"turn": 5, "turns": 1},
     ),
     (record(Kind.MODEL_CALL_REFUSED, turn=4), True, None, [], {"turn": 4}),
@@ -194,21 +199,21 @@ ROWS: tuple[Any, ...] = (
         record(Kind.SESSION_COLLECTED, {"digest": "d", "taints": True}, tool="t"),
         True,
         None,
-        [("vouched.taint", "t"), EMPTY],
+        [("vouched.taint", "t")],
         {"collected": {"d": True}},
     ),
     (
         record(Kind.SESSION_COLLECTED, {"digest": "d"}),
         False,
         None,
-        [EMPTY],
+        [],
         {"collected": {"d": False}},
     ),
     (
         record(Kind.SESSION_CONTINUED, {"taints": True}, tool="t"),
         False,
         None,
-        [("vouched.taint", "t"), EMPTY],
+        [("vouched.taint", "t")],
         {},
     ),
     (
@@ -220,7 +225,7 @@ ROWS: tuple[Any, ...] = (
                 "made": ["f"],
                 "stale": True,
                 "fetched": ["h"],
-                "reasons": [{"code": "x"}, {}],
+                "reasons": [{"code": "x", "verdict": "ask"}, {"verdict": "allow"}, {}],
             },
             call_id="c1",
             tool="t",
@@ -230,7 +235,7 @@ ROWS: tuple[Any, ...] = (
         None,
         [
             ("vouched.bring", {"a": 1}),
-            ("wrote", ["f"], {"stale": True}),
+            ("wrote", ("f",), {"stale": True}),
             ("progress.call", "t", "d", 7),
             decided(codes=("x", ""), digest="d"),
         ],
@@ -307,7 +312,7 @@ def test_what_an_operator_wrote_of_a_task_is_trusted_and_what_a_model_chose_is_n
         assert notes == [("vouched.trust", text) for text in ("x", "y", "2", "3", "4")]
         trust_attributes(seen, msgspec.structs.replace(live.session, delegated_by="ses_1"))
         assert len(notes) == 5
-        judge(seen, record(Kind.PROMPT_CONFIRMED, {"text": 5}))
+        judge(seen, record(Kind.PROMPT_CONFIRMED, {"text": "5"}))
         assert notes[-1] == ("vouched.trust", "5")
 
     asyncio.run(main())

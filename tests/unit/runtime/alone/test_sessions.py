@@ -111,7 +111,7 @@ def test_what_begins_with_a_session_is_of_the_same_commit_or_is_not():
         desk: Any = Desk()
 
         def begun(live):
-            return [desk.journal.record(Kind.RUN_SUBMITTED, live.who, {"run_id": "r"})], [
+            return [desk.journal.record_as_told(Kind.RUN_SUBMITTED, live.who, {"run_id": "r"})], [
                 msgspec.structs.replace(live.session, session_id="ses_with", token_digest="")
             ]
 
@@ -157,7 +157,7 @@ def test_continuation_has_the_calls_and_belief_of_its_parent_and_no_turn_cost_or
     async def main():
         desk: Any = Desk()
         first = await desk.open(task_attributes={"order": "A-77", "to": ["bob@shop.com"]})
-        child, _ = await desk.sessions.open_child(first, child_draft(first), {})
+        child, _ = await desk.sessions.open_child(first, child_draft(first), "")
         done = call(first, "c1", state=CallState.EXECUTED)
         await desk.journal.commit(
             [
@@ -197,7 +197,7 @@ def test_continuation_has_the_calls_and_belief_of_its_parent_and_no_turn_cost_or
 
 
 def record(desk, live, kind, body, **flat):
-    return desk.journal.record_of_ours(kind, live.who, body, **flat)
+    return desk.journal.record_as_told(kind, live.who, body, **flat)
 
 
 def typed(live):
@@ -462,9 +462,7 @@ def test_child_is_known_by_both_pays_on_its_parents_session_and_believes_what_th
         seq = desk.seq
         wanted = child_draft(parent, limit(USD, 40), limit(USD, 900, Scope.USER), agent="aide")
         wanted = msgspec.structs.replace(wanted, resources=("arn:1",), depth=2)
-        child, token = await desk.sessions.open_child(
-            parent, wanted, {"task_text": "look"}, call_id="c7"
-        )
+        child, token = await desk.sessions.open_child(parent, wanted, "look", call_id="c7")
         name = child.session.session_id
         assert (await desk.sessions.authenticate(token)) is child
         assert child.parent is parent
@@ -486,7 +484,7 @@ def test_child_is_known_by_both_pays_on_its_parents_session_and_believes_what_th
             "kind": "session.delegated",
             "call_id": "c7",
             "turn": 3,
-            "body": {"task_text": "look", "child": name, "agent": "aide"},
+            "body": {"task_text": "look", "tools": [], "child": name, "agent": "aide"},
         }
         assert opened["session"] == name
         assert opened["body"] == {
@@ -503,7 +501,7 @@ def test_child_is_known_by_both_pays_on_its_parents_session_and_believes_what_th
             "resources": ["arn:1"],
             "taints": True,
         }
-        grand, _ = await desk.sessions.open_child(child, child_draft(child), {})
+        grand, _ = await desk.sessions.open_child(child, child_draft(child), "")
         assert desk.since(seq)[-1]["body"]["root"] == parent.session.session_id
         assert desk.sessions.below(parent) == [child, grand]
         assert await desk.sessions.descendants(parent) == [child, grand]
@@ -518,7 +516,7 @@ def test_child_that_did_not_become_durable_is_nobodys():
         parent = await desk.open(limit(USD, 100))
         desk.store.fail_commits()
         with pytest.raises(StoreUnavailable):
-            await desk.sessions.open_child(parent, child_draft(parent, limit(USD, 4)), {})
+            await desk.sessions.open_child(parent, child_draft(parent, limit(USD, 4)), "")
         assert parent.children == []
         assert desk.sessions.in_memory() == (parent,)
         assert [state.key for state in desk.budgets.ledger.all_states(0)] == list(parent.chain)
@@ -531,7 +529,7 @@ def test_child_of_a_parent_that_is_stopped_while_it_is_opened_is_stopped_too():
         desk: Any = Desk()
         parent = await desk.open()
         desk.store.hold_commits()
-        opening = asyncio.create_task(desk.sessions.open_child(parent, child_draft(parent), {}))
+        opening = asyncio.create_task(desk.sessions.open_child(parent, child_draft(parent), ""))
         await asyncio.sleep(0)
         [name] = parent.children
         changed = desk.sessions.change(parent, Command.STOP, "enough")
@@ -554,8 +552,8 @@ def test_child_read_back_believes_what_stood_with_its_parent_when_it_was_opened(
         )
         desk.clock.advance(1)
         wanted = child_draft(parent, task_attributes={"order": "eve@shop.com"})
-        child, _ = await desk.sessions.open_child(parent, wanted, {})
-        grand, _ = await desk.sessions.open_child(child, child_draft(child), {})
+        child, _ = await desk.sessions.open_child(parent, wanted, "")
+        grand, _ = await desk.sessions.open_child(child, child_draft(child), "")
         desk.clock.advance(1)
         flat = {"tool": "fetch"}
         await desk.journal.commit(
@@ -583,7 +581,7 @@ def test_children_that_are_at_work_come_back_with_their_parent_and_others_when_a
         parent = await desk.open()
         names = []
         for command in (None, Command.PAUSE, Command.END):
-            child, _ = await desk.sessions.open_child(parent, child_draft(parent), {})
+            child, _ = await desk.sessions.open_child(parent, child_draft(parent), "")
             names.append(child.session.session_id)
             if command is not None:
                 await desk.sessions.change(child, command, "so")
@@ -695,7 +693,7 @@ def test_stopped_session_says_why_and_a_child_says_who_above_it_is_stopped():
     async def main():
         desk: Any = Desk()
         parent = await desk.open(agent="chief")
-        child, _ = await desk.sessions.open_child(parent, child_draft(parent), {})
+        child, _ = await desk.sessions.open_child(parent, child_draft(parent), "")
         await desk.sessions.change(parent, Command.PAUSE, "lunch")
         for one, which in (
             (parent, "the session"),
@@ -720,8 +718,8 @@ def test_renewed_session_has_new_tokens_and_its_streams_and_children_end():
         desk: Any = Desk()
         live = await desk.open()
         old, name = desk.token, live.session.session_id
-        child, _ = await desk.sessions.open_child(live, child_draft(live), {})
-        over, _ = await desk.sessions.open_child(live, child_draft(live), {})
+        child, _ = await desk.sessions.open_child(live, child_draft(live), "")
+        over, _ = await desk.sessions.open_child(live, child_draft(live), "")
         await desk.sessions.change(over, Command.KILL, "first")
         cut: list[tuple[str, str]] = []
         for one in (live, child, over):
@@ -815,9 +813,9 @@ def test_what_ends_a_session_ends_all_below_it_that_still_lives(command, state, 
     async def main():
         desk: Any = Desk()
         live = await desk.open()
-        child, _ = await desk.sessions.open_child(live, child_draft(live), {})
-        grand, _ = await desk.sessions.open_child(child, child_draft(child), {})
-        over, _ = await desk.sessions.open_child(live, child_draft(live), {})
+        child, _ = await desk.sessions.open_child(live, child_draft(live), "")
+        grand, _ = await desk.sessions.open_child(child, child_draft(child), "")
+        over, _ = await desk.sessions.open_child(live, child_draft(live), "")
         await desk.sessions.change(over, Command.KILL, "first")
         reasons: list[str] = []
         for one in (child, grand, over):
@@ -849,7 +847,7 @@ def test_pause_and_resume_leave_what_is_below_as_it_is():
     async def main():
         desk: Any = Desk()
         live = await desk.open()
-        child, _ = await desk.sessions.open_child(live, child_draft(live), {})
+        child, _ = await desk.sessions.open_child(live, child_draft(live), "")
         for command in (Command.PAUSE, Command.RESUME):
             await desk.sessions.change(live, command, "")
             assert child.session.state is SessionState.ACTIVE

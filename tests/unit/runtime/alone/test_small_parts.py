@@ -141,7 +141,7 @@ def test_query_is_counted_over_the_line_where_there_is_room_and_told_for_each(mo
         wanted = draft(
             delegated_by=parent.session.session_id, depth=1, loop=LoopLimits(query_bytes=50)
         )
-        child, _ = await desk.sessions.open_child(parent, wanted, {})
+        child, _ = await desk.sessions.open_child(parent, wanted, "")
         spent = lambda: (child.residue.spent, parent.residue.spent)  # noqa: E731
         assert (queries.room(child), queries.room(parent)) == (20, 20)
         query = Query("ab cd", 7)
@@ -183,7 +183,7 @@ def test_query_is_counted_over_the_line_where_there_is_room_and_told_for_each(mo
             told = queries.by_provider(desk.journal, child, made)
             assert [one.body["bytes"] for one in told] == ([bytes_now] * 2 if bytes_now else [])
         assert spent() == (21, 21)
-        before = desk.journal.record(told[0].kind, child.who, {"bytes": 2, "text": "gh"})
+        before = desk.journal.record_as_told(told[0].kind, child.who, {"bytes": 2, "text": "gh"})
         queries.replayed(child, before)
         assert (spent(), child.residue.knows("gh")) == ((23, 21), True)
 

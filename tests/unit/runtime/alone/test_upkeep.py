@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.sessions import Command
-from holdfast.model.events import Kind
+from holdfast.model.bodies import PermitRefused
 from holdfast.model.sessions import SessionState
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.processes import Fence
@@ -89,7 +89,7 @@ def test_refusals_that_were_only_counted_are_told_when_their_minute_is_over():
         desk: Any = Desk()
         live = await desk.open()
         for _ in range(23):
-            await desk.journal.refused(Kind.PERMIT_REFUSED, live.who, {"why": "no"})
+            await desk.journal.refused(PermitRefused(why="no"), live.who)
         seq = desk.seq
         desk.clock.advance(60)
         upkeep(desk).tick()

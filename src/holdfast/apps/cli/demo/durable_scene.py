@@ -16,6 +16,7 @@ from holdfast.apps.cli.demo.stage import PLAY_TIMEOUT_S, Stage
 from holdfast.apps.cli.demo.verdicts import Told
 from holdfast.apps.cli.server import WORKER_MODULE
 from holdfast.client import RunView
+from holdfast.model.bodies import RunClaimed
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import RunState
@@ -78,7 +79,7 @@ async def crash(stage: Stage) -> Told:
 
 
 def _check_end(told: Told, run: RunView, records: list[Record], seconds: float) -> None:
-    claimed = [r.body.get("worker") for r in records if r.kind is Kind.RUN_CLAIMED]
+    claimed = [RunClaimed.of(r).worker for r in records if r.kind is Kind.RUN_CLAIMED]
     told.check(
         f"{SECOND} was started and went on: the run was done {seconds:.1f} s later",
         run.state is RunState.DONE

@@ -10,10 +10,11 @@ from typing import Any
 from holdfast.apps.cli.demo.script import SHOP, Words
 from holdfast.apps.cli.demo.stage import Play, Stage
 from holdfast.apps.cli.demo.verdicts import Told
-from holdfast.apps.cli.lines import deciding
 from holdfast.apps.cli.printing import amount
 from holdfast.client import BudgetAccount, Session
+from holdfast.model.bodies import ModelCallSettled, ToolCallDecided
 from holdfast.model.budgets import Dimension, Scope, Window
+from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
 
@@ -247,22 +248,26 @@ def _without_hooks(options: Any) -> None:
 def _decisions(play: Play) -> list[str]:
     lines = []
     for record in play.of(Kind.TOOL_CALL_DECIDED):
-        why = deciding(record) or {}
-        rule = f" by {why['rule']}" if why.get("rule") else ""
-        text = f": {why['text']}" if why.get("text") else ""
+        why = _why(record)
+        rule = f" by {why.rule}" if why and why.rule else ""
+        text = f": {why.text}" if why and why.text else ""
         name = record.tool.removeprefix(SHOP)
         lines.append(f"{name} {record.verdict}, risk {record.risk}{rule}{text}")
     return [*lines, f"the agent's program: {play.fault[:300]}"] if play.fault else lines
 
 
 def _rule(record: Record) -> str:
-    why = deciding(record) if record.verdict == "deny" else None
-    return str(why.get("rule", "")) if why else ""
+    why = _why(record) if record.verdict == "deny" else None
+    return why.rule if why else ""
 
 
 def _code(record: Record) -> str:
-    why = deciding(record) if record.verdict == "deny" else None
-    return str(why.get("code", "")) if why else ""
+    why = _why(record) if record.verdict == "deny" else None
+    return why.code if why else ""
+
+
+def _why(record: Record) -> Reason | None:
+    return ToolCallDecided.of(record).why_of(record.verdict)
 
 
 def _results(stage: Stage, scenario: str) -> list[dict[str, Any]]:
@@ -292,8 +297,6 @@ def _well_formed(messages: list[Any]) -> bool:
 
 
 def _call_line(record: Record) -> str:
-    usage = record.body.get("usage") or {}
-    return (
-        f"model call: {usage.get('output_tokens', 0):,} tokens out,"
-        f" {amount(Dimension.USD, record.cost_nusd)}, {record.body.get('ended', '')}"
-    )
+    body = ModelCallSettled.of(record)
+    cost = amount(Dimension.USD, record.cost_nusd)
+    return f"model call: {body.usage.output_tokens:,} tokens out, {cost}, {body.ended}"

@@ -11,8 +11,8 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config import Config
 from holdfast.compose.config.resolve import limits_of
 from holdfast.errors import InvalidRequest, NotFound
+from holdfast.model.bodies import AdminActed, BudgetChanged
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
-from holdfast.model.events import Kind
 from holdfast.model.views.budgets import BudgetAccount
 from holdfast.runtime.budgets import accounts_of
 
@@ -70,12 +70,11 @@ async def _set_limit(
     if before.limit is not None and (asked.limit is None or asked.limit > before.limit):
         await _approved(deps, asked.scope, parts, by)
     place = _place(asked.scope, parts)
-    told = {"account": str(key), "reason": asked.reason, "by": by}
-    changed = deps.journal.record(
-        Kind.BUDGET_CHANGED, None, {**told, "old": before.limit, "new": asked.limit}, **place
-    )
-    acted = deps.journal.record(Kind.ADMIN_ACTED, None, {**told, "action": "budget.set"}, **place)
-    deps.journal.queue([acted])
+    account, why = str(key), asked.reason
+    change = BudgetChanged(account=account, reason=why, by=by, old=before.limit, new=asked.limit)
+    changed = deps.journal.record(change, None, **place)
+    act = AdminActed(account=account, reason=why, by=by, action="budget.set")
+    deps.journal.queue([deps.journal.record(act, None, **place)])
     state, durable = deps.budgets.set_limit(key, asked.limit, changed)
     await durable
     return _shown(state)

@@ -10,7 +10,7 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.compose.own_files import pinned
 from holdfast.errors import InvalidRequest
-from holdfast.model.events import Kind
+from holdfast.model.bodies import FilesForgotten, FilesTrusted
 from holdfast.model.views.server import TrustedFiles
 from holdfast.ports.files import OwnFiles
 
@@ -31,11 +31,8 @@ async def trust_files(asked: Trust, deps: ControlDeps, by: By) -> TrustedFiles:
     await admin_alone(deps, by, "files.trust", "what is trusted binds whoever works here")
     commit = await files.trust(root, asked.ref)
     # What was trusted is this commit, whatever the ref names later.
-    ours = {"commit": commit, "kept": True}
-    record = deps.journal.record(
-        Kind.FILES_TRUSTED, None, {"root": root, "ref": asked.ref, "by": by}, ours
-    )
-    await deps.journal.commit([record])
+    body = FilesTrusted(root=root, ref=asked.ref, by=by, commit=commit, kept=True)
+    await deps.journal.commit([deps.journal.record(body, None)])
     return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 
@@ -53,11 +50,8 @@ async def forget_files(asked: Trust, deps: ControlDeps, by: By) -> TrustedFiles:
     if not files.distrust(root, commit):
         told = ", ".join(one[:12] for one in known) or "none"
         raise InvalidRequest(f"{commit[:12]} is not trusted; of {root} these are: {told}")
-    ours = {"commit": commit}
-    record = deps.journal.record(
-        Kind.FILES_FORGOTTEN, None, {"root": root, "ref": asked.ref, "by": by}, ours
-    )
-    await deps.journal.commit([record])
+    body = FilesForgotten(root=root, ref=asked.ref, by=by, commit=commit)
+    await deps.journal.commit([deps.journal.record(body, None)])
     return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 

@@ -10,7 +10,7 @@ from holdfast.apps.control.operator_file import ADMIN, Operator
 from holdfast.apps.control.operators.schemas import AddOperator
 from holdfast.compose.config.model import OperatorPerson
 from holdfast.errors import Denied
-from holdfast.model.events import Kind
+from holdfast.model.bodies import AdminActed, AuthRefused
 from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
 operations = Operations("/v1/operators", "operators")
@@ -51,10 +51,12 @@ def _shown(deps: ControlDeps, one: Operator) -> OperatorRecord:
 
 async def _acted(deps: ControlDeps, by: str, action: str, name: str) -> None:
     """Errors: Denied, journalled, for everybody but the admin."""
-    body = {"action": action, "by": by, "reason": f"operator {name}"}
+    reason = f"operator {name}"
     # Of no tenant: operators are the server's own.
     if by != ADMIN:
-        body["why"] = f"`{by}` is not the admin"
-        await deps.journal.refused(Kind.AUTH_REFUSED, None, body)
+        why = f"`{by}` is not the admin"
+        refused = AuthRefused(action=action, by=by, reason=reason, why=why)
+        await deps.journal.refused(refused, None)
         raise Denied("only the admin names operators")
-    await deps.journal.commit([deps.journal.record(Kind.ADMIN_ACTED, None, body)])
+    body = AdminActed(action=action, by=by, reason=reason)
+    await deps.journal.commit([deps.journal.record(body, None)])

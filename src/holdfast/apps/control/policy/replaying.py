@@ -13,6 +13,7 @@ from holdfast.apps.control.audit.service import tenant_of
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.policy.schemas import AskAgain
 from holdfast.errors import Conflict, NotFound
+from holdfast.model.bodies import ToolCallDecided
 from holdfast.model.decisions import PolicyRequest, Reason, Replay, Verdict, strictest
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session
@@ -35,19 +36,19 @@ async def replay(deps: ControlDeps, asked: AskAgain) -> Replayed:
     Conflict, PolicyUnavailable, StoreUnavailable.
     """
     record = await _found(deps, asked)
-    body = record.body
-    then = [msgspec.convert(one, Reason) for one in body.get("reasons", ())]
+    body = ToolCallDecided.of(record)
+    then = list(body.reasons)
     others = [one for one in then if one.stage != "policy"]
-    if not body.get("policy_version"):
+    if not body.policy_version:
         if len(others) < len(then):
             raise Conflict("policy could not be asked then, so there is no bundle to ask again")
         # Another stage had said no before.
         return _told(record, then, then, "", lacks=[])
-    if not body.get("arguments_kept", True):
+    if not body.arguments_kept:
         raise Conflict("the arguments were too large for the journal, and are not kept")
     again = await deps.policy.replay(
         Replay(
-            version=str(body["policy_version"]),
+            version=body.policy_version,
             questions=tuple([_question(one, record) for one in await _line(deps, record)]),
             files=None
             if asked.files is None
@@ -99,8 +100,8 @@ async def _line(deps: ControlDeps, record: Record) -> list[Session]:
 
 def _question(session: Session, record: Record) -> PolicyRequest:
     """What policy was asked for a session; what contracts say of the tool is left to the bundle."""
-    who, body = session.principal, record.body
-    asked = body.get("policy_asked", {})
+    who, body = session.principal, ToolCallDecided.of(record)
+    asked = body.policy_asked
     return PolicyRequest(
         tenant=who.tenant,
         project=who.project,
@@ -110,25 +111,25 @@ def _question(session: Session, record: Record) -> PolicyRequest:
         roles=who.roles,
         trust=who.trust,
         action=record.tool,
-        resource=str(body.get("resource") or f"tool:{record.tool}"),
-        input=body.get("arguments", {}),
+        resource=body.resource or f"tool:{record.tool}",
+        input=body.arguments or {},
         task_id=who.task,
         task=session.task_attributes,
         tenant_attributes=session.tenant_attributes,
         resource_tags={},
         risk=record.risk,
         effect="",
-        tainted=bool(asked.get("tainted", body.get("tainted", False))),
-        at_ns=int(asked.get("at_ns", record.at_ns)),
+        tainted=asked.tainted if asked else body.tainted,
+        at_ns=asked.at_ns if asked else record.at_ns,
     )
 
 
 def _lacks(record: Record) -> list[str]:
     """In what the question may differ from the one of then."""
-    body, found = record.body, []
-    if digest_of(body.get("arguments", {})) != body.get("digest"):
+    body, found = ToolCallDecided.of(record), []
+    if digest_of(body.arguments or {}) != body.digest:
         found.append("secrets were taken out of the recorded arguments")
-    if "policy_asked" not in body:
+    if body.policy_asked is None:
         found.append("the moment that policy was asked at was not recorded")
     return found
 
@@ -155,7 +156,7 @@ def _told(
         tool=record.tool,
         at_ns=record.at_ns,
         verdict=record.verdict,
-        policy_version=str(record.body.get("policy_version", "")),
+        policy_version=ToolCallDecided.of(record).policy_version,
         reasons=_plain(then),
         again=verdict,
         again_version=version,

@@ -1,11 +1,9 @@
 """Asking the policy process about itself. Errors of each: PolicyUnavailable."""
 
-import msgspec
-
 from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.errors import InvalidRequest
-from holdfast.model.events import Kind
+from holdfast.model.bodies import PolicyChanged
 from holdfast.model.views.policies import PolicyApplied, PolicyCheck
 
 
@@ -37,7 +35,14 @@ async def apply(deps: ControlDeps, by: str) -> PolicyApplied:
         removed=change.removed,
         changed=change.changed,
     )
-    body = {"by": by, **msgspec.to_builtins(applied)}
-    await deps.journal.commit([deps.journal.record(Kind.POLICY_CHANGED, None, body)])
+    body = PolicyChanged(
+        by=by,
+        version=applied.version,
+        previous=applied.previous,
+        added=applied.added,
+        removed=applied.removed,
+        changed=applied.changed,
+    )
+    await deps.journal.commit([deps.journal.record(body, None)])
     await deps.policy.apply(change.version)
     return applied

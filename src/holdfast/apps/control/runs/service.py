@@ -24,8 +24,8 @@ from holdfast.apps.control.sessions import opening
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession
 from holdfast.compose.native_tools import is_native, run_plan
+from holdfast.model.bodies import AdminActed
 from holdfast.model.effects import EffectEntry
-from holdfast.model.events import Kind
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session
 from holdfast.model.views.runs import EffectList, RunList, RunView
@@ -190,5 +190,5 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:
 
 async def _acted(deps: ControlDeps, run: Run, action: str, reason: str, by: str) -> None:
     live = await deps.sessions.get(run.session)
-    body = {"action": action, "by": by, "reason": reason, "run_id": run.run_id}
-    await deps.journal.commit([deps.journal.record(Kind.ADMIN_ACTED, live.who, body)])
+    body = AdminActed(action=action, by=by, reason=reason, run_id=run.run_id)
+    await deps.journal.commit([deps.journal.record(body, live.who)])

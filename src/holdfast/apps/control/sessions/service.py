@@ -11,7 +11,8 @@ from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict
-from holdfast.model.events import Kind, Record
+from holdfast.model.bodies import AdminActed
+from holdfast.model.events import Record
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.ports.store import SessionFilter
@@ -88,5 +89,5 @@ async def tell(
 
 
 def _acted(deps: ControlDeps, live: LiveSession, action: str, reason: str, by: str) -> Record:
-    body = {"action": action, "by": by, "reason": reason}
-    return deps.journal.record(Kind.ADMIN_ACTED, live.who, body)
+    body = AdminActed(action=action, by=by, reason=reason)
+    return deps.journal.record(body, live.who)
