@@ -193,16 +193,28 @@ NESTED: tuple[Any, ...] = (
     [{"text": "text"}],
 )  # fmt: skip
 
+
+def plain(schema: Any) -> Any:
+    """A schema without the words in it."""
+    if isinstance(schema, list | tuple):
+        return [plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    words = ("description", "ours")
+    return {
+        name: plain(one)
+        for name, one in schema.items()
+        if name not in words or isinstance(one, dict)
+    }
+
+
 # Whoever changes a shape counts `VERSION` up, and adds the digest of all shapes here.
-VERSIONS = {1: "49f11716900728624b83de97874d74273c45767b845f2a6460c44f284c2f4bc3"}
+VERSIONS = {1: "cf9615797f47a6facb4726ea219e393fec41cb9f3a987faa74e6fbb1bc25b864"}
 
 
 def test_whoever_changes_a_shape_counts_its_version_up():
-    spelled = [
-        f"{KINDS[body]} {body.__name__} {field.encode_name} {field.type} {field.required}"
-        for body in SHAPES
-        for field in fields(body).values()
-    ]
-    digest = hashlib.sha256("\n".join(spelled).encode()).hexdigest()
+    schemas, parts = msgspec.json.schema_components(SHAPES)
+    spelled = msgspec.json.encode(plain([*schemas, parts]), order="sorted")
+    digest = hashlib.sha256(spelled).hexdigest()
     assert max(VERSIONS) == VERSION
     assert VERSIONS[VERSION] == digest
