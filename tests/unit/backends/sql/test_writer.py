@@ -269,14 +269,29 @@ def test_the_bell_waits_for_the_end_of_the_turn_unless_enough_was_put_down(monke
     asyncio.run(main())
 
 
-def test_what_a_turn_puts_down_is_one_batch_of_a_thread():
+class WaitedFor(ThreadBell):
+    """Tells when its thread has nothing left to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = threading.Event()
+
+    async def rung(self) -> None:
+        self.idle.set()
+        await super().rung()
+
+
+def test_what_a_turn_puts_down_is_one_batch_of_a_thread_that_waits():
     database = FakeDatabase()
-    writer = Writer(database, ThreadBell())
+    bell = WaitedFor()
+    writer = Writer(database, bell)
     thread = threading.Thread(target=lambda: ran(writer.run()))
     thread.start()
 
     async def ask() -> None:
         for turn in range(1, 21):
+            assert bell.idle.wait(10)
+            bell.idle.clear()
             await asyncio.gather(*(writer.put(rows_of(1)) for _ in range(20)))
             assert database.writes == turn
 
