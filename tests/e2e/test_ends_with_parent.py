@@ -31,9 +31,10 @@ def policy_process(server: int) -> int:
     raise AssertionError("the server has no policy process")
 
 
-def test_server_worker_and_policy_process_end_with_whoever_started_them(tmp_path):
+def test_server_worker_and_policy_process_end_with_whoever_started_them(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("short")  # For a unix socket, in a run of several processes.
     started = subprocess.Popen(
-        [sys.executable, "-c", STARTS, str(tmp_path / "project")],
+        [sys.executable, "-c", STARTS, str(folder / "project")],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
     )

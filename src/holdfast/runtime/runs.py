@@ -238,13 +238,15 @@ class Runs:
     async def append(self, live: LiveSession, epoch: int, events: Sequence[Event]) -> list[Record]:
         """Write what a worker says; durable on return, as it stands in the journal.
 
-        Errors: LeaseLost, InvalidRequest for a kind that is the server's own.
+        Errors: LeaseLost, InvalidRequest for a kind that is the server's own or a body that is odd.
         """
         run = self._dispatch.held(live, epoch)
         self._sessions.check_live(live)
         for event in events:
             if event.kind not in APPENDED:
                 raise InvalidRequest(f"`{event.kind}` is not for a worker to write", field="kind")
+            if odd := bodies.BODIES[event.kind].misfit(event.body):
+                raise InvalidRequest(f"`{odd}` of `{event.kind}` does not fit", field=odd)
         records = [
             self._journal.record_as_told(
                 event.kind,

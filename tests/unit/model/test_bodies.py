@@ -140,7 +140,24 @@ def test_one_odd_item_costs_itself_and_a_yes_that_is_odd_is_no_no():
     assert (found.code, body.why_of("allow")) == ("c", None)
     assert bodies.ToolResultAdmitted.read({"taints": [1]}).taints is True
     assert bodies.ToolResultAdmitted.read({"taints": ""}).taints is False
-    assert bodies.PromptSubmitted.read({"vouched": {}}).vouched is True
+    blanks: tuple[object, ...] = ({}, None, 0, "")
+    for nothing in blanks:
+        assert bodies.PromptSubmitted.read({"vouched": nothing}).vouched is False
+        assert bodies.ToolCallDecided.read({"arguments_kept": nothing}).arguments_kept is False
+    assert bodies.PromptSubmitted.read({}).vouched is True
+    assert bodies.SessionOpened.read({"taints": "yes"}).taints is True
+
+
+def test_an_odd_item_of_a_list_of_blocks_costs_itself_and_a_worker_is_told_of_it():
+    call = {"type": "tool_use", "id": "t1", "name": "refund", "input": {}}
+    raw = {"content": [call, "x"], "stop_reason": "tool_use"}
+    assert bodies.RunAnswered.read(raw).content == [call]
+    assert bodies.RunAnswered.misfit(raw) == "content"
+    assert not bodies.RunAnswered.misfit({"content": [call], "new": 1})
+
+
+def test_half_a_surrogate_pair_is_odd_and_no_error():
+    assert bodies.QuerySent.read({"bytes": "\ud800"}).bytes == 0
 
 
 @pytest.mark.parametrize("body", SHAPES, ids=lambda body: body.__name__)

@@ -9,6 +9,7 @@ import enum
 from holdfast.apps.control.approvals import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
+from holdfast.errors import Denied
 
 
 class Act(enum.StrEnum):
@@ -68,6 +69,8 @@ _UNLISTED = "what nobody said of this verb that others may"
 
 async def classified(name: str, deps: ControlDeps, by: str) -> None:
     """Pass what the table leaves to operators. Errors: Denied, journalled, for anybody else."""
+    if not by:
+        raise Denied("nobody knows who asks")
     act = ACTS.get(name)
     if by != ADMIN and act in (None, Act.GOVERNS):
         await admin_alone(deps, by, name, _UNLISTED if act is None else _WHY[act])

@@ -96,12 +96,14 @@ def _route(path: str, operations: dict[str, Operation]) -> Route:
 async def _done(one: Operation, request: Request) -> Response:
     """One request, answered. Errors: HoldfastError of any kind."""
     deps: ControlDeps = request.app.state.deps
+    known = one.token is Token.OPERATOR
+    by: str = request.state.operator if known else ""
     try:
-        body = await whole_body(request, MAX_BODY_BYTES)
+        # Of a stranger not a byte is kept: all requests share the room that there is for bodies.
+        body = await whole_body(request, MAX_BODY_BYTES if known else 0)
     except ClientDisconnect:
-        return Response(status_code=400)
-    by: str = getattr(request.state, "operator", "")
-    if one.token is Token.OPERATOR:
+        return Response(status_code=400, headers=errors.UNSTORED)
+    if known:
         await classified(one.name, deps, by)
     return shown(await one.does(**arguments(one, request, body, deps, by)))
 
@@ -121,10 +123,11 @@ def _told(described: Sequence[Described]) -> list[Route]:
         return spelt
 
     async def document(request: Request) -> Response:
-        return Response(once(request)[DOCUMENT], media_type="application/json")
+        told = once(request)[DOCUMENT]
+        return Response(told, media_type="application/json", headers=errors.UNSTORED)
 
     async def page(request: Request) -> Response:
-        headers = {"content-security-policy": CONTENT_SECURITY}
+        headers = errors.UNSTORED | {"content-security-policy": CONTENT_SECURITY}
         return Response(once(request)[PAGE], media_type="text/html", headers=headers)
 
     return [Route(DOCUMENT, document), Route(PAGE, page)]

@@ -8,7 +8,7 @@ written (`openapi`), so that neither can say what the other does not. Not here: 
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NewType, TypeVar, get_type_hints
 
@@ -116,7 +116,7 @@ def arguments(
         given[name] = shaped(request.path_params[name], kind, field=name)
     if one.query is not None:
         given[one.query.name] = _queried(request, one.query.kind)
-    elif request.query_params:
+    elif request.query_params and one.token is not Token.NONE:
         name = next(iter(request.query_params))
         raise InvalidRequest("this path takes no parameters", field=name)
     if one.body is not None:
@@ -127,14 +127,22 @@ def arguments(
 
 
 def _queried(request: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
-    """`?state=` says as little as no `state` at all."""
+    """Of a filter by text or by name, `?state=` says as little as no `state` at all."""
     told: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in told:
             raise InvalidRequest(f"`{name}` is given twice", field=name)
         told[name] = value
-    absent: Mapping[str, str] = {name: value for name, value in told.items() if value != ""}
-    return shaped(absent, kind, strict=False)
+    may_be_empty = {
+        field.name for field in msgspec.structs.fields(kind) if field.default in ("", None)
+    }
+    said = {name: v for name, v in told.items() if v != "" or name not in may_be_empty}
+    found = shaped(said, kind, strict=False)
+    for name in said:
+        # The text `null` would pass for no filter, where it was meant for one.
+        if getattr(found, name) is None:
+            raise InvalidRequest(f"`{name}`: there is no such value", field=name)
+    return found
 
 
 def _bodied(
@@ -143,6 +151,6 @@ def _bodied(
     if not body and optional:
         return kind()
     spoken = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not body or not spoken.endswith("json"):
+    if not body or not (spoken == "application/json" or spoken.endswith("+json")):
         raise InvalidRequest("a JSON body is needed, as `content-type: application/json`")
     return shaped(json_of(body), kind)

@@ -157,7 +157,9 @@ def shaped(parsed: object, kind: type[_T], *, strict: bool = True, field: str = 
 def _misfit(told: str) -> tuple[str, str]:
     """Where something does not fit, and what would."""
     text, _, place = told.partition(" - at `")
-    place = place.rstrip("`").removeprefix("$").removeprefix(".").removesuffix("` in `$")
+    place = place.rstrip("`").removeprefix("key` in `").removeprefix("$").removeprefix(".")
+    if text.startswith("Invalid enum value"):
+        return place, "there is no such value"
     about = _ABOUT_A_FIELD.fullmatch(text)
     if about is None:
         return place, text[:1].lower() + text[1:300]

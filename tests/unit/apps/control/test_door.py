@@ -4,7 +4,9 @@ import random
 
 import pytest
 
+from holdfast.apps.control.acts import classified
 from holdfast.apps.control.app import ALL
+from holdfast.errors import Denied
 from holdfast.model.events import Kind
 from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.views.policies import PolicyFinding
@@ -29,6 +31,27 @@ def test_every_path_but_the_public_ones_needs_a_token():
         for verb, path in found:
             answer = await house.call(verb, path, token="")
             assert (answer.status_code == 401) == (path not in PUBLIC), (verb, path)
+
+    served(main)
+
+
+def test_a_stranger_leaves_not_a_byte_here_and_is_answered_whatever_parameters_a_probe_adds():
+    async def spaces():
+        yield b" "
+
+    async def main(house: House):
+        for sent in ({"content": b" "}, {"content": spaces()}):
+            answer = await house.call("GET", "/healthz", token="", **sent)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+        assert (await house.call("GET", "/healthz?now=1", token="")).status_code == 200
+
+    served(main)
+
+
+def test_who_is_known_to_nobody_does_nothing():
+    async def main(house: House):
+        with pytest.raises(Denied):
+            await classified("list_sessions", house.deps, "")
 
     served(main)
 

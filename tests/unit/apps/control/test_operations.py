@@ -79,7 +79,7 @@ def request(query: str = "", kind: str = "application/json", **in_path: str) -> 
 def refused(one: Operation, asked: Request, body: bytes) -> tuple[str, object]:
     with pytest.raises(InvalidRequest) as caught:
         arguments(one, asked, body, NOBODY, "ann")
-    return caught.value.message, caught.value.fields["field"]
+    return caught.value.message, caught.value.fields.get("field")
 
 
 def test_a_function_is_called_with_what_its_signature_names():
@@ -104,6 +104,11 @@ def test_a_body_may_be_left_out_only_where_the_function_says_so():
         (LOOK, request("amount=x", thing="a"), b"", "`amount`: expected `int`", "amount"),
         (LOOK, request("amount=1&amount=2", thing="a"), b"", "`amount` is given twice", "amount"),
         (LOOK, request("colour=red", thing="a"), b"", "`colour`: there is no such", "colour"),
+        (LOOK, request("amount=", thing="a"), b"", "`amount`: expected `int`", "amount"),
+        (LOOK, request("colour=", thing="a"), b"", "`colour`: there is no such field", "colour"),
+        (LOOK, request("state=null", thing="a"), b"", "`state`: there is no such val", "state"),
+        (LOOK, request("state=sk-1", thing="a"), b"", "`state`: there is no such val", "state"),
+        (PUT, request(kind="text/json"), b"{}", "a JSON body is needed", None),
         (LOOK, request(thing="abcde"), b"", "`thing`: expected `str` of length <= 4", "thing"),
         (DO, request("x=1", thing="a"), b"", "this path takes no parameters", "x"),
         (PUT, request(), b'{"amount": "3"}', "`amount`: expected `int`, got `str`", "amount"),

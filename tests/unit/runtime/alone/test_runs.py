@@ -316,9 +316,9 @@ def test_context_that_comes_to_be_full_is_told_once_a_run_with_its_figures():
         told = {"run_id": run.run_id, "percent": 70, "threshold": 70}
         assert alerts == [[], [], [told], [told], [told], [told]]
         assert office.dispatch.find(run.run_id).context_alerted
-        await office.runs.append(
-            live, 1, [Event(kind=Kind.RUN_ANSWERED, body={"context_percent": "much"})]
-        )
+        odd = Event(kind=Kind.RUN_ANSWERED, body={"context_percent": "much"})
+        with pytest.raises(InvalidRequest, match=r"`context_percent` of `run\.answered`"):
+            await office.runs.append(live, 1, [odd])
         assert office.dispatch.find(run.run_id).context_percent == 99
 
     asyncio.run(main())
