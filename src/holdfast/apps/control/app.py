@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.apps.control import errors, openapi
+from holdfast.apps.control import beside, errors, openapi
 from holdfast.apps.control.acts import classified
 from holdfast.apps.control.answering import shown
 from holdfast.apps.control.audit.routes import operations as audit
@@ -66,6 +66,7 @@ DOORS: tuple[Described, ...] = (
     *guarded_runs.VERBS,
     *conversations.VERBS,
     *work.VERBS,
+    *beside.VERBS,
 )
 """What agents and workers ask, at doors of their own: here only to be told of."""
 
