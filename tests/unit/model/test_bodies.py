@@ -156,6 +156,12 @@ def test_an_odd_item_of_a_list_of_blocks_costs_itself_and_a_worker_is_told_of_it
     assert not bodies.RunAnswered.misfit({"content": [call], "new": 1})
 
 
+def test_nothing_that_the_version_before_wrote_is_odd_so_that_its_workers_are_heard():
+    told = [one.record for one in before()]
+    assert len({one.kind for one in told}) == len(Kind)
+    assert [(one.kind, odd) for one in told if (odd := BODIES[one.kind].misfit(one.body))] == []
+
+
 def test_half_a_surrogate_pair_is_odd_and_no_error():
     assert bodies.QuerySent.read({"bytes": "\ud800"}).bytes == 0
 
