@@ -23,7 +23,7 @@ WHOLE = (
     .replace("tokens: none}}", "tokens: none}}\n  loop: " + LOOSE)
     .replace("limits: {project:", "limits: {task: {tool_calls: none}, project:")
 )
-# Fewer than the connections that may wait unknown at once: beyond those the oldest give way.
+# Fewer than the connections that may wait unknown for long: beyond those the oldest give way.
 FLOOD = 300
 QUIET = 5
 

@@ -4,6 +4,7 @@ Over uvicorn's protocol: a request's head has so many bytes, so many fields and 
 what frames a body (chunk sizes, trailers) has no more bytes than the body it frames; requests do
 not queue up behind one another. Of connections whose sender has not been recognised only so many
 are kept, each for seconds, and the oldest go first: they are never in the way of one that has.
+Whose bytes have come and were not read yet waits for this process, and is not the one that is late.
 
 What is left of a body that was answered already is thrown away at a pace, and what strangers send
 that is no request is said in the log once in a while, not each time.
@@ -14,6 +15,8 @@ Not here: the size of a body (`routes.read_body`), and what many bodies hold (`b
 import asyncio
 import logging
 import resource
+import select
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -27,12 +30,12 @@ from holdfast.apps.gateway.connection import Connection
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_FIELDS_MAX = 128
 HEAD_TIMEOUT_S = 10.0
-UNKNOWN_MAX = 256
-"""Connections at a time that wait for a head of nobody known for longer than `GRACE_S`."""
+UNKNOWN_HARD = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+"""Connections at a time that wait for a head of nobody known; one more ends the oldest of them."""
+UNKNOWN_MAX = min(512, UNKNOWN_HARD // 2)
+"""Those among them that wait for longer than `GRACE_S`."""
 GRACE_S = 2.0
 """A client that opens many connections at once sends on each of them in this time."""
-UNKNOWN_HARD = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-"""All that wait, however short; one more ends the oldest of them."""
 PIPELINED_MAX = 1
 
 THROWN_BYTES_PER_S = 64 * 1024 * 1024
@@ -76,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
         self._known = False
         self._waits_since_s = 0.0
+        self._excused = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._thrower: asyncio.TimerHandle | None = None
         self.logger = _Log(self.logger)  # type: ignore[assignment]
@@ -203,31 +207,46 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
-            self._waits_since_s = self.loop.time()
-            if not self._known:
-                _unknown[self] = None
-                _make_room(self._waits_since_s)
+            self._excused = False
+            self._wait()
+            _make_room()
+
+    def _wait(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_late)
+        # The loop's clock stands still for as long as one turn of the loop takes.
+        self._waits_since_s = time.monotonic()
+        if not self._known:
+            _unknown[self] = None
 
     @property
     def waits_since_s(self) -> float:
-        """When its head began to be waited for, on the loop's clock."""
+        """When its head began to be waited for, on the clock that never goes back."""
         return self._waits_since_s
 
+    def _too_late(self) -> None:
+        if not self.excused():
+            self.give_way()
+
+    def excused(self) -> bool:
+        """Whether its wait begins anew: what it sent lies unread. Once for each head."""
+        if self._excused or self._head_timer is None or not _unread(self.transport):
+            return False
+        self._excused = True
+        self._head_over()
+        self._wait()
+        return True
+
     def give_way(self) -> None:
-        """Newer ones need the place."""
-        self._give_up()
+        """It was waited for in vain, or newer ones need the place."""
+        self._head_over()
+        if not self.transport.is_closing():
+            self._end()
 
     def _head_over(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
             _unknown.pop(self, None)
-
-    def _give_up(self) -> None:
-        self._head_over()
-        if not self.transport.is_closing():
-            self._end()
 
     def _end(self) -> None:
         """Nothing more is read or said here, by whoever is answering either."""
@@ -299,13 +318,27 @@ _said: dict[str, float] = {}
 _thrown = Pace(THROWN_BYTES_PER_S)
 
 
-def _make_room(now_s: float) -> None:
+def _unread(transport: asyncio.Transport) -> bool:
+    """Whether bytes of the client have come that this process has not read yet."""
+    line = transport.get_extra_info("socket")
+    if line is None or line.fileno() < 0:
+        return False
+    waiting = select.poll()
+    waiting.register(line.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _make_room() -> None:
     """End the oldest of those that wait, where there are too many."""
+    now_s = time.monotonic()
+    while len(_unknown) > UNKNOWN_HARD:
+        next(iter(_unknown)).give_way()
     while len(_unknown) > UNKNOWN_MAX:
         oldest = next(iter(_unknown))
-        if len(_unknown) <= UNKNOWN_HARD and now_s - oldest.waits_since_s < GRACE_S:
+        if now_s - oldest.waits_since_s < GRACE_S:
             return
-        oldest.give_way()
+        if not oldest.excused():
+            oldest.give_way()
 
 
 # All connections of this process that wait for a head of nobody known, oldest first.

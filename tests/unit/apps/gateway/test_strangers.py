@@ -1,6 +1,9 @@
 """Connections of nobody known: how many, for how long, and what goes on being sent after an answer."""
 
 import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -37,15 +40,40 @@ async def answers(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+class Lying(Heard):
+    """A connection on whose socket lies what nobody has read."""
+
+    def __init__(self, line: socket.socket) -> None:
+        super().__init__()
+        self._line = line
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._line if name == "socket" else super().get_extra_info(name, default)
+
+
+@contextmanager
+def unread() -> Iterator[Lying]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(HEALTH)
+        pipe = Lying(ours)
+        served(pipe)
+        yield pipe
+
+
 def connected() -> tuple[BoundedProtocol, Heard]:
+    pipe = Heard()
+    return served(pipe), pipe
+
+
+def served(pipe: Heard) -> BoundedProtocol:
     config = Config(
         answers, http=BoundedProtocol, lifespan="off", access_log=False, log_config=None
     )
     config.load()
-    pipe = Heard()
     made = BoundedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
     made.connection_made(pipe)
-    return made, pipe
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +104,51 @@ def test_more_than_all_that_may_wait_end_the_oldest_however_new_it_is(monkeypatc
     async def main() -> None:
         pipes = [connected()[1] for _ in range(6)]
         assert [pipe.aborted for pipe in pipes] == [True, True, False, False, False, False]
+
+    asyncio.run(main())
+
+
+def test_whose_bytes_lie_unread_is_waited_for_once_more_and_others_give_way(monkeypatch):
+    monkeypatch.setattr(bounds, "UNKNOWN_MAX", 2)
+    monkeypatch.setattr(bounds, "GRACE_S", 0.0)
+
+    async def main() -> None:
+        with unread() as late_here:
+            silent = [connected()[1] for _ in range(2)]
+            assert not late_here.aborted
+            assert [pipe.aborted for pipe in silent] == [True, False]
+            silent += [connected()[1] for _ in range(2)]
+            assert late_here.aborted, "once for each head"
+            assert [pipe.aborted for pipe in silent] == [True, True, False, False]
+
+    asyncio.run(main())
+
+
+def test_many_whose_bytes_lie_unread_are_all_waited_for_within_what_may_wait_at_all(monkeypatch):
+    monkeypatch.setattr(bounds, "UNKNOWN_MAX", 2)
+    monkeypatch.setattr(bounds, "UNKNOWN_HARD", 4)
+    monkeypatch.setattr(bounds, "GRACE_S", 60.0)
+
+    async def main() -> None:
+        with ExitStack() as lines:
+            pipes = [lines.enter_context(unread()) for _ in range(4)]
+            monkeypatch.setattr(bounds, "GRACE_S", 0.0)
+            pipes.append(lines.enter_context(unread()))
+            assert [pipe.aborted for pipe in pipes] == [True] + [False] * 4
+
+    asyncio.run(main())
+
+
+def test_the_time_of_a_head_that_lies_unread_begins_anew_once(monkeypatch):
+    monkeypatch.setattr(bounds, "HEAD_TIMEOUT_S", 0.05)
+
+    async def main() -> None:
+        with unread() as late_here:
+            _, silent = connected()
+            await asyncio.sleep(0.08)
+            assert (silent.aborted, late_here.aborted) == (True, False)
+            await asyncio.sleep(0.05)
+            assert late_here.aborted
 
     asyncio.run(main())
 
