@@ -19,6 +19,7 @@ from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_most, percentile
 from benchmarks.sse_client import Connection, Timing, post
 from benchmarks.worlds import Provider, Server, text_request
+from holdfast.client.exchange import Asked
 from holdfast.client.signing import Signer
 from holdfast.core import proofs
 from holdfast.ports.readers import LARGE_BYTES
@@ -90,7 +91,7 @@ async def _signing(
         return _ms(await line.ask(_get(path, f"Bearer {token}")))
 
     async def signed() -> float:
-        head = proofs.header_of(signer.sign("GET", path, b""))
+        head = proofs.header_of(signer.sign(Asked("GET", path, None)))
         return _ms(await line.ask(_get(path, head)))
 
     try:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from holdfast.apps.control.app import create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.repeating import Repeats
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.core.budgets import Ledger
@@ -171,6 +172,7 @@ class House:
             config=parse_config(text.encode(), Path("holdfast.yaml")),
             clock=self.clock,
             operators=Operators(Path("no-state-folder")),
+            repeats=Repeats(b"a secret of tests", self.store),
             admin_token_digest=hashlib.sha256(ADMIN.encode()).hexdigest(),
             base_url="http://127.0.0.1:8787",
             version="0.1.0",
@@ -192,9 +194,18 @@ class House:
             more["content"] = msgspec.json.encode(body)
             headers["content-type"] = "application/json"
         headers |= more.pop("headers", {})
+        return await self._sent(method, path, headers=headers, **more)
+
+    async def call_raw(
+        self, method: str, path: str, body: Any, headers: list[tuple[bytes, bytes]]
+    ) -> httpx2.Response:
+        """A request with these fields and no others."""
+        return await self._sent(method, path, headers=headers, content=msgspec.json.encode(body))
+
+    async def _sent(self, method: str, path: str, **more: Any) -> httpx2.Response:
         transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
-            return await http.request(method, path, headers=headers, **more)
+            return await http.request(method, path, **more)
 
     async def get(self, path: str, **query: Any) -> Any:
         answer = await self.call("GET", path, params=query)

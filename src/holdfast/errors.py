@@ -160,6 +160,12 @@ class Conflict(HoldfastError):
     code, http_status, wire_type = "conflict", 409, "invalid_request_error"
 
 
+class KeyReused(HoldfastError):
+    """An idempotency key came with another request than the one that it was first used for."""
+
+    code, http_status, wire_type = "idempotency_key_reused", 422, "invalid_request_error"
+
+
 class IllegalMove(Conflict):
     """What was asked of a call or a run is not possible from the state that it is in."""
 

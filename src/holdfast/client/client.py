@@ -164,6 +164,7 @@ class Sessions:
         folder: Path | None = None,
         sandboxed: bool = False,
         sealed: bool = False,
+        key: str = "",
     ) -> Session:
         """A session of `agent` for `user`; the handle holds connections of its own.
 
@@ -174,7 +175,9 @@ class Sessions:
         holds where the agent names none. `folder` is where the work lies, this process's own
         unless said: after untrusted text, writing goes on within it. `sandboxed` says that its
         commands run in a sandbox which the caller saw hold, `sealed` that it saw them fail to read
-        the token of the session's hooks.
+        the token of the session's hooks. `key` is how the server knows this request again
+        (`Idempotency-Key`): sent again with it, also by another process after a crash, it finds
+        the session that it opened.
 
         Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not hold,
         Unauthenticated, Unavailable.
@@ -196,7 +199,7 @@ class Sessions:
         }
         given = {k: v for k, v in optional.items() if v not in ("", None, {})}
         asked = {"user": user, **given}
-        opened = await self._door.post("/v1/sessions", OpenedSession, asked)
+        opened = await self._door.make("/v1/sessions", OpenedSession, asked, key)
         own = Door(Pool(self._door.pool.url), opened.token)
         return Session(own, opened.session.session_id, opened.plan)
 

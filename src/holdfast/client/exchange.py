@@ -4,11 +4,15 @@ from typing import NamedTuple
 
 
 class Asked(NamedTuple):
-    """One request: `target` is path and query as they are written."""
+    """One request: `target` is path and query as they are written.
+
+    With a `key`, sent again, it finds what it made.
+    """
 
     method: str
     target: str
     content: bytes | None
+    key: str = ""
 
 
 class Got(NamedTuple):

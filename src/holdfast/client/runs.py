@@ -48,10 +48,13 @@ class Runs:
         priority: int = 0,
         deadline_s: int = 0,
         batch: str = "",
+        key: str = "",
     ) -> RunView:
         """Queue a run; it goes on without this process. Errors: as for opening a session.
 
         `scope` maps names of arguments to patterns of paths, within which its calls have to stay.
+        `key` is how the server knows this request again (`Idempotency-Key`): sent again
+        with it, also by another process after a crash, it finds what it made.
         """
         optional = {
             **_who(agent, agent_file, tenant, project, task),
@@ -62,7 +65,8 @@ class Runs:
             "batch": batch or None,
         }
         given = {k: v for k, v in optional.items() if v is not None}
-        return await self._door.post("/v1/runs", RunView, {"user": user, "prompt": prompt, **given})
+        asked = {"user": user, "prompt": prompt, **given}
+        return await self._door.make("/v1/runs", RunView, asked, key)
 
     async def engine(
         self,
@@ -110,14 +114,17 @@ class Runs:
         """One run. Errors: NotFound."""
         return await self._door.get(_path("runs", run_id), RunView)
 
-    async def retry(self, run_id: str, reason: str) -> RunView:
+    async def retry(self, run_id: str, reason: str, *, key: str = "") -> RunView:
         """The same again from its prompt; effects of its task are not had twice."""
-        return await self._door.post(_path("runs", run_id, "retry"), RunView, {"reason": reason})
+        asked = {"reason": reason}
+        return await self._door.make(_path("runs", run_id, "retry"), RunView, asked, key)
 
-    async def fork(self, run_id: str, turn: int, reason: str, *, prompt: str = "") -> RunView:
+    async def fork(
+        self, run_id: str, turn: int, reason: str, *, prompt: str = "", key: str = ""
+    ) -> RunView:
         """A new run that knows the first `turn` turns."""
         body = {"turn": turn, "reason": reason, "prompt": prompt}
-        return await self._door.post(_path("runs", run_id, "fork"), RunView, body)
+        return await self._door.make(_path("runs", run_id, "fork"), RunView, body, key)
 
     async def cancel(self, run_id: str, reason: str) -> RunView:
         """End it for good. Errors: Conflict when it is over."""

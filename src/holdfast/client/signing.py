@@ -3,7 +3,6 @@
 Not here: sending (`wire`), the arithmetic (`core/proofs`).
 """
 
-import hashlib
 import itertools
 import secrets
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ import msgspec
 from holdfast.core import proofs
 from holdfast.core.proofs import Signed
 from holdfast.model.views.server import Challenge
+
+from .exchange import Asked
 
 
 class Signer:
@@ -49,17 +50,19 @@ class Signer:
         self._numbers = itertools.count()
         return True
 
-    def sign(self, method: str, target: str, body: bytes) -> Signed:
-        """The head of one request; `target` is path and query."""
+    def sign(self, asked: Asked) -> Signed:
+        """The head of one request."""
         unsigned = Signed(
             key=proofs.key_name(self._key),
             challenge=self._challenge,
             number=next(self._numbers),
             address=self._address,
-            body=hashlib.sha256(body).hexdigest(),
+            body=proofs.digest_of(asked.content or b""),
+            once=proofs.digest_of(asked.key.encode()),
             mac="",
         )
-        return unsigned._replace(mac=proofs.request_mac(self._key, unsigned, method, target))
+        mac = proofs.request_mac(self._key, unsigned, asked.method, asked.target)
+        return unsigned._replace(mac=mac)
 
     def answered(self, head: Signed, status: int, body: bytes, proof: str) -> bool:
         """Whether it is the answer of the server that knows the key, to this very request."""

@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from holdfast.core import proofs
+from holdfast.core.repeats import HEADER
 from holdfast.errors import HoldfastError, InternalError, OutcomeUnknown, Unavailable
 
 from .exchange import Asked, Got
@@ -70,6 +71,8 @@ class Connections:
         given = {"accept": "application/json", **headers}
         if asked.content is not None:
             given["content-type"] = "application/json"
+        if asked.key:
+            given[HEADER] = asked.key
         limits = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
         method = asked.method
         try:

@@ -6,7 +6,10 @@ is signed with it (`core/proofs`). A session's own token is sent as it is.
 Not here: which paths exist, connections (`transport`).
 """
 
+import asyncio
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -36,6 +39,10 @@ _IN_PATH = "/:@!$&'()*+,;=~%"
 UNAUTHENTICATED = Unauthenticated.http_status
 # Said before anything looked at the request; who lies so gains a delay.
 _TRY_AGAIN = (429, 502, 503, 504)
+# After so long what was lost is asked for again; a server that was killed is back by then.
+_AGAIN_S = (0.2, 3.0)
+# Of an outcome that is unknown: nobody broke off, or the server is another one.
+_NOT_AGAIN = (None, TimeoutError.__name__)
 _SENT_AS_THEY_ARE = (SESSION_PREFIX, MODEL_PREFIX, HOOK_PREFIX)
 
 _BY_CODE = {cls.code: cls for cls in all_errors()}
@@ -99,6 +106,28 @@ class Door:
         """Tell. Errors: OutcomeUnknown when the answer was lost after the request had left."""
         return await self._exchange("POST", path, kind, body, {}, timeout_s)
 
+    async def make(self, path: str, kind: type[_T], body: Mapping[str, Any], key: str = "") -> _T:
+        """Have something made, once: where the answer was lost, it is asked for again by its key.
+
+        Without a `key` it gets one of its own. Errors: KeyReused; OutcomeUnknown as for `post`.
+        """
+        asked = Asked("POST", _target(path, {}), _spell(body), key or secrets.token_hex(16))
+        try:
+            got = await self._sent(asked, TIMEOUT_S)
+        except OutcomeUnknown as error:
+            if error.fields.get("cause") in _NOT_AGAIN:
+                raise
+            got = await self._sent_again(asked, error)
+        return _told(got, kind)
+
+    async def _sent_again(self, asked: Asked, lost: OutcomeUnknown) -> Got:
+        """The answer, however late; errors: `lost`, as long as nobody says more."""
+        for wait_s in _AGAIN_S:
+            await asyncio.sleep(wait_s)
+            with suppress(OutcomeUnknown, Unavailable):
+                return await self._sent(asked, TIMEOUT_S)
+        raise lost
+
     async def put(
         self, path: str, kind: type[_T], body: Mapping[str, Any], timeout_s: float = TIMEOUT_S
     ) -> _T:
@@ -115,22 +144,22 @@ class Door:
         timeout_s: float,
     ) -> _T:
         content = _spell(body) if body is not None else None
-        asked = Asked(method, _target(path, query), content)
-        if self._signer is None:
-            headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
-            got = await self.pool.send(asked, headers, timeout_s)
-        else:
-            got = await self._signed(self._signer, asked, timeout_s)
-        if got.status >= 300:
-            raise _refusal(got.status, got.body)
-        return _typed(got.body, kind)
+        return _told(
+            await self._sent(Asked(method, _target(path, query), content), timeout_s), kind
+        )
+
+    async def _sent(self, asked: Asked, timeout_s: float) -> Got:
+        if self._signer is not None:
+            return await self._signed(self._signer, asked, timeout_s)
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        return await self.pool.send(asked, headers, timeout_s)
 
     async def _signed(self, signer: Signer, asked: Asked, timeout_s: float) -> Got:
         """One signed exchange; twice where the challenge was too old, which did nothing yet."""
         for last in (False, True):
             if not signer.ready(self.pool.url):
                 await self._prove(signer)
-            head = signer.sign(asked.method, asked.target, asked.content or b"")
+            head = signer.sign(asked)
             got = await self.pool.send(asked, {"authorization": proofs.header_of(head)}, timeout_s)
             if signer.answered(head, got.status, got.body, got.proof):
                 return got
@@ -198,6 +227,13 @@ def _refusal(status: int, answer: bytes) -> HoldfastError:
     refusal = cls(message or f"the server answered {status}")
     refusal.fields = fields
     return refusal
+
+
+def _told(got: Got, kind: type[_T]) -> _T:
+    """What the answer says. Errors: HoldfastError, as the server refused."""
+    if got.status >= 300:
+        raise _refusal(got.status, got.body)
+    return _typed(got.body, kind)
 
 
 def _typed(answer: bytes, kind: type[_T]) -> _T:

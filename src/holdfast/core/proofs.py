@@ -23,7 +23,8 @@ class Signed(NamedTuple):
     """What the `authorization` header of a signed request says.
 
     `address` is where the client believes the server to be, empty where whoever runs it said so;
-    `number` is never used twice under one challenge; `body` is SHA-256 of the body, in hex.
+    `number` is never used twice under one challenge; `body` is SHA-256 of the body and `once` of
+    the key by which the request is known again (`core/repeats`), empty without one, both in hex.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Signed(NamedTuple):
     number: int
     address: str
     body: str
+    once: str
     mac: str
 
 
@@ -60,7 +62,13 @@ def request_mac(key: bytes, signed: Signed, method: str, target: str) -> str:
         method,
         target,
         signed.body,
+        signed.once,
     )
+
+
+def digest_of(text: bytes) -> str:
+    """How a body or a key stands in a signed request."""
+    return hashlib.sha256(text).hexdigest()
 
 
 def answer_mac(key: bytes, request: str, status: int, body: bytes) -> str:
@@ -91,7 +99,7 @@ def read_header(text: str) -> Signed | None:
     number = fields.pop("number")
     if not number.isascii() or not number.isdecimal() or len(number) > len(str(_MAX_NUMBER)):
         return None
-    if not all(_is_hex(fields[name]) for name in ("key", "body", "mac")):
+    if not all(_is_hex(fields[name]) for name in ("key", "body", "once", "mac")):
         return None
     return Signed(number=int(number), **fields)
 

@@ -68,6 +68,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
     saw that its commands run in a sandbox; `sealed`: and that they cannot read its hooks' token.
     `held`: somebody paused or killed it and nobody resumed it since, whatever became of it.
+    `asked` is SHA-256 of the request that opened it, where that came with a key (`core/repeats`).
     `context_window_tokens` stands in place of what the model's price says, 0 for that;
     `context_alert_percent` of it is told, 0 where a run tells it.
     """
@@ -105,3 +106,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     context_window_tokens: int = 0
     context_alert_percent: int = 0
+    asked: str = ""

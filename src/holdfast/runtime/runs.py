@@ -3,7 +3,7 @@
 Not here: who works at which (`runtime/dispatch`), what the loop makes of it (`core/loop`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from holdfast.core import runs as rules
 from holdfast.core.context import ContextSettings
 from holdfast.core.loop import FOLDED
+from holdfast.core.repeats import ANEW, Named
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict, InvalidRequest, NotFound
 from holdfast.model import bodies
@@ -36,6 +37,10 @@ APPENDED = frozenset(
     }
 )
 """What a worker may write; every other record is the server's own."""
+
+
+Said = Callable[[LiveSession, Run], Record]
+"""Who asked for a run, as a record of it."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,31 +77,36 @@ class Runs:
         self._store = store
         self._dispatch = dispatch
 
-    async def submit(self, draft: Session, order: Order) -> Run:
+    async def submit(
+        self, draft: Session, order: Order, named: Named = ANEW, said: Said | None = None
+    ) -> Run:
         """Open a session for a run and queue it, in one commit; durable on return.
 
-        The draft's `expires_at_ns` is the wall clock that the run may be worked at.
+        The draft's `expires_at_ns` is the wall clock that the run may be worked at. `named` is how
+        both are called, `said` what else is recorded with them.
         """
         life_ns = draft.expires_at_ns
         waiting = msgspec.structs.replace(draft, expires_at_ns=WAITING_LIFE_NS)
         queued: list[Run] = []
 
         def begun(live: LiveSession) -> tuple[list[Record], list[Change]]:
-            run = self._dispatch.born(self._drafted(live, order, life_ns))
+            run_id = named.run_id or self._entropy.new_id("run")
+            run = self._dispatch.born(self._drafted(live, order, life_ns, run_id))
             queued.append(run)
-            return self._submitted(live, run), [run]
+            told = [said(live, run)] if said is not None else []
+            return [*self._submitted(live, run), *told], [run]
 
         # The token is shown to nobody: each activation gets its own.
-        live, _ = await self._sessions.open(waiting, begun)
+        live, _ = await self._sessions.open(waiting, begun, named)
         # What the operator and the user wrote is vouched for, as a typed prompt is.
         live.vouched.trust(order.prompt)
         self._dispatch.put(queued[0])
         return queued[0]
 
-    def _drafted(self, live: LiveSession, order: Order, life_ns: int) -> Run:
+    def _drafted(self, live: LiveSession, order: Order, life_ns: int, run_id: str) -> Run:
         who, now_ns = live.who, self._clock.now_ns()
         return Run(
-            run_id=self._entropy.new_id("run"),
+            run_id=run_id,
             session=who.session,
             tenant=who.tenant,
             project=who.project,
@@ -146,7 +156,7 @@ class Runs:
         life_ns = session.loop.wall_clock_s * 1_000_000_000
         return msgspec.structs.replace(session, session_id="", expires_at_ns=life_ns, parent="")
 
-    async def retry(self, run: Run) -> Run:
+    async def retry(self, run: Run, named: Named = ANEW, said: Said | None = None) -> Run:
         """The same again from its prompt; what was done in its task is not done twice.
 
         Errors: Conflict while it is open.
@@ -155,9 +165,16 @@ class Runs:
             raise Conflict(f"a run that is {run.state} is not done again", state=run.state)
         await self._over(run, "done again")
         order = Order(prompt=run.prompt, plan=run.plan, retry_of=run.run_id, batch=run.batch)
-        return await self.submit(await self.draft_of(run), order)
+        return await self.submit(await self.draft_of(run), order, named, said)
 
-    async def fork(self, run: Run, turn: int, prompt: str = "") -> Run:
+    async def fork(
+        self,
+        run: Run,
+        turn: int,
+        prompt: str = "",
+        named: Named = ANEW,
+        said: Said | None = None,
+    ) -> Run:
         """A new run that knows the first `turn` turns of this one.
 
         Errors: InvalidRequest for a turn that it did not have.
@@ -171,7 +188,7 @@ class Runs:
         order = Order(
             prompt=prompt or run.prompt, plan=run.plan, retry_of=run.run_id, fork_turn=turn
         )
-        return await self.submit(draft, order)
+        return await self.submit(draft, order, named, said)
 
     async def resume(self, run: Run, reason: str) -> Run:
         """Queue a parked or dead run again. Errors: Conflict."""

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from holdfast.core.calls import AT_SERVER
+from holdfast.core.repeats import ANEW, Named
 from holdfast.core.sessions import GOING_ON, RECORDED, Command, after
 from holdfast.errors import (
     Conflict,
@@ -72,15 +73,18 @@ class Sessions:
         # Told of a session that ended, or that is read again and had.
         self.ended: Callable[[LiveSession], None] = lambda _: None
 
-    async def open(self, draft: Session, begun: Begun | None = None) -> tuple[LiveSession, str]:
+    async def open(
+        self, draft: Session, begun: Begun | None = None, named: Named = ANEW
+    ) -> tuple[LiveSession, str]:
         """Open a session from a draft without ids; returns it with its token, shown only here.
 
-        `begun` says what begins with it, in the same commit.
+        `begun` says what begins with it, in the same commit; `named` how it is called, where no
+        session is called so yet.
 
         The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
         is the task; where the task ends in `/` (a kind), the session is the instance of it.
         """
-        session, token = self._born(draft)
+        session, token = self._born(draft, named)
         if draft.parent:
             await self._check_parent(draft)
         live = self._made(session)
@@ -137,10 +141,10 @@ class Sessions:
         ]
         return self._journal.commit(records, [session, *accounts])
 
-    def _born(self, draft: Session) -> tuple[Session, str]:
+    def _born(self, draft: Session, named: Named = ANEW) -> tuple[Session, str]:
         """The session of a draft: with ids, times, and the digests of its tokens."""
-        session_id = self._entropy.new_id("ses")
-        token = self._entropy.new_token("hfs")
+        session_id = named.session_id or self._entropy.new_id("ses")
+        token = named.token or self._entropy.new_token("hfs")
         task = draft.principal.task
         who = msgspec.structs.replace(
             draft.principal,
@@ -160,6 +164,7 @@ class Sessions:
             hook_token_digest=token_digest(hook_token(session_id, token)),
             state_changed_at_ns=now_ns,
             held=False,
+            asked=named.asked,
         )
         return session, token
 

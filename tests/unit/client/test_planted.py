@@ -14,6 +14,7 @@ import pytest
 from holdfast.apps.control.proving import Proving
 from holdfast.client import connect
 from holdfast.client.discovery import locate, locate_worker
+from holdfast.client.exchange import Asked
 from holdfast.client.runs import Work
 from holdfast.core.proofs import header_of
 from holdfast.errors import (
@@ -304,7 +305,7 @@ def test_a_body_that_was_not_signed_is_acted_on_by_nobody():
             await client.sessions.list()
             signer = client._door._signer
             assert signer is not None
-            head = signer.sign("POST", "/v1/sessions/ses_1/kill", b'{"reason": "enough"}')
+            head = signer.sign(Asked("POST", "/v1/sessions/ses_1/kill", b'{"reason": "enough"}'))
             count = len(api.asked)
             told = {"authorization": header_of(head), "content-type": "application/json"}
             got = await asyncio.to_thread(

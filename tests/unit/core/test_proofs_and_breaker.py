@@ -31,12 +31,12 @@ def mac(*fields):
 
 
 def test_each_proof_is_the_mac_of_its_purpose_and_fields_with_their_lengths():
-    signed = Signed("k", "chal", 7, "addr", "b0", "m")
+    signed = Signed("k", "chal", 7, "addr", "b0", "0c", "m")
     assert hashlib.sha256(b"token").digest() == KEY
     assert key_name(KEY) == mac("key name")[:32]
     assert server_proof(KEY, "n", "c", "a") == mac("server", "n", "c", "a")
     assert request_mac(KEY, signed, "GET", "/x?y") == mac(
-        "request", "chal", "7", "addr", "GET", "/x?y", "b0"
+        "request", "chal", "7", "addr", "GET", "/x?y", "b0", "0c"
     )
     body = hashlib.sha256(b"body").hexdigest()
     assert answer_mac(KEY, "req", 200, b"body") == mac("answer", "req", "200", body)
@@ -45,8 +45,8 @@ def test_each_proof_is_the_mac_of_its_purpose_and_fields_with_their_lengths():
     assert key_of("\ud800") == hashlib.sha256("\ud800".encode("utf-8", "surrogatepass")).digest()
 
 
-GOOD = Signed("0a", "chal", 12, "http://x", "bb", "cc")
-HEADER = "Holdfast key=0a,challenge=chal,number=12,address=http://x,body=bb,mac=cc"
+GOOD = Signed("0a", "chal", 12, "http://x", "bb", "0d", "cc")
+HEADER = "Holdfast key=0a,challenge=chal,number=12,address=http://x,body=bb,once=0d,mac=cc"
 
 
 def test_a_header_comes_back_as_it_was_written():

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from holdfast.client.exchange import Asked
 from holdfast.client.signing import Signer
 from holdfast.core import proofs
 from holdfast.errors import Unauthenticated
@@ -37,7 +38,7 @@ def test_names_are_made_when_the_list_changes_and_not_for_each_request(monkeypat
     signer = signer_at(known, "hfo_7")
     monkeypatch.setattr(proofs, "key_name", counted)
     for _ in range(20):
-        signed = signer.sign("GET", "/v1/x", b"")
+        signed = signer.sign(Asked("GET", "/v1/x", None))
         assert known.check(signed, "GET", "/v1/x") == proofs.key_of("hfo_7")
         with pytest.raises(Unauthenticated):
             known.challenge("0" * 32, "n", "")
@@ -48,8 +49,8 @@ def test_an_operator_that_is_taken_off_the_list_signs_nothing_more_and_a_new_one
     keys = [proofs.key_of("hfo_1").hex()]
     known = proofs_of(keys)
     signer = signer_at(known, "hfo_1")
-    known.check(signer.sign("GET", "/a", b""), "GET", "/a")
+    known.check(signer.sign(Asked("GET", "/a", None)), "GET", "/a")
     keys[:] = [proofs.key_of("hfo_2").hex()]
     with pytest.raises(Unauthenticated):
-        known.check(signer.sign("GET", "/a", b""), "GET", "/a")
-    assert known.check(signer_at(known, "hfo_2").sign("GET", "/a", b""), "GET", "/a")
+        known.check(signer.sign(Asked("GET", "/a", None)), "GET", "/a")
+    assert known.check(signer_at(known, "hfo_2").sign(Asked("GET", "/a", None)), "GET", "/a")

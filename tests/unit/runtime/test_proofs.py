@@ -34,7 +34,7 @@ class Server(Proofs):
 
 
 def signed(challenge, number=1, *, key=ONE, signer=None, address=HERE, body=BODY, on=KILL):
-    head = Signed(key_name(key), challenge, number, address, body, "")
+    head = Signed(key_name(key), challenge, number, address, body, "0c", "")
     return head._replace(mac=request_mac(key if signer is None else signer, head, *on))
 
 

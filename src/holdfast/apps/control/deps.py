@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.repeating import Repeats
 from holdfast.compose.config import Config
 from holdfast.model.decisions import Replay, Replayed
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
@@ -86,6 +87,7 @@ class ControlDeps:
     clock: Clock
     admin_token_digest: str
     operators: Operators
+    repeats: Repeats
     base_url: str
     version: str
     upstreams: Mapping[str, Provider] = field(default_factory=dict)

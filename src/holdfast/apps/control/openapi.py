@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from holdfast.apps.control.errors import PROBLEM_JSON
+from holdfast.core.repeats import HEADER, KEY_MOST
 
 _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
@@ -23,7 +24,7 @@ _SAID = {
     409: "the state does not allow it",
     413: "the body is too large",
     402: "a budget is spent, or does not reach",
-    422: "a value does not fit what it names",
+    422: "a value does not fit what it names, or a key came before with another request",
     429: "too much at once; `error.retry_after_s` says when",
     500: "a fault inside; the server's log says more",
     503: "something that Holdfast needs is down; nothing was changed",
@@ -63,7 +64,8 @@ class Part(NamedTuple):
 class Described:
     """One verb, as the document tells of it.
 
-    `optional`: the body may be left out, as if it were `{}`. `refusals` are the statuses that it
+    `optional`: the body may be left out, as if it were `{}`. `keyed`: with a key, the same request
+    sent again finds what it made. `refusals` are the statuses that it
     may answer with beside those that any verb has.
     """
 
@@ -79,6 +81,7 @@ class Described:
     query: Part | None = None
     body: Part | None = None
     optional: bool = False
+    keyed: bool = False
 
 
 def verb(
@@ -173,7 +176,7 @@ def _described(one: Described, shapes: Mapping[object, Any]) -> dict[str, Any]:
     }
     if rest.strip():
         told["description"] = rest.strip()
-    if parameters := [*_in_path(one), *_in_query(one)]:
+    if parameters := [*_in_path(one), *_in_query(one), *_in_head(one)]:
         told["parameters"] = parameters
     if one.body is not None:
         told["requestBody"] = {
@@ -204,6 +207,17 @@ def _in_query(one: Described) -> Iterable[dict[str, Any]]:
             "in": "query",
             "required": name in needed,
             "schema": _inlined(schema, whole),
+        }
+
+
+def _in_head(one: Described) -> Iterable[dict[str, Any]]:
+    if one.keyed:
+        yield {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "sent again with the same key, the request finds what it made",
+            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MOST},
         }
 
 

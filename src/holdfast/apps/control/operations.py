@@ -1,9 +1,10 @@
 """What the operators' API can do: a table of operations, read from functions' signatures.
 
 A function says what it takes (path parameters by name, a struct as body or query, `ControlDeps`,
-`By`) and which struct it answers with; from that a request is read and the API's document is
-written (`openapi`), so that neither can say what the other does not. Not here: who may come in
-(`auth`), which verb is of which kind (`acts`).
+`By`, `Named` where it makes something that a request with a key finds again) and which struct it
+answers with; from that a request is read and the API's document is written (`openapi`), so that
+neither can say what the other does not. Not here: who may come in (`auth`), which verb is of which
+kind (`acts`).
 """
 
 import inspect
@@ -19,7 +20,8 @@ from holdfast.apps.control.auth import PUBLIC_PATHS
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.openapi import Described, Part, Token
 from holdfast.apps.control.reading import json_of, shaped
-from holdfast.errors import InvalidRequest
+from holdfast.core.repeats import Named
+from holdfast.errors import InvalidRequest, KeyReused
 
 By = NewType("By", str)
 """Parameter of an operation that does something: the operator whose token it was, or `admin`."""
@@ -37,6 +39,7 @@ class Operation(Described):
     does: Endpoint
     takes_deps: tuple[str, ...] = ()
     takes_by: tuple[str, ...] = ()
+    takes_named: tuple[str, ...] = ()
 
 
 @dataclass
@@ -75,7 +78,7 @@ def operation(
     """The operation of a function. Errors: TypeError for a parameter that nothing would fill."""
     hints = get_type_hints(does, include_extras=True)
     named = set(_IN_PATH.findall(path))
-    taken: dict[str, Any] = {"in_path": (), "takes_deps": (), "takes_by": ()}
+    taken: dict[str, Any] = {"in_path": (), "takes_deps": (), "takes_by": (), "takes_named": ()}
     for name, parameter in inspect.signature(does).parameters.items():
         kind = hints[name]
         if name in named:
@@ -84,6 +87,8 @@ def operation(
             taken["takes_deps"] += (name,)
         elif kind is By:
             taken["takes_by"] += (name,)
+        elif kind is Named:
+            taken["takes_named"] += (name,)
         elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             taken["query" if method == "GET" else "body"] = Part(name, kind)
             taken["optional"] = parameter.default is not inspect.Parameter.empty
@@ -92,6 +97,7 @@ def operation(
     missing = named - {part.name for part in taken["in_path"]}
     if missing:
         raise TypeError(f"{does.__name__} takes no {sorted(missing)} of its path")
+    keyed = bool(taken["takes_named"])
     return Operation(
         name=does.__name__,
         method=method,
@@ -101,7 +107,8 @@ def operation(
         token=Token.NONE if path in PUBLIC_PATHS else Token.OPERATOR,
         does=does,
         answer=hints["return"],
-        refusals=refusals,
+        refusals=(*refusals, KeyReused.http_status) if keyed else refusals,
+        keyed=keyed,
         **taken,
     )
 
@@ -123,7 +130,16 @@ def arguments(
         given[one.body.name] = _bodied(request, body, one.body.kind, optional=one.optional)
     elif body.strip() not in _SAYS_NOTHING:
         raise InvalidRequest("this path takes no body", field="body")
+    if one.takes_named:
+        asked = {name: value for name, value in given.items() if name in _asked_in(one)}
+        named = deps.repeats.named(request.headers, by, one.name, asked)
+        given |= dict.fromkeys(one.takes_named, named)
     return given
+
+
+def _asked_in(one: Operation) -> set[str]:
+    """The parameters that say what is asked for."""
+    return {part.name for part in (*one.in_path, one.query, one.body) if part is not None}
 
 
 def _queried(request: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from holdfast.apps.control.errors import refusal
 from holdfast.core import proofs
 from holdfast.core.proofs import Signed
+from holdfast.core.repeats import HEADER
 from holdfast.errors import HoldfastError, InvalidRequest, TooLarge, Unauthenticated
 from holdfast.runtime.proofs import Proofs
 
@@ -60,6 +61,8 @@ class Proving:
             if signed is None:
                 raise Unauthenticated("the authorization header is not one that can be read")
             key = self._known.check(signed, scope["method"], _target(scope))
+            if not proofs.same(proofs.digest_of(_once(scope)), signed.once):
+                raise Unauthenticated(f"`{HEADER}` is not the one that was signed")
         except HoldfastError as error:
             await refusal(error)(scope, receive, send)
             return
@@ -111,6 +114,11 @@ def _target(scope: Scope) -> str:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope.get("query_string", b"")
     return (raw + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _once(scope: Scope) -> bytes:
+    """The key by which the request is known again, as it came; of several, all."""
+    return b"\0".join(key.encode("latin-1") for key in Headers(scope=scope).getlist(HEADER))
 
 
 class _Body:

@@ -24,6 +24,7 @@ from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.proving import Proving
 from holdfast.apps.control.reading import Intake
+from holdfast.apps.control.repeating import Repeats
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
@@ -339,6 +340,7 @@ def _application(
             clock=harness.clock,
             admin_token_digest=token_digest(admin),
             operators=operators,
+            repeats=Repeats(state.repeats_secret(config.state_path), harness.store),
             base_url=url,
             version=holdfast.__version__,
             upstreams=harness.calls.providers,

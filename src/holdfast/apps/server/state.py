@@ -4,6 +4,7 @@ Everything lies in the state folder, for its owner alone. Tokens are compared by
 admin token itself is written once, for the person who runs the server.
 """
 
+import hmac
 import os
 import secrets
 import stat
@@ -117,6 +118,14 @@ def signing_key(state: Path) -> Ed25519PrivateKey:
         raise ConfigInvalid(
             f"`{_SIGNING_KEY}` in the state folder is damaged; remove it to make a new one"
         ) from None
+
+
+def repeats_secret(state: Path) -> bytes:
+    """With what keys of repeated requests are read: follows one way from the signing key.
+
+    Errors: ConfigInvalid.
+    """
+    return hmac.digest(signing_key(state).private_bytes_raw(), b"holdfast repeats", "sha256")
 
 
 def admin_token(state: Path) -> str:

@@ -51,7 +51,7 @@ class Server:
         return self.proofs.challenge(key, nonce, address)
 
     def check(self, challenge, number=1, *, method="POST", target="/x?q", mac="", **fields):
-        given: Any = {"key": NAME, "address": HERE, "body": "b"} | fields
+        given: Any = {"key": NAME, "address": HERE, "body": "b", "once": "0c"} | fields
         signed = Signed(challenge=challenge, number=number, mac="", **given)
         made = rules.request_mac(KEYS[0], signed, "POST", "/x?q")
         return self.proofs.check(signed._replace(mac=mac or made), method, target)

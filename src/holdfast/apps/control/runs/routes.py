@@ -17,6 +17,7 @@ from holdfast.apps.control.runs.schemas import (
     Why,
 )
 from holdfast.apps.control.sessions.schemas import OpenSession
+from holdfast.core.repeats import Named
 from holdfast.model.effects import EffectEntry
 from holdfast.model.views.runs import EffectList, RunEngine, RunList, RunView
 
@@ -27,9 +28,9 @@ _UNSAID = Why()
 
 
 @operations.post("/runs", 404)
-async def submit_run(asked: Submit, deps: ControlDeps, by: By) -> RunView:
+async def submit_run(asked: Submit, deps: ControlDeps, by: By, named: Named) -> RunView:
     """Queue a run for the workers."""
-    return await service.submit(deps, asked, by)
+    return await service.submit(deps, asked, by, named)
 
 
 @operations.post("/runs/plan", 404)
@@ -51,15 +52,17 @@ async def show_run(run_id: RunId, deps: ControlDeps) -> RunView:
 
 
 @operations.post("/runs/{run_id}/retry", *_CHANGES)
-async def retry_run(run_id: RunId, deps: ControlDeps, by: By, why: Why = _UNSAID) -> RunView:
+async def retry_run(
+    run_id: RunId, deps: ControlDeps, by: By, named: Named, why: Why = _UNSAID
+) -> RunView:
     """Do it again from its prompt; what was done in its task is not done twice."""
-    return await service.retry(deps, run_id, why.reason, by)
+    return await service.retry(deps, run_id, why.reason, by, named)
 
 
 @operations.post("/runs/{run_id}/fork", *_CHANGES)
-async def fork_run(run_id: RunId, asked: Fork, deps: ControlDeps, by: By) -> RunView:
+async def fork_run(run_id: RunId, asked: Fork, deps: ControlDeps, by: By, named: Named) -> RunView:
     """A new run that knows its first turns."""
-    return await service.fork(deps, run_id, asked, by)
+    return await service.fork(deps, run_id, asked, by, named)
 
 
 @operations.post("/runs/{run_id}/cancel", *_CHANGES)

@@ -24,21 +24,24 @@ from holdfast.apps.control.sessions import opening
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession
 from holdfast.compose.native_tools import is_native, run_plan
+from holdfast.core.repeats import Named
 from holdfast.model.bodies import AdminActed
 from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Record
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session
 from holdfast.model.views.runs import EffectList, RunList, RunView
 from holdfast.ports.store import RunFilter
-from holdfast.runtime.runs import Order
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.runs import Order, Said
 
 _OPENING = ("agent", "agent_file", "user", "tenant", "project", "task", "limits", "scope")
 
 
-async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
-    """Queue a run.
+async def submit(deps: ControlDeps, asked: Submit, by: str, named: Named) -> RunView:
+    """Queue a run, or find the one that the same request queued.
 
-    Errors: InvalidRequest, ConfigInvalid, NotFound, Denied (as for opening a session),
+    Errors: InvalidRequest, ConfigInvalid, NotFound, Denied (as for opening a session), KeyReused,
     StoreUnavailable.
     """
     given = {name: getattr(asked, name) for name in _OPENING}
@@ -56,8 +59,12 @@ async def submit(deps: ControlDeps, asked: Submit, by: str) -> RunView:
     draft = _in_batch(opening.draft(plan, OpenSession(**given)), asked)
     # The run itself tells of its context, once.
     draft = msgspec.structs.replace(draft, context_alert_percent=0)
-    run = await deps.runs.submit(draft, order)
-    await _acted(deps, run, "run.submit", "", by)
+    said = _said(deps, "run.submit", "", by)
+    async with deps.repeats.before(named) as before:
+        if before is None:
+            run = await deps.runs.submit(draft, order, named, said)
+        else:
+            run = await deps.runs.get(named.run_id)
     return await deps.run_views.of(run)
 
 
@@ -107,27 +114,38 @@ async def show_run(deps: ControlDeps, run_id: str) -> RunView:
     return await deps.run_views.of(await deps.runs.get(run_id))
 
 
-async def retry(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
-    """The same again, from the prompt. Errors: NotFound, Conflict, ApproverRequired."""
+async def retry(deps: ControlDeps, run_id: str, reason: str, by: str, named: Named) -> RunView:
+    """The same again, from the prompt.
+
+    Errors: NotFound, Conflict, ApproverRequired, KeyReused.
+    """
     run = await deps.runs.get(run_id)
     await approvals.check_again(deps, run, by, "run.retry")
-    again = await deps.runs.retry(run)
-    await _acted(deps, again, "run.retry", reason, by)
+    said = _said(deps, "run.retry", reason, by)
+    async with deps.repeats.before(named) as before:
+        if before is None:
+            again = await deps.runs.retry(run, named, said)
+        else:
+            again = await deps.runs.get(named.run_id)
     return await deps.run_views.of(again)
 
 
-async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str) -> RunView:
+async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str, named: Named) -> RunView:
     """A branch after a turn; another prompt than the run's own is work that somebody opens anew.
 
-    Errors: NotFound, InvalidRequest, ApproverRequired, Denied.
+    Errors: NotFound, InvalidRequest, ApproverRequired, Denied, KeyReused.
     """
     run = await deps.runs.get(run_id)
     await approvals.check_again(deps, run, by, "run.fork")
     await approvals.check_continuing(deps, run.session, by)
     if asked.prompt:
         await approvals.check_opening(deps, by, "run.fork", tenant=run.tenant, user=run.user)
-    branch = await deps.runs.fork(run, asked.turn, asked.prompt)
-    await _acted(deps, branch, "run.fork", asked.reason, by)
+    said = _said(deps, "run.fork", asked.reason, by)
+    async with deps.repeats.before(named) as before:
+        if before is None:
+            branch = await deps.runs.fork(run, asked.turn, asked.prompt, named, said)
+        else:
+            branch = await deps.runs.get(named.run_id)
     return await deps.run_views.of(branch)
 
 
@@ -190,5 +208,14 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:
 
 async def _acted(deps: ControlDeps, run: Run, action: str, reason: str, by: str) -> None:
     live = await deps.sessions.get(run.session)
-    body = AdminActed(action=action, by=by, reason=reason, run_id=run.run_id)
-    await deps.journal.commit([deps.journal.record(body, live.who)])
+    await deps.journal.commit([_said(deps, action, reason, by)(live, run)])
+
+
+def _said(deps: ControlDeps, action: str, reason: str, by: str) -> Said:
+    """The record that somebody did this to a run."""
+
+    def said(live: LiveSession, run: Run) -> Record:
+        body = AdminActed(action=action, by=by, reason=reason, run_id=run.run_id)
+        return deps.journal.record(body, live.who)
+
+    return said

@@ -10,6 +10,7 @@ from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import service
 from holdfast.apps.control.sessions.schemas import OpenSession, Told, WhichSessions, WhichTurns
+from holdfast.core.repeats import Named
 from holdfast.core.sessions import Command
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
@@ -22,10 +23,12 @@ _CHANGES = (404, 409)
 _UNSAID = Told()
 
 
-@operations.post("", 404)
-async def open_session(asked: OpenSession, deps: ControlDeps, by: By) -> OpenedSession:
+@operations.post("", 404, 409)
+async def open_session(
+    asked: OpenSession, deps: ControlDeps, by: By, named: Named
+) -> OpenedSession:
     """Open a session; its token is in this answer and nowhere else."""
-    return await service.open_session(deps, asked, by)
+    return await service.open_session(deps, asked, by, named)
 
 
 @operations.get("")

@@ -9,22 +9,27 @@ from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import opening, plans
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
+from holdfast.core.repeats import Named
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict
 from holdfast.model.bodies import AdminActed
 from holdfast.model.events import Record
+from holdfast.model.sessions import Session
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.ports.store import SessionFilter
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import token_digest
 
 
-async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> OpenedSession:
-    """Open a session under the configuration.
+async def open_session(
+    deps: ControlDeps, asked: OpenSession, by: str, named: Named
+) -> OpenedSession:
+    """Open a session under the configuration, or find the one that the same request opened.
 
     Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, Denied (for a user whom the
     operator is not; an agent file that lifts what holds), ApproverRequired (for a `parent` that a
-    person stopped), StoreUnavailable.
+    person stopped), KeyReused, Conflict (its token was replaced since), StoreUnavailable.
     """
     plan, lifts = opening.planned(deps.config, asked)
     await approvals.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
@@ -32,13 +37,28 @@ async def open_session(deps: ControlDeps, asked: OpenSession, by: str) -> Opened
         await approvals.check_continuing(deps, asked.parent, by)
     if lifts:
         await approvals.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
-    live, token = await deps.sessions.open(opening.draft(plan, asked))
-    await deps.journal.commit([_acted(deps, live, "session.open", "", by)])
+    draft = opening.draft(plan, asked)
+    async with deps.repeats.before(named) as before:
+        if before is None:
+            live, token = await deps.sessions.open(
+                draft, lambda live: ([_acted(deps, live, "session.open", "", by)], []), named
+            )
+        else:
+            live, token = await _opened_before(deps, before, named)
     return OpenedSession(
         session=deps.session_views.of_live(live),
         token=token,
         plan=plans.shown(plan, live.session, plan.task_text, deps.model_port),
     )
+
+
+async def _opened_before(
+    deps: ControlDeps, session: Session, named: Named
+) -> tuple[LiveSession, str]:
+    """Errors: Conflict where its token is another one by now."""
+    if session.token_digest != token_digest(named.token):
+        raise Conflict("this session was opened before, and has another token since; open anew")
+    return await deps.sessions.get(session.session_id), named.token
 
 
 async def listed(deps: ControlDeps, which: WhichSessions) -> SessionList:
