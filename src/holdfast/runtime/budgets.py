@@ -1,17 +1,17 @@
 """Reserving against the ledger with durable holds, and waiting in line for room.
 
 The ledger in memory decides at once; the hold is on disk before its caller acts. A call that
-would fit but for other calls' holds waits its turn (first come, first served on the account that
-refused it) until its deadline. Accounts that nobody uses are in the store alone; they are read
-again before anything is done with them. Not here: the arithmetic (`core/budgets`), what a call
-costs.
+would fit but for other calls' holds waits its turn until its deadline: first come, first served on
+the account that refused it, so that no smaller call passes a large one. Accounts that nobody uses
+are in the store alone; they are read again before anything is done with them. Not here: the
+arithmetic (`core/budgets`), the line itself (`runtime/waiting`), what a call costs.
 """
 
 import asyncio
 import itertools
-from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
 
 from holdfast.core.budgets import Ledger, Settled, chain
 from holdfast.model import bodies
@@ -34,6 +34,7 @@ from holdfast.model.sessions import Session
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Change, HoldClosed, Store
 from holdfast.runtime.journal import Journal, noted
+from holdfast.runtime.waiting import NotYet, Waiting
 
 Plan = Callable[[], Amounts | Refused]
 """Says what to hold, given the ledger as it is now; asked again each time room opens."""
@@ -67,21 +68,21 @@ async def last_ledger(store: Store) -> Ledger:
 
 _INNER = (Scope.TASK, Scope.SESSION)
 _NO_TURN = 0
-"""A ticket before all others."""
+"""A ticket before all others: whoever cannot wait would be refused for good behind them."""
 
 
-class _Turn:
-    """A place in line, by order of arrival."""
+class _Wanted(NamedTuple):
+    """A hold that somebody wants, in the order of tickets."""
 
-    __slots__ = ("ticket", "woken")
+    hold_id: str
+    session: Session
+    keys: Sequence[AccountKey]
+    plan: Plan
+    purpose: str
+    ticket: int = _NO_TURN
 
-    def __init__(self, ticket: int, woken: asyncio.Future[None]) -> None:
-        self.ticket = ticket
-        self.woken = woken
 
-
-def _ticket(turn: _Turn) -> int:
-    return turn.ticket
+_Answer = tuple[Reserved | Refused, Amounts]
 
 
 class _AtHand:
@@ -115,7 +116,7 @@ class Budgets:
         self._journal = journal
         self._clock = clock
         self._store = store
-        self._lines: dict[AccountKey, list[_Turn]] = {}
+        self._line = Waiting[AccountKey, _Wanted, _Answer](self._serve, self._undo, apart=True)
         self._tickets = itertools.count(1)
 
     def use(self, keys: Iterable[AccountKey], *, new: str = "") -> list[AccountKey]:
@@ -185,54 +186,43 @@ class Budgets:
         purpose: str,
         wait_s: float,
         extra: Sequence[Record] = (),
-    ) -> tuple[Reserved | Refused, Amounts]:
+    ) -> _Answer:
         """Hold what `plan` says, waiting up to `wait_s` for other calls' holds to settle.
 
         Returns once the hold, its `budget.decided` record and `extra` are durable. A refusal is
         recorded too. Errors: StoreUnavailable; the hold is then not to be relied on.
         """
         async with self.at_hand(keys):
-            answer, amounts = await self._in_line(hold_id, session, keys, plan, purpose, wait_s)
+            wanted = _Wanted(hold_id, session, keys, plan, purpose)
+            answer, amounts = await self._in_line(wanted, wait_s)
             try:
                 decided = self._decided(answer, amounts, session, purpose, extra)
                 await self._journal.commit(*decided)
             except BaseException:
-                # The caller never learns of this hold, so nobody else could give it back.
-                if isinstance(answer, Reserved):
-                    self.settle_now(hold_id, {}, session.principal)
+                self._undo(wanted, (answer, amounts))
                 raise
         return answer, amounts
 
-    async def _in_line(
-        self,
-        hold_id: str,
-        session: Session,
-        keys: Sequence[AccountKey],
-        plan: Plan,
-        purpose: str,
-        wait_s: float,
-    ) -> tuple[Reserved | Refused, Amounts]:
-        """Hold what `plan` says once it fits, or the refusal at the deadline."""
-        deadline = asyncio.get_running_loop().time() + wait_s
-        ticket = next(self._tickets)
-        blocked: AccountKey | None = None
-        try:
-            while True:
-                # A call that cannot wait takes no turn: it would be refused for good.
-                queued = ticket if wait_s > 0 else _NO_TURN
-                answer, amounts = self._try(hold_id, session, keys, plan, purpose, queued)
-                if isinstance(answer, Reserved) or not answer.fits_when_settled:
-                    break
-                if blocked is not None and answer.key != blocked:
-                    self._wake((blocked,))
-                blocked = answer.key
-                if not await self._wait_in_line(blocked, ticket, deadline):
-                    # The last word is the ledger's own, with its numbers.
-                    answer, amounts = self._try(hold_id, session, keys, plan, purpose, _NO_TURN)
-                    break
-        finally:
-            # Whoever leaves, served or not, lets the next in line try.
-            self._wake(keys)
+    async def _in_line(self, wanted: _Wanted, wait_s: float) -> _Answer:
+        """Hold what is wanted once it fits, or the refusal at the deadline."""
+        if wait_s > 0:
+            queued = wanted._replace(ticket=next(self._tickets))
+            answer = self._serve(None, queued)
+            if not isinstance(answer, NotYet):
+                return answer
+            try:
+                return await self._line.stand(
+                    answer.at, queued, timeout_s=wait_s, rank=(queued.ticket,)
+                )
+            except TimeoutError:
+                pass
+        # Without a turn: the last word is the ledger's own, with its numbers.
+        return self._try(wanted)
+
+    def _serve(self, _: AccountKey | None, wanted: _Wanted) -> _Answer | NotYet:
+        answer, amounts = self._try(wanted)
+        if isinstance(answer, Refused) and answer.fits_when_settled:
+            return NotYet(at=answer.key)
         return answer, amounts
 
     def reserve_now(
@@ -254,7 +244,8 @@ class Budgets:
         if full is not None:
             answer = full
         else:
-            answer, planned = self._try(hold_id, session, keys, lambda: amounts, purpose, _NO_TURN)
+            wanted = _Wanted(hold_id, session, keys, lambda: amounts, purpose)
+            answer, planned = self._try(wanted)
         records, changes = self._decided(answer, planned, session, purpose, ())
         return answer, records, changes
 
@@ -262,62 +253,29 @@ class Budgets:
         """The innermost account at hand that is at or past its limit, in whatever dimension."""
         return self.ledger.full(keys, self._clock.now_ns())
 
-    def _try(
-        self,
-        hold_id: str,
-        session: Session,
-        keys: Sequence[AccountKey],
-        plan: Plan,
-        purpose: str,
-        ticket: int,
-    ) -> tuple[Reserved | Refused, Amounts]:
-        planned = plan()
+    def _try(self, wanted: _Wanted) -> _Answer:
+        planned = wanted.plan()
         if isinstance(planned, Refused):
             return planned, {}
-        for key in keys:
-            line = self._lines.get(key)
-            if line and line[0].ticket < ticket and planned.get(key.dimension, 0) > 0:
+        for key in wanted.keys if self._line else ():
+            ahead = self._line.first(key)
+            if ahead and ahead.ticket < wanted.ticket and planned.get(key.dimension, 0) > 0:
                 # A stand-in: others came before on this account, and no one jumps the queue.
                 return Refused(key, 0, 0, 0, 0, fits_when_settled=True), planned
         answer = self.ledger.reserve(
-            hold_id,
-            keys,
+            wanted.hold_id,
+            wanted.keys,
             planned,
-            session=session.session_id,
-            purpose=purpose,
+            session=wanted.session.session_id,
+            purpose=wanted.purpose,
             now_ns=self._clock.now_ns(),
         )
         return answer, planned
 
-    async def _wait_in_line(self, key: AccountKey, ticket: int, deadline: float) -> bool:
-        """Wait until the account may have room; False at the deadline.
-
-        A turn keeps its place, by order of arrival, until its owner runs: whoever comes between
-        the wake-up and that still finds the line occupied.
-        """
-        loop = asyncio.get_running_loop()
-        if deadline <= loop.time():
-            return False
-        turn = _Turn(ticket, loop.create_future())
-        line = self._lines.setdefault(key, [])
-        insort(line, turn, key=_ticket)
-        try:
-            async with asyncio.timeout_at(deadline):
-                await turn.woken
-        except TimeoutError:
-            return False
-        finally:
-            line.remove(turn)
-            if not line:
-                del self._lines[key]
-        return True
-
-    def _wake(self, keys: Sequence[AccountKey]) -> None:
-        """Let the first in line of each account try again; it wakes the next when it leaves."""
-        for key in keys:
-            line = self._lines.get(key)
-            if line and not line[0].woken.done():
-                line[0].woken.set_result(None)
+    def _undo(self, wanted: _Wanted, answered: _Answer) -> None:
+        """The caller never learns of its hold, so nobody else could give it back."""
+        if isinstance(answered[0], Reserved):
+            self.settle_now(wanted.hold_id, {}, wanted.session.principal)
 
     def _decided(
         self,
@@ -374,7 +332,7 @@ class Budgets:
         hold = self.ledger.hold(hold_id)
         keys = hold.keys if hold is not None else ()
         settled = self.ledger.settle(hold_id, actual, self._clock.now_ns())
-        self._wake(keys)
+        self._line.pump(keys)
         written = [*records, *self._alert_records(settled.alerts, who)]
         written += [
             self._journal.record(bodies.BudgetOvershot(account=str(key)), who)
@@ -424,7 +382,7 @@ class Budgets:
         """Change a cap by hand."""
         state = self.ledger.set_limit(key, amount, self._clock.now_ns())
         durable = self._journal.commit([record], [state])
-        self._wake((key,))
+        self._line.pump((key,))
         return state, durable
 
     def settle_orphans(self, held: Sequence[HoldState], who: Callable[[str], Principal]) -> None:

@@ -5,14 +5,15 @@ epoch and gives its session new tokens, so whoever had the run before is refused
 in the journal: that is the fence, and nobody has to be asked to stop. What waits for a person or
 is over is not kept here. Built again from the store at start.
 
-Not here: which run goes next (`core/run_queue`), what a run is (`runtime/runs`).
+Not here: which run goes next (`core/run_queue`), how a claim waits (`runtime/waiting`), what a run
+is (`runtime/runs`).
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +31,7 @@ from holdfast.ports.store import RunFilter, Store
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.waiting import NotYet, Waiting
 from holdfast.runtime.workers import lives
 
 _NS = 1_000_000_000
@@ -59,6 +61,14 @@ class Claimed(msgspec.Struct, frozen=True):
     waited_s: float = 0.0
 
 
+class _Taken(NamedTuple):
+    """A run that left the queue: as it stood there and as it is taken, at a time of the loop."""
+
+    waited: Run
+    run: Run
+    at_s: float
+
+
 class Dispatch:
     """The queue of this server."""
 
@@ -85,7 +95,10 @@ class Dispatch:
         self._queue = RunQueue(shares_of)
         self._over: dict[str, LiveSession] = {}
         sessions.ended = self._session_ended
-        self._claimants: list[asyncio.Future[None]] = []
+        # By the agents that they ask for; None is for those who are to go.
+        self._claimants = Waiting[tuple[str, ...], tuple[str, str], _Taken | None](
+            self._take, self._put_back
+        )
         self._closed = False
 
     async def load(self) -> None:
@@ -145,7 +158,7 @@ class Dispatch:
             given = [self._record(live, queued, reason)]
         durable = self._journal.commit(given, [queued])
         self._keep(queued)
-        self._wake()
+        self._claimants.pump()
         return durable
 
     def born(self, run: Run) -> Run:
@@ -155,7 +168,7 @@ class Dispatch:
     def put(self, queued: Run) -> None:
         """Hand out a run that is durable from now on."""
         self._keep(queued)
-        self._wake()
+        self._claimants.pump()
 
     async def claim(
         self,
@@ -167,75 +180,72 @@ class Dispatch:
     ) -> Claimed | None:
         """The next run for `worker`, waiting up to `wait_s` for one. Errors: StoreUnavailable."""
         loop = asyncio.get_running_loop()
-        came = loop.time()
+        came_s = loop.time()
         while True:
-            waited_s = loop.time() - came
-            claimed = await self._claim_now(worker, process, agents)
-            if claimed is not None:
-                return msgspec.structs.replace(claimed, waited_s=waited_s)
-            left = came + wait_s - loop.time()
-            if left <= 0 or self._closed:
-                return None
-            woken: asyncio.Future[None] = loop.create_future()
-            self._claimants.append(woken)
+            left_s = max(came_s + wait_s - loop.time(), 0.0)
             try:
-                # A delayed run becomes due by the clock alone.
-                async with asyncio.timeout(min(left, 1.0)):
-                    await woken
+                taken = await self._claimants.stand(agents, (worker, process), timeout_s=left_s)
             except TimeoutError:
-                pass
-            finally:
-                with contextlib.suppress(ValueError):
-                    self._claimants.remove(woken)
+                return None
+            if taken is None:
+                return None
+            claimed = await self._hand_out(taken.run)
+            if claimed is not None:
+                return msgspec.structs.replace(claimed, waited_s=taken.at_s - came_s)
 
     def close(self) -> None:
         """Hand out nothing more, and let those who wait go."""
         self._closed = True
-        for woken in self._claimants:
-            if not woken.done():
-                woken.set_result(None)
+        self._claimants.pump()
 
-    async def _claim_now(
-        self, worker: str, process: str, agents: tuple[str, ...]
-    ) -> Claimed | None:
-        while not self._closed:
-            now_ns = self._clock.now_ns()
-            run = self._queue.pick(now_ns, agents)
-            if run is None:
-                return None
-            rules.check_move(run, RunState.RUNNING, By.DISPATCH)
-            taken = msgspec.structs.replace(
-                run,
-                state=RunState.RUNNING,
-                epoch=run.epoch + 1,
-                worker=worker,
-                worker_process=process,
-                lease_until_ns=now_ns + int(self.lease_s * _NS),
-                activations=run.activations + 1,
-                failures=run.failures + 1,
-                not_before_ns=0,
-                changed_at_ns=now_ns,
-                reason="",
-            )
-            # Before the first await: nobody else may pick it.
-            self._keep(taken)
-            self._queue.serve(run.tenant)
-            claimed = await self._hand_out(taken)
-            if claimed is not None:
-                return claimed
-        return None
+    def _take(self, agents: tuple[str, ...], by: tuple[str, str]) -> _Taken | NotYet | None:
+        if self._closed:
+            return None
+        now_ns = self._clock.now_ns()
+        run = self._queue.pick(now_ns, agents)
+        if run is None:
+            return NotYet()
+        rules.check_move(run, RunState.RUNNING, By.DISPATCH)
+        taken = msgspec.structs.replace(
+            run,
+            state=RunState.RUNNING,
+            epoch=run.epoch + 1,
+            worker=by[0],
+            worker_process=by[1],
+            lease_until_ns=now_ns + int(self.lease_s * _NS),
+            activations=run.activations + 1,
+            failures=run.failures + 1,
+            not_before_ns=0,
+            changed_at_ns=now_ns,
+            reason="",
+        )
+        self._keep(taken)
+        self._queue.serve(run.tenant)
+        return _Taken(run, taken, asyncio.get_running_loop().time())
 
-    async def _hand_out(self, run: Run) -> Claimed | None:
+    def _put_back(self, _: tuple[str, str], taken: _Taken | None) -> None:
+        """Nobody learned that it was taken, and nothing of it was written."""
+        if taken is not None and self._still(taken.run) is not None:
+            self._keep(taken.waited)
+
+    def _still(self, taken: Run) -> Run | None:
+        """A run that was taken, as it is by now; None where it is over or another's meanwhile."""
+        run = self._queue.at_work(taken.run_id)
+        return run if run is not None and run.epoch == taken.epoch else None
+
+    async def _hand_out(self, taken: Run) -> Claimed | None:
         """The session's new tokens with the run, or the run's end where it cannot go on."""
         try:
-            live = await self._sessions.get(run.session)
+            live = await self._sessions.get(taken.session)
         except NotFound:
-            rules.check_move(run, RunState.FAILED, By.DISPATCH)
-            self._keep(msgspec.structs.replace(run, state=RunState.FAILED))
+            rules.check_move(taken, RunState.FAILED, By.DISPATCH)
+            self._keep(msgspec.structs.replace(taken, state=RunState.FAILED))
+            return None
+        if (run := self._still(taken)) is None:
             return None
         ended = self._why_not(run, live)
         if ended is not None:
-            await self._end(run, live, *ended)
+            await self.leave(live, run, *ended, by=By.DISPATCH)
             return None
         expires_ns = self._clock.now_ns() + run.life_left_ns
         token = self._sessions.renew(live, expires_ns)
@@ -270,7 +280,7 @@ class Dispatch:
             if live is not None and live.session.state is not SessionState.ACTIVE:
                 lost.append(run_id)
             # In memory only: what a server that starts again makes of it stands in `load`.
-            self._queue.renew(run_id, until_ns)
+            self._queue.keep(msgspec.structs.replace(run, lease_until_ns=until_ns))
         return lost
 
     def held(self, live: LiveSession, epoch: int) -> Run:
@@ -333,7 +343,7 @@ class Dispatch:
         else:
             durable = self._journal.commit(given, [left, live.session])
         self._keep(left)
-        self._wake()
+        self._claimants.pump()
         if left.state not in rules.OPEN:
             self._resting.append((now_ns + int(self._rest_s * _NS), live))
         return durable
@@ -350,9 +360,6 @@ class Dispatch:
             if waits and not busy and self._sessions.loaded(live.session.session_id) is live:
                 self._sessions.forget(live)
 
-    async def _end(self, run: Run, live: LiveSession, state: RunState, reason: str) -> None:
-        await self.leave(live, run, state, reason, by=By.DISPATCH)
-
     def tick(self) -> None:
         """Take back what lost its lease, and end what cannot go on. Queues; waits for nothing."""
         now_ns = self._clock.now_ns()
@@ -363,8 +370,8 @@ class Dispatch:
                 noted(self.leave(live, run, *_ended_as(live), by=By.DISPATCH))
         for run in self._queue.lapsed(now_ns):
             self._recover(run, self._sessions.loaded(run.session))
-        if self._queue.comes_due(now_ns):
-            self._wake()
+        # A run that was held back becomes due by the clock alone.
+        self._claimants.pump()
 
     def _recover(self, run: Run, live: LiveSession | None) -> None:
         queued = self._moved(run, RunState.QUEUED, By.DISPATCH, "its worker was lost")
@@ -374,7 +381,7 @@ class Dispatch:
             records = [self._record(live, queued, queued.reason)]
         noted(self._journal.commit(records, changes))
         self._keep(queued)
-        self._wake()
+        self._claimants.pump()
 
     def _moved(self, run: Run, state: RunState, by: By, reason: str, **fields: object) -> Run:
         """Errors: IllegalMove."""
@@ -404,11 +411,6 @@ class Dispatch:
         else:
             body = _RECORDED[run.state](run_id=name, reason=why)
         return self._journal.record(body, live.who)
-
-    def _wake(self) -> None:
-        for claimant in self._claimants:
-            if not claimant.done():
-                claimant.set_result(None)
 
 
 def _ended_as(live: LiveSession) -> tuple[RunState, str]:

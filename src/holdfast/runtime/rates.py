@@ -3,46 +3,36 @@
 Calls that find their buckets empty stand in line per upstream and model. Tenants take turns: one
 that sends a hundred calls has one of them served for each of another's. Whoever waits for its own
 tenant's rate lets the others pass.
-Not here: the arithmetic (`core/rates`), money.
+Not here: the line itself (`runtime/waiting`), the arithmetic (`core/rates`), money.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from holdfast.core.rates import Draw, Meters, Rates, longest_wait_ns
 from holdfast.errors import RateLimited
 from holdfast.ports.clock import Clock
+from holdfast.runtime.waiting import NotYet, Waiting
 
 ANY_MODEL = "*"
 
 
-class _Waiter:
-    __slots__ = ("draw", "own", "woken")
+class _Wanted(msgspec.Struct, frozen=True):
+    """What one call wants to draw, and the meters of its tenant."""
 
-    def __init__(self, draw: Draw, own: Meters | None) -> None:
-        self.draw = draw
-        self.own = own
-        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-
-class _Line:
-    """Who waits for one model, by tenant, the next in turn first."""
-
-    def __init__(self, meters: Meters | None) -> None:
-        self.meters = meters
-        self.waiting: dict[str, deque[_Waiter]] = {}
-        self.timer: asyncio.TimerHandle | None = None
+    draw: Draw
+    own: tuple[Meters, ...]
 
 
 class Toll:
     """What one call has drawn by its bounds; corrected once it is known what it used."""
 
     def __init__(
-        self, gate: "RateGate", line: _Line, meters: tuple[Meters, ...], draw: Draw
+        self, clock: Clock, pump: Callable[[], None], meters: tuple[Meters, ...], draw: Draw
     ) -> None:
-        self._gate = gate
-        self._line = line
+        self._clock = clock
+        self._pump = pump
         self._meters = meters
         self._draw: Draw | None = draw
 
@@ -65,8 +55,32 @@ class Toll:
 
     def _move(self, draw: Draw) -> None:
         for one in self._meters:
-            one.draw(draw, self._gate.clock.now_ns())
-        self._gate.pump(self._line)
+            one.draw(draw, self._clock.now_ns())
+        self._pump()
+
+
+class _Gate:
+    """One model's meters, or none where its tenant's own are all, and who waits for them."""
+
+    def __init__(self, clock: Clock, *meters: Meters) -> None:
+        self._clock = clock
+        self._meters = meters
+        self.line = Waiting[str, _Wanted, Toll](self._serve, lambda _, toll: toll.unsent())
+
+    def wait_ns(self, wanted: _Wanted) -> int:
+        """Nanoseconds until there may be room; 0 for now."""
+        return longest_wait_ns((*self._meters, *wanted.own), wanted.draw, self._clock.now_ns())
+
+    def _serve(self, _: str, wanted: _Wanted) -> Toll | NotYet:
+        now_ns = self._clock.now_ns()
+        if wait_ns := self.wait_ns(wanted):
+            # Its turn at the model: smaller calls do not overtake it. Its own rate holds up nobody.
+            its_turn = longest_wait_ns(wanted.own, wanted.draw, now_ns) == 0
+            return NotYet(wait_ns, before_all=its_turn)
+        meters = (*self._meters, *wanted.own)
+        for one in meters:
+            one.draw(wanted.draw, now_ns)
+        return Toll(self._clock, self.line.pump, meters, wanted.draw)
 
 
 class RateGate:
@@ -82,20 +96,19 @@ class RateGate:
         models: Mapping[str, Mapping[str, Rates]],
         tenants: Mapping[str, Rates],
     ) -> None:
-        self.clock = clock
         now_ns = clock.now_ns()
-        self._lines = {
-            (upstream, model): _Line(Meters(rates, now_ns))
+        self._gates = {
+            (upstream, model): _Gate(clock, Meters(rates, now_ns))
             for upstream, by_model in models.items()
             for model, rates in by_model.items()
         }
         self._tenants = {name: Meters(rates, now_ns) for name, rates in tenants.items()}
-        self._alone = {name: _Line(None) for name in tenants}
+        self._alone = {name: _Gate(clock) for name in tenants}
 
-    def _line(self, upstream: str, model: str, tenant: str) -> _Line | None:
+    def _gate(self, upstream: str, model: str, tenant: str) -> _Gate | None:
         """Where a call would stand; None where no rate limits it."""
-        line = self._lines.get((upstream, model)) or self._lines.get((upstream, ANY_MODEL))
-        return line or self._alone.get(tenant)
+        gate = self._gates.get((upstream, model)) or self._gates.get((upstream, ANY_MODEL))
+        return gate or self._alone.get(tenant)
 
     async def enter(
         self, upstream: str, model: str, tenant: str, draw: Draw, *, timeout_s: float
@@ -104,99 +117,21 @@ class RateGate:
 
         Errors: RateLimited at the deadline, or at once when it must pass.
         """
-        line = self._line(upstream, model, tenant)
-        if line is None:
+        gate = self._gate(upstream, model, tenant)
+        if gate is None:
             return None
         own = self._tenants.get(tenant)
-        meters = tuple(one for one in (line.meters, own) if one is not None)
-        now_ns = self.clock.now_ns()
-        if line.waiting or longest_wait_ns(meters, draw, now_ns):
-            await self._stand(line, tenant, _Waiter(draw, own), meters, timeout_s, model)
-        else:
-            for one in meters:
-                one.draw(draw, now_ns)
-        return Toll(self, line, meters, draw)
-
-    async def _stand(
-        self,
-        line: _Line,
-        tenant: str,
-        waiter: _Waiter,
-        meters: tuple[Meters, ...],
-        timeout_s: float,
-        model: str,
-    ) -> None:
-        self._refuse_beyond(timeout_s, meters, waiter.draw, model)
-        line.waiting.setdefault(tenant, deque()).append(waiter)
-        self.pump(line)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter.woken
-        except BaseException as left:
-            if waiter.woken.done() and not waiter.woken.cancelled():
-                # Served in the very moment that it left.
-                Toll(self, line, meters, waiter.draw).unsent()
-            if not isinstance(left, TimeoutError):
-                raise
-            self._refuse_beyond(0.0, meters, waiter.draw, model)
-            raise _limited(1.0, model) from None
-        finally:
-            self._leave(line, tenant, waiter)
-
-    def _refuse_beyond(
-        self, timeout_s: float, meters: tuple[Meters, ...], draw: Draw, model: str
-    ) -> None:
-        wait_s = longest_wait_ns(meters, draw, self.clock.now_ns()) / 1e9
+        wanted = _Wanted(draw, (own,) if own is not None else ())
+        toll = gate.line.now(tenant, wanted)
+        if not isinstance(toll, NotYet):
+            return toll
+        wait_s = gate.wait_ns(wanted) / 1e9
         if wait_s > timeout_s:
             raise _limited(wait_s, model)
-
-    def _leave(self, line: _Line, tenant: str, waiter: _Waiter) -> None:
-        queue = line.waiting.get(tenant)
-        if queue is not None and waiter in queue:
-            queue.remove(waiter)
-            if not queue:
-                del line.waiting[tenant]
-            self.pump(line)
-
-    def pump(self, line: _Line) -> None:
-        """Serve whom the buckets can, in turn; see again when the next may have room."""
-        if line.timer is not None:
-            line.timer.cancel()
-            line.timer = None
-        least_ns = self._serve(line)
-        while least_ns == 0:
-            least_ns = self._serve(line)
-        if least_ns is not None:
-            loop = asyncio.get_running_loop()
-            line.timer = loop.call_later(least_ns / 1e9, self.pump, line)
-
-    def _serve(self, line: _Line) -> int | None:
-        """Serve one; 0 when one was, else the wait until somebody may be; None with nobody."""
-        now_ns, least_ns = self.clock.now_ns(), None
-        for tenant, queue in line.waiting.items():
-            head = queue[0]
-            own_ns = head.own.wait_ns(head.draw, now_ns) if head.own is not None else 0
-            model_ns = line.meters.wait_ns(head.draw, now_ns) if line.meters is not None else 0
-            wait_ns = max(own_ns, model_ns)
-            if wait_ns == 0:
-                self._take(line, tenant, head, now_ns)
-                return 0
-            least_ns = wait_ns if least_ns is None else min(least_ns, wait_ns)
-            if own_ns == 0:
-                break  # It is this one's turn at the model; smaller calls do not overtake it.
-        return least_ns
-
-    def _take(self, line: _Line, tenant: str, head: _Waiter, now_ns: int) -> None:
-        queue = line.waiting.pop(tenant)
-        queue.popleft()
-        if queue:
-            line.waiting[tenant] = queue
-        if head.woken.done():
-            return  # It has left, and draws nothing.
-        for one in (line.meters, head.own):
-            if one is not None:
-                one.draw(head.draw, now_ns)
-        head.woken.set_result(None)
+        try:
+            return await gate.line.stand(tenant, wanted, timeout_s=timeout_s)
+        except TimeoutError:
+            raise _limited(gate.wait_ns(wanted) / 1e9 or 1.0, model) from None
 
 
 def _limited(wait_s: float, model: str) -> RateLimited:

@@ -8,12 +8,11 @@ working at together. Whoever finds no room stands in line, and tenants take turn
 A place is given back when the decision is made, or after `turn_s`: what lasts longer waits for
 something else (a hook, the disk, a parser's thread), and must not keep others from the loop.
 What is refused is counted, and told once a second for each tenant, however many they were.
-Not here: rates of model calls (`runtime/rates`), turns of runs (`runtime/dispatch`). Nothing else
-stands in this line: kills, outcomes and heartbeats pass it by.
+Not here: the line itself (`runtime/waiting`), rates of model calls (`runtime/rates`), turns of runs
+(`runtime/dispatch`). Nothing else stands in this line: kills, outcomes and heartbeats pass it by.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -22,6 +21,7 @@ import msgspec
 from holdfast.core.rates import Bucket
 from holdfast.errors import RateLimited
 from holdfast.ports.clock import Clock
+from holdfast.runtime.waiting import NotYet, Waiting
 
 _NS = 1_000_000_000
 _TELL_S = 1.0
@@ -65,9 +65,6 @@ class _Place:
             self._turns.left(self._tenant)
 
 
-_Waiter = asyncio.Future[_Place]
-
-
 class Turns:
     """Who may be decided for now. `per_s` are most decisions a second by tenant; others have none.
 
@@ -88,11 +85,9 @@ class Turns:
         self._bounds = bounds or Bounds()
         now_ns = clock.now_ns()
         self._buckets = {name: Bucket(n, now_ns, _NS) for name, n in (per_s or {}).items()}
-        # Tenants with somebody waiting, the next in turn first.
-        self._line: dict[str, deque[_Waiter]] = {}
+        self._line = Waiting[str, None, _Place](self._let_in, lambda _, place: place.give_back())
         self._at_work: dict[str, int] = {}
         self._all_at_work = 0
-        self._timer: asyncio.TimerHandle | None = None
         # Who asked last, and the last one before that was somebody else: tenant, when.
         self._last = ("", 0)
         self._other = ("", 0)
@@ -105,7 +100,7 @@ class Turns:
 
     def waiting(self, tenant: str) -> int:
         """How many of a tenant's decisions stand in line."""
-        return len(self._line.get(tenant, ()))
+        return self._line.count(tenant)
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:
@@ -122,38 +117,23 @@ class Turns:
 
     async def _enter(self, tenant: str) -> _Place:
         self.seen(tenant)
-        now_ns = self._clock.now_ns()
-        # Whoever could be let in has been, so with nobody of one's own in line nobody is passed.
-        if (
-            tenant not in self._line
-            and self._has_room(tenant, now_ns)
-            and self._rate_wait_ns(tenant, now_ns) == 0
-        ):
-            return self._take(tenant, now_ns)
-        self._refuse_in_vain(tenant, now_ns)
-        waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._line.setdefault(tenant, deque()).append(waiter)
-        self._pump()
+        place = self._line.now(tenant, None)
+        if not isinstance(place, NotYet):
+            return place
+        self._refuse_in_vain(tenant)
         try:
-            async with asyncio.timeout(self._bounds.wait_s):
-                return await waiter
-        except BaseException as left:
-            if waiter.done() and not waiter.cancelled():
-                # Let in in the very moment that it left.
-                waiter.result().give_back()
-            self._leave_line(tenant, waiter)
-            if isinstance(left, TimeoutError):
-                raise self._refusal(tenant, "its turn did not come in time", 1.0) from None
-            raise
+            return await self._line.stand(tenant, None, timeout_s=self._bounds.wait_s)
+        except TimeoutError:
+            raise self._refusal(tenant, "its turn did not come in time", 1.0) from None
 
-    def _refuse_in_vain(self, tenant: str, now_ns: int) -> None:
+    def _refuse_in_vain(self, tenant: str) -> None:
         ahead = self.waiting(tenant)
         if ahead >= self._bounds.waiting:
             raise self._refusal(tenant, f"{ahead} of its decisions are in line", 1.0)
         bucket = self._buckets.get(tenant)
         if bucket is None:
             return
-        wait_s = bucket.wait_ns(1, now_ns) / _NS + ahead / bucket.most
+        wait_s = bucket.wait_ns(1, self._clock.now_ns()) / _NS + ahead / bucket.most
         if wait_s > self._bounds.wait_s:
             why = f"its {bucket.most} a second leave no room in time"
             raise self._refusal(tenant, why, wait_s)
@@ -171,34 +151,26 @@ class Turns:
     def _told(self, tenant: str) -> None:
         self._tell(tenant, self._refused.pop(tenant))
 
-    def _leave_line(self, tenant: str, waiter: _Waiter) -> None:
-        queue = self._line.get(tenant)
-        if queue is not None and waiter in queue:
-            queue.remove(waiter)
-            if not queue:
-                del self._line[tenant]
-
-    def _has_room(self, tenant: str, now_ns: int) -> bool:
-        bounds = self._bounds
+    def _let_in(self, tenant: str, _: None) -> "_Place | NotYet":
+        """A place among those at work, where there is one for this tenant."""
+        bounds, now_ns = self._bounds, self._clock.now_ns()
         if self._all_at_work >= bounds.at_work:
-            return False
+            return NotYet(before_all=True)
         of_it = self._at_work.get(tenant, 0)
-        return of_it < bounds.beside or not self._beside_others(tenant, now_ns)
+        if of_it >= bounds.beside and self._beside_others(tenant, now_ns):
+            return NotYet()
+        bucket = self._buckets.get(tenant)
+        if bucket is not None:
+            if wait_ns := bucket.wait_ns(1, now_ns):
+                return NotYet(wait_ns)
+            bucket.draw(1, now_ns)
+        self._all_at_work += 1
+        self._at_work[tenant] = of_it + 1
+        return _Place(self, tenant, bounds.turn_s)
 
     def _beside_others(self, tenant: str, now_ns: int) -> bool:
         name, at_ns = self._other if self._last[0] == tenant else self._last
         return bool(name) and now_ns - at_ns < self._bounds.near_s * _NS
-
-    def _rate_wait_ns(self, tenant: str, now_ns: int) -> int:
-        bucket = self._buckets.get(tenant)
-        return bucket.wait_ns(1, now_ns) if bucket is not None else 0
-
-    def _take(self, tenant: str, now_ns: int) -> _Place:
-        if (bucket := self._buckets.get(tenant)) is not None:
-            bucket.draw(1, now_ns)
-        self._all_at_work += 1
-        self._at_work[tenant] = self._at_work.get(tenant, 0) + 1
-        return _Place(self, tenant, self._bounds.turn_s)
 
     def left(self, tenant: str) -> None:
         """A place of this tenant is free."""
@@ -206,38 +178,4 @@ class Turns:
         self._at_work[tenant] -= 1
         if not self._at_work[tenant]:
             del self._at_work[tenant]
-        if self._line:
-            self._pump()
-
-    def _pump(self) -> None:
-        """Let in whom there is room for, in turn; look again when a rate may have room."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        least_ns = self._let_in()
-        while least_ns == 0:
-            least_ns = self._let_in()
-        if least_ns is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(least_ns / _NS, self._pump)
-
-    def _let_in(self) -> int | None:
-        """Let one in; 0 when one was, else until a rate may have room; None where none would."""
-        now_ns, least_ns = self._clock.now_ns(), None
-        for tenant in self._line:
-            if not self._has_room(tenant, now_ns):
-                continue
-            wait_ns = self._rate_wait_ns(tenant, now_ns)
-            if wait_ns == 0:
-                self._serve(tenant, now_ns)
-                return 0
-            least_ns = wait_ns if least_ns is None else min(least_ns, wait_ns)
-        return least_ns
-
-    def _serve(self, tenant: str, now_ns: int) -> None:
-        queue = self._line.pop(tenant)
-        waiter = queue.popleft()
-        if queue:
-            self._line[tenant] = queue
-        if not waiter.done():  # Else it has left, and takes no place.
-            waiter.set_result(self._take(tenant, now_ns))
+        self._line.pump()

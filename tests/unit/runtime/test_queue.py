@@ -343,6 +343,7 @@ def test_how_long_a_claim_waited_is_known_so_that_its_lease_can_be_counted():
     async def main():
         office = Office()
         waiting = asyncio.create_task(office.dispatch.claim("w", wait_s=20))
+        await asyncio.sleep(0)
         await asyncio.sleep(0.2)
         await office.submit()
         claimed = await waiting

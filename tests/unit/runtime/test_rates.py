@@ -10,38 +10,13 @@ from hypothesis import strategies as st
 from holdfast.core.rates import Draw, Rates
 from holdfast.errors import RateLimited
 from holdfast.runtime.rates import RateGate
+from tests.skipped_time import LoopClock, run
 
 ONE = Draw(1, 0, 0)
 
 
-class LoopClock:
-    """The loop's own time, so that timers and buckets agree."""
-
-    def now_ns(self):
-        return round(asyncio.get_running_loop().time() * 1e9)
-
-
 def gate(models=None, tenants=None):
     return RateGate(LoopClock(), models=models or {}, tenants=tenants or {})
-
-
-def run(main):
-    """Run without waiting: whenever nothing is ready, the loop's time jumps to the next timer."""
-    loop: Any = asyncio.new_event_loop()
-    selector, skipped = loop._selector, [0.0]
-    real_select, real_time = selector.select, loop.time
-
-    def select(timeout):
-        if timeout:
-            skipped[0] += timeout
-        return real_select(0)
-
-    selector.select = select
-    loop.time = lambda: real_time() + skipped[0]
-    try:
-        return loop.run_until_complete(main())
-    finally:
-        loop.close()
 
 
 async def served(gate, tenant, order, draw=ONE, model="m", timeout_s=600.0):
@@ -141,7 +116,7 @@ def test_call_behind_others_is_refused_at_its_deadline_and_draws_nothing():
             await slow.enter("up", "m", "a", ONE, timeout_s=2)
         await asyncio.gather(*ahead)
         assert order == ["a"] * 5
-        assert not any(line.waiting for line in slow._lines.values())
+        assert not any(len(one.line) for one in slow._gates.values())
 
     run(main)
 

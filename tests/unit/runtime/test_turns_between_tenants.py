@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -11,38 +10,10 @@ from hypothesis import strategies as st
 
 from holdfast.errors import RateLimited
 from holdfast.runtime.turns import Bounds, Turns
+from tests.skipped_time import LoopClock, breath, run
 
 LONG_S = 3_000.0
 ONE_AT_A_TIME = Bounds(at_work=1, beside=1, turn_s=LONG_S, wait_s=LONG_S)
-
-
-class LoopClock:
-    """The loop's own time, so that timers and buckets agree."""
-
-    def now_ns(self) -> int:
-        return round((1_000_000 + asyncio.get_running_loop().time()) * 1e9)
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run without waiting: whenever nothing is ready, the loop's time jumps to the next timer.
-
-    It stands still otherwise, so that how slow the machine is decides nothing.
-    """
-    loop: Any = asyncio.new_event_loop()
-    selector, skipped = loop._selector, [0.0]
-    real_select = selector.select
-
-    def select(timeout: float | None) -> Any:
-        assert timeout is not None, "everybody waits for ever"
-        skipped[0] += timeout
-        return real_select(0)
-
-    selector.select = select
-    loop.time = lambda: skipped[0]
-    try:
-        loop.run_until_complete(main())
-    finally:
-        loop.close()
 
 
 class Hall:
@@ -95,11 +66,6 @@ class Hall:
     async def finish_all(self) -> None:
         while self.at_work:
             await self.finish()
-
-
-async def breath() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def test_tenant_alone_has_as_many_at_work_as_all_may_have():

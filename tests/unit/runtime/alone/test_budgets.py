@@ -207,7 +207,7 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came():
         await turns()
         assert order == ["a", "b", "c"]
         await asyncio.gather(*tasks)
-        assert desk.budgets._lines == {}
+        assert len(desk.budgets._line) == 0
 
     asyncio.run(main())
 
@@ -228,7 +228,7 @@ def test_call_that_needs_none_of_what_others_wait_for_passes_them():
         assert second.done()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        assert desk.budgets._lines == {}
+        assert len(desk.budgets._line) == 0
 
     asyncio.run(main())
 
@@ -268,7 +268,7 @@ def test_who_waits_in_vain_gets_the_ledgers_own_word_at_the_deadline():
         answers = await asyncio.gather(one, other)
         assert [(a.held, a.wanted) for a in answers] == [(60, 50), (60, 70)]
         assert asyncio.get_running_loop().time() - began >= 0.02
-        assert desk.budgets._lines == {}
+        assert len(desk.budgets._line) == 0
 
     asyncio.run(main())
 

@@ -110,11 +110,88 @@ def test_claim_waits_for_a_run_and_says_how_long_it_did():
         await office.submit()
         claimed = await waiting
         assert 0.02 < claimed.waited_s < 5
-        assert office.dispatch._claimants == []
+        assert len(office.dispatch._claimants) == 0
         began = asyncio.get_running_loop().time()
         assert await office.dispatch.claim("w", wait_s=0.02) is None
         assert 0.02 <= asyncio.get_running_loop().time() - began < 5
-        assert office.dispatch._claimants == []
+        assert len(office.dispatch._claimants) == 0
+
+    asyncio.run(main())
+
+
+def test_claims_are_served_as_they_came_each_among_those_for_the_same_agents():
+    async def main():
+        office: Any = Office()
+
+        def claim(worker, agents=("clerk",)):
+            return asyncio.create_task(office.dispatch.claim(worker, wait_s=60, agents=agents))
+
+        tasks = [claim("w1"), claim("none", ("nobody",)), claim("w2")]
+        await asyncio.sleep(0)
+        runs = [await office.submit() for _ in range(2)]
+        claimed = await asyncio.gather(tasks[0], tasks[2])
+        assert [(one.run.run_id, one.run.worker) for one in claimed] == [
+            (runs[0].run_id, "w1"),
+            (runs[1].run_id, "w2"),
+        ]
+        assert not tasks[1].done()
+        office.dispatch.close()
+        assert await tasks[1] is None
+
+    asyncio.run(main())
+
+
+def meanwhile(office, act):
+    """Do it in the moment that a run is handed out, before whoever claimed it can go on."""
+    put = office.dispatch.put
+
+    def put_and_act(queued):
+        put(queued)
+        taken = office.dispatch.find(queued.run_id)
+        assert taken.state is RunState.RUNNING
+        act(taken)
+
+    office.dispatch.put = put_and_act
+
+
+def test_run_of_a_claim_that_is_given_up_in_that_very_moment_is_the_next_ones():
+    async def main():
+        office: Any = Office()
+        leaving, next_one = (
+            asyncio.create_task(office.dispatch.claim(worker, wait_s=60)) for worker in "ab"
+        )
+        await asyncio.sleep(0)
+        meanwhile(office, lambda _: leaving.cancel())
+        run = await office.submit()
+        claimed = await next_one
+        assert leaving.cancelled()
+        assert (claimed.run.run_id, claimed.run.worker) == (run.run_id, "b")
+        # Nothing of the first was written, and no worker counts as lost.
+        assert (claimed.run.epoch, claimed.run.activations, claimed.run.failures) == (1, 1, 1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+def test_run_that_is_over_in_the_moment_that_it_is_claimed_is_nobodys(given_up):
+    async def main():
+        office: Any = Office()
+        claiming = asyncio.create_task(office.dispatch.claim("w", wait_s=0.05))
+        await asyncio.sleep(0)
+
+        def end(run):
+            live = office.sessions.loaded(run.session)
+            office.dispatch.leave(live, run, RunState.CANCELLED, "", by=By.DISPATCH)
+            if given_up:
+                claiming.cancel()
+
+        meanwhile(office, end)
+        run = await office.submit()
+        [got] = await asyncio.gather(claiming, return_exceptions=True)
+        assert isinstance(got, asyncio.CancelledError) if given_up else got is None
+        assert office.dispatch.find(run.run_id) is None
+        await office.journal.commit(())
+        assert (await office.store.run(run.run_id)).state is RunState.CANCELLED
 
     asyncio.run(main())
 

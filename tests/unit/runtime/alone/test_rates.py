@@ -61,7 +61,7 @@ def test_wait_beyond_the_deadline_is_refused_at_once_with_its_length(timeout_s, 
         assert entering.done() != waits
         if waits:
             gate.fake.advance(30)
-            gate.pump(gate._lines["up", "m"])
+            gate._gates["up", "m"].line.pump()
             assert await entering is not None
             return
         error = entering.exception()
@@ -147,7 +147,7 @@ def test_who_leaves_the_line_draws_nothing_and_lets_the_next_one_go():
         first.cancel()
         await turns()
         assert second.done()
-        assert gate._lines["up", "m"].waiting == {}
+        assert len(gate._gates["up", "m"].line) == 0
 
     asyncio.run(main())
 
@@ -174,16 +174,17 @@ def test_tenant_at_its_own_rate_holds_nobody_up_and_keeps_its_place():
         waiting = asyncio.create_task(gate.draw(1, 0, 0, tenant="small", timeout_s=600))
         await turns()
         await gate.draw(1, 0, 0, tenant="big", timeout_s=600)
+        await turns()
         assert not waiting.done()
-        line = gate._lines["up", "*"]
-        assert line.timer is not None
+        line = gate._gates["up", "*"].line
+        assert line._timer is not None
         # It is looked at again when the small one may go, and no earlier.
-        left_s = line.timer.when() - asyncio.get_running_loop().time()
+        left_s = line._timer.when() - asyncio.get_running_loop().time()
         assert 55 < left_s <= 60
         gate.fake.advance(60)
-        gate.pump(line)
+        line.pump()
         assert await waiting is not None
-        assert line.timer is None
+        assert line._timer is None
 
     asyncio.run(main())
 
@@ -204,7 +205,7 @@ def test_tenants_are_served_in_turn_each_its_oldest_first():
             await turns()
         for _ in range(5):
             gate.fake.advance(1)
-            gate.pump(gate._lines["up", "*"])
+            gate._gates["up", "*"].line.pump()
             await turns()
         await asyncio.gather(*tasks)
         assert order == ["a1", "b1", "a2", "b2", "a3"]

@@ -208,14 +208,14 @@ def test_rate_lets_a_second_s_worth_in_and_refuses_what_waits_in_vain(wait_s, wa
             assert error.fields == {"retry_after_s": 0.5}
             assert error.message.endswith("; its 2 a second leave no room in time")
         else:
-            assert line._timer is not None
-            left_s = line._timer.when() - asyncio.get_running_loop().time()
+            assert line._line._timer is not None
+            left_s = line._line._timer.when() - asyncio.get_running_loop().time()
             assert 0.3 < left_s <= 0.5
             line.fake.advance(0.5)
-            line._pump()
+            line._line.pump()
             await spin()
             assert line.inside[-1] == "a3"
-            assert line._timer is None
+            assert line._line._timer is None
         other = await line.come("b1")
         assert line.inside[-1] == "b1"
         await gone([*tasks, third, *other])
@@ -259,8 +259,8 @@ def test_rates_with_the_nearest_room_are_looked_at_first():
         for name in ("a", "b"):
             line._buckets[name].draw(10 if name == "b" else 1, line.fake.now_ns())
         tasks = await line.come("a1", "b1")
-        assert line._timer is not None
-        left_s = line._timer.when() - asyncio.get_running_loop().time()
+        assert line._line._timer is not None
+        left_s = line._line._timer.when() - asyncio.get_running_loop().time()
         assert 0.0 < left_s <= 0.1
         await gone(tasks)
 
@@ -278,7 +278,7 @@ def test_who_is_let_in_in_the_moment_that_it_leaves_gives_its_place_back():
         assert line.inside == ["a0", "b1"]
         assert line._all_at_work == 1
         await line.leave("b1")
-        assert (line._all_at_work, line._at_work, line._line) == (0, {}, {})
+        assert (line._all_at_work, line._at_work, len(line._line)) == (0, {}, 0)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(main())
