@@ -147,6 +147,8 @@ class Accounts:
     def __init__(self, much: dict[str, int]) -> None:
         self.left = dict(much)
         self.served: list[int] = []
+        # Where each of those who wait stands.
+        self.standing: dict[int, str] = {}
         self.line = Waiting[str, Any, int](self.serve, self.undo, apart=True)
 
     def blocked(self, ticket: int, wants: dict[str, int]) -> str | None:
@@ -160,7 +162,11 @@ class Accounts:
         ticket, wants = want
         at = self.blocked(ticket, wants)
         if at is not None:
+            self.standing[ticket] = at
             return NotYet(at=at)
+        self.standing.pop(ticket, None)
+        passed = {old for old, where in self.standing.items() if old < ticket and where in wants}
+        assert not passed, "somebody older waits for the same"
         for one, much in wants.items():
             self.left[one] -= much
         self.served.append(ticket)
@@ -176,7 +182,10 @@ class Accounts:
         want = ticket, wants
         given = self.serve("", want)
         if isinstance(given, NotYet):
-            given = await self.line.stand(given.at, want, timeout_s=s, rank=(ticket,))
+            try:
+                given = await self.line.stand(given.at, want, timeout_s=s, rank=(ticket,))
+            finally:
+                self.standing.pop(ticket, None)
         try:
             await done.wait()
         finally:

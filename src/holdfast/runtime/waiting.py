@@ -84,7 +84,8 @@ class Waiting(Generic[K, W, T]):
         """Wait to be served. Errors: TimeoutError; what `serve` raised for this one."""
         place: _Place[K, W, T] = _Place(key, want, rank)
         self._line.enter(key, place, rank)
-        if not self._apart:
+        if not self._apart and self._line.count(key) == 1:
+            # Behind another of its key it changes nothing.
             self.pump()
         try:
             async with asyncio.timeout(timeout_s):

@@ -97,6 +97,9 @@ def test_a_place_given_up_in_the_middle_does_not_come_up_again(module):
     made.enter("a", "a2", (-1,))
     made.leave("a2")
     assert order(made) == ["a1", "a3"]
+    made = line("a1", "a2", "a3")
+    made.enter("a", "a2")
+    assert order(made) == ["a1", "a3", "a2"]
 
 
 @MODULE
@@ -105,7 +108,15 @@ def test_entries_of_those_who_left_are_swept_where_they_are_the_larger_part(modu
     for number in range(40):
         made.enter("a", "again", (number,))
         sizes.append(len(made._queues["a"]))
-    # Two stand: up to 2 * 2 + 32 entries are kept, and one more is swept when the next one leaves.
-    assert max(sizes) <= 2 * 1 + 32 + 1
-    assert sizes[-1] < 10
+    # With one that stands up to 2 + 32 entries are kept, with the next one they are swept.
+    assert sizes == [*range(2, 36), *range(2, 8)]
     assert order(made) == ["a0", "again"]
+    made = line()
+    for number in range(200):
+        made.enter("a", f"a{number:03}", (number * 37 % 200,))
+    gone = [f"a{number:03}" for number in range(200) if number % 4]
+    for member in gone:
+        made.leave(member)
+    assert len(made._queues["a"]) < 150
+    left = sorted(range(0, 200, 4), key=lambda number: number * 37 % 200)
+    assert order(made) == [f"a{number:03}" for number in left]

@@ -157,6 +157,24 @@ def test_room_that_opens_by_itself_is_looked_at_when_it_does_first():
     run(main)
 
 
+def test_look_that_was_put_off_meanwhile_is_not_taken_when_it_was_due_before():
+    async def main():
+        room, loop = Room(), asyncio.get_running_loop()
+        room.answers["a1"] = NotYet(2_000_000_000)
+        (task,) = await room.come("a1")
+        room.answers["a1"] = NotYet(9_000_000_000)
+        await room.free(0)
+        room.asked.clear()
+        await asyncio.sleep(8)
+        assert room.asked == []
+        room.answers.clear()
+        room.places = 1
+        await task
+        assert loop.time() == pytest.approx(9)
+
+    run(main)
+
+
 def test_deadline_ends_the_wait_and_gives_the_next_one_the_line():
     async def main():
         room, loop = Room(), asyncio.get_running_loop()
@@ -285,5 +303,11 @@ def test_one_that_goes_on_to_another_key_stands_there_by_its_rank_and_the_next_o
         assert room.came == ["a2", "a1", "b3"]
         assert len(room.line) == 0
         await asyncio.gather(*tasks)
+        # And one that is younger than who stands there is behind.
+        tasks = await room.come("b4", rank=(4,)) + await room.come("a5", rank=(5,))
+        room.answers["a5"] = NotYet(at="b")
+        await room.free(0, ("a",))
+        assert [room.line.count("b"), room.line.first("b")] == [2, "b4"]
+        await gone(tasks)
 
     run(main)
