@@ -26,6 +26,7 @@ NAMES = (
     "burst",
     "burst_litellm",
     "relays",
+    "starvation",
     "activations",
     "dispatch",
     "added",

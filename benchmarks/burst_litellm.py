@@ -51,6 +51,11 @@ async def _rows(sizes: tuple[int, ...]) -> list[Row]:
                             token = f"key-{caps[size] / _NUSD}-{size}"
                             what = f"litellm key cap, {name}, {size} calls"
                             rows += await side.judged(what, token, size, caps[size])
+                            if governed is _STRICT:
+                                # Keys are spent for good: each burst has its own.
+                                more = {"max_tokens": bursting.WIDE_TOKENS}
+                                what += f" of {bursting.WIDE_TOKENS:,} tokens"
+                                rows += await side.judged(what, f"{token}w", size, caps[size], more)
                         if governed is _CHECKS:
                             for size in sizes[:4]:
                                 what = f"litellm session cap, {size} calls"
@@ -67,15 +72,20 @@ class _Side:
     ) -> None:
         self.url, self.provider, self.http, self.folder = url, provider, http, folder
 
-    async def judged(self, what: str, token: str, size: int, cap: int) -> list[Row]:
-        """One burst with one token: overshoot and the used share."""
+    async def judged(
+        self, what: str, token: str, size: int, cap: int, more: dict[str, int] | None = None
+    ) -> list[Row]:
+        """One burst with one token: overshoot, the used share, and whom it refused wrongly."""
         await self._warm()
         await self.provider.reset(self.http)
-        body = _in_session(bursting.small_request(MODEL), token)
+        body = _in_session(bursting.small_request(MODEL, **(more or {})), token)
         statuses, lasted_s = await burst(self.url, [(token, body)] * size, self.folder)
         bill = await self.provider.bill(self.http)
         spent = spent_nusd(bill)
+        refused = sum(count for status, count in statuses.items() if status != 200)
+        wrongly = min(refused, max(cap - spent, 0) // bursting.CALL_NUSD)
         note = f"cap ${cap / _NUSD:.4f}, spent ${spent / _NUSD:.4f} ({100 * spent / cap:.0f} %);"
+        note += f" {wrongly} refused wrongly;"
         return [
             Row(
                 bench=NAME,

@@ -16,6 +16,7 @@ SIZES = (1, 10, 50, 200, 1000)
 QUICK_SIZES = (1, 10, 50)
 MARK = "BENCH-BURST"
 OUTPUT_TOKENS = 500
+WIDE_TOKENS = 32_000
 # List prices of the model, nano-dollars a token, written here by hand: the bill must not be
 # reckoned with the price table that it checks.
 INPUT, WRITE_5M, WRITE_1H, READ, OUTPUT = 3_000, 3_750, 6_000, 300, 15_000
@@ -40,12 +41,16 @@ def spent_nusd(bill: Bill) -> int:
     )
 
 
-def small_request(model: str) -> bytes:
-    """About 1,000 tokens in, up to 500 out: $0.0105."""
+CALL_NUSD = 10_500_000
+"""What one small request costs."""
+
+
+def small_request(model: str, *, max_tokens: int = OUTPUT_TOKENS) -> bytes:
+    """About 1,000 tokens in, and 500 out of those that it asks for: $0.0105."""
     content = f"{MARK} " + _FILLER * (4000 // len(_FILLER))
     body = {
         "model": model,
-        "max_tokens": OUTPUT_TOKENS,
+        "max_tokens": max_tokens,
         "stream": True,
         "messages": [{"role": "user", "content": content}],
     }

@@ -9,7 +9,6 @@ the server alone. Streams a second share two cores with the provider and the cli
 import asyncio
 import contextlib
 import os
-import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,7 @@ from benchmarks import bursting
 from benchmarks.bursting import burst, spent_nusd, told
 from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_least, at_most, percentile
-from benchmarks.sse_client import Connection, post
-from benchmarks.streaming import FAST, Target, check, measured, scenarios
+from benchmarks.streaming import FAST, Target, measured, paced_first_bytes, scenarios
 from benchmarks.worlds import MODEL, Provider, Server, text_request
 from tests.postgres import serving
 
@@ -32,7 +30,6 @@ PROCESSES = 4
 _NUSD = 1_000_000_000
 _SHORT = "BENCH-SHORT"
 _CALLERS, _PER_CALLER_S = 20, 2
-_CALL_NUSD = 10_500_000
 _KILL_AFTER_S = 0.15
 _ROUNDS = 4
 _FOUR, _ONE = f"{PROCESSES} processes", "the server alone"
@@ -48,7 +45,7 @@ def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called 
 async def _rows(stores: tuple[str, str], *, quick: bool) -> list[Row]:
     folder = scratch(NAME)
     sizes = (50, 50) if quick else (200, 1000, 200)
-    caps = {f"hot{n}": size * _CALL_NUSD // 2 for n, size in enumerate(sizes)}
+    caps = {f"hot{n}": size * bursting.CALL_NUSD // 2 for n, size in enumerate(sizes)}
     script = [bursting.scenario(), *scenarios(), _short()]
     rows: list[Row] = []
     with (
@@ -178,7 +175,7 @@ class _Hot:
             accounts = (await self.server.admin(self.http, "GET", path))["accounts"]
             busy = any(account["held"] for account in accounts)
         await asyncio.sleep(_KILL_AFTER_S)
-        busiest = max(_relays(self.server.pid), key=_open_files)
+        busiest = max(relays_of(self.server.pid), key=_open_files)
         os.kill(busiest, signal.SIGKILL)
 
 
@@ -186,7 +183,8 @@ def _open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def _relays(server: int) -> list[int]:
+def relays_of(server: int) -> list[int]:
+    """Process ids of a server's relays."""
     found = []
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
@@ -208,7 +206,12 @@ class _World:
 
     async def round(self, *, quick: bool) -> None:
         """Short streams at a steady pace, then long ones as fast as they go."""
-        self.waited_ms += await _first_bytes(self.doors, quick=quick)
+        self.waited_ms += await paced_first_bytes(
+            self.doors,
+            text_request(_SHORT, max_tokens=256),
+            per_s=_PER_CALLER_S,
+            seconds=3 if quick else 6,
+        )
         if self.target is not None:
             round_ = await measured(self.target, FAST, 64, 128 if quick else 384)
             self.per_s.append(round_.per_s)
@@ -219,28 +222,6 @@ async def _doors(server: Server, http: aiohttp.ClientSession) -> _World:
     target = Target("holdfast", server.model_url, server.pid, sessions[0].token)
     await measured(target, FAST, 8, 32)
     return _World([(server.model_url, session.token) for session in sessions], target)
-
-
-async def _first_bytes(doors: list[tuple[str, str]], *, quick: bool) -> list[float]:
-    """Each caller at a phase of its own, whatever its last answer took."""
-    seconds, draw = 3 if quick else 6, random.Random(1)
-
-    async def ask(url: str, token: str, phase_s: float) -> list[float]:
-        connection = await Connection.open(url)
-        request = post("/v1/messages", text_request(_SHORT, max_tokens=256), token)
-        loop, found = asyncio.get_running_loop(), list[float]()
-        check(await connection.ask(request))
-        due = loop.time() + phase_s
-        for _ in range(seconds * _PER_CALLER_S):
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            timing = check(await connection.ask(request))
-            found.append((timing.first_s - timing.sent_s) * 1000)
-            due += 1 / _PER_CALLER_S
-        connection.close()
-        return found
-
-    asked = (ask(url, token, draw.random() / _PER_CALLER_S) for url, token in doors)
-    return [ms for part in await asyncio.gather(*asked) for ms in part]
 
 
 def _waits(worlds: dict[str, _World]) -> list[Row]:

@@ -1,7 +1,9 @@
 """Rounds of streams through one address: how many, how fast, and what the server's CPU was."""
 
 import asyncio
+import random
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -74,6 +76,33 @@ async def first_bytes(target: Target, times: int) -> list[float]:
         found.append((timing.first_s - timing.sent_s) * 1000)
     connection.close()
     return found
+
+
+async def paced_first_bytes(
+    doors: Sequence[tuple[str, str]], body: bytes, *, per_s: float, seconds: float
+) -> list[float]:
+    """Milliseconds to the first byte, each caller at its pace, whatever its last answer took.
+
+    `doors` are the address and the token of each caller; their phases are drawn.
+    """
+    draw = random.Random(1)
+
+    async def ask(url: str, token: str, phase_s: float) -> list[float]:
+        connection = await Connection.open(url)
+        request = post("/v1/messages", body, token)
+        loop, found = asyncio.get_running_loop(), list[float]()
+        check(await connection.ask(request))
+        due = loop.time() + phase_s
+        for _ in range(int(seconds * per_s)):
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            timing = check(await connection.ask(request))
+            found.append((timing.first_s - timing.sent_s) * 1000)
+            due += 1 / per_s
+        connection.close()
+        return found
+
+    asked = (ask(url, token, draw.random() / per_s) for url, token in doors)
+    return [ms for part in await asyncio.gather(*asked) for ms in part]
 
 
 def check(timing: Timing) -> Timing:

@@ -3,6 +3,7 @@
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -192,6 +193,46 @@ def test_run_that_is_over_in_the_moment_that_it_is_claimed_is_nobodys(given_up):
         assert office.dispatch.find(run.run_id) is None
         await office.journal.commit(())
         assert (await office.store.run(run.run_id)).state is RunState.CANCELLED
+
+    asyncio.run(main())
+
+
+def test_run_that_goes_to_another_worker_in_that_very_moment_is_handed_out_once():
+    async def main():
+        office: Any = Office()
+        one, two = (
+            asyncio.create_task(office.dispatch.claim(worker, wait_s=0.2)) for worker in "ab"
+        )
+        await asyncio.sleep(0)
+
+        def lose(run):
+            live = office.sessions.loaded(run.session)
+            office.dispatch.leave(live, run, RunState.QUEUED, "lost", by=By.DISPATCH)
+
+        meanwhile(office, lose)
+        await office.submit()
+        claimed = await two
+        assert (claimed.run.epoch, claimed.run.worker) == (2, "b")
+        assert await one is None
+
+    asyncio.run(main())
+
+
+def test_lease_is_counted_from_when_the_run_was_taken():
+    async def main():
+        office: Any = Office()
+        loop, taken_s = asyncio.get_running_loop(), list[float]()
+        came_s = loop.time()
+        claiming = asyncio.create_task(office.dispatch.claim("w", wait_s=60))
+        await asyncio.sleep(0)
+
+        def hold_up(_):
+            taken_s.append(loop.time())
+            time.sleep(0.05)
+
+        meanwhile(office, hold_up)
+        await office.submit()
+        assert (await claiming).waited_s <= taken_s[0] - came_s
 
     asyncio.run(main())
 

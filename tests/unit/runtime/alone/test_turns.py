@@ -271,15 +271,33 @@ def test_who_is_let_in_in_the_moment_that_it_leaves_gives_its_place_back():
     async def main():
         line: Any = Line(at_work=1)
         tasks = await line.come("a0", "a1", "b1")
-        leaving = asyncio.create_task(line.leave("a0"))
+        # It gives the place to the next one, who has not heard of it yet.
+        await line.leave("a0")
+        assert line._at_work == {"a": 1}
         tasks[1].cancel()
-        await leaving
         await spin()
         assert line.inside == ["a0", "b1"]
         assert line._all_at_work == 1
         await line.leave("b1")
         assert (line._all_at_work, line._at_work, len(line._line)) == (0, {}, 0)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_while_all_places_are_taken_nobody_is_looked_at_however_many_wait(monkeypatch):
+    async def main():
+        line: Any = Line(at_work=1)
+        names = [f"{chr(first)}{n}" for n in range(5) for first in range(ord("a"), ord("z"))]
+        tasks = await line.come(*names)
+        looks: list[int] = []
+        now_ns = line.fake.now_ns
+        monkeypatch.setattr(line.fake, "now_ns", lambda: looks.append(1) or now_ns())
+        await line.leave("a0")
+        await spin()
+        assert line.inside == ["a0", "b0"]
+        assert len(looks) < 5
+        await gone(tasks)
 
     asyncio.run(main())
 
