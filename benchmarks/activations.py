@@ -14,14 +14,12 @@ from benchmarks.rows import Row, at_least, at_most, percentile
 from holdfast.backends.postgres import PostgresStore
 from holdfast.backends.sqlite import SqliteStore
 from holdfast.backends.system.clock import SystemClock
-from holdfast.core.runs import Shares
 from holdfast.model.events import Kind
 from holdfast.model.principals import Principal
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.ports.store import Store
-from holdfast.runtime.dispatch import Dispatch
-from holdfast.runtime.runs import Order, Runs
+from holdfast.runtime.runs import Order
 from tests.postgres import serving
 
 NAME = "activations"
@@ -53,16 +51,7 @@ class _Queue:
 
     def __init__(self, house: InProcess) -> None:
         self.house = house
-        self.dispatch = Dispatch(
-            house.store,
-            house.journal,
-            house.sessions,
-            house.clock,
-            shares_of=lambda *_: Shares(),
-            lease_s=60.0,
-            rest_s=0.0,
-        )
-        self.runs = Runs(house.services, house.store, self.dispatch)
+        self.dispatch, self.runs = house.house.dispatch, house.house.runs
 
     async def submit(self) -> Run:
         """One more run."""
@@ -91,7 +80,7 @@ class _Queue:
 
 
 async def _measured(store: Store, where: str, count: int) -> list[Row]:
-    house = await InProcess.on(store, ())
+    house = await InProcess.on(store, (), {"lease_s": 60.0, "rest_s": 0.0})
     queue = _Queue(house)
     try:
         for _ in range(_WORKERS * 2):

@@ -14,13 +14,9 @@ import msgspec
 from benchmarks.in_process import InProcess
 from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_most, percentile
-from holdfast.backends.sqlite import SqliteStore
-from holdfast.backends.system.clock import SystemClock
-from holdfast.core.budgets import Ledger
 from holdfast.core.run_queue import RunQueue
 from holdfast.core.runs import Shares
 from holdfast.model.runs import Run, RunPlan, RunState
-from holdfast.runtime.dispatch import Dispatch
 
 NAME = "dispatch"
 _FEW, _MANY = 100, 100_000
@@ -33,16 +29,15 @@ def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called 
 
 
 async def _rows(steps: int) -> list[Row]:
-    store = SqliteStore.open(scratch(NAME) / "holdfast.db", clock=SystemClock())
+    calm, full = await _house(_FEW), await _house(_MANY)
     try:
-        house = InProcess(store, (), Ledger())
         few, many = _queue(_FEW), _queue(_MANY)
         picks = _both(lambda: _claim(few), lambda: _claim(many), steps)
-        calm, full = _dispatch(house, _FEW), _dispatch(house, _MANY)
-        ticks = _both(calm.tick, full.tick, steps)
+        ticks = _both(calm.house.dispatch.tick, full.house.dispatch.tick, steps)
         return [*_told("a pick", *picks), *_told("a tick", *ticks)]
     finally:
-        await store.close()
+        await calm.store.close()
+        await full.store.close()
 
 
 def _runs(count: int) -> list[Run]:
@@ -71,12 +66,12 @@ def _queue(count: int) -> RunQueue:
     return queue
 
 
-def _dispatch(house: InProcess, count: int) -> Dispatch:
-    parts = (house.store, house.journal, house.sessions, house.clock)
-    dispatch = Dispatch(*parts, shares_of=lambda *_: Shares())
+async def _house(count: int) -> InProcess:
+    """A house in which so many runs wait."""
+    house = await InProcess.opened(scratch(f"{NAME}-{count}") / "holdfast.db", ())
     for one in _runs(count):
-        dispatch.put(one)
-    return dispatch
+        house.house.dispatch.put(one)
+    return house
 
 
 def _claim(queue: RunQueue) -> None:

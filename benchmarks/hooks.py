@@ -18,14 +18,13 @@ from benchmarks.in_process import InProcess, tool
 from benchmarks.processes import environment, scratch
 from benchmarks.rows import Row, at_most, percentile
 from holdfast.backends.hook_host import HookHosts
-from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.tools import Idempotency
 from holdfast.ports.hooks import HookFault
-from holdfast.runtime.guard import Asked, Guard
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.kill import Killer
+from holdfast.runtime.guard import Asked
+from holdfast.runtime.hooks import HookSet
+from holdfast.runtime.live import LiveSession
 
 NAME = "hooks"
 _MODULE = """
@@ -38,6 +37,7 @@ async def hangs(given):
     time.sleep(3600)
 """
 _HANGS_S = 0.5
+_HOOKED = "hooked"
 _WHO = Principal(
     tenant="acme",
     project="shop",
@@ -65,27 +65,27 @@ async def _rows(count: int) -> list[Row]:
 
 
 async def _measured(folder: Path, hosts: HookHosts, count: int) -> list[Row]:
-    house = await InProcess.opened(folder / "store.db", (tool("look", Idempotency.PURE),))
     hook = hosts.hook("hooks_measured:trivial", 5.0)
-    plain = house.guard
-    house.hooks = Hooks(house.journal, HookSet({HookPoint.PRE_TOOL: (("trivial", hook),)}, None))
-    with_hook = _guard(house)
+    hooked = HookSet({HookPoint.PRE_TOOL: (("trivial", hook),)}, None)
+    tools = (tool("look", Idempotency.PURE),)
+    house = await InProcess.opened(folder / "store.db", tools, agent_hooks={_HOOKED: hooked})
+    plain, with_hook = await house.session("plain", 1), await house.session("hooked", 1, _HOOKED)
     await _decisions(house, plain, 50)
     await _decisions(house, with_hook, 50)
     quiet = await _decisions(house, plain, count)
-    hooked = await _decisions(house, with_hook, count)
+    hooked_ms = await _decisions(house, with_hook, count)
     quiet_kills = await _kills(house, count // 50)
     async with _hanging(hosts) as hung:
         beside = await _decisions(house, plain, count, least_s=12 * _HANGS_S)
         kills = await _kills(house, count // 20)
-    added = percentile(hooked, 50) - percentile(quiet, 50)
+    added = percentile(hooked_ms, 50) - percentile(quiet, 50)
     p99, before = percentile(beside, 99), percentile(quiet, 99)
     note = f"{len(hung)} deadlines of {_HANGS_S:g} s passed meanwhile"
     return [
         _row("a decision, p50, no hook", percentile(quiet, 50)),
-        _row("a decision, p50, one trivial hook", percentile(hooked, 50)),
+        _row("a decision, p50, one trivial hook", percentile(hooked_ms, 50)),
         _row("what the hook adds, p50", added),
-        _row("what the hook adds, p99", percentile(hooked, 99) - before),
+        _row("what the hook adds, p99", percentile(hooked_ms, 99) - before),
         _row("another agent's decision, p99, quiet", before),
         Row(
             bench=NAME,
@@ -112,28 +112,18 @@ def _row(what: str, figure: float) -> Row:
     return Row(bench=NAME, what=what, figure=figure, unit="ms")
 
 
-def _guard(house: InProcess) -> Guard:
-    return Guard(
-        house.services,
-        contracts=house.book,
-        hooks=house.hooks,
-        signing_key=house.signing_key,
-    )
-
-
 async def _decisions(
-    house: InProcess, guard: Guard, count: int, *, least_s: float = 0.0
+    house: InProcess, live: LiveSession, count: int, *, least_s: float = 0.0
 ) -> list[float]:
     """Milliseconds of each of `count` decisions, one after the other; for `least_s` at least."""
-    live = (await house.runs(1))[0]
     took: list[float] = []
     begun_s = time.perf_counter()
     while len(took) < count or time.perf_counter() - begun_s < least_s:
-        call_id, arguments = house.services.entropy.new_id("toolu"), {"n": len(took)}
+        call_id, arguments = house.house.entropy.new_id("toolu"), {"n": len(took)}
         house.emit(live, call_id, "look", arguments)
         asked = Asked(call_id=call_id, tool="look", arguments=arguments, door="bench")
         at_s = time.perf_counter()
-        await guard.decide(live, asked)
+        await house.guard.decide(live, asked)
         took.append((time.perf_counter() - at_s) * 1000)
         await house.finish(live, call_id, "done")
     return took
@@ -141,12 +131,11 @@ async def _decisions(
 
 async def _kills(house: InProcess, count: int) -> list[float]:
     """Milliseconds until each kill was acknowledged."""
-    killer = Killer(house.sessions, house.journal, LinuxProcesses())
     took = []
     for number in range(max(count, 3)):
         live = await house.session(f"killed-{number}-{time.perf_counter_ns()}", number)
         at_s = time.perf_counter()
-        await killer.kill(live, "measured", by="bench")
+        await house.house.killer.kill(live, "measured", by="bench")
         took.append((time.perf_counter() - at_s) * 1000)
         await asyncio.sleep(0.02)
     return took

@@ -1,11 +1,11 @@
 """Holdfast's runtime in one process, on a store: the guard without its doors.
 
-Policy is a permit in memory, so that guard, ledger and journal are what is measured. Wired as
-`compose/server` does it, with what a restart does there. Not here: what is asked of it.
+Policy is a permit in memory, so that guard, ledger and journal are what is measured. Not here: what
+is asked of it, how it is wired (`compose/house`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.backends.sqlite import SqliteStore
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
-from holdfast.core.budgets import Ledger
+from holdfast.backends.system.processes import LinuxProcesses
+from holdfast.compose.house import House, Ports, Settings, open_house
 from holdfast.core.contracts import ContractBook
 from holdfast.core.scrub import RuleScrubber
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
@@ -24,17 +25,11 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.model.tools import CallRecord, CallState, Contract, Effect, Idempotency
 from holdfast.ports.store import SessionFilter, Store
-from holdfast.runtime.attempts import Attempt, Attempts, Retry
-from holdfast.runtime.budgets import Budgets, last_ledger
+from holdfast.runtime.attempts import Attempt, Retry
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.effects import Effects
-from holdfast.runtime.guard import Guard, Ruling
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.journal import Journal
+from holdfast.runtime.guard import Ruling
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.outcomes import Finish, Outcomes
-from holdfast.runtime.services import Services
-from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.outcomes import Finish
 
 TENANT = "acme"
 DOOR = "native"
@@ -85,35 +80,14 @@ def tool(name: str, idempotency: Idempotency, effect: Effect = Effect.COMMIT) ->
 
 
 class InProcess:
-    """The runtime around one store. Make it with `opened`."""
+    """A house over one store, and what a benchmark does in it. Make it with `opened`."""
 
-    def __init__(self, store: Store, contracts: Sequence[Contract], ledger: Ledger) -> None:
-        self.store = store
-        self.clock, entropy = SystemClock(), SystemEntropy()
-        self.book = ContractBook(contracts)
-        self.journal = Journal(store, self.clock, RuleScrubber())
-        self.budgets = Budgets(ledger, self.journal, self.clock, store)
-        self.effects = Effects(store, self.journal, self.clock)
-        self.sessions = Sessions(
-            store, self.journal, self.budgets, self.effects, self.clock, entropy
-        )
-        self.services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=PermitAll(),
-            clock=self.clock,
-            entropy=entropy,
-        )
-        hooks = self.hooks = Hooks(self.journal, HookSet({}, 1.0))
-        self.signing_key = key = Ed25519PrivateKey.generate()
-        self.guard = Guard(self.services, contracts=self.book, hooks=hooks, signing_key=key)
-        self.attempts = Attempts(self.services, self.guard, self.book)
-        self.outcomes = Outcomes(
-            self.services, contracts=self.book, hooks=hooks, got_on=lambda _: ()
-        )
-        self._names = tuple(contract.name for contract in contracts)
+    def __init__(self, house: House, names: tuple[str, ...]) -> None:
+        self.house = house
+        self.store, self.journal, self.sessions = house.store, house.journal, house.sessions
+        self.effects, self.guard = house.effects, house.guard
+        self.attempts, self.outcomes = house.attempts, house.outcomes
+        self._names = names
 
     @classmethod
     async def opened(
@@ -121,24 +95,37 @@ class InProcess:
         path: Path,
         contracts: Sequence[Contract],
         seen: Callable[[Store], Store] = lambda store: store,
+        **more: Any,
     ) -> "InProcess":
-        """The runtime on the file at `path`, as `on` says; `seen` may wrap its store."""
-        return await cls.on(seen(SqliteStore.open(path, clock=SystemClock())), contracts)
+        """A house on the file at `path`, as `on` says; `seen` may wrap its store."""
+        store = SqliteStore.open(path, clock=SystemClock())
+        return await cls.on(seen(store), contracts, **more)
 
     @classmethod
-    async def on(cls, store: Store, contracts: Sequence[Contract]) -> "InProcess":
-        """The runtime on a store, as the last process left it."""
-        ledger = await last_ledger(store)
-        house = cls(store, contracts, ledger)
-        house.clock.not_before(await store.last_at_ns())
-        principals = {}
-        for hold in (holds := ledger.open_holds()):
-            session = await store.session(hold.session)
-            if session is None:
-                raise RuntimeError(f"the session of {hold.hold_id} is gone")
-            principals[hold.session] = session.principal
-        house.budgets.settle_orphans(holds, lambda session: principals[session])
-        return house
+    async def on(
+        cls,
+        store: Store,
+        contracts: Sequence[Contract],
+        decided: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> "InProcess":
+        """A house on a store, as the last process left it; `decided` are settings, `more` ports."""
+        ports = Ports(
+            store=store,
+            policy=PermitAll(),
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            processes=LinuxProcesses(),
+            scrubber=RuleScrubber(),
+            **more,
+        )
+        settings = Settings(
+            contracts=ContractBook(contracts),
+            signing_key=Ed25519PrivateKey.generate(),
+            **(decided or {}),
+        )
+        names = tuple(contract.name for contract in contracts)
+        return cls(await open_house(ports, settings), names)
 
     async def runs(self, count: int) -> list[LiveSession]:
         """`count` sessions, each a run: loaded where the store has them, opened where not."""
@@ -153,16 +140,16 @@ class InProcess:
                 found.append((await self.sessions.open(self._draft(task, number)))[0])
         return found
 
-    async def session(self, task: str, number: int) -> LiveSession:
+    async def session(self, task: str, number: int, agent: str = "clerk") -> LiveSession:
         """A new session of user `number`, whatever the store has."""
-        return (await self.sessions.open(self._draft(task, number)))[0]
+        return (await self.sessions.open(self._draft(task, number, agent)))[0]
 
-    def _draft(self, task: str, number: int) -> Session:
+    def _draft(self, task: str, number: int, agent: str = "clerk") -> Session:
         who = Principal(
             tenant=TENANT,
             project="shop",
             user=f"user{number % 50}",
-            agent="clerk",
+            agent=agent,
             session="",
             task=task,
             trust=TrustLevel.AUTONOMOUS,

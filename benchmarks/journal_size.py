@@ -18,18 +18,12 @@ import msgspec
 from benchmarks.in_process import TENANT, InProcess, body_bytes, tool
 from benchmarks.processes import scratch
 from benchmarks.rows import Row, at_most
-from holdfast.core.price_table import PRICE_TABLE
-from holdfast.core.prices import PriceBook
 from holdfast.model.attempts import Next
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.ports.llm import Cleared
 from holdfast.ports.store import RecordFilter
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.model_calls import ModelCalls
-from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.providers import Provider
 
 NAME = "journal_size"
@@ -105,21 +99,8 @@ class Script:
 class LongRun:
     """One run, journalled as the native loop journals it."""
 
-    def __init__(self, house: InProcess, live: LiveSession) -> None:
-        self._house, self._live, self._script = house, live, Script()
-        self._calls = ModelCalls(
-            house.services,
-            admission=Admission(
-                house.sessions,
-                house.budgets,
-                house.journal,
-                house.book,
-                Earlier(house.sessions, house.store, house.journal),
-                house.hooks,
-            ),
-            pricing=Pricing(PriceBook(PRICE_TABLE)),
-            providers={"main": Provider(self._script)},
-        )
+    def __init__(self, house: InProcess, live: LiveSession, script: Script) -> None:
+        self._house, self._live, self._script = house, live, script
         self._exchanges: list[Message] = []
         self.message_bytes = 0
 
@@ -142,7 +123,9 @@ class LongRun:
         """One model call and the tool call that it asks for."""
         messages = [self._prompt, *self._exchanges[-2 * _EXCHANGES :]]
         request = {"model": _MODEL, "max_tokens": 2000, "messages": messages}
-        asked = await self._calls.call(self._live, "/v1/messages", {}, msgspec.json.encode(request))
+        asked = await self._house.house.calls.call(
+            self._live, "/v1/messages", {}, msgspec.json.encode(request)
+        )
         await asked.whole()
         turn, content = self._script.turn, self._script.content
         answer = {"content": content, "stop_reason": "tool_use", "model": _MODEL}
@@ -210,9 +193,10 @@ async def _run(path: Path, steps: int) -> list[Row]:
         tool("look", Idempotency.PURE, Effect.READ),
         tool("change", Idempotency.KEYED, Effect.COMMIT),
     ]
-    house = await InProcess.opened(path, tools)
+    script = Script()
+    house = await InProcess.opened(path, tools, providers={"main": Provider(script)})
     live = (await house.runs(1))[0]
-    long_run = LongRun(house, live)
+    long_run = LongRun(house, live, script)
     await long_run.start()
     for _ in range(steps):
         await long_run.step()

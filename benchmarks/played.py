@@ -17,8 +17,6 @@ from benchmarks.in_process import DOOR, InProcess
 from holdfast.core.messages import BadRequest, read_request
 from holdfast.model.decisions import Verdict
 from holdfast.model.tools import CallState, Contract
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.guard import Asked
 from holdfast.runtime.live import LiveSession
 from holdfast.testing.memory_store import MemoryStore
@@ -39,36 +37,28 @@ class Step(msgspec.Struct, frozen=True):
 class House:
     """The runtime around one set of tools."""
 
-    def __init__(self, inside: InProcess, admission: Admission) -> None:
+    def __init__(self, inside: InProcess) -> None:
         self._inside = inside
-        self._admission = admission
         self._opened = 0
 
     @classmethod
     async def of(cls, contracts: Sequence[Contract]) -> "House":
         """A house with these tools, on a store of its own."""
-        inside = await InProcess.on(MemoryStore(), contracts)
-        sessions, journal = inside.sessions, inside.journal
-        earlier = Earlier(sessions, inside.store, journal)
-        return cls(
-            inside,
-            Admission(sessions, inside.budgets, journal, inside.book, earlier, inside.hooks),
-        )
+        return cls(await InProcess.on(MemoryStore(), contracts))
 
     async def begun(self, prompt: str) -> "Played":
         """A new session whose user typed `prompt`."""
         self._opened += 1
         live = await self._inside.session(f"task-{self._opened}", self._opened)
         await self._inside.outcomes.prompt(live, prompt)
-        return Played(self._inside, self._admission, live)
+        return Played(self._inside, live)
 
 
 class Played:
     """One session. Made by `House.begun`."""
 
-    def __init__(self, inside: InProcess, admission: Admission, live: LiveSession) -> None:
+    def __init__(self, inside: InProcess, live: LiveSession) -> None:
         self._inside = inside
-        self._admission = admission
         self.live = live
         self.steps: list[Step] = []
 
@@ -113,5 +103,5 @@ class Played:
         request = read_request(json.dumps(body).encode())
         if isinstance(request, BadRequest):
             raise TypeError(f"the gateway cannot read a result of `{tool}`: {request.text}")
-        await self._admission.admit(self.live, request)
+        await self._inside.house.admission.admit(self.live, request)
         return text

@@ -16,26 +16,15 @@ from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.repeating import Repeats
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
+from holdfast.compose.house import wire
 from holdfast.core.budgets import Ledger
-from holdfast.core.runs import Shares
-from holdfast.core.scrub import RuleScrubber
 from holdfast.model.decisions import Replay, Replayed
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
-from holdfast.ports.processes import StopReport
-from holdfast.runtime.budgets import Budgets
-from holdfast.runtime.dispatch import Dispatch
-from holdfast.runtime.effects import Effects
-from holdfast.runtime.journal import Journal
-from holdfast.runtime.kill import Killer
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.retention import Retention, Terms
-from holdfast.runtime.runs import Runs
-from holdfast.runtime.services import Services
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.views.runs import RunViews
-from holdfast.runtime.views.sessions import SessionViews
+from holdfast.testing.clock import FakeClock
 from holdfast.testing.memory_policy import MemoryPolicy
 from holdfast.testing.memory_store import MemoryStore
+from tests.wired import Wired, ports, settings
 
 S = 1_000_000_000
 ADMIN = "hfa_" + "a" * 52
@@ -61,32 +50,16 @@ tenants:
 _APPS: list[Starlette] = []
 
 
-class StillClock:
+class StillClock(FakeClock):
     """Time that only the test moves; a nanosecond passes with every look."""
 
     def __init__(self, now_ns: int = NOON) -> None:
+        super().__init__()
         self.at_ns = now_ns
 
     def now_ns(self) -> int:
         self.at_ns += 1
         return self.at_ns
-
-
-class NoProcesses:
-    """A machine on which nothing of a session runs."""
-
-    def __init__(self) -> None:
-        self.stopped: list[str] = []
-
-    async def adopt(self, session_id: str) -> str:
-        return "none"
-
-    async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
-        return frozenset()
-
-    async def stop(self, session_id: str) -> StopReport:
-        self.stopped.append(session_id)
-        return StopReport(how="none", found=0, survivors=0)
 
 
 class PolicyDouble(MemoryPolicy):
@@ -122,55 +95,38 @@ class PolicyDouble(MemoryPolicy):
         return self.findings
 
 
-class House:
+class House(Wired):
     """One server's parts, and a client in front of them."""
 
-    def __init__(self, text: str = ONE_TENANT, store: MemoryStore | None = None) -> None:
-        self.store = store or MemoryStore()
-        self.clock = StillClock()
-        self.policy = PolicyDouble()
-        self.processes = NoProcesses()
-        self.restart(text)
+    deps: ControlDeps
 
-    def restart(self, text: str = ONE_TENANT) -> None:
-        """Nothing in memory but what the store holds."""
-        self.journal = Journal(self.store, self.clock, RuleScrubber())
-        self.budgets = Budgets(Ledger(), self.journal, self.clock, self.store)
-        self.effects = Effects(self.store, self.journal, self.clock)
-        self.sessions = Sessions(
-            self.store, self.journal, self.budgets, self.effects, self.clock, SystemEntropy()
+    def __init__(
+        self, text: str = ONE_TENANT, store: MemoryStore | None = None, **more: Any
+    ) -> None:
+        super().__init__(
+            ports(
+                store=store,
+                clock=StillClock(),
+                policy=PolicyDouble(),
+                entropy=SystemEntropy(),
+                **more,
+            )
         )
-        self.dispatch = Dispatch(
-            self.store, self.journal, self.sessions, self.clock, shares_of=lambda *_: Shares()
-        )
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=SystemEntropy(),
-        )
-        self.runs = Runs(services, self.store, self.dispatch)
-        shown = SessionViews(self.sessions, self.budgets, self.store, self.clock)
+        self.serve(text)
+
+    def restart(self, text: str = ONE_TENANT, **more: Any) -> None:
+        """Nothing in memory but what the store holds; `more` are other ports from now on."""
+        self.ports = msgspec.structs.replace(self.ports, **more)
+        self.house = wire(self.ports, settings(), Ledger())
+        self.serve(text)
+
+    def serve(self, text: str) -> None:
+        """What is asked from now on is asked of the house as it is, under these settings."""
+        policy: Any = self.policy
         self.deps = ControlDeps(
-            session_views=shown,
-            run_views=RunViews(self.runs, shown),
-            sessions=self.sessions,
-            budgets=self.budgets,
-            journal=self.journal,
-            store=self.store,
-            effects=self.effects,
-            runs=self.runs,
-            dispatch=self.dispatch,
-            retention=Retention(
-                self.store, self.journal, self.sessions, self.effects, self.clock, Terms()
-            ),
-            killer=Killer(self.sessions, self.journal, self.processes),
-            policy=self.policy,
+            house=self.house,
+            policy=policy,
             config=parse_config(text.encode(), Path("holdfast.yaml")),
-            clock=self.clock,
             operators=Operators(Path("no-state-folder")),
             repeats=Repeats(b"a secret of tests", self.store),
             admin_token_digest=hashlib.sha256(ADMIN.encode()).hexdigest(),

@@ -10,14 +10,12 @@ from collections.abc import Callable, Mapping
 
 from holdfast.backends.system.own_files import GitOwnFiles, whole
 from holdfast.compose.config import Config
+from holdfast.compose.house import House
 from holdfast.errors import InvalidRequest
 from holdfast.model.bodies import FilesForgotten, FilesTrusted
 from holdfast.model.events import Kind, Record
-from holdfast.ports.processes import Processes
 from holdfast.ports.store import RecordFilter, Store
-from holdfast.runtime.left_running import LeftRunning
-from holdfast.runtime.own_texts import OwnTexts
-from holdfast.runtime.services import Services
+from holdfast.runtime.journal import Journal
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PAGE = 1000
@@ -25,21 +23,16 @@ _PAGE = 1000
 Say = Callable[[str], None]
 
 
-async def own_texts(
-    config: Config, services: Services, store: Store, processes: Processes, say: Say
-) -> OwnTexts | None:
-    """What is own at the start; None where no checkout is declared."""
-    if not config.files.own:
-        return None
-    files = GitOwnFiles(tuple(_roots(config)))
-    await _as_settings_say(config, files, services, say)
-    for (root, commit), ref in (await _by_command(store, files.roots)).items():
+def own_files(config: Config) -> GitOwnFiles | None:
+    """The checkouts that are declared, none of their commits trusted yet; None without any."""
+    return GitOwnFiles(tuple(_roots(config))) if config.files.own else None
+
+
+async def trust(config: Config, files: GitOwnFiles, house: House, say: Say) -> None:
+    """Trust what settings and journal say. Errors: StoreUnavailable."""
+    await _as_settings_say(config, files, house.journal, say)
+    for (root, commit), ref in (await _by_command(house.store, files.roots)).items():
         await _again(files, root, commit, ref, say)
-    sessions, journal = services.sessions, services.journal
-    running = LeftRunning(sessions, journal, store, processes, services.clock)
-    texts = OwnTexts(files, sessions, journal, running)
-    await texts.load(store, services.clock.now_ns())
-    return texts
 
 
 def pinned(config: Config, root: str) -> frozenset[str]:
@@ -51,9 +44,7 @@ def _roots(config: Config) -> dict[str, tuple[str, ...]]:
     return {whole(config.path.parent / one.root): one.refs for one in config.files.own}
 
 
-async def _as_settings_say(
-    config: Config, files: GitOwnFiles, services: Services, say: Say
-) -> None:
+async def _as_settings_say(config: Config, files: GitOwnFiles, journal: Journal, say: Say) -> None:
     trusted: list[Record] = []
     for root in files.roots:
         for ref in sorted(pinned(config, root)):
@@ -63,8 +54,8 @@ async def _as_settings_say(
                 say(f"nothing of {root} is trusted as own: {fault.message}")
                 continue
             body = FilesTrusted(root=root, ref=ref, commit=commit)
-            trusted.append(services.journal.record(body, None))
-    await services.journal.commit(trusted)
+            trusted.append(journal.record(body, None))
+    await journal.commit(trusted)
 
 
 async def _by_command(store: Store, roots: tuple[str, ...]) -> Mapping[tuple[str, str], str]:

@@ -1,9 +1,8 @@
-"""The server's objects from its configuration: the one place that picks backends."""
+"""The server's house from its configuration: the one place that picks backends."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,67 +18,26 @@ from holdfast.compose.alerting import alert_secrets, alert_taps
 from holdfast.compose.config.model import AfterTaint, Config
 from holdfast.compose.governing import governed_places, known_places
 from holdfast.compose.hooks import hook_sets
+from holdfast.compose.house import House, Ports, Settings, open_house
 from holdfast.compose.kept import keep
 from holdfast.compose.native_tools import with_refusals
-from holdfast.compose.own_files import own_texts
+from holdfast.compose.own_files import own_files, trust
 from holdfast.compose.pricing import price_book
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
-from holdfast.compose.upstreams import admissions, providers, rate_gate, upstream_secrets
+from holdfast.compose.upstreams import admissions, model_rates, providers, upstream_secrets
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
-from holdfast.model import bodies
-from holdfast.model.principals import Principal
-from holdfast.ports.files import OwnFiles
-from holdfast.ports.store import Store
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.attempts import Attempts
-from holdfast.runtime.budgets import Budgets, last_ledger
-from holdfast.runtime.conversations import Conversations
-from holdfast.runtime.dispatch import Dispatch
-from holdfast.runtime.earlier import Earlier
-from holdfast.runtime.effects import Effects
-from holdfast.runtime.guard import Guard
-from holdfast.runtime.hooks import Hooks
-from holdfast.runtime.journal import Journal
-from holdfast.runtime.kill import Killer
-from holdfast.runtime.model_calls import ModelCalls
-from holdfast.runtime.outcomes import Outcomes
-from holdfast.runtime.own_texts import OwnTexts
-from holdfast.runtime.pricing import Pricing
-from holdfast.runtime.processes import Fence
-from holdfast.runtime.prompts import Prompts
-from holdfast.runtime.request_reading import RequestReader
-from holdfast.runtime.retention import Retention, Terms
-from holdfast.runtime.runs import Runs
-from holdfast.runtime.services import Services
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.upkeep import Upkeep
+from holdfast.runtime.retention import Terms
 
 
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a server process serves from. `close` it, in the loop that made it."""
+    """A house, and what of it has to be let go of. `close` it, in the loop that made it."""
 
     config: Config
-    services: Services
-    store: Store
+    house: House
     policy: RemotePolicy
-    clock: SystemClock
-    entropy: SystemEntropy
-    guard: Guard
-    outcomes: Outcomes
-    attempts: Attempts
-    runs: Runs
-    dispatch: Dispatch
-    calls: ModelCalls
-    killer: Killer
-    fence: Fence
-    prompts: Prompts
-    upkeep: Upkeep
-    conversations: Conversations
-    retention: Retention
-    files: OwnFiles | None
     hook_hosts: HookHosts
     readers: ReaderHost
     taps: tuple[ClosableTap, ...] = ()
@@ -90,22 +48,17 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
 
         A disk of its own that failed stays failed: that server refuses until a person looks.
         """
-        return self.store.failure if self.config.store is not None else ""
-
-    def tick(self) -> None:
-        """What is due about once a second, whether somebody asks or not."""
-        self.upkeep.tick()
-        self.dispatch.tick()
+        return self.house.store.failure if self.config.store is not None else ""
 
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
-        for provider in self.calls.providers.values():
+        for provider in self.house.calls.providers.values():
             await provider.close()
         await self.hook_hosts.close()
         await self.readers.close()
-        self.services.journal.tell_refusals(all_of_them=True)
+        self.house.journal.tell_refusals(all_of_them=True)
         await self.policy.close()
-        await self.store.close()
+        await self.house.store.close()
         for tap in self.taps:
             await asyncio.to_thread(tap.close)
 
@@ -118,155 +71,71 @@ async def build(
     environment: Mapping[str, str],
     say: Callable[[str], None],
 ) -> Harness:
-    """Wire a server; `say` takes a line for its log. Call inside the running loop.
+    """The house of a server; `say` takes a line for its log. Call inside the running loop.
 
-    What was in flight when the last server died may have been used: its holds are settled in
-    full. Errors: ConfigInvalid (a hook that cannot be loaded, a price that does not hold, an
-    extra that is missing), Conflict, StoreUnavailable.
+    Errors: ConfigInvalid (a hook that cannot be loaded, a price that does not hold, an extra that
+    is missing), Conflict, StoreUnavailable.
     """
-    clock, entropy = SystemClock(), SystemEntropy()
+    clock = SystemClock()
     readers = ReaderHost(environment)
     hosts = HookHosts(config.path.parent, environment)
     default, by_agent = await hook_sets(hosts, config)
-    contracts = ContractBook(with_refusals(config))
     headers = header_text(config.telemetry, environment)
     receivers = alert_secrets(config.alerts, environment)
     taps: tuple[ClosableTap, ...] = (
         *journal_taps(config.telemetry, headers, clock, say),
         *alert_taps(config.alerts, receivers, clock, say),
     )
-    store = await open_store(config, environment, clock)
-    clock.not_before(await store.last_at_ns())
     secrets = [*upstream_secrets(config, environment), headers]
     secrets += [secret for pair in receivers.values() for secret in pair]
     scrubber = RuleScrubber(secrets)
-    behind = keep(config, scrubber.text)
-    journal = Journal(store, clock, scrubber, taps=taps, say=say, behind=behind)
-    budgets = Budgets(await last_ledger(store), journal, clock, store)
-    effects = Effects(store, journal, clock)
-    sessions = Sessions(store, journal, budgets, effects, clock, entropy)
-    services = Services(
-        sessions=sessions,
-        budgets=budgets,
-        effects=effects,
-        journal=journal,
-        policy=RemotePolicy(FrameClient(policy_socket)),
+    settings = _settings(config, signing_key, keep(config, scrubber.text))
+    policy, files = RemotePolicy(FrameClient(policy_socket)), own_files(config)
+    ports = Ports(
+        store=await open_store(config, environment, clock),
+        policy=policy,
         clock=clock,
-        entropy=entropy,
-    )
-    await _settle_lost(services, store, config.version)
-    processes, hooks = LinuxProcesses(), Hooks(journal, default, by_agent)
-    fence = Fence(processes)
-    typed = Prompts(fence, journal)
-    dispatch = await _dispatch(config, services, store)
-    files = await own_texts(config, services, store, processes, say)
-    guard = _guard(config, services, contracts, hooks, signing_key, files)
-    return Harness(
-        config=config,
-        services=services,
-        store=store,
-        policy=cast("RemotePolicy", services.policy),
-        clock=clock,
-        entropy=entropy,
-        guard=guard,
-        attempts=Attempts(services, guard, contracts),
-        runs=Runs(services, store, dispatch),
-        dispatch=dispatch,
-        outcomes=Outcomes(
-            services, contracts=contracts, hooks=hooks, got_on=dispatch.got_on, files=files
-        ),
-        calls=_model_calls(config, services, store, contracts, hooks, environment, readers, typed),
-        killer=Killer(sessions, journal, processes),
-        fence=fence,
-        prompts=typed,
-        upkeep=Upkeep(sessions, journal, clock, clock.jumped_ns),
-        conversations=Conversations(store, journal, clock),
-        retention=Retention(store, journal, sessions, effects, clock, _terms(config)),
-        hook_hosts=hosts,
+        entropy=SystemEntropy(),
+        processes=LinuxProcesses(),
+        scrubber=scrubber,
+        providers=providers(config.upstreams, environment, clock, settings.admitted),
+        hooks=default,
+        agent_hooks=by_agent,
         readers=readers,
-        taps=taps,
-        files=files.files if files is not None else None,
-    )
-
-
-def _guard(
-    config: Config,
-    services: Services,
-    contracts: ContractBook,
-    hooks: Hooks,
-    signing_key: Ed25519PrivateKey,
-    files: OwnTexts | None,
-) -> Guard:
-    return Guard(
-        services,
-        contracts=contracts,
-        hooks=hooks,
-        signing_key=signing_key,
-        own=governed_places(config),
         files=files,
         links=SystemLinks(known_places(config)),
+        taps=taps,
+        say=say,
+    )
+    house = await open_house(ports, settings)
+    if files is not None:
+        await trust(config, files, house, say)
+    return Harness(
+        config=config, house=house, policy=policy, hook_hosts=hosts, readers=readers, taps=taps
     )
 
 
-def _model_calls(
-    config: Config,
-    services: Services,
-    store: Store,
-    contracts: ContractBook,
-    hooks: Hooks,
-    environment: Mapping[str, str],
-    readers: ReaderHost,
-    prompts: Prompts,
-) -> ModelCalls:
-    """The gateway's part. Errors: ConfigInvalid (a price that does not hold)."""
-    sessions, journal, clock = services.sessions, services.journal, services.clock
-    admitted = admissions(config.gateway)
-    earlier = Earlier(sessions, store, journal)
-    return ModelCalls(
-        services,
-        admission=Admission(
-            sessions, services.budgets, journal, contracts, earlier, hooks, prompts
-        ),
-        pricing=Pricing(price_book(config), admitted),
-        providers=providers(config.upstreams, environment, clock, admitted),
-        rates=rate_gate(config, clock),
-        reader=RequestReader(admitted, readers),
-        removes=config.gateway.after_taint is AfterTaint.REMOVE,
-    )
-
-
-async def _dispatch(config: Config, services: Services, store: Store) -> Dispatch:
-    """The queue of runs, as the store holds it."""
-    dispatch = Dispatch(
-        store,
-        services.journal,
-        services.sessions,
-        services.clock,
+def _settings(config: Config, signing_key: Ed25519PrivateKey, behind: str) -> Settings:
+    """What the runtime reads of the configuration. Errors: ConfigInvalid."""
+    runs, owners = config.runs, config.tenants.items()
+    most = {name: owner.max_decisions_per_s for name, owner in owners}
+    return Settings(
+        contracts=ContractBook(with_refusals(config)),
+        signing_key=signing_key,
+        version=config.version,
+        behind=behind,
+        governed=governed_places(config),
+        prices=price_book(config),
+        admitted=admissions(config.gateway),
+        removes_tainted=config.gateway.after_taint is AfterTaint.REMOVE,
+        model_rates=model_rates(config),
+        tenant_rates={name: owner.rates for name, owner in owners if owner.rates is not None},
+        decisions_per_s={name: per_s for name, per_s in most.items() if per_s is not None},
         shares_of=_shares(config),
-        lease_s=config.runs.lease_s,
-        max_activations=config.runs.max_activations,
+        lease_s=runs.lease_s,
+        max_activations=runs.max_activations,
+        terms=_terms(config),
     )
-    await dispatch.load()
-    return dispatch
-
-
-async def _settle_lost(services: Services, store: Store, config_version: str) -> None:
-    """What was in flight when the last server died may have been used: its holds are."""
-    principals: dict[str, Principal] = {}
-    lost = []
-    for hold in services.budgets.ledger.open_holds():
-        session = await store.session(hold.session)
-        if session is not None:
-            principals[hold.session] = session.principal
-            lost.append(hold)
-    services.budgets.settle_orphans(lost, lambda session: principals[session])
-    body = bodies.ServerStarted(
-        config_version=config_version,
-        orphaned_holds=len(lost),
-        behind=services.journal.behind,
-        bodies=bodies.VERSION,
-    )
-    await services.journal.commit([services.journal.record(body, None)])
 
 
 def _terms(config: Config) -> Terms:

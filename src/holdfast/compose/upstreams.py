@@ -17,13 +17,13 @@ from holdfast.compose.config.model import (
     Vendor,
 )
 from holdfast.core.breaker import BreakerLimits
+from holdfast.core.rates import Rates
 from holdfast.core.wire.admitted import NOTHING, Admission, Admitted, Sort
 from holdfast.core.wire.takes import VENDORS, Takes
 from holdfast.errors import ConfigInvalid
 from holdfast.ports.clock import Clock
 from holdfast.ports.llm import Dialect
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.rates import RateGate
 
 _VERTEX_WIDE = {
     "global": "https://aiplatform.googleapis.com",
@@ -71,11 +71,9 @@ def admissions(settings: GatewaySettings) -> Admitted:
     )
 
 
-def rate_gate(config: Config, clock: Clock) -> RateGate | None:
-    """The rates of models and tenants; None where nothing is limited."""
-    models = {name: upstream.rates for name, upstream in config.upstreams.items() if upstream.rates}
-    tenants = {n: tenant.rates for n, tenant in config.tenants.items() if tenant.rates is not None}
-    return RateGate(clock, models=models, tenants=tenants) if models or tenants else None
+def model_rates(config: Config) -> dict[str, Mapping[str, Rates]]:
+    """How much of which model each provider takes, by name; without those that say nothing."""
+    return {name: upstream.rates for name, upstream in config.upstreams.items() if upstream.rates}
 
 
 def _provider(

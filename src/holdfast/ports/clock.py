@@ -11,6 +11,21 @@ class Clock(Protocol):
         ...
 
 
+class WallClock(Clock, Protocol):
+    """The clock of a whole server, which goes on from the last one's journal."""
+
+    def not_before(self, floor_ns: int) -> None:
+        """Never answer less than `floor_ns`: the newest time in the journal."""
+        ...
+
+    def jumped_ns(self) -> int:
+        """How far the machine's own time is off by now, since somebody set it; 0 where it is not.
+
+        `now_ns` goes on by itself whatever is set.
+        """
+        ...
+
+
 class Entropy(Protocol):
     """Unpredictable identifiers."""
 

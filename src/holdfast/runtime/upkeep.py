@@ -3,12 +3,10 @@
 `tick` is called about once a second by whoever runs the server (`apps/server/tasks`).
 """
 
-from collections.abc import Callable
-
 from holdfast.core.sessions import Command
 from holdfast.model import bodies
 from holdfast.model.sessions import SessionState
-from holdfast.ports.clock import Clock
+from holdfast.ports.clock import WallClock
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.sessions import Sessions
 
@@ -20,13 +18,10 @@ _FINAL = (SessionState.STOPPED, SessionState.KILLED, SessionState.EXPIRED, Sessi
 class Upkeep:
     """Ends sessions at their wall clock, notes a set clock, tells counts, forgets what is over."""
 
-    def __init__(
-        self, sessions: Sessions, journal: Journal, clock: Clock, jumped_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, sessions: Sessions, journal: Journal, clock: WallClock) -> None:
         self._sessions = sessions
         self._journal = journal
         self._clock = clock
-        self._jumped_ns = jumped_ns
         self._noted_ns = 0
 
     def tick(self) -> None:
@@ -47,7 +42,7 @@ class Upkeep:
 
     def _note_clock(self) -> None:
         """Record a wall clock that was set: ours goes on by itself, and people should know."""
-        jumped_ns = self._jumped_ns()
+        jumped_ns = self._clock.jumped_ns()
         if abs(jumped_ns - self._noted_ns) > 2 * _NS:
             self._noted_ns = jumped_ns
             record = self._journal.record(bodies.ClockJumped(off_by_ns=jumped_ns), None)

@@ -8,10 +8,14 @@ START_NS = 1_795_000_000_000_000_000
 
 
 class FakeClock:
-    """The Clock port: stands still until `advance` moves it, forwards only."""
+    """The WallClock port: stands still until `advance` moves it, forwards only.
+
+    `off_by_ns` is how far somebody set the machine's own time away from it.
+    """
 
     def __init__(self, now_ns: int = START_NS) -> None:
         self._now_ns = now_ns
+        self.off_by_ns = 0
 
     def now_ns(self) -> int:
         """UTC nanoseconds since 1970."""
@@ -22,6 +26,14 @@ class FakeClock:
         if seconds < 0:
             raise ValueError("a clock never runs backwards")
         self._now_ns += round(seconds * 1_000_000_000)
+
+    def not_before(self, floor_ns: int) -> None:
+        """Go on from `floor_ns` where that is later."""
+        self._now_ns = max(self._now_ns, floor_ns)
+
+    def jumped_ns(self) -> int:
+        """`off_by_ns`."""
+        return self.off_by_ns
 
 
 class SequentialEntropy:

@@ -4,41 +4,19 @@ import asyncio
 import json
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from holdfast.core.budgets import Ledger
 from holdfast.core.canonical import digest
 from holdfast.core.contracts import ContractBook
-from holdfast.core.price_table import PRICE_TABLE
-from holdfast.core.prices import PriceBook
-from holdfast.core.scrub import RuleScrubber
 from holdfast.errors import UpstreamUnavailable
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.model.tools import ArgumentRole, CallRecord, CallState, Contract, Effect
-from holdfast.ports.processes import StopReport
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.attempts import Attempts
-from holdfast.runtime.budgets import Budgets
-from holdfast.runtime.earlier import Earlier
-from holdfast.runtime.effects import Effects
-from holdfast.runtime.guard import Asked, Guard
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.journal import Journal
-from holdfast.runtime.kill import Killer
-from holdfast.runtime.left_running import LeftRunning
-from holdfast.runtime.model_calls import ModelCalls
-from holdfast.runtime.outcomes import Finish, Outcomes
-from holdfast.runtime.own_texts import OwnTexts
-from holdfast.runtime.pricing import Pricing
+from holdfast.runtime.guard import Asked
+from holdfast.runtime.hooks import HookSet
+from holdfast.runtime.outcomes import Finish
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.services import Services
-from holdfast.runtime.sessions import Sessions
-from holdfast.testing.clock import FakeClock, SequentialEntropy
-from holdfast.testing.memory_policy import MemoryPolicy, permit
-from holdfast.testing.memory_store import MemoryStore
+from tests.wired import Wired, ports, settings
 
 MODEL = "claude-haiku-4-5"
 OBJECT = {"type": "object", "properties": {}, "additionalProperties": True}
@@ -90,26 +68,6 @@ CONTRACTS = (
 
 def limit(dimension, amount, scope=Scope.SESSION, window=Window.LIFE, alerts=(50, 80, 100)):
     return Limit(scope=scope, dimension=dimension, window=window, amount=amount, alerts=alerts)
-
-
-class NoProcesses:
-    """No process is ever found; `fault` makes the lever fail."""
-
-    def __init__(self):
-        self.fault = None
-        self.stopped = []
-
-    async def adopt(self, session_id):
-        return "none"
-
-    async def seen(self, session_id):
-        return frozenset()
-
-    async def stop(self, session_id):
-        if self.fault is not None:
-            raise self.fault
-        self.stopped.append(session_id)
-        return StopReport(how="none", found=0, survivors=0)
 
 
 class FakeAnswer:
@@ -187,8 +145,8 @@ class FakeUpstream:
         pass
 
 
-class House:
-    """Everything of one server, around one store."""
+class House(Wired):
+    """Everything of one server, around one store; `decided` are settings, `more` are ports."""
 
     def __init__(
         self,
@@ -203,72 +161,30 @@ class House:
         files=None,
         links=None,
         removes=False,
+        providers=None,
+        decided=None,
+        **more,
     ):
-        self.store: Any = store if store is not None else MemoryStore()
-        self.clock = clock if clock is not None else FakeClock()
-        self.entropy = entropy if entropy is not None else SequentialEntropy()
-        self.journal = Journal(self.store, self.clock, RuleScrubber())
-        self.budgets = Budgets(Ledger(), self.journal, self.clock, self.store)
-        self.effects = Effects(self.store, self.journal, self.clock)
-        self.sessions = Sessions(
-            self.store, self.journal, self.budgets, self.effects, self.clock, self.entropy
-        )
-        self.policy: Any = MemoryPolicy([permit("all")])
         self.upstream = FakeUpstream()
-        self.processes = NoProcesses()
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
         self.tools = tuple(contract.name for contract in contracts)
-        self.services = services
-        running = LeftRunning(self.sessions, self.journal, self.store, self.processes, self.clock)
-        texts = (self.sessions, self.journal, running)
-        self.files = OwnTexts(files, *texts) if files is not None else None
-        book = ContractBook(contracts)
-        hook_points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
-        self.guard: Any = Guard(
-            services,
-            contracts=book,
-            hooks=hook_points,
-            signing_key=Ed25519PrivateKey.generate(),
-            files=self.files,
-            links=links,
-        )
-        self.attempts = Attempts(services, self.guard, book)
-        # Whoever builds a queue on this house puts it here.
-        self.queue: Any = None
-        self.outcomes = Outcomes(
-            services,
-            contracts=book,
-            hooks=hook_points,
-            got_on=self._got_on,
-            files=self.files,
-        )
-        self.calls = ModelCalls(
-            services,
-            admission=Admission(
-                self.sessions,
-                self.budgets,
-                self.journal,
-                book,
-                Earlier(self.sessions, self.store, self.journal),
-                hook_points,
+        super().__init__(
+            ports(
+                store=store,
+                clock=clock,
+                entropy=entropy,
+                providers=providers or {"main": Provider(self.upstream, max_tokens_per_s)},
+                hooks=HookSet(hooks or {}, 0.05),
+                files=files,
+                links=links,
+                **more,
             ),
-            pricing=Pricing(PriceBook(PRICE_TABLE)),
-            providers={"main": Provider(self.upstream, max_tokens_per_s)},
-            wait_for_room_s=wait_s,
-            removes=removes,
+            settings(
+                contracts=ContractBook(contracts),
+                wait_for_room_s=wait_s,
+                removes_tainted=removes,
+                **(decided or {}),
+            ),
         )
-        self.killer = Killer(self.sessions, self.journal, self.processes)
-
-    def _got_on(self, session_id):
-        return self.queue.got_on(session_id) if self.queue else []
 
     async def open(self, *limits, user="ann", **more):
         trust = more.pop("trust", TrustLevel.AUTONOMOUS)

@@ -11,14 +11,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 from holdfast.errors import HoldfastError, Unavailable
-from holdfast.runtime.doorkeeper import ModelDoorkeeper
-from holdfast.runtime.processes import Fence
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.relays.calls import RelayedCalls
 from holdfast.runtime.relays.line import Line
 from holdfast.runtime.relays.owner import RelayDesk, RelayTalk
-from holdfast.runtime.turns import Turns
-from tests.unit.runtime.house import House, NoProcesses, asking
+from tests.unit.runtime.house import House, asking
 
 SERVER = "a-server"
 
@@ -99,12 +96,7 @@ class RelayPair(House):
     def __init__(self, *, provider=None, other=None, **more):
         super().__init__(**more)
         self.faults: list[BaseException] = []
-        doorkeeper = ModelDoorkeeper(
-            self.sessions,
-            Turns(self.clock, tell=lambda *_: None, per_s={}),
-            Fence(NoProcesses()),
-        )
-        self.desk = RelayDesk(SERVER, doorkeeper, self.services, self.calls, self.faults.append)
+        self.desk = RelayDesk(SERVER, self.doorkeeper, self.house, self.calls, self.faults.append)
         self.frames = MemoryFrames(self.desk)
         self.line = Line(self.frames, server=SERVER, pid=4711)
         providers = provider or {"main": Provider(self.upstream, 512, name="main")}

@@ -11,7 +11,6 @@ from holdfast.errors import Exhausted, StoreUnavailable
 from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
-from holdfast.runtime.delegation import Delegation
 from tests.unit.runtime.house import CONTRACTS, JSON, House, contract, limit, whole_answer
 
 CALLS, USD = Dimension.TOOL_CALLS, Dimension.USD
@@ -80,7 +79,7 @@ def test_child_of_a_forgotten_session_shares_its_recalled_accounts():
         house: Any = House(contracts=(*CONTRACTS, contract(DELEGATE_TOOL, first_party=True)))
         live = await forgotten(house, limit(CALLS, 5), limit(CALLS, 9, Scope.USER))
         asked = AskedChild(tools=("look",), caps={CALLS: 3})
-        child, _ = await Delegation(house.services).delegate(live, asked, task_text="look")
+        child, _ = await house.delegation.delegate(live, asked, task_text="look")
         assert all(house.budgets.ledger.knows(key) for key in child.chain)
         assert (
             await house.decide(child, "c1", "look", {"order": "7"})

@@ -8,25 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.core.conversations import MAX_CONVERSATIONS, MAX_TTL_S
-from holdfast.core.scrub import RuleScrubber
 from holdfast.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from holdfast.model.events import Kind
 from holdfast.ports.store_refusals import MAX_CONVERSATION_BYTES
-from holdfast.runtime.conversations import Conversations, Draft, Owner
-from holdfast.runtime.journal import Journal
+from holdfast.runtime.conversations import Draft, Owner
 from holdfast.testing.clock import FakeClock
-from holdfast.testing.memory_store import MemoryStore
+from tests.wired import Wired, ports
 
 S = 1_000_000_000
 ANN = Owner(tenant="acme", user="ann")
 SECRET = b'[{"role": "user", "content": "my key is sk-ant-REDACTED"}]'
 
 
-class House:
+class House(Wired):
     def __init__(self):
-        self.store, self.clock = MemoryStore(), FakeClock(1_800_000_000 * S)
-        self.journal = Journal(self.store, self.clock, RuleScrubber())
-        self.kept = Conversations(self.store, self.journal, self.clock)
+        super().__init__(ports(clock=FakeClock(1_800_000_000 * S)))
+        self.kept = self.conversations
 
     async def save(self, name="chat", messages=b"[]", owner=ANN, **more):
         draft = Draft(name=name, messages=messages, metadata=more.pop("metadata", b"{}"), **more)

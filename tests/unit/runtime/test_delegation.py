@@ -21,7 +21,6 @@ from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.runtime.budgets import last_ledger
-from holdfast.runtime.delegation import Delegation
 from holdfast.testing.memory_policy import MemoryPolicy, permit
 from tests.unit.runtime.house import CONTRACTS, ORDER, House, contract, limit, result_message
 
@@ -32,7 +31,7 @@ ORDERS = contract("order", input_schema=ORDER, resource="arn:shop:order/{order}"
 def a_house(**more):
     tools = (*CONTRACTS, ORDERS, contract(DELEGATE_TOOL, first_party=True))
     house: Any = House(contracts=tools, **more)
-    house.children = Delegation(house.services)
+    house.children = house.delegation
     return house
 
 

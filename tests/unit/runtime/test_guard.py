@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.canonical import digest
 from holdfast.core.permits import sign, verify
@@ -731,7 +732,7 @@ def test_altered_forged_expired_and_foreign_permits_are_refused():
             digest=live.calls["c1"].permitted_digest,
             now_ns=house.clock.now_ns(),
         )
-        forged = sign(genuine, House().guard._permits._key)
+        forged = sign(genuine, Ed25519PrivateKey.generate())
         for live_, bad in (
             (live, token[:-20] + token[-20:].swapcase()),
             (live, forged),

@@ -7,9 +7,8 @@ import pytest
 
 from holdfast.core.messages import ModelRequest, read_request
 from holdfast.model.tools import CallState
-from holdfast.runtime.processes import Fence
-from holdfast.runtime.prompts import Prompts
-from tests.unit.runtime.house import MODEL, House, NoProcesses
+from tests.unit.runtime.house import MODEL, House
+from tests.wired import NoProcesses
 
 TOOL = {"name": "look", "description": "looks", "input_schema": {"type": "object"}}
 TEXT = "refund 40 to ann@acme.co"
@@ -40,16 +39,15 @@ def asked(*requests, there=(CLI,), sealed=True, submitted=TEXT, **more):
     """Whether the prompt vouches after these requests, and how often the journal says so."""
 
     async def main():
-        house = House()
         processes = Seen(*there)
-        fence = Fence(processes)
+        house = House(processes=processes)
+        fence, prompts = house.fence, house.prompts
         live = await house.open(sealed=sealed)
         if more.get("ran"):
             await fence.adopt(live)
             house.emit(live, "c1", "look", {"order": "7"})
             await house.decide(live, "c1", "look", {"order": "7"}, emit=False)
             processes.there = frozenset(more["ran"])
-        prompts = Prompts(fence, house.journal)
         await prompts.submitted(live, submitted)
         processes.there = frozenset(more.get("then", processes.there))
         for one in requests:

@@ -16,7 +16,6 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits
 from holdfast.model.tools import ArgumentRole, Effect
 from holdfast.runtime import queries
-from holdfast.runtime.delegation import Delegation
 from holdfast.testing.memory_policy import permit
 from tests.unit.runtime.house import CONTRACTS, USD, House, asking, contract, limit
 from tests.unit.runtime.test_model_calls import GOOD, drained
@@ -187,7 +186,7 @@ def test_a_child_spends_what_its_parent_has_left_before_and_after_a_restart():
     async def main():
         house = House(contracts=TOOLS)
         parent = await opened(house, query_bytes=2 * COST)
-        children = Delegation(house.services)
+        children = house.delegation
         asked = AskedChild(tools=("WebSearch",))
         child, _ = await children.delegate(parent, asked, task_text="look")
         assert (await searched(house, child, "c1", WORDS)).verdict is Verdict.ALLOW
@@ -260,7 +259,7 @@ def test_what_a_child_gives_back_and_what_the_provider_asks_for_it_count_for_its
         house = House(contracts=TOOLS)
         parent = await opened(house)
         asked = AskedChild(tools=("WebSearch",))
-        child, _ = await Delegation(house.services).delegate(parent, asked, task_text="look")
+        child, _ = await house.delegation.delegate(parent, asked, task_text="look")
         house.policy.rules = (permit("none", lambda _: False),)
         assert (await searched(house, child, "c1", WORDS)).verdict is Verdict.DENY
         assert (parent.residue.spent, child.residue.spent) == (0, 0)

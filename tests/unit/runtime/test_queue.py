@@ -24,8 +24,8 @@ from holdfast.model.principals import Principal
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.ports.store import SessionFilter
-from holdfast.runtime.dispatch import Claimed, Dispatch
-from holdfast.runtime.runs import Event, Order, Runs
+from holdfast.runtime.dispatch import Claimed
+from holdfast.runtime.runs import Event, Order
 from holdfast.runtime.workers import this_process
 from holdfast.testing.memory_store import MemoryStore
 from tests.unit.runtime.house import House
@@ -38,18 +38,9 @@ class Office:
     """A house with a queue."""
 
     def __init__(self, house=None, **more):
-        self.house = house or House()
+        self.house = house or House(decided=more)
         self.more = more
-        home = self.house
-        self.dispatch = Dispatch(
-            home.store,
-            home.journal,
-            home.sessions,
-            home.clock,
-            **{"shares_of": lambda *_: Shares()} | more,
-        )
-        home.queue = self.dispatch
-        self.runs = Runs(home.services, home.store, self.dispatch)
+        self.dispatch, self.runs = self.house.dispatch, self.house.runs
 
     async def claim(self, worker="w", process="") -> Claimed:
         """A run that is there."""
@@ -82,7 +73,8 @@ class Office:
     async def crashed(self):
         """The next process, over what the disk kept."""
         store = self.house.store.crashed()
-        house = House(store=store, clock=self.house.clock, entropy=self.house.entropy)
+        before = self.house
+        house = House(store=store, clock=before.clock, entropy=before.entropy, decided=self.more)
         office = Office(house, **self.more)
         await office.dispatch.load()
         return office

@@ -23,9 +23,7 @@ from holdfast.errors import (
 from holdfast.model.budgets import Dimension
 from holdfast.model.events import Kind
 from holdfast.model.upstreams import Fallback, Retries, Trouble
-from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.rates import RateGate
 from holdfast.runtime.reaching import retry_after_s, trouble_of
 from tests.unit.runtime.house import (
     JSON,
@@ -56,11 +54,20 @@ class Vendors(House):
     """A house with several upstreams, each with its keys; time does not pass while waiting."""
 
     def __init__(self, monkeypatch, *, keys=1, rates=None, breaker=None, **settings):
-        super().__init__()
         self.slept: list[float] = []
-        self.keys = [self.upstream, *(FakeUpstream() for _ in range(keys - 1))]
+        self.keys = [FakeUpstream() for _ in range(keys)]
         self.other = FakeUpstream()
         self.other.script = [GOOD]
+        first, *spare = self.keys
+        self.provider = Provider(first, 512, name="main", spare=spare, breaker=breaker, **settings)
+        other = Provider(self.other, 512, name="other", breaker=breaker)
+        super().__init__(
+            providers={"main": self.provider, "other": other},
+            dice=random.Random(7).random,
+            wait_s=1.0,
+            decided={"model_rates": rates or {}},
+        )
+        self.upstream = first
 
         async def sleep(seconds, *rest):
             if seconds > 0.01:
@@ -71,34 +78,6 @@ class Vendors(House):
 
         real = asyncio.sleep
         monkeypatch.setattr("holdfast.runtime.reaching.asyncio.sleep", sleep)
-        self.provider = Provider(
-            self.upstream, 512, name="main", spare=self.keys[1:], breaker=breaker, **settings
-        )
-        self.calls = ModelCalls(
-            self.calls_services(),
-            admission=self.calls.clearing._admission,
-            pricing=self.calls._holding._pricing,
-            providers={
-                "main": self.provider,
-                "other": Provider(self.other, 512, name="other", breaker=breaker),
-            },
-            rates=rates,
-            dice=random.Random(7).random,
-            wait_for_room_s=1.0,
-        )
-
-    def calls_services(self):
-        from holdfast.runtime.services import Services
-
-        return Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
 
     async def said(self, live, **fields):
         answer = await self.call(live, **fields)
@@ -482,9 +461,7 @@ def test_kill_ends_a_call_that_waits_to_try_again(monkeypatch):
 
 def test_rates_refuse_what_cannot_come_in_time_and_hold_no_money(monkeypatch):
     async def main():
-        house = Vendors(monkeypatch, queue_s=2.0)
-        gate = RateGate(house.clock, models={"main": {"*": Rates(requests=2)}}, tenants={})
-        house.calls._rates = gate
+        house = Vendors(monkeypatch, queue_s=2.0, rates={"main": {"*": Rates(requests=2)}})
         live = await house.open(limit(USD, 10**9))
         house.upstream.script = [GOOD]
         for _ in range(2):
@@ -500,9 +477,8 @@ def test_rates_refuse_what_cannot_come_in_time_and_hold_no_money(monkeypatch):
 
 def test_tokens_are_drawn_by_bounds_and_corrected_by_usage(monkeypatch):
     async def main():
-        house = Vendors(monkeypatch, queue_s=0.0)
         rates = {"main": {"*": Rates(output_tokens=110)}}
-        house.calls._rates = RateGate(house.clock, models=rates, tenants={})
+        house = Vendors(monkeypatch, queue_s=0.0, rates=rates)
         live = await house.open(limit(USD, 10**9))
         house.upstream.script = [GOOD]
         # Each asks for 100 and uses 5: with 110 a minute two fit only because of that.

@@ -12,7 +12,7 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import CallState, Effect, Idempotency
 from holdfast.runtime.guard import Asked
 from holdfast.runtime.outcomes import Finish
-from holdfast.runtime.retention import Retention, Terms
+from holdfast.runtime.retention import Terms
 from tests.unit.runtime.house import CONTRACTS, House, contract
 
 DAY = 86_400
@@ -26,14 +26,8 @@ class Kept:
     """A house, its retention, and one session that paid and is over."""
 
     def __init__(self, **terms):
-        self.home = House(contracts=(*CONTRACTS, PAY))
-        self.retention = self.made(**terms)
-
-    def made(self, **terms):
-        home = self.home
-        return Retention(
-            home.store, home.journal, home.sessions, home.effects, home.clock, Terms(**terms)
-        )
+        self.home = House(contracts=(*CONTRACTS, PAY), decided={"terms": Terms(**terms)})
+        self.retention = self.home.retention
 
     async def paid(self, call_id="toolu_1", *, task="refunds/7", end=True):
         home = self.home

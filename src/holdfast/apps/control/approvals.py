@@ -36,7 +36,7 @@ async def check_again(deps: ControlDeps, run: Run, by: str, action: str) -> None
 
     Errors: ApproverRequired, journalled.
     """
-    session = (await deps.sessions.get(run.session)).session
+    session = (await deps.house.sessions.get(run.session)).session
     if run.state in WAITING or session.config_version != deps.config.version:
         await check_session(deps, run.session, by, action)
 
@@ -48,8 +48,8 @@ async def check_session(
 
     Errors: ApproverRequired, NotFound.
     """
-    who = (await deps.sessions.get(session_id)).who
-    found = await deps.runs.listed(RunFilter(session=session_id, limit=1))
+    who = (await deps.house.sessions.get(session_id)).who
+    found = await deps.house.runs.listed(RunFilter(session=session_id, limit=1))
     own = found[0].plan.approvers if found else ()
     place = Place(who.tenant, who.project, who.agent, who.user, who.task)
     await check(deps, place, by, action, session=session_id, own=own, otherwise_admin=raises)
@@ -60,7 +60,7 @@ async def check_continuing(deps: ControlDeps, session_id: str, by: str) -> None:
 
     What a person paused or killed is held, whatever ended it since. Errors: ApproverRequired.
     """
-    session = await deps.store.session(session_id)
+    session = await deps.house.store.session(session_id)
     if session is not None and is_held(session):
         await check_session(deps, session_id, by, "session.continue")
 
@@ -71,7 +71,7 @@ async def check_opening(deps: ControlDeps, by: str, action: str, *, tenant: str,
         return
     why = f"`{by}` is not the user `{user}` of `{tenant}`"
     body = AuthRefused(why=why, by=by, action=action)
-    await deps.journal.refused(body, None, tenant=tenant, user=user)
+    await deps.house.journal.refused(body, None, tenant=tenant, user=user)
     raise Denied(
         f"{why}, and opens nothing for them: the admin does, or whom `operators.{by}.users` in"
         " holdfast.yaml names",
@@ -105,7 +105,7 @@ async def check(
         "agent": place.agent,
         "session": session,
     }
-    await deps.journal.refused(body, None, **flat)
+    await deps.house.journal.refused(body, None, **flat)
     raise ApproverRequired(fault, by=by, action=action)
 
 
@@ -144,7 +144,7 @@ async def admin_alone(deps: ControlDeps, by: str, action: str, why: str) -> None
     if by == ADMIN:
         return
     body = AuthRefused(why=f"`{by}` is not the admin: {why}", by=by, action=action)
-    await deps.journal.refused(body, None)
+    await deps.house.journal.refused(body, None)
     raise Denied(f"only the admin may: {why}", by=by, action=action)
 
 

@@ -51,7 +51,7 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
     if session is None:
         raise Unauthenticated("the token is not one that this server issued")
     body = AuthRefused(why="a session's token on an operator's path")
-    await deps.journal.refused(body, session.principal)
+    await deps.house.journal.refused(body, session.principal)
     raise Denied("a session's token opens only its own session's paths")
 
 
@@ -61,8 +61,8 @@ async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
     prefix = tokens.HOOK_PREFIX if for_hooks else tokens.MODEL_PREFIX
     named = tokens.session_of(token, prefix)
     if not named:
-        return await deps.store.session_by_token(digest)
-    session = await deps.store.session(named)
+        return await deps.house.store.session_by_token(digest)
+    session = await deps.house.store.session(named)
     if session is None:
         return None
     known = session.hook_token_digest if for_hooks else session.model_token_digest
@@ -76,7 +76,7 @@ async def session_of(deps: ControlDeps, token: str) -> LiveSession:
     """
     if operator_of(deps, _digest(token)):
         raise Denied(_NO_SESSION)
-    return await deps.sessions.authenticate(token)
+    return await deps.house.sessions.authenticate(token)
 
 
 class Gate:

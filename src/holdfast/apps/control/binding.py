@@ -85,7 +85,7 @@ async def _lives_there(deps: ControlDeps, users: tuple[str, ...], place: Place) 
             states=_ALIVE,
             limit=_MOST_LOOKED,
         )
-        found = await deps.store.sessions(where)
+        found = await deps.house.store.sessions(where)
         for session in found:
             if not place.task or session.principal.task == place.task:
                 return f"a session of `{session.principal.user}` is in it"

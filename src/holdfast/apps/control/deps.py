@@ -3,29 +3,16 @@
 Not here: wiring (`compose`), any backend by name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.repeating import Repeats
 from holdfast.compose.config import Config
+from holdfast.compose.house import House
 from holdfast.model.decisions import Replay, Replayed
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
-from holdfast.ports.clock import Clock
-from holdfast.ports.files import OwnFiles
-from holdfast.ports.store import Store
-from holdfast.runtime.budgets import Budgets
-from holdfast.runtime.dispatch import Dispatch
-from holdfast.runtime.effects import Effects
-from holdfast.runtime.journal import Journal
-from holdfast.runtime.kill import Killer
-from holdfast.runtime.providers import Provider
-from holdfast.runtime.retention import Retention
-from holdfast.runtime.runs import Runs
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.views.runs import RunViews
-from holdfast.runtime.views.sessions import SessionViews
 
 
 class PolicyEngine(Protocol):
@@ -71,26 +58,13 @@ class ControlDeps:
     processes that serve there, None where there are none to be.
     """
 
-    sessions: Sessions
-    budgets: Budgets
-    journal: Journal
-    store: Store
-    killer: Killer
-    effects: Effects
-    runs: Runs
-    dispatch: Dispatch
-    retention: Retention
-    session_views: SessionViews
-    run_views: RunViews
+    house: House
     policy: PolicyEngine
     config: Config
-    clock: Clock
     admin_token_digest: str
     operators: Operators
     repeats: Repeats
     base_url: str
     version: str
-    upstreams: Mapping[str, Provider] = field(default_factory=dict)
     model_port: int = 0
     relays: Callable[[], RelaysHere] | None = None
-    files: OwnFiles | None = None

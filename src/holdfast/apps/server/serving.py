@@ -39,15 +39,9 @@ from holdfast.compose.config.model import Config
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
 from holdfast.errors import ConfigInvalid, Conflict
-from holdfast.model.bodies import ToolCallLimited
-from holdfast.runtime.delegation import Delegation
-from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.proofs import Proofs
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
-from holdfast.runtime.turns import Turns
-from holdfast.runtime.views.runs import RunViews
-from holdfast.runtime.views.sessions import SessionViews
 
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
@@ -133,23 +127,20 @@ async def serve(
             )
         harness = built.result()
         keep_loaded()
-        retention = harness.retention
+        house, retention = harness.house, harness.house.retention
         async with (
-            kept_up(harness.tick, report),
+            kept_up(house.tick, report),
             repeated(retention.due, retention.every_s, report),
         ):
-            count, turns = _workers(config, workers), _turns(config, harness)
-            doorkeeper = ModelDoorkeeper(harness.services.sessions, turns, harness.fence)
-            desk = RelayDesk(
-                secrets.token_hex(8), doorkeeper, harness.services, harness.calls, report
-            )
+            count = _workers(config, workers)
+            desk = RelayDesk(secrets.token_hex(8), house.doorkeeper, house, house.calls, report)
             async with (
                 relaying(config, desk, gateway_port, listen=listen, say=say) as relays,
                 kept_up(relays.tick, report),
                 WorkerProcesses(config.path.parent, count, say) as workers_kept,
             ):
                 await relays.start()
-                beside = _Beside(policy, workers_kept, relays, turns)
+                beside = _Beside(policy, workers_kept, relays)
                 await _run(config, harness, listening, admin, beside, ready, parent)
     finally:
         state.withdraw(folder)
@@ -172,7 +163,6 @@ class _Beside(NamedTuple):
     policy: PolicyProcess
     workers: WorkerProcesses
     relays: Relays
-    turns: Turns
 
 
 async def _run(
@@ -259,26 +249,12 @@ class _Server(OrderlyServer):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let workers go and cut streams well-formed first: they would outlast the drain."""
-        self._harness.dispatch.close()
+        self._harness.house.dispatch.close()
         await self._beside.workers.end()
         await self._beside.relays.end()
-        for live in self._harness.services.sessions.in_memory():
+        for live in self._harness.house.sessions.in_memory():
             live.cut_streams("unavailable: the server is stopping")
         await super().shutdown(sockets)
-
-
-def _turns(config: Config, harness: Harness) -> Turns:
-    """Turns at the guard, told of whoever comes to any door."""
-    journal = harness.services.journal
-    most = ((name, tenant.max_decisions_per_s) for name, tenant in config.tenants.items())
-
-    def limited(tenant: str, refused: int) -> None:
-        body = ToolCallLimited(refused=refused)
-        told = journal.record_of_ours(body, None, tenant=tenant)
-        journal.queue([told])
-
-    per_s = {name: at_most for name, at_most in most if at_most is not None}
-    return Turns(harness.clock, tell=limited, per_s=per_s)
 
 
 def _application(
@@ -289,61 +265,41 @@ def _application(
     *,
     url: str,
 ) -> Front:
-    sessions, limit = harness.services.sessions, config.server.max_body_bytes
-    turns, relays = beside.turns, beside.relays
-    doorkeeper = ModelDoorkeeper(sessions, turns, harness.fence)
+    house, limit, relays = harness.house, config.server.max_body_bytes, beside.relays
+    sessions, turns, shown = house.sessions, house.turns, house.session_views
     gateway = Gateway(
-        doorkeeper,
-        harness.calls,
-        harness.entropy,
+        house.doorkeeper,
+        house.calls,
+        house.entropy,
         max_body_bytes=limit,
         report=report,
-        admitted=harness.calls.admitted,
+        admitted=house.calls.admitted,
         readers=harness.readers,
     )
-    parts = (sessions, harness.guard, harness.outcomes, harness.fence)
+    parts = (sessions, house.guard, house.outcomes, house.fence)
     intake = Intake(limit, report, harness.readers)
-    shown = SessionViews(sessions, harness.services.budgets, harness.store, harness.clock)
-    door = GuardDoor(*parts, harness.attempts, views=shown, turns=turns, intake=intake)
-    hooks = ClaudeCodeDoor(*parts, prompts=harness.prompts, turns=turns, intake=intake)
+    door = GuardDoor(*parts, house.attempts, views=shown, turns=turns, intake=intake)
+    hooks = ClaudeCodeDoor(*parts, prompts=house.prompts, turns=turns, intake=intake)
     children = DelegationDoor(
-        sessions,
-        Delegation(harness.services),
-        config,
-        views=shown,
-        model_port=relays.port,
-        intake=intake,
+        sessions, house.delegation, config, views=shown, model_port=relays.port, intake=intake
     )
-    runs = RunDoor(sessions, harness.runs, harness.dispatch, intake=intake)
+    runs = RunDoor(sessions, house.runs, house.dispatch, intake=intake)
     worker = state.worker_token(config.state_path)
-    work = WorkDoor(harness.dispatch, token_digest(worker), report, model_port=relays.port)
+    work = WorkDoor(house.dispatch, token_digest(worker), report, model_port=relays.port)
     talks = ConversationDoor(
-        sessions, harness.conversations, token_digest(admin), frozenset(config.tenants), report
+        sessions, house.conversations, token_digest(admin), frozenset(config.tenants), report
     )
     operators = Operators(config.state_path)
     control = create_control_app(
         ControlDeps(
-            sessions=sessions,
-            budgets=harness.services.budgets,
-            journal=harness.services.journal,
-            store=harness.store,
-            killer=harness.killer,
-            effects=harness.services.effects,
-            runs=harness.runs,
-            dispatch=harness.dispatch,
-            retention=harness.retention,
-            session_views=shown,
-            run_views=RunViews(harness.runs, shown),
-            files=harness.files,
+            house=house,
             policy=harness.policy,
             config=config,
-            clock=harness.clock,
             admin_token_digest=token_digest(admin),
             operators=operators,
-            repeats=Repeats(state.repeats_secret(config.state_path), harness.store),
+            repeats=Repeats(state.repeats_secret(config.state_path), house.store),
             base_url=url,
             version=holdfast.__version__,
-            upstreams=harness.calls.providers,
             model_port=relays.port,
             relays=relays.here if relays.port else None,
         )
@@ -354,7 +310,7 @@ def _application(
     known = Proofs(
         lambda: (*own, *(one.digest for one in operators.all())),
         url,
-        harness.clock,
+        house.clock,
         secrets.token_bytes(32),
         lambda: secrets.token_hex(16),
     )

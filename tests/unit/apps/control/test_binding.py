@@ -46,7 +46,8 @@ class Three(Named):
 def tried(main, text=OPEN):
     async def run(house: House):
         files: Any = Files()
-        house.deps = dataclasses.replace(house.deps, operators=Three(), files=files)
+        house.restart(text, files=files)
+        house.deps = dataclasses.replace(house.deps, operators=Three())
         await main(house)
 
     served(run, text)

@@ -22,10 +22,7 @@ from holdfast.model.hooks import HookAnswer, HookPoint
 from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.tools import CallState
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.processes import Fence
-from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.turns import Bounds, Turns
-from holdfast.runtime.views.sessions import SessionViews
 from tests.unit.runtime.house import House
 
 MOST_BYTES = 100_000
@@ -42,15 +39,13 @@ class Desk:
         self.reported: list[BaseException] = []
         self.told: list[tuple[str, int]] = []
         self.turns = Turns(house.clock, tell=lambda *told: self.told.append(told), bounds=bounds)
-        parts = (house.sessions, house.guard, house.outcomes, Fence(house.processes))
+        parts = (house.sessions, house.guard, house.outcomes, house.fence)
         given: Any = {
             "turns": self.turns,
             "intake": Intake(MOST_BYTES, self.reported.append),
         }
-        views = SessionViews(house.sessions, house.budgets, house.store, house.clock)
-        door = GuardDoor(*parts, house.attempts, views=views, **given)
-        prompts = Prompts(parts[3], house.journal)
-        hooks = ClaudeCodeDoor(*parts, prompts=prompts, **given)
+        door = GuardDoor(*parts, house.attempts, views=house.session_views, **given)
+        hooks = ClaudeCodeDoor(*parts, prompts=house.prompts, **given)
         routes = [*hooks.routes(), *door.routes()]
         self.app = Starlette(routes=[Mount("/", routes=routes)])
         self.token = hook_token(live.session.session_id, house.token)

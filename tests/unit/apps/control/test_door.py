@@ -159,7 +159,7 @@ def test_an_unknown_fault_says_nothing_of_itself():
         async def broken(*_: object) -> None:
             raise RuntimeError("the secret is swordfish")
 
-        house.store.sessions = broken  # type: ignore[assignment,method-assign]
+        house.store.sessions = broken
         answer = await house.call("GET", "/v1/sessions")
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
         assert "swordfish" not in answer.text

@@ -32,7 +32,7 @@ def agents_door(house: House) -> Starlette:
         nothing,
         nothing,
         nothing,
-        views=house.deps.session_views,
+        views=house.deps.house.session_views,
         turns=nothing,
         intake=Intake(10_000, lambda fault: None),
     )

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.backends.system.clock import SystemEntropy
-from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.config import parse_config
-from holdfast.compose.own_files import own_texts
-from holdfast.runtime.services import Services
+from holdfast.compose.own_files import own_files, trust
 from tests.control_house import ONE_TENANT, House
 
 ENVIRONMENT = {
@@ -49,21 +46,12 @@ class Checkout:
 
     async def start(self, text=OWN):
         self.said.clear()
-        self.house.restart(text)
         config = parse_config(text.encode(), Path(self.root / "holdfast.yaml"))
-        house = self.house
-        services = Services(
-            sessions=house.sessions,
-            budgets=house.budgets,
-            effects=house.effects,
-            journal=house.journal,
-            policy=house.policy,
-            clock=house.clock,
-            entropy=SystemEntropy(),
-        )
-        texts = await own_texts(config, services, house.store, LinuxProcesses(), self.said.append)
-        self.files = texts.files if texts is not None else None
-        house.deps = dataclasses.replace(house.deps, files=self.files, config=config)
+        self.files = own_files(config)
+        self.house.restart(text, files=self.files)
+        if self.files is not None:
+            await trust(config, self.files, self.house.house, self.said.append)
+        self.house.deps = dataclasses.replace(self.house.deps, config=config)
 
     async def asked(self, verb, **body):
         return await self.house.call("POST", f"/v1/own-files/{verb}", body)

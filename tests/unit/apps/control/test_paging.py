@@ -160,7 +160,7 @@ def test_pages_of_runs_and_of_those_that_wait_together_are_the_lists(size):
         found = await pages(house, "/v1/runs", "runs", size)
         assert [r["run_id"] for page in found for r in page] == runs[::-1]
         assert await pages(house, "/v1/dlq", "runs", size) == [[]]
-        waiting = [await house.deps.runs.get(name) for name in runs[::2]]
+        waiting = [await house.deps.house.runs.get(name) for name in runs[::2]]
         parked = [msgspec.structs.replace(run, state=RunState.PARKED) for run in waiting]
         await house.store.commit([], parked)
         found = await pages(house, "/v1/dlq", "runs", size)

@@ -128,7 +128,8 @@ def test_what_binds_everybody_is_the_admins(path, body):
     async def main(house: House):
         if path == "/v1/own-files/trust":
             files: Any = Files()
-            house.deps = dataclasses.replace(house.deps, files=files)
+            house.restart(files=files)
+            house.deps = dataclasses.replace(house.deps, operators=Named())
         assert await status(house, "POST", path, body, ANN) in (403, 404)
         assert not [r for r in house.store.journal if r.kind == "admin.acted"]
 

@@ -4,39 +4,26 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.budgets import Ledger
-from holdfast.core.scrub import RuleScrubber
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Record
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.sessions import LoopLimits, Session, SessionState
 from holdfast.model.tools import CallRecord, CallState, Idempotency
-from holdfast.runtime.budgets import Budgets, last_ledger
-from holdfast.runtime.effects import Effects
-from holdfast.runtime.journal import Journal
-from holdfast.runtime.sessions import Sessions
-from holdfast.testing.clock import FakeClock, SequentialEntropy
-from holdfast.testing.memory_store import MemoryStore
+from holdfast.runtime.budgets import last_ledger
+from tests.wired import Wired, ports, settings
 
 S = 1_000_000_000
 _WHO = ("tenant", "project", "user", "agent", "session", "task")
 _WHEN = ("seq", "at_ns")
 
 
-class Desk:
-    """A store, its journal, the ledger, effects and sessions: no door, no guard, no provider."""
+class Desk(Wired):
+    """What a module stands on, wired; it has whatever a test asks for, and no provider."""
 
-    def __init__(self, store=None, clock=None, entropy=None) -> None:
-        self.store: Any = store or MemoryStore()
-        self.clock = clock or FakeClock()
-        self.entropy = entropy or SequentialEntropy()
-        self.journal = Journal(self.store, self.clock, RuleScrubber())
-        self.budgets = Budgets(Ledger(), self.journal, self.clock, self.store)
-        self.effects = Effects(self.store, self.journal, self.clock)
-        self.sessions = Sessions(
-            self.store, self.journal, self.budgets, self.effects, self.clock, self.entropy
-        )
+    def __init__(self, store=None, clock=None, entropy=None, *, decided=None, **more) -> None:
+        given = ports(store=store, clock=clock, entropy=entropy, **more)
+        super().__init__(given, settings(**(decided or {})))
         self.token = ""
 
     async def open(self, *limits: Limit, **fields: Any):

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.contracts import ContractBook
 from holdfast.model.decisions import PolicyAnswer, Verdict
@@ -17,12 +16,10 @@ from holdfast.model.tools import (
     EffectKey,
     Idempotency,
 )
-from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.guard import Asked, Guard
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.outcomes import Finish, Outcomes
-from holdfast.runtime.services import Services
+from holdfast.runtime.guard import Asked
+from holdfast.runtime.hooks import HookSet
+from holdfast.runtime.outcomes import Finish
 from tests.unit.runtime.alone.desk import Desk
 
 OBJECT = {"type": "object", "properties": {}, "additionalProperties": True}
@@ -38,7 +35,6 @@ def contract(name, effect=Effect.READ, risk=RiskLevel.LOW, **more) -> Contract:
     return Contract(name=name, effect=effect, risk=risk, **(given | more))
 
 
-KEY = Ed25519PrivateKey.generate()
 BOOK = ContractBook(
     (
         contract("look", idempotency=Idempotency.PURE, first_party=True),
@@ -98,31 +94,13 @@ class Policy:
 class Gatehouse(Desk):
     """Everything that decides a call, records its outcome and tries it again."""
 
-    def __init__(self, *below, hooks=None, tools=()) -> None:
-        super().__init__(*below)
-        self.policy = Policy()
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
-        points = Hooks(self.journal, HookSet(hooks or {}, 0.05))
-        self.guard = Guard(services, contracts=BOOK, hooks=points, signing_key=KEY)
-        self.attempts = Attempts(services, self.guard, BOOK)
-        self.got_on: list[str] = []
-        self.outcomes = Outcomes(services, contracts=BOOK, hooks=points, got_on=self._got_on)
+    def __init__(self, *below, hooks=None, decided=None, **more) -> None:
+        given = {"policy": Policy(), "hooks": HookSet(hooks or {}, 0.05)} | more
+        super().__init__(*below, decided={"contracts": BOOK} | (decided or {}), **given)
 
     def written_kinds(self) -> list[str]:
         """Kinds of all records, in order."""
         return [str(record.kind) for record in self.store.journal]
-
-    def _got_on(self, session_id):
-        self.got_on.append(session_id)
-        return []
 
     async def seat(self, *limits, **fields):
         """A session with every tool."""

@@ -4,10 +4,8 @@ from typing import Any
 
 from holdfast.core.runs import Shares
 from holdfast.model.runs import RunPlan
-from holdfast.runtime.dispatch import Claimed, Dispatch
-from holdfast.runtime.runs import Order, Runs
-from holdfast.runtime.services import Services
-from holdfast.testing.memory_policy import MemoryPolicy
+from holdfast.runtime.dispatch import Claimed
+from holdfast.runtime.runs import Order
 from tests.unit.runtime.alone.desk import Desk, draft
 
 PLAN = RunPlan(model="m", task_text="the task", system_prompt="be brief")
@@ -17,28 +15,8 @@ class Office(Desk):
     """Everything of a desk, and who works at which run."""
 
     def __init__(self, *below, shares=None, **more) -> None:
-        super().__init__(*below)
         self.more = more | {"shares": shares}
-        self.dispatch = Dispatch(
-            self.store,
-            self.journal,
-            self.sessions,
-            self.clock,
-            shares_of=lambda *_: shares or Shares(),
-            **more,
-        )
-        policy: Any = MemoryPolicy()
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
-        self.runs_services = services
-        self.runs = Runs(services, self.store, self.dispatch)
+        super().__init__(*below, decided={"shares_of": lambda *_: shares or Shares()} | more)
 
     async def submit(self, prompt="go", *, order=None, **fields):
         """A run that is queued."""

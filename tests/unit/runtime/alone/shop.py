@@ -6,20 +6,12 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.price_table import PRICE_TABLE
-from holdfast.core.prices import PriceBook
 from holdfast.model.budgets import Dimension
-from holdfast.runtime.admission import Admission
 from holdfast.runtime.clearing import ClientRequest
-from holdfast.runtime.earlier import Earlier
-from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.model_call import ModelCall
-from holdfast.runtime.model_calls import ModelCalls
-from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.services import Services
 from tests.unit.runtime.alone.desk import limit
-from tests.unit.runtime.alone.gatehouse import BOOK, Gatehouse
+from tests.unit.runtime.alone.gatehouse import Gatehouse
 
 D = Dimension
 MODEL = "claude-haiku-4-5"
@@ -78,33 +70,14 @@ class Toll:
 class Shop(Gatehouse):
     """A gatehouse that sells model calls at two upstreams."""
 
-    def __init__(self, *, rate=128, rates=None, wait_s=0.0, **main) -> None:
-        super().__init__()
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
-        hooks = Hooks(self.journal, HookSet())
-        earlier = Earlier(self.sessions, self.store, self.journal)
+    def __init__(self, *, rate=128, wait_s=0.0, **main) -> None:
         key: Any = object()
         self.provider = Provider(key, rate, name="main", **main)
-        self.providers: dict[str, Any] = {
-            "main": self.provider,
-            "other": Provider(key, rate, name="other"),
-        }
-        self.calls: Any = ModelCalls(
-            services,
-            admission=Admission(self.sessions, self.budgets, self.journal, BOOK, earlier, hooks),
-            pricing=Pricing(PriceBook(PRICE_TABLE)),
-            providers=self.providers,
-            rates=rates,
+        other = Provider(key, rate, name="other")
+        super().__init__(
+            providers={"main": self.provider, "other": other},
             dice=lambda: 0.5,
-            wait_for_room_s=wait_s,
+            decided={"wait_for_room_s": wait_s},
         )
 
     async def begin(self, *limits, **fields):

@@ -9,32 +9,21 @@ import msgspec
 import pytest
 
 from holdfast.core.messages import read_request
-from holdfast.core.price_table import PRICE_TABLE
-from holdfast.core.prices import PriceBook
 from holdfast.core.rates import Draw, Rates
 from holdfast.core.sessions import Command
 from holdfast.core.wire.admitted import NOTHING
 from holdfast.errors import EvidenceMissing, Exhausted, HistoryUnknown
 from holdfast.model.budgets import Dimension
 from holdfast.model.tools import CallState
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.earlier import Earlier
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.model_calls import ModelCalls
-from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.rates import RateGate
-from holdfast.runtime.services import Services
 from tests.unit.runtime.alone.desk import limit
-from tests.unit.runtime.alone.gatehouse import BOOK, Gatehouse
+from tests.unit.runtime.alone.gatehouse import Gatehouse
 
 MODEL = "claude-haiku-4-5"
 
 
 def admission(house):
-    hooks = Hooks(house.journal, HookSet())
-    earlier = Earlier(house.sessions, house.store, house.journal)
-    return Admission(house.sessions, house.budgets, house.journal, BOOK, earlier, hooks)
+    return house.admission
 
 
 def showing(call_id, tool, arguments, text="done", *, is_error=False) -> Any:
@@ -224,31 +213,16 @@ def test_call_that_never_ran_is_told_to_be_so_and_stays_so():
 
 def test_rate_of_a_call_whose_hold_is_refused_is_given_back():
     async def main():
-        house: Any = Gatehouse()
-        live = await house.seat(limit(Dimension.USD, 1))
-        services = Services(
-            sessions=house.sessions,
-            budgets=house.budgets,
-            effects=house.effects,
-            journal=house.journal,
-            policy=house.policy,
-            clock=house.clock,
-            entropy=house.entropy,
-        )
-        rates = RateGate(house.clock, models={"main": {"*": Rates(requests=1)}}, tenants={})
         upstream: Any = None
-        calls = ModelCalls(
-            services,
-            admission=admission(house),
-            pricing=Pricing(PriceBook(PRICE_TABLE)),
+        house: Any = Gatehouse(
             providers={"main": Provider(upstream, name="main")},
-            rates=rates,
-            wait_for_room_s=0,
+            decided={"model_rates": {"main": {"*": Rates(requests=1)}}, "wait_for_room_s": 0},
         )
+        live = await house.seat(limit(Dimension.USD, 1))
         body = {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": "go"}]}
         with pytest.raises(Exhausted):
-            await calls.call(live, "/v1/messages", {}, msgspec.json.encode(body))
-        drawn = await rates.enter("main", MODEL, "acme", Draw(1, 0, 0), timeout_s=0)
+            await house.calls.call(live, "/v1/messages", {}, msgspec.json.encode(body))
+        drawn = await house.calls._rates.enter("main", MODEL, "acme", Draw(1, 0, 0), timeout_s=0)
         assert drawn is not None
 
     asyncio.run(main())

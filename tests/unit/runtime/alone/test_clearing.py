@@ -17,13 +17,7 @@ from holdfast.core.wire.admitted import NOTHING
 from holdfast.errors import Denied, Exhausted, SessionStopped
 from holdfast.model.budgets import Dimension
 from holdfast.model.tools import Effect, Idempotency
-from holdfast.runtime.admission import Admission
-from holdfast.runtime.clearing import Clearance, Clearing, ClientRequest
-from holdfast.runtime.earlier import Earlier
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.provider_grants import ProviderGrants
-from holdfast.runtime.request_reading import RequestReader
-from holdfast.runtime.services import Services
+from holdfast.runtime.clearing import Clearance, ClientRequest
 from tests.unit.runtime.alone.desk import limit
 from tests.unit.runtime.alone.gatehouse import Gatehouse, contract
 
@@ -45,27 +39,10 @@ class Desk(Gatehouse):
     """A gatehouse that clears requests, and takes tools out where that is asked for."""
 
     def __init__(self) -> None:
-        super().__init__()
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
         fetch = contract("web_fetch", Effect.EGRESS, idempotency=Idempotency.PURE)
-        book = ContractBook((fetch,))
-        earlier = Earlier(self.sessions, self.store, self.journal)
-        hooks = Hooks(self.journal, HookSet())
-        self.reader = RequestReader()
-        self.clearing: Any = Clearing(
-            services,
-            admission=Admission(self.sessions, self.budgets, self.journal, book, earlier, hooks),
-            grants=ProviderGrants(services, book, removes=True),
-            reader=self.reader,
-        )
+        super().__init__(decided={"contracts": ContractBook((fetch,)), "removes_tainted": True})
+        self.clearing: Any = self.calls.clearing
+        self.reader = self.calls.reader
 
     async def begin(self, *limits, tainted=True):
         self.live = await self.open(*limits, allowed_tools=("web_fetch", "look"))

@@ -13,7 +13,7 @@ from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.ports.store import ConversationFilter
 from holdfast.ports.store_refusals import MAX_CONVERSATION_BYTES
 from holdfast.runtime import conversations
-from holdfast.runtime.conversations import Conversations, Draft, Owner
+from holdfast.runtime.conversations import Draft, Owner
 from tests.unit.runtime.alone.desk import Desk, S
 
 ABOUT = pytest.mark.parametrize("module", ["holdfast.runtime.conversations"])
@@ -26,9 +26,9 @@ class Shelf(Desk):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = Conversations(self.store, self.journal, self.clock)
+        self.kept = self.conversations
         self.races = self.commits = 0
-        self._commit, self.journal.commit = self.journal.commit, self._raced  # type: ignore[method-assign]
+        self._commit, self.journal.commit = self.journal.commit, self._raced
 
     def _raced(self, *given):
         self.commits += 1

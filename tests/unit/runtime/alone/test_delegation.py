@@ -15,7 +15,6 @@ from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.model.views.sessions import CollectedResult
-from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.digests import digest_of
 from tests.unit.runtime.alone.desk import call, limit
 from tests.unit.runtime.alone.office import Office
@@ -28,7 +27,7 @@ class Family(Office):
 
     def __init__(self):
         super().__init__()
-        self.children = Delegation(self.runs_services)
+        self.children = self.delegation
 
     async def parent(self, *limits, **fields):
         return await self.open(*limits, allowed_tools=(DELEGATE_TOOL, "look"), **fields)

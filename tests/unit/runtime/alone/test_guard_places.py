@@ -15,12 +15,7 @@ from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits
 from holdfast.model.tools import ArgumentRole, Effect
-from holdfast.runtime.guard import Guard
-from holdfast.runtime.hooks import Hooks, HookSet
-from holdfast.runtime.left_running import LeftRunning
-from holdfast.runtime.own_texts import OwnTexts
-from holdfast.runtime.services import Services
-from tests.unit.runtime.alone.gatehouse import KEY, Gatehouse, contract
+from tests.unit.runtime.alone.gatehouse import Gatehouse, contract
 from tests.unit.runtime.alone.test_own_texts import Files, Processes
 
 ABOUT = pytest.mark.parametrize(
@@ -54,30 +49,16 @@ class Grounds(Gatehouse):
     """A gatehouse with every tool of Claude Code, files in memory, and links."""
 
     def __init__(self, links=None, *, watched=True) -> None:
-        super().__init__()
-        self.files = cast("Any", Files())
-        self.files.mine = {"/w/a.py", "/w/b.md", "/w/n.py", "/w/.git/index", "/w/.git/others"}
-        self.files.there = {"/w/a.py": "1", "/w/b.md": "2", "/w/x": "3"}
-        processes = cast("Any", Processes())
-        self.running = LeftRunning(self.sessions, self.journal, self.store, processes, self.clock)
-        self.texts = OwnTexts(self.files, self.sessions, self.journal, self.running)
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=self.policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
-        self.guard = Guard(
-            services,
-            contracts=ContractBook(TOOLS),
-            hooks=Hooks(self.journal, HookSet({}, 0.05)),
-            signing_key=KEY,
-            files=self.texts if watched else None,
+        kept = cast("Any", Files())
+        kept.mine = {"/w/a.py", "/w/b.md", "/w/n.py", "/w/.git/index", "/w/.git/others"}
+        kept.there = {"/w/a.py": "1", "/w/b.md": "2", "/w/x": "3"}
+        super().__init__(
+            processes=Processes(),
+            files=kept if watched else None,
             links=links,
+            decided={"contracts": ContractBook(TOOLS)},
         )
+        self.files, self.texts = kept, self.house.files
 
     async def work(self, **fields):
         given: Any = {

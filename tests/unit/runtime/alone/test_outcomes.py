@@ -24,9 +24,9 @@ from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.model.tools import CallState
 from holdfast.runtime.attempts import Attempt, Found, Retry
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.outcomes import Shown
+from holdfast.runtime.outcomes import Outcomes, Shown
 from tests.unit.runtime.alone.desk import draft, limit
-from tests.unit.runtime.alone.gatehouse import Gatehouse
+from tests.unit.runtime.alone.gatehouse import BOOK, Gatehouse
 
 CALLS = Dimension.TOOL_CALLS
 SECRET = "AKIA" + "A" * 16
@@ -53,6 +53,13 @@ async def allowed(house, tool="look", arguments=None):
 def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
     async def main():
         house: Any = Gatehouse()
+        heard: list[str] = []
+        house.outcomes = Outcomes(
+            house.house,
+            contracts=BOOK,
+            hooks=house.hooks,
+            got_on=lambda session: [heard.append(session)][:0],
+        )
         live = await allowed(house)
         live.running["c1"] = {}
         before, seq = live.calls["c1"], house.seq
@@ -71,7 +78,7 @@ def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
         assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
         assert live.running == {}
         assert live.deciding == set()
-        assert house.got_on == [live.session.session_id]
+        assert heard == [live.session.session_id]
         assert house.budgets.ledger.open_holds() == []
         assert [s.settled for s in house.budgets.ledger.all_states(0)] == [1]
         shown_output = '{"n":"<secret:aws_key>"}'

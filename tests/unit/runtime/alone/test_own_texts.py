@@ -14,9 +14,7 @@ from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime import left_running, own_texts
-from holdfast.runtime.left_running import LeftRunning
 from holdfast.runtime.live import Writing
-from holdfast.runtime.own_texts import OwnTexts
 from tests.unit.runtime.alone.desk import Desk, S
 
 ABOUT = pytest.mark.parametrize("module", ["holdfast.runtime.own_texts"])
@@ -66,13 +64,10 @@ class Yard(Desk):
     """A desk beside a folder of files."""
 
     def __init__(self, *below) -> None:
-        super().__init__(*below)
         self.files = cast("Any", Files())
-        self.processes = cast("Any", Processes())
-        self.running = LeftRunning(
-            self.sessions, self.journal, self.store, self.processes, self.clock
-        )
-        self.texts = OwnTexts(self.files, self.sessions, self.journal, self.running)
+        super().__init__(*below, processes=Processes(), files=self.files)
+        self.texts = cast("Any", self.house.files)
+        self.running = self.texts.running
 
     async def seat(self, folder="/w", **fields):
         return await self.open(folder=folder, **fields)

@@ -19,8 +19,7 @@ from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.provider_grants import ProviderGrants, check_models
-from holdfast.runtime.services import Services
+from holdfast.runtime.provider_grants import check_models
 from tests.unit.runtime.alone.desk import Desk
 from tests.unit.runtime.alone.gatehouse import Policy, contract
 
@@ -57,24 +56,14 @@ class Gate(Desk):
     """A desk with grants, and a policy that answers what a test says."""
 
     def __init__(self, *, removes=False, contracts=None) -> None:
-        super().__init__()
-        self.policy = Policy()
-        policy: Any = self.policy
-        services = Services(
-            sessions=self.sessions,
-            budgets=self.budgets,
-            effects=self.effects,
-            journal=self.journal,
-            policy=policy,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
         given = (
             [contract(name, Effect.EGRESS, idempotency=Idempotency.PURE) for name in NAMES[:-1]]
             if contracts is None
             else contracts
         )
-        self.grants = ProviderGrants(services, ContractBook(tuple(given)), removes=removes)
+        book = ContractBook(tuple(given))
+        super().__init__(policy=Policy(), decided={"contracts": book, "removes_tainted": removes})
+        self.grants = self.calls.clearing._grants
 
     async def seat(self, *, tainted=False, **fields):
         live = await self.open(**({"allowed_tools": NAMES} | fields))

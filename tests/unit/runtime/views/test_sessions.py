@@ -27,7 +27,7 @@ NS = 1_000_000_000
 
 
 def views_of(desk: Any) -> SessionViews:
-    return SessionViews(desk.sessions, desk.budgets, desk.store, desk.clock)
+    return desk.session_views
 
 
 async def used(desk: Any) -> Any:

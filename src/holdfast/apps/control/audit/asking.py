@@ -37,7 +37,7 @@ async def ask(deps: ControlDeps, question: AskJournal) -> AuditAnswer:
     start = time.perf_counter()
     zone = zone_of(question.tz)
     tenant = tenant_of(deps.config, question.tenant)
-    meant = read_when(question.at, deps.clock.now_ns(), zone)
+    meant = read_when(question.at, deps.house.clock.now_ns(), zone)
     if isinstance(meant, Unclear):
         raise InvalidRequest(f"{quoted(question.at)}: {meant.reason}", field="at")
     span_ns = meant.until_ns - meant.from_ns
@@ -50,10 +50,12 @@ async def ask(deps: ControlDeps, question: AskJournal) -> AuditAnswer:
             tenant=tenant, user=question.user, from_ns=first_ns, until_ns=end_ns, limit=limit
         )
 
-    inside = await deps.store.records(between(meant.from_ns, meant.until_ns, MAX_RECORDS + 1))
+    inside = await deps.house.store.records(between(meant.from_ns, meant.until_ns, MAX_RECORDS + 1))
     room = min(_CONTEXT, max(0, MAX_RECORDS - len(inside)) // 2)
-    before, more_before = await _last(deps.store, between(from_ns, meant.from_ns, _SCANNED), room)
-    after = await deps.store.records(between(meant.until_ns, until_ns, room + 1))
+    before, more_before = await _last(
+        deps.house.store, between(from_ns, meant.from_ns, _SCANNED), room
+    )
+    after = await deps.house.store.records(between(meant.until_ns, until_ns, room + 1))
     cut_short = len(inside) > MAX_RECORDS or more_before or len(after) > room
     inside, after = inside[:MAX_RECORDS], after[:room]
     found = [*before, *inside, *after]
@@ -89,11 +91,11 @@ async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
         tenant="",
         of_server=True,
         kinds=() if which.kind is None else (which.kind,),
-        from_ns=max(0, deps.clock.now_ns() - which.last_s * _NS),
+        from_ns=max(0, deps.house.clock.now_ns() - which.last_s * _NS),
         after_seq=which.after_seq,
         limit=which.limit,
     )
-    found, then = await page_of(deps.store, where, which.cursor)
+    found, then = await page_of(deps.house.store, where, which.cursor)
     lines = tuple(narrate(record, zone, dated=True) for record in found)
     return ServerRecords(records=found, lines=lines, next=then)
 

@@ -29,7 +29,7 @@ async def records(deps: ControlDeps, which: WhichRecords) -> tuple[tuple[Record,
         after_seq=which.after_seq,
         limit=which.limit,
     )
-    return await page_of(deps.store, where, which.cursor)
+    return await page_of(deps.house.store, where, which.cursor)
 
 
 async def page_of(store: Store, where: RecordFilter, cursor: str) -> tuple[tuple[Record, ...], str]:

@@ -31,13 +31,13 @@ async def accounts(deps: ControlDeps, which: WhichAccounts) -> tuple[BudgetAccou
     if which.session:
         if which.scope is not None or which.owner:
             raise InvalidRequest("name either a session or a scope and its owner", field="session")
-        session = await deps.session_views.session(which.session)
-        found = await deps.budgets.states(deps.budgets.chain(session))
+        session = await deps.house.session_views.session(which.session)
+        found = await deps.house.budgets.states(deps.house.budgets.chain(session))
         return tuple(_shown(state) for state in found)
     if which.scope is None or not which.owner:
         raise InvalidRequest("name a session, or a scope and its owner", field="session")
     _parts(which.scope, which.owner)
-    owned = await deps.budgets.states(accounts_of(which.scope, which.owner))
+    owned = await deps.house.budgets.states(accounts_of(which.scope, which.owner))
     return tuple(_shown(state) for state in owned)
 
 
@@ -50,14 +50,14 @@ async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> BudgetAccoun
     """
     parts = _parts(asked.scope, asked.owner)
     key = AccountKey(asked.scope, asked.owner, asked.dimension, asked.window)
-    async with deps.budgets.at_hand((key,)):
+    async with deps.house.budgets.at_hand((key,)):
         return await _set_limit(deps, asked, by, key, parts)
 
 
 async def _set_limit(
     deps: ControlDeps, asked: SetLimit, by: str, key: AccountKey, parts: tuple[str, ...]
 ) -> BudgetAccount:
-    ledger, now_ns = deps.budgets.ledger, deps.clock.now_ns()
+    ledger, now_ns = deps.house.budgets.ledger, deps.house.clock.now_ns()
     before = ledger.account(key, now_ns)
     if before is None:
         configured = _configured(deps.config, key, parts)
@@ -72,10 +72,10 @@ async def _set_limit(
     place = _place(asked.scope, parts)
     account, why = str(key), asked.reason
     change = BudgetChanged(account=account, reason=why, by=by, old=before.limit, new=asked.limit)
-    changed = deps.journal.record(change, None, **place)
+    changed = deps.house.journal.record(change, None, **place)
     act = AdminActed(account=account, reason=why, by=by, action="budget.set")
-    deps.journal.queue([deps.journal.record(act, None, **place)])
-    state, durable = deps.budgets.set_limit(key, asked.limit, changed)
+    deps.house.journal.queue([deps.house.journal.record(act, None, **place)])
+    state, durable = deps.house.budgets.set_limit(key, asked.limit, changed)
     await durable
     return _shown(state)
 

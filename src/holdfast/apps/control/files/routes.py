@@ -32,7 +32,7 @@ async def trust_files(asked: Trust, deps: ControlDeps, by: By) -> TrustedFiles:
     commit = await files.trust(root, asked.ref)
     # What was trusted is this commit, whatever the ref names later.
     body = FilesTrusted(root=root, ref=asked.ref, by=by, commit=commit, kept=True)
-    await deps.journal.commit([deps.journal.record(body, None)])
+    await deps.house.journal.commit([deps.house.journal.record(body, None)])
     return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 
@@ -51,15 +51,16 @@ async def forget_files(asked: Trust, deps: ControlDeps, by: By) -> TrustedFiles:
         told = ", ".join(one[:12] for one in known) or "none"
         raise InvalidRequest(f"{commit[:12]} is not trusted; of {root} these are: {told}")
     body = FilesForgotten(root=root, ref=asked.ref, by=by, commit=commit)
-    await deps.journal.commit([deps.journal.record(body, None)])
+    await deps.house.journal.commit([deps.house.journal.record(body, None)])
     return TrustedFiles(root=root, ref=asked.ref, commit=commit)
 
 
 def _root(asked: Trust, deps: ControlDeps) -> tuple[OwnFiles, str]:
     """The declared checkout that is meant. Errors: InvalidRequest."""
-    roots = deps.files.roots if deps.files is not None else ()
-    if deps.files is None or not roots:
+    known = deps.house.files
+    roots = known.files.roots if known is not None else ()
+    if known is None or not roots:
         raise InvalidRequest("no checkout is declared: say `files: {own: [{root: .}]}`")
     if not asked.root and len(roots) > 1:
         raise InvalidRequest(f"which root? {', '.join(roots)}", field="root")
-    return deps.files, asked.root or roots[0]
+    return known.files, asked.root or roots[0]

@@ -28,9 +28,9 @@ async def collect_garbage(asked: Gc, deps: ControlDeps, by: By) -> GcDone:
     if asked.older_than_s is not None and not asked.dry_run:
         await admin_alone(deps, by, "gc", "how long is kept is in holdfast.yaml")
     if asked.dry_run:
-        done = await deps.retention.trial(asked.older_than_s)
+        done = await deps.house.retention.trial(asked.older_than_s)
     else:
-        done = await deps.retention.collect(asked.older_than_s, by=by)
+        done = await deps.house.retention.collect(asked.older_than_s, by=by)
     counts, cuts = done.counts, done.cuts
     return GcDone(
         dry_run=done.dry_run,

@@ -12,7 +12,7 @@ async def health(deps: ControlDeps) -> Health:
         await deps.policy.version()
     except PolicyUnavailable:
         policy = "unavailable"
-    store = "failed" if deps.store.failure else "ok"
+    store = "failed" if deps.house.store.failure else "ok"
     relays = deps.relays() if deps.relays is not None else None
     served = relays is None or relays.here >= relays.wanted
     return Health(

@@ -27,7 +27,7 @@ async def list_operators(deps: ControlDeps) -> OperatorList:
 async def add_operator(asked: AddOperator, deps: ControlDeps, by: By) -> NewOperator:
     """Name an operator; the token is in this answer and nowhere else."""
     await _acted(deps, by, "operator.add", asked.name)
-    token = deps.operators.add(asked.name, deps.clock.now_ns())
+    token = deps.operators.add(asked.name, deps.house.clock.now_ns())
     return NewOperator(name=asked.name, token=token)
 
 
@@ -56,7 +56,7 @@ async def _acted(deps: ControlDeps, by: str, action: str, name: str) -> None:
     if by != ADMIN:
         why = f"`{by}` is not the admin"
         refused = AuthRefused(action=action, by=by, reason=reason, why=why)
-        await deps.journal.refused(refused, None)
+        await deps.house.journal.refused(refused, None)
         raise Denied("only the admin names operators")
     body = AdminActed(action=action, by=by, reason=reason)
-    await deps.journal.commit([deps.journal.record(body, None)])
+    await deps.house.journal.commit([deps.house.journal.record(body, None)])

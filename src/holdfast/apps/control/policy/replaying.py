@@ -71,7 +71,7 @@ async def _found(deps: ControlDeps, asked: AskAgain) -> Record:
     )
     last: Record | None = None
     for _ in range(_MOST_PAGES):
-        page = await deps.store.records(where)
+        page = await deps.house.store.records(where)
         for record in page:
             if not by_id or record.decision_id == asked.decision:
                 last = record
@@ -90,7 +90,7 @@ async def _line(deps: ControlDeps, record: Record) -> list[Session]:
     line: list[Session] = []
     session_id = record.session
     while session_id and len(line) < _MOST_ABOVE:
-        session = await deps.store.session(session_id)
+        session = await deps.house.store.session(session_id)
         if session is None:
             raise NotFound(f"the session `{session_id[:64]}` is gone")
         line.append(session)

@@ -43,6 +43,6 @@ async def apply(deps: ControlDeps, by: str) -> PolicyApplied:
         removed=applied.removed,
         changed=applied.changed,
     )
-    await deps.journal.commit([deps.journal.record(body, None)])
+    await deps.house.journal.commit([deps.house.journal.record(body, None)])
     await deps.policy.apply(change.version)
     return applied

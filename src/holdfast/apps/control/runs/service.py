@@ -62,10 +62,10 @@ async def submit(deps: ControlDeps, asked: Submit, by: str, named: Named) -> Run
     said = _said(deps, "run.submit", "", by)
     async with deps.repeats.before(named) as before:
         if before is None:
-            run = await deps.runs.submit(draft, order, named, said)
+            run = await deps.house.runs.submit(draft, order, named, said)
         else:
-            run = await deps.runs.get(named.run_id)
-    return await deps.run_views.of(run)
+            run = await deps.house.runs.get(named.run_id)
+    return await deps.house.run_views.of(run)
 
 
 def _in_batch(draft: Session, asked: Submit) -> Session:
@@ -97,7 +97,7 @@ async def listed(deps: ControlDeps, which: WhichRuns) -> RunList:
         before=place_of(which.cursor),
         limit=which.limit,
     )
-    shown, then = await deps.run_views.listed(where)
+    shown, then = await deps.house.run_views.listed(where)
     return RunList(shown, cursor_of(then))
 
 
@@ -105,13 +105,13 @@ async def dead_letters(deps: ControlDeps, which: WhichDead) -> RunList:
     """Runs that wait for a person, with what each waits for. Errors: as for `listed`."""
     before = place_of(which.cursor)
     where = RunFilter(states=approvals.WAITING, before=before, limit=which.limit)
-    shown, then = await deps.run_views.listed(where, used=True)
+    shown, then = await deps.house.run_views.listed(where, used=True)
     return RunList(shown, cursor_of(then))
 
 
 async def show_run(deps: ControlDeps, run_id: str) -> RunView:
     """One run. Errors: NotFound."""
-    return await deps.run_views.of(await deps.runs.get(run_id))
+    return await deps.house.run_views.of(await deps.house.runs.get(run_id))
 
 
 async def retry(deps: ControlDeps, run_id: str, reason: str, by: str, named: Named) -> RunView:
@@ -119,15 +119,15 @@ async def retry(deps: ControlDeps, run_id: str, reason: str, by: str, named: Nam
 
     Errors: NotFound, Conflict, ApproverRequired, KeyReused.
     """
-    run = await deps.runs.get(run_id)
+    run = await deps.house.runs.get(run_id)
     await approvals.check_again(deps, run, by, "run.retry")
     said = _said(deps, "run.retry", reason, by)
     async with deps.repeats.before(named) as before:
         if before is None:
-            again = await deps.runs.retry(run, named, said)
+            again = await deps.house.runs.retry(run, named, said)
         else:
-            again = await deps.runs.get(named.run_id)
-    return await deps.run_views.of(again)
+            again = await deps.house.runs.get(named.run_id)
+    return await deps.house.run_views.of(again)
 
 
 async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str, named: Named) -> RunView:
@@ -135,7 +135,7 @@ async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str, named: Name
 
     Errors: NotFound, InvalidRequest, ApproverRequired, Denied, KeyReused.
     """
-    run = await deps.runs.get(run_id)
+    run = await deps.house.runs.get(run_id)
     await approvals.check_again(deps, run, by, "run.fork")
     await approvals.check_continuing(deps, run.session, by)
     if asked.prompt:
@@ -143,35 +143,35 @@ async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str, named: Name
     said = _said(deps, "run.fork", asked.reason, by)
     async with deps.repeats.before(named) as before:
         if before is None:
-            branch = await deps.runs.fork(run, asked.turn, asked.prompt, named, said)
+            branch = await deps.house.runs.fork(run, asked.turn, asked.prompt, named, said)
         else:
-            branch = await deps.runs.get(named.run_id)
-    return await deps.run_views.of(branch)
+            branch = await deps.house.runs.get(named.run_id)
+    return await deps.house.run_views.of(branch)
 
 
 async def cancel(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
     """End it for good. Errors: NotFound, Conflict."""
-    run = await deps.runs.get(run_id)
+    run = await deps.house.runs.get(run_id)
     await _acted(deps, run, "run.cancel", reason, by)
-    return await deps.run_views.of(
-        await deps.runs.cancel(run, reason or "cancelled by the operator")
+    return await deps.house.run_views.of(
+        await deps.house.runs.cancel(run, reason or "cancelled by the operator")
     )
 
 
 async def resume(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
     """Queue a parked or dead run again. Errors: NotFound, Conflict, ApproverRequired."""
-    run = await deps.runs.get(run_id)
+    run = await deps.house.runs.get(run_id)
     await approvals.check_run(deps, run, by, "run.resume")
-    resumed = await deps.runs.resume(run, reason)
+    resumed = await deps.house.runs.resume(run, reason)
     await _acted(deps, run, "run.resume", reason, by)
-    return await deps.run_views.of(resumed)
+    return await deps.house.run_views.of(resumed)
 
 
 async def effects(deps: ControlDeps, which: WhichEffects) -> EffectList:
     """The ledger's entries of a session. Errors: NotFound, InvalidRequest as for `listed`."""
-    await deps.session_views.session(which.session)
+    await deps.house.session_views.session(which.session)
     after = place_of(which.cursor) or (-1, "")
-    found = [x for x in await deps.store.effects(which.session) if _place(x) > after]
+    found = [x for x in await deps.house.store.effects(which.session) if _place(x) > after]
     page = found[: which.limit]
     then = _place(page[-1]) if len(found) > len(page) else None
     return EffectList(tuple(page), cursor_of(then))
@@ -187,12 +187,12 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:
     Who has a name of their own says it under that name; the admin says for whom. Errors: NotFound,
     Conflict when it is not unknown, InvalidRequest, ApproverRequired.
     """
-    entry = await deps.effects.unknown_of(asked.tenant, asked.key)
+    entry = await deps.house.effects.unknown_of(asked.tenant, asked.key)
     where = RunFilter(session=entry.session, states=(RunState.PARKED,), limit=1)
     await approvals.check_session(deps, entry.session, by, "effect.resolve")
     said_by = asked.by if by == ADMIN else by
-    live = await deps.sessions.get(entry.session, asked.tenant)
-    await deps.effects.resolve(
+    live = await deps.house.sessions.get(entry.session, asked.tenant)
+    await deps.house.effects.resolve(
         live,
         entry,
         done=asked.outcome == "done",
@@ -200,15 +200,15 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:
         by=said_by,
         reason=asked.reason,
     )
-    for run in await deps.runs.listed(where):
-        if not await deps.runs.unknown_effects(run):
-            await deps.runs.resume(run, f"`{entry.tool}` was settled by {said_by}")
-    return await deps.effects.find(asked.tenant, asked.key) or entry
+    for run in await deps.house.runs.listed(where):
+        if not await deps.house.runs.unknown_effects(run):
+            await deps.house.runs.resume(run, f"`{entry.tool}` was settled by {said_by}")
+    return await deps.house.effects.find(asked.tenant, asked.key) or entry
 
 
 async def _acted(deps: ControlDeps, run: Run, action: str, reason: str, by: str) -> None:
-    live = await deps.sessions.get(run.session)
-    await deps.journal.commit([_said(deps, action, reason, by)(live, run)])
+    live = await deps.house.sessions.get(run.session)
+    await deps.house.journal.commit([_said(deps, action, reason, by)(live, run)])
 
 
 def _said(deps: ControlDeps, action: str, reason: str, by: str) -> Said:
@@ -216,6 +216,6 @@ def _said(deps: ControlDeps, action: str, reason: str, by: str) -> Said:
 
     def said(live: LiveSession, run: Run) -> Record:
         body = AdminActed(action=action, by=by, reason=reason, run_id=run.run_id)
-        return deps.journal.record(body, live.who)
+        return deps.house.journal.record(body, live.who)
 
     return said

@@ -40,7 +40,7 @@ async def list_sessions(which: WhichSessions, deps: ControlDeps) -> SessionList:
 @operations.get("/{session_id}", 404)
 async def show_session(session_id: SessionId, deps: ControlDeps) -> SessionView:
     """One session as it stands."""
-    return await deps.session_views.show(session_id)
+    return await deps.house.session_views.show(session_id)
 
 
 @operations.get("/{session_id}/turns", 404)
@@ -48,7 +48,9 @@ async def list_turns(session_id: SessionId, which: WhichTurns, deps: ControlDeps
     """What it did: a row for each model call and each tool call."""
     place = place_of(which.cursor)
     after_turn = which.after_turn if place is None else place[0]
-    page = await turns_of(deps.session_views, session_id, after_turn=after_turn, limit=which.limit)
+    page = await turns_of(
+        deps.house.session_views, session_id, after_turn=after_turn, limit=which.limit
+    )
     last = max((row.turn for row in page.turns), default=0)
     return msgspec.structs.replace(page, next=cursor_of((last, "") if page.cut_short else None))
 

@@ -40,13 +40,13 @@ async def open_session(
     draft = opening.draft(plan, asked)
     async with deps.repeats.before(named) as before:
         if before is None:
-            live, token = await deps.sessions.open(
+            live, token = await deps.house.sessions.open(
                 draft, lambda live: ([_acted(deps, live, "session.open", "", by)], []), named
             )
         else:
             live, token = await _opened_before(deps, before, named)
     return OpenedSession(
-        session=deps.session_views.of_live(live),
+        session=deps.house.session_views.of_live(live),
         token=token,
         plan=plans.shown(plan, live.session, plan.task_text, deps.model_port),
     )
@@ -58,7 +58,7 @@ async def _opened_before(
     """Errors: Conflict where its token is another one by now."""
     if session.token_digest != token_digest(named.token):
         raise Conflict("this session was opened before, and has another token since; open anew")
-    return await deps.sessions.get(session.session_id), named.token
+    return await deps.house.sessions.get(session.session_id), named.token
 
 
 async def listed(deps: ControlDeps, which: WhichSessions) -> SessionList:
@@ -73,16 +73,16 @@ async def listed(deps: ControlDeps, which: WhichSessions) -> SessionList:
         before=place_of(which.cursor),
         limit=which.limit,
     )
-    shown, then = await deps.session_views.listed(where, which.state)
+    shown, then = await deps.house.session_views.listed(where, which.state)
     return SessionList(shown, cursor_of(then))
 
 
 async def kill(deps: ControlDeps, session_id: str, reason: str, by: str) -> KillReceipt:
     """Stop everything of a session, for good; twice is harmless. Errors: NotFound."""
-    live = await deps.sessions.get(session_id)
+    live = await deps.house.sessions.get(session_id)
     # Queued, not awaited: nothing comes before the levers.
-    deps.journal.queue([_acted(deps, live, "session.kill", reason, by)])
-    return await deps.killer.kill(live, reason, by=by)
+    deps.house.journal.queue([_acted(deps, live, "session.kill", reason, by)])
+    return await deps.house.killer.kill(live, reason, by=by)
 
 
 async def tell(
@@ -93,7 +93,7 @@ async def tell(
     Errors: NotFound, Conflict when the state does not allow it, ApproverRequired,
     StoreUnavailable.
     """
-    live = await deps.sessions.get(session_id)
+    live = await deps.house.sessions.get(session_id)
     if after(live.session.state, command) is None:
         raise Conflict(
             f"a session that is {live.session.state} cannot be told to {command}",
@@ -102,12 +102,12 @@ async def tell(
     if command is Command.RESUME:
         await approvals.check_session(deps, session_id, by, "session.resume")
     acted = _acted(deps, live, f"session.{command}", reason, by)
-    await deps.sessions.change(live, command, reason, by=by, extra=[acted])
+    await deps.house.sessions.change(live, command, reason, by=by, extra=[acted])
     if command is Command.RESUME:
-        await deps.runs.session_resumed(live)
-    return deps.session_views.of_live(live)
+        await deps.house.runs.session_resumed(live)
+    return deps.house.session_views.of_live(live)
 
 
 def _acted(deps: ControlDeps, live: LiveSession, action: str, reason: str, by: str) -> Record:
     body = AdminActed(action=action, by=by, reason=reason)
-    return deps.journal.record(body, live.who)
+    return deps.house.journal.record(body, live.who)

@@ -12,11 +12,12 @@ operations = Operations("/v1/upstreams", "upstreams")
 @operations.get("")
 async def list_upstreams(deps: ControlDeps) -> UpstreamList:
     """Every upstream with the state of its breakers."""
-    return UpstreamList(tuple(_upstream(deps, *known) for known in deps.upstreams.items()))
+    known = deps.house.calls.providers
+    return UpstreamList(tuple(_upstream(deps, *one) for one in known.items()))
 
 
 def _upstream(deps: ControlDeps, name: str, provider: Provider) -> UpstreamStatus:
-    now_ns = deps.clock.now_ns()
+    now_ns = deps.house.clock.now_ns()
     settings = deps.config.upstreams.get(name)
     return UpstreamStatus(
         upstream=name,

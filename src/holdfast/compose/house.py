@@ -1,0 +1,312 @@
+"""The runtime wired from ports and settings: once, for the server, its tests and the benchmarks.
+
+Whoever wants another store, clock, policy or provider gives another port; no part is put together
+elsewhere. A relay shares none of these parts: it asks the server that has them (`relays`).
+
+Not here: what stands behind a port (`server`), what is kept in the settings' file (`config`),
+sockets and routes (`apps/server`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from holdfast.core.budgets import Ledger
+from holdfast.core.contracts import ContractBook
+from holdfast.core.price_table import PRICE_TABLE
+from holdfast.core.prices import PriceBook
+from holdfast.core.rates import Rates
+from holdfast.core.risk.places import UNTOLD, Governed
+from holdfast.core.runs import Shares, SharesOf
+from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.model import bodies
+from holdfast.model.budgets import HoldState
+from holdfast.model.principals import Principal
+from holdfast.ports.clock import Entropy, WallClock
+from holdfast.ports.files import Links, OwnFiles
+from holdfast.ports.policy import Policy
+from holdfast.ports.processes import Processes
+from holdfast.ports.readers import Readers
+from holdfast.ports.secrets import Scrubber
+from holdfast.ports.store import Store
+from holdfast.ports.taps import Tap
+from holdfast.runtime.admission import Admission
+from holdfast.runtime.attempts import Attempts
+from holdfast.runtime.budgets import Budgets, last_ledger
+from holdfast.runtime.conversations import Conversations
+from holdfast.runtime.delegation import Delegation
+from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.doorkeeper import ModelDoorkeeper
+from holdfast.runtime.earlier import Earlier
+from holdfast.runtime.effects import Effects
+from holdfast.runtime.guard import Guard
+from holdfast.runtime.hooks import Hooks, HookSet
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.kill import Killer
+from holdfast.runtime.left_running import LeftRunning
+from holdfast.runtime.model_calls import WAIT_FOR_ROOM_S, ModelCalls
+from holdfast.runtime.outcomes import Outcomes
+from holdfast.runtime.own_texts import OwnTexts
+from holdfast.runtime.pricing import Pricing
+from holdfast.runtime.processes import Fence
+from holdfast.runtime.prompts import Prompts
+from holdfast.runtime.providers import Provider
+from holdfast.runtime.rates import RateGate
+from holdfast.runtime.reaching import Dice
+from holdfast.runtime.request_reading import RequestReader
+from holdfast.runtime.retention import Retention, Terms
+from holdfast.runtime.runs import Runs
+from holdfast.runtime.services import Services
+from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.turns import Turns
+from holdfast.runtime.upkeep import Upkeep
+from holdfast.runtime.views.runs import RunViews
+from holdfast.runtime.views.sessions import SessionViews
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """What a house stands on. What is left out is not there: no file is own, nobody looks on."""
+
+    store: Store
+    policy: Policy
+    clock: WallClock
+    entropy: Entropy
+    processes: Processes
+    scrubber: Scrubber
+    providers: Mapping[str, Provider] = {}
+    hooks: HookSet = HookSet()
+    agent_hooks: Mapping[str, HookSet] = {}
+    readers: Readers | None = None
+    files: OwnFiles | None = None
+    links: Links | None = None
+    taps: Sequence[Tap] = ()
+    say: Callable[[str], None] | None = None
+    dice: Dice | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator decided, as the runtime reads it; most of it has the value of no word.
+
+    `version` is the settings' own, `behind` the digest of all that is decided by. Rates of models
+    are by provider; `decisions_per_s` is by tenant, as `tenant_rates` are.
+    """
+
+    contracts: ContractBook
+    signing_key: Ed25519PrivateKey
+    version: str = ""
+    behind: str = ""
+    governed: Governed = UNTOLD
+    prices: PriceBook = PriceBook(PRICE_TABLE)
+    admitted: Admitted = NOTHING
+    removes_tainted: bool = False
+    wait_for_room_s: float = WAIT_FOR_ROOM_S
+    model_rates: Mapping[str, Mapping[str, Rates]] = {}
+    tenant_rates: Mapping[str, Rates] = {}
+    decisions_per_s: Mapping[str, int] = {}
+    shares_of: SharesOf = lambda *_: Shares()
+    lease_s: float = 10.0
+    max_activations: int = 5
+    rest_s: float = 60.0
+    terms: Terms = Terms()
+
+
+class House(Services, frozen=True, kw_only=True):
+    """The services that every decision needs, and all that stands on them."""
+
+    store: Store
+    hooks: Hooks
+    fence: Fence
+    prompts: Prompts
+    files: OwnTexts | None
+    guard: Guard
+    attempts: Attempts
+    outcomes: Outcomes
+    turns: Turns
+    doorkeeper: ModelDoorkeeper
+    admission: Admission
+    calls: ModelCalls
+    dispatch: Dispatch
+    runs: Runs
+    killer: Killer
+    delegation: Delegation
+    conversations: Conversations
+    retention: Retention
+    upkeep: Upkeep
+    session_views: SessionViews
+    run_views: RunViews
+
+    def tick(self) -> None:
+        """What is due about once a second, whether somebody asks or not."""
+        self.upkeep.tick()
+        self.dispatch.tick()
+
+
+async def open_house(ports: Ports, settings: Settings) -> House:
+    """The house as the process before left it in the store; call inside the running loop.
+
+    What was in flight when that one died may have been used: its holds are settled in full.
+    Errors: StoreUnavailable.
+    """
+    ports.clock.not_before(await ports.store.last_at_ns())
+    house = wire(ports, settings, await last_ledger(ports.store))
+    await _settle_lost(house, settings)
+    await house.dispatch.load()
+    if house.files is not None:
+        await house.files.load(house.store, house.clock.now_ns())
+    return house
+
+
+def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
+    """The house over a ledger, and nothing else in memory; it waits for nothing."""
+    services = _services(ports, settings, ledger)
+    sessions, journal, clock = services.sessions, services.journal, ports.clock
+    hooks = Hooks(journal, ports.hooks, ports.agent_hooks)
+    fence = Fence(ports.processes)
+    prompts, turns = Prompts(fence, journal), _turns(services, settings)
+    files = _files(services, ports)
+    guard = _guard(services, ports, settings, hooks, files)
+    admission = _admission(services, ports, settings, hooks, prompts)
+    dispatch = _dispatch(services, ports, settings)
+    runs = Runs(services, ports.store, dispatch)
+    shown = SessionViews(sessions, services.budgets, ports.store, clock)
+    return House(
+        **msgspec.structs.asdict(services),
+        store=ports.store,
+        hooks=hooks,
+        fence=fence,
+        prompts=prompts,
+        files=files,
+        guard=guard,
+        attempts=Attempts(services, guard, settings.contracts),
+        outcomes=Outcomes(
+            services,
+            contracts=settings.contracts,
+            hooks=hooks,
+            got_on=dispatch.got_on,
+            files=files,
+        ),
+        turns=turns,
+        doorkeeper=ModelDoorkeeper(sessions, turns, fence),
+        admission=admission,
+        calls=_model_calls(services, ports, settings, admission),
+        dispatch=dispatch,
+        runs=runs,
+        killer=Killer(sessions, journal, ports.processes),
+        delegation=Delegation(services),
+        conversations=Conversations(ports.store, journal, clock),
+        retention=Retention(
+            ports.store, journal, sessions, services.effects, clock, settings.terms
+        ),
+        upkeep=Upkeep(sessions, journal, clock),
+        session_views=shown,
+        run_views=RunViews(runs, shown),
+    )
+
+
+def _services(ports: Ports, settings: Settings, ledger: Ledger) -> Services:
+    store, clock = ports.store, ports.clock
+    journal = Journal(
+        store, clock, ports.scrubber, taps=ports.taps, say=ports.say, behind=settings.behind
+    )
+    budgets, effects = Budgets(ledger, journal, clock, store), Effects(store, journal, clock)
+    return Services(
+        sessions=Sessions(store, journal, budgets, effects, clock, ports.entropy),
+        budgets=budgets,
+        effects=effects,
+        journal=journal,
+        policy=ports.policy,
+        clock=clock,
+        entropy=ports.entropy,
+    )
+
+
+def _files(services: Services, ports: Ports) -> OwnTexts | None:
+    if ports.files is None:
+        return None
+    sessions, journal = services.sessions, services.journal
+    running = LeftRunning(sessions, journal, ports.store, ports.processes, ports.clock)
+    return OwnTexts(ports.files, sessions, journal, running)
+
+
+def _guard(
+    services: Services, ports: Ports, settings: Settings, hooks: Hooks, files: OwnTexts | None
+) -> Guard:
+    return Guard(
+        services,
+        contracts=settings.contracts,
+        hooks=hooks,
+        signing_key=settings.signing_key,
+        own=settings.governed,
+        files=files,
+        links=ports.links,
+    )
+
+
+def _turns(services: Services, settings: Settings) -> Turns:
+    """Turns at the guard, told of whoever comes to any door."""
+    journal = services.journal
+
+    def limited(tenant: str, refused: int) -> None:
+        body = bodies.ToolCallLimited(refused=refused)
+        journal.queue([journal.record_of_ours(body, None, tenant=tenant)])
+
+    return Turns(services.clock, tell=limited, per_s=settings.decisions_per_s)
+
+
+def _admission(
+    services: Services, ports: Ports, settings: Settings, hooks: Hooks, prompts: Prompts
+) -> Admission:
+    sessions, journal = services.sessions, services.journal
+    earlier = Earlier(sessions, ports.store, journal)
+    return Admission(
+        sessions, services.budgets, journal, settings.contracts, earlier, hooks, prompts
+    )
+
+
+def _model_calls(
+    services: Services, ports: Ports, settings: Settings, admission: Admission
+) -> ModelCalls:
+    models, tenants = settings.model_rates, settings.tenant_rates
+    return ModelCalls(
+        services,
+        admission=admission,
+        pricing=Pricing(settings.prices, settings.admitted),
+        providers=ports.providers,
+        rates=RateGate(ports.clock, models=models, tenants=tenants) if models or tenants else None,
+        dice=ports.dice,
+        wait_for_room_s=settings.wait_for_room_s,
+        reader=RequestReader(settings.admitted, ports.readers),
+        removes=settings.removes_tainted,
+    )
+
+
+def _dispatch(services: Services, ports: Ports, settings: Settings) -> Dispatch:
+    return Dispatch(
+        ports.store,
+        services.journal,
+        services.sessions,
+        ports.clock,
+        shares_of=settings.shares_of,
+        lease_s=settings.lease_s,
+        max_activations=settings.max_activations,
+        rest_s=settings.rest_s,
+    )
+
+
+async def _settle_lost(house: House, settings: Settings) -> None:
+    principals: dict[str, Principal] = {}
+    lost: list[HoldState] = []
+    for hold in house.budgets.ledger.open_holds():
+        session = await house.store.session(hold.session)
+        if session is not None:
+            principals[hold.session] = session.principal
+            lost.append(hold)
+    house.budgets.settle_orphans(lost, lambda session: principals[session])
+    body = bodies.ServerStarted(
+        config_version=settings.version,
+        orphaned_holds=len(lost),
+        behind=house.journal.behind,
+        bodies=bodies.VERSION,
+    )
+    await house.journal.commit([house.journal.record(body, None)])
