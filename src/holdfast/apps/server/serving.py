@@ -266,7 +266,6 @@ def _application(
     url: str,
 ) -> Front:
     house, limit, relays = harness.house, config.server.max_body_bytes, beside.relays
-    sessions, turns, shown = house.sessions, house.turns, house.session_views
     gateway = Gateway(
         house.doorkeeper,
         house.calls,
@@ -276,18 +275,14 @@ def _application(
         admitted=house.calls.admitted,
         readers=harness.readers,
     )
-    parts = (sessions, house.guard, house.outcomes, house.fence)
     intake = Intake(limit, report, harness.readers)
-    door = GuardDoor(*parts, house.attempts, views=shown, turns=turns, intake=intake)
-    hooks = ClaudeCodeDoor(*parts, prompts=house.prompts, turns=turns, intake=intake)
-    children = DelegationDoor(
-        sessions, house.delegation, config, views=shown, model_port=relays.port, intake=intake
-    )
-    runs = RunDoor(sessions, house.runs, house.dispatch, intake=intake)
+    door, hooks = GuardDoor(house, intake), ClaudeCodeDoor(house, intake)
+    children = DelegationDoor(house, config, intake, model_port=relays.port)
+    runs = RunDoor(house, intake)
     worker = state.worker_token(config.state_path)
     work = WorkDoor(house.dispatch, token_digest(worker), report, model_port=relays.port)
     talks = ConversationDoor(
-        sessions, house.conversations, token_digest(admin), frozenset(config.tenants), report
+        house.sessions, house.conversations, token_digest(admin), frozenset(config.tenants), report
     )
     operators = Operators(config.state_path)
     control = create_control_app(

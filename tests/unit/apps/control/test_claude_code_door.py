@@ -39,13 +39,9 @@ class Desk:
         self.reported: list[BaseException] = []
         self.told: list[tuple[str, int]] = []
         self.turns = Turns(house.clock, tell=lambda *told: self.told.append(told), bounds=bounds)
-        parts = (house.sessions, house.guard, house.outcomes, house.fence)
-        given: Any = {
-            "turns": self.turns,
-            "intake": Intake(MOST_BYTES, self.reported.append),
-        }
-        door = GuardDoor(*parts, house.attempts, views=house.session_views, **given)
-        hooks = ClaudeCodeDoor(*parts, prompts=house.prompts, **given)
+        intake = Intake(MOST_BYTES, self.reported.append)
+        here = msgspec.structs.replace(house.house, turns=self.turns)
+        door, hooks = GuardDoor(here, intake), ClaudeCodeDoor(here, intake)
         routes = [*hooks.routes(), *door.routes()]
         self.app = Starlette(routes=[Mount("/", routes=routes)])
         self.token = hook_token(live.session.session_id, house.token)

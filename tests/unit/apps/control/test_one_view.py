@@ -25,17 +25,7 @@ QUERIES: dict[str, dict[str, Any]] = {
 
 def agents_door(house: House) -> Starlette:
     """The routes that a session's token opens; of the guard only what shows it."""
-    nothing: Any = None
-    door = GuardDoor(
-        house.sessions,
-        nothing,
-        nothing,
-        nothing,
-        nothing,
-        views=house.deps.house.session_views,
-        turns=nothing,
-        intake=Intake(10_000, lambda fault: None),
-    )
+    door = GuardDoor(house.house, Intake(10_000, lambda fault: None))
     return Starlette(routes=door.routes())
 
 

@@ -24,6 +24,7 @@ from holdfast.apps.control.reading import (
     sent,
     shaped,
 )
+from holdfast.compose.house import House
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.calls import OUTSTANDING
 from holdfast.core.hook_outputs import Output
@@ -31,13 +32,9 @@ from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, Se
 from holdfast.model.decisions import Verdict
 from holdfast.model.hooks import HookPoint
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.guard import Asked, Guard
+from holdfast.runtime.guard import Asked
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.outcomes import Finish, Outcomes
-from holdfast.runtime.processes import Fence
-from holdfast.runtime.prompts import Prompts
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.turns import Turns
+from holdfast.runtime.outcomes import Finish
 
 PATH = "/v1/guard/claude-code"
 DOOR = "claude_code"
@@ -78,23 +75,13 @@ class _Compact(msgspec.Struct):
 class ClaudeCodeDoor:
     """The route of Claude Code's hooks."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        guard: Guard,
-        outcomes: Outcomes,
-        fence: Fence,
-        *,
-        prompts: Prompts,
-        turns: Turns,
-        intake: Intake,
-    ) -> None:
-        self._prompts = prompts
-        self._sessions = sessions
-        self._guard = guard
-        self._outcomes = outcomes
-        self._fence = fence
-        self._turns = turns
+    def __init__(self, house: House, intake: Intake) -> None:
+        self._prompts = house.prompts
+        self._sessions = house.sessions
+        self._guard = house.guard
+        self._outcomes = house.outcomes
+        self._fence = house.fence
+        self._turns = house.turns
         self._intake = intake
         self._answers = {
             "PreToolUse": self._before,

@@ -15,16 +15,14 @@ from holdfast.apps.control.reading import Intake, Sent, shaped
 from holdfast.apps.control.sessions.opening import caps_of
 from holdfast.apps.control.sessions.plans import shown
 from holdfast.compose.config import Config, SessionPlan, resolve
+from holdfast.compose.house import House
 from holdfast.core.delegation import Asked, Profile
 from holdfast.errors import DelegationRefused, InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import Session
 from holdfast.model.views.sessions import CollectedResult, OpenedSession
-from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.views.sessions import SessionViews
 
 _NS = 1_000_000_000
 
@@ -75,19 +73,12 @@ class DelegationDoor:
     """The routes for children."""
 
     def __init__(
-        self,
-        sessions: Sessions,
-        delegation: Delegation,
-        config: Config,
-        *,
-        views: SessionViews,
-        model_port: int = 0,
-        intake: Intake,
+        self, house: House, config: Config, intake: Intake, *, model_port: int = 0
     ) -> None:
-        self._sessions = sessions
-        self._delegation = delegation
+        self._sessions = house.sessions
+        self._delegation = house.delegation
         self._config = config
-        self._views = views
+        self._views = house.session_views
         self._model_port = model_port
         self._intake = intake
 

@@ -16,18 +16,15 @@ from holdfast.apps.control.guard import schemas
 from holdfast.apps.control.guard.in_turn import in_turn
 from holdfast.apps.control.openapi import verb
 from holdfast.apps.control.reading import Intake, Sent, shaped
+from holdfast.compose.house import House
 from holdfast.core.sessions import Command, after
 from holdfast.model.views import calls as views
 from holdfast.model.views.sessions import SessionView
-from holdfast.runtime.attempts import Attempts, Retry
-from holdfast.runtime.guard import Asked, Guard
+from holdfast.runtime.attempts import Retry
+from holdfast.runtime.guard import Asked
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.outcomes import Finish, Outcomes
-from holdfast.runtime.processes import Fence
-from holdfast.runtime.sessions import Sessions
-from holdfast.runtime.turns import Turns
+from holdfast.runtime.outcomes import Finish
 from holdfast.runtime.views.calls import attempt_view, ruling_view
-from holdfast.runtime.views.sessions import SessionViews
 
 _T = TypeVar("_T")
 _DECIDE = """Ask for a permit for a call that the model made.
@@ -64,25 +61,14 @@ VERBS = (
 class GuardDoor:
     """The routes of the tool call's door."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        guard: Guard,
-        outcomes: Outcomes,
-        fence: Fence,
-        attempts: Attempts,
-        *,
-        views: SessionViews,
-        turns: Turns,
-        intake: Intake,
-    ) -> None:
-        self._sessions = sessions
-        self._guard = guard
-        self._outcomes = outcomes
-        self._fence = fence
-        self._attempts = attempts
-        self._views = views
-        self._turns = turns
+    def __init__(self, house: House, intake: Intake) -> None:
+        self._sessions = house.sessions
+        self._guard = house.guard
+        self._outcomes = house.outcomes
+        self._fence = house.fence
+        self._attempts = house.attempts
+        self._views = house.session_views
+        self._turns = house.turns
         self._intake = intake
 
     def routes(self) -> list[Route]:

@@ -11,14 +11,13 @@ from starlette.routing import Route
 from holdfast.apps.control.answering import Act, answering
 from holdfast.apps.control.openapi import verb
 from holdfast.apps.control.reading import Intake, Sent, shaped
+from holdfast.compose.house import House
 from holdfast.errors import LeaseLost
 from holdfast.model.runs import RunState
 from holdfast.model.views.audit import RecordList
 from holdfast.model.views.calls import Nothing
-from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.runs import Event, Runs
-from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.runs import Event
 
 _LEFT = {
     "done": RunState.DONE,
@@ -63,17 +62,10 @@ VERBS = (
 class RunDoor:
     """The routes of a run's worker."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        runs: Runs,
-        dispatch: Dispatch,
-        *,
-        intake: Intake,
-    ) -> None:
-        self._sessions = sessions
-        self._runs = runs
-        self._dispatch = dispatch
+    def __init__(self, house: House, intake: Intake) -> None:
+        self._sessions = house.sessions
+        self._runs = house.runs
+        self._dispatch = house.dispatch
         self._intake = intake
 
     def routes(self) -> list[Route]:
