@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from holdfast.compose.gauges import gauges, lost_spans
 from holdfast.core.budgets import Ledger
 from holdfast.core.contracts import ContractBook
 from holdfast.core.price_table import PRICE_TABLE
@@ -29,6 +30,7 @@ from holdfast.ports.policy import Policy
 from holdfast.ports.processes import Processes
 from holdfast.ports.readers import Readers
 from holdfast.ports.secrets import Scrubber
+from holdfast.ports.sink import Sink
 from holdfast.ports.store import Store
 from holdfast.ports.taps import Tap
 from holdfast.runtime.admission import Admission
@@ -40,6 +42,7 @@ from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.effects import Effects
+from holdfast.runtime.gauges import Gauges
 from holdfast.runtime.guard import Guard
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
@@ -81,7 +84,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     files: OwnFiles | None = None
     links: Links | None = None
     taps: Sequence[Tap] = ()
-    say: Callable[[str], None] | None = None
+    sink: Sink | None = None
+    say: Callable[[str], None] = lambda _: None
     dice: Dice | None = None
 
 
@@ -133,6 +137,7 @@ class House(Services, frozen=True, kw_only=True):
     conversations: Conversations
     retention: Retention
     upkeep: Upkeep
+    gauges: Gauges
     session_views: SessionViews
     run_views: RunViews
 
@@ -140,6 +145,7 @@ class House(Services, frozen=True, kw_only=True):
         """What is due about once a second, whether somebody asks or not."""
         self.upkeep.tick()
         self.dispatch.tick()
+        self.gauges.tick()
 
 
 async def open_house(ports: Ports, settings: Settings) -> House:
@@ -199,6 +205,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
             ports.store, journal, sessions, services.effects, clock, settings.terms
         ),
         upkeep=Upkeep(sessions, journal, clock),
+        gauges=_gauges(services, ports),
         session_views=shown,
         run_views=RunViews(runs, shown),
     )
@@ -219,6 +226,15 @@ def _services(ports: Ports, settings: Settings, ledger: Ledger) -> Services:
         clock=clock,
         entropy=ports.entropy,
     )
+
+
+def _gauges(services: Services, ports: Ports) -> Gauges:
+    made = Gauges(ports.clock, ports.sink, ports.say)
+    for one in gauges(services):
+        made.register(one)
+    if ports.sink is not None:
+        made.register(lost_spans(ports.sink))
+    return made
 
 
 def _files(services: Services, ports: Ports) -> OwnTexts | None:

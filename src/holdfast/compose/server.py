@@ -24,12 +24,15 @@ from holdfast.compose.native_tools import with_refusals
 from holdfast.compose.own_files import own_files, trust
 from holdfast.compose.pricing import price_book
 from holdfast.compose.storage import open_store
-from holdfast.compose.telemetry import ClosableTap, header_text, journal_taps
+from holdfast.compose.telemetry import header_text, telemetry_sink
 from holdfast.compose.upstreams import admissions, model_rates, providers, upstream_secrets
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
+from holdfast.ports.sink import Sink
+from holdfast.ports.taps import ClosableTap
 from holdfast.runtime.retention import Terms
+from holdfast.runtime.span_tap import SpanTap
 
 
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     hook_hosts: HookHosts
     readers: ReaderHost
     taps: tuple[ClosableTap, ...] = ()
+    sink: Sink | None = None
 
     @property
     def lost(self) -> str:
@@ -61,6 +65,8 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         await self.house.store.close()
         for tap in self.taps:
             await asyncio.to_thread(tap.close)
+        if self.sink is not None:
+            await asyncio.to_thread(self.sink.close)
 
 
 async def build(
@@ -82,8 +88,9 @@ async def build(
     default, by_agent = await hook_sets(hosts, config)
     headers = header_text(config.telemetry, environment)
     receivers = alert_secrets(config.alerts, environment)
+    sink = telemetry_sink(config.telemetry, headers, say)
     taps: tuple[ClosableTap, ...] = (
-        *journal_taps(config.telemetry, headers, clock, say),
+        *((SpanTap(sink, clock, say),) if sink is not None else ()),
         *alert_taps(config.alerts, receivers, clock, say),
     )
     secrets = [*upstream_secrets(config, environment), headers]
@@ -105,13 +112,20 @@ async def build(
         files=files,
         links=SystemLinks(known_places(config)),
         taps=taps,
+        sink=sink,
         say=say,
     )
     house = await open_house(ports, settings)
     if files is not None:
         await trust(config, files, house, say)
     return Harness(
-        config=config, house=house, policy=policy, hook_hosts=hosts, readers=readers, taps=taps
+        config=config,
+        house=house,
+        policy=policy,
+        hook_hosts=hosts,
+        readers=readers,
+        taps=taps,
+        sink=sink,
     )
 
 

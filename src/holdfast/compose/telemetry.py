@@ -1,21 +1,11 @@
-"""The journal's taps from the configuration: none unless a receiver of spans is named."""
+"""Where telemetry goes, from the configuration: nowhere unless a receiver is named."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import holdfast
 from holdfast.compose.config.model import Telemetry
 from holdfast.errors import ConfigInvalid
-from holdfast.ports.clock import Clock
-from holdfast.ports.taps import Tap
-
-
-class ClosableTap(Tap, Protocol):
-    """A tap that has something to let go of; blocks while it does."""
-
-    def close(self) -> None:
-        """Hand on what waits, within a few seconds; idempotent."""
-        ...
+from holdfast.ports.sink import Sink
 
 
 def header_text(settings: Telemetry | None, environment: Mapping[str, str]) -> str:
@@ -33,22 +23,27 @@ def header_text(settings: Telemetry | None, environment: Mapping[str, str]) -> s
     return text
 
 
-def journal_taps(
-    settings: Telemetry | None, headers: str, clock: Clock, say: Callable[[str], None]
-) -> tuple[ClosableTap, ...]:
-    """What looks on at the journal; `headers` as in `header_text`.
+def telemetry_sink(
+    settings: Telemetry | None, headers: str, say: Callable[[str], None]
+) -> Sink | None:
+    """Where spans and readings go; `headers` as in `header_text`. None where no receiver is named.
 
     Errors: ConfigInvalid when the extra is missing or the headers cannot be read.
     """
     if settings is None:
-        return ()
+        return None
     try:
-        from holdfast.backends.otlp import encoding, tap  # noqa: PLC0415 -- behind an extra
+        from holdfast.backends.otlp import encoding, sink  # noqa: PLC0415 -- behind an extra
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("opentelemetry"):
             raise
         raise ConfigInvalid(
             "`telemetry.otlp_endpoint` needs the extra `otel`: pip install 'holdfast[otel]'"
         ) from error
-    exporter = tap.over_http(settings.otlp_endpoint, encoding.parse_headers(headers))
-    return (tap.OtlpTap(exporter, clock, say, version=holdfast.__version__),)
+    given, metrics = encoding.parse_headers(headers), settings.metrics_endpoint
+    return sink.OtlpSink(
+        sink.spans_over_http(settings.otlp_endpoint, given),
+        say,
+        gauges=sink.metrics_over_http(metrics, given) if metrics else None,
+        version=holdfast.__version__,
+    )

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.compose.config import parse_config
-from holdfast.compose.telemetry import header_text, journal_taps
+from holdfast.compose.telemetry import header_text, telemetry_sink
 from holdfast.errors import ConfigInvalid
-from holdfast.testing.clock import FakeClock
 
 ENDPOINT = "http://127.0.0.1:4318/v1/traces"
 
@@ -19,19 +18,21 @@ def told(**keys):
     return parse_config(text.encode(), Path("holdfast.yaml")).telemetry
 
 
-def taps(settings, headers=""):
-    return journal_taps(settings, headers, FakeClock(), lambda line: None)
+def sink(settings, headers=""):
+    return telemetry_sink(settings, headers, lambda line: None)
 
 
 def test_nothing_looks_on_unless_a_receiver_is_named():
     assert told() is None
-    assert taps(None) == ()
+    assert sink(None) is None
     assert header_text(None, {}) == ""
 
 
-def test_a_receiver_that_is_named_gets_a_tap():
-    [tap] = taps(told(otlp_endpoint=ENDPOINT))
-    tap.close()
+def test_a_receiver_that_is_named_gets_spans_and_only_with_an_address_of_its_own_gauges():
+    for more in ({}, {"metrics_endpoint": "http://127.0.0.1:4318/v1/metrics"}):
+        made = sink(told(otlp_endpoint=ENDPOINT, **more))
+        assert (made._gauges is not None) == bool(more)
+        made.close()
 
 
 def test_headers_come_from_the_environment_and_must_be_there():
@@ -48,10 +49,10 @@ def test_without_the_extra_an_endpoint_is_refused_with_what_to_install(monkeypat
         if name.startswith(("holdfast.backends.otlp", f"{missing}.")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("holdfast.backends.otlp.encoding", raising=False)
-    monkeypatch.delattr("holdfast.backends.otlp.tap", raising=False)
+    monkeypatch.delattr("holdfast.backends.otlp.sink", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigInvalid, match=r"pip install 'holdfast\[otel\]'"):
-        taps(told(otlp_endpoint=ENDPOINT))
+        sink(told(otlp_endpoint=ENDPOINT))
 
 
 @pytest.mark.parametrize(

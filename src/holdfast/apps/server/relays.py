@@ -17,6 +17,8 @@ from holdfast.backends.frames.server import FrameServer
 from holdfast.compose.config.model import Config
 from holdfast.compose.relays import frame_bytes, relay_settings
 from holdfast.errors import Conflict, Unavailable
+from holdfast.model.gauges import Gauge
+from holdfast.runtime.gauges import Gauges
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.relays.wire import IN_FLIGHT_MAX
 
@@ -41,6 +43,18 @@ class Relays:
     def here(self) -> RelaysHere:
         """How many are to be here, and how many are."""
         return RelaysHere(self._count, len(self.desk.pids) if self.desk is not None else 0)
+
+    def measured(self, gauges: Gauges) -> None:
+        """Have it read how many are here, where there are to be any."""
+        if self._count:
+            gauges.register(
+                Gauge(
+                    name="holdfast.relays.here",
+                    unit="{process}",
+                    description="processes that serve the model's door beside the server",
+                    read=lambda: self.here().here,
+                )
+            )
 
     def tick(self) -> None:
         """About once a second."""

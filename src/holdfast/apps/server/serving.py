@@ -139,6 +139,7 @@ async def serve(
                 kept_up(relays.tick, report),
                 WorkerProcesses(config.path.parent, count, say) as workers_kept,
             ):
+                relays.measured(house.gauges)
                 await relays.start()
                 beside = _Beside(policy, workers_kept, relays)
                 await _run(config, harness, listening, admin, beside, ready, parent)

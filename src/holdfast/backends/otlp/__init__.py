@@ -1,1 +1,1 @@
-"""Spans over OTLP/HTTP to any OpenTelemetry collector. Needs the extra `otel`."""
+"""Spans and gauges over OTLP/HTTP to any OpenTelemetry collector. Needs the extra `otel`."""

@@ -1,10 +1,19 @@
-"""A span of ours as the OpenTelemetry SDK's, and the headers that an operator gives.
+"""Spans and readings of ours as the OpenTelemetry SDK's, and the headers that an operator gives.
 
-Not here: queues and threads (`tap`).
+Not here: queues and threads (`sink`).
 """
 
+from collections.abc import Sequence
 from urllib.parse import unquote
 
+from opentelemetry.sdk.metrics.export import (
+    Gauge,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -12,6 +21,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from holdfast.core.spans import Span
 from holdfast.errors import ConfigInvalid
+from holdfast.model.gauges import Reading
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
@@ -31,6 +41,22 @@ def readable(span: Span, resource: Resource, scope: InstrumentationScope) -> Rea
         end_time=span.end_ns,
         instrumentation_scope=scope,
     )
+
+
+def metrics(
+    readings: Sequence[Reading], resource: Resource, scope: InstrumentationScope
+) -> MetricsData:
+    """What gauges showed together."""
+    made = [
+        Metric(
+            name=one.name,
+            description=one.description,
+            unit=one.unit,
+            data=Gauge([NumberDataPoint({}, 0, one.at_ns, one.value)]),
+        )
+        for one in readings
+    ]
+    return MetricsData([ResourceMetrics(resource, [ScopeMetrics(scope, made, "")], "")])
 
 
 def _context(trace_id: int, span_id: int) -> SpanContext:

@@ -230,6 +230,10 @@ TELEMETRY = Record(
             BaseUrl(carries="what the agent did"),
             "address that takes spans over OTLP/HTTP, its path included; needs the extra `otel`",
         ),
+        "metrics_endpoint": Field(
+            BaseUrl(carries="what the server is at"),
+            "address that takes gauges over OTLP/HTTP, its path included; none are sent without it",
+        ),
         "headers_env": Field(
             ENV_NAME, "environment variable with headers to send, as `name=value,name=value`"
         ),

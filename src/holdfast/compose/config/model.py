@@ -368,9 +368,10 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
-    """Where spans go. `otlp_endpoint` is the whole address; headers stay in the environment."""
+    """Where spans and gauges go. Addresses are whole; headers stay in the environment."""
 
     otlp_endpoint: str
+    metrics_endpoint: str = ""
     headers_env: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Spans on the wire: a real receiver decodes them; one that is away or hangs costs only spans."""
+"""Spans and gauges on the wire: a real receiver decodes them; one that is away costs only these."""
 
 import threading
 
@@ -7,26 +7,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
 from holdfast.backends.otlp.encoding import parse_headers
-from holdfast.backends.otlp.tap import OtlpTap, over_http
-from holdfast.core.spans import call_span_id, root_id, trace_id
+from holdfast.backends.otlp.sink import OtlpSink, metrics_over_http, spans_over_http
+from holdfast.core.spans import SpanFold, call_span_id, root_id, trace_id
 from holdfast.errors import ConfigInvalid
 from holdfast.model.events import Kind, Record
-from holdfast.testing.clock import FakeClock
+from holdfast.testing.conformance.sink import reading, span
 from tests.span_receiver import Receiver, attributes
-
-
-def call(number, verdict="deny"):
-    body = {"arguments": {"n": number}, "reasons": []}
-    return Record(
-        kind=Kind.TOOL_CALL_DECIDED,
-        at_ns=1_000 + number,
-        session="s",
-        agent="desk",
-        call_id=f"c{number}",
-        tool="look",
-        verdict=verdict,
-        body=body,
-    )
 
 
 class Exporter(SpanExporter):
@@ -54,17 +40,29 @@ class Exporter(SpanExporter):
 
 def test_a_receiver_gets_every_span_with_ids_attributes_and_headers():
     said: list[str] = []
+    fold = SpanFold()
+    opened = Record(
+        kind=Kind.TOOL_CALL_DECIDED,
+        at_ns=1_001,
+        session="s",
+        agent="desk",
+        call_id="c1",
+        tool="look",
+        verdict="deny",
+        body={"arguments": {"n": 1}, "reasons": []},
+    )
     with Receiver() as receiver:
-        exporter = over_http(receiver.url, {"authorization": "Bearer x"})
-        tap = OtlpTap(exporter, FakeClock(), said.append, version="9")
-        tap.saw([call(n) for n in range(3)])
-        tap.saw(
-            [Record(kind=Kind.SESSION_ENDED, at_ns=5_000, session="s", body={"from": "active"})]
+        exporter = spans_over_http(receiver.url, {"authorization": "Bearer x"})
+        sink = OtlpSink(exporter, said.append, version="9")
+        sink.spans(fold.see(opened))
+        sink.spans(
+            fold.see(
+                Record(kind=Kind.SESSION_ENDED, at_ns=5_000, session="s", body={"from": "active"})
+            )
         )
-        tap.close()
-        tap.close()
+        sink.close()
     spans = {span.span_id: span for span in receiver.spans}
-    assert len(receiver.spans) == len(spans) == 4
+    assert len(receiver.spans) == len(spans) == 2
     assert {span.trace_id for span in spans.values()} == {trace_id("s").to_bytes(16)}
     one = spans[call_span_id("s", "c1").to_bytes(8)]
     assert one.parent_span_id == root_id("s").to_bytes(8)
@@ -81,66 +79,61 @@ def test_a_receiver_gets_every_span_with_ids_attributes_and_headers():
     service = {a.key: a.value.string_value for a in request.resource_spans[0].resource.attributes}
     assert (service["service.name"], service["service.version"]) == ("holdfast", "9")
     assert receiver.headers[0]["authorization"] == "Bearer x"
-    assert (tap.delivered, tap.lost_spans, said) == (4, 0, [])
+    assert (sink.delivered, sink.lost, said) == (2, 0, [])
+    assert not sink._thread.is_alive()
+
+
+def test_a_receiver_of_gauges_gets_name_unit_and_value_and_a_sink_without_one_sends_none():
+    with Receiver() as receiver:
+        gauges = metrics_over_http(receiver.metrics_url, {"x": "y"})
+        sink = OtlpSink(Exporter(), lambda line: None, gauges=gauges)
+        sink.readings([reading(4.0), reading(4.5)])
+        sink.close()
+        other = OtlpSink(Exporter(), lambda line: None)
+        other.readings([reading(9.0)])
+        other.close()
+    name = "holdfast.suite.level"
+    assert receiver.measured == [(name, "By", 4.0), (name, "By", 4.5)]
+    assert receiver.headers[0]["x"] == "y"
 
 
 def test_a_receiver_that_refuses_costs_spans_and_is_told_once():
     said: list[str] = []
     with Receiver(status=400) as receiver:
-        tap = OtlpTap(over_http(receiver.url, {}), FakeClock(), said.append, batch=1)
-        tap.saw([call(1), call(2), call(3)])
-        tap.close()
-    assert (tap.delivered, tap.lost_spans) == (0, 3)
-    assert [line.partition(" to ")[0] for line in said[:1]] == ["spans cannot be delivered"]
-    assert said[1:] == [
-        "3 spans were not delivered, 0 records not looked at; the journal has all of it"
+        gauges = metrics_over_http(receiver.metrics_url, {})
+        exporter = spans_over_http(receiver.url, {})
+        sink = OtlpSink(exporter, said.append, gauges=gauges, batch=1)
+        sink.spans([span(1), span(2), span(3)])
+        sink.readings([reading(1)])
+        sink.readings([reading(2)])
+        sink.close()
+    assert (sink.delivered, sink.lost) == (0, 3)
+    assert said == [
+        "spans cannot be delivered to `telemetry.otlp_endpoint`; they are lost",
+        "gauges cannot be delivered to `telemetry.metrics_endpoint`; they are lost",
+        "3 spans were not delivered; the journal has all of it",
     ]
 
 
 def test_after_a_fault_the_next_batch_is_tried_and_the_return_is_told():
     said, exporter = list[str](), Exporter(faults=2)
-    tap = OtlpTap(exporter, FakeClock(), said.append, batch=1)
-    tap.saw([call(n) for n in range(4)])
-    tap.close()
-    assert (tap.delivered, tap.lost_spans) == (2, 2)
+    sink = OtlpSink(exporter, said.append, batch=1)
+    sink.spans([span(n) for n in range(4)])
+    sink.close()
+    assert (sink.delivered, sink.lost) == (2, 2)
     assert said[1] == "spans are delivered again; 2 were lost meanwhile"
 
 
-def test_a_receiver_that_hangs_holds_nobody_up_and_what_does_not_fit_is_counted():
+def test_what_does_not_fit_behind_a_receiver_that_hangs_is_counted():
     exporter = Exporter()
     exporter.gate.clear()
-    tap = OtlpTap(exporter, FakeClock(), lambda line: None, batch=1, most_spans=5)
+    sink = OtlpSink(exporter, lambda line: None, batch=1, most=5)
     for number in range(100):
-        tap.saw([call(number)])
-    tap._batches.put(None)
-    tap._threads[0].join(10)
-    assert tap.dropped_spans >= 90
+        sink.spans([span(number)])
+    assert sink.dropped >= 90
     exporter.gate.set()
-    tap.close()
-    assert tap.delivered + tap.dropped_spans == 100
-
-
-def test_records_that_do_not_fit_are_counted():
-    tap = OtlpTap(Exporter(), FakeClock(), lambda line: None, most_batches=0)
-    tap.saw([call(1), call(2)])
-    tap.close()
-    assert (tap.dropped_records, tap.delivered) == (2, 0)
-
-
-def test_an_odd_record_costs_its_own_span_only():
-    said: list[str] = []
-    odd = Record(
-        kind=Kind.TOOL_CALL_DECIDED,
-        at_ns=1,
-        session="s",
-        verdict="deny",
-        body={"arguments": {"x": object()}},
-    )
-    tap = OtlpTap(exporter := Exporter(), FakeClock(), said.append)
-    tap.saw([odd, call(1)])
-    tap.close()
-    assert (len(exporter.spans), tap.dropped_records) == (1, 1)
-    assert said[0].startswith("no span was made of a record")
+    sink.close()
+    assert sink.delivered + sink.dropped == 100
 
 
 def test_headers_are_read_as_opentelemetry_writes_them():
