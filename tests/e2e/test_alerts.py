@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.backends.webhook.tap import signature
+from holdfast.backends.webhook.channel import signature
 from holdfast.testing.project import SETTINGS, NotStarted, RunningProject
 
 SECRET = "a shared secret of the receiver"

@@ -1,9 +1,9 @@
-"""The taps that deliver alerts, from the configuration: none unless a receiver is named."""
+"""The channels that alerts go to, from the configuration: none unless a receiver is named."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from holdfast.backends.webhook.tap import WebhookTap
+from holdfast.backends.webhook.channel import WebhookChannel
 from holdfast.compose.config.model import AlertFormat, AlertReceiver
 from holdfast.compose.config.names import is_loopback
 from holdfast.errors import ConfigInvalid
@@ -32,15 +32,15 @@ def alert_secrets(
     return found
 
 
-def alert_taps(
+def alert_channels(
     receivers: Mapping[str, AlertReceiver],
     known: Mapping[str, tuple[str, str]],
     clock: Clock,
     say: Callable[[str], None],
-) -> tuple[WebhookTap, ...]:
-    """A tap for each receiver; `known` as from `alert_secrets`."""
+) -> tuple[WebhookChannel, ...]:
+    """A channel for each receiver; `known` as from `alert_secrets`."""
     return tuple(
-        WebhookTap(name, *known[name], clock, say, slack=receiver.format is AlertFormat.SLACK)
+        WebhookChannel(name, *known[name], clock, say, slack=receiver.format is AlertFormat.SLACK)
         for name, receiver in receivers.items()
     )
 

@@ -26,6 +26,7 @@ from holdfast.model.budgets import HoldState
 from holdfast.model.principals import Principal
 from holdfast.ports.clock import Entropy, WallClock
 from holdfast.ports.files import Links, OwnFiles
+from holdfast.ports.notify import Channel
 from holdfast.ports.policy import Policy
 from holdfast.ports.processes import Processes
 from holdfast.ports.readers import Readers
@@ -34,6 +35,7 @@ from holdfast.ports.sink import Sink
 from holdfast.ports.store import Store
 from holdfast.ports.taps import Tap
 from holdfast.runtime.admission import Admission
+from holdfast.runtime.alert_tap import AlertTap
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets, last_ledger
 from holdfast.runtime.conversations import Conversations
@@ -84,6 +86,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     files: OwnFiles | None = None
     links: Links | None = None
     taps: Sequence[Tap] = ()
+    channels: Sequence[Channel] = ()
     sink: Sink | None = None
     say: Callable[[str], None] = lambda _: None
     dice: Dice | None = None
@@ -213,8 +216,9 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
 
 def _services(ports: Ports, settings: Settings, ledger: Ledger) -> Services:
     store, clock = ports.store, ports.clock
+    taps = (*ports.taps, AlertTap(ports.channels)) if ports.channels else ports.taps
     journal = Journal(
-        store, clock, ports.scrubber, taps=ports.taps, say=ports.say, behind=settings.behind
+        store, clock, ports.scrubber, taps=taps, say=ports.say, behind=settings.behind
     )
     budgets, effects = Budgets(ledger, journal, clock, store), Effects(store, journal, clock)
     return Services(

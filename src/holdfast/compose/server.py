@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +15,7 @@ from holdfast.backends.reader_host import ReaderHost
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.backends.system.links import SystemLinks
 from holdfast.backends.system.processes import LinuxProcesses
-from holdfast.compose.alerting import alert_secrets, alert_taps
+from holdfast.compose.alerting import alert_channels, alert_secrets
 from holdfast.compose.config.model import AfterTaint, Config
 from holdfast.compose.governing import governed_places, known_places
 from holdfast.compose.hooks import hook_sets
@@ -29,22 +30,30 @@ from holdfast.compose.upstreams import admissions, model_rates, providers, upstr
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
-from holdfast.ports.sink import Sink
-from holdfast.ports.taps import ClosableTap
 from holdfast.runtime.retention import Terms
 from holdfast.runtime.span_tap import SpanTap
 
 
+class Outlet(Protocol):
+    """Hands on what was seen, in the background."""
+
+    def close(self) -> None:
+        """Hand on what waits, within a few seconds; idempotent. Blocks meanwhile."""
+        ...
+
+
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
-    """A house, and what of it has to be let go of. `close` it, in the loop that made it."""
+    """A house, and what of it has to be let go of. `close` it, in the loop that made it.
+
+    `outlets` are closed one by one, each before what it gives to.
+    """
 
     config: Config
     house: House
     policy: RemotePolicy
     hook_hosts: HookHosts
     readers: ReaderHost
-    taps: tuple[ClosableTap, ...] = ()
-    sink: Sink | None = None
+    outlets: tuple[Outlet, ...] = ()
 
     @property
     def lost(self) -> str:
@@ -63,10 +72,8 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         self.house.journal.tell_refusals(all_of_them=True)
         await self.policy.close()
         await self.house.store.close()
-        for tap in self.taps:
-            await asyncio.to_thread(tap.close)
-        if self.sink is not None:
-            await asyncio.to_thread(self.sink.close)
+        for outlet in self.outlets:
+            await asyncio.to_thread(outlet.close)
 
 
 async def build(
@@ -89,10 +96,8 @@ async def build(
     headers = header_text(config.telemetry, environment)
     receivers = alert_secrets(config.alerts, environment)
     sink = telemetry_sink(config.telemetry, headers, say)
-    taps: tuple[ClosableTap, ...] = (
-        *((SpanTap(sink, clock, say),) if sink is not None else ()),
-        *alert_taps(config.alerts, receivers, clock, say),
-    )
+    spans = SpanTap(sink, clock, say) if sink is not None else None
+    channels = alert_channels(config.alerts, receivers, clock, say)
     secrets = [*upstream_secrets(config, environment), headers]
     secrets += [secret for pair in receivers.values() for secret in pair]
     scrubber = RuleScrubber(secrets)
@@ -111,7 +116,8 @@ async def build(
         readers=readers,
         files=files,
         links=SystemLinks(known_places(config)),
-        taps=taps,
+        taps=(spans,) if spans is not None else (),
+        channels=channels,
         sink=sink,
         say=say,
     )
@@ -124,8 +130,7 @@ async def build(
         policy=policy,
         hook_hosts=hosts,
         readers=readers,
-        taps=taps,
-        sink=sink,
+        outlets=tuple(one for one in (spans, *channels, sink) if one is not None),
     )
 
 

@@ -6,11 +6,10 @@ journal whether or not a message arrives.
 
 from datetime import tzinfo
 
-import msgspec
-
 from holdfast.core.narrate import narrate
 from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
+from holdfast.model.notices import Notice
 
 _ALWAYS = frozenset(
     {
@@ -23,21 +22,7 @@ _ALWAYS = frozenset(
 )
 
 
-class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. `fields` are the record's own numbers and names, as JSON."""
-
-    kind: str
-    text: str
-    tenant: str
-    project: str
-    user: str
-    agent: str
-    session: str
-    at_ns: int
-    fields: dict[str, object]
-
-
-def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
+def alert_of(record: Record, tz: tzinfo) -> Notice | None:
     """The message of a record, None where nobody needs to be told.
 
     Told are budget alerts and overshoots, a model call that says of its price what has none, a
@@ -53,7 +38,7 @@ def alert_of(record: Record, tz: tzinfo) -> AlertMessage | None:
         told = not all(lever.ok for lever in bodies.KillReceipt.of(record).levers)
     if not told:
         return None
-    return AlertMessage(
+    return Notice(
         kind=record.kind,
         text=narrate(record, tz, dated=True),
         tenant=record.tenant,

@@ -15,11 +15,3 @@ class Tap(Protocol):
     def saw(self, records: Sequence[Record]) -> None:
         """Take note of a batch. Never raises, never blocks, may lose; `seq` is not filled in."""
         ...
-
-
-class ClosableTap(Tap, Protocol):
-    """A tap that has something to let go of; blocks while it does."""
-
-    def close(self) -> None:
-        """Hand on what waits, within a few seconds; idempotent."""
-        ...

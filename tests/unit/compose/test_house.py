@@ -96,6 +96,7 @@ def all_ports() -> dict[str, Any]:
         "hooks": HookSet({}, 0.123),
         "agent_hooks": {"clerk": HookSet({}, 0.125)},
         "taps": (Port(),),
+        "channels": (Port(),),
     }
 
 
@@ -137,7 +138,7 @@ def parts(given: dict[str, Any]) -> list[Any]:
 def test_parts_stand_on_every_port(name):
     given = all_ports()
     port = given[name]
-    if name in ("providers", "taps"):
+    if name in ("providers", "taps", "channels"):
         [port] = port.values() if name == "providers" else port
     assert any(one is port for one in parts(given))
 

@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 
 from holdfast.core import hook_outputs
-from holdfast.core.alerts import AlertMessage, alert_of
+from holdfast.core.alerts import alert_of
 from holdfast.core.claude_cli import embedded, runs_without_hooks
 from holdfast.core.conversations import (
     MAX_NAME_BYTES,
@@ -22,6 +22,7 @@ from holdfast.core.stream import Metered
 from holdfast.core.wire.splicing import Change
 from holdfast.model.decisions import Decision, Reason, Verdict
 from holdfast.model.events import Kind, Record
+from holdfast.model.notices import Notice
 from holdfast.model.risk import RiskLevel
 
 # ---- alerts ----------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ def test_some_are_told_for_what_they_say(kind, body, told):
 
 
 def test_a_message_says_whose_it_is_and_the_record_in_full():
-    assert alert_of(record(Kind.SESSION_KILLED, by="admin"), UTC) == AlertMessage(
+    assert alert_of(record(Kind.SESSION_KILLED, by="admin"), UTC) == Notice(
         kind="session.killed",
         text="1970-01-01 00:00:00 the session was killed by admin",
         tenant="acme",

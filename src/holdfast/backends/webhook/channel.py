@@ -1,4 +1,4 @@
-"""The journal's tap that posts alerts: one thread behind a bounded queue, nothing on the hot path.
+"""The channel that posts: one thread behind a bounded queue, nothing on the hot path.
 
 Each message is signed as Slack signs its own requests: `x-holdfast-signature` is `v1=` and the hex
 HMAC-SHA256, under the shared secret, of `v1:<x-holdfast-timestamp>:<body>`. A receiver that fails
@@ -12,15 +12,13 @@ import http.client
 import secrets
 import ssl
 import threading
-from collections.abc import Callable, Sequence
-from datetime import UTC
+from collections.abc import Callable
 from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 import msgspec
 
-from holdfast.core.alerts import AlertMessage, alert_of
-from holdfast.model.events import Record
+from holdfast.model.notices import Notice
 from holdfast.ports.clock import Clock
 
 TRIES = 5
@@ -40,8 +38,8 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-class WebhookTap:
-    """Posts alerts to one address. `close` it from outside the event loop.
+class WebhookChannel:
+    """Posts notices to one address. `close` it from outside the event loop.
 
     `slack` sends Slack's `{"text": …}`; otherwise every field goes as JSON. The address itself is
     a secret where it is Slack's: it never stands in a log line, `name` does.
@@ -56,23 +54,24 @@ class WebhookTap:
         self._clock = clock
         self._say = say
         self._slack = slack
-        self._waiting: SimpleQueue[AlertMessage | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Notice | None] = SimpleQueue()
         self._closing = threading.Event()
         self.delivered = 0
         self.dropped = 0
         self._thread = threading.Thread(target=self._work, name="holdfast-alerts", daemon=True)
         self._thread.start()
 
-    def saw(self, records: Sequence[Record]) -> None:
-        """Queue what is worth a message; dropped and counted when too many wait."""
-        for record in records:
-            message = alert_of(record, UTC)
-            if message is None:
-                continue
-            if self._waiting.qsize() >= _WAITING_MAX:
-                self.dropped += 1
-            else:
-                self._waiting.put(message)
+    @property
+    def undelivered(self) -> int:
+        """Notices that did not fit, or that the receiver did not take."""
+        return self.dropped
+
+    def tell(self, notice: Notice) -> None:
+        """Queue it; dropped and counted when too many wait."""
+        if self._closing.is_set() or self._waiting.qsize() >= _WAITING_MAX:
+            self.dropped += 1
+        else:
+            self._waiting.put(notice)
 
     def close(self) -> None:
         """Send what waits, within a few seconds, and let go; idempotent."""
@@ -87,17 +86,17 @@ class WebhookTap:
 
     def _work(self) -> None:
         while True:
-            message = self._waiting.get()
-            if message is None:
+            notice = self._waiting.get()
+            if notice is None:
                 return
-            if self._delivered(message):
+            if self._delivered(notice):
                 self.delivered += 1
             else:
                 self.dropped += 1
-                self._say(f"an alert did not reach `{self._name}` in {TRIES} tries: {message.kind}")
+                self._say(f"an alert did not reach `{self._name}` in {TRIES} tries: {notice.kind}")
 
-    def _delivered(self, message: AlertMessage) -> bool:
-        body = msgspec.json.encode({"text": message.text} if self._slack else message)
+    def _delivered(self, notice: Notice) -> bool:
+        body = msgspec.json.encode({"text": notice.text} if self._slack else notice)
         pause_s = _FIRST_PAUSE_S
         for attempt in range(TRIES):
             if attempt:

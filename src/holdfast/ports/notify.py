@@ -1,0 +1,29 @@
+"""How a person is told something at once: a channel is one address that somebody reads.
+
+A channel may lose what it was given: whatever must not be lost stands in the journal first. Not
+here: what is worth telling (`core/alerts`), where telemetry goes (`sink`).
+"""
+
+from typing import Protocol
+
+from holdfast.model.notices import Notice
+
+
+class Channel(Protocol):
+    """Takes notices, from any thread. Never raises, never waits for the receiver."""
+
+    @property
+    def undelivered(self) -> int:
+        """How many notices were given up so far."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """Hand on a notice, behind those that were given before."""
+        ...
+
+    def close(self) -> None:
+        """Hand on what waits, within a few seconds, and let go; idempotent. Blocks meanwhile.
+
+        What is given afterwards is not delivered.
+        """
+        ...
