@@ -21,7 +21,7 @@ from benchmarks.rows import Row, at_most
 from holdfast.model.attempts import Next
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import Effect, Idempotency
-from holdfast.ports.llm import Cleared
+from holdfast.ports.llm import Cleared, Take
 from holdfast.ports.store import RecordFilter
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.providers import Provider
@@ -51,6 +51,9 @@ class _Answer:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self._body
+
+    def taking(self, take: Take | None) -> None:
+        pass
 
     async def read(self, limit_bytes: int) -> bytes:
         return self._body[:limit_bytes]

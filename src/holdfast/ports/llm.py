@@ -1,6 +1,6 @@
 """What the gateway needs of a model provider: forward bytes, stream bytes back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -32,6 +32,10 @@ class Cleared:
         return made
 
 
+Take = Callable[[bytes], bool]
+"""Takes a piece of an answer at once; False where it must be asked for in turn."""
+
+
 class UpstreamAnswer(Protocol):
     """One open answer of the provider."""
 
@@ -42,6 +46,14 @@ class UpstreamAnswer(Protocol):
         """The body as it arrives, decoded of transfer encodings only.
 
         Errors: UpstreamUnavailable when the connection breaks or stays silent too long.
+        """
+        ...
+
+    def taking(self, take: Take | None) -> None:
+        """Offer a piece to `take` in the call that received it, while somebody waits in `chunks`.
+
+        What it takes does not come by `chunks`, what it does not take comes there as it was
+        offered, by itself. An answer need not offer anything.
         """
         ...
 

@@ -14,7 +14,7 @@ import msgspec
 from holdfast.core.metering import Reading
 from holdfast.core.stream import AnswerStream, Broken, error_kind
 from holdfast.errors import UpstreamUnavailable
-from holdfast.ports.llm import UpstreamAnswer
+from holdfast.ports.llm import Take, UpstreamAnswer
 
 # An error is small; whatever is larger is an answer.
 _ERROR_BYTES_MAX = 64 * 1024
@@ -63,6 +63,10 @@ class _Resumed:
         async for chunk in self._rest:
             yield chunk
 
+    def taking(self, take: Take | None) -> None:
+        """See `UpstreamAnswer`: what was read comes by `chunks`, before anything else."""
+        self._answer.taking(take)
+
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. Errors: as of the answer itself."""
         parts, size = list[bytes](), 0
@@ -95,6 +99,9 @@ class _Refusal:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The whole of it."""
         yield self._body
+
+    def taking(self, take: Take | None) -> None:
+        """It comes by `chunks`."""
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole of it."""

@@ -168,7 +168,7 @@ def test_vertex_stream_passes_as_it_is():
             status, headers, body = await asked(vertex(url), BODY % b"true")
         path, fields, sent = got[0]
         assert path == f"{VERTEX_PATH}claude-haiku-4-5%4020251001:streamRawPredict"
-        assert (status, headers["Content-Type"], body) == (200, "text/event-stream", SSE)
+        assert (status, headers["content-type"], body) == (200, "text/event-stream", SSE)
         assert fields["authorization"] == "Bearer ya29.token"
         assert fields["anthropic-beta"] == "a-1,b-2"
         assert "x-secret" not in fields

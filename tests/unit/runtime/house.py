@@ -104,6 +104,9 @@ class FakeAnswer:
             raise UpstreamUnavailable("the provider's answer is too large")
         return body
 
+    def taking(self, take):
+        self.take = take
+
     def close(self):
         self.closed.set()
 

@@ -1,72 +1,39 @@
-"""Forwarding to a provider with aiohttp: our credential in, the client's out, bytes untouched.
+"""Forwarding to a provider over HTTP/1.1: our credential in, the client's out, bytes untouched.
 
 Answers are asked for without compression, so that what passes can be metered as it is. A vendor
-that wants to be asked otherwise has a dialect (`ports.llm.Dialect`), and nothing else changes.
+that wants to be asked otherwise has a dialect (`ports.llm.Dialect`), and nothing else changes. No
+proxy that this machine's environment names is used: it would see every prompt.
+
+Not here: connections (`pool`, `connection`), answers (`answer`, `framing`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Literal
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
-from multidict import CIMultiDict
-from yarl import URL
 
+from holdfast.backends.anthropic.answer import HttpAnswer
+from holdfast.backends.anthropic.pool import Pool
 from holdfast.core.vendors import error_fields
 from holdfast.core.wire.admitted import NOTHING, Admitted
 from holdfast.core.wire.headers import sent_on
 from holdfast.errors import UpstreamUnavailable
-from holdfast.ports.llm import Cleared, Dialect, NotOffered, Reader, UpstreamAnswer
+from holdfast.ports.llm import Cleared, Dialect, NotOffered, Take, UpstreamAnswer
 
-_PIECE_BYTES = 128 * 1024
-_BROKEN = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
+Fields = Iterable[tuple[str, str]]
 
-
-class HttpAnswer:
-    """One open answer of the provider."""
-
-    def __init__(self, response: aiohttp.ClientResponse, reader: Reader | None = None) -> None:
-        self._response = response
-        self._reader = reader
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers if reader is None else reader.headers
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives."""
-        reader = self._reader
-        try:
-            async for chunk in self._response.content.iter_any():
-                if reader is None:
-                    yield chunk
-                elif out := reader.feed(chunk):
-                    yield out
-            if reader is not None and (rest := reader.end()):
-                yield rest
-        except _BROKEN as error:
-            self.close()
-            # aiohttp raises one and the same exception for every answer that is closed while it is
-            # read: its traceback would grow with each, and hold on to all of them.
-            raise UpstreamUnavailable(_sentence(error)) from error.with_traceback(None)
-
-    async def read(self, limit_bytes: int) -> bytes:
-        """The whole body."""
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit_bytes:
-                self.close()
-                raise UpstreamUnavailable("the provider's answer is too large")
-            parts.append(chunk)
-        return b"".join(parts)
-
-    def close(self) -> None:
-        """Close the connection at once, unless the body was read to its end."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
+# What frames a request, and what a connection does next, is ours to say.
+_OURS = frozenset(
+    {"accept-encoding", "connection", "content-length", "expect", "keep-alive", "te", "trailer"}
+    | {"transfer-encoding", "upgrade"}
+)
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_TARGET = re.compile(r"[!-~]+", re.ASCII)
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_SAFE_TWICE = ("GET",)
 
 
 class _NotOffered:
@@ -80,6 +47,9 @@ class _NotOffered:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The whole of it."""
         yield self._body
+
+    def taking(self, take: Take | None) -> None:
+        """It comes by `chunks`."""
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole of it."""
@@ -106,111 +76,93 @@ class HttpUpstream:
         dialect: Dialect | None = None,
         admitted: Admitted = NOTHING,
     ) -> None:
-        self._base = base_url.rstrip("/")
+        self._prefix = urlsplit(base_url).path.rstrip("/")
         self._credential = credential
         self._auth = auth
-        self._connect_timeout_s = connect_timeout_s
         self._silence_timeout_s = silence_timeout_s
         self._dialect = dialect
         self._admitted = admitted
-        self._session: aiohttp.ClientSession | None = None
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-                auto_decompress=False,
-                read_bufsize=256 * 1024,
-                skip_auto_headers=("User-Agent", "Content-Type"),
-                # A proxy named by this machine's environment would see every prompt.
-                trust_env=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+        self._pool = Pool(base_url, connect_timeout_s)
 
     async def send(
         self, cleared: Cleared, *, timeout_s: float, whole: bool = False
     ) -> UpstreamAnswer:
         """Send one admitted request; returns once headers are here. Errors: UpstreamUnavailable."""
         method, path, dialect = cleared.method, cleared.path, self._dialect
+        # An answer in one piece is silent until it is written; only its turn may bound that.
+        silence_s = None if whole else self._silence_timeout_s
         if dialect is None:
-            fields = self._fields(cleared.headers)
-            response = await self._exchange(
-                method, path, fields, cleared.body, timeout_s, whole=whole
-            )
-            return HttpAnswer(response)
+            head = self._head(method, path, self._fields(cleared.headers), len(cleared.body))
+            return await self._exchange(method, head, cleared.body, timeout_s, silence_s)
         # A dialect writes the body anew, whatever its size.
         asked = await dialect.request(method, path, cleared.headers, bytes(cleared.body))
         if isinstance(asked, NotOffered):
             return _NotOffered(asked.text)
-        fields = CIMultiDict(asked.headers, **{"accept-encoding": "identity"})
-        response = await self._exchange(
-            method, asked.target, fields, asked.body, timeout_s, whole=whole
-        )
-        if response.status != 200:
-            dialect.refused(response.status)
-        return HttpAnswer(response, dialect.reader(response.status, response.headers))
+        head = self._head(method, asked.target, asked.headers.items(), len(asked.body))
+        answer = await self._exchange(method, head, asked.body, timeout_s, silence_s)
+        if answer.status != 200:
+            dialect.refused(answer.status)
+        if (reader := dialect.reader(answer.status, answer.headers)) is not None:
+            answer.read_by(reader)
+        return answer
 
-    def _fields(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
-        fields: CIMultiDict[str] = CIMultiDict(
-            (name, _as_sent(value)) for name, value in sent_on(headers, self._admitted)
-        )
-        fields["accept-encoding"] = "identity"
-        if self._auth == "bearer":
-            fields["authorization"] = f"Bearer {self._credential}"
-        else:
-            fields["x-api-key"] = self._credential
-        return fields
+    def _fields(self, headers: Mapping[str, str]) -> Fields:
+        bearer = self._auth == "bearer"
+        own = "authorization" if bearer else "x-api-key"
+        for name, value in sent_on(headers, self._admitted):
+            if name.lower() != own:
+                yield name, _as_sent(value)
+        yield own, f"Bearer {self._credential}" if bearer else self._credential
+
+    def _head(self, method: str, target: str, fields: Fields, size: int) -> bytes:
+        """A request's head. Errors: UpstreamUnavailable for what cannot stand in one."""
+        lines = [f"{method} {self._prefix}{target} HTTP/1.1"]
+        named = {"host": self._pool.host, "accept": "*/*", "accept-encoding": "identity"}
+        for name, value in fields:
+            key = name.lower()
+            if key in _OURS:
+                continue
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise UpstreamUnavailable(_UNWRITABLE, sent=False)
+            named.pop(key, None)
+            lines.append(f"{name}: {value}")
+        if not _TARGET.fullmatch(target):
+            raise UpstreamUnavailable(_UNWRITABLE, sent=False)
+        lines += [f"{name}: {value}" for name, value in named.items()]
+        if size or method not in _SAFE_TWICE:
+            lines.append(f"content-length: {size}")
+        return "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogateescape")
 
     async def _exchange(
         self,
         method: str,
-        path: str,
-        fields: CIMultiDict[str],
+        head: bytes,
         body: bytes | memoryview,
         timeout_s: float,
-        *,
-        whole: bool,
-    ) -> aiohttp.ClientResponse:
-        sent: bytes | AsyncIterator[bytes] | None
-        if isinstance(body, memoryview):
-            sent, fields = _pieces(body), CIMultiDict(fields)
-            fields["content-length"] = str(len(body))
-        else:
-            sent = body or None
-        # An answer in one piece is silent until it is written; only its turn may bound that.
-        silence_s = None if whole else self._silence_timeout_s
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._connect_timeout_s, sock_read=silence_s
-        )
+        silence_s: float | None,
+    ) -> HttpAnswer:
         turn = asyncio.timeout(timeout_s)
         try:
             async with turn:
-                return await self._client().request(
-                    method,
-                    URL(self._base + path, encoded=True),
-                    headers=fields,
-                    data=sent,
-                    timeout=timeout,
-                    allow_redirects=False,
-                )
-        except (*_BROKEN, ValueError) as error:
-            if turn.expired():
-                over = "the turn's time was over before the provider answered"
-                raise UpstreamUnavailable(over, sent=True, ours=True) from error
-            raise UpstreamUnavailable(_sentence(error), sent=_may_have_sent(error)) from error
+                connection = await self._pool.connection()
+                kept = connection.used
+                answer = await connection.begin(head, body, silence_s)
+                if kept and answer.untouched and method in _SAFE_TWICE:
+                    connection = await self._pool.connection(fresh=True)
+                    answer = await connection.begin(head, body, silence_s)
+        except TimeoutError as error:
+            over = "the turn's time was over before the provider answered"
+            raise UpstreamUnavailable(over, sent=True, ours=True) from error
+        if not answer.status:
+            raise UpstreamUnavailable(answer.failed, sent=True)
+        return answer
 
     async def close(self) -> None:
-        """Close idle connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close every connection; idempotent."""
+        self._pool.close()
 
 
-async def _pieces(body: memoryview) -> AsyncIterator[bytes]:
-    """A large body, so that others get their turn while it is sent."""
-    for start in range(0, len(body), _PIECE_BYTES):
-        yield bytes(body[start : start + _PIECE_BYTES])
+_UNWRITABLE = "the request cannot be written as one"
 
 
 def _as_sent(value: str) -> str:
@@ -219,17 +171,3 @@ def _as_sent(value: str) -> str:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
-
-
-def _may_have_sent(error: BaseException) -> bool:
-    """False only where no byte of the request can have reached the provider."""
-    unreached = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ValueError)
-    return not isinstance(error, unreached)
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "the provider did not answer in time"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "the provider cannot be reached"
-    return "the provider broke off its answer"

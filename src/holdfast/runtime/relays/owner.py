@@ -17,7 +17,7 @@ from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
 from holdfast.model.events import Kind
-from holdfast.ports.llm import UpstreamAnswer
+from holdfast.ports.llm import Take, UpstreamAnswer
 from holdfast.runtime.carrying import stoppable
 from holdfast.runtime.clearing import COUNT, ClientRequest
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
@@ -498,6 +498,9 @@ class _Told:
     async def chunks(self) -> AsyncIterator[bytes]:
         raise InternalError("the body of this answer is in a relay")
         yield b""
+
+    def taking(self, take: Take | None) -> None:
+        """Nothing comes here."""
 
     async def read(self, limit_bytes: int) -> bytes:
         raise InternalError("the body of this answer is in a relay")

@@ -9,9 +9,12 @@ import weakref
 import pytest
 
 from holdfast.backends.anthropic.upstream import HttpUpstream
+from holdfast.core.wire.admitted import Admission, Admitted, Sort
 from holdfast.errors import UpstreamUnavailable
 from holdfast.testing.scripted_model import ScriptedModel
 from tests.cleared import cleared
+
+pytestmark = pytest.mark.usefixtures("loops")
 
 BODY = json.dumps(
     {
@@ -191,3 +194,51 @@ def test_answers_that_were_closed_while_they_were_read_are_let_go_of():
 
     left, _ = against([{"words": 500, "pacing": {"event_interval_ms": 20}}], act)
     assert left == [None, None, None]
+
+
+@pytest.mark.parametrize("odd", ["a\r\nx-api-key: theirs", "a\nb", "a\0b", "a\x7f"])
+def test_a_header_that_would_begin_another_is_not_sent(odd):
+    async def act(upstream):
+        with pytest.raises(UpstreamUnavailable, match="cannot be written") as refused:
+            await post(upstream, headers={**CLIENT, "User-Agent": odd})
+        assert refused.value.fields == {"sent": False}
+
+    _, server = against([{"text": "hello"}], act)
+    assert server.message_requests == []
+
+
+def test_text_beyond_ascii_in_a_header_arrives_as_the_client_sent_it():
+    async def act(upstream):
+        await (
+            await post(upstream, headers={"user-agent": "h\u00e9".encode().decode("latin-1")})
+        ).read(10**6)
+
+    _, server = against([{"text": "hello"}], act)
+    (sent,) = server.message_requests
+    assert {n.lower(): v for n, v in sent.headers.items()}["user-agent"].encode("latin-1") == (
+        "h\u00e9".encode()
+    )
+
+
+def test_what_frames_a_request_is_ours_to_say_whatever_is_admitted():
+    names = ("transfer-encoding", "content-length", "connection", "accept-encoding", "expect")
+    admitted = Admitted(
+        Admission(sort=Sort.HEADER, name=name, dropped=False, nusd=0, calls=0, tokens=0)
+        for name in names
+    )
+
+    async def act(upstream):
+        odd = {
+            **CLIENT,
+            "Transfer-Encoding": "chunked",
+            "Content-Length": "3",
+            "Expect": "100-continue",
+        }
+        return (await post(upstream, headers={**odd, "Connection": "close"})).status
+
+    status, server = against([{"text": "hello"}], act, admitted=admitted)
+    seen = {name.lower(): value for name, value in server.message_requests[0].headers.items()}
+    assert status == 200
+    assert seen["content-length"] == str(len(BODY))
+    assert seen["accept-encoding"] == "identity"
+    assert not {"transfer-encoding", "connection", "expect"} & set(seen)

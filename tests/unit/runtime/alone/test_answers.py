@@ -50,6 +50,9 @@ class Upstream:
         self.limit_bytes = limit_bytes
         return b"".join([piece async for piece in self.chunks()])
 
+    def taking(self, take):
+        self.take = take
+
     def close(self):
         self.closes += 1
 
@@ -120,6 +123,13 @@ class Client:
 
     def __init__(self):
         self.told = []
+        self.got = []
+        self.full = False
+
+    def write(self, piece):
+        if not self.full:
+            self.got.append(piece)
+        return not self.full
 
     def reset(self):
         self.told.append("reset")

@@ -49,6 +49,9 @@ class Answer:
                 await asyncio.sleep(60)
             yield piece
 
+    def taking(self, take):
+        self.take = take
+
     def close(self):
         self.closes += 1
 

@@ -60,6 +60,9 @@ class Answer:
     async def read(self, limit_bytes):
         return self.body
 
+    def taking(self, take):
+        self.take = take
+
     def close(self):
         self.closes += 1
 
