@@ -150,6 +150,11 @@ class AnswerStream:
         """Whether the provider ended it by an error."""
         return self.metered.failed
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the provider said why the model stopped, or ended the answer."""
+        return self.metered.ended or bool(self.metered.stop_reason)
+
     def torn(self, *, over: bool) -> tuple[str, ...]:
         """Calls that may be half-written, even where their JSON happens to close: no permit.
 

@@ -5,6 +5,9 @@ stream well-formed, as if `max_tokens` had been reached, so that clients stop in
 a fault of the provider is passed on as an error event, so that they may. A client that leaves
 closes the provider's connection too: nobody pays for tokens that nobody reads.
 
+Most events only have to be counted: they are, and go to the client, in the call that received
+them. What has to be waited for (money, the journal, a client that reads slowly) is, in turn.
+
 Who pays may be in this process (`runtime/purse`) or in another (`runtime/relays`).
 """
 
@@ -20,7 +23,7 @@ from holdfast.core.endings import ABANDONED, COMPLETE, Ending
 from holdfast.core.metering import Reading
 from holdfast.core.stream import AnswerStream, Broken, EmittedCall, read_answer
 from holdfast.errors import HoldfastError, UpstreamUnavailable
-from holdfast.ports.llm import UpstreamAnswer
+from holdfast.ports.llm import Take, UpstreamAnswer
 from holdfast.runtime.live import Cut
 
 _WHOLE_BYTES_MAX = 64 * 1024 * 1024
@@ -103,6 +106,10 @@ class Payer(Protocol):
 class Client(Protocol):
     """Whom an answer goes to."""
 
+    def write(self, piece: bytes) -> bool:
+        """Send a piece of the stream at once; False, and nothing is sent, where it has to wait."""
+        ...
+
     def reset(self) -> None:
         """Take back what was sent and has not arrived."""
         ...
@@ -124,6 +131,8 @@ class Answer:
         self._payer = payer
         self._cut_because = ""
         self._reading = False
+        # What was metered already of the chunk that comes next.
+        self._metered: bytes | Broken | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.client: Client | None = None
         self.status = upstream.status
@@ -216,13 +225,15 @@ class Answer:
         raise payer.refusal(self._cut_because)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """The event stream, in whole events."""
+        """The event stream, in whole events, but for those that the client got straight."""
         payer = self._payer
         if payer is None:
             raise RuntimeError("an answer that nobody pays for does not stream")
         meter = AnswerStream(cached_1h=payer.cached_1h)
         ended = ABANDONED
         self._reading = True
+        if self.client is not None:
+            self._upstream.taking(self._straight(meter, payer, self.client))
         try:
             try:
                 async for chunk in self._upstream.chunks():
@@ -262,6 +273,24 @@ class Answer:
             payer.void(call_id)
         payer.settle(meter.metered.reading(), ended=ended)
 
+    def _straight(self, meter: AnswerStream, payer: Payer, client: Client) -> Take:
+        """Meters a chunk and hands it on in one call, where there is nothing to wait for."""
+
+        def take(chunk: bytes) -> bool:
+            if self._cut_because or payer.lapsed:
+                return False
+            out = meter.feed(chunk)
+            self._metered = out
+            if isinstance(out, Broken) or meter.calls or meter.stopping:
+                return False
+            if not payer.cover.is_ahead(meter.metered) or (out and not client.write(out)):
+                return False
+            self._metered = None
+            meter.shown()
+            return True
+
+        return take
+
     async def _take(self, chunk: bytes, meter: AnswerStream, payer: Payer) -> bytes:
         """Meter one chunk; the whole events to forward, once what they ask for is remembered.
 
@@ -270,7 +299,9 @@ class Answer:
         if payer.lapsed:
             self.cut(payer.lapsed)
             return b""
-        out = meter.feed(chunk)
+        out, self._metered = self._metered, None
+        if out is None:
+            out = meter.feed(chunk)
         if isinstance(out, Broken):
             raise UpstreamUnavailable(out.text, ours=True)
         torn = meter.torn(over=meter.ended)

@@ -32,9 +32,12 @@ class Connection:
         self,
         transport: asyncio.Transport | None,
         recognise: Callable[[], None] = lambda: None,
+        write: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._transport = transport
         self._recognise = recognise
+        self.write = write
+        """Sends a piece of a stream at once; False where it has to be sent in turn."""
 
     @classmethod
     def of(cls, scope: Scope) -> "Connection":

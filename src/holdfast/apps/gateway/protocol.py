@@ -138,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._fields = True, 0
         self._framing_bytes = self._body_bytes = 0
-        client = Connection(self.transport, self._recognised)
+        client = Connection(self.transport, self._recognised, self._write_piece)
         client.shown_in(self.scope)  # type: ignore[arg-type]
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -175,6 +175,16 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
         if self.cycle.response_complete:
             self._throw_away(len(body))
+
+    def _write_piece(self, piece: bytes) -> bool:
+        """A piece of the answer that is being sent; False where it has to go the long way."""
+        cycle = self._answering
+        if cycle is None or not cycle.chunked_encoding or self.flow.write_paused:
+            return False
+        if cycle.response_complete or cycle.disconnected:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
 
     def _throw_away(self, size: int) -> None:
         """Read on when it is due: nobody waits for what this client goes on to send."""

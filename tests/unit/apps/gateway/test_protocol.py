@@ -7,6 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from holdfast.apps.gateway.connection import Connection
 from holdfast.apps.gateway.protocol import HEAD_BYTES_MAX, HEAD_FIELDS_MAX, BoundedProtocol
 
 LARGE = 900_000
@@ -294,3 +295,53 @@ def served(app: Any) -> tuple[BoundedProtocol, Pipe]:
     protocol = BoundedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
     protocol.connection_made(pipe)
     return protocol, pipe
+
+
+def test_a_piece_goes_straight_only_while_its_answer_streams_and_the_client_takes_it():
+    async def main():
+        found: list[Any] = []
+        go_on = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            client = Connection.of(scope)
+            found.append((client, client.write(b"early")))
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            found.append((client, client.write(b"straight")))
+            protocol.pause_writing()
+            found.append((client, client.write(b"full")))
+            protocol.resume_writing()
+            await go_on.wait()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            found.append((client, client.write(b"late")))
+
+        protocol, pipe = served(app)
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.01)
+        go_on.set()
+        await asyncio.sleep(0.01)
+        assert [went for _, went in found] == [False, True, False, False]
+        assert pipe.written.endswith(b"\r\n\r\n8\r\nstraight\r\n0\r\n\r\n")
+        protocol.connection_lost(None)
+        assert not found[0][0].write(b"gone")
+
+    asyncio.run(main())
+
+
+def test_an_answer_of_a_known_length_has_no_pieces_that_go_straight():
+    async def main():
+        found: list[bool] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            head = [(b"content-length", b"2")]
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            found.append(Connection.of(scope).write(b"no"))
+            await send({"type": "http.response.body", "body": b"ok"})
+
+        protocol, pipe = served(app)
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.01)
+        assert found == [False]
+        assert pipe.written.endswith(b"\r\n\r\nok")
+        protocol.connection_lost(None)
+
+    asyncio.run(main())

@@ -4,9 +4,12 @@
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.core import endings
 from holdfast.core.cover import Cover
@@ -517,5 +520,97 @@ def test_words_that_cannot_be_read_are_left_out_and_the_status_stays(status, kin
         assert await made.whole() == body
         assert made.headers == fields
         assert MODEL not in str(body)
+
+    asyncio.run(main())
+
+
+class Straight(Upstream):
+    """Offers each piece before it comes in turn."""
+
+    async def chunks(self):
+        async for piece in super().chunks():
+            if self.take is None or not self.take(piece):
+                yield piece
+
+
+TALKING = [
+    started(),
+    *text_block("hello", "w\u00f6rld", ", ", "dear"),
+    *tool_block("c1", "look", {"a": 1}, index=1),
+    *text_block("bye", index=2),
+    *stopped(9, "tool_use"),
+]
+
+
+def told_of(pieces, full, *, straight, **payer):
+    """What the client got in the end, and what the payer was told, in order."""
+
+    async def main():
+        paid = Payer(**payer)
+        upstream: Any = (Straight if straight else Upstream)(pieces)
+        made: Any = Answer(upstream, paid)
+        client = made.client = Client()
+        steps = iter(full)
+        client_write = client.write
+
+        def write(piece):
+            client.full = next(steps, False)
+            return client_write(piece)
+
+        client.write = write
+        taken = 0
+        async for piece in made.events():
+            taken += 1
+            client.got.append(piece)
+        return b"".join(client.got), paid.told, paid.readings, taken
+
+    return asyncio.run(main())
+
+
+@given(
+    st.lists(st.integers(0, 2000), max_size=12),
+    st.lists(st.booleans(), max_size=12),
+    st.sampled_from([(900, 900, 0), (10, 100, 8), (2, 2, 0)]),
+    st.sampled_from([b"", b"data: {\n\n", b"event: error\ndata: {}\n\n"]),
+)
+def test_straight_or_in_turn_the_client_and_the_payer_hear_the_same(places, full, holds, odd):
+    data = b"".join(TALKING)
+    at = places[0] if odd and places else len(data)
+    data = data[:at] + odd + data[at:]
+    cuts = sorted({0, len(data), *(place for place in places if place < len(data))})
+    pieces = [data[a:b] for a, b in pairwise(cuts)]
+    held, most, in_flight = holds
+    sizes = {"held": held, "most": most, "in_flight": in_flight}
+    straight = told_of(pieces, full, straight=True, **sizes)
+    assert straight[:3] == told_of(pieces, (), straight=False, **sizes)[:3]
+
+
+def test_what_only_has_to_be_counted_goes_straight_and_the_rest_in_turn():
+    _, told, _, taken = told_of(TALKING, (), straight=True)
+    assert ("emitted", "c1", {"a": 1}) in told
+    # The end of the call, why the model stopped, and the end.
+    assert taken == 3
+    assert told_of(TALKING, [True] * 4, straight=True)[3] == 7
+
+
+@pytest.mark.parametrize("why", ["cut", "lapsed"])
+def test_nothing_goes_straight_once_the_answer_is_cut_or_nobody_may_go_on(why):
+    async def main():
+        payer = Payer()
+
+        def stop():
+            if why == "cut":
+                payer.stopped = True
+                made.cut("session_stopped: killed")
+            else:
+                payer.lapsed = "unavailable: away"
+
+        upstream: Any = Straight([*TALKING[:3], stop, *TALKING[3:]])
+        made: Any = Answer(upstream, payer)
+        made.client = client = Client()
+        rest = await read(made)
+        assert b"".join(client.got) == b"".join(TALKING[:3])
+        assert TALKING[3] not in rest
+        assert any(one[0] == "cut" for one in payer.told)
 
     asyncio.run(main())
