@@ -611,6 +611,10 @@ def test_nothing_goes_straight_once_the_answer_is_cut_or_nobody_may_go_on(why):
         rest = await read(made)
         assert b"".join(client.got) == b"".join(TALKING[:3])
         assert TALKING[3] not in rest
+        if why == "cut":
+            # What went straight is ended as well-formed as the rest.
+            assert rest[0].startswith(b"event: content_block_stop")
+            assert b"message_stop" in rest[0]
         assert any(one[0] == "cut" for one in payer.told)
 
     asyncio.run(main())
