@@ -8,6 +8,7 @@ untouched, and so are events that nobody here knows.
 Not here: sockets, prices, what to do with any of it (`runtime/model_calls`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,15 @@ _KNOWN = frozenset(
         "content_block_delta",
         "content_block_stop",
     }
+)
+
+
+# The deltas that nearly all of a stream is made of, in the one form that providers write, whole.
+_TEXT = re.compile(
+    rb'event: content_block_delta\ndata: \{"type": ?"content_block_delta", ?"index": ?'
+    rb'(0|[1-9][0-9]{0,3}), ?"delta": ?\{"type": ?'
+    rb'"(?:text_delta", ?"text|thinking_delta", ?"thinking)": ?'
+    rb'"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrt])*+)" *\} *\}\n\n'
 )
 
 
@@ -174,7 +184,7 @@ class AnswerStream:
 
     def shown(self) -> None:
         """What `feed` returned so far goes to the client; `ending` continues from here."""
-        self._shown_open = tuple(sorted(self._open))
+        self._shown_open = tuple(sorted(self._open)) if len(self._open) > 1 else tuple(self._open)
         self._shown_started = self.started
         self._shown_ended = self.ended or self.failed
 
@@ -189,12 +199,37 @@ class AnswerStream:
             return b""
         whole, self._carry = buffer[:end], buffer[end:]
         lines = whole.replace(b"\r\n", b"\n") if b"\r" in whole else whole
-        for event in lines.split(b"\n\n"):
-            if event:
-                broken = self._take(event)
-                if broken is not None:
-                    return broken
+        at, size = 0, len(lines)
+        while at < size:
+            told = _TEXT.match(lines, at)
+            if told is not None and self._counted(told[1], told[2]):
+                at = told.end()
+                continue
+            end = lines.find(b"\n\n", at)
+            end = size if end < 0 else end
+            event, at = lines[at:end], end + 2
+            if event and (broken := self._take(event)) is not None:
+                return broken
         return whole
+
+    def _counted(self, index: bytes, text: bytes) -> bool:
+        """Count a delta of text as `_delta` does, whose only content is in front of us, undecoded.
+
+        False where it has to be read. Each escape in `text` stands for one byte.
+        """
+        opened = self._open.get(int(index))
+        if opened is None or opened[0].tool_use_id:
+            return False
+        if not text.isascii():
+            try:
+                text.decode()
+            except UnicodeDecodeError:
+                return False
+        escapes = text.count(b"\\") - text.count(b"\\\\")
+        self.metered.output_bytes += len(text) - escapes
+        self.metered.deltas += 1
+        self.seen += 1
+        return True
 
     def _take(self, event: bytes) -> Broken | None:
         name, body = _parts(event)

@@ -7,7 +7,7 @@ Not here: what is done about it (`runtime/reaching`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
 
@@ -135,12 +135,19 @@ async def opened(answer: UpstreamAnswer, seconds_left: Callable[[], float]) -> B
 
 
 async def _first_event(answer: UpstreamAnswer) -> Begun:
-    """Judge a stream by its first event besides pings, and by what came together with it."""
+    """Judge a stream by its first event besides pings, and by what came together with it.
+
+    What comes after output has begun is not looked at: it makes no refusal of an answer.
+    """
     meter, held = AnswerStream(cached_1h=True), list[bytes]()
     rest = answer.chunks()
     async for chunk in rest:
         held.append(chunk)
-        read = meter.feed(chunk)
+        read: bytes | Broken = b""
+        for line in _lines(chunk):
+            read = meter.feed(line)
+            if meter.metered.opened or isinstance(read, Broken):
+                break
         if meter.failed and not meter.metered.opened:
             answer.close()
             reading = meter.metered.reading() if meter.started else None
@@ -149,6 +156,14 @@ async def _first_event(answer: UpstreamAnswer) -> Begun:
         if meter.seen or isinstance(read, Broken):
             return Begun(_Resumed(answer, held, rest))
     raise UpstreamUnavailable("the provider ended the stream before it began")
+
+
+def _lines(chunk: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(chunk):
+        end = chunk.find(b"\n", at) + 1 or len(chunk)
+        yield chunk[at:end]
+        at = end
 
 
 async def _first_bytes(answer: UpstreamAnswer) -> Begun:
