@@ -10,15 +10,14 @@ executes the agent. So a new one is read in its first looks, and everything in a
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 _MARKER = b"HOLDFAST_SESSION="
-# Looks in which a new process is read again; every so many looks, all are.
+# Looks in which a new process is read again.
 _FRESH_LOOKS = 3
-_WHOLE_EVERY = 64
 
 
 class _Process(msgspec.Struct):
@@ -42,12 +41,12 @@ class ProcessTable:
         self._known: dict[int, _Process] = {}
         # Groups and process sessions led by a process that another one of the session started.
         self._led: dict[int, frozenset[str]] = {}
-        self._looks = 0
+        self._of: dict[str, list[_Process]] = {}
+        self.fresh = False
+        """Whether somebody is so new that the next look reads it again."""
 
     def look(self, *, whole: bool = False) -> None:
         """See who is there; `whole` reads everybody again."""
-        self._looks += 1
-        whole = whole or self._looks % _WHOLE_EVERY == 0
         there: dict[int, _Process] = {}
         changed = False
         for pid, inode in self._pids():
@@ -62,6 +61,8 @@ class ProcessTable:
         self._known = there
         if changed:
             self._attribute()
+        self.fresh = any(p.looks < _FRESH_LOOKS for p in there.values())
+        self._of = _by_session(there.values())
 
     def _attribute(self) -> None:
         groups = {number for p in self._known.values() for number in (p.group, p.leader)}
@@ -70,12 +71,11 @@ class ProcessTable:
 
     def of(self, session_id: str) -> set[int]:
         """Ids of the session's processes that live, as of the last look."""
-        return {p.pid for p in self._known.values() if session_id in p.sessions and not p.ended}
+        return {p.pid for p in self._of.get(session_id, ())}
 
     def identities(self, session_id: str) -> frozenset[tuple[int, int]]:
         """Ids and inodes of the session's processes that live, as of the last look."""
-        known = (p for p in self._known.values() if session_id in p.sessions and not p.ended)
-        return frozenset((p.pid, p.inode) for p in known)
+        return frozenset((p.pid, p.inode) for p in self._of.get(session_id, ()))
 
     def _pids(self) -> Iterator[tuple[int, int]]:
         try:
@@ -121,6 +121,16 @@ class ProcessTable:
                     if not above <= before:
                         self._led[process.pid] = before | above
                         grown = True
+
+
+def _by_session(processes: Iterable[_Process]) -> dict[str, list[_Process]]:
+    """Those that live, under each session that they are of."""
+    found: dict[str, list[_Process]] = {}
+    for process in processes:
+        if process.sessions and not process.ended:
+            for session in process.sessions:
+                found.setdefault(session, []).append(process)
+    return found
 
 
 def _content(path: str) -> bytes:

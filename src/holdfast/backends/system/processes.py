@@ -16,6 +16,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from holdfast.backends.system.births import Births
+from holdfast.backends.system.lookout import Lookout
 from holdfast.backends.system.process_table import ProcessTable
 from holdfast.ports.processes import StopReport
 
@@ -31,17 +33,20 @@ class LinuxProcesses:
     """Reads `/proc`; uses control groups when this user may."""
 
     def __init__(self, *, proc: Path = Path("/proc"), group_root: Path | None = None) -> None:
-        self._table = ProcessTable(proc)
+        self._lookout = Lookout(ProcessTable(proc), Births(proc))
         self._groups = group_root if group_root is not None else _group_root()
-        self._lock = threading.Lock()
-        # Threads of their own: a kill waits behind nobody's parsing and scrubbing.
-        self._looking = ThreadPoolExecutor(1, "fence")
         self._ending = ThreadPoolExecutor(1, "kill")
 
     async def adopt(self, session_id: str) -> str:
         """Move the session's processes into a group of their own; names what will find them."""
+        await self._lookout.look()
+        group = self._group(session_id)
+        if group is None:
+            return "marker"
+        if not self._of(session_id) and _is_there(group):
+            return "cgroup"
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._looking, self._adopt, session_id)
+        return await loop.run_in_executor(self._lookout.thread, self._fence, group, session_id)
 
     async def stop(self, session_id: str) -> StopReport:
         """Kill until nothing is left, a bounded number of times."""
@@ -51,23 +56,19 @@ class LinuxProcesses:
     async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
         """The session's processes that live, by a look at everybody."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._looking, self._seen, session_id)
+        return await loop.run_in_executor(self._lookout.thread, self._seen, session_id)
 
     def _seen(self, session_id: str) -> frozenset[tuple[int, int]]:
-        with self._lock:
-            self._table.look(whole=True)
-            found = self._table.identities(session_id)
+        with self._lookout.lock:
+            self._lookout.table.look(whole=True)
+            found = self._lookout.table.identities(session_id)
         return frozenset(one for one in found if one[0] != os.getpid())
 
     def _group(self, session_id: str) -> Path | None:
         return self._groups / session_id if self._groups is not None else None
 
-    def _adopt(self, session_id: str) -> str:
-        group = self._group(session_id)
-        with self._lock:
-            self._table.look()
-            if group is None:
-                return "marker"
+    def _fence(self, group: Path, session_id: str) -> str:
+        with self._lookout.lock:
             try:
                 group.mkdir(parents=True, exist_ok=True)
                 for pid in self._of(session_id) - self._members(group):
@@ -80,17 +81,17 @@ class LinuxProcesses:
 
     def _of(self, session_id: str) -> set[int]:
         """The session's processes as of the last look; never this one."""
-        return self._table.of(session_id) - {os.getpid()}
+        return self._lookout.table.of(session_id) - {os.getpid()}
 
     def _stop(self, session_id: str) -> StopReport:
         group = self._group(session_id)
         grouped = group is not None and group.is_dir()
         found: set[int] = set()
         now: set[int] = set()
-        with self._lock:
+        with self._lookout.lock:
             for _ in range(_ROUNDS):
                 members = self._members(group) if grouped and group is not None else set()
-                self._table.look(whole=True)
+                self._lookout.table.look(whole=True)
                 now = members | self._of(session_id)
                 if not now:
                     break
@@ -122,6 +123,11 @@ class LinuxProcesses:
         with contextlib.suppress(OSError):
             return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
         return set()
+
+
+def _is_there(group: Path) -> bool:
+    """Asked before each permit: half the time that `Path` takes."""
+    return os.path.isdir(group)  # noqa: PTH112
 
 
 def _group_root() -> Path | None:
