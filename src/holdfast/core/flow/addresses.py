@@ -12,6 +12,7 @@ import itertools
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -57,6 +58,7 @@ _LINE = re.compile(r"(?::\d{1,9}){1,2}\Z")
 _SHORT, _LONG = 7, 9
 _LOCAL_MOST, _HOST_MOST, _PATH_MOST = 64, 253, 512
 _PREFIXES_MOST = 16
+_KEPT_TEXT = 128
 _PLAIN_MOST = 5_000
 _TOP_LETTERS = range(2, 25)
 _TRAILING = ".,;:!?)"
@@ -115,6 +117,16 @@ def file_names(text: str) -> Iterator[str]:
 
 def parts(text: str) -> Iterator[Part]:
     """Every address in a text, as it stands and as it reads once it is decoded."""
+    return iter(_kept(text)) if len(text) <= _KEPT_TEXT else _found(text)
+
+
+@lru_cache(maxsize=4096)
+def _kept(text: str) -> tuple[Part, ...]:
+    """Of a short text: names of arguments, and files that are worked on, come again and again."""
+    return tuple(_found(text))
+
+
+def _found(text: str) -> Iterator[Part]:
     yield from _shown(text)
     for read in readings(text):
         yield from _shown(read)
@@ -147,11 +159,14 @@ def _folded(text: str) -> str:
 
 def _decoded(text: str) -> str:
     for _ in range(_DECODINGS):
-        read = _PERCENT.sub(_signs, html.unescape(text))
+        read = html.unescape(text)
+        read = _PERCENT.sub(_signs, read) if "%" in read else read
         if read == text:
             break
         text = read
-    text = _DOT.sub(".", _AT.sub("@", _folded(text)))
+    text = _folded(text)
+    if any(sign in text for sign in "[({<"):
+        text = _DOT.sub(".", _AT.sub("@", text))
     return _DOT_WORD.sub(".", _AT_WORD.sub("@", text)) if " dot " in text else text
 
 
@@ -267,6 +282,8 @@ def _place(host: str, path: str, *, certain: bool = True) -> Part:
 
 def _accounts(text: str) -> Iterator[Part]:
     """Numbers of phones, accounts and cards, however grouped, and long names of wallets."""
+    if not _GROUP.search(text):
+        return
     for run in _DIGITS.finditer(_DAY.sub("|", text)):
         yield from _numbers(tuple(_GROUP.findall(run.group())))
     for found in _TOKEN.finditer(text):

@@ -9,10 +9,12 @@ what a search looks for. A path is judged in every spelling that a tool may read
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from holdfast.core.risk import places
 from holdfast.core.risk import shell_paths as paths
+from holdfast.core.risk.path_patterns import below_any
 from holdfast.core.risk.searches import misses_tokens, reaches_state
 from holdfast.core.risk.shell_rules import words
 from holdfast.model.risk import RiskLevel, RiskReason
@@ -21,6 +23,7 @@ from holdfast.model.tools import ArgumentRole, Contract, Effect
 _WHERE_MAX = 200
 _MAX_CHARACTERS = 65_536
 _MAX_VALUES = 2_000
+_KEPT_NAME = 64
 _MAX_DEPTH = 16
 _NAMES_PATHS = words(
     """
@@ -115,8 +118,16 @@ def _names_path(contract: Contract, name: str) -> bool:
         return True
     if _is_text(contract, name):
         return False
+    return _is_called_path(name) if len(name) <= _KEPT_NAME else _read_name(name)
+
+
+def _read_name(name: str) -> bool:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return not _NAMES_PATHS.isdisjoint(re.split(r"[^a-z]+", spaced))
+
+
+# Arguments are called alike, call after call.
+_is_called_path = lru_cache(maxsize=512)(_read_name)
 
 
 def _is_text(contract: Contract, name: str) -> bool:
@@ -135,10 +146,10 @@ def _reads_as_path(contract: Contract, name: str, value: str) -> bool:
 
 def spellings(value: str) -> tuple[str, ...]:
     """Every way in which a tool may read this path."""
-    plain = "".join(
-        c for c in unicodedata.normalize("NFKC", value) if unicodedata.category(c) != "Cf"
-    )
-    found = [value, plain]
+    found = [value]
+    if not value.isascii():
+        wide = unicodedata.normalize("NFKC", value)
+        found.append("".join(c for c in wide if unicodedata.category(c) != "Cf"))
     for _ in range(3):
         decoded = _decoded(found[-1])
         if decoded == found[-1]:
@@ -158,6 +169,8 @@ def is_address(spelling: str) -> bool:
 
 def _decoded(text: str) -> str:
     """Escapes of a URL taken out; bytes that are no UTF-8 are replaced."""
+    if "%" not in text:
+        return text
     return _ESCAPED.sub(
         lambda run: bytes.fromhex(run.group().replace("%", "")).decode("utf-8", "replace"), text
     )
@@ -218,10 +231,7 @@ def _in_system(value: str, folder: str) -> bool:
         for spelling in spellings(value)
         if not is_address(spelling)
     ]
-    return any(
-        paths.is_superusers(place) or any(paths.below(place, tree) for tree in _SYSTEM)
-        for place in exact
-    )
+    return any(paths.is_superusers(place) or below_any(place, _SYSTEM) for place in exact)
 
 
 def _judge_search(

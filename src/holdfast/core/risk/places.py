@@ -22,7 +22,8 @@ from functools import lru_cache
 
 import msgspec
 
-from holdfast.core.risk.shell_paths import below, has_name, localised, normalise
+from holdfast.core.risk.path_patterns import below, below_any, has_name
+from holdfast.core.risk.shell_paths import localised, normalise
 from holdfast.core.risk.shell_rules import listed, words
 
 # Patterns, part by part, in small letters; `~` is any home. A match on a leading part is one.
@@ -126,7 +127,7 @@ def is_state(view: str, own: Governed = UNTOLD) -> bool:
     view = view.casefold()
     if ".holdfast" in view or has_name(view, _STATE_NAMES):
         return True
-    if any(below(view, pattern) for pattern in _STATE_PATHS):
+    if below_any(view, _STATE_PATHS):
         return True
     return any(_spelled(one, place) for place in own.state for one in (view, _climbed(view)))
 
@@ -147,7 +148,7 @@ def is_secret(view: str) -> bool:
     kept = "/".join(part for part in view.split("/") if part not in _SECRET_EXEMPT)
     if has_name(kept, _SECRET_NAMES) or _HIDDEN_GLOB.search(view):
         return True
-    return any(below(view, pattern) for pattern in _SECRET_PATHS)
+    return below_any(view, _SECRET_PATHS)
 
 
 def holds_secrets(view: str) -> bool:
@@ -161,7 +162,7 @@ def is_protected(view: str) -> bool:
     view = view.casefold()
     return (
         has_name(view, _STARTUP_NAMES)
-        or any(below(view, pattern) for pattern in _STARTUP_PATHS)
+        or below_any(view, _STARTUP_PATHS)
         or _has_parts(view, _HOOKS_AND_SETTINGS)
     )
 
@@ -173,7 +174,7 @@ def is_run_later(view: str) -> bool:
     return (
         is_protected(view)
         or has_name(view, _RUN_LATER_NAMES)
-        or any(below(view, pattern) for pattern in _RUN_LATER_PATHS)
+        or below_any(view, _RUN_LATER_PATHS)
         or _has_parts(view, _RUN_LATER_PARTS)
     )
 

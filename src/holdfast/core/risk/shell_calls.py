@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.core.risk import places
 from holdfast.core.risk import shell_paths as paths
+from holdfast.core.risk.path_patterns import same
 from holdfast.core.risk.shell_rules import ShellRules
 from holdfast.core.risk.shell_words import UNKNOWN, Variables
 from holdfast.model.risk import RiskLevel, RiskReason
@@ -228,7 +229,7 @@ class Findings:
         for view in self.views(path):
             if recursive and places.holds_secrets(view):
                 self.add("shell.secret_read", where)
-            if paths.same(view, "/proc/*/environ"):
+            if same(view, "/proc/*/environ"):
                 self.add("shell.environment_read", where)
             self._device(view, where, writes=False)
 

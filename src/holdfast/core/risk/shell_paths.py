@@ -6,20 +6,17 @@ path with a glob counts as every protected path it could match.
 
 import posixpath
 import re
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from holdfast.core.risk import shell_rules as rules
+from holdfast.core.risk.path_patterns import below_any, parts_of, same
 from holdfast.core.risk.shell_words import UNKNOWN
 
 _HOME = re.compile(r"^/(?:home|Users)/[^/]+(?=/|$)")
 _OTHER_HOME = re.compile(r"^~[A-Za-z_][A-Za-z0-9_.-]*(?=/|$)")
 # `~+` is the current directory.
 _HERE = re.compile(r"^~\+(?=/|$)")
-_GLOB = re.compile(r"[*?\[\0]")
 MAX_PATH = 4_096
-_MAX_PART = 255
-_MIN_SPELLED = 2
 # `/root/notes.txt`, its slash counted.
 _OF_A_HOME = 3
 
@@ -103,7 +100,7 @@ def is_superusers(place: str) -> bool:
 
     Projects live there, too; a file of one lies deeper.
     """
-    parts = _parts(place)
+    parts = parts_of(place)
     return parts[1:2] == ("root",) and (len(parts) <= _OF_A_HOME or parts[2].startswith("."))
 
 
@@ -125,56 +122,9 @@ def _views(path: str, bases: tuple[str, ...], folder: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found + climbed))
 
 
-def _part_matches(part: str, pattern: str) -> bool:
-    if part == pattern:
-        return True
-    if len(part) > _MAX_PART:
-        return False
-    loose = bool(_GLOB.search(part)) and not set(part) <= {UNKNOWN}
-    if loose and part[0] in "*?[" and pattern.startswith("."):
-        return False
-    if loose:
-        return fnmatchcase(pattern.replace("*", "x"), part.replace(UNKNOWN, "*"))
-    return ("*" in pattern or "?" in pattern) and fnmatchcase(part, pattern)
-
-
-@lru_cache(maxsize=512)
-def _parts(path: str) -> tuple[str, ...]:
-    if path.startswith("/"):
-        return ("/", *(part for part in path.split("/") if part))
-    return tuple(part for part in path.split("/") if part)
-
-
-def below(path: str, pattern: str) -> bool:
-    """Whether ``path`` is, or is inside, what ``pattern`` names."""
-    parts, wanted = _parts(path), _parts(pattern)
-    if len(parts) < len(wanted):
-        return False
-    return all(map(_part_matches, parts, wanted))
-
-
-def same(path: str, pattern: str) -> bool:
-    """Whether ``path`` is what ``pattern`` names, not something inside it."""
-    parts, wanted = _parts(path), _parts(pattern)
-    return len(parts) == len(wanted) and all(map(_part_matches, parts, wanted))
-
-
-def has_name(path: str, names: tuple[str, ...]) -> bool:
-    """Whether any part of the path has one of these names."""
-    return any(
-        _part_matches(part, name) for part in _parts(path) if _says_enough(part) for name in names
-    )
-
-
-def _says_enough(part: str) -> bool:
-    """Not ``*`` or ``*.json``: a glob counts as a name only when it spells its beginning."""
-    match = _GLOB.search(part)
-    return match is None or match.start() >= _MIN_SPELLED
-
-
 def is_open(path: str) -> bool:
     """Whether anybody may write there although it lies below a system tree."""
-    return any(below(path, place) for place in rules.OPEN_PATHS)
+    return below_any(path, rules.OPEN_PATHS)
 
 
 @lru_cache(maxsize=512)
@@ -184,7 +134,7 @@ def is_system(path: str) -> bool:
         return False
     if path.startswith("/root/"):
         return is_superusers(path)
-    if any(below(path, tree) for tree in rules.SYSTEM_TREES):
+    if below_any(path, rules.SYSTEM_TREES):
         return True
     return path.startswith("/") and path.count("/") == 1 and path not in rules.OPEN_PATHS
 

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from holdfast.core.risk.arguments import is_address, judge_arguments, spellings
+from holdfast.core.risk.path_patterns import below, same
 from holdfast.core.risk.places import Governed, covers_folder, governed
 from holdfast.core.risk.shell_calls import MOST_LISTED, Call, Feed, Findings, Role
 from holdfast.core.risk.shell_jq import only_computes
 from holdfast.core.risk.shell_paths import (
-    below,
     is_beyond_repair,
     is_foreign,
     is_raw_device,
@@ -19,7 +19,6 @@ from holdfast.core.risk.shell_paths import (
     localised,
     normalise,
     places,
-    same,
     views,
 )
 from holdfast.core.risk.shell_rules import DEFAULT_RULES
