@@ -23,6 +23,7 @@ from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.proving import Proving
+from holdfast.apps.control.shortcut import Shortcut
 from holdfast.apps.control.reading import Intake
 from holdfast.apps.control.repeating import Repeats
 from holdfast.apps.control.work.routes import WorkDoor
@@ -310,7 +311,8 @@ def _application(
         secrets.token_bytes(32),
         lambda: secrets.token_hex(16),
     )
-    return Front(gateway.direct(), Proving(Starlette(routes=routes), known))
+    quick = Shortcut((*hooks.routes(), *door.routes()), Starlette(routes=routes))
+    return Front(gateway.direct(), Proving(quick, known))
 
 
 def _check_tls(config: Config) -> None:
