@@ -23,9 +23,9 @@ from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.proving import Proving
-from holdfast.apps.control.shortcut import Shortcut
 from holdfast.apps.control.reading import Intake
 from holdfast.apps.control.repeating import Repeats
+from holdfast.apps.control.shortcut import Shortcut
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway

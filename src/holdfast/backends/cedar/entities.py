@@ -1,11 +1,12 @@
 """Who asks and what for, as Cedar entities, prepared once for calls that repeat them.
 
-A session asks many times, so its entities are kept (bounded in number and size) under everything
-they are made of; a change of any part of it is another entry.
+A session asks many times, so its own entity is kept, and so are those of a whole question (bounded
+in number and size), under everything they are made of; a change of any part is another entry.
 """
 
 import threading
 from collections import OrderedDict
+from itertools import chain
 from typing import Any
 
 import cedarpy
@@ -18,15 +19,15 @@ from holdfast.model.principals import TrustLevel
 _MAX_KEPT = 1024
 _MAX_KEPT_CHARACTERS = 2048
 _TRUST = frozenset(str(level) for level in TrustLevel)
-_Key = tuple[object, ...]
+_Key = tuple[str, ...]
 
 
 class EntityCache:
     """Entities of recent questions of one bundle."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[_Key, cedarpy.Entities] = OrderedDict()
-        self._lock = threading.Lock()
+        self.askers = _Kept()
+        self.questions = _Kept()
 
     def entities(
         self, action: str, base: cedarpy.Entities, request: PolicyRequest
@@ -35,33 +36,61 @@ class EntityCache:
 
         Errors: Refused.
         """
-        key, characters = _key(action, request)
+        asker = _asker(action, request)
+        key = _question(asker, request)
+        known = self.questions.get(key)
+        if known is None:
+            known = _added(self._of_asker(asker, base, request), resource(request))
+            self.questions.keep(key, known)
+        return known
+
+    def _of_asker(
+        self, key: _Key, base: cedarpy.Entities, request: PolicyRequest
+    ) -> cedarpy.Entities:
+        """Made once: a session asks for one resource after the other."""
+        known = self.askers.get(key)
+        if known is None:
+            known = _added(base, session(request))
+            self.askers.keep(key, known)
+        return known
+
+
+class _Kept:
+    """Those used last, bounded in number and in the size of what they are made of."""
+
+    def __init__(self) -> None:
+        self.entries: OrderedDict[_Key, cedarpy.Entities] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: _Key) -> cedarpy.Entities | None:
         with self._lock:
-            known = self._kept.get(key)
+            known = self.entries.get(key)
             if known is not None:
-                self._kept.move_to_end(key)
-                return known
-        made = _made(base, request)
-        if characters <= _MAX_KEPT_CHARACTERS:
-            with self._lock:
-                self._kept[key] = made
-                if len(self._kept) > _MAX_KEPT:
-                    self._kept.popitem(last=False)
-        return made
+                self.entries.move_to_end(key)
+            return known
+
+    def keep(self, key: _Key, made: cedarpy.Entities) -> None:
+        if sum(map(len, key)) > _MAX_KEPT_CHARACTERS:
+            return
+        with self._lock:
+            self.entries[key] = made
+            if len(self.entries) > _MAX_KEPT:
+                self.entries.popitem(last=False)
 
 
-def _key(action: str, r: PolicyRequest) -> tuple[_Key, int]:
-    tags = tuple(r.resource_tags.items())
-    names = (action, r.action, r.session, r.tenant, r.project, r.user, r.agent, r.trust, r.resource)
-    characters = sum(map(len, names)) + sum(map(len, r.roles))
-    characters += sum(len(name) + len(value) for name, value in tags)
-    return (*names, r.roles, tags), characters
+def _asker(action: str, r: PolicyRequest) -> _Key:
+    names = (action, r.session, r.tenant, r.project, r.user, r.agent, r.trust)
+    return (*names, str(len(r.roles)), *r.roles)
 
 
-def _made(base: cedarpy.Entities, request: PolicyRequest) -> cedarpy.Entities:
+def _question(asker: _Key, r: PolicyRequest) -> _Key:
+    tags = chain.from_iterable(r.resource_tags.items())
+    return (*asker, r.action, r.resource, *tags)
+
+
+def _added(base: cedarpy.Entities, entity: dict[str, Any]) -> cedarpy.Entities:
     try:
-        added = msgspec.json.encode([session(request), resource(request)]).decode()
-        return base.with_added_json_str(added)
+        return base.with_added_json_str(msgspec.json.encode([entity]).decode())
     except (ValueError, RecursionError) as fault:
         raise Refused(f"the question cannot be written: {type(fault).__name__}") from None
 

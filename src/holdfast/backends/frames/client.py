@@ -47,18 +47,21 @@ class FrameClient:
         """
         if self._closed:
             raise Unavailable("the connection was closed")
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                link = await self._connected()
-        except TimeoutError:
-            raise Unavailable(f"no answer within {timeout_s:g} s") from None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        link = self._link
+        if link is None or not link.alive:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    link = await self._connected()
+            except TimeoutError:
+                raise _late(timeout_s) from None
         call_id, answer = link.send(method, body)
+        timer = loop.call_at(deadline, _ring, answer, timeout_s)
         try:
-            if not await _arrives(answer, deadline):
-                raise Unavailable(f"no answer within {timeout_s:g} s")
-            return _body(answer.result())
+            return _body(await answer)
         finally:
+            timer.cancel()
             link.forget(call_id)
 
     def tell(self, method: str, body: bytes) -> "asyncio.Future[bytes]":
@@ -121,19 +124,22 @@ def _pass_on(answer: "asyncio.Future[Reply]", heard: "asyncio.Future[bytes]") ->
         heard.exception()
 
 
-async def _arrives(answer: "asyncio.Future[Reply]", deadline: float) -> bool:
-    """Whether the answer is here by the deadline, or was when a loop that ran late looked again.
+def _ring(answer: "asyncio.Future[Reply]", timeout_s: float, looks: int = _LOOKS) -> None:
+    """Nobody waits any longer, unless a loop that ran late finds the answer when it looks again.
 
     A loop that was busy past the deadline may ring the timer before it reads what has long
     come: the other side was in time, and our own lateness is no reason to refuse.
     """
-    loop = asyncio.get_running_loop()
-    await asyncio.wait((answer,), timeout=max(deadline - loop.time(), 0))
-    for _ in range(_LOOKS):
-        if answer.done():
-            return True
-        await asyncio.sleep(0)
-    return answer.done()
+    if answer.done():
+        return
+    if looks:
+        asyncio.get_running_loop().call_soon(_ring, answer, timeout_s, looks - 1)
+    else:
+        answer.set_exception(_late(timeout_s))
+
+
+def _late(timeout_s: float) -> Unavailable:
+    return Unavailable(f"no answer within {timeout_s:g} s")
 
 
 class _Link(asyncio.Protocol):

@@ -315,6 +315,7 @@ def test_a_question_after_a_like_one_is_judged_by_its_own_session_and_resource()
     others: list[dict[str, Any]] = [
         {"roles": ()}, {"tenant": "b"}, {"trust": "supervised"}, {"resource": "b"},
         {"resource_tags": {"t": "2"}}, {"resource_tags": {}}, {"trust": "nonsense"},
+        {"roles": ("other", "a", "t", "1"), "resource_tags": {}},
     ]  # fmt: skip
     for other in others:
         assert asked(bundle, **fits).verdict is Verdict.ALLOW
@@ -326,8 +327,19 @@ def test_entities_kept_between_questions_are_bounded():
     for number in range(1_100):
         asked(bundle, session=f"s{number}")
     asked(bundle, resource="x" * 5_000)
-    assert len(bundle.entities._kept) == 1024
-    assert not any("x" * 5_000 in key for key in bundle.entities._kept)
+    asked(bundle, roles=("x" * 5_000,))
+    for kept in (bundle.entities.askers, bundle.entities.questions):
+        assert len(kept.entries) == 1024
+        assert not any("x" * 5_000 in key for key in kept.entries)
+
+
+def test_the_entity_of_a_session_is_made_once_for_all_that_it_asks_for():
+    bundle = bundle_of(SUITE_CEDAR)
+    for number in range(5):
+        asked(bundle, resource=f"file:{number}")
+    asked(bundle, session="other")
+    assert len(bundle.entities.askers.entries) == 2
+    assert len(bundle.entities.questions.entries) == 6
 
 
 @pytest.mark.parametrize(
