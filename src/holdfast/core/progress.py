@@ -12,6 +12,7 @@ call, or stops the session; all carry a sentence that the model or the user can 
 import enum
 from collections import Counter, deque
 from collections.abc import Collection
+from itertools import islice
 
 import msgspec
 
@@ -172,7 +173,8 @@ class Progress:
         return Finding("loop.stall", text, Response.DENY)
 
     def _cycling(self, since: int) -> Finding | None:
-        recent = [s for at, s in self._calls if at > since]
+        latest = (s for at, s in reversed(self._calls) if at > since)
+        recent = list(islice(latest, _CYCLE_PERIODS[-1] * _CYCLE_REPEATS))[::-1]
         for period in _CYCLE_PERIODS:
             span = period * _CYCLE_REPEATS
             tail = recent[-span:]

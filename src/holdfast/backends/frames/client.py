@@ -21,6 +21,8 @@ from holdfast.errors import TooLarge, Unavailable
 
 # Turns of the loop after the deadline in which it reads what had come before.
 _LOOKS = 2
+# So much is not kept until the end of a turn.
+_AT_ONCE_BYTES = 16 * 1024
 
 
 class FrameClient:
@@ -156,11 +158,15 @@ class _Link(asyncio.Protocol):
         self._next_id = 0
         self._unwritable = False
         self._transport: asyncio.Transport | None = None
+        self._unsent = bytearray()
 
     def send(
         self, method: str, body: bytes, *, even_if_full: bool = False
     ) -> tuple[int, asyncio.Future[Reply]]:
-        """Write one request; its id, and the reply to come."""
+        """Write one request by the end of this turn of the loop; its id, and the reply to come.
+
+        Those of one turn are one write, and one read for the other side. `even_if_full`: at once.
+        """
         if self._transport is None or not self.alive:
             raise Unavailable("the connection broke")
         if self._unwritable and not even_if_full:
@@ -173,8 +179,17 @@ class _Link(asyncio.Protocol):
         self._next_id += 1
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = answer
-        self._transport.write(frame)
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent += frame
+        if even_if_full or len(self._unsent) > _AT_ONCE_BYTES:
+            self._flush()
         return call_id, answer
+
+    def _flush(self) -> None:
+        if self._unsent and self._transport is not None:
+            frames, self._unsent = self._unsent, bytearray()
+            self._transport.write(frames)
 
     def forget(self, call_id: int) -> None:
         """A late reply to this call is ignored."""

@@ -27,6 +27,7 @@ UNPROVED = (
 )
 _ROUNDS = 20
 _SETTLE_S = 0.01
+_MOST_MADE = 100_000
 
 
 class LinuxProcesses:
@@ -35,17 +36,18 @@ class LinuxProcesses:
     def __init__(self, *, proc: Path = Path("/proc"), group_root: Path | None = None) -> None:
         self._lookout = Lookout(ProcessTable(proc), Births(proc))
         self._groups = group_root if group_root is not None else _group_root()
+        # Sessions that have a group; a few are forgotten, and made sure of again.
+        self._made: set[str] = set()
         self._ending = ThreadPoolExecutor(1, "kill")
 
     async def adopt(self, session_id: str) -> str:
         """Move the session's processes into a group of their own; names what will find them."""
         await self._lookout.look()
-        group = self._group(session_id)
-        if group is None:
+        if self._groups is None:
             return "marker"
-        if not self._of(session_id) and _is_there(group):
+        if session_id in self._made and not self._lookout.table.of(session_id):
             return "cgroup"
-        loop = asyncio.get_running_loop()
+        group, loop = self._groups / session_id, asyncio.get_running_loop()
         return await loop.run_in_executor(self._lookout.thread, self._fence, group, session_id)
 
     async def stop(self, session_id: str) -> StopReport:
@@ -71,6 +73,9 @@ class LinuxProcesses:
         with self._lookout.lock:
             try:
                 group.mkdir(parents=True, exist_ok=True)
+                if len(self._made) > _MOST_MADE:
+                    self._made.clear()
+                self._made.add(session_id)
                 for pid in self._of(session_id) - self._members(group):
                     # The process may have ended since it was listed.
                     with contextlib.suppress(ProcessLookupError):
@@ -101,6 +106,7 @@ class LinuxProcesses:
             left = self._of(session_id) if now else set()
             if grouped and group is not None:
                 left |= self._members(group)
+                self._made.discard(session_id)
                 with contextlib.suppress(OSError):
                     group.rmdir()
         how = "cgroup" if grouped else "marker"
@@ -123,11 +129,6 @@ class LinuxProcesses:
         with contextlib.suppress(OSError):
             return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
         return set()
-
-
-def _is_there(group: Path) -> bool:
-    """Asked before each permit: half the time that `Path` takes."""
-    return os.path.isdir(group)  # noqa: PTH112
 
 
 def _group_root() -> Path | None:

@@ -24,6 +24,7 @@ _WHERE_MAX = 200
 _MAX_CHARACTERS = 65_536
 _MAX_VALUES = 2_000
 _KEPT_NAME = 64
+_KEPT_PATH = 256
 _MAX_DEPTH = 16
 _NAMES_PATHS = words(
     """
@@ -192,6 +193,11 @@ def _shortest(path: str) -> str:
 
 
 def _views(value: str, folder: str, own: places.Governed) -> tuple[str, ...]:
+    short = len(value) <= _KEPT_PATH
+    return _kept_views(value, folder, own) if short else _read_views(value, folder, own)
+
+
+def _read_views(value: str, folder: str, own: places.Governed) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for spelling in spellings(value):
         if is_address(spelling):
@@ -201,6 +207,10 @@ def _views(value: str, folder: str, own: places.Governed) -> tuple[str, ...]:
             if base and spelling[:1] not in ("/", "~"):
                 found |= dict.fromkeys(paths.views(f"{base}/{spelling}", (), ""))
     return tuple(found)
+
+
+# A file that is worked on is named again and again.
+_kept_views = lru_cache(maxsize=512)(_read_views)
 
 
 def _judge(contract: Contract, value: str, folder: str, own: places.Governed, add: Any) -> None:

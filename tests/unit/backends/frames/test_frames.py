@@ -12,9 +12,9 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.backends.frames.client import FrameClient
+from holdfast.backends.frames.client import FrameClient, _Link, _ring
 from holdfast.backends.frames.server import FrameServer
-from holdfast.backends.frames.wire import FrameBuffer, FrameTooLarge, Request, framed
+from holdfast.backends.frames.wire import FrameBuffer, FrameTooLarge, Reply, Request, framed
 from holdfast.errors import PolicyUnavailable, TooLarge, Unavailable
 
 
@@ -114,6 +114,8 @@ def test_a_late_reply_is_dropped_and_the_connection_goes_on(tmp_path: Path):
     async def body(client: FrameClient) -> None:
         with pytest.raises(Unavailable, match=r"0\.001 s"):
             await client.call("m", b"slow", 0.001)
+        assert client._link is not None
+        assert client._link._waiting == {}
         await asyncio.sleep(0.05)
         assert await client.call("m", b"x", 5) == b"mx"
 
@@ -287,3 +289,73 @@ def test_a_connection_that_ends_is_told_to_its_own_talk_alone(tmp_path):
         await other.close()
 
     talking(tmp_path, body)
+
+
+class Line(asyncio.Transport):
+    """A line that nobody answers; what was written, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def abort(self) -> None:
+        """Nothing to close."""
+
+
+def frames_of(line: Line) -> list[int]:
+    """How many frames each write held."""
+    return [len(list(FrameBuffer(10**6).feed(one))) for one in line.writes]
+
+
+def on_a_line(body: Callable[[_Link, Line], Awaitable[None]]) -> None:
+    async def main() -> None:
+        link, line = _Link(10**6, 0), Line()
+        link.connection_made(line)
+        await body(link, line)
+
+    asyncio.run(main())
+
+
+def test_calls_of_one_turn_are_one_write():
+    async def body(link: _Link, line: Line) -> None:
+        for _ in range(3):
+            link.send("m", b"x")
+        assert line.writes == []
+        await asyncio.sleep(0)
+        link.send("m", b"y")
+        await asyncio.sleep(0)
+        assert frames_of(line) == [3, 1]
+
+    on_a_line(body)
+
+
+def test_what_goes_out_at_once_takes_what_waits_with_it_and_keeps_the_order():
+    async def body(link: _Link, line: Line) -> None:
+        link.send("m", b"first")
+        link.send("m", b"told", even_if_full=True)
+        assert frames_of(line) == [2]
+        assert line.writes[0].index(b"first") < line.writes[0].index(b"told")
+        link.send("m", b"x" * 20_000)
+        assert frames_of(line) == [2, 1]
+        await asyncio.sleep(0)
+        assert frames_of(line) == [2, 1]
+
+    on_a_line(body)
+
+
+def test_a_timer_that_rings_before_the_line_is_read_gives_it_two_turns():
+    async def body(link: _Link, _: Line) -> None:
+        call_id, answer = link.send("m", b"x")
+        _ring(answer, 1.0)
+        came = framed(Reply(call_id, "", b"y"), 1000)
+        asyncio.get_running_loop().call_soon(link.data_received, came)
+        assert (await answer).body == b"y"
+        _, answer = link.send("m", b"x")
+        _ring(answer, 1.0)
+        with pytest.raises(Unavailable, match="1 s"):
+            await answer
+
+    on_a_line(body)

@@ -297,3 +297,13 @@ def test_a_mark_that_comes_with_exec_is_seen_at_the_next_looks(tmp_path):
     (folder / "environ").write_bytes(b"A=1\0HOLDFAST_SESSION=ses_a\0")
     table.look()
     assert table.of("ses_a") == {100}
+
+
+def test_a_group_is_made_once_and_made_again_after_a_kill(tmp_path):
+    mine, groups = session(), tmp_path / "groups"
+    processes = LinuxProcesses(group_root=groups)
+    for _ in range(2):
+        assert asyncio.run(processes.adopt(mine)) == "cgroup"
+        assert (groups / mine).is_dir()
+        assert asyncio.run(processes.stop(mine)).unproved == ""
+        assert not (groups / mine).exists()
