@@ -353,7 +353,7 @@ def test_a_timer_that_rings_before_the_line_is_read_gives_it_two_turns():
         came = framed(Reply(call_id, "", b"y"), 1000)
         asyncio.get_running_loop().call_soon(link.data_received, came)
         assert (await answer).body == b"y"
-        _, answer = link.send("m", b"x")
+        answer = link.send("m", b"x")[1]
         _ring(answer, 1.0)
         with pytest.raises(Unavailable, match="1 s"):
             await answer
