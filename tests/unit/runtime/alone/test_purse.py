@@ -646,7 +646,7 @@ def test_more_output_is_held_up_to_the_most_that_may_come():
 def test_answer_is_cut_at_once_where_its_account_is_spent_and_soon_where_others_hold_it(
     monkeypatch,
 ):
-    monkeypatch.setattr(module, "_EXTEND_WAIT_S", 0.05)
+    monkeypatch.setattr(module, "_EXTEND_WAIT_S", 3600.0)
     monkeypatch.setattr(module, "_EXTEND_RETRY_S", 0.01)
 
     async def main():
@@ -655,10 +655,9 @@ def test_answer_is_cut_at_once_where_its_account_is_spent_and_soon_where_others_
             limit(D.USD, 50_000_000), rate=128, held_output_tokens=512, output_tokens=900
         )
         [account] = till.live.chain
-        began = asyncio.get_running_loop().time()
         full = f"budget_exceeded: `{account}` has no room for more output"
-        assert await purse.extend(100) == full
-        assert asyncio.get_running_loop().time() - began < 0.04
+        async with asyncio.timeout(60):
+            assert await purse.extend(100) == full
         assert purse.cover.held_tokens == 512
         record = till.journal.record_as_told(Kind.BUDGET_CHANGED, None, {})
         till.budgets.set_limit(account, 60_000_000, record)
@@ -669,6 +668,7 @@ def test_answer_is_cut_at_once_where_its_account_is_spent_and_soon_where_others_
         till.budgets.settle_now("other", {}, till.live.who)
         assert await waiting == ""
         till.hold(till.live, "again", "model", usd=9_000_000)
+        monkeypatch.setattr(module, "_EXTEND_WAIT_S", 0.05)
         began = asyncio.get_running_loop().time()
         assert await purse.extend(250) == full
         assert asyncio.get_running_loop().time() - began >= 0.05
