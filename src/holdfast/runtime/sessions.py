@@ -74,12 +74,17 @@ class Sessions:
         self.ended: Callable[[LiveSession], None] = lambda _: None
 
     async def open(
-        self, draft: Session, begun: Begun | None = None, named: Named = ANEW
+        self,
+        draft: Session,
+        begun: Begun | None = None,
+        named: Named = ANEW,
+        alone: Callable[[], None] = lambda: None,
     ) -> tuple[LiveSession, str]:
         """Open a session from a draft without ids; returns it with its token, shown only here.
 
         `begun` says what begins with it, in the same commit; `named` how it is called, where no
-        session is called so yet.
+        session is called so yet. `alone` is told where all that is durable, and only what the
+        session continues could not be read: that is tried again when somebody needs it.
 
         The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
         is the task; where the task ends in `/` (a kind), the session is the instance of it.
@@ -93,8 +98,12 @@ class Sessions:
             record = self._opened(session, accounts)
             records, changes = begun(live) if begun is not None else ([], [])
             await self._journal.commit([record, *records], [session, *accounts, *changes])
-            if session.parent:
-                await self._inherit(live)
+            try:
+                if session.parent:
+                    await self._inherit(live)
+            except BaseException:
+                alone()
+                raise
             self._remember(live)
         return live, token
 

@@ -9,7 +9,14 @@ import msgspec
 import pytest
 
 from holdfast.core.sessions import Command
-from holdfast.errors import Conflict, InvalidRequest, LeaseLost, NotFound, SessionStopped
+from holdfast.errors import (
+    Conflict,
+    InvalidRequest,
+    LeaseLost,
+    NotFound,
+    SessionStopped,
+    StoreUnavailable,
+)
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.runs import Run, RunState
@@ -360,5 +367,28 @@ def test_nothing_more_comes_of_the_run_of_a_session_that_is_over(command):
         await office.sessions.change(live, command, "")
         over = command not in (Command.PAUSE, Command.RESUME)
         assert office.runs.ended_by_session(live) == over
+
+    asyncio.run(main())
+
+
+def test_branch_that_is_durable_is_worked_at_though_what_it_continues_could_not_be_read_then():
+    async def main():
+        office: Any = Office()
+        run, live = await office.at_work()
+        await office.runs.append(live, 1, [Event(kind=Kind.RUN_ANSWERED, turn=1, body={"n": 1})])
+        reads = office.store.calls
+
+        async def failing(session_id: str) -> Any:
+            office.store.calls = reads
+            raise StoreUnavailable("a read failed for a moment")
+
+        office.store.calls = failing
+        with pytest.raises(StoreUnavailable):
+            await office.runs.fork(run, 1)
+        [branch] = [r for r in await office.runs.listed(RunFilter()) if r.run_id != run.run_id]
+        claimed = await office.dispatch.claim("w2")
+        assert claimed is not None
+        assert claimed.run.run_id == branch.run_id
+        assert office.sessions.loaded(branch.session).session.parent == run.session
 
     asyncio.run(main())
