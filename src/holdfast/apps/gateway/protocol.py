@@ -128,6 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._held = (cycle, app)
         else:
             self._answering = cycle
+            cycle.transport = _HeadAndBody(self.transport, self.loop)  # type: ignore[assignment]
             super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
@@ -183,7 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         if cycle.response_complete or cycle.disconnected:
             return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         return True
 
     def _throw_away(self, size: int) -> None:
@@ -280,6 +281,41 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+
+
+class _HeadAndBody:
+    """A transport that sends the head of an answer together with the first of its body.
+
+    Each write is a call of the kernel. A head that nothing follows in this turn of the loop goes
+    alone.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it, but for the head, which is the first."""
+        if self._head is None:
+            self._head = data
+            self._loop.call_soon(self._alone)
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data if head else data)
+
+    def close(self) -> None:
+        """Close once all is sent."""
+        self._alone()
+        self._transport.close()
+
+    def _alone(self) -> None:
+        if self._head and not self._transport.is_closing():
+            self._transport.write(self._head)
+        self._head = b""
 
 
 class _Log:

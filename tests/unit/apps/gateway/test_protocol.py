@@ -19,6 +19,7 @@ class Pipe(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes = 0
         self.closing = self.aborted = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -26,6 +27,7 @@ class Pipe(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
+        self.writes += 1
 
     def is_closing(self) -> bool:
         return self.closing
@@ -342,6 +344,48 @@ def test_an_answer_of_a_known_length_has_no_pieces_that_go_straight():
         await asyncio.sleep(0.01)
         assert found == [False]
         assert pipe.written.endswith(b"\r\n\r\nok")
+        protocol.connection_lost(None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_head_goes_with_the_first_of_its_body_and_alone_where_that_takes_a_while(waits, closes):
+    async def main():
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            if waits:
+                await asyncio.sleep(0.01)
+                assert pipe.writes == 1
+            await send({"type": "http.response.body", "body": b"one", "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+        protocol, pipe = served(app)
+        more = b"connection: close\r\n" if closes else b""
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n" + more + b"\r\n")
+        await asyncio.sleep(0.05)
+        assert pipe.written.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert pipe.written.endswith(b"\r\n\r\n3\r\none\r\n0\r\n\r\n")
+        assert pipe.writes == (3 if waits else 2)
+        assert pipe.closing is closes
+        protocol.connection_lost(None)
+
+    asyncio.run(main())
+
+
+def test_an_answer_of_a_head_alone_is_sent_before_its_connection_is_closed():
+    async def main():
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            fields = [(b"content-length", b"2"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 200, "headers": fields})
+            await send({"type": "http.response.body", "body": b"ok"})
+
+        protocol, pipe = served(app)
+        protocol.data_received(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.05)
+        assert pipe.written.endswith(b"connection: close\r\n\r\n")
+        assert pipe.closing
         protocol.connection_lost(None)
 
     asyncio.run(main())
