@@ -126,15 +126,18 @@ def _carrier(
     admitted: Admitted,
 ) -> HttpUpstream:
     base_url = _base_url(upstream)
-    return HttpUpstream(
-        base_url,
-        key,
-        auth="bearer" if upstream.auth is Auth.BEARER else "x_api_key",
-        connect_timeout_s=upstream.connect_timeout_s,
-        silence_timeout_s=upstream.silence_timeout_s,
-        dialect=_dialect(upstream, base_url, key, environment, clock),
-        admitted=admitted,
-    )
+    try:
+        return HttpUpstream(
+            base_url,
+            key,
+            auth="bearer" if upstream.auth is Auth.BEARER else "x_api_key",
+            connect_timeout_s=upstream.connect_timeout_s,
+            silence_timeout_s=upstream.silence_timeout_s,
+            dialect=_dialect(upstream, base_url, key, environment, clock),
+            admitted=admitted,
+        )
+    except ValueError as error:
+        raise ConfigInvalid(f"upstreams.{upstream.name}.base_url: {error}") from error
 
 
 def _base_url(upstream: UpstreamConfig) -> str:

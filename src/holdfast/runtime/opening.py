@@ -7,6 +7,7 @@ Not here: what is done about it (`runtime/reaching`).
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
@@ -20,6 +21,7 @@ from holdfast.ports.llm import Take, UpstreamAnswer
 _ERROR_BYTES_MAX = 64 * 1024
 # By so many bytes an error has named itself one.
 _NAMED_BY = 256
+_BLANK = re.compile(rb"\n\r?\n")
 _STATUS_OF = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -144,8 +146,8 @@ async def _first_event(answer: UpstreamAnswer) -> Begun:
     async for chunk in rest:
         held.append(chunk)
         read: bytes | Broken = b""
-        for line in _lines(chunk):
-            read = meter.feed(line)
+        for event in _events(chunk):
+            read = meter.feed(event)
             if meter.metered.opened or isinstance(read, Broken):
                 break
         if meter.failed and not meter.metered.opened:
@@ -158,12 +160,13 @@ async def _first_event(answer: UpstreamAnswer) -> Begun:
     raise UpstreamUnavailable("the provider ended the stream before it began")
 
 
-def _lines(chunk: bytes) -> Iterator[bytes]:
+def _events(chunk: bytes) -> Iterator[bytes]:
+    """Up to each blank line, and what is behind the last."""
     at = 0
-    while at < len(chunk):
-        end = chunk.find(b"\n", at) + 1 or len(chunk)
-        yield chunk[at:end]
-        at = end
+    for blank in _BLANK.finditer(chunk):
+        yield chunk[at : blank.end()]
+        at = blank.end()
+    yield chunk[at:]
 
 
 async def _first_bytes(answer: UpstreamAnswer) -> Begun:

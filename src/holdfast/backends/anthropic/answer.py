@@ -155,6 +155,7 @@ class HttpAnswer:
     def fail(self, sentence: str) -> None:
         """Nothing more is wanted, or nothing more can come: the first reason counts."""
         self.failed = self.failed or sentence
+        self._framing.drop()
         self._let_go(reusable=False)
 
     def _came_to_its_end(self) -> None:

@@ -60,7 +60,7 @@ class Framing:
             parts.clear()
         self._bound(len(data), len(body), within=headed)
         if self.complete or self.broken:
-            self._parser = None  # It holds this, too.
+            self.drop()
         return body
 
     def _bound(self, size: int, body: int, *, within: bool) -> None:
@@ -75,10 +75,14 @@ class Framing:
 
     def end(self) -> None:
         """Nothing more comes: an answer whose end that is becomes `complete`, others `broken`."""
-        self._parser = None
+        self.drop()
         if not self.complete and not self.broken:
             self.complete = self._until_close
             self.broken = not self.complete
+
+    def drop(self) -> None:
+        """Nobody wants the rest."""
+        self._parser = None  # It holds this, too.
 
     @property
     def reusable(self) -> bool:
