@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from holdfast.core import proofs
+from holdfast.core.repeats import KEY_MOST, is_key
 from holdfast.errors import (
     HoldfastError,
     InternalError,
@@ -109,8 +110,11 @@ class Door:
     async def make(self, path: str, kind: type[_T], body: Mapping[str, Any], key: str = "") -> _T:
         """Have something made, once: where the answer was lost, it is asked for again by its key.
 
-        Without a `key` it gets one of its own. Errors: KeyReused; OutcomeUnknown as for `post`.
+        Without a `key` it gets one of its own. Errors: InvalidRequest for a key that is none;
+        KeyReused; OutcomeUnknown as for `post`.
         """
+        if key and not is_key(key):
+            raise InvalidRequest(f"a key is 1 to {KEY_MOST} visible characters of ASCII")
         asked = Asked("POST", _target(path, {}), _spell(body), key or secrets.token_hex(16))
         try:
             got = await self._sent(asked, TIMEOUT_S)

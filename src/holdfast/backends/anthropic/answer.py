@@ -57,16 +57,20 @@ class HttpAnswer:
         self.failed = ""
         self._fault: Exception | None = None
         self._silence_s = silence_s
-        self._heard, self._heard_s = False, self._loop.time()
+        self._heard, self._heard_s = False, 0.0
         self._paused = False
-        self._timer = (
-            self._loop.call_later(silence_s, self._silent) if silence_s is not None else None
-        )
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def untouched(self) -> bool:
         """Whether not one byte of it came before the connection broke."""
         return self.failed == BROKE and not self._heard
+
+    def asked(self) -> None:
+        """The request is out: from now on the provider may be silent for so long."""
+        self._heard_s = self._loop.time()
+        if self._silence_s is not None and self._line is not None:
+            self._timer = self._loop.call_later(self._silence_s, self._silent)
 
     async def begun(self) -> None:
         """Wait for its status and headers, or until it `failed`."""
@@ -79,6 +83,8 @@ class HttpAnswer:
         held, self._waiting, self._waiting_bytes = self._waiting, [], 0
         for piece in held:
             self._arrived(piece)
+        if self._paused and self._waiting_bytes < WAITING_BYTES_MAX:
+            self._resume()
         if self._framing.complete:
             self._last()
 

@@ -13,6 +13,8 @@ from holdfast.backends.anthropic.answer import HttpAnswer
 # A large body goes in pieces, so that others get their turn while it is sent.
 _PIECE_BYTES = 128 * 1024
 _REFUSAL = 300
+# A refusal may come before the body was read; so much of one is read with the head.
+_READ_SURELY_BYTES = 16 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -29,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer: HttpAnswer | None = None
         self._sending = False
+        self._body_bytes = 0
         self._writable: asyncio.Event | None = None
         self._reads = True
         self.used = False
@@ -88,8 +91,10 @@ class Connection(asyncio.Protocol):
     ) -> HttpAnswer:
         """Send one request; its answer, begun or failed. Whoever gets it closes it."""
         answer = self._answer = HttpAnswer(self, silence_s)
+        self._body_bytes = len(body)
         try:
             await self._send(answer, head, body)
+            answer.asked()
             await answer.begun()
         except BaseException:
             answer.close()
@@ -100,12 +105,12 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             answer.ended(orderly=False)
-        elif isinstance(body, bytes):
-            transport.write(head + body)
+        elif len(body) <= _PIECE_BYTES:
+            transport.write(head + bytes(body))
         else:
             self._sending = True
             transport.write(head)
-            await self._send_pieces(transport, answer, body)
+            await self._send_pieces(transport, answer, memoryview(body))
 
     async def _send_pieces(
         self, transport: asyncio.Transport, answer: HttpAnswer, body: memoryview
@@ -134,13 +139,19 @@ class Connection(asyncio.Protocol):
 
     def over(self, *, reusable: bool) -> None:
         """See `answer.Line`."""
-        self._answer = None
-        if reusable and not self._sending:
+        answer, self._answer = self._answer, None
+        if reusable and answer is not None and self._was_read(answer.status):
             self.resume()
             self.used = True
             self._idle(self)
         else:
             self.abort()
+
+    def _was_read(self, status: int) -> bool:
+        """Whether nothing of the request is left, which would be the beginning of the next one."""
+        if self._sending or self._transport is None or self._transport.get_write_buffer_size():
+            return False
+        return status < _REFUSAL or self._body_bytes <= _READ_SURELY_BYTES
 
     def abort(self) -> None:
         """Close it at once; idempotent."""

@@ -50,6 +50,7 @@ class Pool:
         self._all: set[Connection] = set()
         self._addresses: list[Address] = []
         self._addresses_until_s = 0.0
+        self._looking: asyncio.Task[list[Address]] | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def connection(self, *, fresh: bool = False) -> Connection:
@@ -88,11 +89,20 @@ class Pool:
         return made
 
     async def _resolved(self) -> list[Address]:
+        """Where the name stands. One look-up at a time: a resolver that hangs holds a thread."""
         loop = asyncio.get_running_loop()
-        if not self._addresses or loop.time() >= self._addresses_until_s:
-            self._addresses = await _looked_up(self._name, self._port)
-            self._addresses_until_s = loop.time() + _ADDRESSES_S
-        return self._addresses
+        if self._addresses and loop.time() < self._addresses_until_s:
+            return self._addresses
+        if self._looking is None:
+            self._looking = loop.create_task(_looked_up(self._name, self._port))
+            self._looking.add_done_callback(self._found)
+        return await asyncio.shield(self._looking)
+
+    def _found(self, looked: asyncio.Task[list[Address]]) -> None:
+        self._looking = None
+        if not looked.cancelled() and looked.exception() is None:
+            self._addresses = looked.result()
+            self._addresses_until_s = looked.get_loop().time() + _ADDRESSES_S
 
     def _keep(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
@@ -122,6 +132,8 @@ class Pool:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+        if self._looking is not None:
+            self._looking.cancel()
         self._idle.clear()
         for connection in list(self._all):
             connection.abort()

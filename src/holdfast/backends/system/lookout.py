@@ -13,6 +13,7 @@ Not here: who is whose (`process_table`).
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.backends.system.births import Births
@@ -36,7 +37,7 @@ class Lookout:
         self.thread = ThreadPoolExecutor(1, "fence")
         self._births = births
         self._ordered = self._begun = 0
-        self._next: asyncio.Future[bool] | None = None
+        self._next: asyncio.Future[None] | None = None
         self._last: int | None = None
         self._moved_s = 0.0
         self._asked = 0
@@ -45,15 +46,14 @@ class Lookout:
 
     async def look(self) -> None:
         """Return once whoever is there at this moment has been looked at."""
-        loop = asyncio.get_running_loop()
-        if not self._is_due(loop.time()):
+        if not self._is_due(time.monotonic()):
             return
         if self._next is None or self._begun == self._ordered:
             self._ordered += 1
+            loop = asyncio.get_running_loop()
             self._next = loop.run_in_executor(self.thread, self._look)
         # One who leaves does not take the look from the others.
-        if await asyncio.shield(self._next):
-            self._moved_s = loop.time()
+        await asyncio.shield(self._next)
 
     def _is_due(self, now_s: float) -> bool:
         self._asked += 1
@@ -63,12 +63,13 @@ class Lookout:
         settled = now_s - self._moved_s >= _SEEN_AFTER_S
         return self._whole or not quiet or not settled or self.table.fresh
 
-    def _look(self) -> bool:
-        """In the thread: one look; whether somebody was started since the one before."""
+    def _look(self) -> None:
+        """In the thread: one look."""
         with self.lock:
             self._begun += 1  # Whoever asks from here on waits for another.
             whole, self._whole = self._whole, False
             before, last = self._last, self._births.last()
             self.table.look(whole=whole)
+            if last != before:
+                self._moved_s = time.monotonic()
             self._last = last
-        return last != before

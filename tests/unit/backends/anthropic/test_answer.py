@@ -38,6 +38,7 @@ class Line:
 def begun(silence_s=None):
     line = Line()
     answer = HttpAnswer(line, silence_s)
+    answer.asked()
     answer.received(HEAD)
     return answer, line
 
@@ -172,6 +173,41 @@ def test_silence_is_given_up_but_not_while_it_is_we_who_do_not_read():
         with pytest.raises(UpstreamUnavailable, match="in time"):
             await asyncio.wait_for(anext(chunks), 5)
         assert line.told == ["pause", "resume", "closed"]
+
+    asyncio.run(main())
+
+
+def test_while_the_request_goes_out_the_provider_may_be_silent():
+    async def main():
+        line = Line()
+        answer = HttpAnswer(line, 0.01)
+        await asyncio.sleep(0.05)
+        assert line.told == []
+        answer.asked()
+        await asyncio.sleep(0.1)
+        assert (line.told, answer.failed) == (["closed"], "the provider did not answer in time")
+
+    asyncio.run(main())
+
+
+def test_a_reader_that_takes_in_what_waited_has_the_rest_come():
+    class Swallowing:
+        def __init__(self):
+            self.headers: dict[str, str] = {}
+
+        def feed(self, piece):
+            return b""
+
+        def end(self):
+            return b"all"
+
+    async def main():
+        answer, line = begun()
+        answer.received(chunk(b"x" * (WAITING_BYTES_MAX + 1)))
+        answer.read_by(Swallowing())
+        assert line.told == ["pause", "resume"]
+        answer.received(END)
+        assert await answer.read(10) == b"all"
 
     asyncio.run(main())
 

@@ -70,6 +70,59 @@ def test_what_came_unasked_on_a_kept_connection_is_nobodys_answer():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("status", [b"413 Too Large", b"429 Slow Down", b"200 OK"])
+@pytest.mark.parametrize("kind", [bytes, memoryview])
+def test_a_request_that_was_not_read_whole_is_no_beginning_of_the_next(status, kind):
+    early = b"HTTP/1.1 %b\r\ncontent-length: 2\r\n\r\nno" % status
+
+    async def serve(line):
+        head = await line.reader.readuntil(b"\r\n\r\n")
+        if b"content-length: 2\r" in head:
+            line.say(whole(b"mine"))
+            await line.gone()
+        line.say(early)
+        await asyncio.sleep(20)
+
+    async def main():
+        async with serving(serve) as (upstream, lines):
+            status_of = int(status[:3])
+            assert await read(upstream, body=kind(b"x" * 2**24)) == (status_of, b"no")
+            assert await read(upstream) == (200, b"mine")
+            assert len(lines) == 2
+
+    asyncio.run(main())
+
+
+def test_a_refusal_of_a_body_that_lies_between_the_machines_ends_its_connection():
+    async def serve(line):
+        head = await line.reader.readuntil(b"\r\n\r\n")
+        small = b"content-length: 2\r" in head
+        line.say(whole(b"mine") if small else b"HTTP/1.1 429 x\r\ncontent-length: 2\r\n\r\nno")
+        await asyncio.sleep(20)
+
+    async def main():
+        async with serving(serve) as (upstream, lines):
+            assert await read(upstream, body=b"x" * 60_000) == (429, b"no")
+            assert await read(upstream) == (200, b"mine")
+            assert len(lines) == 2
+
+    asyncio.run(main())
+
+
+def test_a_small_request_that_was_refused_leaves_its_connection_to_the_next():
+    async def serve(line):
+        while True:
+            await line.request()
+            line.say(b"HTTP/1.1 429 x\r\ncontent-length: 2\r\n\r\nno")
+
+    async def main():
+        async with serving(serve) as (upstream, lines):
+            assert [await read(upstream) for _ in range(3)] == [(429, b"no")] * 3
+            assert len(lines) == 1
+
+    asyncio.run(main())
+
+
 def test_bytes_that_lie_unread_keep_a_connection_from_being_used(monkeypatch):
     async def serve(line):
         await line.request()

@@ -5,6 +5,7 @@
 import asyncio
 import datetime as dt
 import ipaddress
+import socket
 import ssl
 
 import pytest
@@ -98,21 +99,77 @@ def test_a_certificate_that_does_not_hold_ends_the_call_before_anything_is_sent(
 
 
 def test_a_connection_that_nobody_uses_is_closed_after_a_while(monkeypatch):
-    monkeypatch.setattr(pool, "KEPT_S", 0.1)
-
     async def main():
         async with serving(hello) as (upstream, lines):
+            kept = upstream._pool
             await asyncio.gather(read(upstream), read(upstream))
-            await asyncio.sleep(0.06)
-            await read(upstream)
-            await asyncio.sleep(0.06)
-            assert len(upstream._pool._all) == 1
-            await asyncio.sleep(0.1)
-            assert not upstream._pool._all
+            oldest, _ = kept._idle
+            kept._idle[oldest] -= pool.KEPT_S
+            kept._sweep()
+            await until(lambda: len(kept._all) == 1)
+            assert oldest not in kept._idle
+            assert await read(upstream) == (200, b"hello")
+            assert len(lines) == 2
+            monkeypatch.setattr(pool, "KEPT_S", 0.01)
+            kept._sweep()
+            await until(lambda: not kept._all)
             assert await read(upstream) == (200, b"hello")
             assert len(lines) == 3
 
     asyncio.run(main())
+
+
+def test_a_resolver_that_hangs_is_asked_once_however_many_wait(monkeypatch):
+    asked: list[str] = []
+    answered = asyncio.Event()
+
+    async def hanging(name, port):
+        asked.append(name)
+        await answered.wait()
+        return [(socket.AF_INET, (name, port))]
+
+    async def main():
+        monkeypatch.setattr(pool, "_looked_up", hanging)
+        async with serving(hello) as (upstream, _):
+            hasty = [asyncio.create_task(read(upstream, timeout_s=0.05)) for _ in range(5)]
+            for task in hasty:
+                with pytest.raises(UpstreamUnavailable):
+                    await task
+            patient = [asyncio.create_task(read(upstream)) for _ in range(5)]
+            await asyncio.sleep(0)
+            answered.set()
+            assert {await task for task in patient} == {(200, b"hello")}
+            assert len(asked) == 1
+
+    asyncio.run(main())
+
+
+def test_a_name_that_could_not_be_looked_up_is_looked_up_anew(monkeypatch):
+    asked: list[str] = []
+
+    async def failing_once(name, port):
+        asked.append(name)
+        if len(asked) == 1:
+            raise OSError("no such name")
+        return [(socket.AF_INET, (name, port))]
+
+    async def main():
+        monkeypatch.setattr(pool, "_looked_up", failing_once)
+        async with serving(hello) as (upstream, _):
+            with pytest.raises(UpstreamUnavailable) as refused:
+                await read(upstream)
+            assert refused.value.fields == {"sent": False}
+            assert await read(upstream) == (200, b"hello")
+            assert len(asked) == 2
+
+    asyncio.run(main())
+
+
+async def until(come):
+    """Wait until it is so; errors: TimeoutError."""
+    async with asyncio.timeout(20):
+        while not come():  # noqa: ASYNC110 -- nothing tells of it
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "x", "https:///v1", "http://h:99999"])

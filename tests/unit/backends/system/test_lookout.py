@@ -190,3 +190,17 @@ def test_a_real_table_says_whom_it_reads_again(tmp_path):
         table.look()
         said.append(table.fresh)
     assert said == [True, True, False]
+
+
+@looped
+async def test_a_look_that_nobody_waited_for_to_its_end_is_followed_by_another(lookout, table):
+    table.gate.clear()
+    left = asyncio.create_task(lookout.look())
+    await asyncio.to_thread(table.entered.wait, 10)
+    left.cancel()
+    await asyncio.wait([left])
+    table.gate.set()
+    while lookout._last is None:  # noqa: ASYNC110 -- nothing tells of it
+        await asyncio.sleep(0)
+    await lookout.look()
+    assert len(table.looks) == 2
