@@ -243,7 +243,7 @@ def test_closed_queue_hands_out_nothing_and_lets_those_who_wait_go():
         waiting = [asyncio.create_task(office.dispatch.claim("w", wait_s=60)) for _ in range(2)]
         await asyncio.sleep(0)
         office.dispatch.close()
-        assert await asyncio.gather(*waiting) == [None, None]
+        assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [None, None]
         await office.submit()
         assert await office.dispatch.claim("w", wait_s=60) is None
 

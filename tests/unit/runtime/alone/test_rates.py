@@ -173,7 +173,7 @@ def test_tenant_at_its_own_rate_holds_nobody_up_and_keeps_its_place():
         await gate.draw(1, 0, 0, tenant="small")
         waiting = asyncio.create_task(gate.draw(1, 0, 0, tenant="small", timeout_s=600))
         await turns()
-        await gate.draw(1, 0, 0, tenant="big", timeout_s=600)
+        await gate.draw(1, 0, 0, tenant="big", timeout_s=5)
         await turns()
         assert not waiting.done()
         line = gate._gates["up", "*"].line

@@ -114,8 +114,10 @@ def test_who_comes_finds_the_room_that_those_before_had_no_use_for():
         room.answers["a1"] = NotYet()
         tasks = await room.come("a1", "a2")
         room.places = 1
-        # Not that of another with the same key: the first of them holds it up.
+        room.asked.clear()
+        # Not that of another with the same key: the first of them holds it up, and is not asked.
         assert (await room.come("a3"))[0].done() is False
+        assert room.asked == []
         assert (await room.come("b1"))[0].done() is True
         await gone(tasks)
 
