@@ -201,7 +201,8 @@ class Dispatch:
     def _take(self, agents: tuple[str, ...], by: tuple[str, str]) -> _Taken | NotYet | None:
         if self._closed:
             return None
-        now_ns = self._clock.now_ns()
+        # Before the lease begins: whoever counts from here counts too short.
+        at_s, now_ns = asyncio.get_running_loop().time(), self._clock.now_ns()
         run = self._queue.pick(now_ns, agents)
         if run is None:
             return NotYet()
@@ -221,7 +222,7 @@ class Dispatch:
         )
         self._keep(taken)
         self._queue.serve(run.tenant)
-        return _Taken(run, taken, asyncio.get_running_loop().time())
+        return _Taken(run, taken, at_s)
 
     def _put_back(self, _: tuple[str, str], taken: _Taken | None) -> None:
         """Nobody learned that it was taken, and nothing of it was written."""
