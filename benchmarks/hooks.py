@@ -18,6 +18,7 @@ from benchmarks.in_process import InProcess, tool
 from benchmarks.processes import environment, scratch
 from benchmarks.rows import Row, at_most, percentile
 from holdfast.backends.hook_host import HookHosts
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.tools import Idempotency
@@ -57,7 +58,7 @@ def run(quick: bool) -> list[Row]:  # noqa: FBT001 -- every benchmark is called 
 async def _rows(count: int) -> list[Row]:
     folder = scratch(NAME)
     (folder / "hooks_measured.py").write_text(_MODULE)
-    hosts = HookHosts(folder, environment())
+    hosts = HookHosts(folder, environment(), SystemSandbox())
     try:
         return await _measured(folder, hosts, count)
     finally:

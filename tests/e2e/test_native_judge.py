@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.client import Session, SessionPlan, Work
 from holdfast.client.wire import Door, Pool
 from holdfast.integrations.native.driver import Driver
@@ -136,7 +137,14 @@ async def activated(house, session_type):
     run = found.run
     session = session_type(Door(Pool(work.url), found.token), run.session, SessionPlan())
     lease = Lease(now_s() + work.lease_s)
-    router = Router(run.plan.tools, {}, session_id=run.session, environment=os.environ, lease=lease)
+    router = Router(
+        run.plan.tools,
+        {},
+        session_id=run.session,
+        environment=os.environ,
+        lease=lease,
+        sandbox=SystemSandbox(),
+    )
     try:
         await Driver(session, run, router).activate()
     except Crashed:

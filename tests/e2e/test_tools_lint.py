@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from holdfast.apps.doctor.tools import tools_lint
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.compose.config import load_config
 from holdfast.errors import ConfigInvalid
 from holdfast.integrations.native.mcp_listing import MOST_TOOLS, listing
@@ -254,7 +255,9 @@ def test_settings_that_enforce_the_standard_do_not_load_with_a_tool_that_breaks_
 def asked(folder: Path, *mode: str, within_s: float = 10.0):
     (folder / "wild.py").write_text(WILD)
     told = {"command": sys.executable, "args": ["wild.py", *mode]}
-    return asyncio.run(listing("wild", told, folder, os.environ, within_s=within_s))
+    return asyncio.run(
+        listing("wild", told, folder, os.environ, SystemSandbox(), within_s=within_s)
+    )
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,7 @@ def test_however_a_server_misbehaves_it_is_one_sentence(tmp_path, mode, fault):
 
 def test_a_server_that_does_not_exist_or_is_no_command_is_one_sentence(tmp_path):
     for told in ({"command": "no-such-program"}, {"type": "http", "url": "http://x"}, {"command": 7}, {"command": "a\0b"}, {"command": "x", "args": 1}):  # fmt: skip
-        found = asyncio.run(listing("w", told, tmp_path, os.environ))
+        found = asyncio.run(listing("w", told, tmp_path, os.environ, SystemSandbox()))
         assert found.fault
         assert found.definitions == ()
 
@@ -321,7 +324,7 @@ def test_a_server_sees_no_key_of_ours(tmp_path):
     script = "import os, sys; print(sorted(os.environ), file=sys.stderr)"
     told = {"command": sys.executable, "args": ["-c", script], "env": {"OWN": "1"}}
     surroundings = {**os.environ, "ANTHROPIC_API_KEY": "sk-ant-x"}
-    found = asyncio.run(listing("w", told, tmp_path, surroundings))
+    found = asyncio.run(listing("w", told, tmp_path, surroundings, SystemSandbox()))
     assert "'OWN'" in found.fault
     assert "ANTHROPIC" not in found.fault
 

@@ -14,6 +14,7 @@ from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.reader_host import ReaderHost
 from holdfast.backends.system.clock import SystemClock, SystemEntropy
 from holdfast.compose.config.model import Config, GatewaySettings, UpstreamConfig
+from holdfast.compose.sandboxes import sandbox
 from holdfast.compose.upstreams import admissions, providers
 from holdfast.core.wire.admitted import Admitted
 from holdfast.runtime.providers import Provider
@@ -88,7 +89,7 @@ def build_relay(settings: RelaySettings, environment: Mapping[str, str]) -> Rela
         backlog_bytes=_BACKLOG_BYTES,
     )
     line = Line(frames, server=settings.server, pid=os.getpid())
-    admitted, readers = admissions(settings.gateway), ReaderHost(environment)
+    admitted, readers = admissions(settings.gateway), ReaderHost(environment, sandbox())
     reader, dice = RequestReader(admitted, readers), random.SystemRandom().random
     known = providers(settings.upstreams, environment, clock, admitted)
     return Relay(

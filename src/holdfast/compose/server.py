@@ -30,6 +30,7 @@ from holdfast.compose.upstreams import admissions, model_rates, providers, upstr
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
+from holdfast.ports.sandbox import Sandbox
 from holdfast.runtime.retention import Terms
 from holdfast.runtime.span_tap import SpanTap
 
@@ -82,6 +83,7 @@ async def build(
     policy_socket: Path,
     signing_key: Ed25519PrivateKey,
     environment: Mapping[str, str],
+    sandbox: Sandbox,
     say: Callable[[str], None],
 ) -> Harness:
     """The house of a server; `say` takes a line for its log. Call inside the running loop.
@@ -90,8 +92,8 @@ async def build(
     is missing), Conflict, StoreUnavailable.
     """
     clock = SystemClock()
-    readers = ReaderHost(environment)
-    hosts = HookHosts(config.path.parent, environment)
+    readers = ReaderHost(environment, sandbox)
+    hosts = HookHosts(config.path.parent, environment, sandbox)
     default, by_agent = await hook_sets(hosts, config)
     headers = header_text(config.telemetry, environment)
     receivers = alert_secrets(config.alerts, environment)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.backends.hook_host import HookHosts
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.model.decisions import Verdict
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.principals import Principal, TrustLevel
@@ -201,7 +202,7 @@ def hosts(tmp_path):
     (tmp_path / "exits_here.py").write_text("import sys\nsys.exit(0)\n")
     (tmp_path / "dies_here.py").write_text("import os\nos._exit(0)\n")
     environment = {**os.environ, "KEY": "secret", "GIVEN": "shown"}
-    return HookHosts(tmp_path, environment)
+    return HookHosts(tmp_path, environment, SystemSandbox())
 
 
 def with_hosts(hosts, scenario):
@@ -454,9 +455,9 @@ def test_a_server_that_is_killed_leaves_no_host_behind(tmp_path):
     sys.path.insert(0, {str(Path.cwd())!r})
     from pathlib import Path
     from holdfast.backends.hook_host import HookHosts
-    from tests.unit.backends.test_hook_host import given
+    from tests.unit.backends.test_hook_host import SystemSandbox, given
     async def main():
-        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ))
+        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ), SystemSandbox())
         print((await hosts.hook("hooks_here:pid", 10.0)(given())).reason, flush=True)
         await hosts.hook("hooks_here:spins", 3600.0)(given())
     asyncio.run(main())
@@ -484,9 +485,9 @@ def test_a_server_that_is_killed_leaves_nothing_that_its_hooks_started(tmp_path,
     sys.path.insert(0, {str(Path.cwd())!r})
     from pathlib import Path
     from holdfast.backends.hook_host import HookHosts
-    from tests.unit.backends.test_hook_host import given
+    from tests.unit.backends.test_hook_host import SystemSandbox, given
     async def main():
-        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ))
+        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ), SystemSandbox())
         await hosts.hook("hooks_here:{name}", 3600.0)(given(detail={str(note)!r}))
         await hosts.hook("hooks_here:spins", 3600.0)(given())
     asyncio.run(main())

@@ -16,6 +16,7 @@ import pytest
 
 from holdfast.backends.reader_host import ReaderHost, host
 from holdfast.backends.reader_host.files import HeldFile
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.core.edits import Edits
 from holdfast.core.large import Edit, Parse, Parsed, Read, Requested, Unusable, Written
 from holdfast.errors import Unavailable
@@ -40,7 +41,7 @@ def looped(test):
 
 @contextlib.asynccontextmanager
 async def readers(**settings):
-    found = ReaderHost(os.environ, **settings)
+    found = ReaderHost(os.environ, SystemSandbox(), **settings)
     try:
         yield found
     finally:
@@ -257,9 +258,10 @@ async def test_it_ends_with_the_process_that_started_it(tmp_path):
     program = """
         import asyncio, os, sys, time
         from holdfast.backends.reader_host import ReaderHost
+        from holdfast.backends.system.sandbox import SystemSandbox
         from holdfast.core.large import Parse
         async def main():
-            reader = ReaderHost(os.environ)
+            reader = ReaderHost(os.environ, SystemSandbox())
             body = reader.hold(); body.append(b"1")
             await reader.ask(Parse(), body)
             print(reader.pid, flush=True)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, cast
 
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.client import Session
 from holdfast.core.loop import Conversation
 from holdfast.errors import HoldfastError, PolicyUnavailable, RateLimited
@@ -68,7 +69,14 @@ def activated(session: Busy) -> None:
     """One activation, to its end."""
 
     async def main() -> None:
-        router = Router(TOOLS, {}, session_id="ses_1", environment={}, lease=Lease(now_s() + 3600))
+        router = Router(
+            TOOLS,
+            {},
+            session_id="ses_1",
+            environment={},
+            lease=Lease(now_s() + 3600),
+            sandbox=SystemSandbox(),
+        )
         await Driver(cast("Session", session), RUN, router).activate()
 
     asyncio.run(main())

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.client import Session
 from holdfast.core.loop import Call
 from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown, Unauthenticated, Unavailable
@@ -43,7 +44,9 @@ def quick(monkeypatch):
 def reported(session: Reached) -> ToolOutput:
     async def main() -> ToolOutput:
         lease = Lease(now_s() + 60)
-        router = Router({}, {}, session_id="ses_1", environment={}, lease=lease)
+        router = Router(
+            {}, {}, session_id="ses_1", environment={}, lease=lease, sandbox=SystemSandbox()
+        )
         at_work = driver.Driver(cast("Session", session), RUN, router)
         return await at_work._reported(CALL, {"ok": True})
 

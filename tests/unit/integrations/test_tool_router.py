@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.integrations.native.router import Router
 from holdfast.tools.lease import Lease, now_s
 
@@ -134,7 +135,9 @@ def play(tools, body, environment=None, lease_s=3600.0):
         env = {"PATH": os.environ["PATH"], **(environment or {})}
         if "PYTHONPATH" in os.environ:
             env["PYTHONPATH"] = os.environ["PYTHONPATH"]
-        router = Router(tools, {}, session_id="ses_1", environment=env, lease=lease)
+        router = Router(
+            tools, {}, session_id="ses_1", environment=env, lease=lease, sandbox=SystemSandbox()
+        )
         await router.open()
         try:
             return await body(router)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.errors import LeaseLost
 from holdfast.integrations.native.router import Router
 from holdfast.tools.lease import Lease, now_s
@@ -44,7 +45,12 @@ async def tools(folder, lease, text=TOOLS):
     (folder / "mine.py").write_text(text)
     run = {"kind": "python", "target": "mine:acts", "probe": "mine:acts", "folder": str(folder)}
     router = Router(
-        {"acts": told(run)}, {}, session_id="ses_1", environment=os.environ, lease=lease
+        {"acts": told(run)},
+        {},
+        session_id="ses_1",
+        environment=os.environ,
+        lease=lease,
+        sandbox=SystemSandbox(),
     )
     try:
         yield router
@@ -129,7 +135,14 @@ def test_past_the_lease_no_service_is_asked():
     async def main(url):
         lease = Lease(now_s() + 3600)
         run = {"kind": "http", "url": f"{url}/pay", "method": "POST"}
-        router = Router({"pay": told(run)}, {}, session_id="ses_1", environment={}, lease=lease)
+        router = Router(
+            {"pay": told(run)},
+            {},
+            session_id="ses_1",
+            environment={},
+            lease=lease,
+            sandbox=SystemSandbox(),
+        )
         try:
             paid = await router.run("pay", {}, key="k", attempt=1, call_id="c1")
             assert paid.ok, paid

@@ -10,12 +10,13 @@ from pathlib import Path
 
 WORKER = """
 import asyncio, os, signal, sys
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.integrations.native.python_tools import PythonTools
 from holdfast.tools.declared import ToolContext
 from holdfast.tools.lease import Lease, now_s
 
 async def main(folder):
-    tools = PythonTools(folder, "ses_1", os.environ, Lease(now_s() + 60))
+    tools = PythonTools(folder, "ses_1", os.environ, Lease(now_s() + 60), SystemSandbox())
     context = ToolContext(key="k", attempt=1, session="ses_1", call_id="c1")
     asked = dict(timeout_s=20.0, max_output_bytes=1000)
     told = await tools.run("mine:acts", {"file": "first"}, context, **asked)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.errors import Unavailable
 from holdfast.integrations.native import scratch
 from holdfast.integrations.native.router import Router
@@ -47,7 +48,12 @@ def one_run(folder, *words):
     async def main():
         lease = Lease(now_s() + 60)
         router = Router(
-            {"keeps": told}, {}, session_id="ses_1", environment=os.environ, lease=lease
+            {"keeps": told},
+            {},
+            session_id="ses_1",
+            environment=os.environ,
+            lease=lease,
+            sandbox=SystemSandbox(),
         )
         await router.open()
         try:

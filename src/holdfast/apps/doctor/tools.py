@@ -15,6 +15,7 @@ import msgspec
 from holdfast.compose.config import Config, load_config
 from holdfast.compose.doctor import CONFIG_NAME
 from holdfast.compose.readiness import unread
+from holdfast.compose.sandboxes import sandbox
 from holdfast.compose.tool_catalogue import LintReport, catalogue, lint_report, servers
 from holdfast.model.tool_standard import ServerListing, Shortfall
 
@@ -59,7 +60,7 @@ def _listed(config: Config, only: Sequence[str]) -> list[ServerListing]:
 
     asked = servers(config, only)
     folder = config.path.parent
-    return asyncio.run(listings(asked, folder, os.environ, within_s=SERVERS_S))
+    return asyncio.run(listings(asked, folder, os.environ, sandbox(), within_s=SERVERS_S))
 
 
 def _lines(report: LintReport) -> list[str]:

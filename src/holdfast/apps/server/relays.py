@@ -18,6 +18,7 @@ from holdfast.compose.config.model import Config
 from holdfast.compose.relays import frame_bytes, relay_settings
 from holdfast.errors import Conflict, Unavailable
 from holdfast.model.gauges import Gauge
+from holdfast.ports.sandbox import Sandbox
 from holdfast.runtime.gauges import Gauges
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.relays.wire import IN_FLIGHT_MAX
@@ -97,7 +98,13 @@ class Relays:
 
 @asynccontextmanager
 async def relaying(
-    config: Config, desk: RelayDesk, port: int | None, *, listen: Listen, say: Say
+    config: Config,
+    desk: RelayDesk,
+    port: int | None,
+    sandbox: Sandbox,
+    *,
+    listen: Listen,
+    say: Say,
 ) -> AsyncIterator[Relays]:
     """Everything that relays need, from before they start to after their end; none where none are.
 
@@ -126,7 +133,7 @@ async def relaying(
                 relays.port = reserved.getsockname()[1]
                 told = relay_settings(config, path, desk.server, relays.port)
                 settings = msgspec.json.encode(told)
-                relays.processes = RelayProcesses(config.gateway.processes, settings, say)
+                relays.processes = RelayProcesses(config.gateway.processes, settings, say, sandbox)
                 desk.silent = relays.processes.kill
                 try:
                     yield relays

@@ -37,6 +37,7 @@ from holdfast.backends.system.parent import stop_with
 from holdfast.compose import readiness
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
+from holdfast.compose.sandboxes import sandbox
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
 from holdfast.errors import ConfigInvalid, Conflict
@@ -110,8 +111,9 @@ async def serve(
     listening = listen(config.server.host, config.server.port if port is None else port)
     policy_socket = state.socket_path(folder, state.POLICY_SOCKET)
     applied = None if config.server.watch_policies else folder / state.POLICIES
+    here = sandbox()
     policy = PolicyProcess(
-        policy_socket, config.policies_path, inputs, say, applied, folder / state.POLICIES
+        policy_socket, config.policies_path, inputs, say, here, applied, folder / state.POLICIES
     )
     harness: Harness | None = None
     try:
@@ -123,6 +125,7 @@ async def serve(
                     policy_socket=policy_socket,
                     signing_key=state.signing_key(folder),
                     environment=os.environ,
+                    sandbox=here,
                     say=say,
                 )
             )
@@ -136,9 +139,9 @@ async def serve(
             count = _workers(config, workers)
             desk = RelayDesk(secrets.token_hex(8), house.doorkeeper, house, house.calls, report)
             async with (
-                relaying(config, desk, gateway_port, listen=listen, say=say) as relays,
+                relaying(config, desk, gateway_port, here, listen=listen, say=say) as relays,
                 kept_up(relays.tick, report),
-                WorkerProcesses(config.path.parent, count, say) as workers_kept,
+                WorkerProcesses(config.path.parent, count, say, here) as workers_kept,
             ):
                 relays.measured(house.gauges)
                 await relays.start()

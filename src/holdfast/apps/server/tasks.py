@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from holdfast.errors import PolicyUnavailable
+from holdfast.ports.sandbox import Pipes, Program, Sandbox
 
 _START_TIMEOUT_S = 10.0
 _RESTART_DELAY_S = 0.5
@@ -20,7 +19,6 @@ _UNFIT_DELAY_S = 5.0
 # A process that lived so long is started again at once when it ends.
 _SOUND_S = 10.0
 _END_TIMEOUT_S = 3.0
-_PR_SET_PDEATHSIG = 1
 _TICK_S = 1.0
 
 Report = Callable[[str], None]
@@ -74,6 +72,7 @@ class PolicyProcess:
         policies: Path,
         contracts: Path,
         report: Report,
+        sandbox: Sandbox,
         applied: Path | None = None,
         kept: Path | None = None,
     ) -> None:
@@ -84,6 +83,7 @@ class PolicyProcess:
             *(("--kept", str(kept)) if kept is not None else ()),
         )
         self._report = report
+        self._sandbox = sandbox
         self.on_return: Callable[[], None] = lambda: None
         """Called each time it is back after it had ended; `pid` is another then."""
         self._process: asyncio.subprocess.Process | None = None
@@ -103,15 +103,11 @@ class PolicyProcess:
         readable, writable = os.pipe()
         try:
             try:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *self._arguments,
-                    *("--ready-fd", str(writable)),
-                    pass_fds=(writable,),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    # Ctrl-C goes to the server, which ends its child in order.
-                    start_new_session=True,
-                    preexec_fn=_die_with_parent,
+                given = (*self._arguments, "--ready-fd", str(writable))
+                self._process = await self._sandbox.start(
+                    Program(
+                        arguments=(sys.executable, *given), handed=(writable,), ends_with_us=True
+                    )
                 )
             finally:
                 os.close(writable)
@@ -167,8 +163,9 @@ class _Beside:
 
     kind = "process"
 
-    def __init__(self, count: int, report: Report) -> None:
+    def __init__(self, count: int, report: Report, sandbox: Sandbox) -> None:
         self._count = count
+        self._sandbox = sandbox
         self._report = report
         self._watchers: list[asyncio.Task[None]] = []
         self._running: list[asyncio.subprocess.Process] = []
@@ -228,18 +225,13 @@ class WorkerProcesses(_Beside):
 
     kind = "worker"
 
-    def __init__(self, folder: Path, count: int, report: Report) -> None:
-        super().__init__(count, report)
+    def __init__(self, folder: Path, count: int, report: Report, sandbox: Sandbox) -> None:
+        super().__init__(count, report, sandbox)
         self._arguments = ("-P", "-m", "holdfast.apps.worker", "--project", str(folder))
 
     async def _spawned(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *self._arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
+        program = Program(arguments=(sys.executable, *self._arguments), ends_with_us=True)
+        return await self._sandbox.start(program)
 
 
 class RelayProcesses(_Beside):
@@ -247,17 +239,13 @@ class RelayProcesses(_Beside):
 
     kind = "gateway process"
 
-    def __init__(self, count: int, settings: bytes, report: Report) -> None:
-        super().__init__(count, report)
+    def __init__(self, count: int, settings: bytes, report: Report, sandbox: Sandbox) -> None:
+        super().__init__(count, report, sandbox)
         self._settings = settings
 
     async def _spawned(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-m", "holdfast.apps.relay"),
-            stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        given = (sys.executable, "-P", "-m", "holdfast.apps.relay")
+        process = await self._sandbox.start(Program(arguments=given, stdin=Pipes.PIPE))
         with contextlib.suppress(ConnectionError):
             if process.stdin is not None:
                 process.stdin.write(self._settings)
@@ -270,12 +258,3 @@ class RelayProcesses(_Beside):
             if process.pid == pid:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-
-
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    """In the child: a server that is killed takes its policy process with it (Linux)."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

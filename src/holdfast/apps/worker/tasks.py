@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from holdfast.client import Activation, Session, SessionPlan, Work
 from holdfast.client.wire import Door, Pool
+from holdfast.compose.sandboxes import sandbox
 from holdfast.errors import HoldfastError, VersionMismatch
 from holdfast.integrations.native.driver import Driver
 from holdfast.integrations.native.router import Router
@@ -163,6 +164,7 @@ class Worker:
             session_id=run.session,
             environment=self._environment,
             lease=lease,
+            sandbox=sandbox(),
         )
         driver = Driver(session, run, router)
         task = asyncio.create_task(self._activate(activation, session, driver))

@@ -14,6 +14,7 @@ from holdfast.backends.hook_host.line import Ended, Line
 from holdfast.backends.hook_host.survivors import MARK
 from holdfast.model.hooks import HookAnswer, HookInput
 from holdfast.ports.hooks import Hook, HookFault
+from holdfast.ports.sandbox import Pipes, Program, Sandbox
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "PYTHONPATH", "VIRTUAL_ENV")
 """What hooks see of the server's environment, besides what their settings name."""
@@ -26,9 +27,10 @@ _MOST_PAUSE_S = 30.0
 class _Host:
     """The process of one agent, begun anew when it had to be ended."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], sandbox: Sandbox) -> None:
         self._folder = folder
         self._environment = dict(environment)
+        self._sandbox = sandbox
         self._line = Line()
         self._line.ended = True
         self._starting = asyncio.Lock()
@@ -82,21 +84,18 @@ class _Host:
     async def _started(self) -> Line:
         given = (str(self._folder), str(os.getpid()), str(MOST_BYTES))
         mark = secrets.token_hex(16)
+        module = ("-P", "-m", "holdfast.backends.hook_host.process")
+        program = Program(
+            arguments=(sys.executable, *module, *given),
+            stdin=Pipes.PIPE,
+            stdout=Pipes.PIPE,
+            environment=self._environment | {MARK: mark},
+            folder=str(self._folder),
+        )
         try:
-            _, line = await asyncio.get_running_loop().subprocess_exec(
-                lambda: Line(mark),
-                sys.executable,
-                *("-P", "-m", "holdfast.backends.hook_host.process", *given),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=None,
-                env=self._environment | {MARK: mark},
-                cwd=str(self._folder),
-                start_new_session=True,
-            )
+            return await self._sandbox.talk(program, lambda: Line(mark))
         except OSError as error:
             raise HookFault("cannot be given a process") from error
-        return line
 
     async def close(self) -> None:
         """End the process; idempotent."""
@@ -107,9 +106,10 @@ class _Host:
 class HookHosts:
     """The hosts of one server; `folder` is where its hooks' modules are looked for first."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], sandbox: Sandbox) -> None:
         self._folder = folder
         self._environment = environment
+        self._sandbox = sandbox
         self._hosts: dict[str, _Host] = {}
 
     def hook(self, name: str, timeout_s: float, sees: Iterable[str] = ()) -> Hook:
@@ -127,7 +127,7 @@ class HookHosts:
 
     async def check(self, names: Iterable[str], sees: Iterable[str] = ()) -> None:
         """Load hooks once, in a process that is ended then. Errors: HookFault."""
-        host = _Host(self._folder, self._seen(sees))
+        host = _Host(self._folder, self._seen(sees), self._sandbox)
         try:
             for name in dict.fromkeys(names):
                 try:
@@ -146,7 +146,7 @@ class HookHosts:
         host = self._hosts.get(agent)
         if host is None:
             idle = self._idlest() if len(self._hosts) >= MOST_HOSTS else None
-            host = self._hosts[agent] = _Host(self._folder, self._seen(sees))
+            host = self._hosts[agent] = _Host(self._folder, self._seen(sees), self._sandbox)
             if idle is not None:
                 await idle.close()
         return host

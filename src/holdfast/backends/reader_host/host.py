@@ -15,6 +15,7 @@ from holdfast.backends.reader_host.line import Ended, Line
 from holdfast.core.large import Answer, Job
 from holdfast.errors import Unavailable
 from holdfast.ports.readers import Held
+from holdfast.ports.sandbox import Sandbox
 
 MOST_BYTES = 1024**3
 """Address space of the process."""
@@ -35,11 +36,13 @@ class ReaderHost:
     def __init__(
         self,
         environment: Mapping[str, str],
+        sandbox: Sandbox,
         *,
         job_s: float = JOB_S,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._environment = {name: environment[name] for name in _KEPT if name in environment}
+        self._sandbox = sandbox
         self._job_s = job_s
         self._most_bytes = most_bytes
         self._turn = asyncio.Semaphore(1)
@@ -116,7 +119,7 @@ class ReaderHost:
             if self._closed or loop.time() < self._not_before:
                 raise _refused("cannot be started")
             try:
-                self._line = await Line.start(self._environment, self._most_bytes)
+                self._line = await Line.start(self._sandbox, self._environment, self._most_bytes)
             except OSError as error:
                 self._not_before = loop.time() + _PAUSE_S
                 raise _refused("cannot be started") from error

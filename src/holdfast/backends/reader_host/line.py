@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 
 from holdfast.backends.reader_host.files import NUMBER_BYTES, HeldFile
+from holdfast.ports.sandbox import Pipes, Program, Sandbox
 
 _END_S = 2.0
 
@@ -35,21 +36,22 @@ class Line:
         self._loop.add_reader(ours.fileno(), self._readable)
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str], most_bytes: int) -> "Line":
+    async def start(
+        cls, sandbox: Sandbox, environment: Mapping[str, str], most_bytes: int
+    ) -> "Line":
         """A new process. Errors: OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             ours.setblocking(False)
             given = (str(theirs.fileno()), str(os.getpid()), str(most_bytes))
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "holdfast.backends.reader_host.process", *given),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=None,
-                env=dict(environment),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
+            module = ("-m", "holdfast.backends.reader_host.process")
+            process = await sandbox.start(
+                Program(
+                    arguments=(sys.executable, *module, *given),
+                    stdout=Pipes.NOTHING,
+                    environment=environment,
+                    handed=(theirs.fileno(),),
+                )
             )
         except BaseException:
             ours.close()

@@ -17,6 +17,7 @@ import msgspec
 
 from holdfast.integrations.native.mcp_tools import surroundings
 from holdfast.model.tool_standard import Definition, ServerListing
+from holdfast.ports.sandbox import Pipes, Program, Sandbox
 
 MOST_TOOLS = 1_000
 LIST_S = 30.0
@@ -38,6 +39,7 @@ async def listings(
     servers: Mapping[str, Mapping[str, Any]],
     folder: Path,
     environment: Mapping[str, str],
+    sandbox: Sandbox,
     *,
     within_s: float,
 ) -> list[ServerListing]:
@@ -51,7 +53,7 @@ async def listings(
             left = min(LIST_S, end - loop.time())
             if left <= 0:
                 return ServerListing(server=name, fault="no time was left to ask it")
-            return await listing(name, told, folder, environment, within_s=left)
+            return await listing(name, told, folder, environment, sandbox, within_s=left)
 
     return list(await asyncio.gather(*(one(name, told) for name, told in servers.items())))
 
@@ -61,12 +63,13 @@ async def listing(
     told: Mapping[str, Any],
     folder: Path,
     environment: Mapping[str, str],
+    sandbox: Sandbox,
     *,
     within_s: float = LIST_S,
 ) -> ServerListing:
     """Start a server, ask for its tools, end it with all that it started. Never raises for it."""
     try:
-        process = await _started(told, folder, environment)
+        process = await _started(told, folder, environment, sandbox)
     except _Fault as why:
         return ServerListing(server=name, fault=str(why))
     conversation = _Conversation(process)
@@ -91,7 +94,7 @@ async def listing(
 
 
 async def _started(
-    told: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
+    told: Mapping[str, Any], folder: Path, environment: Mapping[str, str], sandbox: Sandbox
 ) -> asyncio.subprocess.Process:
     command, arguments, own = told.get("command"), told.get("args", []), told.get("env", {})
     if told.get("type", "stdio") != "stdio" or not isinstance(command, str) or not command:
@@ -100,16 +103,16 @@ async def _started(
         raise _Fault("its `args` are not a list, or its `env` is not a mapping")
     words = {str(key): str(value) for key, value in own.items()}
     try:
-        return await asyncio.create_subprocess_exec(
-            command,
-            *(str(argument) for argument in arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=_MOST_LINE_BYTES,
-            cwd=folder,
-            env={**surroundings(environment), **words},
-            start_new_session=True,
+        return await sandbox.start(
+            Program(
+                arguments=(command, *(str(argument) for argument in arguments)),
+                stdin=Pipes.PIPE,
+                stdout=Pipes.PIPE,
+                stderr=Pipes.PIPE,
+                most_line_bytes=_MOST_LINE_BYTES,
+                folder=str(folder),
+                environment={**surroundings(environment), **words},
+            )
         )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)

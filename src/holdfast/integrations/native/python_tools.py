@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from holdfast.model.attempts import Probed, ToolResult
+from holdfast.ports.sandbox import Pipes, Program, Sandbox
 from holdfast.tools.declared import ToolContext
 from holdfast.tools.host import Reply, Request
 from holdfast.tools.lease import Lease
@@ -40,9 +41,15 @@ class PythonTools:
     """Starts the host at the first call, and again after it had to be ended."""
 
     def __init__(
-        self, folder: str, session_id: str, environment: Mapping[str, str], lease: Lease
+        self,
+        folder: str,
+        session_id: str,
+        environment: Mapping[str, str],
+        lease: Lease,
+        sandbox: Sandbox,
     ) -> None:
         self._folder = folder
+        self._sandbox = sandbox
         self._lease = lease
         # No token in it: tools act for the session only through calls that were decided.
         kept = {name: environment[name] for name in KEPT if name in environment}
@@ -145,15 +152,16 @@ class PythonTools:
     async def _started(self) -> asyncio.subprocess.Process:
         async with self._starting:
             if self._process is None or self._process.returncode is not None:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *("-P", "-m", "holdfast.tools.host", self._folder, str(os.getpid())),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    env=self._environment,
-                    cwd=self._folder,
-                    start_new_session=True,
-                    limit=_MAX_LINE_BYTES,
+                given = ("-P", "-m", "holdfast.tools.host", self._folder, str(os.getpid()))
+                self._process = await self._sandbox.start(
+                    Program(
+                        arguments=(sys.executable, *given),
+                        stdin=Pipes.PIPE,
+                        stdout=Pipes.PIPE,
+                        environment=self._environment,
+                        folder=self._folder,
+                        most_line_bytes=_MAX_LINE_BYTES,
+                    )
                 )
                 loop = asyncio.get_running_loop()
                 self._reader = loop.create_task(self._read(self._process))

@@ -15,6 +15,7 @@ from holdfast.integrations.native.mcp_tools import McpTools
 from holdfast.integrations.native.python_tools import PythonTools
 from holdfast.integrations.native.scratch import Scratch
 from holdfast.model.attempts import Probed, ToolResult
+from holdfast.ports.sandbox import Sandbox
 from holdfast.tools.declared import ToolContext
 from holdfast.tools.lease import Lease
 
@@ -30,9 +31,11 @@ class Router:
         session_id: str,
         environment: Mapping[str, str],
         lease: Lease,
+        sandbox: Sandbox,
     ) -> None:
         self._tools = tools
         self._lease = lease
+        self._sandbox = sandbox
         self._session_id = session_id
         self._environment = dict(environment)
         self._scratch = Scratch()
@@ -97,7 +100,7 @@ class Router:
     def _host(self, how: Mapping[str, Any]) -> PythonTools:
         folder = str(how["folder"])
         if folder not in self._python:
-            given = (folder, self._session_id, self._environment, self._lease)
+            given = (folder, self._session_id, self._environment, self._lease, self._sandbox)
             self._python[folder] = PythonTools(*given)
         return self._python[folder]
 

@@ -7,6 +7,7 @@ import pytest
 
 from holdfast.apps.server import tasks
 from holdfast.apps.server.tasks import PolicyProcess
+from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.errors import PolicyUnavailable
 
 # Its first start serves and ends, its second hangs, its third serves.
@@ -30,7 +31,7 @@ def policy(folder: Path, hangs: int, monkeypatch: pytest.MonkeyPatch) -> tuple[P
     monkeypatch.setattr(tasks, "_START_TIMEOUT_S", 1.0)
     monkeypatch.setattr(tasks, "_RESTART_DELAY_S", 0.05)
     said: list[str] = []
-    process = PolicyProcess(folder / "s", folder, folder, said.append)
+    process = PolicyProcess(folder / "s", folder, folder, said.append, SystemSandbox())
     process._arguments = ("-c", STARTS.replace("HANGS", str(hangs)))
     return process, said
 
