@@ -5,7 +5,6 @@ from collections.abc import Callable
 import msgspec
 
 from holdfast.apps.cli.printing import plain
-from holdfast.core.endings import How
 from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
 from holdfast.model.money import format_usd
@@ -38,7 +37,7 @@ def _turn(record: Record, spent_nusd: int) -> Line:
         f"turn {record.turn}: {used.prompt_tokens:,} tokens in, {used.output_tokens:,} out,"
         f" {format_usd(record.cost_nusd)}, {format_usd(spent_nusd)} so far"
     )
-    return Line(text if ended == How.COMPLETE else f"{text} ({plain(ended, 200)})", "dim")
+    return Line(text if ended == "complete" else f"{text} ({plain(ended, 200)})", "dim")
 
 
 def _decided(record: Record, spent_nusd: int) -> Line:

@@ -10,7 +10,6 @@ import msgspec
 
 from holdfast import errors
 from holdfast.client import SessionView
-from holdfast.core.endings import How
 from holdfast.model.bodies import LoopAlert, ModelCallSettled
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
@@ -100,7 +99,7 @@ def _last_obstacle(records: Sequence[Record]) -> ExitCode:
         if record.kind is Kind.MODEL_CALL_REFUSED:
             return ExitCode.UPSTREAM
         settled = record.kind is Kind.MODEL_CALL_SETTLED
-        if settled and ModelCallSettled.of(record).ended == How.COMPLETE:
+        if settled and ModelCallSettled.of(record).ended == "complete":
             break
     return ExitCode.UPSTREAM
 
