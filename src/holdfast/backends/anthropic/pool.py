@@ -75,16 +75,12 @@ class Pool:
     async def _connected(self) -> Connection:
         loop = asyncio.get_running_loop()
         line = await first_to_answer(await self._resolved())
-        try:
-            _, made = await loop.create_connection(
-                lambda: Connection(self._keep, self._forget),
-                sock=line,
-                ssl=self._trust,
-                server_hostname=self._name if self._trust is not None else None,
-            )
-        except BaseException:
-            line.close()
-            raise
+        _, made = await loop.create_connection(
+            lambda: Connection(self._keep, self._forget),
+            sock=line,
+            ssl=self._trust,
+            server_hostname=self._name if self._trust is not None else None,
+        )
         self._all.add(made)
         return made
 

@@ -153,6 +153,8 @@ def test_a_kept_connection_that_the_provider_closed_is_not_used():
             for _ in range(3):
                 assert await read(upstream) == (200, b"hello")
                 await asyncio.sleep(0.02)
+                assert not upstream._pool._idle
+                assert not upstream._pool._all
             assert len(lines) == 3
 
     asyncio.run(main())
@@ -352,5 +354,43 @@ def test_who_reads_slowly_slows_the_provider_down():
             await asyncio.sleep(0.5)
             assert said < 300
             assert sum([len(one) async for one in answer.chunks()]) == 400 * len(piece)
+
+    asyncio.run(main())
+
+
+def test_a_connection_whose_answer_ended_while_it_was_not_read_goes_on():
+    large = b"x" * 300_000
+
+    async def serve(line):
+        while True:
+            await line.request()
+            line.say(whole(large))
+
+    async def main():
+        async with serving(serve) as (upstream, lines):
+            for _ in range(3):
+                answer = await ask(upstream)
+                await asyncio.sleep(0.05)
+                assert await answer.read(10**6) == large
+                answer.close()
+            assert len(lines) == 1
+
+    asyncio.run(main())
+
+
+def test_a_provider_that_does_not_read_is_not_sent_all_of_a_large_body():
+    async def serve(line):
+        await line.reader.readuntil(b"\r\n\r\n")
+        line.writer.transport.pause_reading()
+        await asyncio.sleep(0.4)
+
+    async def main():
+        async with serving(serve) as (upstream, _):
+            task = asyncio.create_task(ask(upstream, body=memoryview(bytes(50_000_000))))
+            await asyncio.sleep(0.2)
+            (line,) = upstream._pool._all
+            assert line._transport.get_write_buffer_size() < 1_000_000
+            with pytest.raises(UpstreamUnavailable, match="broke off"):
+                await task
 
     asyncio.run(main())

@@ -68,6 +68,7 @@ def test_whole_answers_are_read_and_their_connection_is_kept(data, body):
         OK + b"transfer-encoding: gzip\r\n\r\nabc",
         OK + b"transfer-encoding: identity\r\n\r\nabc",
         b"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         # Lines that two readers would end or join differently.
         OK + b"a: b\r\n c\r\ncontent-length: 0\r\n\r\n",
         OK + b"a: b\ncontent-length: 0\r\n\r\n",
