@@ -164,3 +164,12 @@ def test_turns_go_on_counting_over_prompts_where_nobody_types():
         progress.turn_taken()
         progress.prompted()
     assert progress.turn_ahead()[0].stops
+
+
+def test_a_cycle_is_seen_behind_calls_that_were_none():
+    progress, digests = Progress(LoopLimits()), [*map(str, range(8)), *"ababababab"]
+    found = [
+        [finding.code for finding in progress.call("Read", digest, n)]
+        for n, digest in enumerate(digests)
+    ]
+    assert found.index(["loop.cycle"]) == 8 + 2 * 4 - 1

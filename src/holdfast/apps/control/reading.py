@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from holdfast.compose.config.problems import quoted
 from holdfast.core.canonical import Unreadable, parse_json
@@ -111,14 +111,24 @@ async def sent(request: Request, intake: Intake) -> Sent:
     growing = Growing(max_bytes, readers.hold if readers is not None else None)
     try:
         async with asyncio.timeout(_BODY_TIMEOUT_S):
-            async for part in request.stream():
-                growing.append(part)
+            while await _more(request, growing):
+                pass
         return Sent(growing.whole(), readers)
     except TimeoutError:
         text = f"the body did not arrive within {_BODY_TIMEOUT_S:g} s"
         raise InvalidRequest(text) from None
     finally:
         growing.close()
+
+
+async def _more(request: Request, growing: Growing) -> bool:
+    """Take the next piece; whether another one follows. Errors: as `sent`, ClientDisconnect."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    growing.append(message.get("body", b""))
+    more: bool = message.get("more_body", False)
+    return more
 
 
 def _nobody(_: BaseException) -> None:

@@ -26,6 +26,7 @@ from uvicorn.server import ServerState
 
 from holdfast.apps.gateway.bodies import Pace
 from holdfast.apps.gateway.connection import Connection
+from holdfast.apps.gateway.one_write import OneWrite
 
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_FIELDS_MAX = 128
@@ -164,6 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end()
         else:
             super().on_headers_complete()
+            self.cycle.transport = OneWrite(self.transport, self.loop)  # type: ignore[assignment]
             self._fields = 0
 
     def on_body(self, body: bytes) -> None:

@@ -94,6 +94,8 @@ class Stages:
 
     async def pre_tool_hooks(self, case: Case) -> None:
         """User hooks object, or rewrite what may run; what follows looks at what they left."""
+        if not self._hooks.stand(case.live.who.agent, HookPoint.PRE_TOOL):
+            return
         given = HookInput(
             point=HookPoint.PRE_TOOL,
             principal=case.live.who,

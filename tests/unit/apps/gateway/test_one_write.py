@@ -1,0 +1,73 @@
+"""An answer that tells its length is one write; whatever is written goes out, in its order."""
+
+import asyncio
+
+from holdfast.apps.gateway.one_write import OneWrite
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+STREAMS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Wire:
+    """A transport that keeps what was done to it."""
+
+    def __init__(self):
+        self.done = []
+        self.closing = False
+
+    def write(self, data):
+        self.done.append(data)
+
+    def close(self):
+        self.done.append("closed")
+        self.closing = True
+
+    def is_closing(self):
+        return self.closing
+
+
+def written(act):
+    """What `act` left on the wire, before and after its turn of the loop ended."""
+
+    async def main():
+        wire = Wire()
+        act(OneWrite(wire, asyncio.get_running_loop()), wire)
+        before = list(wire.done)
+        await asyncio.sleep(0)
+        return before, wire.done
+
+    return asyncio.run(main())
+
+
+def test_head_and_body_are_one_write():
+    def act(answer, _):
+        answer.write(HEAD)
+        answer.write(b"body")
+        answer.write(b"more")
+
+    assert written(act) == ([HEAD + b"body", b"more"], [HEAD + b"body", b"more"])
+
+
+def test_a_head_without_a_body_goes_out_at_the_end_of_the_turn():
+    assert written(lambda answer, _: answer.write(HEAD)) == ([], [HEAD])
+
+
+def test_the_head_of_a_stream_does_not_wait():
+    assert written(lambda answer, _: answer.write(STREAMS))[0] == [STREAMS]
+
+
+def test_what_waits_goes_out_before_the_connection_closes():
+    def act(answer, _):
+        answer.write(HEAD)
+        answer.close()
+
+    assert written(act)[1] == [HEAD, "closed"]
+
+
+def test_nothing_is_written_to_a_connection_that_closed_meanwhile():
+    def act(answer, wire):
+        answer.write(HEAD)
+        wire.close()
+        assert answer.is_closing()
+
+    assert written(act)[1] == ["closed"]
