@@ -1,6 +1,7 @@
 """An answer that tells its length is one write; whatever is written goes out, in its order."""
 
 import asyncio
+from typing import cast
 
 from holdfast.apps.gateway.one_write import OneWrite
 
@@ -31,7 +32,7 @@ def written(act):
 
     async def main():
         wire = Wire()
-        act(OneWrite(wire, asyncio.get_running_loop()), wire)
+        act(OneWrite(cast("asyncio.Transport", wire), asyncio.get_running_loop()), wire)
         before = list(wire.done)
         await asyncio.sleep(0)
         return before, wire.done
