@@ -4,7 +4,7 @@ Everything here can be built again from the store (`runtime/sessions`): memory i
 journal, never the only place.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -149,10 +149,11 @@ class LiveSession:
             serves=self.serves,
         )
 
-    def wrote(self, paths: Iterable[str], *, stale: bool) -> None:
+    def wrote(self, paths: Collection[str], *, stale: bool) -> None:
         """An allowed call writes these files; `stale` where others may have had a hand in them."""
-        place = self.place
-        self.made.update(absolute(path, place) for path in paths)
+        if paths:
+            place = self.place
+            self.made.update(absolute(path, place) for path in paths)
         if stale:
             for one in self.line:
                 one.stale = True

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ _ALONE = re.compile(r"[@#]?[\w.-]{3,64}")
 # What stands beside a name as a note: in brackets, behind a comma, colon or dash.
 _NOTES = re.compile(r"[()\[\]{}<>,;:|/\"\n]|\s[-\u2013\u2014]\s")
 _LONGEST_NAME = 8
+_KEPT_TEXT = 128
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,12 +121,9 @@ class Vouched:
             self._blind_from = moment if self._blind_from is None else self._blind_from
             return
         for leaf in leaves(arguments):
-            if (value := amount(leaf)) is not None:
-                self._brought.setdefault(value, moment)
-            for word in words(folded(str(leaf))):
-                self._brought.setdefault(word.group(), moment)
-            for found in numbers(leaf) if isinstance(leaf, str) else ():
-                self._brought.setdefault(found, moment)
+            short = isinstance(leaf, str) and len(leaf) <= _KEPT_TEXT
+            for said in _kept_says(leaf) if short else _says(leaf):
+                self._brought.setdefault(said, moment)
         followed = self._bring_addresses(arguments, moment)
         kept = max(len(self._brought), len(self._brought_keys))
         if (kept > _BROUGHT_MOST or not followed) and self._blind_from is None:
@@ -372,6 +371,21 @@ def leaves(value: object, *, keys: bool = True) -> Iterable[object]:
             yield from leaves(inner, keys=keys)
     else:
         yield value
+
+
+def _says(leaf: object) -> Iterable[str | Decimal]:
+    """Words and numbers of one value of a call."""
+    if (value := amount(leaf)) is not None:
+        yield value
+    for word in words(folded(str(leaf))):
+        yield word.group()
+    yield from numbers(leaf) if isinstance(leaf, str) else ()
+
+
+@lru_cache(maxsize=4096)
+def _kept_says(text: object) -> tuple[str | Decimal, ...]:
+    """Of a short text: names of arguments and of files come again and again."""
+    return tuple(_says(text))
 
 
 def _names(texts: list[str]) -> Iterable[str]:

@@ -255,11 +255,13 @@ class Stages:
         Of work on files it is the place that decides; a command that was typed whole may run.
         """
         vouched, contract = case.live.vouched, case.contract
+        if not vouched.tainted:
+            return
         if contract is not None and case.query is not None:
             contract = msgspec.structs.replace(contract, effect=Effect.READ)
         if contract is None or case.risk is None or not workplace.is_work(contract):
             case.reasons += flow.gate(contract, case.arguments, vouched, case.live.place)
-        elif vouched.tainted:
+        else:
             sourcing = self._sourcing
             place = await sourcing.place(case) if sourcing is not None else case.live.place
             asked = workplace.gate_work(
