@@ -14,6 +14,7 @@ from holdfast.apps.gateway import protocol as bounds
 from holdfast.apps.gateway.bodies import Pace
 from holdfast.apps.gateway.connection import Connection
 from holdfast.apps.gateway.protocol import BoundedProtocol
+from tests.skipped_time import run
 from tests.unit.apps.gateway.test_protocol import HEALTH, Pipe
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
@@ -94,7 +95,7 @@ def test_the_oldest_that_waits_gives_way_once_it_had_its_grace(monkeypatch):
         pipes.append(connected()[1])
         assert [pipe.aborted for pipe in pipes] == [True, True, True, False, False, False]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_more_than_all_that_may_wait_end_the_oldest_however_new_it_is(monkeypatch):
@@ -105,7 +106,7 @@ def test_more_than_all_that_may_wait_end_the_oldest_however_new_it_is(monkeypatc
         pipes = [connected()[1] for _ in range(6)]
         assert [pipe.aborted for pipe in pipes] == [True, True, False, False, False, False]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_whose_bytes_lie_unread_is_waited_for_once_more_and_others_give_way(monkeypatch):
@@ -121,7 +122,7 @@ def test_whose_bytes_lie_unread_is_waited_for_once_more_and_others_give_way(monk
             assert late_here.aborted, "once for each head"
             assert [pipe.aborted for pipe in silent] == [True, True, False, False]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_many_whose_bytes_lie_unread_are_all_waited_for_within_what_may_wait_at_all(monkeypatch):
@@ -136,7 +137,7 @@ def test_many_whose_bytes_lie_unread_are_all_waited_for_within_what_may_wait_at_
             pipes.append(lines.enter_context(unread()))
             assert [pipe.aborted for pipe in pipes] == [True] + [False] * 4
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_the_time_of_a_head_that_lies_unread_begins_anew_once(monkeypatch):
@@ -150,7 +151,7 @@ def test_the_time_of_a_head_that_lies_unread_begins_anew_once(monkeypatch):
             await asyncio.sleep(0.05)
             assert late_here.aborted
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_head_that_does_not_come_ends_its_connection_and_a_known_sender_is_waited_for(
@@ -171,7 +172,7 @@ def test_a_head_that_does_not_come_ends_its_connection_and_a_known_sender_is_wai
         assert stranger[1].aborted, "it was answered, and kept for its next request no longer"
         assert not known[1].aborted
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_known_senders_connection_is_no_strangers_that_gives_way(monkeypatch):
@@ -187,7 +188,7 @@ def test_a_known_senders_connection_is_no_strangers_that_gives_way(monkeypatch):
         assert not pipe.aborted
         assert [one.aborted for one in strangers] == [True] * 4 + [False] * 2
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_what_is_left_of_an_answered_body_is_read_at_a_pace_of_all_together(monkeypatch):
@@ -208,7 +209,7 @@ def test_what_is_left_of_an_answered_body_is_read_at_a_pace_of_all_together(monk
         await asyncio.sleep(0.06)
         assert [pipe.reading for _, pipe in ones] == [True, True]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_what_is_no_request_takes_a_line_of_the_log_once_in_a_while(caplog, monkeypatch):
@@ -225,4 +226,4 @@ def test_what_is_no_request_takes_a_line_of_the_log_once_in_a_while(caplog, monk
         assert len(caplog.records) == 3
         assert not any(record.exc_info for record in caplog.records)
 
-    asyncio.run(main())
+    run(main)

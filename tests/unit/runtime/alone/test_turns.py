@@ -11,6 +11,7 @@ import pytest
 from holdfast.errors import RateLimited
 from holdfast.runtime.turns import Bounds, Turns
 from holdfast.testing.clock import FakeClock
+from tests.skipped_time import run
 
 
 class Line(Turns):
@@ -69,7 +70,7 @@ def test_tenant_that_is_alone_has_as_many_at_work_as_are_worth_working_at(most, 
         await gone(tasks)
         assert line.waiting("a") == 0
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(("since_s", "inside"), [(0, 2), (9.999, 2), (10, 4)])
@@ -82,7 +83,7 @@ def test_while_another_is_about_a_tenant_has_few_at_work(since_s, inside):
         assert len(line.inside) == inside
         await gone(tasks)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_who_asks_again_and_again_is_not_another_to_itself():
@@ -104,7 +105,7 @@ def test_who_asks_again_and_again_is_not_another_to_itself():
         assert line.inside[-1] == "a4"
         await gone([*tasks, *more])
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_tenants_in_line_take_turns_each_its_oldest_first():
@@ -118,7 +119,7 @@ def test_tenants_in_line_take_turns_each_its_oldest_first():
         assert line.inside[-1] == "a3"
         await asyncio.gather(*tasks)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_place_is_free_again_after_its_turn_and_once():
@@ -135,7 +136,7 @@ def test_place_is_free_again_after_its_turn_and_once():
         assert (line._all_at_work, line._at_work) == (0, {})
         await asyncio.gather(*tasks)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_place_of_a_decision_that_fails_is_free():
@@ -146,7 +147,7 @@ def test_place_of_a_decision_that_fails_is_free():
                 raise KeyError
         assert (line._all_at_work, line._at_work) == (0, {})
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(("ahead", "refused"), [(1, False), (2, True)])
@@ -172,7 +173,7 @@ def test_line_of_one_tenant_has_an_end(ahead, refused):
             await gone([other])
         await gone([*tasks, last])
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_who_waits_to_the_deadline_is_refused_and_the_next_one_comes():
@@ -190,7 +191,7 @@ def test_who_waits_to_the_deadline_is_refused_and_the_next_one_comes():
         assert line.inside[-1] == "b1"
         await gone([tasks[0], *more])
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(("wait_s", "waits"), [(0.5, True), (0.49, False)])
@@ -220,7 +221,7 @@ def test_rate_lets_a_second_s_worth_in_and_refuses_what_waits_in_vain(wait_s, wa
         assert line.inside[-1] == "b1"
         await gone([*tasks, third, *other])
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(("ahead", "waits"), [(1, True), (2, False)])
@@ -237,7 +238,7 @@ def test_those_ahead_in_line_are_counted_into_the_wait_for_a_rate(ahead, waits):
             assert error.fields == {"retry_after_s": 1.5}
         await gone([*tasks, last])
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_tenant_at_its_rate_holds_nobody_up():
@@ -250,7 +251,7 @@ def test_tenant_at_its_rate_holds_nobody_up():
         assert line.inside == ["a1", "b1", "b2"]
         await gone(tasks)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_rates_with_the_nearest_room_are_looked_at_first():
@@ -264,7 +265,7 @@ def test_rates_with_the_nearest_room_are_looked_at_first():
         assert 0.0 < left_s <= 0.1
         await gone(tasks)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_who_is_let_in_in_the_moment_that_it_leaves_gives_its_place_back():
@@ -282,7 +283,7 @@ def test_who_is_let_in_in_the_moment_that_it_leaves_gives_its_place_back():
         assert (line._all_at_work, line._at_work, len(line._line)) == (0, {}, 0)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_while_all_places_are_taken_nobody_is_looked_at_however_many_wait(monkeypatch):
@@ -299,7 +300,7 @@ def test_while_all_places_are_taken_nobody_is_looked_at_however_many_wait(monkey
         assert len(looks) < 5
         await gone(tasks)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_refusals_are_told_once_a_second_for_each_tenant(monkeypatch):
@@ -317,4 +318,4 @@ def test_refusals_are_told_once_a_second_for_each_tenant(monkeypatch):
         assert sorted(line.told) == [("a", 1), ("a", 2), ("b", 1)]
         await asyncio.gather(*tasks, *more, return_exceptions=True)
 
-    asyncio.run(main())
+    run(main)
