@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.backends.anthropic.answer import WAITING_BYTES_MAX, HttpAnswer
 from holdfast.errors import UpstreamUnavailable
+from tests.skipped_time import run
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
@@ -63,7 +64,7 @@ def test_a_piece_is_taken_in_the_call_that_received_it():
         await task
         assert (got, line.told) == ([], ["kept"])
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_nothing_is_taken_before_somebody_waits_or_while_something_does():
@@ -78,7 +79,7 @@ def test_nothing_is_taken_before_somebody_waits_or_while_something_does():
         assert await anext(chunks) == b"meanwhile"
         assert taken == []
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_what_was_offered_and_not_taken_comes_by_itself():
@@ -95,7 +96,7 @@ def test_what_was_offered_and_not_taken_comes_by_itself():
         await task
         assert (offered, got) == ([b"a"], [b"a", b"bc"])
 
-    asyncio.run(main())
+    run(main)
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.booleans(), st.booleans())))
@@ -128,7 +129,7 @@ def test_whoever_takes_what_all_of_it_comes_once_and_in_order(script):
         assert all(piece in got for piece in offered)
         assert line.told == ["kept"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_fault_of_who_takes_is_raised_in_who_reads():
@@ -146,7 +147,7 @@ def test_a_fault_of_who_takes_is_raised_in_who_reads():
             await task
         assert line.told == ["closed"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_what_nobody_reads_stops_the_connection_until_somebody_does():
@@ -159,7 +160,7 @@ def test_what_nobody_reads_stops_the_connection_until_somebody_does():
         await anext(answer.chunks())
         assert line.told == ["pause", "resume"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_silence_is_given_up_but_not_while_it_is_we_who_do_not_read():
@@ -174,7 +175,7 @@ def test_silence_is_given_up_but_not_while_it_is_we_who_do_not_read():
             await asyncio.wait_for(anext(chunks), 5)
         assert line.told == ["pause", "resume", "closed"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_while_the_request_goes_out_the_provider_may_be_silent():
@@ -187,7 +188,7 @@ def test_while_the_request_goes_out_the_provider_may_be_silent():
         await asyncio.sleep(0.1)
         assert (line.told, answer.failed) == (["closed"], "the provider did not answer in time")
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_reader_that_takes_in_what_waited_has_the_rest_come():
@@ -209,7 +210,7 @@ def test_a_reader_that_takes_in_what_waited_has_the_rest_come():
         answer.received(END)
         assert await answer.read(10) == b"all"
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_bytes_of_any_kind_put_off_the_end_of_patience():
@@ -223,7 +224,7 @@ def test_bytes_of_any_kind_put_off_the_end_of_patience():
         await asyncio.sleep(0.3)
         assert line.told == ["closed"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_what_came_before_the_answer_broke_is_read_and_then_the_error():
@@ -237,7 +238,7 @@ def test_what_came_before_the_answer_broke_is_read_and_then_the_error():
                 await anext(answer.chunks())
         assert line.told == ["closed"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_closed_answer_gives_nothing_that_was_not_read():
@@ -251,7 +252,7 @@ def test_a_closed_answer_gives_nothing_that_was_not_read():
         answer.close()
         assert line.told == ["kept"]
 
-    asyncio.run(main())
+    run(main)
 
 
 class Doubling:
@@ -281,7 +282,7 @@ def test_a_dialect_reads_what_came_before_and_after_it_was_there(late):
         assert answer.headers == Doubling.headers
         assert await answer.read(100) == b"aabbend"
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_bytes_that_a_dialect_cannot_read_are_its_own_error():
@@ -293,4 +294,4 @@ def test_bytes_that_a_dialect_cannot_read_are_its_own_error():
             await answer.read(100)
         assert line.told == ["closed"]
 
-    asyncio.run(main())
+    run(main)

@@ -16,6 +16,7 @@ from holdfast.core.cover import Cover
 from holdfast.core.endings import ABANDONED, COMPLETE, Ending, How
 from holdfast.errors import DeadlineExceeded, SessionStopped, UpstreamUnavailable
 from holdfast.runtime.answers import Answer, refusal_body
+from tests.skipped_time import run
 from tests.unit.runtime.house import (
     JSON,
     MODEL,
@@ -176,7 +177,7 @@ def test_whole_stream_is_shown_as_it_came_settled_before_its_end_and_delivered()
         assert payer.readings[0].ended
         assert made._timer.cancelled()
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_only_a_well_answered_event_stream_streams(status, headers, streams):
         assert made.streams == streams
         made.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_call_is_remembered_before_it_is_shown():
@@ -211,7 +212,7 @@ def test_call_is_remembered_before_it_is_shown():
         assert shown == b"".join(pieces)
         assert payer.said[:2] == [("emitted", "c1", {"a": 1}), "caught up"]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_answer_that_the_payer_cannot_keep_up_with_is_cut_and_ended_well_formed():
@@ -230,7 +231,7 @@ def test_answer_that_the_payer_cannot_keep_up_with_is_cut_and_ended_well_formed(
         assert made.client.told == []
         assert upstream.closes == 2
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_hold_grows_ahead_of_what_is_written_and_where_it_cannot_the_answer_is_cut():
@@ -251,7 +252,7 @@ def test_hold_grows_ahead_of_what_is_written_and_where_it_cannot_the_answer_is_c
         assert b"bbbbb" not in b"".join(shown)
         assert ("cut", "budget_exceeded: full") in refused.told
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_provider_that_writes_more_than_it_was_given_is_cut():
@@ -261,7 +262,7 @@ def test_provider_that_writes_more_than_it_was_given_is_cut():
         await read(made)
         assert ("cut", "the provider wrote more than the `max_tokens` it was given") in payer.told
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize("stopped_too", [True, False])
@@ -286,7 +287,7 @@ def test_cut_from_outside_ends_the_stream_and_after_a_stop_nothing_more_is_shown
         assert made.client.told == (["reset"] if stopped_too else [])
         assert upstream.closes == 2
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_answer_that_is_cut_before_its_first_event_is_an_error_event():
@@ -305,7 +306,7 @@ def test_answer_that_is_cut_before_its_first_event_is_an_error_event():
             "error": {"type": "permission_error", "message": "session_stopped: bad"},
         }
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_answer_that_nobody_came_for_is_charged_when_it_is_cut_and_one_that_is_read_is_not():
@@ -319,7 +320,7 @@ def test_answer_that_nobody_came_for_is_charged_when_it_is_cut_and_one_that_is_r
         made.close()
         assert payer.said[1:] == [("abandon", ABANDONED)] * 2
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_turn_that_takes_too_long_is_cut_and_its_client_reset():
@@ -332,7 +333,7 @@ def test_turn_that_takes_too_long_is_cut_and_its_client_reset():
         assert made.client.told == ["reset"]
         assert payer.cut == made.cut
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize("ours", [True, False])
@@ -354,7 +355,7 @@ def test_stream_that_breaks_is_told_so_that_the_client_may_try_again(ours):
         assert payer.said[:2] == [("emitted", "c1", None), ("settle", ended)]
         assert payer.readings[0].ended is False
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_stream_that_ends_early_and_one_of_nonsense_are_faults_of_the_provider():
@@ -371,7 +372,7 @@ def test_stream_that_ends_early_and_one_of_nonsense_are_faults_of_the_provider()
         assert b"api_error" in shown[-1]
         assert nonsense.said[0][1].how is How.UNREAD
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_error_event_of_the_provider_is_shown_and_named():
@@ -383,7 +384,7 @@ def test_error_event_of_the_provider_is_shown_and_named():
         assert b"overloaded_error" in shown[-1]
         assert payer.said[0] == ("settle", endings.broken("overloaded_error"))
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_call_that_was_torn_by_the_end_of_its_tokens_gets_no_permit():
@@ -395,7 +396,7 @@ def test_call_that_was_torn_by_the_end_of_its_tokens_gets_no_permit():
         assert ("void", "c1") in payer.told
         assert payer.told.index(("void", "c1")) < payer.told.index(("settle", COMPLETE))
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_payer_that_lapsed_takes_nothing_more():
@@ -407,7 +408,7 @@ def test_payer_that_lapsed_takes_nothing_more():
         assert b"lapsed: nobody pays" in only
         assert payer.said[0] == ("cut", "lapsed: nobody pays")
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_client_that_leaves_closes_the_providers_connection():
@@ -421,7 +422,7 @@ def test_client_that_leaves_closes_the_providers_connection():
         assert payer.said[0] == ("settle", ABANDONED)
         assert payer.told[-1] == "closed"
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_answer_in_one_piece_is_settled_before_it_is_handed_on_and_stays_within_reach():
@@ -436,7 +437,7 @@ def test_answer_in_one_piece_is_settled_before_it_is_handed_on_and_stays_within_
         assert (upstream.closes, upstream.limit_bytes) == (0, 64 * 1024 * 1024)
         made.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize("stopped_too", [True, False])
@@ -461,7 +462,7 @@ def test_answer_in_one_piece_that_is_cut_is_not_handed_on(stopped_too):
             await made.whole()
         assert refused.value.message == "the store is gone"
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize("cut", [True, False])
@@ -483,7 +484,7 @@ def test_answer_in_one_piece_that_breaks_is_charged_by_why(cut):
         assert refused.value.fields["ours"] is True
         assert unread.said[0][1] == endings.failed(refused.value)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_refusal_that_nobody_pays_for_is_the_providers_own_words():
@@ -497,7 +498,7 @@ def test_refusal_that_nobody_pays_for_is_the_providers_own_words():
         made.close()
         assert upstream.closes == 2
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(
@@ -521,7 +522,7 @@ def test_words_that_cannot_be_read_are_left_out_and_the_status_stays(status, kin
         assert made.headers == fields
         assert MODEL not in str(body)
 
-    asyncio.run(main())
+    run(main)
 
 
 class Straight(Upstream):
@@ -617,4 +618,4 @@ def test_nothing_goes_straight_once_the_answer_is_cut_or_nobody_may_go_on(why):
             assert b"message_stop" in rest[0]
         assert any(one[0] == "cut" for one in payer.told)
 
-    asyncio.run(main())
+    run(main)

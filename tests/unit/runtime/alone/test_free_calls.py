@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.errors import RateLimited
 from holdfast.runtime.free_calls import FreeCalls
+from tests.skipped_time import run
 from tests.unit.runtime.alone.desk import Desk
 
 
@@ -44,7 +45,7 @@ def test_session_may_ask_three_hundred_times_a_minute_and_is_told_when_again():
         for one in free._asked.values():
             one.telling.cancel()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_wait_is_told_in_whole_seconds_rounded_up():
@@ -60,7 +61,7 @@ def test_wait_is_told_in_whole_seconds_rounded_up():
             assert refusal(free, live) == (text, {"retry_after_s": wait_s})
             free._asked[live.session.session_id].telling.cancel()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_what_was_asked_and_refused_is_one_record_and_then_forgotten():
@@ -88,4 +89,4 @@ def test_what_was_asked_and_refused_is_one_record_and_then_forgotten():
         once = {"kind": "model_call.counted", "body": {"passed": 1, "refused": 0}}
         assert desk.since(seq, live.who) == [told, once]
 
-    asyncio.run(main())
+    run(main)
