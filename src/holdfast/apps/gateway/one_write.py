@@ -1,13 +1,14 @@
-"""An answer whose length is told in its head leaves in one write, head and body together.
+"""The head of an answer leaves together with its body, or with the first of a stream.
 
 A write is a call into the kernel, and costs as much as the whole of uvicorn's part in an answer.
-A head waits for what is written in the same turn of the loop, and for nothing else; that of a
-stream, which tells no length, does not wait at all.
+A head waits for what is written in the same turn of the loop, and for nothing else; the word that
+a body may come (100) does not wait at all.
 """
 
 import asyncio
 
-_LENGTH = b"\r\ncontent-length: "
+_HEAD = b"HTTP/1.1 "
+_GO_ON = b"HTTP/1.1 100 "
 
 
 class OneWrite:
@@ -19,10 +20,10 @@ class OneWrite:
         self._head = b""
 
     def write(self, data: bytes) -> None:
-        """Write it behind a head that waits; a head with a length waits itself."""
+        """Write it behind a head that waits; a head waits itself."""
         if self._head:
             data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and _LENGTH in data:
+        elif data.startswith(_HEAD) and not data.startswith(_GO_ON):
             self._head = data
             self._loop.call_soon(self._flush)
             return

@@ -129,7 +129,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._held = (cycle, app)
         else:
             self._answering = cycle
-            cycle.transport = _HeadAndBody(self.transport, self.loop)  # type: ignore[assignment]
             super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
@@ -283,41 +282,6 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
-
-
-class _HeadAndBody:
-    """A transport that sends the head of an answer together with the first of its body.
-
-    Each write is a call of the kernel. A head that nothing follows in this turn of the loop goes
-    alone.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head: bytes | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send it, but for the head, which is the first."""
-        if self._head is None:
-            self._head = data
-            self._loop.call_soon(self._alone)
-            return
-        head, self._head = self._head, b""
-        self._transport.write(head + data if head else data)
-
-    def close(self) -> None:
-        """Close once all is sent."""
-        self._alone()
-        self._transport.close()
-
-    def _alone(self) -> None:
-        if self._head and not self._transport.is_closing():
-            self._transport.write(self._head)
-        self._head = b""
 
 
 class _Log:

@@ -1,4 +1,4 @@
-"""An answer that tells its length is one write; whatever is written goes out, in its order."""
+"""A head is one write with what follows it; whatever is written goes out, in its order."""
 
 import asyncio
 from typing import cast
@@ -53,8 +53,19 @@ def test_a_head_without_a_body_goes_out_at_the_end_of_the_turn():
     assert written(lambda answer, _: answer.write(HEAD)) == ([], [HEAD])
 
 
-def test_the_head_of_a_stream_does_not_wait():
-    assert written(lambda answer, _: answer.write(STREAMS))[0] == [STREAMS]
+def test_the_head_of_a_stream_goes_with_its_first_event_or_alone():
+    def act(answer, _):
+        answer.write(STREAMS)
+        answer.write(b"first")
+        answer.write(b"second")
+
+    assert written(act)[0] == [STREAMS + b"first", b"second"]
+    assert written(lambda answer, _: answer.write(STREAMS)) == ([], [STREAMS])
+
+
+def test_the_word_that_a_body_may_come_does_not_wait():
+    go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert written(lambda answer, _: answer.write(go_on))[0] == [go_on]
 
 
 def test_what_waits_goes_out_before_the_connection_closes():
