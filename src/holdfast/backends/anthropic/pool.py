@@ -11,7 +11,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from holdfast.backends.anthropic.connection import Connection
-from holdfast.backends.anthropic.tasks import Address, first_to_answer
+from holdfast.backends.anthropic.tasks import Address, begun, first_to_answer
 from holdfast.errors import UpstreamUnavailable
 
 KEPT_S = 30.0
@@ -90,7 +90,7 @@ class Pool:
         if self._addresses and loop.time() < self._addresses_until_s:
             return self._addresses
         if self._looking is None:
-            self._looking = loop.create_task(_looked_up(self._name, self._port))
+            self._looking = begun(_looked_up(self._name, self._port))
             self._looking.add_done_callback(self._found)
         return await asyncio.shield(self._looking)
 

@@ -2,13 +2,18 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 Address = tuple[int, tuple[Any, ...]]
 """Family, and where in it."""
 
 _HEAD_START_S = 0.25
+
+
+def begun(look_up: Coroutine[Any, Any, list[Address]]) -> asyncio.Task[list[Address]]:
+    """A look-up that goes on whoever stops waiting for it; its pool keeps it, and ends it."""
+    return asyncio.create_task(look_up)
 
 
 async def first_to_answer(addresses: Sequence[Address]) -> socket.socket:
