@@ -23,7 +23,7 @@ version: 1
 policies: policies
 upstreams:
   anthropic: {base_url: "$MODEL_URL", api_key_env: SCRIPTED_UPSTREAM_KEY}
-runs: {lease_s: 1}
+runs: {lease_s: 3}
 defaults:
   limits: {project: {tokens: none}, user: {usd: none}}
 tenants:

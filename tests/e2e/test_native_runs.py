@@ -255,8 +255,7 @@ def test_tools_that_stood_still_with_their_worker_past_its_lease_never_begin(tmp
     slow = Pacing(first_event_delay_ms=1500)
     look, wire, last = calls(("look", "o1"), ("wire", "o1"))
     played = script(wire=(look, msgspec.structs.replace(wire, pacing=slow), last))
-    settings = SETTINGS.replace("lease_s: 1", "lease_s: 3")
-    with NativeProject(tmp_path, played, settings=settings) as house:
+    with NativeProject(tmp_path, played) as house:
         first = house.worker()
         run = house.submit("wire it")
         until(lambda: "run.tool_answered" in house.kinds(run), 60)
@@ -290,7 +289,7 @@ def tools_host_of(worker):
 
 
 def test_what_a_tool_did_while_the_server_was_down_is_known_once_it_is_back(tmp_path):
-    settings = SETTINGS.replace("lease_s: 1", "lease_s: 10")
+    settings = SETTINGS.replace("lease_s: 3", "lease_s: 10")
     played = script(wire=calls(("wire", "slow1"), ("look", "o2")))
     with NativeProject(tmp_path, played, settings=settings) as house:
         house.worker()

@@ -87,7 +87,7 @@ def test_a_postgres_that_stands_still_is_waited_for(tmp_path):
         until(lambda: house.acts("pay"), 60)
         with postgres.frozen(), pytest.raises(subprocess.TimeoutExpired):
             # Longer than a worker's lease: nothing is decided, nothing is forgotten.
-            house.workers[0].wait(3)
+            house.workers[0].wait(5)
         done = house.until(run, "done", "failed", "dead", "parked")
         assert done["state"] == "done", done
         assert [a[:2] for a in house.acts()] == ONCE
