@@ -129,7 +129,9 @@ class Door:
         for wait_s in _AGAIN_S:
             await asyncio.sleep(wait_s)
             with suppress(OutcomeUnknown, Unavailable):
-                return await self._sent(asked, TIMEOUT_S)
+                got = await self._sent(asked, TIMEOUT_S)
+                if got.status not in _TRY_AGAIN:
+                    return got
         raise lost
 
     async def put(

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from holdfast.errors import UpstreamUnavailable
+
 
 class Cleared:
     """One request that may leave, as it goes to a provider.
@@ -34,6 +36,22 @@ class Cleared:
 
 Take = Callable[[bytes], bool]
 """Takes a piece of an answer at once; False where it must be asked for in turn."""
+
+
+async def whole(answer: "UpstreamAnswer", limit_bytes: int) -> bytes:
+    """The whole body of an answer that arrives in pieces; one that is larger is closed.
+
+    Errors: UpstreamUnavailable past `limit_bytes`; those of the answer.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in answer.chunks():
+        size += len(chunk)
+        if size > limit_bytes:
+            answer.close()
+            raise UpstreamUnavailable("the provider's answer is too large")
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 class UpstreamAnswer(Protocol):

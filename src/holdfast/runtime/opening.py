@@ -15,7 +15,7 @@ import msgspec
 from holdfast.core.metering import Reading
 from holdfast.core.stream import AnswerStream, Broken, error_kind
 from holdfast.errors import UpstreamUnavailable
-from holdfast.ports.llm import Take, UpstreamAnswer
+from holdfast.ports.llm import Take, UpstreamAnswer, whole
 
 # An error is small; whatever is larger is an answer.
 _ERROR_BYTES_MAX = 64 * 1024
@@ -71,14 +71,7 @@ class _Resumed:
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. Errors: as of the answer itself."""
-        parts, size = list[bytes](), 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit_bytes:
-                self.close()
-                raise UpstreamUnavailable("the provider's answer is too large")
-            parts.append(chunk)
-        return b"".join(parts)
+        return await whole(self, limit_bytes)
 
     def close(self) -> None:
         """See `UpstreamAnswer`."""

@@ -97,9 +97,7 @@ class Runs:
             return [*self._submitted(live, run), *told], [run]
 
         # The token is shown to nobody: each activation gets its own.
-        live, _ = await self._sessions.open(
-            waiting, begun, named, alone=lambda: self._dispatch.put(queued[0])
-        )
+        live, _ = await self._sessions.open(waiting, begun, named)
         # What the operator and the user wrote is vouched for, as a typed prompt is.
         live.vouched.trust(order.prompt)
         self._dispatch.put(queued[0])

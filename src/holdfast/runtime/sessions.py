@@ -78,13 +78,11 @@ class Sessions:
         draft: Session,
         begun: Begun | None = None,
         named: Named = ANEW,
-        alone: Callable[[], None] = lambda: None,
     ) -> tuple[LiveSession, str]:
         """Open a session from a draft without ids; returns it with its token, shown only here.
 
         `begun` says what begins with it, in the same commit; `named` how it is called, where no
-        session is called so yet. `alone` is told where all that is durable, and only what the
-        session continues could not be read: that is tried again when somebody needs it.
+        session is called so yet.
 
         The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
         is the task; where the task ends in `/` (a kind), the session is the instance of it.
@@ -93,17 +91,15 @@ class Sessions:
         if draft.parent:
             await self._check_parent(draft)
         live = self._made(session)
+        if session.parent:
+            # Before anything of it is durable: where this cannot be read, nothing was opened.
+            await self._journal.commit(())
+            await self._inherit(live)
         async with self._budgets.at_hand(live.chain, new=session.session_id):
             accounts = self._budgets.open_chain(session)
             record = self._opened(session, accounts)
             records, changes = begun(live) if begun is not None else ([], [])
             await self._journal.commit([record, *records], [session, *accounts, *changes])
-            try:
-                if session.parent:
-                    await self._inherit(live)
-            except BaseException:
-                alone()
-                raise
             self._remember(live)
         return live, token
 

@@ -7,6 +7,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from holdfast.client import Client, Session, connect, find_server_file
+from holdfast.client.exchange import Got
 from holdfast.errors import (
     ConfigInvalid,
     Exhausted,
@@ -254,6 +255,44 @@ def test_a_slow_answer_to_a_post_has_an_unknown_outcome_and_to_a_get_is_unavaila
                 await session._door.get("/healthz", dict, timeout_s=0.05)
 
     with_server(scenario)
+
+
+@pytest.mark.parametrize("word", [429, 503])
+def test_a_busy_server_says_nothing_of_what_was_asked_of_it_before(monkeypatch, word):
+    monkeypatch.setattr("holdfast.client.wire._AGAIN_S", (0.0, 0.0))
+    fault = b'{"error": {"code": "store_unavailable", "message": "later"}}'
+    asked, answers = [], list[Got]()
+
+    async def sent(one, timeout_s):
+        asked.append(one)
+        if len(asked) == 1:
+            raise OutcomeUnknown("broken off", cause="ServerDisconnectedError")
+        return answers.pop(0)
+
+    async def main():
+        async with connect(UNUSED, token="hfa_1") as client:
+            monkeypatch.setattr(client._door, "_sent", sent)
+            answers[:] = [Got(word, fault, ""), Got(200, b'{"made": 1}', "")]
+            assert await client._door.make("/v1/x", dict, {}) == {"made": 1}
+            assert len({one.key for one in asked}) == 1
+            assert len(asked) == 3
+            asked.clear()
+            answers[:] = [Got(word, fault, "")] * 2
+            with pytest.raises(OutcomeUnknown, match="broken off"):
+                await client._door.make("/v1/x", dict, {}, "mine")
+            assert {one.key for one in asked} == {"mine"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("key", ["a b", " a", "a\n", "é", "x" * 256])
+def test_what_is_no_key_is_refused_before_it_is_sent(key):
+    async def main():
+        async with connect(UNUSED, token="hfa_1") as client:
+            with pytest.raises(InvalidRequest, match="visible characters"):
+                await client.sessions.open(user="ann", agent="desk", key=key)
+
+    asyncio.run(main())
 
 
 def test_arguments_that_are_no_json_are_refused_before_they_are_sent():

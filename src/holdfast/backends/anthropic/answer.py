@@ -12,7 +12,7 @@ from typing import Protocol
 
 from holdfast.backends.anthropic.framing import Framing
 from holdfast.errors import UpstreamUnavailable
-from holdfast.ports.llm import Reader, Take
+from holdfast.ports.llm import Reader, Take, whole
 
 WAITING_BYTES_MAX = 256 * 1024
 BROKE = "the provider broke off its answer"
@@ -118,15 +118,7 @@ class HttpAnswer:
 
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body."""
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit_bytes:
-                self.close()
-                raise UpstreamUnavailable("the provider's answer is too large")
-            parts.append(chunk)
-        return b"".join(parts)
+        return await whole(self, limit_bytes)
 
     def close(self) -> None:
         """Close the connection at once, unless the body came to its end."""

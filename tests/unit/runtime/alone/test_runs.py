@@ -371,12 +371,12 @@ def test_nothing_more_comes_of_the_run_of_a_session_that_is_over(command):
     asyncio.run(main())
 
 
-def test_branch_that_is_durable_is_worked_at_though_what_it_continues_could_not_be_read_then():
+def test_branch_whose_past_cannot_be_read_leaves_nothing_and_is_made_when_it_can():
     async def main():
         office: Any = Office()
         run, live = await office.at_work()
         await office.runs.append(live, 1, [Event(kind=Kind.RUN_ANSWERED, turn=1, body={"n": 1})])
-        reads = office.store.calls
+        reads, written = office.store.calls, len(office.store.journal)
 
         async def failing(session_id: str) -> Any:
             office.store.calls = reads
@@ -385,10 +385,32 @@ def test_branch_that_is_durable_is_worked_at_though_what_it_continues_could_not_
         office.store.calls = failing
         with pytest.raises(StoreUnavailable):
             await office.runs.fork(run, 1)
-        [branch] = [r for r in await office.runs.listed(RunFilter()) if r.run_id != run.run_id]
+        assert [r.run_id for r in await office.runs.listed(RunFilter())] == [run.run_id]
+        assert len(office.store.journal) == written
+        branch = await office.runs.fork(run, 1)
         claimed = await office.dispatch.claim("w2")
         assert claimed is not None
         assert claimed.run.run_id == branch.run_id
-        assert office.sessions.loaded(branch.session).session.parent == run.session
+
+    asyncio.run(main())
+
+
+def test_branch_sees_what_its_past_has_only_just_been_told_to_write():
+    async def main():
+        office: Any = Office()
+        run, live = await office.at_work()
+        await office.runs.append(live, 1, [Event(kind=Kind.RUN_ANSWERED, turn=1, body={"n": 1})])
+        late = office.journal.record_as_told(Kind.RUN_NOTED, live.who, {})
+        reads = office.store.calls
+        seen: list[bool] = []
+
+        async def looking(session_id: str) -> Any:
+            seen.append(office.store.journal[-1].kind is Kind.RUN_NOTED)
+            return await reads(session_id)
+
+        office.store.calls = looking
+        office.journal.queue([late])
+        await office.runs.fork(run, 1)
+        assert seen[0]
 
     asyncio.run(main())
