@@ -80,6 +80,7 @@ async def read(upstream, **asked):
     """Status and body of one call."""
     answer = await ask(upstream, **asked)
     try:
-        return answer.status, await answer.read(10**7)
+        async with asyncio.timeout(20):
+            return answer.status, await answer.read(10**7)
     finally:
         answer.close()

@@ -43,7 +43,8 @@ def against(script, act, **options):
     async def main(server):
         upstream = HttpUpstream(server.url, "the-key", **options)
         try:
-            return await act(upstream)
+            async with asyncio.timeout(60):
+                return await act(upstream)
         finally:
             await upstream.close()
 
