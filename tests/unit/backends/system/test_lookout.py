@@ -63,6 +63,15 @@ def lookout(table, births):
     found.thread.shutdown()
 
 
+async def under_way(lookout, table):
+    """A look that has begun, and goes on for as long as the gate is closed."""
+    table.gate.clear()
+    table.entered.clear()
+    one = asyncio.create_task(lookout.look())
+    await asyncio.to_thread(table.entered.wait, 10)
+    return one
+
+
 async def settled(lookout):
     """Looked at, and long enough ago."""
     await lookout.look()
@@ -113,9 +122,7 @@ async def test_without_a_count_everybody_who_asks_has_a_look(lookout, table, bir
 async def test_all_who_ask_during_a_look_share_one_that_begins_after_they_asked(
     lookout, table, births
 ):
-    table.gate.clear()
-    first = asyncio.create_task(lookout.look())
-    await asyncio.to_thread(table.entered.wait, 10)
+    first = await under_way(lookout, table)
     births.number = 2
     later = [asyncio.create_task(lookout.look()) for _ in range(5)]
     await asyncio.sleep(0.05)
@@ -129,10 +136,7 @@ async def test_all_who_ask_during_a_look_share_one_that_begins_after_they_asked(
 async def test_a_start_during_a_look_calls_for_another(lookout, table, births):
     await settled(lookout)
     births.number = 2
-    table.gate.clear()
-    table.entered.clear()
-    first = asyncio.create_task(lookout.look())
-    await asyncio.to_thread(table.entered.wait, 10)
+    first = await under_way(lookout, table)
     births.number = 3
     table.gate.set()
     await first
@@ -145,10 +149,7 @@ async def test_a_start_during_a_look_calls_for_another(lookout, table, births):
 async def test_nobody_passes_while_the_look_for_the_newest_is_not_done(lookout, table, births):
     await settled(lookout)
     births.number = 2
-    table.gate.clear()
-    table.entered.clear()
-    first = asyncio.create_task(lookout.look())
-    await asyncio.to_thread(table.entered.wait, 10)
+    first = await under_way(lookout, table)
     await asyncio.sleep(0.12)
     second = asyncio.create_task(lookout.look())
     await asyncio.sleep(0.05)
@@ -159,9 +160,7 @@ async def test_nobody_passes_while_the_look_for_the_newest_is_not_done(lookout, 
 
 @looped
 async def test_one_who_leaves_takes_the_look_from_nobody(lookout, table):
-    table.gate.clear()
-    first = asyncio.create_task(lookout.look())
-    await asyncio.to_thread(table.entered.wait, 10)
+    first = await under_way(lookout, table)
     leaving, staying = (asyncio.create_task(lookout.look()) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -194,9 +193,7 @@ def test_a_real_table_says_whom_it_reads_again(tmp_path):
 
 @looped
 async def test_a_look_that_nobody_waited_for_to_its_end_is_followed_by_another(lookout, table):
-    table.gate.clear()
-    left = asyncio.create_task(lookout.look())
-    await asyncio.to_thread(table.entered.wait, 10)
+    left = await under_way(lookout, table)
     left.cancel()
     await asyncio.wait([left])
     table.gate.set()
