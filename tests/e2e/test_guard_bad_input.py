@@ -263,7 +263,8 @@ def test_a_killed_policy_process_denies_and_comes_back(project, session):
     assert (ruling["permit"], ruling["reasons"][0]["code"]) == ("", "policy_unavailable")
     assert ask(project, session, body({"text": "ok"})).status == 200
     until(lambda: project.call("GET", "/healthz", token="").json["policy"] == "ok", 60)
-    assert project.policy_pid != killed
+    # It answers a moment before the server has written down who it is.
+    until(lambda: project.policy_pid != killed, 60)
     assert project.decide(session, later["id"], "lookup", ORDER).json["verdict"] == "allow"
     # A denied call stays denied: the policy's absence is no reason to ask again.
     turned_down(project.decide(session, call["id"], "lookup", ORDER), 403, "permit_invalid")
