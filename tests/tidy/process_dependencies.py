@@ -40,7 +40,8 @@ AFTERWARDS = {
         "holdfast.client.transport",
         "rich.console",
         "rich.table",
-    )
+    ),
+    "holdfast.apps.server.__main__": ("holdfast.apps.server.serving",),
 }
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import complain, emit, note, table
 from holdfast.apps.cli.project import agent_of, login, project_dir
 from holdfast.apps.cli.runs import code_of_run, prompt_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from holdfast.apps.cli.printing import amount, emit, say, table
-from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, Reason, verb
 from holdfast.client import BudgetAccount
 from holdfast.errors import InvalidRequest

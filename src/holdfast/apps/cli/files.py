@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from holdfast.apps.cli.printing import emit, say
-from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, verb
 
 app = typer.Typer(help="Files: which are the operator's own.", no_args_is_help=True)

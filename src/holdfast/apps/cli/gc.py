@@ -6,7 +6,7 @@ import typer
 
 from holdfast.apps.cli.audit import span_s
 from holdfast.apps.cli.printing import emit, say, table
-from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, verb
 
 _SORTS = (

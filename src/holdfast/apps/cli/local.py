@@ -15,7 +15,7 @@ import typer
 
 import holdfast
 from holdfast.apps.cli import policies
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import complain, emit, note, say
 from holdfast.apps.cli.project import project_dir, python_module
 from holdfast.apps.cli.verbs import Imports, Json, Project, importing, verb

@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
-    "up": Place("server", "Start the server in the foreground: gateway, control API,..."),
+    "up": Place("up", "Start the server in the foreground: gateway, control API,..."),
     "run": Place("run", "Run an agent under control; the exit code says what stopped it."),
     "submit": Place("runs", "Queue a run for the workers and print its id; it goes on..."),
     "worker": Place("runs", "Work at runs in the foreground, one of any number of workers."),

@@ -1,58 +1,17 @@
-"""Exit codes: what a script may rely on, by what stopped the work (docs/reference/cli.md).
+"""How a governed run ended: its exit code, by what stopped the work.
 
 Not here: how an outcome is shown (`printing`).
 """
 
-import enum
 from collections.abc import Sequence
 
 import msgspec
 
-from holdfast import errors
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.client import SessionView
 from holdfast.model.bodies import LoopAlert, ModelCallSettled
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
-
-
-class ExitCode(enum.IntEnum):
-    """Stable; a number is never given another meaning."""
-
-    DONE = 0
-    INTERNAL = 1
-    USAGE = 2
-    DENIED = 3
-    BUDGET = 4
-    KILLED = 5
-    PAUSED = 6
-    LOOP = 7
-    UPSTREAM = 8
-    UNAVAILABLE = 9
-    UNVERIFIED = 10
-    INTERRUPTED = 130
-
-
-# The first that fits holds; a subclass stands above its base.
-_BY_ERROR: tuple[tuple[type[errors.HoldfastError], ExitCode], ...] = (
-    (errors.LoopDetected, ExitCode.LOOP),
-    (errors.DeadlineExceeded, ExitCode.LOOP),
-    (errors.Denied, ExitCode.DENIED),
-    (errors.Exhausted, ExitCode.BUDGET),
-    (errors.UpstreamUnavailable, ExitCode.UPSTREAM),
-    (errors.RateLimited, ExitCode.UPSTREAM),
-    (errors.Unavailable, ExitCode.UNAVAILABLE),
-    (errors.InvalidRequest, ExitCode.USAGE),
-    (errors.Unauthenticated, ExitCode.USAGE),
-    (errors.Conflict, ExitCode.USAGE),
-)
-
-
-def code_of(fault: errors.HoldfastError) -> ExitCode:
-    """The exit code of an error that ended a verb."""
-    for cls, code in _BY_ERROR:
-        if isinstance(fault, cls):
-            return code
-    return ExitCode.INTERNAL
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from typing import Any
 
 import typer
 
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import clock, emit, note, say
-from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, verb
 from holdfast.client import Replayed
 from holdfast.errors import InvalidRequest

@@ -1,15 +1,19 @@
-"""What a verb means by a project, an agent and a user, and which server answers for it."""
+"""What a verb means by a project, an agent and a user.
+
+Not here: which server answers for it (`reaching`).
+"""
 
 import getpass
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.client import Client, connect, find_server_file
-from holdfast.errors import ConfigInvalid, InvalidRequest, Unavailable
+from holdfast.errors import ConfigInvalid, InvalidRequest
 
+SERVER_MODULE = "holdfast.apps.server"
 CONFIG_NAME = "holdfast.yaml"
+SERVER_FILE = ".holdfast/server.json"
+"""Below a project: what its running server says of itself, where the client looks for it."""
 
 
 def project_dir(given: Path | None) -> Path:
@@ -25,34 +29,6 @@ def project_dir(given: Path | None) -> Path:
             return folder
     where = f"`{given}`" if given is not None else "this folder or above it"
     raise ConfigInvalid(f"there is no {CONFIG_NAME} in {where}; `holdfast init` writes one")
-
-
-@asynccontextmanager
-async def connected(given: Path | None) -> AsyncIterator[Client]:
-    """A client of the running server. Errors: Unavailable when none is found."""
-    async with connect(project_dir=_folder(given)) as client:
-        yield client
-
-
-def _folder(given: Path | None) -> Path | None:
-    if given is None:
-        return None
-    if not given.expanduser().is_dir():
-        raise ConfigInvalid(f"`{given}` is no folder")
-    return given.expanduser().resolve()
-
-
-async def answering(folder: Path) -> Client | None:
-    """A client of the project's own server if one answers, None otherwise."""
-    found = find_server_file(folder)
-    if found is None or found.parent.parent != folder:
-        return None
-    try:
-        client = connect(project_dir=folder)
-        await client.health()
-    except Unavailable:
-        return None
-    return client
 
 
 def python_module(module: str, arguments: Sequence[str]) -> list[str]:

@@ -15,7 +15,8 @@ import typer
 
 from holdfast.apps.cli.agent_process import Spoken, agent_options, drive
 from holdfast.apps.cli.budgets import parsed_limits
-from holdfast.apps.cli.outcomes import ExitCode, Outcome, outcome_of
+from holdfast.apps.cli.exit_codes import ExitCode
+from holdfast.apps.cli.outcomes import Outcome, outcome_of
 from holdfast.apps.cli.printing import complain, emit, note, say
 from holdfast.apps.cli.project import agent_of, login, project_dir
 from holdfast.apps.cli.runs import followed, prompt_of

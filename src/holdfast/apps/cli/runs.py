@@ -15,9 +15,10 @@ import msgspec
 import typer
 
 from holdfast.apps.cli.budgets import parsed_limits
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import clock, complain, emit, note, plain, say, table
-from holdfast.apps.cli.project import agent_of, connected, login, project_dir, python_module
+from holdfast.apps.cli.project import agent_of, login, project_dir, python_module
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.server import WORKER_MODULE
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.apps.cli.watching import Watch

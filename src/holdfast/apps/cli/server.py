@@ -1,12 +1,11 @@
-"""`holdfast up`, and a server for the time of one run.
+"""A server for the time of one run: `python -m holdfast.apps.server` as a child.
 
-Both run `python -m holdfast.apps.server`: `up` becomes it, `serving` owns it as a child.
+Not here: `holdfast up`, which becomes one.
 """
 
 import asyncio
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,60 +13,18 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-import typer
 
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import note
-from holdfast.apps.cli.project import answering, project_dir, python_module
-from holdfast.apps.cli.verbs import Project, verb
+from holdfast.apps.cli.project import SERVER_MODULE, python_module
+from holdfast.apps.cli.reaching import answering
 from holdfast.client import Client, connect
-from holdfast.errors import ConfigInvalid, Conflict, HoldfastError, Unavailable
+from holdfast.errors import ConfigInvalid, HoldfastError, Unavailable
 
-SERVER_MODULE = "holdfast.apps.server"
 WORKER_MODULE = "holdfast.apps.worker"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 _STDERR_BYTES = 8192
-
-
-def register(app: typer.Typer) -> None:
-    """Add `up`."""
-
-    @verb(app, "up")
-    def up(
-        project: Path | None = Project,
-        port: int | None = typer.Option(None, min=0, max=65535, help="0 takes a free one."),
-        host: str = typer.Option("", help="Address to listen on."),
-        workers: int = typer.Option(
-            -1, min=-1, max=64, help="Workers beside it; 1 where an agent needs one."
-        ),
-        store: str = typer.Option("", help="A Postgres, as `postgresql://host/database`."),
-    ) -> None:
-        """Start the server in the foreground: gateway, control API, policy process, workers."""
-        folder = project_dir(project)
-        running = asyncio.run(_running(folder))
-        if running:
-            raise Conflict(f"a server of this project answers already at {running}")
-        arguments = ["--project", str(folder)]
-        if port is not None:
-            arguments += ["--port", str(port)]
-        if host:
-            arguments += ["--host", host]
-        if store:
-            arguments += ["--store", store]
-        arguments += ["--workers", str(workers)]
-        command = python_module(SERVER_MODULE, arguments)
-        sys.stdout.flush()
-        # Becomes the server, so that no process of the command line stays resident.
-        os.execve(command[0], command, {**os.environ})  # noqa: S606 - there is no shell
-
-
-async def _running(folder: Path) -> str:
-    client = await answering(folder)
-    if client is None:
-        return ""
-    async with client:
-        return client.base_url
 
 
 class Child(msgspec.Struct, frozen=True):

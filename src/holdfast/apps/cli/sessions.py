@@ -5,9 +5,10 @@ from pathlib import Path
 
 import typer
 
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
-from holdfast.apps.cli.project import agent_of, connected, login
+from holdfast.apps.cli.project import agent_of, login
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.runs import parsed_scope
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import KillReceipt, SessionView, TurnRecord

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import typer
 
-from holdfast.apps.cli.project import answering, project_dir, python_module
+from holdfast.apps.cli.project import project_dir, python_module
+from holdfast.apps.cli.reaching import answering
 from holdfast.apps.cli.verbs import Json, Project, verb
 from holdfast.errors import Conflict
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from holdfast.apps.cli.printing import emit, table
-from holdfast.apps.cli.project import connected
+from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, verb
 from holdfast.client import UpstreamStatus
 

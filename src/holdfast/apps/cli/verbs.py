@@ -1,16 +1,17 @@
-"""What every verb shares: errors become one sentence and an exit code, never a traceback."""
+"""What every verb shares: errors become one sentence and an exit code, never a traceback.
 
-import asyncio
+Every command loads this, `--help` too: what only some need is loaded where it is needed.
+"""
+
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import typer
 
-from holdfast.apps.cli.outcomes import ExitCode, code_of
-from holdfast.apps.cli.printing import complain
+from holdfast.apps.cli.exit_codes import ExitCode, code_of
 from holdfast.errors import HoldfastError
 
 TRACEBACK_VARIABLE = "HOLDFAST_TRACEBACK"
@@ -54,13 +55,13 @@ def guarded(body: Callable[[], Any]) -> int:
     try:
         answer = body()
         if inspect.iscoroutine(answer):
-            answer = asyncio.run(answer)
+            answer = _finished(answer)
         return int(answer or ExitCode.DONE)
     except HoldfastError as fault:
-        complain(fault.message)
+        _complain(fault.message)
         return code_of(fault)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        complain("interrupted")
+    except KeyboardInterrupt:
+        _complain("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing more can be said there.
@@ -73,8 +74,24 @@ def guarded(body: Callable[[], Any]) -> int:
     except Exception as fault:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
-        complain(
+        _complain(
             f"an internal error: {type(fault).__name__}: {fault}"
             f" (set {TRACEBACK_VARIABLE}=1 to see where)"
         )
         return ExitCode.INTERNAL
+
+
+def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What it answers. Errors: KeyboardInterrupt, where it was cancelled."""
+    import asyncio
+
+    try:
+        return asyncio.run(coroutine)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _complain(sentence: str) -> None:
+    from holdfast.apps.cli.printing import complain
+
+    complain(sentence)

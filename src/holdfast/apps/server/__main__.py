@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import uvloop
 
-from holdfast.apps.server.serving import StoreLost, say, serve
+from holdfast.apps.server.starting import Ready, StoreLost, begun, say
 from holdfast.backends.system.ready import told_ready
 from holdfast.compose.config import Config, load_config
 from holdfast.compose.config.model import StoreSettings
@@ -58,16 +58,7 @@ def main(arguments: list[str]) -> int:
             config = _with_store(config, given.store)
         if given.again:
             uvloop.run(wait_for_store(config, os.environ, say))
-        uvloop.run(
-            serve(
-                config,
-                given.port,
-                ready,
-                workers=given.workers,
-                gateway_port=given.gateway_port,
-                parent=given.with_parent,
-            )
-        )
+        uvloop.run(_served(config, given, ready))
     except* StoreLost as lost:
         gone = _first(lost)
         say(f"{gone}; beginning again")
@@ -77,6 +68,21 @@ def main(arguments: list[str]) -> int:
         say(fault.message)
         code = 2 if fault.http_status == 400 else 9
     return code
+
+
+async def _served(config: Config, given: argparse.Namespace, ready: Ready) -> None:
+    """Serve until told to stop. Errors: those of `begun` and of `serve`."""
+    async with begun(config, given.port) as start:
+        # Loaded while the policy process loads.
+        from holdfast.apps.server.serving import serve  # noqa: PLC0415
+
+        await serve(
+            start,
+            ready,
+            workers=given.workers,
+            gateway_port=given.gateway_port,
+            parent=given.with_parent,
+        )
 
 
 def _at_host(config: Config, host: str) -> Config:

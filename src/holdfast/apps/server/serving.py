@@ -1,12 +1,13 @@
-"""The server put together: sockets, routes, signals, and the order of start and stop."""
+"""The server put together: routes, signals, and the order of start and stop.
+
+Not here: what a start does first (`starting`).
+"""
 
 import asyncio
 import os
 import secrets
 import socket
-import ssl
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import uvicorn
@@ -32,67 +33,20 @@ from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.apps.server import state
 from holdfast.apps.server.relays import Relays, relaying
+from holdfast.apps.server.starting import Begun, Ready, StoreLost, listen, say
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
 from holdfast.backends.system.parent import stop_with
 from holdfast.compose import readiness
-from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
-from holdfast.compose.sandboxes import sandbox
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
-from holdfast.errors import ConfigInvalid, Conflict
 from holdfast.runtime.proofs import Proofs
 from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
 
-# Threads that write the journal must not wait 5 ms for a loop that computes.
-_SWITCH_INTERVAL_S = 0.0005
-
-
-Ready = Callable[[str, Sequence[str]], None]
-"""Told the address, and what lets no agent work there; empty where they can."""
-
-
-class StoreLost(Exception):
-    """The store went away; the server has to begin again from what it holds, on the same ports."""
-
-    def __init__(self, why: str, port: int, gateway_port: int) -> None:
-        super().__init__(why)
-        self.port = port
-        self.gateway_port = gateway_port
-
-
-def say(line: str) -> None:
-    """One line of the operator's log."""
-    sys.stderr.write(f"holdfast: {line}\n")
-    sys.stderr.flush()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Errors: Conflict when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise Conflict(
-            f"cannot listen on {host}:{port}: {(error.strerror or 'refused').lower()};"
-            " is another server running?"
-        ) from error
-    listening.listen(2048)
-    return listening
-
 
 async def serve(
-    config: Config,
-    port: int | None,
-    ready: Ready,
-    *,
-    workers: int | None = None,
-    gateway_port: int | None = None,
-    parent: int = 0,
+    begun: Begun, ready: Ready, *, workers: int | None, gateway_port: int | None, parent: int
 ) -> None:
     """Run until SIGINT or SIGTERM, or until the process `parent` has ended (0: whichever).
 
@@ -101,31 +55,18 @@ async def serve(
     StoreUnavailable, PolicyUnavailable, Unavailable (relays that do not start), before anything
     is served; StoreLost when a store elsewhere went away afterwards.
     """
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    folder = config.state_path
-    state.prepare(folder)
-    admin = state.admin_token(folder)
-    _check_tls(config)
-    inputs = folder / "policy-inputs.json"
-    inputs.write_bytes(policy_inputs(config))
-    listening = listen(config.server.host, config.server.port if port is None else port)
-    policy_socket = state.socket_path(folder, state.POLICY_SOCKET)
-    applied = None if config.server.watch_policies else folder / state.POLICIES
-    here = sandbox()
-    policy = PolicyProcess(
-        policy_socket, config.policies_path, inputs, say, here, applied, folder / state.POLICIES
-    )
+    config, policy, listening = begun.config, begun.policy, begun.listening
     harness: Harness | None = None
     try:
         async with asyncio.TaskGroup() as starting:
-            starting.create_task(policy.start())
+            starting.create_task(policy.until_ready())
             built = starting.create_task(
                 build(
                     config,
-                    policy_socket=policy_socket,
-                    signing_key=state.signing_key(folder),
+                    policy_socket=begun.policy_socket,
+                    signing_key=state.signing_key(config.state_path),
                     environment=os.environ,
-                    sandbox=here,
+                    sandbox=begun.sandbox,
                     say=say,
                 )
             )
@@ -139,20 +80,21 @@ async def serve(
             count = _workers(config, workers)
             desk = RelayDesk(secrets.token_hex(8), house.doorkeeper, house, house.calls, report)
             async with (
-                relaying(config, desk, gateway_port, here, listen=listen, say=say) as relays,
+                relaying(
+                    config, desk, gateway_port, begun.sandbox, listen=listen, say=say
+                ) as relays,
                 kept_up(relays.tick, report),
-                WorkerProcesses(config.path.parent, count, say, here) as workers_kept,
+                WorkerProcesses(config.path.parent, count, say, begun.sandbox) as workers_kept,
             ):
                 relays.measured(house.gauges)
                 await relays.start()
                 beside = _Beside(policy, workers_kept, relays)
-                await _run(config, harness, listening, admin, beside, ready, parent)
+                await _run(config, harness, listening, begun.admin, beside, ready, parent)
     finally:
-        state.withdraw(folder)
+        state.withdraw(config.state_path)
         listening.close()
         if harness is not None:
             await harness.close()
-        await policy.stop()
 
 
 def _workers(config: Config, asked: int | None) -> int:
@@ -316,20 +258,6 @@ def _application(
     )
     quick = Shortcut((*hooks.routes(), *door.routes()), Starlette(routes=routes))
     return Front(gateway.direct(), Proving(quick, known))
-
-
-def _check_tls(config: Config) -> None:
-    """Errors: ConfigInvalid when the certificate and its key cannot be used."""
-    if config.tls_cert_path is None:
-        return
-    try:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(config.tls_cert_path, config.tls_key_path)
-    except OSError as error:  # `ssl.SSLError` is one.
-        why = "no pair in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigInvalid(
-            f"server.tls: the certificate and its key cannot be used: {why}"
-        ) from error
 
 
 def _url(config: Config, port: int, *, tls: bool) -> str:

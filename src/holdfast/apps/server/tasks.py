@@ -88,40 +88,54 @@ class PolicyProcess:
         """Called each time it is back after it had ended; `pid` is another then."""
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._told: int | None = None
 
     @property
     def pid(self) -> int:
         """Process id, 0 while there is none."""
         return self._process.pid if self._process is not None else 0
 
-    async def start(self) -> None:
-        """Start it and return once it answers. Errors: PolicyUnavailable."""
-        await self._spawn()
+    async def begin(self) -> None:
+        """Start it; it loads while its caller goes on. Errors: PolicyUnavailable."""
+        self._told, writable = os.pipe()
+        given = (*self._arguments, "--ready-fd", str(writable))
+        program = Program(arguments=(sys.executable, *given), handed=(writable,), ends_with_us=True)
+        try:
+            self._process = await self._sandbox.start(program)
+        except OSError as error:
+            self._hear_no_more()
+            raise PolicyUnavailable("the policy process did not start") from error
+        finally:
+            os.close(writable)
+
+    async def until_ready(self) -> None:
+        """Return once the process that was begun answers; from then on it is kept running.
+
+        Errors: PolicyUnavailable.
+        """
+        await self._answering()
         self._watcher = asyncio.create_task(self._watch())
 
-    async def _spawn(self) -> None:
-        readable, writable = os.pipe()
+    async def _answering(self) -> None:
         try:
-            try:
-                given = (*self._arguments, "--ready-fd", str(writable))
-                self._process = await self._sandbox.start(
-                    Program(
-                        arguments=(sys.executable, *given), handed=(writable,), ends_with_us=True
-                    )
-                )
-            finally:
-                os.close(writable)
+            if self._told is None:
+                raise PolicyUnavailable("no policy process was begun")
             ready = await asyncio.wait_for(
-                asyncio.to_thread(os.read, readable, 16), _START_TIMEOUT_S
+                asyncio.to_thread(os.read, self._told, 16), _START_TIMEOUT_S
             )
         except (OSError, TimeoutError) as error:
             # One that hangs would be waited for as if it served.
             self._kill()
             raise PolicyUnavailable("the policy process did not start") from error
         finally:
-            os.close(readable)
+            self._hear_no_more()
         if not ready:
             raise PolicyUnavailable("the policy process ended while it started")
+
+    def _hear_no_more(self) -> None:
+        told, self._told = self._told, None
+        if told is not None:
+            os.close(told)
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -136,7 +150,8 @@ class PolicyProcess:
             )
             await asyncio.sleep(_RESTART_DELAY_S)
             try:
-                await self._spawn()
+                await self.begin()
+                await self._answering()
                 self._report("the policy process is back")
                 self.on_return()
             except PolicyUnavailable as error:
@@ -145,6 +160,7 @@ class PolicyProcess:
 
     async def stop(self) -> None:
         """End it; idempotent."""
+        self._hear_no_more()
         if self._watcher is not None:
             self._watcher.cancel()
         process, self._process = self._process, None

@@ -1,9 +1,9 @@
-"""Exit codes by outcome: from errors, and from what the journal of a run holds."""
+"""Exit codes by outcome, from what the journal of a run holds."""
 
 import pytest
 
-from holdfast import errors
-from holdfast.apps.cli.outcomes import ExitCode, code_of, outcome_of
+from holdfast.apps.cli.exit_codes import ExitCode
+from holdfast.apps.cli.outcomes import outcome_of
 from holdfast.client import SessionView
 from holdfast.model.events import Kind, Record
 from holdfast.model.principals import TrustLevel
@@ -28,35 +28,6 @@ def view(state=SessionState.ACTIVE, reason=""):
 
 def record(kind, verdict="", **body):
     return Record(kind=kind, at_ns=1, verdict=verdict, body=body)
-
-
-@pytest.mark.parametrize(
-    ("fault", "code"),
-    [
-        (errors.ConfigInvalid, 2),
-        (errors.NotFound, 2),
-        (errors.Unauthenticated, 2),
-        (errors.Conflict, 2),
-        (errors.Denied, 3),
-        (errors.EvidenceMissing, 3),
-        (errors.Exhausted, 4),
-        (errors.LoopDetected, 7),
-        (errors.DeadlineExceeded, 7),
-        (errors.UpstreamUnavailable, 8),
-        (errors.RateLimited, 8),
-        (errors.PolicyUnavailable, 9),
-        (errors.StoreUnavailable, 9),
-        (errors.Unavailable, 9),
-        (errors.OutcomeUnknown, 1),
-        (errors.InternalError, 1),
-    ],
-)
-def test_every_kind_of_error_has_its_exit_code(fault, code):
-    assert code_of(fault("it failed")) == code
-
-
-def test_no_error_of_holdfast_ends_a_verb_with_success():
-    assert all(code_of(cls("it failed")) != ExitCode.DONE for cls in errors.all_errors())
 
 
 def test_a_run_without_a_fault_is_done_though_a_call_was_denied_on_the_way():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer.main
 
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.main import app
-from holdfast.apps.cli.outcomes import ExitCode
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """The policy process is kept running, also one that hangs while it starts."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_one_that_hangs_while_it_starts_again_is_ended_and_another_started(tmp_p
         process, said = policy(tmp_path, 2, monkeypatch)
         back = asyncio.Event()
         process.on_return = back.set
-        await process.start()
+        await process.begin()
+        await process.until_ready()
         try:
             async with asyncio.timeout(20):
                 await back.wait()
@@ -63,9 +65,36 @@ def test_one_that_hangs_while_it_starts_again_is_ended_and_another_started(tmp_p
 def test_one_that_hangs_at_the_first_start_is_refused_and_not_left_behind(tmp_path, monkeypatch):
     async def main():
         process, _ = policy(tmp_path, 1, monkeypatch)
+        await process.begin()
         with pytest.raises(PolicyUnavailable):
-            await process.start()
+            await process.until_ready()
         await process.stop()
         assert alive(tmp_path) == [False]
+
+    asyncio.run(main())
+
+
+def test_one_that_was_begun_and_is_not_waited_for_is_ended(tmp_path, monkeypatch):
+    async def main():
+        process, _ = policy(tmp_path, 1, monkeypatch)
+        await process.begin()
+        pid = process.pid
+        os.kill(pid, 0)
+        await process.stop()
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert process._told is None
+
+    asyncio.run(main())
+
+
+def test_one_that_ends_before_it_is_waited_for_is_refused(tmp_path, monkeypatch):
+    async def main():
+        process, _ = policy(tmp_path, 1, monkeypatch)
+        process._arguments = ("-c", "raise SystemExit(1)")
+        await process.begin()
+        with pytest.raises(PolicyUnavailable, match="ended while it started"):
+            await process.until_ready()
+        await process.stop()
 
     asyncio.run(main())

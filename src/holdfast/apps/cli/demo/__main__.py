@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.apps.cli.demo.verdicts import Told, show
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import amount, emit, say
 from holdfast.apps.cli.verbs import guarded
 from holdfast.errors import ConfigInvalid, HoldfastError

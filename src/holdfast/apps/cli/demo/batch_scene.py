@@ -22,7 +22,7 @@ from holdfast.apps.cli.demo.records import (
 from holdfast.apps.cli.demo.script import script
 from holdfast.apps.cli.demo.stage import PLAY_TIMEOUT_S, Stage
 from holdfast.apps.cli.demo.verdicts import Told
-from holdfast.apps.cli.outcomes import ExitCode
+from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.client import RunView
 
 TASK = "Sort each message: its topic is delivery, refund, thanks or question."
