@@ -22,6 +22,7 @@ NAMES = (
     "hooks",
     "gateway_cpu",
     "held_streams",
+    "session_memory",
     "kills",
     "burst",
     "burst_litellm",

@@ -4,7 +4,7 @@ The scripted model would need more than a core for 750 streams at this pace, on 
 two. This sends the scripted model's own frames, ready-made, from one timer. The connections stand
 at 20 phases of a tick of 20 ms, so that events do not come in one clump.
 
-Run: `python -m benchmarks.paced_upstream SECONDS`; the first line says where it listens.
+Run: `python -m benchmarks.paced_upstream SECONDS [TICK_S]`; the first line says where it listens.
 """
 
 import asyncio
@@ -69,8 +69,9 @@ _DELTA = _chunk(
 class _Clock:
     """Gives each of its clients one event a tick."""
 
-    def __init__(self, events: int) -> None:
+    def __init__(self, events: int, tick_s: float) -> None:
         self.events = events
+        self._tick_s = tick_s
         self.phases: list[dict[_Client, int]] = [{} for _ in range(_PHASES)]
         self._next = 0
         self.ending = _chunk(_ending(events)) + b"0\r\n\r\n"
@@ -82,7 +83,7 @@ class _Clock:
 
     async def run(self) -> None:
         """Tick for ever."""
-        loop, step_s = asyncio.get_running_loop(), TICK_S / _PHASES
+        loop, step_s = asyncio.get_running_loop(), self._tick_s / _PHASES
         due, number = loop.time(), 0
         while True:
             due += step_s
@@ -140,8 +141,8 @@ class _Client(asyncio.Protocol):
             self._transport.write(data)
 
 
-async def _serve(seconds: float) -> None:
-    clock = _Clock(int(seconds / TICK_S))
+async def _serve(seconds: float, tick_s: float = TICK_S) -> None:
+    clock = _Clock(int(seconds / tick_s), tick_s)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Client(clock), "127.0.0.1", 0, backlog=2048)
     sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
@@ -150,4 +151,4 @@ async def _serve(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(float(sys.argv[1])))
+    uvloop.run(_serve(*map(float, sys.argv[1:])))

@@ -83,6 +83,11 @@ class Connection(asyncio.Protocol):
         """Bytes of the present answer's body so far."""
         return self._timing.size_bytes
 
+    @property
+    def ended(self) -> bool:
+        """Whether the present answer has ended, or the connection has."""
+        return self._done is not None and self._done.done()
+
     def data_received(self, data: bytes) -> None:
         """Note when it came; see whether it is the end."""
         timing, now = self._timing, time.perf_counter()

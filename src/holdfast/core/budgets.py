@@ -71,7 +71,7 @@ class _Account:
         self.period = state.period
         self.buckets = dict(state.buckets)
         self.alerts = state.alerts
-        self.alerted = set(state.alerted)
+        self.alerted = state.alerted
         self.set_by_hand = state.set_by_hand
 
     def roll(self, now_ns: int) -> None:
@@ -89,7 +89,7 @@ class _Account:
             self.settled = 0
         if period > self.period:
             self.period = period
-            self.alerted.clear()
+            self.alerted = ()
 
     def add(self, amount: int, now_ns: int) -> None:
         """Count `amount` as spent now."""
@@ -108,7 +108,7 @@ class _Account:
             full = percent == percent_floor and self.settled > 0
             reached = self.settled * 100 >= percent * self.limit and self.settled > 0
             if percent not in self.alerted and (reached or full):
-                self.alerted.add(percent)
+                self.alerted = (*self.alerted, percent)
                 due.append(Alert(self.key, percent, self.limit, self.settled))
         return due
 
@@ -269,9 +269,9 @@ class Ledger:
         account.limit = amount
         account.set_by_hand = True
         if raised:
-            account.alerted = {
+            account.alerted = tuple(
                 p for p in account.alerted if amount and account.settled * 100 >= p * amount
-            }
+            )
         return account.state()
 
     def account(self, key: AccountKey, now_ns: int) -> AccountState | None:

@@ -6,10 +6,11 @@ Not here: making a summary (a model call, `integrations/native`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from holdfast.core.sparse import Sparse
 from holdfast.model.bodies import ModelCallSettled
 
 _MOST_CONTEXTS = 64
@@ -37,7 +38,7 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     summary_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1_024
 
 
-class ContextUse:
+class ContextUse(Sparse):
     """How full the contexts of one session are, after the last answer in each.
 
     A sub-agent of the client has a context of its own, and a side call without tools (a title, a
@@ -45,9 +46,11 @@ class ContextUse:
     of the latest the fill is kept; of the others, whether they stand above the mark.
     """
 
-    def __init__(self) -> None:
-        self._percents: dict[tuple[str, bool], int] = {}
-        self._told: dict[tuple[str, bool], None] = {}
+    _percents: dict[tuple[str, bool], int]
+    _told: dict[tuple[str, bool], None]
+
+    EMPTY: ClassVar = dict.fromkeys(("_percents", "_told"), dict)
+    __slots__ = tuple(EMPTY)
 
     def answered(self, path: str, percent: int, alert_percent: int, *, tools: bool) -> bool:
         """Take in one answer; whether this context came to be as full as `alert_percent` by it."""

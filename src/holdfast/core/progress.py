@@ -10,15 +10,18 @@ call, or stops the session; all carry a sentence that the model or the user can 
 """
 
 import enum
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection
 from itertools import islice
+from typing import ClassVar, TypeVar
 
 import msgspec
 
+from holdfast.core.sparse import Sparse
 from holdfast.model.bodies import LoopAlert
 from holdfast.model.sessions import LoopLimits
 
+T = TypeVar("T")
 _NS = 1_000_000_000
 _CYCLE_PERIODS = (2, 3, 4)
 _CYCLE_REPEATS = 4
@@ -67,21 +70,28 @@ class Finding(msgspec.Struct, frozen=True):
         return LoopAlert(code=self.code, text=self.text, stops=self.stops)
 
 
-class Progress:
+class Progress(Sparse):
     """What one session has been doing lately."""
+
+    _calls: list[tuple[int, str]]
+    """Calls that may run, and `_stale` results that were seen before, since the last news."""
+    _stale: list[tuple[int, str]]
+    _seen: set[tuple[str, str]]
+    _outputs: Counter[str]
+    _news: list[bool]
+    _failures: list[int]
+    _refusals: Counter[str]
+
+    EMPTY: ClassVar = {
+        **dict.fromkeys(("_calls", "_stale", "_news", "_failures"), list),
+        "_seen": set,
+        "_outputs": Counter,
+        "_refusals": Counter,
+    }
+    __slots__ = (*EMPTY, "_allowed", "_in_a_row", "_limits", "turns")
 
     def __init__(self, limits: LoopLimits) -> None:
         self._limits = limits
-        # Calls that may run, and results that were seen before, since the last news: long enough
-        # for every limit that counts over them.
-        kept = max(_HISTORY, 2 * limits.repeat_calls, limits.stall_window)
-        self._calls: deque[tuple[int, str]] = deque(maxlen=kept)
-        self._stale: deque[tuple[int, str]] = deque(maxlen=limits.stall_window)
-        self._seen: set[tuple[str, str]] = set()
-        self._outputs: Counter[str] = Counter()
-        self._news: deque[bool] = deque(maxlen=_NO_NEWS_WINDOW)
-        self._failures: deque[int] = deque(maxlen=_FAILURES_MAX)
-        self._refusals: Counter[str] = Counter()
         self._in_a_row = 0
         self._allowed = 0
         self.turns = 0
@@ -117,7 +127,7 @@ class Progress:
 
     def failure(self, now_ns: int) -> None:
         """The provider failed one attempt."""
-        self._failures.append(now_ns)
+        _keep(self._failures, now_ns, _FAILURES_MAX)
 
     def retrying(self, now_ns: int) -> Finding | None:
         """Too many failed attempts in a short time: retrying is not going to help."""
@@ -136,8 +146,11 @@ class Progress:
                 " the user says something new"
             )
             return [Finding("loop.refused", text, Response.DENY)]
-        self._calls.append((now_ns, signature))
-        since = now_ns - self._limits.repeat_window_s * _NS
+        limits = self._limits
+        # Long enough for every limit that counts over them.
+        kept = max(_HISTORY, 2 * limits.repeat_calls, limits.stall_window)
+        _keep(self._calls, (now_ns, signature), kept)
+        since = now_ns - limits.repeat_window_s * _NS
         found = [
             self._stalled(signature, since),
             self._cycling(since),
@@ -235,7 +248,7 @@ class Progress:
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
         if (signature, output) in self._seen:
-            self._stale.append((now_ns, signature))
+            _keep(self._stale, (now_ns, signature), self._limits.stall_window)
         else:
             self._seen.add((signature, output))
             self._stale.clear()
@@ -246,9 +259,15 @@ class Progress:
         if len(self._outputs) >= _REMEMBERED:
             self._outputs.clear()
         self._outputs[output] += 1
-        self._news.append(self._outputs[output] == 1)
+        _keep(self._news, self._outputs[output] == 1, _NO_NEWS_WINDOW)
         if len(self._news) == _NO_NEWS_WINDOW and not any(self._news):
             self._news.clear()
             text = f"the last {_NO_NEWS_WINDOW} results were all seen before"
             return Finding("loop.no_news", text, Response.ALERT)
         return None
+
+
+def _keep(kept: list[T], one: T, most: int) -> None:
+    """Add one to the last ones, of which there are at most so many."""
+    kept.append(one)
+    del kept[: max(len(kept) - most, 0)]

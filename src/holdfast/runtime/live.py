@@ -5,7 +5,7 @@ journal, never the only place.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from holdfast.core.flow import Vouched
 from holdfast.core.flow.queries import Residue
 from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
+from holdfast.core.sparse import Sparse
 from holdfast.model.budgets import AccountKey
 from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
@@ -45,79 +46,107 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     mixed: int | None = 0
 
 
-class LiveSession:
+class LiveSession(Sparse):
     """One session in memory. Owned by the event loop; no awaits between check and change."""
+
+    session: Session
+    chain: tuple[AccountKey, ...]
+    calls: dict[str, CallRecord]
+    emitted: dict[str, dict[str, Any]]
+    """Arguments of undecided calls as the model wrote them; lost with the process, and then only a
+    door that asks with the very same arguments is answered."""
+    running: dict[str, dict[str, Any]]
+    """What permitted calls run with, until their outcome; kept where a hook is going to see it."""
+    answers: dict[str, str]
+    """What the journal keeps of results that have not reached the model yet, by call id."""
+    effects: dict[str, EffectEntry]
+    """Effects that were intended by a call id here and are not known to have taken."""
+    progress: Progress
+    vouched: Vouched
+    residue: Residue
+    """What its queries, and those of sessions below it, carried to search providers after taint."""
+    stale: bool
+    """Since untrusted text was read, something was written or fetched where this works."""
+    made: set[str]
+    """Files that it wrote, as `core/place` spells them."""
+    serves: set[str]
+    """Ports of programs that it started from own files."""
+    neutral: set[str]
+    """Calls that return the operator's own text; what others are seen to write there."""
+    writing: dict[str, Writing]
+    mixing: set[str]
+    """Calls at work that may write here what they read of others; `mixed`: how many so far."""
+    mixed: int
+    working: set[str]
+    """The same of calls that write what is own to its user; others take it for a stranger's."""
+    worked: int
+    grows: dict[str, int]
+    """What code that it left running prints into: the file, and how often others had written."""
+    streams: dict[str, Cut]
+    unconfirmed: dict[str, End]
+    """Streams in a relay that was told to cut and has not said to be over: how to end it."""
+    fetched: set[str]
+    """Digests of addresses that the provider was let to reach for it, before or after taint."""
+    threads: dict[str, int]
+    """Tokens of a conversation that the provider holds, by the message id that ends it."""
+    context: ContextUse
+    cost_nusd: int
+    turn: int
+    adopted: bool
+    parent: "LiveSession | None"
+    """The session that started this one, in memory as long as this is."""
+    children: list[str]
+    """Ids of those it started."""
+    collected: dict[str, bool]
+    """Digests of texts that children handed back, and whether they taint."""
+    found_calls: set[str]
+    """Ids of calls that stood in the transcript, of sessions that nobody named as this one's."""
+    told_faults: set[tuple[str, str]]
+    """Faults of the shown history that the journal holds already, by call id and code."""
+    pending_prompt: str
+    """A prompt that a hook told of, until the model is asked with it."""
+    first_processes: frozenset[tuple[int, int]] | None
+    """What lived before any permit."""
+    hooked: bool
+    """Claude Code's hooks have asked with the token made for them. Lost with the process, and set
+    again by the hook that comes before each model call."""
+    told_outdated: bool
+    """The journal holds that its client is too old."""
+    deciding: set[str]
+    """Calls whose decision is being made, so that a call is decided once even in parallel."""
+    counted: set[str]
+    """Calls that the loop guard knows and that are still to be decided."""
+    limited: set[str]
+    """Undecided calls that were refused for their number, until the model is told so. Lost with the
+    process, and then the model reads of them what it reads of any call that never ran."""
+
+    EMPTY: ClassVar = {
+        **dict.fromkeys(("calls", "emitted", "running", "answers", "effects"), dict),
+        **dict.fromkeys(("writing", "grows", "streams", "unconfirmed", "threads"), dict),
+        **dict.fromkeys(("made", "serves", "neutral", "mixing", "working"), set),
+        **dict.fromkeys(("fetched", "found_calls", "told_faults"), set),
+        **dict.fromkeys(("deciding", "counted", "limited"), set),
+        "vouched": Vouched,
+        "residue": Residue,
+        "context": ContextUse,
+        "children": list,
+        "collected": dict,
+    }
+    __slots__ = (
+        *EMPTY,
+        *("session", "chain", "progress", "parent", "pending_prompt", "first_processes"),
+        *("stale", "adopted", "hooked", "told_outdated", "mixed", "worked", "cost_nusd", "turn"),
+    )
 
     def __init__(self, session: Session, chain: tuple[AccountKey, ...]) -> None:
         self.session = session
         self.chain = chain
-        self.calls: dict[str, CallRecord] = {}
-        # Arguments of undecided calls as the model wrote them; lost with the process, and then
-        # only a door that asks with the very same arguments is answered.
-        self.emitted: dict[str, dict[str, Any]] = {}
-        # What permitted calls run with, until their outcome; kept where a hook is going to see it.
-        self.running: dict[str, dict[str, Any]] = {}
-        # What the journal keeps of results that have not reached the model yet, by call id.
-        self.answers: dict[str, str] = {}
-        # Effects that were intended by a call id here and are not known to have taken.
-        self.effects: dict[str, EffectEntry] = {}
         self.progress = Progress(session.loop)
-        self.vouched = Vouched()
-        # What its queries, and those of sessions below it, carried to search providers after taint.
-        self.residue = Residue()
-        # Since untrusted text was read, something was written or fetched where this works.
-        self.stale = False
-        # Files that it wrote, as `core/place` spells them.
-        self.made: set[str] = set()
-        # Ports of programs that it started from own files.
-        self.serves: set[str] = set()
-        # Calls that return the operator's own text; what others are seen to write there.
-        self.neutral: set[str] = set()
-        self.writing: dict[str, Writing] = {}
-        # Calls at work that may write here what they read of others; how many there were so far.
-        self.mixing: set[str] = set()
-        self.mixed = 0
-        # The same of calls that write what is own to its user; others take it for a stranger's.
-        self.working: set[str] = set()
-        self.worked = 0
-        # What code that it left running prints into: the file, and how often others had written.
-        self.grows: dict[str, int] = {}
-        self.streams: dict[str, Cut] = {}
-        # Streams in a relay that it was told to cut and has not said to be over: how to end it.
-        self.unconfirmed: dict[str, End] = {}
-        # Digests of addresses that the provider was let to reach for it, before or after taint.
-        self.fetched: set[str] = set()
-        # Tokens of a conversation that the provider holds, by the message id that ends it.
-        self.threads: dict[str, int] = {}
-        self.context = ContextUse()
-        self.cost_nusd = 0
-        self.turn = 0
-        self.adopted = False
-        # The session that started this one, in memory as long as this is; ids of those it started.
-        self.parent: LiveSession | None = None
-        self.children: list[str] = []
-        # Digests of texts that children handed back, and whether they taint.
-        self.collected: dict[str, bool] = {}
-        # Ids of calls that stood in the transcript, of sessions that nobody named as this one's.
-        self.found_calls: set[str] = set()
-        # Faults of the shown history that the journal holds already, by call id and code.
-        self.told_faults: set[tuple[str, str]] = set()
-        # A prompt that a hook told of, until the model is asked with it; what lived before any
-        # permit.
+        self.stale = self.adopted = self.hooked = self.told_outdated = False
+        self.mixed = self.worked = self.cost_nusd = self.turn = 0
+        self.parent = None
         self.pending_prompt = ""
-        self.first_processes: frozenset[tuple[int, int]] | None = None
-        # Claude Code's hooks have asked with the token made for them. Lost with the process, and
-        # set again by the hook that comes before each model call.
-        self.hooked = False
-        # The journal holds that its client is too old.
-        self.told_outdated = False
-        # Calls whose decision is being made, so that a call is decided once even in parallel.
-        self.deciding: set[str] = set()
-        # Calls that the loop guard knows and that are still to be decided.
-        self.counted: set[str] = set()
-        # Undecided calls that were refused for their number, until the model is told so. Lost with
-        # the process, and then the model reads of them what it reads of any call that never ran.
-        self.limited: set[str] = set()
+        self.first_processes = None
 
     @property
     def who(self) -> Principal:

@@ -20,6 +20,7 @@ from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
 from holdfast.runtime.budgets import last_ledger
+from tests.sparse import fields
 from tests.unit.runtime.house import (
     SSE,
     USD,
@@ -67,7 +68,7 @@ async def restarted(house):
 
 def believed(vouched):
     """Everything but the moment itself, whose steps differ where a record says nothing."""
-    texts = [vars(text) for text in (vouched._typed, vouched._own)]
+    texts = [fields(text) for text in (vouched._typed, vouched._own)]
     return [texts, vouched._records, vouched._members, vouched._brought, vouched._blind_from]
 
 

@@ -9,7 +9,7 @@ queries leave like any other text. Not here: the gate for what leaves (`gate`).
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from holdfast.core.flow.sites import is_well_known, names_site, numbers_of_hosts
 from holdfast.core.flow.values import chosen
 from holdfast.core.flow.vouched import Vouched
 from holdfast.core.flow.words import words
+from holdfast.core.sparse import Sparse
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.tools import ArgumentRole, Contract
 
@@ -53,12 +54,16 @@ class Query(msgspec.Struct, frozen=True):
     fault: str = ""
 
 
-class Residue:
+class Residue(Sparse):
     """What queries of one session have carried out since it read untrusted text, in bytes."""
+
+    _sent: set[str]
+
+    EMPTY: ClassVar = {"_sent": set}
+    __slots__ = ("_sent", "spent")
 
     def __init__(self) -> None:
         self.spent = 0
-        self._sent: set[str] = set()
 
     def hold(self, residue: int) -> None:
         """Count a query that may go out."""

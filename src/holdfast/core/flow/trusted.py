@@ -6,8 +6,10 @@ would need more places is not found, and then a person is asked.
 
 import re
 from decimal import Decimal
+from typing import ClassVar
 
 from holdfast.core.flow.words import folded, numbers, plain, words
+from holdfast.core.sparse import Sparse
 
 # Of all text of one kind in one session, and of one piece; what goes beyond vouches for nothing.
 KEPT_CHARACTERS = 400_000
@@ -20,19 +22,26 @@ _GOES_ON_RIGHT = re.compile(r"[\w@+-]|[.:,/?#=&]\w")
 _SENTENCE_ENDS = re.compile(r"\.[A-Z][a-z]")
 
 
-class TrustedText:
+class TrustedText(Sparse):
     """An append-only text, and the moment at which each word, number and phrase came into it.
 
     Moments are whole numbers that the caller hands in, never falling.
     """
 
+    _text: list[str]
+    _folded: list[str]
+    _moments: list[int]
+    _places: dict[str, list[tuple[int, int]]]
+    """Of each word: the piece and the offset in it of every place, in order."""
+    _numbers: dict[Decimal, int]
+
+    EMPTY: ClassVar = {
+        **dict.fromkeys(("_text", "_folded", "_moments"), list),
+        **dict.fromkeys(("_places", "_numbers"), dict),
+    }
+    __slots__ = (*EMPTY, "_size")
+
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._folded: list[str] = []
-        self._moments: list[int] = []
-        # Of each word: the piece and the offset in it of every place, in order.
-        self._places: dict[str, list[tuple[int, int]]] = {}
-        self._numbers: dict[Decimal, int] = {}
         self._size = 0
 
     def add(self, text: str, moment: int) -> None:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from holdfast.core.flow.addresses import Part, domain, file_names, name_key, parts
 from holdfast.core.flow.trusted import KEPT_OF_ONE, TrustedText
 from holdfast.core.flow.words import amount, bare, folded, numbers, plain, words
+from holdfast.core.sparse import Sparse
 from holdfast.model.tools import ArgumentRole
 
 # Digits and marks under this length prove nothing in prose: `13` stands in `June 13`.
@@ -52,24 +53,33 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.text or self.records or self.members)
 
 
-class Vouched:
+class Vouched(Sparse):
     """What may be believed in one session. Not thread-safe; memory is bounded."""
+
+    _typed: TrustedText
+    _own: TrustedText
+    _records: dict[tuple[ArgumentRole, str], int]
+    _members: dict[str, int]
+    _brought: dict[str | Decimal, int]
+    """Words and numbers that the model wrote into arguments, and when it first did."""
+    _typed_keys: set[str]
+    """Addresses in one spelling that were typed; in `_said_keys` with when a first party first said
+    one, in `_brought_keys` when the model wrote one."""
+    _typed_files: set[str]
+    _said_keys: dict[str, int]
+    _brought_keys: dict[str, int]
+
+    EMPTY: ClassVar = {
+        **dict.fromkeys(("_typed", "_own"), TrustedText),
+        **dict.fromkeys(("_records", "_members", "_brought", "_said_keys", "_brought_keys"), dict),
+        **dict.fromkeys(("_typed_keys", "_typed_files"), set),
+    }
+    __slots__ = (*EMPTY, "_blind_from", "_moment", "tainted", "tainted_by")
 
     def __init__(self) -> None:
         self.tainted = False
         self.tainted_by = ""
         self._moment = 0
-        self._typed = TrustedText()
-        self._own = TrustedText()
-        self._records: dict[tuple[ArgumentRole, str], int] = {}
-        self._members: dict[str, int] = {}
-        # Words and numbers that the model wrote into arguments, and when it first did.
-        self._brought: dict[str | Decimal, int] = {}
-        # Addresses in one spelling: typed, when a first party first said one, the model wrote one.
-        self._typed_keys: set[str] = set()
-        self._typed_files: set[str] = set()
-        self._said_keys: dict[str, int] = {}
-        self._brought_keys: dict[str, int] = {}
         # From here on nobody knows what arguments brought in, so results vouch for nothing.
         self._blind_from: int | None = None
 

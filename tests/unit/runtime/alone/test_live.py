@@ -12,6 +12,7 @@ from holdfast.core.place import Place
 from holdfast.model.sessions import SessionState
 from holdfast.runtime.doors import Asker
 from holdfast.runtime.live import LiveSession, Writing
+from tests.sparse import fields
 from tests.unit.runtime.alone.desk import draft
 
 
@@ -29,7 +30,7 @@ def live(session_id="ses_1", parent=None, **fields) -> Any:
 
 def test_session_begins_with_nothing_known():
     one = live()
-    held = vars(one)
+    held = fields(one)
     assert {name: value for name, value in held.items() if not value} == {
         name: value
         for value, names in (

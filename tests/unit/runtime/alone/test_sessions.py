@@ -29,6 +29,7 @@ from holdfast.model.tools import ArgumentRole, CallState
 from holdfast.runtime import sessions as module
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import token_digest
+from tests.sparse import fields
 from tests.unit.runtime.alone.desk import Desk, S, call, draft, limit, told
 
 USD = Dimension.USD
@@ -245,19 +246,16 @@ def plain(value):
         return {repr(plain(one)) for one in value}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
-    if hasattr(value, "maxlen"):
-        return [value.maxlen, *value]
-    fields = vars(value) if hasattr(value, "__dict__") else {}
-    return {name: plain(one) for name, one in fields.items()}
+    return {name: plain(one) for name, one in fields(value).items()}
 
 
 def differing(one, other):
     """The fields of two sessions in memory that are not the same, but for those of `LOST`."""
-    assert vars(one).keys() == vars(other).keys()
+    assert fields(one).keys() == fields(other).keys()
     return {
         name
-        for name, value in vars(one).items()
-        if name not in LOST and plain(value) != plain(vars(other)[name])
+        for name, value in fields(one).items()
+        if name not in LOST and plain(value) != plain(fields(other)[name])
     }
 
 
@@ -415,7 +413,7 @@ def test_no_field_of_a_session_in_memory_is_forgotten_by_the_list_of_what_is_los
         *("session", "chain", "calls", "answers", "effects", "stale", "made", "fetched"),
         *("threads", "cost_nusd", "turn", "children", "collected", "found_calls"),
     }
-    assert vars(live).keys() == LOST.keys() | PARTS | rebuilt
+    assert fields(live).keys() == LOST.keys() | PARTS | rebuilt
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
