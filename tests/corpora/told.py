@@ -9,7 +9,8 @@ writes the answers anew: a change of the judge is read in the diff.
 import re
 from pathlib import Path
 
-from holdfast.core.risk.shell import ShellRisk, classify
+from holdfast.core.risk.shell import classify
+from holdfast.core.risk.shell_risk import ShellRisk
 from tests.corpora.shell import FOLDER
 
 FOLDERS = Path(__file__).parent / "shell_told"

@@ -41,7 +41,7 @@ AFTERWARDS = {
         "rich.console",
         "rich.table",
     ),
-    "holdfast.apps.server.__main__": ("holdfast.apps.server.serving",),
+    "holdfast.apps.server.__main__": ("holdfast.apps.server.serving", "holdfast.core.risk.shell"),
 }
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from holdfast.backends.webhook.channel import WebhookChannel
 from holdfast.compose.config.model import AlertFormat, AlertReceiver
 from holdfast.compose.config.names import is_loopback
 from holdfast.errors import ConfigInvalid
 from holdfast.ports.clock import Clock
+from holdfast.ports.notify import Channel
 
 
 def alert_secrets(
@@ -37,8 +37,12 @@ def alert_channels(
     known: Mapping[str, tuple[str, str]],
     clock: Clock,
     say: Callable[[str], None],
-) -> tuple[WebhookChannel, ...]:
+) -> tuple[Channel, ...]:
     """A channel for each receiver; `known` as from `alert_secrets`."""
+    if not receivers:
+        return ()
+    from holdfast.backends.webhook.channel import WebhookChannel  # noqa: PLC0415 -- where asked for
+
     return tuple(
         WebhookChannel(name, *known[name], clock, say, slack=receiver.format is AlertFormat.SLACK)
         for name, receiver in receivers.items()

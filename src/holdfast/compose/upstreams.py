@@ -4,9 +4,6 @@ import shlex
 from collections.abc import Mapping
 
 from holdfast.backends.anthropic.upstream import HttpUpstream
-from holdfast.backends.bedrock.dialect import BedrockDialect
-from holdfast.backends.bedrock.sigv4 import AwsKey
-from holdfast.backends.vertex.dialect import TokenCommand, VertexDialect
 from holdfast.compose.config.model import (
     AdmittedAs,
     Auth,
@@ -159,18 +156,37 @@ def _dialect(
     if upstream.vendor is Vendor.ANTHROPIC:
         return None
     if upstream.vendor is Vendor.BEDROCK:
-        pair = AwsKey(
-            environment.get(upstream.access_key_id_env, ""),
-            key,
-            environment.get(upstream.session_token_env, ""),
-        )
-        return BedrockDialect(
-            base_url,
-            pair if upstream.auth is Auth.SIGV4 else key,
-            region=upstream.region,
-            models=upstream.models,
-            clock=clock,
-        )
+        return _bedrock(upstream, base_url, key, environment, clock)
+    return _vertex(upstream, key, clock)
+
+
+def _bedrock(
+    upstream: UpstreamConfig, base_url: str, key: str, environment: Mapping[str, str], clock: Clock
+) -> Dialect:
+    from holdfast.backends.bedrock.dialect import BedrockDialect  # noqa: PLC0415 -- where asked for
+    from holdfast.backends.bedrock.sigv4 import AwsKey  # noqa: PLC0415 -- as above
+
+    pair = AwsKey(
+        environment.get(upstream.access_key_id_env, ""),
+        key,
+        environment.get(upstream.session_token_env, ""),
+    )
+    return BedrockDialect(
+        base_url,
+        pair if upstream.auth is Auth.SIGV4 else key,
+        region=upstream.region,
+        models=upstream.models,
+        clock=clock,
+    )
+
+
+def _vertex(upstream: UpstreamConfig, key: str, clock: Clock) -> Dialect:
+    """Errors: ConfigInvalid."""
+    from holdfast.backends.vertex.dialect import (  # noqa: PLC0415 -- where asked for
+        TokenCommand,
+        VertexDialect,
+    )
+
     try:
         command = shlex.split(upstream.token_command)
     except ValueError as error:

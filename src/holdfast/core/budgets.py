@@ -33,6 +33,8 @@ _ROLLING_NS = {Window.HOUR: 3600 * _NS, Window.DAY: 86_400 * _NS}
 # less than what any true window of that length holds.
 _BUCKETS = 60
 _INNER = (Scope.TASK, Scope.SESSION)
+# Of accounts whose window does not roll: one for all, since only those that roll write to theirs.
+_NO_BUCKETS: dict[int, int] = {}
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -69,7 +71,8 @@ class _Account:
         self.spent = 0  # Which spending of the ledger was the last on it,
         self.saved = 0  # and the last on it that is durable.
         self.period = state.period
-        self.buckets = dict(state.buckets)
+        filled = state.buckets or state.key.window in _ROLLING_NS
+        self.buckets = dict(state.buckets) if filled else _NO_BUCKETS
         self.alerts = state.alerts
         self.alerted = state.alerted
         self.set_by_hand = state.set_by_hand

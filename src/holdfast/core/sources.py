@@ -17,8 +17,8 @@ from holdfast.core.listing_words import LISTINGS, tells_numbers
 from holdfast.core.place import Place, absolute
 from holdfast.core.risk.held import artefacts_alone
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
-from holdfast.core.risk.shell import ShellRisk, is_cut_short
 from holdfast.core.risk.shell_hosts import is_local
+from holdfast.core.risk.shell_risk import ShellRisk, is_cut_short
 from holdfast.core.risk.shell_rules import OPEN_PATHS, PROGRAMS
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Contract

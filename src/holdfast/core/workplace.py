@@ -19,8 +19,8 @@ from typing import Any
 from holdfast.core.place import Place, absolute
 from holdfast.core.risk.held import artefacts_alone
 from holdfast.core.risk.registry import PATH_ARGUMENTS, Risk
-from holdfast.core.risk.shell import ShellRisk, is_cut_short
 from holdfast.core.risk.shell_paths import normalise
+from holdfast.core.risk.shell_risk import ShellRisk, is_cut_short
 from holdfast.core.risk.shell_rules import DEFAULT_RULES, OPEN_PATHS
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.risk import RiskLevel

@@ -157,15 +157,17 @@ class Budgets:
             found = [self.ledger.account(key, now_ns) for key in keys]
         return [state for state in found if state is not None]
 
-    def open_chain(self, session: Session) -> list[AccountState]:
+    def open_chain(self, session: Session, keys: Iterable[AccountKey]) -> list[AccountState]:
         """Make the accounts of a session exist under its limits; returns their states.
 
-        A child makes its own alone: what it shares stands as its ancestors found it.
+        `keys` are its `chain`: each account is kept under the key that the session has. A child
+        makes its own alone: what it shares stands as its ancestors found it.
         """
+        known = {key: key for key in keys}
         mine, now_ns = owners(session.principal), self._clock.now_ns()
         return [
             self.ledger.open_account(
-                AccountKey(x.scope, mine[x.scope], x.dimension, x.window), x, now_ns
+                known[AccountKey(x.scope, mine[x.scope], x.dimension, x.window)], x, now_ns
             )
             for x in session.limits
             if not session.delegated_by or x.scope is Scope.SESSION

@@ -96,7 +96,7 @@ class Sessions:
             await self._journal.commit(())
             await self._inherit(live)
         async with self._budgets.at_hand(live.chain, new=session.session_id):
-            accounts = self._budgets.open_chain(session)
+            accounts = self._budgets.open_chain(session, live.chain)
             record = self._opened(session, accounts)
             records, changes = begun(live) if begun is not None else ([], [])
             await self._journal.commit([record, *records], [session, *accounts, *changes])
@@ -133,7 +133,7 @@ class Sessions:
     ) -> asyncio.Future[None]:
         """A child's accounts and first records, its parent's too; durable once awaited."""
         session = live.session
-        accounts = self._budgets.open_chain(session)
+        accounts = self._budgets.open_chain(session, live.chain)
         delegated = bodies.SessionDelegated(
             task_text=task_text,
             tools=session.allowed_tools,

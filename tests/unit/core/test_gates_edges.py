@@ -10,7 +10,7 @@ from holdfast.core.flow.trusted import TrustedText
 from holdfast.core.place import Place
 from holdfast.core.progress import Finding, Progress, Response
 from holdfast.core.risk.registry import Risk
-from holdfast.core.risk.shell import ShellRisk
+from holdfast.core.risk.shell_risk import ShellRisk
 from holdfast.core.when import Moment, read_when
 from holdfast.core.workplace import gate_work, is_inside, is_work, leaves_stale, written
 from holdfast.model.bodies import LoopAlert

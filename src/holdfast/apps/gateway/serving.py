@@ -33,6 +33,7 @@ def keep_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
+    gc.enable()
 
 
 def uvicorn_config(

@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.apps.policyd.applied import current, keep, point
 from holdfast.apps.policyd.replaying import replayed
-from holdfast.backends.cedar.bundle import Bundle, Loaded, load
+from holdfast.backends.cedar.bundle import Bundle, Loaded, load, version_of
 from holdfast.backends.cedar.evaluation import decide
 from holdfast.backends.cedar.sources import BASELINE
 from holdfast.backends.policyd_client import wire
@@ -58,6 +58,10 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     def load(self) -> Loaded:
         """Everything as it is now; slow."""
         return load(self.policies, self.contracts, baseline=self.baseline)
+
+    def version(self) -> str:
+        """Of everything as it is now, whether it holds or not."""
+        return version_of(self.policies, self.contracts, baseline=self.baseline)
 
     def stamp(self) -> tuple[object, ...]:
         """Changes whenever a file was written, added, renamed or removed."""
@@ -163,8 +167,7 @@ class PolicyService:
     async def _look(self) -> None:
         """Whether the folder is what is in force."""
         loop = asyncio.get_running_loop()
-        loaded = await loop.run_in_executor(self._thread, self._files.load)
-        self._compare(loaded.version)
+        self._compare(await loop.run_in_executor(self._thread, self._files.version))
 
     def _compare(self, version: str) -> None:
         same = self._bundle is not None and self._bundle.version == version

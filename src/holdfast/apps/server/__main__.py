@@ -1,6 +1,7 @@
 """`python -m holdfast.apps.server`: serve one project until told to stop."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from holdfast.backends.system.ready import told_ready
 from holdfast.compose.config import Config, load_config
 from holdfast.compose.config.model import StoreSettings
 from holdfast.compose.config.names import is_loopback
-from holdfast.compose.storage import wait_for_store
 from holdfast.errors import ConfigInvalid, HoldfastError
 from holdfast.ports.store_urls import has_password, store_url_fault
 
@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
         else:
             told_ready(given.ready_fd, url)
 
+    # What is loaded stays, so that collecting meanwhile finds nothing; see `keep_loaded`.
+    gc.disable()
     # Whatever is written from here on, by the policy process too, is the owner's alone.
     os.umask(0o077)
     code = 0
@@ -57,6 +59,9 @@ def main(arguments: list[str]) -> int:
         if given.store:
             config = _with_store(config, given.store)
         if given.again:
+            # Loaded here only by a server that begins again.
+            from holdfast.compose.storage import wait_for_store  # noqa: PLC0415
+
             uvloop.run(wait_for_store(config, os.environ, say))
         uvloop.run(_served(config, given, ready))
     except* StoreLost as lost:

@@ -8,6 +8,8 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from threading import Thread
 from typing import NamedTuple
 
 import uvicorn
@@ -32,16 +34,16 @@ from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.apps.server import state
-from holdfast.apps.server.relays import Relays, relaying
+from holdfast.apps.server.relays import Relays
 from holdfast.apps.server.starting import Begun, Ready, StoreLost, listen, say
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
 from holdfast.backends.system.parent import stop_with
 from holdfast.compose import readiness
 from holdfast.compose.config.model import Config
+from holdfast.compose.house import House
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
 from holdfast.runtime.proofs import Proofs
-from holdfast.runtime.relays.owner import RelayDesk
 from holdfast.runtime.sessions import token_digest
 
 
@@ -71,18 +73,14 @@ async def serve(
                 )
             )
         harness = built.result()
-        keep_loaded()
         house, retention = harness.house, harness.house.retention
         async with (
             kept_up(house.tick, report),
             repeated(retention.due, retention.every_s, report),
         ):
             count = _workers(config, workers)
-            desk = RelayDesk(secrets.token_hex(8), house.doorkeeper, house, house.calls, report)
             async with (
-                relaying(
-                    config, desk, gateway_port, begun.sandbox, listen=listen, say=say
-                ) as relays,
+                _relaying(begun, house, gateway_port) as relays,
                 kept_up(relays.tick, report),
                 WorkerProcesses(config.path.parent, count, say, begun.sandbox) as workers_kept,
             ):
@@ -95,6 +93,23 @@ async def serve(
         listening.close()
         if harness is not None:
             await harness.close()
+
+
+def _relaying(begun: Begun, house: House, port: int | None) -> AbstractAsyncContextManager[Relays]:
+    """Relays where there are to be any; what serves them is loaded then."""
+    config = begun.config
+    if not config.gateway.processes:
+        return nullcontext(Relays(0))
+    from holdfast.apps.server.relaying import relaying  # noqa: PLC0415
+
+    return relaying(config, house, port, begun.sandbox, listen=listen, say=say, report=report)
+
+
+def _load_rest(config: Config) -> None:
+    """What judges shell commands is large, and nobody needs it to be answered."""
+    if readiness.runs_commands(config):
+        import holdfast.core.risk.shell  # noqa: F401, PLC0415
+    keep_loaded()
 
 
 def _workers(config: Config, asked: int | None) -> int:
@@ -155,6 +170,7 @@ async def _run(
         ready(url, faults)
         # What can wait until the server answers.
         beside.workers.start()
+        Thread(target=_load_rest, args=(config,), name="load", daemon=True).start()
 
     server.announce = announced
     if parent:

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import msgspec
 
 from holdfast.core.risk.registry import Risk
-from holdfast.core.risk.shell import ShellRisk
 from holdfast.core.risk.shell_calls import MOST_LISTED
+from holdfast.core.risk.shell_risk import ShellRisk
 from holdfast.core.risk.shell_rules import words
 from holdfast.model.risk import RiskLevel, RiskReason
 

@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast.core.risk.arguments import judge_arguments
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.core.risk.shell import ShellRisk, classify
+from holdfast.core.risk.shell_risk import ShellRisk
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract, Effect
 
@@ -52,6 +52,9 @@ def assess(
     read_only = contract.effect is Effect.READ and not contract.shell
     judged = None
     if isinstance(command, str):
+        # A third of what a server would have to load: only where there are commands.
+        from holdfast.core.risk.shell import classify  # noqa: PLC0415
+
         judged = classify(command, folder=folder, own=own)
         reasons.extend(judged.reasons)
         read_only = judged.read_only

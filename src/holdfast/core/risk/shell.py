@@ -10,44 +10,16 @@ to arguments), ``shell_evaluation`` (places that evaluate, constructs nobody acc
 it asks: ``shell_builtins``, ``shell_environment``, ``shell_options``, ``shell_remote``,
 ``shell_hosts``, ``shell_programs``, ``shell_awk``, ``shell_git``, ``shell_interpreters`` with
 ``shell_python`` and ``shell_javascript``, ``shell_paths``; and ``shell_reading`` (what only reads).
+What comes of it is a ``shell_risk``. All of this is loaded when a command is judged.
 """
 
-import msgspec
-
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.core.risk.shell_calls import MOST_LISTED, Findings, Role
+from holdfast.core.risk.shell_calls import Findings
 from holdfast.core.risk.shell_parse import hidden_character
+from holdfast.core.risk.shell_risk import ShellRisk
 from holdfast.core.risk.shell_rules import DEFAULT_RULES, ShellRules
 from holdfast.core.risk.shell_walk import OutOfSteps, Walk
-from holdfast.model.risk import RiskLevel, RiskReason
-
-__all__ = ["DEFAULT_RULES", "ShellRisk", "ShellRules", "classify", "is_cut_short"]
-
-
-class ShellRisk(msgspec.Struct, frozen=True):
-    """What a command is worth, and why.
-
-    ``reasons`` are worst first. ``programs`` are the names that would be run, resolved through
-    wrappers; ``writes``, ``reads`` and ``hosts`` are what could be seen statically, as written
-    (``?`` where a part is only known at run time). ``opaque``: something could not be known.
-    ``read_only``: every program it runs is known to only read, it writes and sets nothing, names
-    no host and is below HIGH; anything in doubt is False. ``folders`` are those it changes to.
-    ``named``: every path in each of its roles, whole, what is only known at run time as NUL; one
-    more than `MOST_NAMED` where there were more. ``packages`` are those that `shell.named_install`
-    installs, as (name, version).
-    """
-
-    level: RiskLevel
-    reasons: tuple[RiskReason, ...] = ()
-    programs: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    opaque: bool = False
-    read_only: bool = False
-    folders: tuple[str, ...] = ()
-    named: tuple[tuple[str, Role], ...] = ()
-    packages: tuple[tuple[str, str], ...] = ()
+from holdfast.model.risk import RiskLevel
 
 
 def classify(
@@ -92,12 +64,6 @@ def classify(
         named=tuple(found.named),
         packages=tuple(found.packages),
     )
-
-
-def is_cut_short(judged: ShellRisk) -> bool:
-    """Whether there may be more of a command than was listed of it."""
-    listed = (judged.reasons, judged.programs, judged.reads, judged.writes, judged.hosts)
-    return MOST_LISTED in map(len, listed)
 
 
 def _only_reads(found: Findings) -> bool:

@@ -1,11 +1,12 @@
 """Loading: what keeps a bundle out of force, and that each fault says where it stands."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from holdfast.backends.cedar.bundle import Loaded, assemble, load
+from holdfast.backends.cedar.bundle import Bundle, Loaded, assemble, load, version_of
 from holdfast.backends.cedar.inputs import AttributeType, PolicyInputs
 from holdfast.backends.cedar.sources import BASELINE, Source
 from holdfast.model.tools import Contract, Effect
@@ -304,6 +305,34 @@ def test_the_version_changes_with_any_name_or_byte():
     ]
     assert len(set(versions)) == len(versions)
     assert version(("a", b"// x")) == versions[0]
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_the_version_of_a_folder_is_known_without_loading_it(tmp_path, baseline):
+    folder = suite_folder(tmp_path)
+    policies, inputs = folder / "policies", folder / "policy-inputs.json"
+    whole = load(policies, inputs, baseline=baseline).version
+    assert version_of(policies, inputs, baseline=baseline) == whole
+    (policies / "more.cedar").write_text("no policy")
+    unsound = load(policies, inputs, baseline=baseline)
+    assert unsound.bundle is None
+    assert version_of(policies, inputs, baseline=baseline) == unsound.version != whole
+
+
+def test_the_schema_of_an_action_is_made_once_while_a_bundle_is_loaded(monkeypatch):
+    made: list[str] = []
+    make = Bundle._schema
+
+    def counted(own: Bundle, action: str) -> Any:
+        made.append(action)
+        return make(own, action)
+
+    monkeypatch.setattr(Bundle, "_schema", counted)
+    found = loaded(SUITE_CEDAR)
+    assert found.bundle is not None
+    assert sorted(made) == sorted(found.bundle.actions)
+    # Afterwards only slices keep them.
+    assert found.bundle._checked is None
 
 
 def test_each_action_is_decided_by_the_rules_that_can_match_it_only():

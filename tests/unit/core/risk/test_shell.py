@@ -6,8 +6,8 @@ import pathlib
 import msgspec
 import pytest
 
-from holdfast.core.risk.shell import DEFAULT_RULES, classify
-from holdfast.core.risk.shell_rules import FINDINGS, PROGRAMS, SAFE
+from holdfast.core.risk.shell import classify
+from holdfast.core.risk.shell_rules import DEFAULT_RULES, FINDINGS, PROGRAMS, SAFE
 from holdfast.model.risk import RiskLevel
 
 _spec = importlib.util.spec_from_file_location(

@@ -603,7 +603,7 @@ def test_child_opens_accounts_of_its_own_alone():
         )
         chain = desk.budgets.chain(child)
         async with desk.budgets.at_hand(chain):
-            opened = desk.budgets.open_chain(child)
+            opened = desk.budgets.open_chain(child, desk.budgets.chain(child))
         assert [(one.key.owner, one.limit) for one in opened] == [("acme/ses_c", 7)]
         assert state(desk, key(parent, scope=Scope.USER)).limit == 900
 

@@ -8,7 +8,6 @@ gets the room that is left, nearest first. Not here: reading the time (`core/whe
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,7 +16,6 @@ from holdfast.apps.control.audit.service import page_of, tenant_of
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config.problems import quoted
 from holdfast.core.narrate import narrate
-from holdfast.core.when import Unclear, read_when
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Record
 from holdfast.model.views.audit import AskedRecord, AuditAnswer, Question, ServerRecords
@@ -34,6 +32,8 @@ async def ask(deps: ControlDeps, question: AskJournal) -> AuditAnswer:
 
     Errors: InvalidRequest for a time, a zone or a tenant that cannot be meant.
     """
+    from holdfast.core.when import Unclear, read_when  # noqa: PLC0415 -- a question is rare
+
     start = time.perf_counter()
     zone = zone_of(question.tz)
     tenant = tenant_of(deps.config, question.tenant)
@@ -104,6 +104,8 @@ def zone_of(name: str) -> tzinfo:
     """A time zone by its IANA name, UTC where none is given. Errors: InvalidRequest."""
     if name in ("", "UTC", "utc", "Z"):
         return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 -- few name a zone
+
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

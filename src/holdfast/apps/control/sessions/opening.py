@@ -117,8 +117,11 @@ def tightened(limits: tuple[Limit, ...], caps: dict[Dimension, int]) -> tuple[Li
     for limit in limits:
         mine = limit.scope is Scope.SESSION and limit.window is Window.LIFE
         cap = left.pop(limit.dimension, None) if mine else None
-        amount = limit.amount if cap is None else min(limit.amount, cap)
-        found.append(msgspec.structs.replace(limit, amount=amount))
+        if cap is None or cap >= limit.amount:
+            # The configuration's own, one for all sessions.
+            found.append(limit)
+        else:
+            found.append(msgspec.structs.replace(limit, amount=cap))
     found += [
         Limit(scope=Scope.SESSION, dimension=dimension, window=Window.LIFE, amount=amount)
         for dimension, amount in left.items()
