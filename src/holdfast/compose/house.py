@@ -35,7 +35,6 @@ from holdfast.ports.sink import Sink
 from holdfast.ports.store import Store
 from holdfast.ports.taps import Tap
 from holdfast.runtime.admission import Admission
-from holdfast.runtime.alert_tap import AlertTap
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets, last_ledger
 from holdfast.runtime.conversations import Conversations
@@ -216,7 +215,11 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
 
 def _services(ports: Ports, settings: Settings, ledger: Ledger) -> Services:
     store, clock = ports.store, ports.clock
-    taps = (*ports.taps, AlertTap(ports.channels)) if ports.channels else ports.taps
+    taps = ports.taps
+    if ports.channels:
+        from holdfast.runtime.alert_tap import AlertTap  # noqa: PLC0415 -- where somebody is told
+
+        taps = (*taps, AlertTap(ports.channels))
     journal = Journal(
         store, clock, ports.scrubber, taps=taps, say=ports.say, behind=settings.behind
     )

@@ -5,15 +5,16 @@ until it is forgotten by command. Always the commit that the ref named then: a r
 trusts nothing more, and is told.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 
-from holdfast.backends.system.own_files import GitOwnFiles, whole
 from holdfast.compose.config import Config
 from holdfast.compose.house import House
 from holdfast.errors import InvalidRequest
 from holdfast.model.bodies import FilesForgotten, FilesTrusted
 from holdfast.model.events import Kind, Record
+from holdfast.ports.files import OwnFiles
 from holdfast.ports.store import RecordFilter, Store
 from holdfast.runtime.journal import Journal
 
@@ -23,12 +24,16 @@ _PAGE = 1000
 Say = Callable[[str], None]
 
 
-def own_files(config: Config) -> GitOwnFiles | None:
+def own_files(config: Config) -> OwnFiles | None:
     """The checkouts that are declared, none of their commits trusted yet; None without any."""
-    return GitOwnFiles(tuple(_roots(config))) if config.files.own else None
+    if not config.files.own:
+        return None
+    from holdfast.backends.system.own_files import GitOwnFiles  # noqa: PLC0415 -- where asked for
+
+    return GitOwnFiles(tuple(_roots(config)))
 
 
-async def trust(config: Config, files: GitOwnFiles, house: House, say: Say) -> None:
+async def trust(config: Config, files: OwnFiles, house: House, say: Say) -> None:
     """Trust what settings and journal say. Errors: StoreUnavailable."""
     await _as_settings_say(config, files, house.journal, say)
     for (root, commit), ref in (await _by_command(house.store, files.roots)).items():
@@ -41,10 +46,10 @@ def pinned(config: Config, root: str) -> frozenset[str]:
 
 
 def _roots(config: Config) -> dict[str, tuple[str, ...]]:
-    return {whole(config.path.parent / one.root): one.refs for one in config.files.own}
+    return {os.path.realpath(config.path.parent / one.root): one.refs for one in config.files.own}
 
 
-async def _as_settings_say(config: Config, files: GitOwnFiles, journal: Journal, say: Say) -> None:
+async def _as_settings_say(config: Config, files: OwnFiles, journal: Journal, say: Say) -> None:
     trusted: list[Record] = []
     for root in files.roots:
         for ref in sorted(pinned(config, root)):
@@ -84,7 +89,7 @@ async def _by_command(store: Store, roots: tuple[str, ...]) -> Mapping[tuple[str
         after_seq = page[-1].seq
 
 
-async def _again(files: GitOwnFiles, root: str, commit: str, ref: str, say: Say) -> None:
+async def _again(files: OwnFiles, root: str, commit: str, ref: str, say: Say) -> None:
     """Trust a commit as it was trusted before, and tell where its ref says another by now."""
     try:
         await files.trust(root, commit)

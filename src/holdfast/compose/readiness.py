@@ -61,11 +61,6 @@ def unsandboxed(config: Config) -> str:
     return UNSANDBOXED.format(agents=shown + more)
 
 
-def runs_commands(config: Config) -> bool:
-    """Whether an agent may run shell commands."""
-    return any(_runs_code(config, agent) for agent in config.agents.values())
-
-
 def _runs_code(config: Config, agent: AgentConfig) -> bool:
     granted = (config.tools.get(tool) for tool in agent.tools)
     return any(contract is not None and contract.shell for contract in granted)

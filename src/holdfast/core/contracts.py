@@ -13,7 +13,6 @@ from typing import Any
 
 from holdfast.core.canonical import Unrepresentable
 from holdfast.core.canonical import digest as digest_of
-from holdfast.core.contract_lint import lint
 from holdfast.core.envelopes import check_envelope, to_wire
 from holdfast.core.resources import resource_of, template_variables
 from holdfast.core.schemas import Schema, SchemaFault, compile_schema
@@ -23,7 +22,7 @@ from holdfast.model.findings import Violation
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import ArgumentRole, Contract, Effect
 
-__all__ = ["ContractBook", "definition_digest", "lint", "resource_of"]
+__all__ = ["ContractBook", "definition_digest", "resource_of"]
 
 _MOST_DESTINATIONS = 20
 _PLACING = (ArgumentRole.WHO, ArgumentRole.WHAT, ArgumentRole.URL)

@@ -72,6 +72,8 @@ class Sessions:
         self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Told of a session that ended, or that is read again and had.
         self.ended: Callable[[LiveSession], None] = lambda _: None
+        # Told of each that comes into memory.
+        self.came: Callable[[LiveSession], None] = lambda _: None
 
     async def open(
         self,
@@ -221,6 +223,7 @@ class Sessions:
         self._by_token[live.session.token_digest] = session_id
         if before is not None:
             self._budgets.leave(before.chain)
+        self.came(live)
 
     def forget(self, live: LiveSession) -> None:
         """Give back the memory of a session and of its accounts; both are read again when asked."""

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
-from holdfast.core.contracts import ContractBook, definition_digest, lint, resource_of
+from holdfast.core.contract_lint import lint
+from holdfast.core.contracts import ContractBook, definition_digest, resource_of
 from holdfast.core.envelopes import ENVELOPE_SCHEMA, check_envelope, to_wire
 from holdfast.core.schemas import MAX_SCHEMA_BYTES, SchemaFault, compile_schema
 from holdfast.errors import ConfigInvalid

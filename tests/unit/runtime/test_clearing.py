@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from holdfast.core.progress import Progress
 from holdfast.core.wire.admitted import NOTHING
 from holdfast.errors import (
     Denied,
@@ -252,12 +253,12 @@ def test_a_relay_sends_a_count_on_the_servers_word_and_nothing_without_it():
     asyncio.run(main())
 
 
-def test_the_loop_guard_stands_before_any_count():
+def test_the_loop_guard_stands_before_any_count(monkeypatch):
     async def main():
         house = House()
         house.upstream.counts, house.upstream.script = 10, [GOOD]
         live = await house.open(limit(USD, 2_000_000))
-        live.progress.turn_ahead = lambda: [_Stop()]
+        monkeypatch.setattr(Progress, "turn_ahead", lambda _: [_Stop()])
         with pytest.raises(LoopDetected):
             await house.call(live, asking("x" * 9_000, max_tokens=50))
         assert house.upstream.sent == []

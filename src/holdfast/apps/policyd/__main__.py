@@ -10,7 +10,7 @@ from holdfast.apps.policyd.service import Files
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 fine, 1 the policies or tests do not hold or the socket cannot be had."""
-    parser = argparse.ArgumentParser(prog="policyd", description=__doc__)
+    parser = argparse.ArgumentParser(prog="policyd", description=__doc__, formatter_class=_page)
     parser.add_argument("verb", nargs="?", choices=("serve", "check", "test"), default="serve")
     parser.add_argument("--policies", type=Path, required=True, help="folder of *.cedar files")
     parser.add_argument("--contracts", type=Path, required=True, help="policy inputs, JSON")
@@ -36,6 +36,11 @@ def main(arguments: list[str]) -> int:
     if given.socket is None:
         parser.error("--socket is required to serve")
     return wiring.serve(given.socket, files, given.ready_fd)
+
+
+def _page(prog: str) -> argparse.HelpFormatter:
+    # To ask the terminal for its width would load three compressors, which stay.
+    return argparse.HelpFormatter(prog, width=100)
 
 
 if __name__ == "__main__":

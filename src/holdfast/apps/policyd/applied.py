@@ -7,7 +7,7 @@ decision can be made again later with what was behind it (`replaying`).
 
 import os
 import re
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 CONTRACTS = "policy-inputs.json"
@@ -45,15 +45,28 @@ def keep(
     found = folder / name
     if not found.is_dir():
         draft = folder / f"{name}.{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
+        drop(draft)
         draft.mkdir(mode=0o700, parents=True)
         for file in sorted(policies.glob("*.cedar")):
-            shutil.copyfile(file, draft / file.name)
-        shutil.copyfile(contracts, draft / CONTRACTS)
+            _copy(file, draft / file.name)
+        _copy(contracts, draft / CONTRACTS)
         if ours is not None:
-            shutil.copyfile(ours, draft / OURS)
+            _copy(ours, draft / OURS)
         draft.replace(found)
     return found
+
+
+def drop(copies: Path) -> None:
+    """Remove a folder of copies; what cannot go stays."""
+    with suppress(OSError):
+        for file in copies.iterdir():
+            file.unlink()
+        copies.rmdir()
+
+
+def _copy(file: Path, to: Path) -> None:
+    # `shutil` would do; it loads three compressors, which stay in a process that lives for long.
+    to.write_bytes(file.read_bytes())
 
 
 def point(folder: Path, found: Path) -> None:

@@ -5,7 +5,6 @@ did, and while there is none every question is refused.
 """
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.apps.policyd.applied import current, keep, point
+from holdfast.apps.policyd.applied import current, drop, keep, point
 from holdfast.apps.policyd.replaying import replayed
 from holdfast.backends.cedar.bundle import Bundle, Loaded, load, version_of
 from holdfast.backends.cedar.evaluation import decide
@@ -252,7 +251,7 @@ class PolicyService:
             again = await loop.run_in_executor(self._thread, self._files.kept_in, kept)
             if again.version != version:
                 # What was copied is not what was shown: it may not stand under that name.
-                shutil.rmtree(kept, ignore_errors=True)
+                drop(kept)
                 raise InvalidRequest("the policy files changed while they were kept; apply again")
             point(self._files.applied, kept)
         self._fault = ""

@@ -9,7 +9,6 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from threading import Thread
 from typing import NamedTuple
 
 import uvicorn
@@ -34,6 +33,7 @@ from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.apps.server import state
+from holdfast.apps.server.judge import JudgeOnDemand
 from holdfast.apps.server.relays import Relays
 from holdfast.apps.server.starting import Begun, Ready, StoreLost, listen, say
 from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
@@ -105,13 +105,6 @@ def _relaying(begun: Begun, house: House, port: int | None) -> AbstractAsyncCont
     return relaying(config, house, port, begun.sandbox, listen=listen, say=say, report=report)
 
 
-def _load_rest(config: Config) -> None:
-    """What judges shell commands is large, and nobody needs it to be answered."""
-    if readiness.runs_commands(config):
-        import holdfast.core.risk.shell  # noqa: F401, PLC0415
-    keep_loaded()
-
-
 def _workers(config: Config, asked: int | None) -> int:
     if asked is None or asked >= 0:
         return asked or 0
@@ -170,7 +163,8 @@ async def _run(
         ready(url, faults)
         # What can wait until the server answers.
         beside.workers.start()
-        Thread(target=_load_rest, args=(config,), name="load", daemon=True).start()
+        harness.house.sessions.came = JudgeOnDemand(config.tools)
+        keep_loaded()
 
     server.announce = announced
     if parent:

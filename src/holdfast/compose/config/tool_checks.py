@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from holdfast.compose.config.model import Config
 from holdfast.core.builtin_tools import BUILTIN_TOOLS
-from holdfast.core.tool_standard import judged, without_probe
 from holdfast.model.tool_standard import Level, Shortfall
 from holdfast.model.tools import Idempotency
 
@@ -38,6 +37,9 @@ def kind_of(config: Config, tool: str) -> Kind:
 
 def contract_shortfalls(config: Config, tool: str) -> tuple[Shortfall, ...]:
     """Where one declared tool falls short of the project's standard."""
+    # What is looked at here most settings do not ask for.
+    from holdfast.core.tool_standard import judged, without_probe  # noqa: PLC0415
+
     contract, standard = config.tools[tool], config.tool_standard
     found = judged(contract, standard, named_by_us=tool not in _BUILTIN)
     if contract.idempotency is Idempotency.PROBE and not _can_probe(config, tool):

@@ -15,7 +15,6 @@ from holdfast.apps.control.audit.schemas import MAX_RECORDS, AskJournal, WhichOf
 from holdfast.apps.control.audit.service import page_of, tenant_of
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config.problems import quoted
-from holdfast.core.narrate import narrate
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Record
 from holdfast.model.views.audit import AskedRecord, AuditAnswer, Question, ServerRecords
@@ -96,7 +95,7 @@ async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
         limit=which.limit,
     )
     found, then = await page_of(deps.house.store, where, which.cursor)
-    lines = tuple(narrate(record, zone, dated=True) for record in found)
+    lines = tuple(_narrated(record, zone, dated=True) for record in found)
     return ServerRecords(records=found, lines=lines, next=then)
 
 
@@ -134,4 +133,10 @@ async def _last(store: Store, where: RecordFilter, most: int) -> tuple[list[Reco
 def _lines(records: Sequence[Record], zone: tzinfo) -> tuple[str, ...]:
     """One sentence a record, with the date where they are not all of one day."""
     days = {datetime.fromtimestamp(r.at_ns // _NS, zone).date() for r in records}
-    return tuple(narrate(record, zone, dated=len(days) > 1) for record in records)
+    return tuple(_narrated(record, zone, dated=len(days) > 1) for record in records)
+
+
+def _narrated(record: Record, zone: tzinfo, *, dated: bool) -> str:
+    from holdfast.core.narrate import narrate  # noqa: PLC0415 -- a question is rare
+
+    return narrate(record, zone, dated=dated)
