@@ -22,6 +22,7 @@ MODULES = (
     "holdfast.errors",
     "holdfast.integrations.claude_agent_sdk",
     "holdfast.integrations.messages_api",
+    "holdfast.hooks",
     "holdfast.model.hooks",
     "holdfast.tools",
 )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from holdfast.core.writable import OUTPUT_BYTES_MAX, text_of, written
 from holdfast.errors import InternalError, InvalidRequest, RateLimited, TooLarge
 from holdfast.model.events import Record
+from holdfast.model.hooks import Strategy
 from holdfast.model.principals import TrustLevel
 from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.views.audit import RecordList
@@ -283,10 +284,25 @@ class Session:
         point: Literal["on_context_overflow", "on_error"],
         detail: str = "",
         *,
+        call_id: str = "",
+        tries: int = 0,
+        code: str = "",
+        strategy: Strategy | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> HookAnswer:
-        """A hook point that belongs to no call was reached; returns what the hooks object to."""
-        body = {"point": point, "detail": detail}
+        """A hook point was reached, at a running call or at none; what the hooks there decide.
+
+        `tries` counts those of what failed, `code` names the failure; `strategy` is what a full
+        context is met with unless a hook says otherwise.
+        """
+        body = {
+            "point": point,
+            "detail": detail[:2_000],
+            "call_id": call_id,
+            "tries": tries,
+            "code": code[:64],
+            "strategy": strategy,
+        }
         return await self._door.post("/v1/guard/hook", HookAnswer, body, timeout_s)
 
     async def delegate(  # noqa: PLR0913 -- each is an option

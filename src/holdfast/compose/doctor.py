@@ -16,7 +16,7 @@ from holdfast.backends.cedar.bundle import assemble
 from holdfast.backends.cedar.inputs import PolicyInputs
 from holdfast.backends.cedar.sources import parse, read_sources
 from holdfast.backends.cedar.tables import run_tables
-from holdfast.compose import readiness
+from holdfast.compose import hooks, readiness
 from holdfast.compose.config.limits import MONEY
 from holdfast.compose.config.load import load_config
 from holdfast.compose.config.model import AgentConfig, Config
@@ -98,7 +98,7 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 def doctor(project_dir: Path, *, imports: bool = False) -> DoctorReport:
     """Check the project in a folder; never raises for what the project holds.
 
-    No code of the project runs, but for the modules of its tools with `imports`.
+    No code of the project runs, but for the modules of its tools and hooks with `imports`.
     """
     path = project_dir / CONFIG_NAME
     if not os.access(path, os.F_OK):
@@ -109,7 +109,7 @@ def doctor(project_dir: Path, *, imports: bool = False) -> DoctorReport:
         first = fault.message.splitlines()[0]
         return _nothing(f"the settings do not hold: {first}", "mend what the message names")
     report = examine(config, folder_facts(config))
-    faults = readiness.faults(config)
+    faults = (*readiness.faults(config), *hooks.unfit(config, imports=imports))
     return msgspec.structs.replace(report, ok=report.ok and not faults, faults=faults)
 
 
@@ -127,7 +127,7 @@ def examine(config: Config, facts: FolderFacts) -> DoctorReport:
     )
     present = sum(control.standing is Standing.PRESENT for control in controls)
     told = (readiness.unread(config), readiness.unsandboxed(config))
-    notes = (*(note for note in told if note), *_lint_notes(config))
+    notes = (*(note for note in told if note), *_lint_notes(config), *_hook_notes(config))
     return DoctorReport(
         ok=present >= NEEDED,
         present=present,
@@ -135,6 +135,13 @@ def examine(config: Config, facts: FolderFacts) -> DoctorReport:
         notes=notes,
         caps=_caps(config, agents),
     )
+
+
+def _hook_notes(config: Config) -> tuple[str, ...]:
+    """What doors make of hooks whose moment they do not own; nothing where there is no hook."""
+    if not hooks.named(config):
+        return ()
+    return tuple(f"hooks at the door {door}: {text}" for door, text in hooks.WITHOUT.items())
 
 
 def folder_facts(config: Config) -> FolderFacts:

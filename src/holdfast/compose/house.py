@@ -52,6 +52,7 @@ from holdfast.runtime.left_running import LeftRunning
 from holdfast.runtime.model_calls import WAIT_FOR_ROOM_S, ModelCalls
 from holdfast.runtime.outcomes import Outcomes
 from holdfast.runtime.own_texts import OwnTexts
+from holdfast.runtime.points import HookPoints
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.prompts import Prompts
@@ -128,6 +129,7 @@ class House(Services, frozen=True, kw_only=True):
     guard: Guard
     attempts: Attempts
     outcomes: Outcomes
+    points: HookPoints
     turns: Turns
     doorkeeper: ModelDoorkeeper
     admission: Admission
@@ -170,6 +172,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
     services = _services(ports, settings, ledger)
     sessions, journal, clock = services.sessions, services.journal, ports.clock
     hooks = Hooks(journal, ports.hooks, ports.agent_hooks)
+    points = HookPoints(services, hooks)
     fence = Fence(ports.processes)
     prompts, turns = Prompts(fence, journal), _turns(services, settings)
     files = _files(services, ports)
@@ -187,17 +190,19 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         files=files,
         guard=guard,
         attempts=Attempts(services, guard, settings.contracts),
+        points=points,
         outcomes=Outcomes(
             services,
             contracts=settings.contracts,
             hooks=hooks,
+            points=points,
             got_on=dispatch.got_on,
             files=files,
         ),
         turns=turns,
         doorkeeper=ModelDoorkeeper(sessions, turns, fence),
         admission=admission,
-        calls=_model_calls(services, ports, settings, admission),
+        calls=_model_calls(services, ports, settings, admission, points),
         dispatch=dispatch,
         runs=runs,
         killer=Killer(sessions, journal, ports.processes),
@@ -288,7 +293,7 @@ def _admission(
 
 
 def _model_calls(
-    services: Services, ports: Ports, settings: Settings, admission: Admission
+    services: Services, ports: Ports, settings: Settings, admission: Admission, points: HookPoints
 ) -> ModelCalls:
     models, tenants = settings.model_rates, settings.tenant_rates
     return ModelCalls(
@@ -301,6 +306,7 @@ def _model_calls(
         wait_for_room_s=settings.wait_for_room_s,
         reader=RequestReader(settings.admitted, ports.readers),
         removes=settings.removes_tainted,
+        points=points,
     )
 
 

@@ -6,6 +6,7 @@ the controls (`doctor`), the grammar (`config`).
 
 from holdfast.compose.config.model import AgentConfig, Config
 from holdfast.compose.config.problems import quoted, suggestion
+from holdfast.compose.hooks import named
 from holdfast.compose.pricing import price_book
 from holdfast.errors import ConfigInvalid
 
@@ -64,6 +65,16 @@ def unsandboxed(config: Config) -> str:
 def _runs_code(config: Config, agent: AgentConfig) -> bool:
     granted = (config.tools.get(tool) for tool in agent.tools)
     return any(contract is not None and contract.shell for contract in granted)
+
+
+def unloaded(config: Config) -> str:
+    """Hooks that a check did not load, since it runs no code of the project; empty without any."""
+    found = named(config)
+    if not found:
+        return ""
+    shown = ", ".join(f"`{name}`" for name in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"not loaded: the hooks {shown}{more}; `--import` loads them in a process of their own"
 
 
 def unread(config: Config) -> str:

@@ -6,16 +6,16 @@ Not here: making a summary (a model call, `integrations/native`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from holdfast.core.sparse import Sparse
 from holdfast.model.bodies import ModelCallSettled
+from holdfast.model.hooks import Strategy
 
 _MOST_CONTEXTS = 64
 _MOST_TOLD = 4_096
-Strategy = Literal["prune_tool_results", "keep_last", "summarise", "hand_off", "end"]
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from holdfast.core.canonical import digest as digest_of
 from holdfast.core.envelopes import check_envelope, to_wire
 from holdfast.core.resources import resource_of, template_variables
 from holdfast.core.schemas import Schema, SchemaFault, compile_schema
+from holdfast.core.unwrapped import values_of
 from holdfast.errors import ConfigInvalid
 from holdfast.model.envelopes import Envelope
 from holdfast.model.findings import Violation
@@ -98,6 +99,17 @@ class ContractBook:
             schema = _compiled({} if declared is None else declared, strict=False)
             self._outputs[name] = schema
         return schema.check(output)
+
+    def check_result(self, name: str, output: object) -> tuple[Violation, ...]:
+        """What keeps a result, however its door wraps it, from being one that `name` declares.
+
+        Nothing where the tool declares no type. Paths are relative to the output.
+        """
+        contract = self._contracts.get(name)
+        if contract is None or contract.output_schema is None:
+            return ()
+        found = [self.check_output(name, value) for value in values_of(output)]
+        return () if () in found else found[0]
 
     def check_envelope(self, envelope: Envelope | dict[str, Any]) -> tuple[Violation, ...]:
         """Check the envelope's shape and, on success, its output against the contract.

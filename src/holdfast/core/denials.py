@@ -20,6 +20,23 @@ def denial_text(decision: Decision) -> str:
     return f"{code}: {text}{rule} [{decision.decision_id}]"
 
 
+def broken_text(violations: Iterable[str], decision_id: str) -> str:
+    """What the model reads in place of a result that is not what its tool declares.
+
+    It is no success, whatever the tool called it; what the call did stands.
+    """
+    told = "; ".join(violations)
+    return (
+        "output_invalid: this call was made, and its result is withheld: it is not what the tool"
+        f" declares ({told}) [{decision_id}]"
+    )
+
+
+def switched_text(tool: str, error: str, other: str, decision_id: str) -> str:
+    """What the model reads of a call that failed, where a hook names the tool to use instead."""
+    return f"tool_failed: `{tool}` failed ({error}); use `{other}` instead of it [{decision_id}]"
+
+
 def withheld_text(reasons: Iterable[Reason], decision_id: str) -> str:
     """What the model reads in place of a result that a hook objects to; empty where none does."""
     why = next((r for r in reasons if r.verdict is not Verdict.ALLOW), None)

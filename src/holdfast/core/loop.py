@@ -18,6 +18,7 @@ from holdfast.core.judging import MAX_UNREADABLE, Verdict
 from holdfast.core.outputs import OutputSettings, check_output
 from holdfast.model import bodies
 from holdfast.model.events import Kind, Record
+from holdfast.model.hooks import Strategy
 from holdfast.model.runs import RunPlan
 
 FOLDED = (
@@ -138,6 +139,13 @@ class Conversation:
         elif record.kind is Kind.RUN_COMPACTED:
             self._compact(bodies.RunCompacted.of(record))
         elif record.kind is Kind.RUN_RETRYING:
+            self._retry(bodies.RunRetrying.of(record))
+
+    def _retry(self, body: bodies.RunRetrying) -> None:
+        """A model call's tries are told with the gateway's own; a wait for the guard is one."""
+        if body.attempt is not None:
+            self.retries = body.attempt
+        elif not body.not_before_ns:  # From the queue: what it waits for was told before.
             self.retries += 1
 
     def _answer(self, record: Record) -> None:
@@ -222,9 +230,12 @@ class Say(msgspec.Struct, frozen=True):
 
 
 class Compact(msgspec.Struct, frozen=True):
-    """Make the conversation smaller; turns from `keep_from_turn` on stay as they are."""
+    """Make the conversation smaller; turns from `keep_from_turn` on stay as they are.
 
-    strategy: str
+    The strategy `end` ends the run instead.
+    """
+
+    strategy: Strategy
     keep_from_turn: int
     percent: int
 
@@ -288,8 +299,6 @@ def _compacted(conversation: Conversation, plan: RunPlan, *, full: bool) -> Step
     )
     if due is None:
         return CallModel(conversation.turn + 1)
-    if due.strategy == "end":
-        return Fail("context_overflow", f"the context is {due.percent} % full, and the run ends")
     return Compact(due.strategy, due.keep_from_turn, due.percent)
 
 

@@ -81,10 +81,12 @@ class Progress(Sparse):
     _news: list[bool]
     _failures: list[int]
     _refusals: Counter[str]
+    _given_up: set[str]
+    """Calls that failed and that a hook gave up."""
 
     EMPTY: ClassVar = {
         **dict.fromkeys(("_calls", "_stale", "_news", "_failures"), list),
-        "_seen": set,
+        **dict.fromkeys(("_seen", "_given_up"), set),
         "_outputs": Counter,
         "_refusals": Counter,
     }
@@ -102,6 +104,7 @@ class Progress(Sparse):
         In a session whose turns and calls are counted by the prompt, they begin again.
         """
         self._refusals.clear()
+        self._given_up.clear()
         self._in_a_row = 0
         if self._limits.each_prompt:
             self.turns = self._allowed = 0
@@ -140,6 +143,12 @@ class Progress(Sparse):
     def call(self, tool: str, digest: str, now_ns: int) -> list[Finding]:
         """One more tool call is asked for; it counts until it is refused (`decided`)."""
         signature = f"{tool} {digest}"
+        if signature in self._given_up:
+            text = (
+                "a hook gave this very call up when it failed; it is not made again until the user"
+                " says something new"
+            )
+            return [Finding("loop.given_up", text, Response.DENY)]
         if self._refusals[signature] >= FINAL_REFUSALS:
             text = (
                 f"this very call was refused {FINAL_REFUSALS} times; it is not decided again until"
@@ -238,6 +247,12 @@ class Progress(Sparse):
             return None
         text = f"{self._in_a_row} tool calls in a row were refused"
         return Finding("loop.refusals", text, Response.STOP)
+
+    def given_up(self, tool: str, digest: str) -> None:
+        """It failed, and is not to be tried again."""
+        if len(self._given_up) >= _REMEMBERED:
+            self._given_up.clear()
+        self._given_up.add(f"{tool} {digest}")
 
     def outcome(self, tool: str, digest: str, output: str, now_ns: int) -> Finding | None:
         """A tool call returned; alerts once when a whole window brought nothing new.

@@ -63,12 +63,13 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An agent's `retries`, as JSON in the run's plan.
 
-    `model_attempts` are tries of one model call over all activations, `tool_attempts` those of one
-    tool call within one. Waits double from `base_s` to `most_s`, with full jitter. `on_budget` says
-    what a spent cap does: `fail`, or `park` until a person resumes the run.
+    `model_attempts` are tries of one model call over all activations and at all upstreams,
+    `tool_attempts` those of one tool call within one activation. Waits double from `base_s` to
+    `most_s`, with full jitter. `on_budget` says what a spent cap does: `fail`, or `park` until a
+    person resumes the run.
     """
 
-    model_attempts: _Tries = 4
+    model_attempts: _Tries = 3
     tool_attempts: _Tries = 3
     base_s: _Seconds = 0.5
     most_s: _Seconds = 60.0

@@ -30,6 +30,10 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     most_s: float = 8.0
     after_sent: bool = False
 
+    def within(self, most: int | None) -> int:
+        """Further tries of a call whose client wants at most so many."""
+        return self.attempts if most is None else min(self.attempts, most)
+
 
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     """Where a call goes next after one of these troubles; an empty `model` keeps the call's own."""

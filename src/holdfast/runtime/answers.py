@@ -25,9 +25,9 @@ from holdfast.core.stream import AnswerStream, Broken, EmittedCall, read_answer
 from holdfast.errors import HoldfastError, UpstreamUnavailable
 from holdfast.ports.llm import Take, UpstreamAnswer
 from holdfast.runtime.live import Cut
+from holdfast.runtime.refused import read_out
 
 _WHOLE_BYTES_MAX = 64 * 1024 * 1024
-_ERROR_BYTES_MAX = 1024 * 1024
 
 
 class Payer(Protocol):
@@ -198,9 +198,9 @@ class Answer:
 
     async def _refusal(self) -> bytes:
         """The provider's own words; its status stays, even where they are no use to a client."""
-        fields, body = await refusal_body(self._upstream)
-        self.headers = fields
-        return body
+        refused = await read_out(self._upstream)
+        self.headers = refused.headers
+        return refused.body
 
     async def _paid_whole(self, payer: Payer) -> bytes:
         try:
@@ -324,22 +324,6 @@ class Answer:
         if reason:
             self.cut(reason)
         return out
-
-
-async def refusal_body(answer: UpstreamAnswer) -> tuple[Mapping[str, str], bytes]:
-    """Headers and body of a provider's refusal.
-
-    Words that are too many, or break off, are left out: what the client needs is the status.
-    """
-    try:
-        return answer.headers, await answer.read(_ERROR_BYTES_MAX)
-    except UpstreamUnavailable as error:
-        text = f"the provider answered {answer.status}; its words are left out: {error.message}"
-        kind = "invalid_request_error" if answer.status < 500 else "api_error"
-        body = msgspec.json.encode({"type": "error", "error": {"type": kind, "message": text}})
-        coded = ("content-type", "content-encoding")
-        kept = {name: value for name, value in answer.headers.items() if name.lower() not in coded}
-        return {**kept, "content-type": "application/json"}, body
 
 
 def _error_event(kind: str, message: str) -> bytes:

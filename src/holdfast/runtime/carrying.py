@@ -16,6 +16,7 @@ from holdfast.runtime.model_call import ModelCall
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
 from holdfast.runtime.reaching import Reaching, Unreached
+from holdfast.runtime.refused import Refused, read_out
 
 T = TypeVar("T")
 
@@ -45,6 +46,10 @@ class Here:
             call.came = await stoppable(
                 purse, self._reached(call.provider, purse, cleared), SessionStopped
             )
+
+    async def refused(self, call: ModelCall) -> Refused:
+        """See `Carrier`."""
+        return await read_out(call.answer)
 
     async def count(self, call: ModelCall) -> bytes | None:
         """See `Carrier`."""

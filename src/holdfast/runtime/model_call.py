@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.core.edits import Edits
+from holdfast.core.failures import most_tries
 from holdfast.core.wire.takes import Fitted
 from holdfast.core.work import Asked
 from holdfast.ports.llm import UpstreamAnswer
@@ -19,6 +20,7 @@ from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
 from holdfast.runtime.rates import Toll
 from holdfast.runtime.reaching import Unreached
+from holdfast.runtime.refused import Refused
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]{0,48}", re.ASCII)
 
@@ -49,7 +51,8 @@ class ModelCall:
     proof, `admitted`. Then, for each upstream that is asked: the `provider`, the `clearance` (with
     the model that is asked for there) and how it `fits`; an `offer`; the `toll` of its rates; the
     `purse` that pays; and what `came` of it. In the end `answer` is what the client gets, and
-    `payer` pays for it: nobody for a refusal.
+    `payer` pays for it: nobody for a refusal. `tries` are those of all upstreams; `again_most`, the
+    most further ones that the client wants of one; `told`, headers of ours on a refusal.
     """
 
     admitted: Clearance
@@ -68,6 +71,10 @@ class ModelCall:
         self.given = given
         self.carrier = carrier
         self.payer = None
+        self.tries = 0
+        self.told: dict[str, str] = {}
+        most = most_tries(given.headers)
+        self.again_most = None if most is None else most - 1
 
     @property
     def edits(self) -> Edits:
@@ -101,6 +108,10 @@ class Carrier(Protocol):
         What failed before is counted in the session's progress, and named in `purse.tried`.
         Errors: SessionStopped when it was cut meanwhile.
         """
+        ...
+
+    async def refused(self, call: ModelCall) -> Refused:
+        """The provider's refusal that the call ended with, with what it says of the error."""
         ...
 
     async def count(self, call: ModelCall) -> bytes | None:

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 
 from holdfast.core import endings
 from holdfast.core.edits import Edits
+from holdfast.core.failures import Failed, told_headers
+from holdfast.core.failures import failed as failure_of
 from holdfast.core.rates import Draw
 from holdfast.core.sessions import Command
 from holdfast.errors import (
@@ -25,6 +27,7 @@ from holdfast.errors import (
     InvalidRequest,
     LoopDetected,
     RateLimited,
+    Unavailable,
     UpstreamUnavailable,
 )
 from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
@@ -38,6 +41,7 @@ from holdfast.runtime.clearing import Clearance, Clearing, ClientRequest, told_t
 from holdfast.runtime.holding import Holding
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.model_call import ModelCall
+from holdfast.runtime.points import HookPoints
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.provider_grants import ProviderGrants
 from holdfast.runtime.providers import Provider
@@ -65,7 +69,9 @@ class ModelCalls:
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
         reader: RequestReader | None = None,
         removes: bool = False,
+        points: HookPoints,
     ) -> None:
+        self._points = points
         self._sessions = services.sessions
         self._journal = services.journal
         self._clock = services.clock
@@ -100,11 +106,33 @@ class ModelCalls:
         """
         call.admitted = call.clearance = await self.clearing.call(call.live, call.given)
         await self._check_turns(call.live)
+        fault = await self._taken(call)
+        if fault is not None:
+            await self._failing(call, fault)
+        elif call.payer is None:
+            await self._refused(call)
+
+    async def _failing(self, call: ModelCall, error: Unavailable) -> None:
+        """No upstream answered: its hooks are heard. Errors: always, the one that says so."""
+        failure = Failed(status=error.http_status, code=error.code, text=error.message)
+        told = await self._points.model_call(call.live, failure, call.tries)
+        raise type(error)(error.message, **error.fields, **told)
+
+    async def _refused(self, call: ModelCall) -> None:
+        """The provider's refusal is to be handed on: its hooks are heard first."""
+        refused = await call.carrier.refused(call)
+        failure = failure_of(refused.status, refused.body)
+        told = await self._points.model_call(call.live, failure, call.tries)
+        call.told = told_headers(told)
+        call.answer = refused.marked(call.told)
+
+    async def _taken(self, call: ModelCall) -> Unavailable | None:
+        """To one upstream after another; the error of the last where none of them answered."""
         call.provider = first = self._provider(call.live)
         await self._try(call)
         failed = call.failed
         if failed is None:
-            return
+            return None
         told = [f"{failed.upstream}: {failed.trouble}"]
         resend_only = failed.sent and not first.retries.after_sent
         for fallback in () if resend_only else first.fallbacks:
@@ -119,17 +147,18 @@ class ModelCalls:
                 told.append(f"{fallback.upstream}: {error.code}")
                 continue
             if call.failed is None:
-                return
+                return None
             failed = call.failed
             told.append(f"{failed.upstream}: {failed.trouble}")
             if failed.sent:
                 break
         if len(told) > 1:
             failed.close()
-            raise all_failed(told, failed)
+            return all_failed(told, failed)
         if failed.answer is None:
-            raise unanswered(failed)
+            return unanswered(failed)
         call.answer = failed.answer
+        return None
 
     def _note(self, body: UpstreamOpened | UpstreamClosed) -> None:
         self._journal.queue([self._journal.record(body, None)])
@@ -160,7 +189,7 @@ class ModelCalls:
             failed, retries = call.failed, call.provider.retries
             if failed is None or not failed.sent or failed.ours:
                 return
-            if not retries.after_sent or again >= retries.attempts:
+            if not retries.after_sent or again >= retries.within(call.again_most):
                 return
             await asyncio.sleep(self._reaching.delay_s(failed, retries, again))
             again += 1
@@ -217,6 +246,7 @@ class ModelCalls:
             purse.abandon(endings.STOPPED)
             raise
         came = call.came
+        call.tries += len(purse.tried)
         if isinstance(came, Unreached):
             if came.reading is not None:
                 purse.settle(came.reading, ended=endings.broken(came.why))
@@ -228,6 +258,7 @@ class ModelCalls:
             return
         call.answer = came
         if came.status != 200:
+            call.tries += 1
             await self._released(call, f"upstream_{came.status}", came)
             return
         call.live.progress.turn_taken()

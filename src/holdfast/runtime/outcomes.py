@@ -13,28 +13,30 @@ import msgspec
 from holdfast.core.calls import OUTSTANDING, By, Move, moved
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
-from holdfast.core.denials import withheld_text
+from holdfast.core.denials import broken_text, switched_text, withheld_text
 from holdfast.core.effects import left_open
 from holdfast.core.large import kept_content
 from holdfast.core.rewritings import rewriting_marks
 from holdfast.errors import Conflict, RateLimited
 from holdfast.model import bodies
 from holdfast.model.budgets import Amounts, Dimension
-from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
-from holdfast.model.hooks import HookInput, HookPoint
+from holdfast.model.hooks import AFTER_TOOL, HookInput, Recovery
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of_spelled
 from holdfast.runtime.hooks import HookResult, Hooks
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.own_texts import OwnTexts
+from holdfast.runtime.points import HookPoints
 from holdfast.runtime.refusals import Refusals
 from holdfast.runtime.services import Services
 
 SHOWN_CHARACTERS = 20_000
 _LONG_CHARACTERS = 16_000
 _PROMPTS_MOST = 60
+
+_GIVEN_UP = (Recovery.SWITCH_TOOL, Recovery.SKIP, Recovery.FAIL)
 
 GotOn = Callable[[str], Iterable[Change]]
 """What to commit with a report of the session of this id, whose run got on by it."""
@@ -64,13 +66,16 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
 class Shown(msgspec.Struct, frozen=True):
     """What may be shown of a result: the output as hooks left it, or the text in its place.
 
-    `withheld` is empty unless a hook objected; it is what the model reads then, at every door.
-    `content` is what the model reads where the report said so, as the journal keeps it.
+    `withheld` is empty unless a hook objected or named another tool, or the result is not what its
+    tool declares; it is what the model reads then, at every door. `content` is what the model reads
+    where the report said so, as the journal keeps it. `recovery` is what the hooks of a failure
+    decided.
     """
 
     output: Any
     withheld: str = ""
     content: str | None = None
+    recovery: Recovery | None = None
 
 
 class Outcomes:
@@ -82,6 +87,7 @@ class Outcomes:
         *,
         contracts: ContractBook,
         hooks: Hooks,
+        points: HookPoints,
         got_on: GotOn,
         files: OwnTexts | None = None,
     ) -> None:
@@ -93,6 +99,7 @@ class Outcomes:
         self._clock = services.clock
         self._contracts = contracts
         self._hooks = hooks
+        self._points = points
         self._got_on = got_on
         self._prompts = Refusals(_PROMPTS_MOST)
         self._comparing = asyncio.Semaphore(1)
@@ -124,13 +131,14 @@ class Outcomes:
         left: list[Record] = []
         if self._files is not None:
             left = await self._files.ended(live, call.call_id, ok=done.ok)
+        broken = self._broken(call, done)
         heard, output = await self._heard(live, call, done)
         rewritten, done = await self._rewritten(done, output)
-        reasons = [reason for result in heard for reason in result.reasons]
         move = Move.SUCCEED if done.ok else Move.FAIL
         # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
-        withheld = now.denial or withheld_text(reasons, call.decision_id)
+        decided = _decided(live, heard)
+        withheld = now.denial or _in_its_place(call, done, heard, broken, decided)
         live.calls[call.call_id] = moved(now, move, By.DOOR, denial=withheld, rewritten=rewritten)
         live.running.pop(call.call_id, None)
         noted, effect = self._effects.finish(
@@ -143,7 +151,7 @@ class Outcomes:
             uncertain=done.uncertain or self._left_open(live, call, done),
         )
         records = [record for result in heard for record in result.records]
-        records += [*self._outcome(live, call, done, output), *noted, *left]
+        records += [*self._outcome(live, call, done, output, broken, decided), *noted, *left]
         content = None if done.content is None else self._scrubbed(withheld) or done.content
         if content is not None:
             failed = bool(withheld) or not done.ok
@@ -154,7 +162,16 @@ class Outcomes:
         changes: list[Change] = [live.calls[call.call_id], *effect, *got_on]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
-        return Shown(withheld or output, withheld, content)
+        if decided is not None:
+            await self._points.escalate(live, decided, done.error)
+        recovery = decided.recovery if decided is not None else None
+        return Shown(withheld or output, withheld, content, recovery)
+
+    def _broken(self, call: CallRecord, done: Finish) -> tuple[str, ...]:
+        """What of a result is not as its tool declares it."""
+        if not done.ok:
+            return ()
+        return tuple(v.text for v in self._contracts.check_result(call.tool, done.output))[:5]
 
     def _left_open(self, live: LiveSession, call: CallRecord, done: Finish) -> bool:
         entry = live.effects.get(call.call_id)
@@ -167,7 +184,7 @@ class Outcomes:
         self, live: LiveSession, call: CallRecord, done: Finish
     ) -> tuple[list[HookResult], Any]:
         """What the hooks after a call say, and what they leave of its output."""
-        points = (HookPoint.POST_TOOL,) if done.ok else (HookPoint.POST_TOOL, HookPoint.ON_ERROR)
+        points = AFTER_TOOL[:1] if done.ok else AFTER_TOOL
         output, heard = done.output, list[HookResult]()
         for point in points:
             given = HookInput(
@@ -179,6 +196,8 @@ class Outcomes:
                 output=output,
                 ok=done.ok,
                 detail=done.error,
+                tries=max(call.attempts, 1),
+                code=done.code,
             )
             result = await self._hooks.run(given)
             output = output if result.output is None else result.output
@@ -222,17 +241,24 @@ class Outcomes:
         return self._journal.record_of_ours(body, live.who, **flat)
 
     def _outcome(
-        self, live: LiveSession, call: CallRecord, done: Finish, output: Any
+        self,
+        live: LiveSession,
+        call: CallRecord,
+        done: Finish,
+        output: Any,
+        broken: tuple[str, ...],
+        decided: HookResult | None,
     ) -> list[Record]:
         spelled = canonical(output)
         shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
-        violations = [v.text for v in self._contracts.check_output(call.tool, output) if done.ok]
+        given_up = decided is not None and decided.recovery in _GIVEN_UP
         digest = digest_of_spelled(spelled)
         body = bodies.ToolCallFinished(
             # Where the model's own text of it is kept, the result stands there already.
             output="" if done.content is not None else shown[:SHOWN_CHARACTERS],
             error=done.error[:2000],
-            contract=tuple(violations[:5]),
+            contract=broken,
+            given_up=given_up,
             replaced=tuple(one[:200] for one in done.replaced[:10]),
             ok=done.ok,
             output_digest=digest,
@@ -247,6 +273,8 @@ class Outcomes:
         }
         records = [self._journal.record(body, live.who, **flat)]
         now_ns = self._clock.now_ns()
+        if given_up:
+            live.progress.given_up(call.tool, call.permitted_digest)
         finding = live.progress.outcome(call.tool, call.permitted_digest, digest, now_ns)
         if finding is not None:
             records.append(self._journal.record(finding.told(), live.who))
@@ -272,13 +300,33 @@ class Outcomes:
         body = bodies.PromptSubmitted(text=text[:SHOWN_CHARACTERS], vouched=vouched)
         await self._journal.commit([self._journal.record(body, live.who)])
 
-    async def reached(self, live: LiveSession, point: HookPoint, detail: str) -> tuple[Reason, ...]:
-        """A door reached a hook point that belongs to no permitted call (overflow, error).
 
-        Returns what the hooks object to.
-        """
-        given = HookInput(point=point, principal=live.who, detail=detail, ok=False)
-        result = await self._hooks.run(given)
-        fired = self._hooks.fired(live.who, point, detail[:2000])
-        await self._journal.commit([fired, *result.records])
-        return result.reasons
+def _decided(live: LiveSession, heard: list[HookResult]) -> HookResult | None:
+    """What the hooks of a failure decided; None where nothing failed, or they left it open.
+
+    Another tool can only be one that the session has.
+    """
+    said = heard[-1]
+    if said.recovery is None:
+        return None
+    if said.recovery is Recovery.SWITCH_TOOL and said.tool not in live.session.allowed_tools:
+        return msgspec.structs.replace(said, recovery=Recovery.FAIL, tool="")
+    return said
+
+
+def _in_its_place(
+    call: CallRecord,
+    done: Finish,
+    heard: list[HookResult],
+    broken: tuple[str, ...],
+    decided: HookResult | None,
+) -> str:
+    """What the model reads in place of the result; empty where it reads the result."""
+    reasons = [reason for result in heard for reason in result.reasons]
+    if reasons:
+        return withheld_text(reasons, call.decision_id)
+    if broken:
+        return broken_text(broken, call.decision_id)
+    if decided is not None and decided.recovery is Recovery.SWITCH_TOOL:
+        return switched_text(call.tool, done.error[:500], decided.tool, call.decision_id)
+    return ""

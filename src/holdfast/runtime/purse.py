@@ -111,6 +111,7 @@ class Purse:
         self._open = True
         # What went wrong before the provider answered, in order; who wants to know how it ends.
         self.tried: list[str] = []
+        self.again_most: int | None = None
         self.watch: Callable[[Ending], None] | None = None
         live.turn += 1
         self.turn = live.turn

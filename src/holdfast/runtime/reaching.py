@@ -89,6 +89,8 @@ class Trying(Protocol):
 
     tried: list[str]
     """What went wrong, in order."""
+    again_most: int | None
+    """The most further tries that its client wants of the gateway; None: as many as it makes."""
 
     @property
     def asker(self) -> Asker:
@@ -122,7 +124,7 @@ class Reaching:
 
         Errors: what `ask` raises besides UpstreamUnavailable.
         """
-        asker = call.asker
+        asker, most = call.asker, provider.retries.within(call.again_most)
         refused: set[Door] = set()
         again = 0
         while True:
@@ -146,7 +148,7 @@ class Reaching:
                 continue
             delay_s = self.delay_s(outcome, provider.retries, again)
             over = outcome.sent or outcome.trouble is Trouble.CREDENTIAL
-            over = over or again >= provider.retries.attempts or delay_s >= call.seconds_left()
+            over = over or again >= most or delay_s >= call.seconds_left()
             if over or not provider.admits(now_ns, asker):
                 return outcome
             outcome.close()

@@ -121,12 +121,14 @@ def _follow(live: LiveSession, record: Record) -> None:
     if record.kind is Kind.TOOL_CALL_FINISHED:
         call = live.calls.get(record.call_id)
         if call is not None:
-            output = bodies.ToolCallFinished.of(record).output_digest
-            progress.outcome(record.tool, call.permitted_digest, output, record.at_ns)
+            body = bodies.ToolCallFinished.of(record)
+            progress.outcome(record.tool, call.permitted_digest, body.output_digest, record.at_ns)
+            if body.given_up:
+                progress.given_up(record.tool, call.permitted_digest)
         return
-    body = bodies.ToolCallDecided.of(record)
-    if not body.again:
+    decided = bodies.ToolCallDecided.of(record)
+    if not decided.again:
         # A further attempt is no new call to the loop guard, live or after a restart.
-        progress.call(record.tool, body.digest, record.at_ns)
-        codes, allowed = [one.code for one in body.reasons], record.verdict == Verdict.ALLOW
-        progress.decided(record.tool, body.digest, allowed=allowed, codes=codes)
+        progress.call(record.tool, decided.digest, record.at_ns)
+        codes, allowed = [one.code for one in decided.reasons], record.verdict == Verdict.ALLOW
+        progress.decided(record.tool, decided.digest, allowed=allowed, codes=codes)

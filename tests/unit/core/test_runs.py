@@ -103,7 +103,7 @@ def test_a_wait_is_bounded_after_very_many_tries_whatever_the_most():
 
 def test_the_usual_settings_are_said():
     assert RetrySettings() == RetrySettings(
-        model_attempts=4, tool_attempts=3, base_s=0.5, most_s=60.0, on_budget="fail"
+        model_attempts=3, tool_attempts=3, base_s=0.5, most_s=60.0, on_budget="fail"
     )
 
 

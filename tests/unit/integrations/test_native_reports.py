@@ -9,7 +9,8 @@ from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.client import Session
 from holdfast.core.loop import Call
 from holdfast.errors import Conflict, HoldfastError, OutcomeUnknown, Unauthenticated, Unavailable
-from holdfast.integrations.native import driver
+from holdfast.integrations.native import tool_turns
+from holdfast.integrations.native.activation import Activation
 from holdfast.integrations.native.router import Router
 from holdfast.model.views.calls import ToolOutput
 from holdfast.tools.lease import Lease, now_s
@@ -38,7 +39,7 @@ class Reached:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(driver, "_REPORT_PAUSE_S", 0.01)
+    monkeypatch.setattr(tool_turns, "_REPORT_PAUSE_S", 0.01)
 
 
 def reported(session: Reached) -> ToolOutput:
@@ -47,7 +48,8 @@ def reported(session: Reached) -> ToolOutput:
         router = Router(
             {}, {}, session_id="ses_1", environment={}, lease=lease, sandbox=SystemSandbox()
         )
-        at_work = driver.Driver(cast("Session", session), RUN, router)
+        at = Activation(cast("Session", session), RUN, None)
+        at_work = tool_turns.ToolTurns(at, router)
         return await at_work._reported(CALL, {"ok": True})
 
     return asyncio.run(main())
@@ -75,7 +77,7 @@ def test_a_refused_report_is_not_told_again(refusal):
 
 
 def test_a_server_that_stays_away_ends_the_activation(monkeypatch):
-    monkeypatch.setattr(driver, "_REPORT_S", 0.1)
+    monkeypatch.setattr(tool_turns, "_REPORT_S", 0.1)
     session = Reached(Unavailable("away"))
     with pytest.raises(Unavailable):
         reported(session)

@@ -18,7 +18,7 @@ from holdfast.errors import (
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import PolicyAnswer, Verdict
 from holdfast.model.events import Kind
-from holdfast.model.hooks import HookAnswer, HookPoint
+from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
 from holdfast.model.permits import Permit
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionState
@@ -629,7 +629,8 @@ def test_every_hook_point_leaves_its_record():
         await house.finish(live, "c1", output={"x": 1})
         await house.decide(live, "c2", "look", {"order": "8"})
         await house.finish(live, "c2", ok=False, error="it broke")
-        await house.outcomes.reached(live, HookPoint.ON_CONTEXT_OVERFLOW, "compacting")
+        full = HookInput(point=HookPoint.ON_CONTEXT_OVERFLOW, principal=live.who, ok=False)
+        await house.points.reached(live, full)
         seen = {r.body["point"] for r in house.written(Kind.HOOK_RAN) if r.body["hook"]}
         assert seen == {str(point) for point in HookPoint}
 

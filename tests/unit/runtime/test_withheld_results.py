@@ -12,7 +12,7 @@ from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
-from holdfast.model.hooks import HookAnswer, HookPoint
+from holdfast.model.hooks import HookAnswer, HookInput, HookPoint, Recovery
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import CallState, Effect, Idempotency
 from holdfast.runtime import admission
@@ -256,8 +256,10 @@ def test_the_points_that_belong_to_no_call_say_what_hooks_object_to(point, hook)
     async def main():
         home = house(hook, point)
         live = await home.open()
-        (reason,) = await home.outcomes.reached(live, point, "why")
-        assert reason.verdict is not Verdict.ALLOW
+        given = HookInput(point=point, principal=live.who, detail="why", ok=False)
+        found = await home.points.reached(live, given)
+        assert [one.verdict is not Verdict.ALLOW for one in found.reasons] == [True]
+        assert found.recovery is (Recovery.FAIL if point is HookPoint.ON_ERROR else None)
 
     asyncio.run(main())
 

@@ -46,6 +46,7 @@ COMMANDS = {
     "policy": Place("local", "Policies, tried without a server."),
     "config": Place("local", "Settings."),
     "tools": Place("tools", "Tools, looked at without a server."),
+    "hooks": Place("hooks", "Hooks, tried without a server."),
     "audit": Place("audit", "Questions to the journal."),
     "store": Place("store", "Where journal and states are kept."),
 }

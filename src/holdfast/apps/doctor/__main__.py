@@ -13,13 +13,15 @@ from typing import Any
 
 import msgspec
 
+from holdfast.apps.doctor.hooks import hooks_list, hooks_try
 from holdfast.apps.doctor.tools import tools_lint, tools_list
 from holdfast.compose import readiness
 from holdfast.compose.config import Config, load_config, policy_inputs
 from holdfast.compose.doctor import CONFIG_NAME, DoctorReport, doctor
+from holdfast.compose.hooks import unfit as hooks_unfit
 from holdfast.errors import ConfigInvalid, HoldfastError
 
-VERBS = ("doctor", "config", "inputs", "tools-list", "tools-lint")
+VERBS = ("doctor", "config", "inputs", "tools-list", "tools-lint", "hooks-list", "hooks-try")
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +54,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--mcp", action="append", default=[], help="for `tools-lint`: a server")
     parser.add_argument("--mcp-all", action="store_true", help="for `tools-lint`: every server")
     parser.add_argument("--import", action="store_true", dest="imports", help="run tool modules")
+    parser.add_argument("--point", default="", help="for `hooks-try`: where")
+    parser.add_argument("--agent", default="", help="for `hooks-try`: whose hooks")
+    parser.add_argument("--given", default="", help="for `hooks-try`: what they see, as JSON")
     given = parser.parse_args(arguments)
     try:
         if given.verb == "inputs":
             return _inputs(given.project, imports=given.imports)
         if given.verb.startswith("tools-"):
             return _tools(given)
+        if given.verb.startswith("hooks-"):
+            return _hooks(given)
         verb = _doctor if given.verb == "doctor" else _config
         return verb(given.project, as_json=given.json, imports=given.imports)
     except HoldfastError as fault:
@@ -89,7 +96,7 @@ def _config(project: Path, *, as_json: bool, imports: bool) -> int:
         config = load_config(project / CONFIG_NAME, imports=imports)
     except HoldfastError as fault:
         return _unfit(fault.message.splitlines(), as_json=as_json)
-    if problems := readiness.faults(config):
+    if problems := (*readiness.faults(config), *hooks_unfit(config, imports=imports)):
         return _unfit(problems, as_json=as_json)
     checked = Checked(
         ok=True,
@@ -98,7 +105,8 @@ def _config(project: Path, *, as_json: bool, imports: bool) -> int:
         tools=tuple(sorted(config.declared_tools)),
         unread=config.unread,
     )
-    lines = [f"settings hold: {config.version}", readiness.unread(config)]
+    told = (readiness.unread(config), "" if imports else readiness.unloaded(config))
+    lines = [f"settings hold: {config.version}", *told]
     _print(checked, [line for line in lines if line], as_json=as_json)
     return 0
 
@@ -121,6 +129,15 @@ def _tools(given: argparse.Namespace) -> int:
         )
     sys.stdout.write(f"{text}\n" if text else "")
     return 0 if ok else 1
+
+
+def _hooks(given: argparse.Namespace) -> int:
+    if given.verb == "hooks-list":
+        text = hooks_list(given.project, as_json=given.json)
+    else:
+        text = hooks_try(given.project, given.point, given.agent, given.given, as_json=given.json)
+    sys.stdout.write(f"{text}\n" if text else "")
+    return 0
 
 
 def _inputs(project: Path, *, imports: bool) -> int:

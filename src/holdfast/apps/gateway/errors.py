@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from holdfast.core.failures import told_headers
 from holdfast.errors import HoldfastError
 
 _FORBIDDEN = 403
@@ -49,6 +50,7 @@ def headers(error: HoldfastError, request_id: str) -> Mapping[str, str]:
         "request-id": request_id,
         "x-should-retry": "true" if error.retryable else "false",
     }
+    found |= told_headers(error.fields)
     wait_s = error.fields.get("retry_after_s")
     if isinstance(wait_s, int | float):
         found["retry-after"] = str(max(math.ceil(wait_s), 1))

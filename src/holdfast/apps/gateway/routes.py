@@ -30,8 +30,9 @@ from holdfast.errors import (
 from holdfast.ports.clock import Entropy
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.ports.readers import Body, Held, Readers
-from holdfast.runtime.answers import Answer, refusal_body
+from holdfast.runtime.answers import Answer
 from holdfast.runtime.growing import Growing, let_go
+from holdfast.runtime.refused import read_out
 
 _BODY_TIMEOUT_S = 60.0
 # What the provider's connection decided, or what ours decides anew.
@@ -379,7 +380,8 @@ async def _plain(answer: UpstreamAnswer, send: Send) -> None:
         if answer.status == 200:
             body = await answer.read(_PLAIN_BYTES_MAX)
         else:
-            fields, body = await refusal_body(answer)
+            refused = await read_out(answer)
+            fields, body = refused.headers, refused.body
     finally:
         answer.close()
     await _respond(send, answer.status, _returned(fields), body)

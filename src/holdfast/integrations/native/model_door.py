@@ -1,8 +1,9 @@
 """One model call through the gateway, as a stream, to its whole answer or to what went wrong.
 
-Not here: whether it is tried again (`integrations/native/driver`).
+Not here: whether it is tried again (`integrations/native/model_turns`).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -10,17 +11,23 @@ import msgspec
 
 from holdfast.client import Session
 from holdfast.core.assembled import Assembled, Assembly, Broken
+from holdfast.core.failures import HEADERS, TRIES, failed
+from holdfast.errors import Unavailable
+from holdfast.model.views.calls import HookAnswer
 
 _CONNECT_S = 10.0
 _SILENCE_S = 180.0
 _MAX_FAULT_BYTES = 64 * 1024
+_DECIDED = ("recovery", "strategy", "keep_turns")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no answer.
 
     `code` is Holdfast's own where it refused, else the provider's error type. `retry_after_s` is
-    what the provider asked for, 0 for nothing. `final`: trying again cannot help.
+    what the provider asked for, 0 for nothing. `final`: trying again cannot help. `tries` are those
+    that were made at upstreams. `heard` is what the operator's hooks decided of it, None where the
+    gateway did not ask them. `too_long`: the conversation is.
     """
 
     status: int
@@ -28,6 +35,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     retry_after_s: float = 0.0
     final: bool = False
+    tries: int = 1
+    heard: HookAnswer | None = None
+    too_long: bool = False
 
 
 class ModelDoor:
@@ -45,6 +55,8 @@ class ModelDoor:
             "authorization": f"Bearer {self._session.model_token}",
             "anthropic-version": "2023-06-01",
             "content-type": "application/json",
+            # Its tries are counted here, and waits belong to the run.
+            TRIES: "1",
         }
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         try:
@@ -75,29 +87,38 @@ class ModelDoor:
             self._http = None
 
 
-class _Envelope(msgspec.Struct):
-    error: dict[str, Any] = {}
-
-
 async def _fault(answer: aiohttp.ClientResponse) -> Fault:
-    raw = await answer.content.read(_MAX_FAULT_BYTES)
+    said = failed(answer.status, await answer.content.read(_MAX_FAULT_BYTES))
+    told = answer.headers
     try:
-        told = msgspec.json.decode(raw, type=_Envelope).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        told = {}
-    text = str(told.get("message", "")) or f"the gateway answered {answer.status}"
-    code = str(told.get("code") or told.get("type") or "api_error")
-    try:
-        retry_after_s = max(0.0, float(answer.headers.get("retry-after", "0")))
+        retry_after_s = max(0.0, float(told.get("retry-after", "0")))
     except ValueError:
         retry_after_s = 0.0
-    said = answer.headers.get("x-should-retry", "")
     retryable = answer.status in (408, 429) or answer.status >= 500
-    final = said == "false" or not retryable
+    heard = _heard(told)
+    # Where hooks decided that nobody is to try again, that is for them to say, not for the status.
+    refused = told.get("x-should-retry", "") == "false" and (heard is None or not heard.recovery)
+    tries = told.get(TRIES, "")
     return Fault(
         status=answer.status,
-        code=code,
-        text=text[:2000],
+        code=said.code,
+        text=said.text,
         retry_after_s=retry_after_s,
-        final=final,
+        final=refused or not retryable,
+        tries=int(tries) if tries.isdecimal() else 0,
+        heard=heard,
+        too_long=said.too_long,
     )
+
+
+def _heard(told: Mapping[str, str]) -> HookAnswer | None:
+    """What the gateway says of the hooks. Errors: Unavailable for what no gateway says."""
+    if HEADERS["hook_point"] not in told:
+        return None
+    given = {name: told[HEADERS[name]] for name in _DECIDED if HEADERS[name] in told}
+    try:
+        return msgspec.convert(given, HookAnswer, strict=False)
+    except msgspec.ValidationError as fault:
+        raise Unavailable(
+            "the gateway says what this worker does not know: is it older?"
+        ) from fault

@@ -99,7 +99,8 @@ class ToolCallFinished(Body, frozen=True, kw_only=True):
     """What became of a call, as its door reported. `output` is JSON, cut.
 
     `output_digest` and `output_bytes` are of the whole. `contract`: what of the output its contract
-    does not allow. `replaced`: other calls whose results were put in its place.
+    does not allow. `replaced`: other calls whose results were put in its place. `given_up`: a hook
+    wants no further try, so the same call is not allowed again.
 
     With `outcome`, the server ended before it was reported: then nothing else stands there but the
     hold and its purpose.
@@ -109,6 +110,7 @@ class ToolCallFinished(Body, frozen=True, kw_only=True):
     error: str
     contract: tuple[str, ...]
     replaced: tuple[str, ...] = ()
+    given_up: Annotated[bool, OURS] = False
     ok: Annotated[bool, OURS]
     output_digest: Annotated[str, OURS]
     output_bytes: Annotated[int, OURS]
@@ -200,7 +202,10 @@ class PermitRefused(Body, frozen=True, kw_only=True):
 
 
 class HookRan(Body, frozen=True, kw_only=True):
-    """A hook of the operator ran at a point, or the point was reached (`hook` empty, `detail`)."""
+    """A hook of the operator ran at a point, or the point was reached (`hook` empty, `detail`).
+
+    `chose`: the recovery or the strategy that it named.
+    """
 
     point: str
     hook: str
@@ -208,6 +213,7 @@ class HookRan(Body, frozen=True, kw_only=True):
     reason: str
     rewrote: bool
     detail: str = ""
+    chose: str = ""
 
 
 class HookPointReached(Body, frozen=True, kw_only=True):

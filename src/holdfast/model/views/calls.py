@@ -6,6 +6,7 @@ import msgspec
 
 from holdfast.model.attempts import Next
 from holdfast.model.decisions import Reason, Verdict
+from holdfast.model.hooks import Recovery, Strategy
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +57,15 @@ class ToolOutput(msgspec.Struct, frozen=True):
     """A tool's output as the hooks left it; `rewritten` when it is not what was reported.
 
     `content` is the reported text for the model as it was journalled, without secrets. `withheld`
-    is what the model reads in place of the result where a hook objects to it, else empty.
+    is what the model reads in place of the result where a hook objects to it, or it is not what its
+    tool declares; else empty. `recovery` is what the hooks of a failure decided, None for nothing.
     """
 
     output: Any
     rewritten: bool = False
     content: str | None = None
     withheld: str = ""
+    recovery: Recovery | None = None
 
 
 class RedeemedPermit(msgspec.Struct, frozen=True):
@@ -72,9 +75,13 @@ class RedeemedPermit(msgspec.Struct, frozen=True):
 
 
 class HookAnswer(msgspec.Struct, frozen=True):
-    """What the hooks at a point object to."""
+    """What the hooks at a point object to, and what they decided; None for nothing."""
 
     reasons: tuple[Reason, ...] = ()
+    recovery: Recovery | None = None
+    tool: str = ""
+    strategy: Strategy | None = None
+    keep_turns: int | None = None
 
 
 class Keys(msgspec.Struct, frozen=True):

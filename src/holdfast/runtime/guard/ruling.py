@@ -16,7 +16,7 @@ from holdfast.model import bodies
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Decision, Verdict, strictest
 from holdfast.model.events import Record
-from holdfast.model.hooks import HookPoint
+from holdfast.model.hooks import AFTER_TOOL
 from holdfast.model.permits import Permit
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord
@@ -164,7 +164,7 @@ class Rulings:
         if permit is not None and case.query is not None:
             queries.sent(live, case.query)
             case.query = None  # It stays counted.
-        if permit is not None and self._hooks.stand(live.who.agent, HookPoint.POST_TOOL):
+        if permit is not None and any(self._hooks.stand(live.who.agent, p) for p in AFTER_TOOL):
             # A hook after the call is going to see what it ran with.
             live.running[case.call.call_id] = case.arguments
 

@@ -5,7 +5,7 @@ Trying again and breakers are here, where the provider is reached; each relay ha
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from holdfast.core.large import Requested
 from holdfast.errors import InternalError, TooLarge, Unavailable, UpstreamUnavailable
@@ -24,6 +24,7 @@ from holdfast.runtime.clearing import (
 )
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.reaching import Dice, Reached, Reaching, Unreached
+from holdfast.runtime.refused import Refused, read_out
 from holdfast.runtime.relays.line import Line
 from holdfast.runtime.relays.payer import RelayedCall
 from holdfast.runtime.relays.wire import (
@@ -42,6 +43,7 @@ from holdfast.runtime.relays.wire import (
 from holdfast.runtime.request_reading import RequestReader
 
 _GOOD_S, _GOOD_TOKENS = 30.0, 10_000
+_SAID_BYTES = 16 * 1024
 _WAITS = ("retry-after", "retry-after-ms")
 
 
@@ -51,17 +53,33 @@ class _Request:
     def __init__(self, given: ClientRequest) -> None:
         self.given = given
         self.reached: Reached | Unreached | None = None
+        self.refused: Refused | None = None
 
     @property
     def answer(self) -> UpstreamAnswer | None:
-        """The provider's answer, if there is one."""
-        return self.reached.answer if self.reached is not None else None
+        """The provider's answer, if there is one; a refusal with all that it says."""
+        if self.refused is not None or self.reached is None:
+            return self.refused
+        return self.reached.answer
+
+    async def take(self, reach: Awaitable[Reached | Unreached]) -> Reached | Unreached:
+        """What comes of reaching the provider; a refusal is read to its end."""
+        self.reached = await reach
+        answer = self.reached.answer
+        if answer is not None and answer.status != 200:
+            self.refused = await read_out(answer)
+        return self.reached
+
+    @property
+    def said(self) -> bytes:
+        """As much of a refusal as the server needs to know what it is."""
+        return self.refused.body[:_SAID_BYTES] if self.refused is not None else b""
 
     def close(self) -> None:
         """Let go of it."""
         if self.answer is not None:
             self.answer.close()
-        self.reached = None
+        self.reached = self.refused = None
 
 
 class RelayedCalls:
@@ -128,10 +146,10 @@ class RelayedCalls:
                 said = await self._line.ask("came", came, Answered)
             if isinstance(said, Refusal):
                 raise said.error()
-            if request.answer is None:
-                raise InternalError("the server hands on an answer that there is not")
+            if request.refused is None:
+                raise InternalError("the server hands on an answer that is no refusal")
             call.dismiss()
-            return Answer(request.answer, None)
+            return Answer(request.refused.marked(said.told), None)
         except BaseException:
             request.close()
             call.leave()
@@ -186,11 +204,8 @@ class RelayedCalls:
             return await upstream.send(cleared, timeout_s=call.seconds_left(), whole=send.whole)
 
         reached = await stoppable(
-            call,
-            self._reaching.reach(provider, ask, call),
-            call.refusal,
+            call, request.take(self._reaching.reach(provider, ask, call)), call.refusal
         )
-        request.reached = reached
         if isinstance(reached, Reached):
             call.watch = lambda ended: self._reaching.ended(provider, reached, ended)
             return Came(
@@ -198,6 +213,7 @@ class RelayedCalls:
                 status=reached.answer.status,
                 tried=tuple(call.tried),
                 failures=call.failures,
+                said=request.said,
             )
         return Came(
             call=call.number,
@@ -208,6 +224,7 @@ class RelayedCalls:
             failures=call.failures,
             waits=_waits(reached.answer),
             reading=reached.reading,
+            said=request.said,
         )
 
     async def count(

@@ -27,6 +27,7 @@ from holdfast.runtime.model_calls import ModelCalls
 from holdfast.runtime.providers import Provider
 from holdfast.runtime.purse import Purse
 from holdfast.runtime.reaching import Unreached
+from holdfast.runtime.refused import Refused
 from holdfast.runtime.relays.tasks import begun
 from holdfast.runtime.relays.wire import (
     HEARTBEAT_S,
@@ -355,6 +356,12 @@ class CarriedCall:
         self._price.set_result(told)
         return await self._said.get()
 
+    async def refused(self, call: ModelCall) -> Refused:
+        """See `runtime/model_call.Carrier`; the relay hands on its own, whole."""
+        answer = call.answer
+        said = answer.said if isinstance(answer, _Told) else b""
+        return Refused(answer.status, answer.headers, said)
+
     async def count(self, call: ModelCall) -> bytes | None:
         """See `runtime/model_call.Carrier`."""
         provider, clearance = call.provider, call.clearance
@@ -393,7 +400,7 @@ class CarriedCall:
         await self._talk.desk.calls.carry(call)
         if call.payer is None:
             self._talk.over(asked.call)
-            self._said.put_nowait(HandOn())
+            self._said.put_nowait(HandOn(told=call.told))
         elif self._talk.has(asked.call):
             # A short answer may be over already.
             call.payer.opened(self._cut)
@@ -419,11 +426,12 @@ class CarriedCall:
             session=purse.asker.session,
             user=purse.asker.user,
             whole=not purse.paid.request.stream,
+            again_most=purse.again_most,
         )
         self._said.put_nowait(send)
         came = await stoppable(self, self._came, SessionStopped)
         self._count(purse, came)
-        answer = _Told(came.status, came.waits) if came.status else None
+        answer = _Told(came.status, came.waits, came.said) if came.status else None
         if answer is not None and came.trouble is None:
             call.came = answer
             return
@@ -491,9 +499,10 @@ class CarriedCall:
 class _Told:
     """An answer that a relay has; only what the decision needs of it is here."""
 
-    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
         self.status = status
         self.headers = headers
+        self.said = said
 
     async def chunks(self) -> AsyncIterator[bytes]:
         raise InternalError("the body of this answer is in a relay")

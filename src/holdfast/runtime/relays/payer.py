@@ -52,6 +52,7 @@ class RelayedCall:
         self.watch: Callable[[Ending], None] | None = None
         # What went wrong since the server last said where to go, and how much of it counts.
         self.tried: list[str] = []
+        self.again_most: int | None = None
         self.failures = 0
         self.asker = Asker()
 
@@ -59,6 +60,7 @@ class RelayedCall:
         """The server holds money for it."""
         self._send = send
         self.tried, self.failures = [], 0
+        self.again_most = send.again_most
         self.asker = Asker(send.session, send.user)
         self._ends_s = asyncio.get_running_loop().time() + send.seconds_left
         self.cover = Cover(

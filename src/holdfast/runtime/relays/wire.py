@@ -103,7 +103,8 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, tag="counted"):
 class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):
     """The call is paid for: take it to `upstream`, with these edits, in `seconds_left`.
 
-    `session` and `user` are whose it is, for the breakers; `whole`: it does not stream.
+    `session` and `user` are whose it is, for the breakers; `whole`: it does not stream;
+    `again_most`: how often the relay may try again at most.
     """
 
     upstream: str
@@ -117,6 +118,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True, tag="send"):
     session: str = ""
     user: str = ""
     whole: bool = False
+    again_most: int | None = None
 
 
 class PriceThere(msgspec.Struct, frozen=True, kw_only=True, tag="price"):
@@ -137,7 +139,9 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HandOn(msgspec.Struct, frozen=True, kw_only=True, tag="hand_on"):
-    """Give the client the provider's refusal; nothing is owed for it."""
+    """Give the client the provider's refusal, with these headers; nothing is owed for it."""
+
+    told: dict[str, str] = {}
 
 
 class Came(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +151,8 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
     the server is asked (`came`) what to do.
     `trouble` is empty where the answer is to be handed on. `tried` are the tries that failed,
     `failures` how many count against the session. `waits` are headers that ask for patience.
-    `reading` is what the provider had counted when it broke off before any output.
+    `reading` is what the provider had counted when it broke off before any output; `said`, the
+    beginning of what a refusal says.
     """
 
     call: int
@@ -158,6 +163,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     waits: dict[str, str] = {}
     reading: Reading | None = None
+    said: bytes = b""
 
 
 class Extend(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from holdfast.model.budgets import Dimension
 from holdfast.runtime.clearing import ClientRequest
 from holdfast.runtime.model_call import ModelCall
 from holdfast.runtime.providers import Provider
+from holdfast.runtime.refused import read_out
 from tests.unit.runtime.alone.desk import limit
 from tests.unit.runtime.alone.gatehouse import Gatehouse
 
@@ -25,6 +26,10 @@ class Answer:
         self.status = status
         self.headers = headers or {}
         self.closes = 0
+        self.said = b"{}"
+
+    async def read(self, limit_bytes):
+        return self.said
 
     def close(self):
         self.closes += 1
@@ -45,6 +50,9 @@ class Carrier:
         if isinstance(made, BaseException):
             raise made
         call.came = made
+
+    async def refused(self, call):
+        return await read_out(call.answer)
 
     async def count(self, call):
         self.counts.append(call.provider.name)

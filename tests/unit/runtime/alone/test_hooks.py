@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.model.decisions import Reason, Verdict
-from holdfast.model.hooks import HookAnswer, HookInput, HookPoint
+from holdfast.model.hooks import HookAnswer, HookInput, HookPoint, Recovery
 from holdfast.ports.hooks import HookFault
 from holdfast.runtime.hooks import Hooks, HookSet
 from tests.unit.runtime.alone.desk import Desk, draft, told
@@ -59,22 +61,15 @@ def test_each_hook_sees_what_the_one_before_it_rewrote_and_the_last_word_of_each
         seen: list[HookInput] = []
         found = await hooks(
             ("a", answering(HookAnswer(arguments={"to": "ann"}), seen)),
-            ("b", answering(HookAnswer(output=7), seen)),
-            ("c", answering(None, seen)),
-            ("d", answering(HookAnswer(arguments={"to": "cid"}, output=[1]), seen)),
-        ).run(asked(output=1))
-        assert [(one.arguments["to"], one.output) for one in seen] == [
-            ("bob", 1),
-            ("ann", 1),
-            ("ann", 7),
-            ("ann", 7),
-        ]
-        assert (found.reasons, found.arguments, found.output) == ((), {"to": "cid"}, [1])
+            ("b", answering(None, seen)),
+            ("c", answering(HookAnswer(arguments={"to": "cid"}), seen)),
+        ).run(asked())
+        assert [one.arguments["to"] for one in seen] == ["bob", "ann", "ann"]
+        assert (found.reasons, found.arguments, found.output) == ((), {"to": "cid"}, None)
         assert [told(one, WHO) for one in found.records] == [
             ran("a", rewrote=True),
-            ran("b", rewrote=True),
-            ran("c"),
-            ran("d", rewrote=True),
+            ran("b"),
+            ran("c", rewrote=True),
         ]
 
     asyncio.run(main())
@@ -176,6 +171,85 @@ def test_agent_with_hooks_of_its_own_has_those_and_not_the_servers():
 
 
 def test_point_that_was_reached_is_told_whether_or_not_a_hook_stands_there():
-    record = hooks().fired(WHO, HookPoint.ON_ERROR, "x")
-    body = {"point": "on_error", "hook": "", "detail": "x"}
-    assert told(record, WHO) == {"kind": "hook.ran", "body": body}
+    given = HookInput(point=HookPoint.ON_ERROR, principal=WHO, detail="d" * 3_000)
+    body = {"point": "on_error", "hook": "", "detail": "d" * 2_000}
+    assert told(hooks().fired(given), WHO) == {"kind": "hook.ran", "body": body}
+
+
+ERROR, FULL = HookPoint.ON_ERROR, HookPoint.ON_CONTEXT_OVERFLOW
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from([one for one in Recovery if one is not Recovery.SWITCH_TOOL]),
+            st.none(),
+            st.just("deny"),
+        ),
+        max_size=4,
+    )
+)
+def test_of_several_recoveries_the_strictest_holds_and_an_objection_is_a_failure(said):
+    answers = [
+        HookAnswer(verdict=Verdict.DENY) if one == "deny" else HookAnswer(recovery=one)
+        for one in said
+    ]
+    named = [(f"h{n}", answering(one)) for n, one in enumerate(answers)]
+    found = asyncio.run(hooks(*named, point=ERROR).run(asked(point=ERROR)))
+    order = list(Recovery)
+    told_of = [Recovery.FAIL if one == "deny" else one for one in said if one is not None]
+    assert found.recovery == max(told_of, key=order.index, default=None)
+    assert (found.objection is None) == ("deny" not in said)
+
+
+def test_the_tool_to_switch_to_is_that_of_the_answer_that_holds():
+    async def main():
+        switch = HookAnswer(recovery=Recovery.SWITCH_TOOL, tool="b")
+        milder = HookAnswer(recovery=Recovery.RETRY)
+        found = await hooks(("a", answering(switch)), ("b", answering(milder)), point=ERROR).run(
+            asked(point=ERROR)
+        )
+        assert (found.recovery, found.tool) == (Recovery.SWITCH_TOOL, "b")
+        assert [r.body["chose"] for r in found.records] == ["switch_tool b", "retry"]
+
+    asyncio.run(main())
+
+
+def test_each_hook_sees_the_strategy_of_the_one_before_it_and_the_last_one_holds():
+    async def main():
+        seen: list[HookInput] = []
+        found = await hooks(
+            ("a", answering(HookAnswer(strategy="summarise", keep_turns=3), seen)),
+            ("b", answering(HookAnswer(strategy="keep_last"), seen)),
+            ("c", answering(None, seen)),
+            point=FULL,
+        ).run(asked(point=FULL, strategy="end"))
+        assert [one.strategy for one in seen] == ["end", "summarise", "keep_last"]
+        assert (found.strategy, found.keep_turns, found.recovery) == ("keep_last", 3, None)
+        assert [r.body.get("chose", "") for r in found.records] == ["summarise 3", "keep_last", ""]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("point", "answer", "says"),
+    [
+        (PRE, HookAnswer(output=1), "`output`"),
+        (PRE, HookAnswer(recovery=Recovery.RETRY), "`recovery`"),
+        (POST, HookAnswer(arguments={}), "`arguments`"),
+        (POST, HookAnswer(strategy="end"), "`strategy`"),
+        (FULL, HookAnswer(recovery=Recovery.FAIL), "`recovery`"),
+        (ERROR, HookAnswer(keep_turns=1), "`keep_turns`"),
+        (ERROR, HookAnswer(recovery=Recovery.SWITCH_TOOL), "without the other"),
+        (ERROR, HookAnswer(recovery=Recovery.SKIP, tool="b"), "without the other"),
+    ],
+)
+def test_answer_that_means_nothing_at_its_point_is_a_deny(point, answer, says):
+    async def main():
+        found = await hooks(("a", answering(answer)), point=point).run(asked(point=point))
+        (reason,) = found.reasons
+        assert (reason.verdict, reason.code) == (Verdict.DENY, "hook.failed")
+        assert says in reason.text
+        assert (found.arguments, found.output, found.keep_turns) == (None, None, None)
+
+    asyncio.run(main())

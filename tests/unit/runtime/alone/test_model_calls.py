@@ -129,8 +129,9 @@ def test_answer_without_output_gives_the_hold_back_and_what_may_be_billed_is_cha
                 with pytest.raises(UpstreamUnavailable):
                     await shop.ask(carrier)
             else:
-                assert await shop.ask(carrier) == (answer, None)
-                assert answer.closes == 0
+                refused, payer = await shop.ask(carrier)
+                assert (refused.status, refused.body, payer) == (answer.status, answer.said, None)
+                assert answer.closes == 1
             await settled()
             assert shop.holds() == []
             refused, charged = shop.told("model_call.refused"), shop.told("model_call.settled")
@@ -265,6 +266,8 @@ def test_next_upstream_is_asked_for_the_troubles_it_names_and_pays_for_itself():
         assert all_failed.value.fields == {
             "failures": "main: overloaded, nobody: invalid_request, other: rate_limited",
             "retry_after_s": 9.0,
+            "hook_point": "on_error",
+            "tries": 0,
         }
         assert last.closes == 1
 
@@ -321,7 +324,11 @@ def test_fallback_that_is_not_allowed_is_named_and_a_held_conversation_stays():
         carrier = Carrier(unreached(answer=Answer(500)))
         with pytest.raises(UpstreamUnavailable) as refused:
             await shop.ask(carrier)
-        assert refused.value.fields == {"failures": "main: upstream, other: permission_denied"}
+        assert refused.value.fields == {
+            "failures": "main: upstream, other: permission_denied",
+            "hook_point": "on_error",
+            "tries": 0,
+        }
         clearance: Any = SimpleNamespace(request=SimpleNamespace(continues="msg_1", model=MODEL))
         held: Any = SimpleNamespace(live=live, admitted=clearance)
         with pytest.raises(InvalidRequest, match="the conversation is held by another upstream"):

@@ -77,6 +77,7 @@ class Street(Reaching):
         self.slept: list[float] = []
         self.failures = 0
         self.tried: list[Any] = []
+        self.again_most: Any = None
         self.left_s = seconds_left
         self.fake = FakeClock()
         made: Any = [object() for _ in range(keys)]

@@ -292,6 +292,7 @@ def test_call_that_was_tried_again_says_how_often():
                 "tried": ("rate_limited",),
                 "failures": 1,
                 "waits": {"retry-after": "7"},
+                "said": b'{"type":"message"}',
             },
         ),
         (
@@ -302,9 +303,10 @@ def test_call_that_was_tried_again_says_how_often():
                 "tried": ("overloaded",),
                 "failures": 1,
                 "waits": {"retry-after-ms": "9"},
+                "said": b'{"type":"message"}',
             },
         ),
-        (Answer(400), {"status": 400, "failures": 1}),
+        (Answer(400), {"status": 400, "failures": 1, "said": b'{"type":"message"}'}),
         (
             UpstreamUnavailable("gone", sent=True),
             {
@@ -330,7 +332,7 @@ def test_what_is_no_answer_to_be_paid_for_is_told_whole_and_its_server_says_what
         else:
             with pytest.raises(InternalError) as nothing:
                 await call(relayed)
-            text = "the server hands on an answer that there is not"
+            text = "the server hands on an answer that is no refusal"
             assert nothing.value.message == text
             assert line.told == [("left", Left(call=1))]
         assert called(line)[1:] == [("came", Came(call=1, **came))]

@@ -80,6 +80,7 @@ class Purse:
         )
         self.cover = Cover(held_tokens=10, in_flight_tokens=4, most_tokens=15)
         self.tried: list[str] = []
+        self.again_most: Any = None
         self.timeout_s = 60.0
         self.cached_1h = True
         self.unseen = False

@@ -30,7 +30,7 @@ from holdfast.core.calls import OUTSTANDING
 from holdfast.core.hook_outputs import Output
 from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, SessionStopped
 from holdfast.model.decisions import Verdict
-from holdfast.model.hooks import HookPoint
+from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.guard import Asked
 from holdfast.runtime.live import LiveSession
@@ -80,6 +80,7 @@ class ClaudeCodeDoor:
         self._sessions = house.sessions
         self._guard = house.guard
         self._outcomes = house.outcomes
+        self._points = house.points
         self._fence = house.fence
         self._turns = house.turns
         self._intake = intake
@@ -196,8 +197,10 @@ class ClaudeCodeDoor:
         """The context is about to be compacted: the hooks at `on_context_overflow` may object."""
         self._sessions.check_live(live)
         trigger = shaped(given, _Compact).trigger
-        reasons = await self._outcomes.reached(live, HookPoint.ON_CONTEXT_OVERFLOW, trigger)
-        objection = next((r for r in reasons if r.verdict is not Verdict.ALLOW), None)
+        given = HookInput(
+            point=HookPoint.ON_CONTEXT_OVERFLOW, principal=live.who, detail=trigger, ok=False
+        )
+        objection = (await self._points.reached(live, given)).objection
         return outputs.block(objection.text) if objection is not None else outputs.nothing()
 
 

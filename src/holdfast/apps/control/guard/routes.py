@@ -18,6 +18,7 @@ from holdfast.apps.control.openapi import verb
 from holdfast.apps.control.reading import Intake, Sent, shaped
 from holdfast.compose.house import House
 from holdfast.core.sessions import Command, after
+from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.views import calls as views
 from holdfast.model.views.sessions import SessionView
 from holdfast.runtime.attempts import Retry
@@ -65,6 +66,7 @@ class GuardDoor:
         self._sessions = house.sessions
         self._guard = house.guard
         self._outcomes = house.outcomes
+        self._points = house.points
         self._fence = house.fence
         self._attempts = house.attempts
         self._views = house.session_views
@@ -134,7 +136,9 @@ class GuardDoor:
         )
         shown = await self._outcomes.finish(live, done)
         rewritten = shown.output != given.output
-        return views.ToolOutput(shown.output, rewritten, shown.content, shown.withheld)
+        return views.ToolOutput(
+            shown.output, rewritten, shown.content, shown.withheld, shown.recovery
+        )
 
     async def _redeem(self, live: LiveSession, body: Sent) -> views.RedeemedPermit:
         given = await _read(body, schemas.RedeemBody)
@@ -150,7 +154,23 @@ class GuardDoor:
 
     async def _hook(self, live: LiveSession, body: Sent) -> views.HookAnswer:
         given = await _read(body, schemas.HookBody)
-        return views.HookAnswer(await self._outcomes.reached(live, given.point, given.detail))
+        call = live.calls.get(given.call_id)
+        told = HookInput(
+            point=HookPoint(given.point),
+            principal=live.who,
+            tool=call.tool if call is not None else "",
+            call_id=call.call_id if call is not None else "",
+            arguments=live.running.get(given.call_id, {}),
+            ok=False,
+            detail=given.detail,
+            tries=given.tries,
+            code=given.code,
+            strategy=given.strategy,
+        )
+        found = await self._points.reached(live, told)
+        return views.HookAnswer(
+            found.reasons, found.recovery, found.tool, found.strategy, found.keep_turns
+        )
 
     async def _end(self, live: LiveSession, body: Sent) -> SessionView:
         reason = "" if body.empty else (await _read(body, schemas.ReasonBody)).reason

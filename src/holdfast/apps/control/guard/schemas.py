@@ -1,10 +1,10 @@
 """What the guard's door takes, as JSON."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from holdfast.model.hooks import HookPoint
+from holdfast.model.hooks import Strategy
 from holdfast.runtime.attempts import Found
 
 
@@ -62,10 +62,18 @@ class PromptBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class HookBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A hook point that a door reached."""
+    """A hook point that a door reached, for no call or for a running one of the session.
 
-    point: HookPoint
+    `tries` counts those of what failed, `code` names the failure; `strategy` is what a full context
+    is met with unless a hook says otherwise.
+    """
+
+    point: Literal["on_context_overflow", "on_error"]
     detail: str = ""
+    call_id: str = ""
+    tries: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    strategy: Strategy | None = None
 
 
 class ReasonBody(msgspec.Struct, forbid_unknown_fields=True):
