@@ -68,7 +68,7 @@ class Runs:
         asked = {"user": user, "prompt": prompt, **given}
         return await self._door.make("/v1/runs", RunView, asked, key)
 
-    async def engine(
+    async def plan(
         self,
         *,
         user: str,
@@ -77,11 +77,11 @@ class Runs:
         tenant: str = "",
         project: str = "",
         task: str = "",
-    ) -> Literal["native", "claude"]:
-        """Which loop an agent is for; nothing is opened."""
+    ) -> RunEngine:
+        """Which loop an agent is for, and how a batch is cut; nothing is opened."""
         optional = _who(agent, agent_file, tenant, project, task)
         given = {k: v for k, v in optional.items() if v is not None}
-        return (await self._door.post("/v1/runs/plan", RunEngine, {"user": user, **given})).engine
+        return await self._door.post("/v1/runs/plan", RunEngine, {"user": user, **given})
 
     async def list(
         self,

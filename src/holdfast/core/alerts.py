@@ -22,16 +22,30 @@ _ALWAYS = frozenset(
 )
 
 
+_TOLD_LOOPS = frozenset(
+    {
+        "loop.repeats_alert",
+        "loop.turns_warning",
+        "loop.turns_alert",
+        "loop.calls_alert",
+        "loop.no_news",
+        "loop.retries",
+    }
+)
+"""Findings of the loop guard that come once, at the number that they are for."""
+
+
 def alert_of(record: Record, tz: tzinfo) -> Notice | None:
     """The message of a record, None where nobody needs to be told.
 
     Told are budget alerts and overshoots, a model call that says of its price what has none, a
-    context that fills, a loop that stopped its session, a tool result without a permit, a kill, and
-    a kill one of whose levers failed.
+    context that fills, calls alike and turns at the numbers of `loop`, a loop that stopped its
+    session, a tool result without a permit, a kill, and a kill one of whose levers failed.
     """
     told = record.kind in _ALWAYS
     if record.kind is Kind.LOOP_ALERT:
-        told = bodies.LoopAlert.of(record).stops
+        alert = bodies.LoopAlert.of(record)
+        told = alert.stops or alert.code in _TOLD_LOOPS
     elif record.kind is Kind.MODEL_CALL_SETTLED:
         told = bool(bodies.ModelCallSettled.of(record).doubts)
     elif record.kind is Kind.KILL_RECEIPT:

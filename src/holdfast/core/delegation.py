@@ -23,6 +23,10 @@ MAX_OPEN_CHILDREN = 8
 MAX_CHILDREN = 100
 MAX_RESOURCES = 64
 
+_EQUAL = (
+    "a child is less than the session that starts it in at least one way: name fewer `tools`, or"
+    " `resources`, `models`, `limits`, `attributes`, a lower `trust` or a shorter life"
+)
 # `read_only` reads what `supervised` asks a person about, so neither is below the other.
 _BELOW: Mapping[TrustLevel, frozenset[TrustLevel]] = {
     TrustLevel.READ_ONLY: frozenset({TrustLevel.READ_ONLY}),
@@ -40,6 +44,7 @@ class Authority(enum.StrEnum):
     CHILDREN = "children"
     TOOLS = "tools"
     MODELS = "models"
+    LESS = "less"
     TRUST = "trust"
     LIMITS = "limits"
     RESOURCES = "resources"
@@ -112,7 +117,7 @@ def narrowed(
     if profile is not None:
         who = msgspec.structs.replace(who, agent=profile.agent)
     loop, most_output = parent.loop, parent.max_output_tokens
-    return msgspec.structs.replace(
+    draft = msgspec.structs.replace(
         parent,
         session_id="",
         principal=who,
@@ -134,6 +139,25 @@ def narrowed(
         delegated_by=parent.session_id,
         depth=parent.depth + 1,
         config_version=profile.config_version if profile else parent.config_version,
+    )
+    if not _less(parent, draft, left, now_ns):
+        return Refusal(Authority.LESS, _EQUAL)
+    return draft
+
+
+def _less(parent: Session, draft: Session, left: Mapping[Dimension, int], now_ns: int) -> bool:
+    """Whether a child, which is no more than its parent in anything, is less in something."""
+    mine = {limit.dimension: limit.amount for limit in draft.limits if limit.scope is Scope.SESSION}
+    return (
+        set(draft.allowed_tools) < set(parent.allowed_tools)
+        or set(draft.allowed_models) != set(parent.allowed_models)
+        or draft.principal.trust is not parent.principal.trust
+        or any(amount < left.get(name, amount + 1) for name, amount in mine.items())
+        or set(draft.resources) != set(parent.resources)
+        or draft.task_attributes != parent.task_attributes
+        or draft.loop != parent.loop
+        or draft.max_output_tokens < parent.max_output_tokens
+        or draft.expires_at_ns < parent.expires_at_ns - now_ns
     )
 
 

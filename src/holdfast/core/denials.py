@@ -1,9 +1,14 @@
 """What a model reads where a call was refused. Not here: deciding (`runtime/guard`)."""
 
+import re
 from collections.abc import Iterable
 
+from holdfast.core.effects import NOT_RUN, REFUSALS, TOOL_DIED, TOOL_FAILED, TOOL_TIMEOUT
 from holdfast.model.decisions import Decision, Reason, Verdict
+from holdfast.model.tools import Contract
 
+_CODES = REFUSALS | {NOT_RUN, TOOL_FAILED, TOOL_TIMEOUT, TOOL_DIED, "tool_failed"}
+_HTTP = re.compile(r"http_\d{3}", re.ASCII)
 _NAMED_STAGES = ("hook", "budget", "loop", "contract", "live", "policy", "effect")
 
 
@@ -30,6 +35,21 @@ def broken_text(violations: Iterable[str], decision_id: str) -> str:
         "output_invalid: this call was made, and its result is withheld: it is not what the tool"
         f" declares ({told}) [{decision_id}]"
     )
+
+
+def failure_text(tool: str, contract: Contract, code: str, error: str) -> str:
+    """What the model reads of a call that failed: one of the house's codes, or one it declares.
+
+    A code that nobody declared is held back with all that came with it: nobody knows what it means.
+    """
+    if code and code not in contract.errors and not _of_the_house(code):
+        return f"{TOOL_FAILED}: `{tool}` failed with a code that its contract does not declare"
+    code = code or TOOL_FAILED
+    return f"{code}: {error.removeprefix(f'{code}: ') or 'the tool gave no reason'}"
+
+
+def _of_the_house(code: str) -> bool:
+    return code in _CODES or bool(_HTTP.fullmatch(code))
 
 
 def switched_text(tool: str, error: str, other: str, decision_id: str) -> str:

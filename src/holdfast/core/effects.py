@@ -20,6 +20,12 @@ KEPT_OUTPUT_BYTES = 256 * 1024
 
 NOT_RUN = "not_run"
 """The code of a call that was allowed and not begun: it holds while its permit is unused."""
+TOOL_FAILED = "tool_execution_failed"
+"""The code of a tool that failed without one that it declares."""
+TOOL_TIMEOUT = "tool_timeout"
+"""The code of a tool that did not answer in time: its effect is unknown."""
+TOOL_DIED = "tool_died"
+"""The code of a tool whose process ended before it answered: its effect is unknown."""
 
 REFUSED_STATUSES = frozenset(
     {400, 401, 402, 403, 404, 405, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 429}

@@ -15,19 +15,29 @@ from holdfast.model.money import format_usd
 from holdfast.model.visible import quoted, visible
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHORT_ID = 8
 _SHOWN = 160
 _VERBS = {"allow": "allowed", "ask": "held for a person", "deny": "denied"}
 
 
-def narrate(record: Record, tz: tzinfo, *, dated: bool = False) -> str:
+def narrate(record: Record, tz: tzinfo, *, dated: bool = False, named: bool = False) -> str:
     """`14:42:07 the call of `refund` was denied by rule `refund-cap`: …`; with the date if asked.
+
+    With `named` agent and session stand behind the time, `14:42:07 desk/d97e2169 …`, the session by
+    the beginning of its id.
 
     Works for every kind and for any body, also one that another version wrote.
     """
     at = (_EPOCH + timedelta(microseconds=record.at_ns // 1000)).astimezone(tz)
     when = f"{at:%Y-%m-%d %H:%M:%S}" if dated else f"{at:%H:%M:%S}"
     cost = f" ({format_usd(record.cost_nusd)})" if record.cost_nusd else ""
-    return f"{when} {_SENTENCES[record.kind](record)}{cost}"
+    who = f"{_actor(record)} " if named and record.session else ""
+    return f"{when} {who}{_SENTENCES[record.kind](record)}{cost}"
+
+
+def _actor(record: Record) -> str:
+    session = record.session.partition("_")[2] or record.session
+    return f"{_plain(record.agent, 40)}/{_plain(session[:_SHORT_ID])}"
 
 
 def _plain(value: object, most: int = _SHOWN) -> str:

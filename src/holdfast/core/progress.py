@@ -1,7 +1,8 @@
 """The loop guard: turns, calls, repeats, stalls, cycles, and refusals that nothing follows from.
 
 A call brings news when it has not been made with these arguments before, or returned something
-else than before: an edit, the next page, a build that went on. Only calls since the last news can
+else than before: an edit, the next page, a build that went on. What changes by itself (a clock, an
+id, a bar of progress) is none (`core/news`). Only calls since the last news can
 make a loop. A loop is refused, and the session goes on; what ends it is to be refused time after
 time, or to have had all its turns. Refused calls are no loop: nothing ran.
 
@@ -25,7 +26,6 @@ T = TypeVar("T")
 _NS = 1_000_000_000
 _CYCLE_PERIODS = (2, 3, 4)
 _CYCLE_REPEATS = 4
-_NO_NEWS_WINDOW = 8
 _FAILURES_MAX = 10
 _FAILURES_WINDOW_NS = 600 * _NS
 _HISTORY = 64
@@ -90,10 +90,12 @@ class Progress(Sparse):
         "_outputs": Counter,
         "_refusals": Counter,
     }
-    __slots__ = (*EMPTY, "_allowed", "_in_a_row", "_limits", "turns")
+    __slots__ = (*EMPTY, "_allowed", "_in_a_row", "_limits", "_stale_in_a_row", "turns")
 
     def __init__(self, limits: LoopLimits) -> None:
         self._limits = limits
+        # Results in a row that were seen before, however far apart.
+        self._stale_in_a_row = 0
         self._in_a_row = 0
         self._allowed = 0
         self.turns = 0
@@ -257,27 +259,36 @@ class Progress(Sparse):
     def outcome(self, tool: str, digest: str, output: str, now_ns: int) -> Finding | None:
         """A tool call returned; alerts once when a whole window brought nothing new.
 
-        `digest` and `output` are the digests of its arguments and of what it returned.
+        `digest` and `output` are the digests of its arguments and of what it returned, the latter
+        without what changes by itself. Alive and never further, a session is stopped in the end.
         """
         signature = f"{tool} {digest}"
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
         if (signature, output) in self._seen:
             _keep(self._stale, (now_ns, signature), self._limits.stall_window)
+            self._stale_in_a_row += 1
         else:
+            self._stale_in_a_row = 0
             self._seen.add((signature, output))
             self._stale.clear()
             self._calls.clear()
+        if self._stale_in_a_row >= self._limits.no_news_stop:
+            text = (
+                f"the last {self._stale_in_a_row} results were all seen before; a new session goes"
+                " on, with another task or a higher `loop.no_news_stop`"
+            )
+            return Finding("loop.no_progress", text, Response.STOP)
         return self._old_news(output)
 
     def _old_news(self, output: str) -> Finding | None:
         if len(self._outputs) >= _REMEMBERED:
             self._outputs.clear()
         self._outputs[output] += 1
-        _keep(self._news, self._outputs[output] == 1, _NO_NEWS_WINDOW)
-        if len(self._news) == _NO_NEWS_WINDOW and not any(self._news):
+        _keep(self._news, self._outputs[output] == 1, self._limits.no_news_alert)
+        if len(self._news) == self._limits.no_news_alert and not any(self._news):
             self._news.clear()
-            text = f"the last {_NO_NEWS_WINDOW} results were all seen before"
+            text = f"the last {self._limits.no_news_alert} results were all seen before"
             return Finding("loop.no_news", text, Response.ALERT)
         return None
 

@@ -33,6 +33,9 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
     Only what brought nothing new counts as a repeat or a stall (`core/progress`): `repeat_calls`
     identical calls within `repeat_window_s` alert, and from twice as many on are refused; a stall
     is `stall_window` results in a row that were seen before, of at most `stall_distinct` calls.
+    After
+    `no_news_alert` results that were all seen before somebody is told, after `no_news_stop` in a
+    row the session stops.
     `each_prompt`: turns and tool calls are counted anew for each prompt, and calls alert only.
     `query_bytes`: what queries to search providers may carry after untrusted text, over all of the
     session (`core/flow/queries`); from there on they are judged as any text that leaves.
@@ -48,6 +51,8 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
     repeat_window_s: int = 300
     stall_window: int = 5
     stall_distinct: int = 2
+    no_news_alert: int = 8
+    no_news_stop: int = 100
     each_prompt: bool = False
     query_bytes: int = 2_000
 

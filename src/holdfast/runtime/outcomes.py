@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.builtin_tools import BUILTIN_TOOLS
 from holdfast.core.calls import OUTSTANDING, By, Move, moved
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
-from holdfast.core.denials import broken_text, switched_text, withheld_text
+from holdfast.core.denials import broken_text, failure_text, switched_text, withheld_text
 from holdfast.core.effects import left_open
 from holdfast.core.large import kept_content
+from holdfast.core.news import news_of
+from holdfast.core.progress import Finding
 from holdfast.core.rewritings import rewriting_marks
+from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict, RateLimited
 from holdfast.model import bodies
 from holdfast.model.budgets import Amounts, Dimension
@@ -34,6 +38,8 @@ from holdfast.runtime.services import Services
 
 SHOWN_CHARACTERS = 20_000
 _LONG_CHARACTERS = 16_000
+_FAILED = 8_000
+_BUILTIN = frozenset(contract.name for contract in BUILTIN_TOOLS)
 _PROMPTS_MOST = 60
 
 _GIVEN_UP = (Recovery.SWITCH_TOOL, Recovery.SKIP, Recovery.FAIL)
@@ -138,7 +144,7 @@ class Outcomes:
         # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
         decided = _decided(live, heard)
-        withheld = now.denial or _in_its_place(call, done, heard, broken, decided)
+        withheld = now.denial or self._in_its_place(call, done, output, heard, broken, decided)
         live.calls[call.call_id] = moved(now, move, By.DOOR, denial=withheld, rewritten=rewritten)
         live.running.pop(call.call_id, None)
         noted, effect = self._effects.finish(
@@ -151,7 +157,8 @@ class Outcomes:
             uncertain=done.uncertain or self._left_open(live, call, done),
         )
         records = [record for result in heard for record in result.records]
-        records += [*self._outcome(live, call, done, output, broken, decided), *noted, *left]
+        told, finding = self._outcome(live, call, done, output, broken, decided)
+        records += [*told, *noted, *left]
         content = None if done.content is None else self._scrubbed(withheld) or done.content
         if content is not None:
             failed = bool(withheld) or not done.ok
@@ -162,6 +169,7 @@ class Outcomes:
         changes: list[Change] = [live.calls[call.call_id], *effect, *got_on]
         _, durable = self._budgets.settle(call.hold_id, actual, live.who, records, changes)
         await durable
+        await self._follow(live, finding)
         if decided is not None:
             await self._points.escalate(live, decided, done.error)
         recovery = decided.recovery if decided is not None else None
@@ -172,6 +180,36 @@ class Outcomes:
         if not done.ok:
             return ()
         return tuple(v.text for v in self._contracts.check_result(call.tool, done.output))[:5]
+
+    def _in_its_place(
+        self,
+        call: CallRecord,
+        done: Finish,
+        output: Any,
+        heard: list[HookResult],
+        broken: tuple[str, ...],
+        decided: HookResult | None,
+    ) -> str:
+        """What the model reads in place of the result; empty where it reads the result."""
+        reasons = [reason for result in heard for reason in result.reasons]
+        if reasons:
+            return withheld_text(reasons, call.decision_id)
+        if broken:
+            return broken_text(broken, call.decision_id)
+        if decided is not None and decided.recovery is Recovery.SWITCH_TOOL:
+            return switched_text(call.tool, done.error[:500], decided.tool, call.decision_id)
+        if done.ok:
+            return ""
+        if output is not done.output:
+            # A hook put it in place of the failure.
+            text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+            return self._scrubbed(text[:_FAILED])
+        contract = self._contracts.get(call.tool)
+        if contract is None or call.tool in _BUILTIN:
+            return ""
+        # One envelope at every door: the door's own words of a failure are not shown.
+        said = (done.error or done.content or "")[:_FAILED]
+        return self._scrubbed(failure_text(call.tool, contract, done.code, said))
 
     def _left_open(self, live: LiveSession, call: CallRecord, done: Finish) -> bool:
         entry = live.effects.get(call.call_id)
@@ -248,17 +286,18 @@ class Outcomes:
         output: Any,
         broken: tuple[str, ...],
         decided: HookResult | None,
-    ) -> list[Record]:
+    ) -> tuple[list[Record], Finding | None]:
         spelled = canonical(output)
         shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
         given_up = decided is not None and decided.recovery in _GIVEN_UP
-        digest = digest_of_spelled(spelled)
+        digest, news = digest_of_spelled(spelled), news_of(shown)
         body = bodies.ToolCallFinished(
             # Where the model's own text of it is kept, the result stands there already.
             output="" if done.content is not None else shown[:SHOWN_CHARACTERS],
             error=done.error[:2000],
             contract=broken,
             given_up=given_up,
+            news=news,
             replaced=tuple(one[:200] for one in done.replaced[:10]),
             ok=done.ok,
             output_digest=digest,
@@ -275,10 +314,18 @@ class Outcomes:
         now_ns = self._clock.now_ns()
         if given_up:
             live.progress.given_up(call.tool, call.permitted_digest)
-        finding = live.progress.outcome(call.tool, call.permitted_digest, digest, now_ns)
+        finding = live.progress.outcome(call.tool, call.permitted_digest, news, now_ns)
         if finding is not None:
             records.append(self._journal.record(finding.told(), live.who))
-        return records
+        return records, finding
+
+    async def _follow(self, live: LiveSession, finding: Finding | None) -> None:
+        """A session that is alive and gets no further is stopped, where it still goes on."""
+        if finding is None or not finding.stops:
+            return
+        if after(live.session.state, Command.STOP) is not None:
+            await self._sessions.change(live, Command.STOP, f"loop_detected: {finding.text}")
+            live.cut_streams(f"session_stopped: {finding.text}")
 
     async def prompt(self, live: LiveSession, text: str, *, vouched: bool = True) -> None:
         """The user typed this: it is journalled, and its words are vouched for.
@@ -312,21 +359,3 @@ def _decided(live: LiveSession, heard: list[HookResult]) -> HookResult | None:
     if said.recovery is Recovery.SWITCH_TOOL and said.tool not in live.session.allowed_tools:
         return msgspec.structs.replace(said, recovery=Recovery.FAIL, tool="")
     return said
-
-
-def _in_its_place(
-    call: CallRecord,
-    done: Finish,
-    heard: list[HookResult],
-    broken: tuple[str, ...],
-    decided: HookResult | None,
-) -> str:
-    """What the model reads in place of the result; empty where it reads the result."""
-    reasons = [reason for result in heard for reason in result.reasons]
-    if reasons:
-        return withheld_text(reasons, call.decision_id)
-    if broken:
-        return broken_text(broken, call.decision_id)
-    if decided is not None and decided.recovery is Recovery.SWITCH_TOOL:
-        return switched_text(call.tool, done.error[:500], decided.tool, call.decision_id)
-    return ""

@@ -122,7 +122,8 @@ def _follow(live: LiveSession, record: Record) -> None:
         call = live.calls.get(record.call_id)
         if call is not None:
             body = bodies.ToolCallFinished.of(record)
-            progress.outcome(record.tool, call.permitted_digest, body.output_digest, record.at_ns)
+            output = body.news or body.output_digest
+            progress.outcome(record.tool, call.permitted_digest, output, record.at_ns)
             if body.given_up:
                 progress.given_up(record.tool, call.permitted_digest)
         return

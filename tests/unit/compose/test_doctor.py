@@ -79,6 +79,8 @@ def project(folder: Path, text: str = FULL, policy: str = POLICY, table: str = T
     (folder / "holdfast.yaml").write_text(text)
     (folder / "policies" / "shop.cedar").write_text(policy)
     (folder / "policies" / "tests" / "shop.yaml").write_text(table)
+    (folder / "package").mkdir()
+    (folder / "package" / "module.py").write_text("async def function(given): ...\n")
     return folder
 
 

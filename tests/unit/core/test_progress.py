@@ -16,6 +16,7 @@ class Day:
     def __init__(self, **limits: int) -> None:
         self.progress = Progress(msgspec.structs.replace(LoopLimits(), **limits))
         self.now_s = 0
+        self.told: list[str] = []
 
     def call(self, name, result="ok", *, step_s=1, refused=()):
         """Ask for one call; run it if nothing denies it. What was found, as code and response."""
@@ -25,7 +26,8 @@ class Day:
         codes = [*refused, *("loop_detected" for f in found if f.response is not Response.ALERT)]
         decided = self.progress.decided(tool, digest, allowed=not codes, codes=codes)
         if not codes:
-            self.progress.outcome(tool, digest, result, self.now_s * NS)
+            told = self.progress.outcome(tool, digest, result, self.now_s * NS)
+            self.told += [told.code] if told is not None else []
         return [f.code for f in (*found, *([decided] if decided else []))]
 
     def denied(self, name, result="ok", **more):
@@ -173,3 +175,25 @@ def test_a_cycle_is_seen_behind_calls_that_were_none():
         for n, digest in enumerate(digests)
     ]
     assert found.index(["loop.cycle"]) == 8 + 2 * 4 - 1
+
+
+def test_a_session_that_is_alive_and_gets_no_further_is_told_of_and_then_stops():
+    day = Day(no_news_alert=8, no_news_stop=20)
+    for _ in range(21):
+        assert "loop.no_progress" not in day.told
+        assert not day.denied("Bash gh-run-view", "queued", step_s=600)
+    assert day.told[0] == "loop.no_news"
+    assert day.told[-1] == "loop.no_progress"
+    calm = Day(no_news_alert=8, no_news_stop=20)
+    for n in range(60):
+        calm.call("Bash gh-run-view", f"step {n // 15}", step_s=600)
+    assert "loop.no_progress" not in calm.told
+
+
+def test_a_call_that_a_hook_gave_up_is_refused_until_the_user_spoke():
+    day = Day()
+    day.progress.given_up("look", "7")
+    assert day.call("look 7") == ["loop.given_up"]
+    assert day.call("look 8") == []
+    day.progress.prompted()
+    assert day.call("look 7") == []

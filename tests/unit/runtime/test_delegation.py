@@ -371,10 +371,11 @@ def test_children_stand_at_most_so_deep_and_so_many():
         parent = last = live = await a_parent(house)
         for depth in range(1, MAX_DEPTH + 1):
             tools = ("look", DELEGATE_TOOL) if depth < MAX_DEPTH else ("look",)
+            shorter: dict[str, Any] = {"ttl_ns": (10 - depth) * 10**9}
             if depth == MAX_DEPTH:
                 with pytest.raises(DelegationRefused):
                     await a_child(house, live, tools=live.session.allowed_tools)
-            parent, live = live, await a_child(house, live, tools=tools)
+            parent, live = live, await a_child(house, live, tools=tools, **shorter)
         with pytest.raises(DelegationRefused):
             await a_child(house, live, tools=())
         for _ in range(MAX_OPEN_CHILDREN - 1):

@@ -12,7 +12,7 @@ from holdfast.model.effects import EffectState
 from holdfast.model.events import Kind
 from holdfast.model.hooks import HookAnswer, HookPoint, Recovery
 from holdfast.model.risk import RiskLevel
-from holdfast.model.sessions import SessionState
+from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import Effect, Idempotency
 from holdfast.runtime.outcomes import Finish
 from tests.unit.runtime.house import (
@@ -76,7 +76,8 @@ def test_a_tool_that_the_session_does_not_have_is_none_to_switch_to():
         home = house(Recovery.SWITCH_TOOL, "nobody_has_this")
         live = await home.open()
         shown = await failing(home, live)
-        assert (shown.recovery, shown.withheld) == (Recovery.FAIL, "")
+        assert shown.recovery is Recovery.FAIL
+        assert shown.withheld == "tool_execution_failed: it broke"
 
     asyncio.run(main())
 
@@ -124,6 +125,21 @@ def test_a_tool_call_that_a_hook_escalates_pauses_its_session():
         assert live.session.state_reason.startswith("hook.escalated: ")
         with pytest.raises(SessionStopped):
             await home.decide(live, "c2", "look", {"order": "8"})
+
+    asyncio.run(main())
+
+
+def test_a_session_that_gets_no_further_is_stopped_and_says_how_to_go_on():
+    async def main():
+        home = House()
+        limits = LoopLimits(stall_window=0, repeat_calls=1000, max_turns=1000, no_news_stop=12)
+        live = await home.open(limit(Dimension.TOOL_CALLS, 99), loop=limits)
+        for n in range(13):
+            assert live.session.state is SessionState.ACTIVE
+            await home.decide(live, f"c{n}", "look", {"order": "7"})
+            await home.finish(live, f"c{n}", output={"now": 1796051061 + n, "state": "queued"})
+        assert live.session.state is SessionState.STOPPED
+        assert "a new session goes on" in live.session.state_reason
 
     asyncio.run(main())
 

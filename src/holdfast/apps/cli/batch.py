@@ -33,6 +33,7 @@ from holdfast.model.runs import RunState
 
 app = typer.Typer(help="Many records, in chunks that are checked.", no_args_is_help=True)
 _POLL_S = 0.1
+_CHUNK = 20
 _OPEN = (RunState.QUEUED, RunState.RUNNING, RunState.DELAYED)
 
 
@@ -55,7 +56,9 @@ async def run(  # noqa: PLR0913, PLR0917 - each is an option
     prompt: str = typer.Argument(help="The task, put before each chunk; `-` reads it."),
     agent: str = typer.Option(..., help="An agent of holdfast.yaml, or its agent file."),
     records: Path = typer.Option(..., help="JSON lines, each an object with an `id`."),
-    chunk: int = typer.Option(20, min=1, max=1000, help="Records at a time."),
+    chunk: int = typer.Option(
+        0, min=0, max=1000, help=f"Records at a time; the task's own, or {_CHUNK}, if not given."
+    ),
     check: str = typer.Option("", help="`module:function(records, result)` of objections."),
     name: str = typer.Option("", help="The batch's name; made from the work if not given."),
     project: Path | None = Project,
@@ -85,14 +88,18 @@ async def run(  # noqa: PLR0913, PLR0917 - each is an option
         check=check,
         folder=folder,
     )
-    chunks = chunks_of(found, chunk, text)
     async with serving(folder, quiet=as_json) as client, working(folder):
+        planned = await _planned(client, asked)
+        chunks = chunks_of(found, chunk or planned or _CHUNK, text)
         return await _worked(client, asked, chunks, as_json=as_json)
 
 
-async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as_json: bool) -> int:
-    # Says whose the batch is: where that is open, runs of several would be taken for this one's.
-    await client.runs.engine(
+async def _planned(client: Client, asked: Asked) -> int | None:
+    """Records at a time, as the task says.
+
+    Also whose the batch is: where that is open, runs of several would be taken for this one's.
+    """
+    plan = await client.runs.plan(
         user=asked.user,
         agent=asked.agent,
         agent_file=asked.agent_file,
@@ -100,6 +107,10 @@ async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as
         project=asked.project_name,
         task=asked.task,
     )
+    return plan.chunk
+
+
+async def _worked(client: Client, asked: Asked, chunks: tuple[Chunk, ...], *, as_json: bool) -> int:
     known = client.runs.each(
         batch=asked.name, tenant=asked.tenant, project=asked.project_name, user=asked.user
     )

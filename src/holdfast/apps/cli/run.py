@@ -109,7 +109,7 @@ def register(app: typer.Typer) -> None:
 async def _engine(client: Client, asked: Asked, chosen: Engine | None) -> Engine:
     if chosen is not None:
         return chosen
-    found = await client.runs.engine(
+    found = await client.runs.plan(
         user=asked.user,
         agent=asked.agent,
         agent_file=asked.agent_file,
@@ -117,7 +117,7 @@ async def _engine(client: Client, asked: Asked, chosen: Engine | None) -> Engine
         project=asked.project_name,
         task=asked.task,
     )
-    return Engine(found)
+    return Engine(found.engine)
 
 
 async def _durable(client: Client, asked: Asked, folder: Path, *, as_json: bool) -> int:

@@ -416,6 +416,9 @@ TASK = Record(
         "attributes": Field(Attributes(), "what policy sees as the task"),
         "limits": Field(LimitsShape(Scope.TASK), "limits of one task of this kind"),
         "done_when": Field(PROSE, "how to tell that it is done"),
+        "chunk": Field(
+            Whole(least=1, most=1000), "records of a batch at a time, where none are said"
+        ),
         "scope": Field(
             MapOf(value=ListOf(item=Text(max_chars=512)), key=ARGUMENT),
             "files that its calls may name: patterns by argument, tools by `tool`",

@@ -21,6 +21,8 @@ LOOP = Record(
         "repeat_window_s": Field(_SECONDS, "seconds within which identical calls are counted"),
         "stall_window": Field(_COUNT, "so many results in a row, all seen before, are a stall"),
         "stall_distinct": Field(_COUNT, "from at most so many distinct calls"),
+        "no_news_alert": Field(_COUNT, "results, all seen before, of which somebody is told"),
+        "no_news_stop": Field(_COUNT, "results in a row, all seen before, that stop the session"),
         "query_bytes": Field(
             Whole(least=0, most=1_000_000),
             "bytes that search queries may carry after untrusted text, then they ask",

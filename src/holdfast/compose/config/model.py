@@ -207,6 +207,8 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     repeat_window_s: int | None = None
     stall_window: int | None = None
     stall_distinct: int | None = None
+    no_news_alert: int | None = None
+    no_news_stop: int | None = None
     query_bytes: int | None = None
 
 
@@ -265,10 +267,12 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of work with its own limits; policy sees `attributes` as `task`.
 
-    `scope` are patterns by argument, within which its calls have to stay (`core/scopes`).
+    `scope` are patterns by argument, within which its calls have to stay (`core/scopes`). `chunk`
+    is how many records a batch of it works at a time.
     """
 
     name: str
+    chunk: int | None = None
     description: str = ""
     attributes: dict[str, AttributeValue] = {}
     limits: LimitSettings = ()

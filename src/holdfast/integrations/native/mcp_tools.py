@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from holdfast.core.effects import TOOL_DIED, TOOL_TIMEOUT
 from holdfast.core.writable import fault_of, text_of, written
 from holdfast.errors import ConfigInvalid
 from holdfast.integrations.native.python_tools import KEPT
@@ -83,8 +84,10 @@ class McpTools:
                     str(told["tool"]), arguments, meta={KEY_META: key} if key else None
                 )
         except Exception as error:  # noqa: BLE001 - however a server fails, it did not answer
+            late = isinstance(error, TimeoutError)
             text = f"the MCP server did not answer ({fault_of(error)})"[:2000]
-            return ToolResult(ok=False, error_code="tool_timeout", error=text, uncertain=True)
+            code = TOOL_TIMEOUT if late else TOOL_DIED
+            return ToolResult(ok=False, error_code=code, error=text, uncertain=True)
         texts = [block.text for block in answer.content if getattr(block, "type", "") == "text"]
         said = "\n".join(texts)
         if answer.is_error:

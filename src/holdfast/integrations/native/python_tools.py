@@ -6,6 +6,7 @@ with all that it started), or with the host's death. Not here: the host itself (
 
 import asyncio
 import contextlib
+import enum
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.effects import TOOL_DIED, TOOL_TIMEOUT
 from holdfast.model.attempts import Probed, ToolResult
 from holdfast.ports.sandbox import Pipes, Program, Sandbox
 from holdfast.tools.declared import ToolContext
@@ -37,6 +39,13 @@ _MAX_PROBED_BYTES = 1_000_000
 _END_S = 2.0
 
 
+class Silence(enum.Enum):
+    """Why no answer came."""
+
+    LATE = "late"
+    DIED = "died"
+
+
 class PythonTools:
     """Starts the host at the first call, and again after it had to be ended."""
 
@@ -57,7 +66,7 @@ class PythonTools:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
-        self._waiting: dict[int, asyncio.Future[Reply | None]] = {}
+        self._waiting: dict[int, asyncio.Future[Reply | Silence]] = {}
         self._serial = 0
 
     async def run(
@@ -78,9 +87,12 @@ class PythonTools:
             max_output_bytes=max_output_bytes,
         )
         reply = await self._ask(request, timeout_s)
-        if reply is None:
-            text = f"the tool did not answer within {timeout_s:g} s, or its process ended"
-            return ToolResult(ok=False, error_code="tool_timeout", error=text, uncertain=True)
+        if reply is Silence.LATE:
+            text = f"the tool did not answer within {timeout_s:g} s"
+            return ToolResult(ok=False, error_code=TOOL_TIMEOUT, error=text, uncertain=True)
+        if reply is Silence.DIED:
+            text = "the tool's process ended before it answered"
+            return ToolResult(ok=False, error_code=TOOL_DIED, error=text, uncertain=True)
         if reply.ok:
             if reply.too_large:
                 text = f"the output is larger than {max_output_bytes} bytes and is left out"
@@ -114,12 +126,12 @@ class PythonTools:
             max_output_bytes=_MAX_PROBED_BYTES,
         )
         reply = await self._ask(request, timeout_s)
-        if reply is None or not reply.ok:
+        if isinstance(reply, Silence) or not reply.ok:
             return Probed(found="cannot_tell")
         return Probed(found=reply.found, output=reply.output)
 
-    async def _ask(self, request: Request, timeout_s: float) -> Reply | None:
-        """The host's answer, None when none came. Errors: LeaseLost, and nothing was begun."""
+    async def _ask(self, request: Request, timeout_s: float) -> "Reply | Silence":
+        """The host's answer, or why none came. Errors: LeaseLost, and nothing was begun."""
         while True:
             await self._lease.held()
             self._serial += 1
@@ -127,25 +139,25 @@ class PythonTools:
             asked = msgspec.structs.replace(request, id=self._serial, until_s=until_s)
             reply = await self._answer(asked, timeout_s)
             # Too late for what the lease was then, not for what it is by now, if it still is.
-            if reply is None or not reply.late:
+            if isinstance(reply, Silence) or not reply.late:
                 return reply
 
-    async def _answer(self, request: Request, timeout_s: float) -> Reply | None:
+    async def _answer(self, request: Request, timeout_s: float) -> "Reply | Silence":
         process = await self._started()
-        answer: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Reply | Silence] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = answer
         try:
             if process.stdin is None:
-                return None
+                return Silence.DIED
             process.stdin.write(msgspec.json.encode(request) + b"\n")
             await process.stdin.drain()
             # Not `wait_for`, which takes an answer for more than a cancellation (Python 3.11).
             async with asyncio.timeout(timeout_s):
                 return await answer
-        except (TimeoutError, ConnectionError):
+        except (TimeoutError, ConnectionError) as error:
             # A tool that hangs cannot be taken out of its process: the whole host goes.
             await self.close()
-            return None
+            return Silence.LATE if isinstance(error, TimeoutError) else Silence.DIED
         finally:
             self._waiting.pop(request.id, None)
 
@@ -178,7 +190,7 @@ class PythonTools:
         # It ended, or wrote what no host writes: whoever waits gets no answer.
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_result(None)
+                waiting.set_result(Silence.DIED)
         _end_group(process.pid)
 
     async def close(self) -> None:

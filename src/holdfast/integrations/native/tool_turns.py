@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
+from holdfast.core.canonical import digest
 from holdfast.core.effects import NOT_RUN
 from holdfast.core.loop import Call
 from holdfast.errors import (
@@ -64,11 +65,18 @@ class ToolTurns:
         """Each of them once."""
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(call: Call) -> str:
-            async with limit:
-                return await self._tool(call)
+        async def alike(twins: list[Call]) -> str:
+            # The same call twice in one answer is had once: the second reads what the first did.
+            waiting: list[str] = []
+            for call in twins:
+                async with limit:
+                    waiting.append(await self._tool(call))
+            return "; ".join(text for text in waiting if text)
 
-        found = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+        groups: dict[str, list[Call]] = {}
+        for call in calls:
+            groups.setdefault(f"{call.tool} {digest(call.arguments)}", []).append(call)
+        found = await asyncio.gather(*map(alike, groups.values()), return_exceptions=True)
         undecided = [f for f in found if isinstance(f, RateLimited | PolicyUnavailable)]
         faults = [f for f in found if isinstance(f, BaseException) and f not in undecided]
         for fault in faults:

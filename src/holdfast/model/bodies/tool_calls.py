@@ -100,7 +100,8 @@ class ToolCallFinished(Body, frozen=True, kw_only=True):
 
     `output_digest` and `output_bytes` are of the whole. `contract`: what of the output its contract
     does not allow. `replaced`: other calls whose results were put in its place. `given_up`: a hook
-    wants no further try, so the same call is not allowed again.
+    wants no further try, so the same call is not allowed again. `news`: its digest without what
+    changes by itself; empty in a record of before.
 
     With `outcome`, the server ended before it was reported: then nothing else stands there but the
     hold and its purpose.
@@ -111,6 +112,7 @@ class ToolCallFinished(Body, frozen=True, kw_only=True):
     contract: tuple[str, ...]
     replaced: tuple[str, ...] = ()
     given_up: Annotated[bool, OURS] = False
+    news: Annotated[str, OURS] = ""
     ok: Annotated[bool, OURS]
     output_digest: Annotated[str, OURS]
     output_bytes: Annotated[int, OURS]

@@ -64,9 +64,13 @@ class EffectList(msgspec.Struct, frozen=True):
 
 
 class RunEngine(msgspec.Struct, frozen=True):
-    """Which loop an agent is for: the house's own, or the Claude Agent SDK's."""
+    """Which loop an agent is for: the house's own, or the Claude Agent SDK's.
+
+    `chunk` is how many records a batch of the task works at a time, None where the task says none.
+    """
 
     engine: Literal["native", "claude"]
+    chunk: int | None = None
 
 
 class Activation(msgspec.Struct, frozen=True):

@@ -3,11 +3,13 @@
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
 import asyncio
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
+from holdfast.core.news import news_of
 from holdfast.core.sessions import Command
 from holdfast.errors import (
     Conflict,
@@ -73,9 +75,10 @@ def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
             duration_ms=7,
             replaced=["r" * 300] * 12,
         )
-        assert shown == Shown({"n": SECRET}, "", None)
+        told = "" if ok else f"tool_execution_failed: {'e' * 3_000}"
+        assert shown == Shown(told or {"n": SECRET}, told, None)
         state = CallState.EXECUTED if ok else CallState.FAILED
-        assert live.calls["c1"] == msgspec.structs.replace(before, state=state)
+        assert live.calls["c1"] == msgspec.structs.replace(before, state=state, denial=told)
         assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
         assert live.running == {}
         assert live.deciding == set()
@@ -97,6 +100,7 @@ def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
                     "replaced": ["r" * 200] * 10,
                     "ok": ok,
                     "output_digest": digest_of({"n": SECRET}),
+                    "news": news_of(json.dumps({"n": SECRET}, separators=(",", ":"))),
                     "output_bytes": len('{"n":""}') + len(SECRET),
                     "duration_ms": 7,
                 },
@@ -192,7 +196,34 @@ def test_failed_call_is_an_error_to_the_model():
         house: Any = Gatehouse()
         live = await allowed(house)
         await house.finish(live, "c1", ok=False, content="no")
-        assert house.store.journal[-1].body == {"content": "no", "is_error": True}
+        told = {"content": "tool_execution_failed: no", "is_error": True}
+        assert house.store.journal[-1].body == told
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "reads"),
+    [
+        ("", "RuntimeError: boom", "tool_execution_failed: RuntimeError: boom"),
+        ("tool_timeout", "tool_timeout: too late", "tool_timeout: too late"),
+        ("tool_died", "it ended", "tool_died: it ended"),
+        ("http_503", "busy", "http_503: busy"),
+        ("full", "full: no room", "full: no room"),
+        ("full", "", "full: the tool gave no reason"),
+        (
+            "made_up",
+            "made_up: trust me",
+            "tool_execution_failed: `asks` failed with a code that its contract does not declare",
+        ),
+    ],
+)
+def test_a_failure_reads_alike_at_every_door_and_only_under_a_code_that_somebody_declared(
+    code, error, reads
+):
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "asks")
+        shown = await house.finish(live, "c1", ok=False, error=error, code=code)
+        assert (shown.withheld, live.calls["c1"].denial) == (reads, reads)
 
     asyncio.run(main())
 
@@ -244,7 +275,7 @@ def test_hook_that_rewrites_is_what_is_shown_recorded_and_kept_and_the_raw_one_i
         other = await allowed(house, "keyed")
         await house.finish(other, "c1", ok=False, output=raw, content=raw)
         assert other.calls["c1"].rewritten == ()
-        assert other.answers == {"c1": raw}
+        assert other.answers == {"c1": told}
 
     asyncio.run(main())
 
@@ -261,7 +292,7 @@ def test_call_that_failed_is_seen_by_the_hooks_of_errors_after_those_of_outcomes
             ("post_tool", 0, False, "why"),
             ("on_error", 1, False, "why"),
         ]
-        assert (shown.output, shown.withheld, shown.recovery) == (1, "", Recovery.SKIP)
+        assert (shown.output, shown.withheld, shown.recovery) == ("1", "1", Recovery.SKIP)
         seen.clear()
         other = await allowed(house)
         await house.finish(other, "c1")

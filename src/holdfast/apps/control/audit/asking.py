@@ -131,7 +131,7 @@ async def _last(store: Store, where: RecordFilter, most: int) -> tuple[list[Reco
 
 
 def _lines(records: Sequence[Record], zone: tzinfo) -> tuple[str, ...]:
-    """One sentence a record, with the date where they are not all of one day."""
+    """One sentence a record, naming agent and session; with the date where there are several."""
     days = {datetime.fromtimestamp(r.at_ns // _NS, zone).date() for r in records}
     return tuple(_narrated(record, zone, dated=len(days) > 1) for record in records)
 
@@ -139,4 +139,4 @@ def _lines(records: Sequence[Record], zone: tzinfo) -> tuple[str, ...]:
 def _narrated(record: Record, zone: tzinfo, *, dated: bool) -> str:
     from holdfast.core.narrate import narrate  # noqa: PLC0415 -- a question is rare
 
-    return narrate(record, zone, dated=dated)
+    return narrate(record, zone, dated=dated, named=True)

@@ -35,8 +35,8 @@ async def submit_run(asked: Submit, deps: ControlDeps, by: By, named: Named) -> 
 
 @operations.post("/runs/plan", 404)
 async def plan_run(asked: OpenSession, deps: ControlDeps) -> RunEngine:
-    """Which loop an agent is for; nothing is opened."""
-    return RunEngine(service.engine(deps, asked))
+    """Which loop an agent is for, and how a batch is cut; nothing is opened."""
+    return service.plan(deps, asked)
 
 
 @operations.get("/runs")

@@ -4,7 +4,6 @@ Not here: the queue (`runtime/dispatch`), what a run is (`runtime/runs`).
 """
 
 import hashlib
-from typing import Literal
 
 import msgspec
 
@@ -30,7 +29,7 @@ from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session
-from holdfast.model.views.runs import EffectList, RunList, RunView
+from holdfast.model.views.runs import EffectList, RunEngine, RunList, RunView
 from holdfast.ports.store import RunFilter
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.runs import Order, Said
@@ -79,11 +78,11 @@ def _in_batch(draft: Session, asked: Submit) -> Session:
     return msgspec.structs.replace(draft, principal=who)
 
 
-def engine(deps: ControlDeps, asked: OpenSession) -> Literal["native", "claude"]:
+def plan(deps: ControlDeps, asked: OpenSession) -> RunEngine:
     """Which loop the agent is for. Errors: as for opening a session."""
-    return (
-        "native" if is_native(deps.config, opening.planned(deps.config, asked).plan) else "claude"
-    )
+    native = is_native(deps.config, opening.planned(deps.config, asked).plan)
+    kind = deps.config.tasks.get(asked.task.partition("/")[0])
+    return RunEngine("native" if native else "claude", kind.chunk if kind is not None else None)
 
 
 async def listed(deps: ControlDeps, which: WhichRuns) -> RunList:
