@@ -34,6 +34,9 @@ from holdfast.ports.sandbox import Sandbox
 from holdfast.runtime.retention import Terms
 from holdfast.runtime.span_tap import SpanTap
 
+DECISIONS_PER_S = 200
+"""Tool calls decided a second for a tenant that says nothing, where there are several."""
+
 
 class Outlet(Protocol):
     """Hands on what was seen, in the background."""
@@ -139,7 +142,9 @@ async def build(
 def _settings(config: Config, signing_key: Ed25519PrivateKey, behind: str) -> Settings:
     """What the runtime reads of the configuration. Errors: ConfigInvalid."""
     runs, owners = config.runs, config.tenants.items()
-    most = {name: owner.max_decisions_per_s for name, owner in owners}
+    # One tenant alone keeps nobody waiting; beside others none has all of the server.
+    usual = DECISIONS_PER_S if len(config.tenants) > 1 else None
+    most = {name: owner.max_decisions_per_s or usual for name, owner in owners}
     return Settings(
         contracts=ContractBook(with_refusals(config)),
         signing_key=signing_key,

@@ -52,9 +52,12 @@ def _of_the_house(code: str) -> bool:
     return code in _CODES or bool(_HTTP.fullmatch(code))
 
 
-def switched_text(tool: str, error: str, other: str, decision_id: str) -> str:
-    """What the model reads of a call that failed, where a hook names the tool to use instead."""
-    return f"tool_failed: `{tool}` failed ({error}); use `{other}` instead of it [{decision_id}]"
+def switched_text(tool: str, other: str, decision_id: str) -> str:
+    """What the model reads of a call that failed, where a hook names the tool to use instead.
+
+    Nothing of what the tool said: it reads as the house's own text.
+    """
+    return f"tool_failed: `{tool}` failed; use `{other}` instead of it [{decision_id}]"
 
 
 def withheld_text(reasons: Iterable[Reason], decision_id: str) -> str:

@@ -34,6 +34,24 @@ def values_of(output: Any) -> Iterator[Any]:
             return
 
 
+def text_of_result(output: Any) -> str:
+    """A result as a model reads it: its text, the text of its blocks, or its JSON.
+
+    Empty for blocks that are not all text: nothing else stands for a picture.
+    """
+    blocks = output.get("content") if isinstance(output, dict) and "content" in output else output
+    text = blocks if isinstance(blocks, str) else _text(blocks)
+    if text is None and _are_blocks(blocks):
+        return ""
+    return text if text is not None else json.dumps(output, ensure_ascii=False)
+
+
+def _are_blocks(blocks: Any) -> bool:
+    if not isinstance(blocks, list) or not blocks:
+        return False
+    return all(isinstance(one, dict) and isinstance(one.get("type"), str) for one in blocks)
+
+
 def _text(blocks: Any) -> str | None:
     """The text of content blocks that are nothing else; None for whatever is no such list."""
     if not isinstance(blocks, list) or not blocks:

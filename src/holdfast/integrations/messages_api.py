@@ -108,8 +108,8 @@ class GuardedTools:
             uncertain=bool(fault) and not code,
             code=code,
         )
-        if shown.withheld:
-            return _result(call_id, shown.withheld, failed=True)
+        if shown.reads:
+            return _result(call_id, shown.reads, failed=bool(fault or shown.withheld))
         return _result(call_id, fault or _text(shown.output), failed=bool(fault))
 
     async def _unknown(self, call_id: str, why: str) -> None:

@@ -138,7 +138,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     match no request; `permitted_digest` of those that may run (they differ when a hook rewrote
     them). `permit_id` is empty until an allow. `admitted`: the result has reached the model.
     `denial` is the text the model reads in place of a result, fixed once, so that resent history
-    stays the same.
+    stays the same. `quotes`: it holds the tool's own words (of a failure, or of a result that a
+    hook rewrote), so it is judged as the result would be; else it is the house's own.
     `shown` are the marks (`core/history`) of the arguments as a client may show them again,
     `answered` those of what the provider answered where the call ran there; empty where there is
     nothing to compare: for a half-written call, and for one of a version before there were marks.
@@ -165,3 +166,4 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     answered: tuple[str, ...] = ()
     emitted_as: str = ""
     rewritten: tuple[str, ...] = ()
+    quotes: bool = False

@@ -232,7 +232,7 @@ class Admission:
         changes: list[CallRecord] = []
         for call in first_seen:
             block = blocks[call.call_id]
-            if call.denial:
+            if call.denial and not call.quotes:
                 records.append(self._withheld(live, call))
             else:
                 failed = block.is_error or call.state is CallState.FAILED

@@ -21,6 +21,7 @@ from holdfast.core.news import news_of
 from holdfast.core.progress import Finding
 from holdfast.core.rewritings import rewriting_marks
 from holdfast.core.sessions import Command, after
+from holdfast.core.unwrapped import text_of_result
 from holdfast.errors import Conflict, RateLimited
 from holdfast.model import bodies
 from holdfast.model.budgets import Amounts, Dimension
@@ -38,7 +39,7 @@ from holdfast.runtime.services import Services
 
 SHOWN_CHARACTERS = 20_000
 _LONG_CHARACTERS = 16_000
-_FAILED = 8_000
+_QUOTED, _QUOTED_RESULT = 8_000, 100_000
 _BUILTIN = frozenset(contract.name for contract in BUILTIN_TOOLS)
 _PROMPTS_MOST = 60
 
@@ -75,13 +76,15 @@ class Shown(msgspec.Struct, frozen=True):
     `withheld` is empty unless a hook objected or named another tool, or the result is not what its
     tool declares; it is what the model reads then, at every door. `content` is what the model reads
     where the report said so, as the journal keeps it. `recovery` is what the hooks of a failure
-    decided.
+    decided. `reads` is what the gateway puts in place of the result, whatever a client sends; empty
+    where it lets the client's stand.
     """
 
     output: Any
     withheld: str = ""
     content: str | None = None
     recovery: Recovery | None = None
+    reads: str = ""
 
 
 class Outcomes:
@@ -144,8 +147,16 @@ class Outcomes:
         # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
         decided = _decided(live, heard)
-        withheld = now.denial or self._in_its_place(call, done, output, heard, broken, decided)
-        live.calls[call.call_id] = moved(now, move, By.DOOR, denial=withheld, rewritten=rewritten)
+        withheld = now.denial or _withheld(call, heard, broken, decided)
+        quoted = "" if withheld else self._quoted(call, done, output)
+        live.calls[call.call_id] = moved(
+            now,
+            move,
+            By.DOOR,
+            denial=withheld or quoted,
+            quotes=bool(quoted),
+            rewritten=rewritten,
+        )
         live.running.pop(call.call_id, None)
         noted, effect = self._effects.finish(
             live,
@@ -159,7 +170,9 @@ class Outcomes:
         records = [record for result in heard for record in result.records]
         told, finding = self._outcome(live, call, done, output, broken, decided)
         records += [*told, *noted, *left]
-        content = None if done.content is None else self._scrubbed(withheld) or done.content
+        content = (
+            None if done.content is None else self._scrubbed(withheld) or quoted or done.content
+        )
         if content is not None:
             failed = bool(withheld) or not done.ok
             records.append(self.answered(live, call, content, failed=failed))
@@ -173,7 +186,7 @@ class Outcomes:
         if decided is not None:
             await self._points.escalate(live, decided, done.error)
         recovery = decided.recovery if decided is not None else None
-        return Shown(withheld or output, withheld, content, recovery)
+        return Shown(withheld or output, withheld, content, recovery, withheld or quoted)
 
     def _broken(self, call: CallRecord, done: Finish) -> tuple[str, ...]:
         """What of a result is not as its tool declares it."""
@@ -181,35 +194,22 @@ class Outcomes:
             return ()
         return tuple(v.text for v in self._contracts.check_result(call.tool, done.output))[:5]
 
-    def _in_its_place(
-        self,
-        call: CallRecord,
-        done: Finish,
-        output: Any,
-        heard: list[HookResult],
-        broken: tuple[str, ...],
-        decided: HookResult | None,
-    ) -> str:
-        """What the model reads in place of the result; empty where it reads the result."""
-        reasons = [reason for result in heard for reason in result.reasons]
-        if reasons:
-            return withheld_text(reasons, call.decision_id)
-        if broken:
-            return broken_text(broken, call.decision_id)
-        if decided is not None and decided.recovery is Recovery.SWITCH_TOOL:
-            return switched_text(call.tool, done.error[:500], decided.tool, call.decision_id)
-        if done.ok:
-            return ""
-        if output is not done.output:
-            # A hook put it in place of the failure.
-            text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-            return self._scrubbed(text[:_FAILED])
+    def _quoted(self, call: CallRecord, done: Finish, output: Any) -> str:
+        """The tool's own words as the model reads them at every door; empty where a door's hold.
+
+        A failure has one envelope, whatever the door makes of it. Clients that take no other result
+        of an MCP server than its own get what a hook left of it here.
+        """
         contract = self._contracts.get(call.tool)
-        if contract is None or call.tool in _BUILTIN:
-            return ""
-        # One envelope at every door: the door's own words of a failure are not shown.
-        said = (done.error or done.content or "")[:_FAILED]
-        return self._scrubbed(failure_text(call.tool, contract, done.code, said))
+        rewrote = output is not done.output
+        if not done.ok and not rewrote:
+            if contract is None or call.tool in _BUILTIN:
+                return ""
+            said = (done.error or done.content or "")[:_QUOTED]
+            return self._scrubbed(failure_text(call.tool, contract, done.code, said))
+        if rewrote and (not done.ok or call.tool.startswith("mcp__")):
+            return self._scrubbed(text_of_result(output)[:_QUOTED_RESULT])
+        return ""
 
     def _left_open(self, live: LiveSession, call: CallRecord, done: Finish) -> bool:
         entry = live.effects.get(call.call_id)
@@ -359,3 +359,20 @@ def _decided(live: LiveSession, heard: list[HookResult]) -> HookResult | None:
     if said.recovery is Recovery.SWITCH_TOOL and said.tool not in live.session.allowed_tools:
         return msgspec.structs.replace(said, recovery=Recovery.FAIL, tool="")
     return said
+
+
+def _withheld(
+    call: CallRecord,
+    heard: list[HookResult],
+    broken: tuple[str, ...],
+    decided: HookResult | None,
+) -> str:
+    """The house's own text in place of a result; empty where nothing keeps the model from it."""
+    reasons = [reason for result in heard for reason in result.reasons]
+    if reasons:
+        return withheld_text(reasons, call.decision_id)
+    if broken:
+        return broken_text(broken, call.decision_id)
+    if decided is not None and decided.recovery is Recovery.SWITCH_TOOL:
+        return switched_text(call.tool, decided.tool, call.decision_id)
+    return ""

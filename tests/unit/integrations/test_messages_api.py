@@ -154,6 +154,7 @@ def test_a_result_that_a_hook_withholds_is_an_error_in_the_hooks_words():
             "output": "hook.refused: withheld",
             "rewritten": True,
             "withheld": "hook.refused: withheld",
+            "reads": "hook.refused: withheld",
         }
         for name in ("add", "explode"):
             (result,) = await tools.results([{**USE, "name": name}])

@@ -396,7 +396,7 @@ TENANT = Record(
         "rates": Field(RATES, "what this tenant may send to all models together"),
         "max_decisions_per_s": Field(
             Whole(least=1, most=100_000),
-            "tool calls decided for it a second; more wait, or are 429",
+            "tool calls decided for it a second (200 beside other tenants); more wait, or are 429",
         ),
         "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
         "approvers": _APPROVERS,

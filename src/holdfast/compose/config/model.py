@@ -251,7 +251,8 @@ class OperatorPerson(msgspec.Struct, frozen=True, kw_only=True):
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """One customer or department; nothing is shared between tenants.
 
-    `max_decisions_per_s` may be had at once, then evenly; None as many as the server makes.
+    `max_decisions_per_s` may be had at once, then evenly; None is 200 beside other tenants, and as
+    many as the server makes for one alone.
     """
 
     attributes: dict[str, AttributeValue] = {}

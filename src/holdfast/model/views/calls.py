@@ -59,6 +59,8 @@ class ToolOutput(msgspec.Struct, frozen=True):
     `content` is the reported text for the model as it was journalled, without secrets. `withheld`
     is what the model reads in place of the result where a hook objects to it, or it is not what its
     tool declares; else empty. `recovery` is what the hooks of a failure decided, None for nothing.
+    `reads` is what the gateway puts in place of the result, so that it is what the model reads at
+    every door (a failure in its one envelope, too); empty where the client's result stands.
     """
 
     output: Any
@@ -66,6 +68,7 @@ class ToolOutput(msgspec.Struct, frozen=True):
     content: str | None = None
     withheld: str = ""
     recovery: Recovery | None = None
+    reads: str = ""
 
 
 class RedeemedPermit(msgspec.Struct, frozen=True):

@@ -76,9 +76,11 @@ def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
             replaced=["r" * 300] * 12,
         )
         told = "" if ok else f"tool_execution_failed: {'e' * 3_000}"
-        assert shown == Shown(told or {"n": SECRET}, told, None)
+        assert shown == Shown({"n": SECRET}, "", None, None, told)
         state = CallState.EXECUTED if ok else CallState.FAILED
-        assert live.calls["c1"] == msgspec.structs.replace(before, state=state, denial=told)
+        assert live.calls["c1"] == msgspec.structs.replace(
+            before, state=state, denial=told, quotes=not ok
+        )
         assert await house.store.calls(live.session.session_id) == [live.calls["c1"]]
         assert live.running == {}
         assert live.deciding == set()
@@ -223,7 +225,7 @@ def test_a_failure_reads_alike_at_every_door_and_only_under_a_code_that_somebody
         house: Any = Gatehouse()
         live = await allowed(house, "asks")
         shown = await house.finish(live, "c1", ok=False, error=error, code=code)
-        assert (shown.withheld, live.calls["c1"].denial) == (reads, reads)
+        assert (shown.withheld, shown.reads, live.calls["c1"].denial) == ("", reads, reads)
 
     asyncio.run(main())
 
@@ -241,7 +243,7 @@ def test_hook_that_objects_withholds_the_result_everywhere_and_what_was_done_sta
             "pii: this call was made, and its result is withheld: names"
             f" (rule h) [{call.decision_id}]"
         )
-        assert shown == Shown(text, text, text if content is not None else None)
+        assert shown == Shown(text, text, text if content is not None else None, None, text)
         assert (call.state, call.denial) == (CallState.EXECUTED, text)
         entry = await house.effects.find("acme", call.effect_key)
         assert (entry.state, entry.output) == (EffectState.DONE, text)
@@ -292,7 +294,7 @@ def test_call_that_failed_is_seen_by_the_hooks_of_errors_after_those_of_outcomes
             ("post_tool", 0, False, "why"),
             ("on_error", 1, False, "why"),
         ]
-        assert (shown.output, shown.withheld, shown.recovery) == ("1", "1", Recovery.SKIP)
+        assert (shown.output, shown.withheld, shown.recovery) == (1, "", Recovery.SKIP)
         seen.clear()
         other = await allowed(house)
         await house.finish(other, "c1")
@@ -307,7 +309,7 @@ def test_denial_that_the_model_has_read_meanwhile_stays():
         live = await allowed(house)
         live.calls["c1"] = msgspec.structs.replace(live.calls["c1"], denial="read before")
         shown = await house.finish(live, "c1", output=1)
-        assert shown == Shown("read before", "read before", None)
+        assert shown == Shown("read before", "read before", None, None, "read before")
         assert live.calls["c1"].denial == "read before"
 
     asyncio.run(main())

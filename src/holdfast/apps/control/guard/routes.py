@@ -137,7 +137,7 @@ class GuardDoor:
         shown = await self._outcomes.finish(live, done)
         rewritten = shown.output != given.output
         return views.ToolOutput(
-            shown.output, rewritten, shown.content, shown.withheld, shown.recovery
+            shown.output, rewritten, shown.content, shown.withheld, shown.recovery, shown.reads
         )
 
     async def _redeem(self, live: LiveSession, body: Sent) -> views.RedeemedPermit:
