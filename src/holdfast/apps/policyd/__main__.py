@@ -6,6 +6,7 @@ from pathlib import Path
 
 from holdfast.apps.policyd import wiring
 from holdfast.apps.policyd.service import Files
+from holdfast.model.settling import settle_types
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> int:
         from holdfast.apps.policyd import offline  # noqa: PLC0415
 
         return offline.run(given.verb, files, as_json=given.json)
+    settle_types()  # Before there is a second thread.
     if given.socket is None:
         parser.error("--socket is required to serve")
     return wiring.serve(given.socket, files, given.ready_fd)

@@ -11,6 +11,7 @@ from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.compose.relays import Relay, RelaySettings, build_relay
+from holdfast.model.settling import settle_types
 
 _FLUSH_S = 1.0
 # Clients of a server that died are told so for this long; then nothing is left of it.
@@ -24,6 +25,7 @@ async def serve(
 
     Errors: ConfigInvalid.
     """
+    settle_types()  # Before there is a second thread.
     relay = build_relay(settings, environment)
     gateway = Gateway(
         relay.calls,

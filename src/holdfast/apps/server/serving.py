@@ -43,6 +43,7 @@ from holdfast.compose.config.model import Config
 from holdfast.compose.house import House
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
+from holdfast.model.settling import settle_types
 from holdfast.runtime.proofs import Proofs
 from holdfast.runtime.sessions import token_digest
 
@@ -57,6 +58,7 @@ async def serve(
     StoreUnavailable, PolicyUnavailable, Unavailable (relays that do not start), before anything
     is served; StoreLost when a store elsewhere went away afterwards.
     """
+    settle_types()  # Before there is a second thread.
     config, policy, listening = begun.config, begun.policy, begun.listening
     harness: Harness | None = None
     try:
