@@ -4,7 +4,7 @@ A value that passed here can be encoded and read back; nothing that a caller han
 a writer later. Not here: storing, SQL.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any
 
@@ -88,32 +88,50 @@ def record_body(record: Record) -> bytes:
 
 def state_json(state: HoldState | Session | CallRecord | Run | EffectEntry) -> bytes:
     """The state as JSON. Errors: InvalidRequest, TooLarge, as for `record_body`."""
-    if isinstance(state, HoldState):
-        _check_ints((state.opened_at_ns,), "the hold")
-        check_text((state.hold_id, state.session), "the hold")
-        return _encode(state, "the hold")
-    if isinstance(state, Session):
-        times = (state.opened_at_ns, state.expires_at_ns, state.state_changed_at_ns)
-        _check_ints((*times, state.purged_at_ns), "the session")
-        who = state.principal
-        names = (state.session_id, state.token_digest, who.tenant, who.project, who.user)
-        check_text((*names, who.task, state.parent), "the session")
-        return _encode(state, "the session")
-    if isinstance(state, Run):
-        _check_ints((state.submitted_at_ns, state.changed_at_ns, state.epoch), "the run")
-        check_text(
-            (state.run_id, state.session, state.tenant, state.project, state.user, state.batch),
-            "the run",
-        )
-        check_text((state.retry_of,), "the run")
-        return _encode(state, "the run")
-    if isinstance(state, EffectEntry):
-        _check_ints((state.intended_at_ns, state.changed_at_ns, state.attempt), "the effect")
-        check_text((state.tenant, state.key, state.session, state.call_id), "the effect")
-        # Every other field is text or a number: without an output there is no tree to walk.
-        return _encode(state, "the effect", flat=state.output is None)
-    check_text((state.session, state.call_id), "the call")
-    return _encode(state, "the call")
+    return _STATES[type(state)](state)
+
+
+def _hold_json(hold: HoldState) -> bytes:
+    _check_ints((hold.opened_at_ns, *hold.amounts.values()), "the hold")
+    check_text((hold.hold_id, hold.session), "the hold")
+    return _encode(hold, "the hold", flat=True)
+
+
+def _session_json(session: Session) -> bytes:
+    times = (session.opened_at_ns, session.expires_at_ns, session.state_changed_at_ns)
+    _check_ints((*times, session.purged_at_ns), "the session")
+    who = session.principal
+    names = (session.session_id, session.token_digest, who.tenant, who.project, who.user)
+    check_text((*names, who.task, session.parent), "the session")
+    return _encode(session, "the session")
+
+
+def _run_json(run: Run) -> bytes:
+    _check_ints((run.submitted_at_ns, run.changed_at_ns, run.epoch), "the run")
+    names = (run.run_id, run.session, run.tenant, run.project, run.user, run.batch, run.retry_of)
+    check_text(names, "the run")
+    return _encode(run, "the run")
+
+
+def _effect_json(effect: EffectEntry) -> bytes:
+    _check_ints((effect.intended_at_ns, effect.changed_at_ns, effect.attempt), "the effect")
+    check_text((effect.tenant, effect.key, effect.session, effect.call_id), "the effect")
+    return _encode(effect, "the effect", flat=effect.output is None or type(effect.output) is str)
+
+
+def _call_json(call: CallRecord) -> bytes:
+    _check_ints((call.turn, call.attempts), "the call")
+    check_text((call.session, call.call_id), "the call")
+    return _encode(call, "the call", flat=True)
+
+
+_STATES: dict[type, Callable[[Any], bytes]] = {
+    HoldState: _hold_json,
+    Session: _session_json,
+    CallRecord: _call_json,
+    Run: _run_json,
+    EffectEntry: _effect_json,
+}
 
 
 def check_account(state: AccountState) -> None:
@@ -239,7 +257,7 @@ def _encode(value: Any, what: str, *, flat: bool = False) -> bytes:
             raise TooLarge(f"{what} exceeds {MAX_JSON_BYTES} bytes")
         # A number that is not finite is written as `null`, and depth needs brackets: without
         # either there is nothing to look for, which spares nearly every record the walk.
-        # A `flat` value holds no number of the caller's and no brackets.
+        # A `flat` value holds no number that was not looked at, and no tree of the caller's.
         if not flat and (b"null" in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH):
             _check_tree(msgspec.to_builtins(value), what)
     except UnicodeEncodeError:

@@ -4,7 +4,7 @@ Everything that can be refused is refused here, on the caller's side, before a c
 what the writer gets, it can write. Not here: SQL statements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -121,59 +121,94 @@ def _journal_row(record: Record, body: bytes) -> Row:
 
 
 def _add_change(rows: CommitRows, change: Change) -> int:
-    if isinstance(change, AccountState):
-        # Encoded by the writer: of many states of one account in a batch only the last is written.
-        check_account(change)
-        rows.accounts[change.key] = change
-        return _ACCOUNT_BYTES
-    if isinstance(change, HoldClosed):
-        check_hold_closed(change)
-        rows.holds[change.hold_id] = None
-        return _ROW_OVERHEAD_BYTES
-    if isinstance(change, HoldState):
-        raw = state_json(change)
-        rows.holds[change.hold_id] = (change.hold_id, change.opened_at_ns, raw)
-        return len(raw) + _ROW_OVERHEAD_BYTES
-    if isinstance(change, CallRecord):
-        raw = state_json(change)
-        rows.calls[change.session, change.call_id] = raw
-        return len(raw) + _ROW_OVERHEAD_BYTES
-    if isinstance(change, EffectEntry):
-        raw = state_json(change)
-        name = (change.tenant, change.key)
-        standing = (change.state, change.changed_at_ns)
-        rows.effects[name] = (*name, change.session, change.intended_at_ns, *standing, raw)
-        return len(raw) + _ROW_OVERHEAD_BYTES
-    if isinstance(change, Run):
-        raw = state_json(change)
-        rows.runs[change.run_id] = _run_row(change, raw)
-        return len(raw) + _ROW_OVERHEAD_BYTES
-    if isinstance(change, Session):
-        raw = state_json(change)
-        who = change.principal
-        rows.sessions.append(
-            (
-                change.session_id,
-                who.tenant,
-                who.project,
-                who.user,
-                change.state,
-                change.opened_at_ns,
-                change.token_digest,
-                who.task,
-                change.parent,
-                change.state_changed_at_ns,
-                change.purged_at_ns,
-                raw,
-            )
-        )
-        return len(raw) + _ROW_OVERHEAD_BYTES
-    if isinstance(change, Conversation | ConversationClosed):
-        check_conversation(change)
-        rows.conversations.append(change)
-        held = change if isinstance(change, Conversation) else None
-        return _ROW_OVERHEAD_BYTES + (len(held.messages) + len(held.metadata) if held else 0)
-    raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
+    """About how many bytes it adds."""
+    add = _ADD.get(type(change))
+    if add is None:
+        raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
+    return add(rows, change)
+
+
+def _add_account(rows: CommitRows, account: AccountState) -> int:
+    # Encoded by the writer: of many states of one account in a batch only the last is written.
+    check_account(account)
+    rows.accounts[account.key] = account
+    return _ACCOUNT_BYTES
+
+
+def _add_hold_closed(rows: CommitRows, closed: HoldClosed) -> int:
+    check_hold_closed(closed)
+    rows.holds[closed.hold_id] = None
+    return _ROW_OVERHEAD_BYTES
+
+
+def _add_hold(rows: CommitRows, hold: HoldState) -> int:
+    raw = state_json(hold)
+    rows.holds[hold.hold_id] = (hold.hold_id, hold.opened_at_ns, raw)
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
+def _add_call(rows: CommitRows, call: CallRecord) -> int:
+    raw = state_json(call)
+    rows.calls[call.session, call.call_id] = raw
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
+def _add_effect(rows: CommitRows, effect: EffectEntry) -> int:
+    raw = state_json(effect)
+    name = (effect.tenant, effect.key)
+    standing = (effect.state, effect.changed_at_ns)
+    rows.effects[name] = (*name, effect.session, effect.intended_at_ns, *standing, raw)
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
+def _add_run(rows: CommitRows, run: Run) -> int:
+    raw = state_json(run)
+    rows.runs[run.run_id] = _run_row(run, raw)
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
+def _add_session(rows: CommitRows, session: Session) -> int:
+    raw = state_json(session)
+    rows.sessions.append(_session_row(session, raw))
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
+def _add_conversation(rows: CommitRows, change: Conversation | ConversationClosed) -> int:
+    check_conversation(change)
+    rows.conversations.append(change)
+    held = change if isinstance(change, Conversation) else None
+    return _ROW_OVERHEAD_BYTES + (len(held.messages) + len(held.metadata) if held else 0)
+
+
+_ADD: dict[type, Callable[[CommitRows, Any], int]] = {
+    AccountState: _add_account,
+    HoldState: _add_hold,
+    HoldClosed: _add_hold_closed,
+    Session: _add_session,
+    CallRecord: _add_call,
+    Run: _add_run,
+    EffectEntry: _add_effect,
+    Conversation: _add_conversation,
+    ConversationClosed: _add_conversation,
+}
+
+
+def _session_row(session: Session, raw: bytes) -> Row:
+    who = session.principal
+    return (
+        session.session_id,
+        who.tenant,
+        who.project,
+        who.user,
+        session.state,
+        session.opened_at_ns,
+        session.token_digest,
+        who.task,
+        session.parent,
+        session.state_changed_at_ns,
+        session.purged_at_ns,
+        raw,
+    )
 
 
 def _run_row(run: Run, raw: bytes) -> Row:
