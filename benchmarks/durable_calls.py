@@ -81,10 +81,12 @@ class Pace(msgspec.Struct, frozen=True):
         return self.cpu_s * 1e6 / self.calls
 
 
-async def paced(calls: int, workers: Sequence[Callable[[], Awaitable[None]]]) -> Pace:
-    """All workers at once, to their end."""
+async def paced(store: Store, calls: int, workers: Sequence[Callable[[], Awaitable[None]]]) -> Pace:
+    """All workers at once, to their end, and until all that they did is in the tables."""
     cpu_s, began_s = time.process_time(), time.perf_counter()
     await asyncio.gather(*(worker() for worker in workers))
+    # A read waits for that.
+    await store.last_at_ns()
     return Pace(calls, time.perf_counter() - began_s, time.process_time() - cpu_s)
 
 
@@ -107,7 +109,7 @@ async def pipeline(
                 await house.redeem(live, call_id, _TOOL, attempt.ruling)
             await house.finish(live, call_id, _OUTPUT)
 
-    pace = await paced(SESSIONS * each, [partial(work, one) for one in sessions])
+    pace = await paced(house.store, SESSIONS * each, [partial(work, one) for one in sessions])
     await house.store.close()
     return pace
 
@@ -126,7 +128,7 @@ async def replayed(store: Store, commits: Sequence[Commit], calls: int) -> Pace:
         for records, changes in line:
             await store.commit(records, changes)
 
-    pace = await paced(calls, [partial(work, line) for line in lines.values()])
+    pace = await paced(store, calls, [partial(work, line) for line in lines.values()])
     await store.close()
     return pace
 

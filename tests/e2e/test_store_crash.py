@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.backends.sqlite import SqliteStore
-from holdfast.errors import Conflict, HoldfastError
+from holdfast.errors import Conflict, HoldfastError, StoreUnavailable
 from holdfast.ports.store import RecordFilter
 from holdfast.testing.conformance.store import a_record
 
@@ -39,7 +39,7 @@ def said(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 """
 
-# Every commit n says the same thing five ways; whatever survives must agree with itself.
+# Every commit n says the same thing four or five ways; whatever survives must agree with itself.
 COMMITTING = (
     PRELUDE
     + """
@@ -54,7 +54,9 @@ async def main():
             await store.commit([a_record(n, turn=n)], [
                 AccountState(key=USD, limit=None, settled=n),
                 a_hold(f"hold_{n}", nusd=n, at_ns=n), HoldClosed(f"hold_{n - 1}"),
-                a_session(state_reason=str(n)), a_call(f"call_{n}", turn=n),
+                a_call(f"call_{n}", turn=n),
+                # With a session a commit goes another way than without.
+                *([a_session(state_reason=str(n))] if n % 5 == 0 else ()),
             ])
             said(n)
 
@@ -120,7 +122,7 @@ def check_prefix(path: Path, acknowledged: int) -> int:
     if last:
         assert [(a.settled, a.held) for a in accounts] == [(last, last)]
         assert [h.hold_id for h in holds] == [f"hold_{last}"]
-        assert session.state_reason == str(last)
+        assert session is None if last < 5 else session.state_reason == str(last - last % 5)
         assert [c.turn for c in calls] == list(range(1, last + 1))
     return last
 
@@ -169,9 +171,8 @@ def fill(path: Path, store: SqliteStore):
                 refusals.append(error)
                 if len(refusals) == 3:
                     break
-        seen = await store.records(RecordFilter(tenant="acme", limit=10_000))
         await store.close()
-        return acknowledged, [(type(e).__name__, e.message) for e in refusals], len(seen)
+        return acknowledged, [(type(e).__name__, e.message) for e in refusals]
 
     return asyncio.run(main())
 
@@ -189,21 +190,23 @@ def stored(path: Path) -> list[int]:
     return asyncio.run(main())
 
 
-def check_filled(acknowledged: int, refusals, seen: int) -> None:
+def check_filled(acknowledged: int, refusals) -> None:
     assert acknowledged > 20
     assert [name for name, _ in refusals] == ["StoreUnavailable"] * 3
     assert "disk" in refusals[0][1]
     assert "restart to go on" in refusals[0][1]
-    assert seen >= acknowledged
 
 
 @pytest.mark.part("mounts")
 def test_a_full_disk_is_a_typed_refusal_and_loses_nothing_acknowledged(small_disk):
     path = small_disk / "holdfast.db"
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 300_000)
-    acknowledged, refusals, seen = fill(path, SqliteStore.open(path, clock=SystemClock()))
-    check_filled(acknowledged, refusals, seen)
+    # What the log has needs as much room in the tables, and once more on its way there.
+    ballast.write_bytes(b"x" * 1_300_000)
+    acknowledged, refusals = fill(path, SqliteStore.open(path, clock=SystemClock()))
+    check_filled(acknowledged, refusals)
+    with pytest.raises(StoreUnavailable, match="disk"):
+        stored(path)
     ballast.unlink()
     assert stored(path)[:acknowledged] == list(range(1, acknowledged + 1))
 
@@ -212,12 +215,13 @@ def test_a_full_database_is_a_typed_refusal_and_loses_nothing_acknowledged(tmp_p
     path = tmp_path / "holdfast.db"
     store = SqliteStore.open(path, clock=SystemClock())
     store._connection.raw.pragma("max_page_count", 300)
-    acknowledged, refusals, seen = fill(path, store)
-    check_filled(acknowledged, refusals, seen)
+    acknowledged, refusals = fill(path, store)
+    check_filled(acknowledged, refusals)
     assert stored(path) == list(range(1, acknowledged + 1))
 
 
-def test_a_disk_whose_sync_fails_acknowledges_nothing_from_then_on(tmp_path):
+@pytest.mark.parametrize("way", ["log", "tables"])
+def test_a_disk_whose_sync_fails_acknowledges_nothing_from_then_on(tmp_path, way):
     source = (
         PRELUDE
         + """
@@ -238,16 +242,23 @@ class DyingFile(apsw.VFSFile):
             raise apsw.IOError("the disk is gone")
         super().xSync(flags)
 
-dying = Dying()
+def dying_sync(file):
+    if DyingFile.dead:
+        raise OSError("the disk is gone")
+    sync(file)
+
+dying, sync = Dying(), os.fdatasync
+os.fdatasync = dying_sync
+changed = [a_session()] if "tables" in sys.argv else []
 
 async def main():
     store = SqliteStore.open(path, clock=SystemClock())
     for n in range(1, 6):
-        await store.commit([a_record(n)])
+        await store.commit([a_record(n)], changed)
     DyingFile.dead = True
     for n in (6, 7):
         try:
-            await store.commit([a_record(n)])
+            await store.commit([a_record(n)], changed)
             said("acknowledged", n)
         except HoldfastError as error:
             said(error.code, error.message)
@@ -262,7 +273,7 @@ async def main():
 asyncio.run(main())
 """
     )
-    lines = finished(source, tmp_path / "holdfast.db").splitlines()
+    lines = finished(source, tmp_path / "holdfast.db", way).splitlines()
     assert len(lines) == 3
     assert all(line.startswith("store_unavailable a commit did not become") for line in lines)
     assert "the disk refused" in lines[0]

@@ -7,11 +7,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from holdfast.backends.sql import schema
+from holdfast.backends.sql import batch, schema
 from holdfast.backends.sqlite import SqliteStore
+from holdfast.backends.sqlite.owning import owning
 from holdfast.backends.sqlite.schema import PACKAGE
+from holdfast.backends.sqlite.threads import ran
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.store import RecordFilter
+from holdfast.ports.store_rows import commit_rows
 from holdfast.testing.conformance.store import a_record
 from holdfast.testing.conformance.store_runs import an_effect
 
@@ -123,10 +126,11 @@ def test_effects_of_a_database_that_kept_them_by_key_are_all_there_afterwards(
     kept = [an_effect(f"k{9 - n}", intended_at_ns=n, tenant=t) for n in range(9) for t in "ab"]
     after = an_effect("k5", intended_at_ns=4, tenant="a", session="ses_2", attempt=2)
 
-    async def write():
-        store = opened(path)
-        await store.commit([], kept)
-        await store.close()
+    def write():
+        with owning(path, SystemClock()) as owned:
+            ran(batch.write(owned.connection, [commit_rows([], kept)]))
+            owned.connection.raw.close()
+            owned.ownership.release()
 
     async def read():
         store = opened(path)
@@ -138,7 +142,7 @@ def test_effects_of_a_database_that_kept_them_by_key_are_all_there_afterwards(
 
     with monkeypatch.context() as older:
         older.setattr(schema, "migrations", lambda package: before)
-        asyncio.run(write())
+        write()
     found, (first, second) = asyncio.run(read())
     wanted = [after if (one.tenant, one.key) == ("a", "k5") else one for one in kept]
     assert found == wanted

@@ -14,6 +14,7 @@ from holdfast.backends.postgres.owning import Owned, owning
 from holdfast.backends.postgres.readers import MAX_READERS, PostgresReaders
 from holdfast.backends.postgres.tasks import started
 from holdfast.backends.postgres.writing import PostgresConnection
+from holdfast.backends.sql.batch import Tables
 from holdfast.backends.sql.bells import LoopBell
 from holdfast.backends.sql.database import Connection
 from holdfast.backends.sql.store import SqlStore
@@ -31,7 +32,7 @@ class PostgresStore(SqlStore):
         self._url = url
         self._connection, self._store_id = owned
         self._readers = readers
-        writer = Writer(self._connection, LoopBell())
+        writer = Writer(Tables(self._connection), LoopBell())
         super().__init__(writer, readers, self._connection.dialect)
         self._connection.raw.add_termination_listener(writer.lost)
         self._writing = started(writer.run(), "holdfast-store-writer")

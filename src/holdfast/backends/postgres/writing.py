@@ -17,7 +17,12 @@ from holdfast.backends.sql.batch import again_sql
 from holdfast.backends.sql.database import Transaction, columns_sql
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.store_rows import Row
-from holdfast.ports.store_tables import TABLES
+from holdfast.ports.store_tables import TABLES, ColumnType
+
+_TEXTS = {
+    table: [n for n, (_, kind) in enumerate(columns) if kind is ColumnType.TEXT]
+    for table, columns in TABLES.items()
+}
 
 
 class PostgresConnection:
@@ -74,8 +79,8 @@ class PostgresConnection:
         found = list(rows)
         if len(found[0]) < len(TABLES[table]):
             found = [(n, *row) for n, row in enumerate(found, self._last[table] + 1)]
-        joined = "".join(value for row in found for value in row if isinstance(value, str))
-        if not keepable(joined):
+        columns = tuple(zip(*found, strict=True))
+        if not all(keepable("".join(columns[n])) for n in _TEXTS[table]):
             found = [tuple(map(escaped, row)) for row in found]
         return found
 

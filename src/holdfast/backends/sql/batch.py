@@ -6,9 +6,9 @@ is another's, a conversation that was changed meanwhile. Not here: queues, waiti
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from holdfast.backends.sql.database import Connection, columns_sql
+from holdfast.backends.sql.database import Connection, Job, columns_sql
 from holdfast.errors import Conflict
 from holdfast.model.budgets import AccountKey, AccountState
 from holdfast.model.conversations import Conversation, ConversationClosed
@@ -32,6 +32,22 @@ _CONVERSATION_AGAIN = (
     f" WHERE {_MINE} AND version = $12 AND expires_at_ns > $13"
 )
 _CONVERSATION_CLOSED = f"DELETE FROM conversations WHERE {_MINE} AND version = $4"  # noqa: S608
+
+
+class Tables:
+    """Where a writer puts its commits: the tables, at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.unavailable = connection.unavailable
+
+    async def write(self, commits: Sequence[CommitRows]) -> Sequence[Conflict | None]:
+        """As below."""
+        return await write(self._connection, commits)
+
+    async def act(self, job: Job) -> Any:
+        """The job on the connection."""
+        return await job(self._connection)
 
 
 class Merged(NamedTuple):
@@ -61,7 +77,7 @@ async def write(connection: Connection, commits: Sequence[CommitRows]) -> list[C
         return [None] * len(commits)
     if not any(commit.conversations for commit in commits) and not _token_changes_twice(commits):
         with suppress(connection.taken):
-            await connection.write(*_merged(commits))
+            await connection.write(*merged(commits))
             return [None] * len(commits)
     return await _write_apart(connection, commits)
 
@@ -73,7 +89,8 @@ def _token_changes_twice(commits: Sequence[CommitRows]) -> bool:
     return any(tokens.setdefault(row[0], row[_TOKEN]) != row[_TOKEN] for row in rows)
 
 
-def _merged(commits: Sequence[CommitRows]) -> Merged:
+def merged(commits: Sequence[CommitRows]) -> Merged:
+    """What is left to write of commits that nothing stored can refuse, or that were tried."""
     sessions: dict[str, Row] = {}
     accounts: dict[AccountKey, AccountState] = {}
     calls: dict[tuple[str, str], bytes] = {}
@@ -108,7 +125,7 @@ async def _write_apart(
     async with connection.transaction():
         answers = [await _write_conditional(connection, commit) for commit in commits]
         kept = [c for c, refused in zip(commits, answers, strict=True) if refused is None]
-        await connection.write(*_merged(kept))
+        await connection.write(*merged(kept))
     return answers
 
 

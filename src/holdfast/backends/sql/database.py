@@ -6,24 +6,28 @@ ever waits. Not here: any database.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import Conflict, StoreUnavailable
 from holdfast.ports.store import RecordFilter
-from holdfast.ports.store_rows import Row
+from holdfast.ports.store_rows import CommitRows, Row
 from holdfast.ports.store_tables import TABLES
 
 T = TypeVar("T")
 
 
 class Query(NamedTuple, Generic[T]):
-    """One statement that reads, its values, and what its rows mean."""
+    """One statement that reads, its values, and what its rows mean.
+
+    `lags`: whoever asks knows of what was acknowledged and is not in the tables yet.
+    """
 
     sql: str
     values: Sequence[Any]
     read: Callable[[Iterable[Row]], T]
+    lags: bool = False
 
 
 class Dialect(Protocol):
@@ -74,6 +78,26 @@ class Transaction(Protocol):
         trace: TracebackType | None,
         /,
     ) -> object: ...
+
+
+Job = Callable[["Connection"], Coroutine[Any, Any, Any]]
+"""Work of its own on the writing connection, in one transaction that it begins and ends."""
+
+
+class Target(Protocol):
+    """What a writer writes to, one thing at a time."""
+
+    def unavailable(self, error: BaseException) -> StoreUnavailable:
+        """As of a connection."""
+        ...
+
+    async def write(self, commits: Sequence[CommitRows]) -> Sequence[Conflict | None]:
+        """Make all commits durable in their order, or none; as `batch.write`."""
+        ...
+
+    async def act(self, job: Job) -> Any:
+        """A job, behind all commits before it. Errors: those of the job."""
+        ...
 
 
 class Connection(Protocol):

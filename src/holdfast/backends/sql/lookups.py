@@ -5,6 +5,7 @@ found: a reader's turn for each would cost more than the answers. Not here: SQL,
 """
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 from holdfast.backends.sql import queries
@@ -12,6 +13,7 @@ from holdfast.backends.sql.database import Dialect, Readers
 from holdfast.backends.sql.queries import EffectName
 from holdfast.errors import StoreUnavailable
 from holdfast.model.effects import EffectEntry
+from holdfast.ports.store_rows import effect_of
 
 _Answer = asyncio.Future[EffectEntry | None]
 _Asked = dict[EffectName, list[_Answer]]
@@ -21,9 +23,13 @@ _Found = asyncio.Future[dict[EffectName, EffectEntry]]
 class EffectLookups:
     """Gathers names for as long as the loop runs what is ready, then reads them at once."""
 
-    def __init__(self, readers: Readers, dialect: Dialect) -> None:
+    def __init__(
+        self, readers: Readers, dialect: Dialect, fresh: Mapping[EffectName, bytes]
+    ) -> None:
+        """`fresh` has what was acknowledged and is not in the tables yet."""
         self._readers = readers
         self._dialect = dialect
+        self._fresh = fresh
         self._asked: dict[asyncio.AbstractEventLoop, _Asked] = {}
 
     def find(self, name: EffectName) -> _Answer:
@@ -33,6 +39,9 @@ class EffectLookups:
         """
         loop = asyncio.get_running_loop()
         answer: _Answer = loop.create_future()
+        if (raw := self._fresh.get(name)) is not None:
+            answer.set_result(effect_of(raw))
+            return answer
         asked = self._asked.get(loop)
         if asked is None:
             asked = self._asked[loop] = {}

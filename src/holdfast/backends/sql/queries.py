@@ -158,10 +158,14 @@ def runs(dialect: Dialect, where: RunFilter) -> Query[list[Run]]:
 def effects_named(
     dialect: Dialect, names: Sequence[EffectName]
 ) -> Query[dict[EffectName, EffectEntry]]:
-    """The entries of the effects ledger that there are of those names."""
+    """The entries of the effects ledger that the tables have of those names."""
     among, values = dialect.among(("tenant", "key"), names, 1)
     sql = f"SELECT tenant, key, effect FROM effects WHERE {among}"  # noqa: S608
-    return Query(sql, values, lambda rows: {(t, k): store_rows.effect_of(e) for t, k, e in rows})
+
+    def read(rows: Iterable[Row]) -> dict[EffectName, EffectEntry]:
+        return {(tenant, key): store_rows.effect_of(raw) for tenant, key, raw in rows}
+
+    return Query(sql, values, read, lags=True)
 
 
 def effects(session_id: str) -> Query[list[EffectEntry]]:

@@ -5,13 +5,15 @@ Not here: SQL, queues, encoding.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from holdfast.backends.sql import purging, queries
 from holdfast.backends.sql.database import Connection, Dialect, Readers
 from holdfast.backends.sql.lookups import EffectLookups
+from holdfast.backends.sql.queries import EffectName
 from holdfast.backends.sql.writer import Writer
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
@@ -49,11 +51,17 @@ class SqlStore(ABC):
     StoreUnavailable.
     """
 
-    def __init__(self, writer: Writer, readers: Readers, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        dialect: Dialect,
+        fresh: Mapping[EffectName, bytes] = MappingProxyType({}),
+    ) -> None:
         self._writer = writer
         self._read = readers.read
         self._dialect = dialect
-        self._lookups = EffectLookups(readers, dialect)
+        self._lookups = EffectLookups(readers, dialect, fresh)
 
     @property
     def failure(self) -> str:

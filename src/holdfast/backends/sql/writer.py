@@ -14,13 +14,12 @@ always does. Not here: threads and tasks, one of which runs the writer.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from holdfast.backends.sql import batch
 from holdfast.backends.sql.bells import Bell
-from holdfast.backends.sql.database import Connection
+from holdfast.backends.sql.database import Job, Target
 from holdfast.errors import HoldfastError, StoreUnavailable
 from holdfast.ports.store_rows import CommitRows
 
@@ -34,9 +33,6 @@ _ENOUGH_COMMITS = 32
 
 _FLOOR_BYTES = 64
 """What an empty commit counts, so that a queue of nothing is bounded too."""
-
-Job = Callable[[Connection], Coroutine[Any, Any, Any]]
-"""Work of its own on the writing connection, in one transaction that it begins and ends."""
 
 
 class _Queued:
@@ -54,10 +50,10 @@ _Answers = list[tuple[asyncio.Future[Any], HoldfastError | None, Any]]
 
 
 class Writer:
-    """Takes commits from any event loop, and owns the writing connection while it runs."""
+    """Takes commits from any event loop, and owns what it writes to while it runs."""
 
-    def __init__(self, connection: Connection, bell: Bell) -> None:
-        self._connection = connection
+    def __init__(self, target: Target, bell: Bell) -> None:
+        self._target = target
         self._bell = bell
         self._queue: deque[_Queued] = deque()
         # Of what is queued, and of whether more may be.
@@ -129,7 +125,7 @@ class Writer:
     def lost(self, *_: object) -> None:
         """The connection ended by itself, and with it what made the store ours."""
         if not self._stopping:
-            self._fail(ConnectionError("the connection ended"))
+            self.fail(ConnectionError("the connection ended"))
 
     async def run(self) -> None:
         """Write, until `stop` was called and everything that was queued before is answered."""
@@ -165,9 +161,9 @@ class Writer:
         try:
             if self._refusal:
                 raise StoreUnavailable(self._refusal)
-            answers = await batch.write(self._connection, [queued.rows for queued in taken])
+            answers = await self._target.write([queued.rows for queued in taken])
         except Exception as error:  # noqa: BLE001 -- whatever it was, the batch is not durable
-            reason = self._fail(error)
+            reason = self.fail(error)
             answers = [StoreUnavailable(reason) for _ in taken]
         self._answer((queued, answer, None) for queued, answer in zip(taken, answers, strict=True))
 
@@ -178,17 +174,18 @@ class Writer:
         try:
             if self._refusal:
                 raise StoreUnavailable(self._refusal)
-            result = await job(self._connection)
+            result = await self._target.act(job)
         except HoldfastError as refused:
             error = refused
         except Exception as fault:  # noqa: BLE001 -- whoever asked is told, the writer goes on
-            error = self._connection.unavailable(fault)
+            error = self._target.unavailable(fault)
         self._answer([(queued, error, result)])
 
-    def _fail(self, error: Exception) -> str:
+    def fail(self, error: Exception) -> str:
+        """Refuse everything from now on; why. From any thread."""
         with self._lock:
             if not self._refusal:
-                cause = self._connection.unavailable(error).message
+                cause = self._target.unavailable(error).message
                 self._refusal = f"a commit did not become durable: {cause}; restart to go on"
             return self._refusal
 

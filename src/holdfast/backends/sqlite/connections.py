@@ -3,6 +3,7 @@
 Not here: what is asked over them.
 """
 
+import errno
 from pathlib import Path
 
 import apsw
@@ -54,6 +55,10 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return StoreUnavailable(f"{reason} ({error})")
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else "the disk refused to read or write"
+        return StoreUnavailable(f"{reason} ({error})")
     return StoreUnavailable(f"the database failed ({type(error).__name__}: {error})")
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import apsw
 
 from holdfast.backends.sqlite import connections, files, schema
+from holdfast.backends.sqlite.recovery import Left
 from holdfast.backends.sqlite.threads import ran
 from holdfast.backends.sqlite.writing import SqliteConnection
 from holdfast.ports.clock import Clock
@@ -40,10 +41,13 @@ def owning(path: Path, clock: Clock) -> Iterator[Owned]:
         raw = connections.open_bare(real)
         connection = SqliteConnection(raw)
         version = ran(schema.version_of(connection))
+        left = Left(real)
+        ran(left.look(connection))
         if version == 0:
             connections.make_new(raw)
         connections.make_writer(raw)
         ran(schema.migrate(connection, version=version, now_ns=clock.now_ns()))
+        ran(left.bring_in(connection))
         yield Owned(connection, real, ownership)
     except BaseException as error:
         if raw is not None:

@@ -1,11 +1,12 @@
 """Read-only connections in a few threads of their own, so that no read blocks the event loop.
 
-Each read is its own transaction, begun after it was asked for: it sees every commit that was
-acknowledged before. Not here: SQL.
+Each read is its own transaction, begun after it was asked for and once the tables have all that
+was acknowledged before. Not here: SQL.
 """
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -26,8 +27,10 @@ T = TypeVar("T")
 class SqliteReaders:
     """A pool of readers over one database; a thread opens its connection at its first read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settle: Callable[[], None]) -> None:
+        """`settle` blocks until the tables have all that was acknowledged."""
         self._path = path
+        self._settle = settle
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="holdfast-store-reader")
         self._mine = threading.local()
         self._lock = threading.Lock()
@@ -45,6 +48,8 @@ class SqliteReaders:
             raise StoreUnavailable("the store is closed") from None
 
     def _run(self, query: Query[T]) -> T:
+        if not query.lags:
+            self._settle()
         try:
             return query.read(self._connection().execute(numbered(query.sql), query.values))
         except (apsw.Error, OSError) as error:

@@ -1,10 +1,12 @@
 """`SqliteStore`: the Store port on one SQLite file.
 
-One server owns the file, one thread writes it in the order of the calls, several read it. Opening
-is synchronous and happens before the server serves. Not here: what is asked and written.
+One server owns the file. One thread makes commits durable in the order of the calls, another brings
+them into the tables, several read these. Opening is synchronous and happens before the server
+serves. Not here: what is asked and written.
 """
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -17,8 +19,11 @@ from holdfast.backends.sql.database import Connection
 from holdfast.backends.sql.store import SqlStore
 from holdfast.backends.sql.writer import Writer
 from holdfast.backends.sqlite import connections
+from holdfast.backends.sqlite.filling import Filling
+from holdfast.backends.sqlite.log import Log, paths_beside
 from holdfast.backends.sqlite.owning import Owned, owning
 from holdfast.backends.sqlite.readers import SqliteReaders
+from holdfast.backends.sqlite.recovery import standing
 from holdfast.backends.sqlite.threads import ran
 from holdfast.backends.sqlite.writing import SqliteConnection
 from holdfast.model.retention import Compacted
@@ -32,9 +37,13 @@ class SqliteStore(SqlStore):
 
     def __init__(self, owned: Owned) -> None:
         self._connection, self._path, self._ownership = owned
-        self._readers = SqliteReaders(self._path)
-        writer = Writer(self._connection, ThreadBell())
-        super().__init__(writer, self._readers, self._connection.dialect)
+        number, home = ran(standing(self._connection))
+        log = Log(paths_beside(self._path), number, secrets.token_bytes)
+        self._filling = Filling(self._connection, log, home)
+        self._readers = SqliteReaders(self._path, self._filling.settle)
+        writer = Writer(self._filling, ThreadBell())
+        dialect, fresh = self._connection.dialect, self._filling.fresh
+        super().__init__(writer, self._readers, dialect, fresh)
         # A daemon: an interpreter that exits without `close` must not hang on it. What was not
         # acknowledged may be lost then, as in a crash.
         self._thread = threading.Thread(
@@ -42,6 +51,7 @@ class SqliteStore(SqlStore):
         )
         self._closing = threading.Lock()
         self._closed = False
+        self._filling.start(writer.fail)
         self._thread.start()
 
     @classmethod
@@ -61,6 +71,7 @@ class SqliteStore(SqlStore):
         return await asyncio.to_thread(self._on_trial, work)
 
     def _on_trial(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        self._filling.settle()
         try:
             raw = connections.open_for_trial(self._path)
             try:
@@ -89,6 +100,7 @@ class SqliteStore(SqlStore):
             if self._closed:
                 return
             self._thread.join()
+            self._filling.close()
             self._readers.close()
             try:
                 # The last connection to close folds the log into the file.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.backends.sql import writer as writers
+from holdfast.backends.sql.batch import Tables
 from holdfast.backends.sql.bells import LoopBell, ThreadBell
 from holdfast.backends.sql.writer import Writer
 from holdfast.backends.sqlite.threads import ran
@@ -21,7 +22,7 @@ from tests.unit.backends.sql.fake_database import FakeDatabase, rows_of
 
 async def in_loop(database: FakeDatabase, body) -> None:
     """A writer as a task, stopped when the body is done."""
-    writer = Writer(database, LoopBell())
+    writer = Writer(Tables(database), LoopBell())
     task = asyncio.create_task(writer.run())
     try:
         await body(writer)
@@ -252,7 +253,7 @@ def test_the_bell_waits_for_the_end_of_the_turn_unless_enough_was_put_down(monke
     async def main() -> None:
         database = FakeDatabase()
         bell = CountingBell()
-        writer = Writer(database, bell)
+        writer = Writer(Tables(database), bell)
         task = asyncio.create_task(writer.run())
         few = [writer.put(rows_of(n)) for n in range(7)]
         assert bell.rings == 0
@@ -284,7 +285,7 @@ class WaitedFor(ThreadBell):
 def test_what_a_turn_puts_down_is_one_batch_of_a_thread_that_waits():
     database = FakeDatabase()
     bell = WaitedFor()
-    writer = Writer(database, bell)
+    writer = Writer(Tables(database), bell)
     thread = threading.Thread(target=lambda: ran(writer.run()))
     thread.start()
 
@@ -303,7 +304,7 @@ def test_what_a_turn_puts_down_is_one_batch_of_a_thread_that_waits():
 @pytest.mark.parametrize("loops", [1, 3])
 def test_a_thread_answers_every_loop_that_asks_each_in_its_order(loops):
     database = FakeDatabase()
-    writer = Writer(database, ThreadBell())
+    writer = Writer(Tables(database), ThreadBell())
     thread = threading.Thread(target=lambda: ran(writer.run()))
     thread.start()
     answered: list[int] = []
@@ -330,7 +331,7 @@ def test_a_thread_that_is_stopped_while_others_put_answers_each_of_them():
 
     async def one_round() -> None:
         database = FakeDatabase()
-        writer = Writer(database, ThreadBell())
+        writer = Writer(Tables(database), ThreadBell())
         thread = threading.Thread(target=lambda: ran(writer.run()))
         thread.start()
         stopping = threading.Thread(target=writer.stop)

@@ -1,6 +1,7 @@
 """What only the SQLite store has: ownership, permissions, settings, refusals, access paths."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 import stat
@@ -11,10 +12,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from holdfast.backends.sql import batch, queries, writer
+from holdfast.backends.sql import queries, writer
 from holdfast.backends.sql.database import Query
 from holdfast.backends.sqlite import SqliteStore, connections, writing
 from holdfast.backends.sqlite.dialect import SqliteDialect, numbered
+from holdfast.backends.sqlite.log import Log
 from holdfast.errors import Conflict, StoreUnavailable
 from holdfast.model.events import Kind
 from holdfast.ports.store import RecordFilter
@@ -126,9 +128,15 @@ def test_a_setting_that_sqlite_does_not_take_is_an_error(path, monkeypatch):
         opened(path)
 
 
+async def settled(store: SqliteStore) -> None:
+    """The tables have what was acknowledged, as other connections see them."""
+    await asyncio.to_thread(store._filling.settle)
+
+
 def test_the_journal_is_never_changed_nor_shortened(path):
     async def body(store):
         await store.commit([a_record()])
+        await settled(store)
         for sql in ("UPDATE journal SET tenant = 'x'", "DELETE FROM journal"):
             with pytest.raises(apsw.ConstraintError, match="never"):
                 store._connection.raw.execute(sql)
@@ -178,20 +186,19 @@ def test_every_kind_of_question_has_its_index(path, where, index, sorts):
 
 
 def fail_next_write(monkeypatch, error: Exception) -> None:
-    async def write(connection, commits):
+    def append(log, payload, filled):
         monkeypatch.undo()
         raise error
 
-    monkeypatch.setattr(batch, "write", write)
+    monkeypatch.setattr(Log, "append", append)
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (apsw.FullError("x"), "the disk is full"),
-        (apsw.IOError("x"), "the disk refused"),
-        (apsw.ReadOnlyError("x"), "read-only"),
-        (apsw.BusyError("x"), "locked by another process"),
+        (OSError(errno.ENOSPC, "x"), "the disk is full"),
+        (OSError(errno.EDQUOT, "x"), "the disk is full"),
+        (OSError(errno.EIO, "x"), "the disk refused"),
         (ZeroDivisionError("a fault of ours"), "the database failed"),
     ],
 )
@@ -240,14 +247,14 @@ def test_a_batch_is_kept_whole_or_not_at_all(path, monkeypatch):
 def test_a_full_queue_refuses_at_once_and_loses_nothing(path, monkeypatch):
     async def body(store):
         at_work, release = threading.Event(), threading.Event()
-        write = batch.write
+        append = Log.append
 
-        async def slow(connection, commits):
+        def slow(log, payload, filled):
             at_work.set()
             assert release.wait(60)
-            return await write(connection, commits)
+            return append(log, payload, filled)
 
-        monkeypatch.setattr(batch, "write", slow)
+        monkeypatch.setattr(Log, "append", slow)
         monkeypatch.setattr(writer, "MAX_QUEUED_COMMITS", 50)
         # With the writer standing in its first batch, nothing leaves the queue behind it.
         accepted = [store.commit([a_record(0)])]
@@ -282,12 +289,13 @@ def test_a_lock_held_by_another_program_is_waited_for(path):
     async def body(store):
         other = apsw.Connection(str(path))
         other.execute("BEGIN IMMEDIATE")
-        waiting = store.commit([a_record()])
+        await store.commit([a_record()])
+        waiting = [asyncio.ensure_future(settled(store)), store.commit([], [a_session()])]
         await asyncio.sleep(0.2)
-        assert not waiting.done()
+        assert not any(one.done() for one in waiting)
         other.execute("ROLLBACK")
         other.close()
-        await waiting
+        await asyncio.gather(*waiting)
 
     with_store(path, body)
 
@@ -298,11 +306,20 @@ def test_a_lock_that_is_never_given_up_fails_the_store(path, monkeypatch):
     async def body(store):
         other = apsw.Connection(str(path))
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable, match="locked by another process"):
-            await store.commit([a_record()])
+        await store.commit([a_record(1)])
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="locked by another process"):
+                await store.records(RecordFilter(tenant="acme"))
+        assert "locked by another process" in store.failure
+        with pytest.raises(StoreUnavailable, match="restart to go on"):
+            await store.commit([a_record(2)])
         other.close()
 
+    async def afterwards(store):
+        assert [r.at_ns for r in await store.records(RecordFilter(tenant="acme"))] == [1]
+
     with_store(path, body)
+    with_store(path, afterwards)
 
 
 def test_an_abandoned_event_loop_does_not_stop_the_writer(path):
@@ -348,6 +365,7 @@ def test_commits_of_two_event_loops_are_both_answered(path):
 def test_a_row_that_this_version_cannot_read_is_an_error_and_not_left_out(path):
     async def body(store):
         await store.commit([a_record()])
+        await settled(store)
         store._connection.raw.execute("DROP TRIGGER journal_keeps_what_was")
         store._connection.raw.execute("UPDATE journal SET kind = 'of.tomorrow'")
         with pytest.raises(StoreUnavailable, match="cannot read"):
@@ -399,6 +417,7 @@ def test_effects_asked_for_at_once_are_one_query_and_each_gets_its_own_answer(pa
     async def body(store):
         kept = [an_effect(f"k{n}", output={"n": n}) for n in range(90)]
         await store.commit([], kept)
+        await settled(store)
         asked = [("acme", f"k{n}") for n in range(100)] + [("other", "k3"), ("acme", "k3")]
         answers = await asyncio.gather(*(store.effect(*name) for name in asked))
         assert answers == [*kept, *[None] * 11, kept[3]]
@@ -422,6 +441,7 @@ def test_one_who_stops_asking_for_an_effect_takes_no_answer_from_the_others(path
 def test_a_fault_of_the_database_reaches_everyone_who_asked_for_an_effect(path):
     async def body(store):
         await store.commit([], [an_effect()])
+        await settled(store)
         store._connection.raw.execute("UPDATE effects SET effect = x'00'")
         asked = [store.effect("acme", "k1"), store.effect("acme", "k2")]
         for fault in await asyncio.gather(*asked, return_exceptions=True):
