@@ -105,9 +105,10 @@ def test_what_an_earlier_turn_left_in_a_file_is_no_frame(tmp_path):
 
 
 def test_a_payload_that_pretends_to_be_frames_is_not_taken_for_them(tmp_path):
-    forged = written(tmp_path, [b"forged"] * 3)[log.SALT_BYTES :]
-    for folder in ("one", "two"):
+    for folder in ("forged", "one", "two"):
         (tmp_path / folder).mkdir()
+    # The numbers are right, and where the last real frame ends is guessed right, too.
+    forged = written(tmp_path / "forged", [b"forged"] * 2, after=4)[log.SALT_BYTES :]
     before = written(tmp_path / "one", [b"x" * n + forged for n in range(3)], draw=os.urandom)
     after = written(tmp_path / "two", [b"real"], after=3, filled=3, draw=os.urandom)
     for cut in range(len(before)):
@@ -160,6 +161,18 @@ def test_a_file_is_written_over_only_once_the_tables_have_what_it_holds(tmp_path
     assert sum(path.stat().st_size for path in paths) == sizes
     mine.close(empty=True)
     assert not any(path.exists() for path in paths)
+
+
+def test_each_turn_draws_its_own_salt(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "_TURN_BYTES", 100)
+    paths, draw = paths_beside(tmp_path / "holdfast.db"), salts()
+    mine = Log(paths, 0, draw)
+    for _ in range(9):
+        mine.append(b"x" * 100, mine.number)
+    mine.close(empty=False)
+    found = {int.from_bytes(path.read_bytes()[: log.SALT_BYTES], "big") for path in paths}
+    assert found == {8, 9}
+    assert int.from_bytes(draw(4), "big") == 10
 
 
 def test_a_gap_between_the_tables_and_the_log_is_damage(tmp_path):
