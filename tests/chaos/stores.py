@@ -5,6 +5,7 @@ tearing a commit itself, which is the databases' own promise and is tested by ki
 """
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ import asyncpg
 
 from holdfast.backends.postgres import PostgresStore
 from holdfast.backends.sqlite import SqliteStore
+from holdfast.backends.sqlite.log import SUFFIXES
 from holdfast.backends.system.clock import SystemClock
 from holdfast.errors import StoreUnavailable
 from holdfast.model.events import Record
@@ -83,13 +85,22 @@ class SqliteDisk:
         self._count += 1
         return await self._open()
 
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"{self._count}.db"
+
     async def _open(self) -> Mortal:
-        path = self._folder / f"{self._count}.db"
-        store: Store = SqliteStore.open(path, clock=SystemClock())
+        store: Store = SqliteStore.open(self._path, clock=SystemClock())
         return Mortal(store)
 
     async def crashed(self, store: Any) -> Any:
-        """Errors: StoreUnavailable."""
+        """The files go on as they stand, the logs last. Errors: StoreUnavailable."""
+        left = self._path
+        self._count += 1
+        for suffix in ("", "-wal", *SUFFIXES):
+            file = left.with_name(left.name + suffix)
+            if file.exists():
+                shutil.copy(file, self._path.with_name(self._path.name + suffix))
         await store.close()
         return await self._open()
 
