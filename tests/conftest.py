@@ -3,9 +3,10 @@
 `HYPOTHESIS_PROFILE=explore` looks for new counterexamples instead.
 """
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from tests.postgres import PostgresServer, serving
 HERE = Path(__file__).parent
 
 __all__ = ["pytest_configure", "pytest_runtest_setup", "sandbox"]
+
+pytest_plugins = ["tests.where"]
 
 # Deadlines are off: the machine is shared, and a slow example is no wrong example.
 settings.register_profile(
@@ -42,6 +45,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # In several processes files are handed out one by one, in this order: those that last longest first,
 # so that none is left over at the end. They wait much, and so begin beside each other.
 LONGEST = ("docs", "chaos", "e2e", "contract", "properties")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage, and never look at what was collected."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

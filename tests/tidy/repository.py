@@ -1,11 +1,17 @@
-"""What the tidy tests share: the repository's root, its tracked files, and their text."""
+"""What the tidy tests share: the repository's root, its tracked files, their text and their trees."""
 
+import ast
+import re
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "holdfast"
+IMPORTED = re.compile(r"^\s*from (holdfast[\w.]*) import (?:\(([^)]*)\)|([^\n(]+))", re.MULTILINE)
+
+Nodes = tuple[ast.AST, ...]
 
 
 @cache
@@ -33,8 +39,34 @@ def text_of(path: Path) -> str | None:
         return None
 
 
-def source_modules() -> list[Path]:
-    return sorted(SOURCE.rglob("*.py"))
+@cache
+def source_modules() -> tuple[Path, ...]:
+    return tuple(sorted(SOURCE.rglob("*.py")))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A file as Python reads it, parsed once; nobody changes it."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes_of(path: Path) -> Nodes:
+    """All of a file's tree."""
+    return tuple(ast.walk(tree_of(path)))
+
+
+def nodes_in(source: str) -> Nodes:
+    """All of a text's tree, for what a rule has to see."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
+def imported(text: str) -> Iterator[tuple[str, str]]:
+    """Module and name of each import of ours in a text."""
+    for module, many, one in IMPORTED.findall(text):
+        for name in (many or one.partition("#")[0]).split(","):
+            if name.strip():
+                yield module, name.split()[0]
 
 
 def shown(path: Path) -> str:

@@ -13,14 +13,17 @@ from tests import parts
 from tests.parts import PARTS, Part, path_without, works
 from tests.tidy.repository import ROOT
 
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
+TESTS = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("*.py"))}
 THE_ONE_PLACE = ROOT / "tests" / "parts.py"
+NAMES_PARTS = {"pytest.mark.part", "parts.require"}
 BY_HAND = {"skip", "skipif", "skipIf", "skipTest", "skipUnless", "importorskip", "SkipTest"}
 
 
 def skips(source: str) -> list[int]:
     """The lines where a test is skipped by hand."""
     names = {"Skipped", *BY_HAND}
+    if not any(name in source for name in names):
+        return []
     return [
         node.lineno
         for node in ast.walk(ast.parse(source))
@@ -32,10 +35,12 @@ def skips(source: str) -> list[int]:
 def marked(source: str) -> set[str]:
     """The parts that a test file names."""
     named: set[str] = set()
+    if not any(name in source for name in NAMES_PARTS):
+        return named
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        if ast.unparse(node.func) in {"pytest.mark.part", "parts.require"}:
+        if ast.unparse(node.func) in NAMES_PARTS:
             assert all(isinstance(given, ast.Constant) for given in node.args), node.lineno
             named |= {ast.literal_eval(given) for given in node.args}
     return named
@@ -44,8 +49,8 @@ def marked(source: str) -> set[str]:
 def test_no_test_is_skipped_by_hand():
     found = {
         path.relative_to(ROOT).as_posix(): lines
-        for path in TESTS
-        if path != THE_ONE_PLACE and (lines := skips(path.read_text(encoding="utf-8")))
+        for path, text in TESTS.items()
+        if path != THE_ONE_PLACE and (lines := skips(text))
     }
     assert not found, f"name the part instead, in tests/parts.py: {found}"
 
@@ -66,7 +71,7 @@ def test_the_rule_sees(source):
 
 
 def test_every_part_that_a_test_names_is_in_the_table_and_each_of_the_table_is_named():
-    assert set().union(*(marked(path.read_text(encoding="utf-8")) for path in TESTS)) == set(PARTS)
+    assert set().union(*map(marked, TESTS.values())) == set(PARTS)
 
 
 def test_the_continuous_run_gets_the_parts_before_it_tests():

@@ -3,16 +3,14 @@
 import ast
 import importlib
 import inspect
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.render_api import MODULES, PAGE, names_of, section
-from tests.tidy.repository import shown, source_modules, text_of, tracked_files
+from tests.tidy.repository import imported, shown, source_modules, text_of, tracked_files, tree_of
 
-IMPORTED = re.compile(r"^\s*from (holdfast[\w.]*) import (?:\(([^)]*)\)|([^\n(]+))", re.MULTILINE)
 SECTIONS = {
     part.partition("]")[0]: f"\n[{part}"
     for part in PAGE.read_text(encoding="utf-8").split("\n[")[1:]
@@ -26,14 +24,6 @@ def test_what_programs_import_is_what_the_page_shows(name):
 
 def test_the_page_shows_these_modules_alone():
     assert tuple(SECTIONS) == MODULES
-
-
-def imported(text: str) -> Iterator[tuple[str, str]]:
-    """Module and name of each import of ours in a text."""
-    for module, many, one in IMPORTED.findall(text):
-        for name in (many or one.partition("#")[0]).split(","):
-            if name.strip():
-                yield module, name.split()[0]
 
 
 def readable() -> list[Path]:
@@ -94,7 +84,7 @@ def test_every_public_function_and_class_of_the_source_has_a_docstring():
     silent = [
         f"{shown(path)}: {name}"
         for path in source_modules()
-        for name in undocumented(ast.parse(path.read_text(encoding="utf-8")))
+        for name in undocumented(tree_of(path))
     ]
     assert silent == []
 

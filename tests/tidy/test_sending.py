@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.tidy.repository import SOURCE, shown, source_modules
+from tests.tidy.repository import Nodes, nodes_in, nodes_of, shown, source_modules
 
 MAKERS = {"src/holdfast/runtime/clearing.py"}
 # The port, what implements it, and who holds an upstream and hands it only what is cleared.
@@ -18,42 +18,38 @@ WORD = "on_the_servers_word"
 TELLERS = {"src/holdfast/runtime/clearing.py", "src/holdfast/runtime/relays/calls.py"}
 
 
-def makes(tree: ast.AST) -> bool:
+def makes(nodes: Nodes) -> bool:
     """Whether a module makes a cleared request, or takes the way to make one."""
     return any(
         isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id in ("Cleared", "Clearance", "object")
         and node.attr in ("_of", "__new__")
-        for node in ast.walk(tree)
-    ) and any(
-        isinstance(node, ast.Name) and node.id in ("Cleared", "Clearance")
-        for node in ast.walk(tree)
-    )
+        for node in nodes
+    ) and any(isinstance(node, ast.Name) and node.id in ("Cleared", "Clearance") for node in nodes)
 
 
-def sends(tree: ast.AST) -> bool:
+def sends(nodes: Nodes) -> bool:
     """Whether a module sends something to an upstream."""
     return any(
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "send"
         and "timeout_s" in {word.arg for word in node.keywords}
-        for node in ast.walk(tree)
+        for node in nodes
     )
 
 
-def tells(tree: ast.AST) -> bool:
+def tells(nodes: Nodes) -> bool:
     """Whether a module sends what the server has admitted."""
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == WORD
-        for node in ast.walk(tree)
+        for node in nodes
     )
 
 
 def which(found) -> set[str]:
-    modules = (path for path in source_modules() if path.is_relative_to(SOURCE))
-    return {shown(path) for path in modules if found(ast.parse(path.read_text(encoding="utf-8")))}
+    return {shown(path) for path in source_modules() if found(nodes_of(path))}
 
 
 def test_only_admission_makes_what_may_leave():
@@ -78,4 +74,4 @@ def test_only_a_relay_sends_on_the_servers_word():
     ],
 )
 def test_each_rule_sees_its_fault(source, found):
-    assert found(ast.parse(source))
+    assert found(nodes_in(source))

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy.repository import ROOT, SOURCE, shown, source_modules, text_of, tracked_files
+from tests.tidy.repository import (
+    ROOT,
+    SOURCE,
+    nodes_of,
+    shown,
+    source_modules,
+    text_of,
+    tracked_files,
+    tree_of,
+)
 
 MOST_LINES = 600
 MOST_FUNCTION_LINES = 80
@@ -33,7 +42,7 @@ def test_no_source_file_is_longer_than_600_lines():
 def test_no_function_is_longer_than_80_lines():
     long = []
     for path in source_modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 count = (node.end_lineno or node.lineno) - node.lineno + 1
                 if count > MOST_FUNCTION_LINES:
@@ -42,11 +51,7 @@ def test_no_function_is_longer_than_80_lines():
 
 
 def test_every_module_says_what_lives_in_it():
-    silent = [
-        shown(path)
-        for path in source_modules()
-        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    silent = [shown(path) for path in source_modules() if not ast.get_docstring(tree_of(path))]
     assert not silent, f"no module docstring in {silent}"
 
 

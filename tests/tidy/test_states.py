@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.tidy.repository import SOURCE, shown, source_modules
+from tests.tidy.repository import Nodes, nodes_in, nodes_of, shown, source_modules
 
 TABLE = "src/holdfast/core/calls.py"
 # Where a call begins; the suites of the ports begin theirs themselves.
@@ -21,28 +21,27 @@ def names_state(value: ast.AST) -> bool:
     )
 
 
-def sets_state(tree: ast.AST) -> bool:
+def sets_state(nodes: Nodes) -> bool:
     """Whether a module gives something a state of calls."""
     return any(
         isinstance(node, ast.Call)
         and any(word.arg == "state" and names_state(word.value) for word in node.keywords)
-        for node in ast.walk(tree)
+        for node in nodes
     )
 
 
-def begins(tree: ast.AST) -> bool:
+def begins(nodes: Nodes) -> bool:
     """Whether a module makes a call's record."""
     return any(
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "CallRecord"
-        for node in ast.walk(tree)
+        for node in nodes
     )
 
 
 def which(found) -> set[str]:
-    modules = (path for path in source_modules() if path.is_relative_to(SOURCE))
-    return {shown(path) for path in modules if found(ast.parse(path.read_text(encoding="utf-8")))}
+    return {shown(path) for path in source_modules() if found(nodes_of(path))}
 
 
 def test_no_module_but_the_table_moves_a_call():
@@ -54,7 +53,7 @@ def test_a_call_begins_where_an_answer_brings_it():
 
 
 def test_the_look_for_it_sees_both():
-    assert sets_state(ast.parse("replace(call, state=CallState.DENIED)"))
-    assert sets_state(ast.parse("replace(call, state=a if b else CallState.DENIED)"))
-    assert not sets_state(ast.parse("replace(run, state=RunState.DONE)"))
-    assert begins(ast.parse("CallRecord(session='s')"))
+    assert sets_state(nodes_in("replace(call, state=CallState.DENIED)"))
+    assert sets_state(nodes_in("replace(call, state=a if b else CallState.DENIED)"))
+    assert not sets_state(nodes_in("replace(run, state=RunState.DONE)"))
+    assert begins(nodes_in("CallRecord(session='s')"))

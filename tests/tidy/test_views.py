@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.tidy.repository import SOURCE, shown, source_modules
+from tests.tidy.repository import SOURCE, Nodes, nodes_in, nodes_of, shown, source_modules
 
 VIEWS = SOURCE / "model" / "views"
 # Where a class of a view's name would be a second answer to the same question.
@@ -19,8 +19,8 @@ class Shape(NamedTuple):
     where: str
 
 
-def shapes(text: str, where: str) -> Iterator[Shape]:
-    for node in ast.walk(ast.parse(text)):
+def shapes(nodes: Nodes, where: str) -> Iterator[Shape]:
+    for node in nodes:
         if isinstance(node, ast.ClassDef):
             named = [one.target for one in node.body if isinstance(one, ast.AnnAssign)]
             fields = [one.id for one in named if isinstance(one, ast.Name)]
@@ -48,7 +48,7 @@ def test_nothing_in_the_source_is_a_view_for_the_second_time():
     known: list[Shape] = []
     others: list[Shape] = []
     for path in source_modules():
-        found = shapes(path.read_text(encoding="utf-8"), shown(path))
+        found = shapes(nodes_of(path), shown(path))
         (known if VIEWS in path.parents else others).extend(found)
     assert len(known) >= 40
     assert twice(known, others) == []
@@ -58,9 +58,12 @@ def test_nothing_in_the_source_is_a_view_for_the_second_time():
 
 
 def test_the_rule_sees_fields_that_are_repeated_and_names_at_doors():
-    known = list(shapes("class A:\n    x: int\n    y: int\nclass B:\n    x: int\n", "v"))
+    def seen(text: str, where: str) -> list[Shape]:
+        return list(shapes(nodes_in(text), where))
+
+    known = seen("class A:\n    x: int\n    y: int\nclass B:\n    x: int\n", "v")
     other = "class {}:\n    y: str\n    x: int\n"
-    assert twice(known, list(shapes(other.format("C"), "src/holdfast/core/a.py")))
-    assert twice(known, list(shapes("class B:\n    z: int\n", "src/holdfast/client/a.py")))
-    assert not twice(known, list(shapes("class B:\n    z: int\n", "src/holdfast/core/a.py")))
-    assert not twice(known, list(shapes("class C:\n    x: int\n", "src/holdfast/apps/a.py")))
+    assert twice(known, seen(other.format("C"), "src/holdfast/core/a.py"))
+    assert twice(known, seen("class B:\n    z: int\n", "src/holdfast/client/a.py"))
+    assert not twice(known, seen("class B:\n    z: int\n", "src/holdfast/core/a.py"))
+    assert not twice(known, seen("class C:\n    x: int\n", "src/holdfast/apps/a.py"))
