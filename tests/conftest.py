@@ -6,6 +6,7 @@
 import gc
 import os
 import signal
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -59,7 +60,13 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put long ones first where several processes run them."""
+    """Put long ones first where several processes run them; refuse names that tests share.
+
+    Several processes know a test by its name, and run one of those that share it.
+    """
+    names = Counter(item.nodeid for item in items)
+    if shared := [name for name, count in names.items() if count > 1]:
+        raise pytest.UsageError(f"several tests are called {', '.join(shared)}")
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _turn(item.path.relative_to(HERE).parts[0]))
 
