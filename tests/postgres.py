@@ -41,7 +41,8 @@ class PostgresServer:
             owner = pwd.getpwnam(self._user)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
             os.chown(self._data, owner.pw_uid, owner.pw_gid)
-        self._tool("initdb", "--auth=trust", "--encoding=utf8", "--no-locale", "-U", "postgres")
+        new = ("--auth=trust", "--encoding=utf8", "--no-locale", "--no-sync", "-U", "postgres")
+        self._tool("initdb", *new)
 
     def start(self) -> None:
         """Listen on the socket in `folder`."""
@@ -49,6 +50,9 @@ class PostgresServer:
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
             "max_connections": "60",
+            # Nothing here lives long enough: for each database a process would come by and look.
+            "autovacuum": "off",
+            "jit": "off",
         } | self._settings
         options = " ".join(f"-c {name}='{value}'" for name, value in chosen.items())
         self._tool("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")

@@ -61,7 +61,7 @@ def _holders(owner: Any, module: types.ModuleType, function: Any) -> list[Any]:
     if owner is not module:
         return [owner]
     package = module.__name__.rpartition(".")[0]
-    near = [one for name, one in list(sys.modules.items()) if name.startswith(package)]
+    near = [one for name, one in sys.modules.copy().items() if name.startswith(package)]
     return [one for one in near if any(held is function for held in vars(one).values())]
 
 

@@ -18,6 +18,7 @@ from holdfast.model.sessions import SessionState
 from holdfast.ports.store import RunFilter
 from holdfast.runtime import dispatch as module
 from holdfast.runtime.dispatch import WAITING_LIFE_NS
+from tests import skipped_time
 from tests.unit.runtime.alone.desk import S
 from tests.unit.runtime.alone.office import Office
 
@@ -194,7 +195,7 @@ def test_run_that_is_over_in_the_moment_that_it_is_claimed_is_nobodys(given_up):
         await office.journal.commit(())
         assert (await office.store.run(run.run_id)).state is RunState.CANCELLED
 
-    asyncio.run(main())
+    skipped_time.run(main)
 
 
 def test_run_that_goes_to_another_worker_in_that_very_moment_is_handed_out_once():
@@ -215,7 +216,7 @@ def test_run_that_goes_to_another_worker_in_that_very_moment_is_handed_out_once(
         assert (claimed.run.epoch, claimed.run.worker) == (2, "b")
         assert await one is None
 
-    asyncio.run(main())
+    skipped_time.run(main)
 
 
 def test_lease_is_counted_from_when_the_run_was_taken():
