@@ -15,6 +15,7 @@ from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.tools import ArgumentRole
 from holdfast.runtime import replay as module_of
+from holdfast.runtime.live import LiveSession
 from holdfast.runtime.replay import BELIEVED, RELOADED, judge, replay, trust_attributes
 from tests.unit.runtime.alone.desk import Desk, call
 
@@ -45,7 +46,14 @@ async def noted(record, *, own=True, before=None):
     live.vouched = Told("vouched", notes)
     live.residue = Told("residue", notes)
     live.context = Told("context", notes)
-    live.wrote = lambda *a, **k: notes.append(("wrote", *a, k))
+
+    class Noted(LiveSession):
+        __slots__ = ()
+
+        def wrote(self, *given, **named):
+            notes.append(("wrote", *given, named))
+
+    live.__class__ = Noted
     turns = live.progress.turns
     live.progress = Told("progress", notes)
     live.progress.turns = turns
