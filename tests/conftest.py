@@ -45,7 +45,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # In several processes files are handed out one by one, in this order: those that last longest first,
 # so that none is left over at the end. They wait much, and so begin beside each other.
-LONGEST = ("docs", "chaos", "e2e", "contract", "properties")
+LONGEST = ("docs", "promises", "chaos", "e2e", "contract", "properties")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,51 @@
+"""The two houses of the promises, each started once a process, and the doors into them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.promises.doors import DOORS, Door
+from tests.promises.house import House
+
+
+class Houses:
+    """One house with a worker, one with relays; each begins when a door into it is first wanted."""
+
+    def __init__(self, folder: Any) -> None:
+        self._folder = folder
+        self._doors: dict[str, Door] = {}
+        self._houses: dict[bool, House] = {}
+
+    def door(self, name: str) -> Door:
+        if name not in self._doors:
+            self._doors[name] = DOORS[name](self._house(relayed=name == "relay"))
+        return self._doors[name]
+
+    def _house(self, *, relayed: bool) -> House:
+        if relayed not in self._houses:
+            folder = self._folder.mktemp("relayed" if relayed else "house")
+            made = House(folder, relays=int(relayed), workers=int(not relayed))
+            self._houses[relayed] = made.__enter__()
+        return self._houses[relayed]
+
+    def close(self) -> None:
+        for house in self._houses.values():
+            house.close()
+
+
+@pytest.fixture(scope="session")
+def houses(tmp_path_factory) -> Iterator[Houses]:
+    found = Houses(tmp_path_factory)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def door(request, houses) -> Door:
+    """The door that the scenario is tried at."""
+    found = houses.door(request.param)
+    found.house.alive()
+    return found
