@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import TypeVar
 
 from tests.promises.doors import DONE, Door, Work, call
 
+Made = TypeVar("Made")
 
-def once(work: Callable[[Door], Work]) -> Callable[[Door], Work]:
-    """The same work for all who ask at this door."""
 
-    @wraps(work)
-    def shared(door: Door) -> Work:
-        known: dict[str, Work] = door.__dict__.setdefault("known", {})
-        if work.__name__ not in known:
-            known[work.__name__] = work(door)
-        return known[work.__name__]
+def once(make: Callable[[Door], Made]) -> Callable[[Door], Made]:
+    """The same for all who ask at this door."""
+
+    @wraps(make)
+    def shared(door: Door) -> Made:
+        if make.__name__ not in door.known:
+            door.known[make.__name__] = make(door)
+        found: Made = door.known[make.__name__]
+        return found
 
     return shared
 
@@ -92,9 +95,7 @@ def compacted(door: Door) -> Work:
     looks = [call("look", f"c{n}-{door.name}") for n in range(7)]
     if door.name == "runs":
         full = {**call("look", "c7"), "usage": {"input_tokens": 55_000}}
-        # What is left of the conversation begins a script of its own.
-        summary = {"text": 'seven orders were looked up FAKE:[{"text": "done"}]'}
-        return door.work(*looks, full, summary, agent="narrow", task=task)
+        return door.work(*looks, full, call("look", "c8"), DONE, agent="narrow", task=task)
     first = door.work(looks[0], DONE, agent="narrow", task=task)
     smaller = door.work(agent="narrow", task=task, user=first.user, resume=first, typed="/compact")
     smaller.conversation = smaller.conversation or first.conversation

@@ -41,9 +41,13 @@ from tests.promises.settings import MCP, desk_tools
 
 BUNDLED = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 VERSION = {"anthropic-version": "2023-06-01"}
-PATIENCE_S = 60
+PATIENCE_S = 180
 # Offered by the MCP server, and never to be run: one without a contract, one that nobody may call.
 OTHERS = ("unlisted", "drop_database")
+
+
+class Gone(BaseException):
+    """The program of the agent ended in the middle of a tool, and says nothing more."""
 
 
 class Work:
@@ -80,7 +84,7 @@ class Work:
     def or_end(self, timeout_s: float = 15) -> "Work":
         """Wait that long, and then end the program: the bundled CLI tries for minutes."""
         assert self._thread is not None
-        self._thread.join(timeout_s if self.end else PATIENCE_S)
+        self._thread.join(timeout_s)
         if self._thread.is_alive() and self.end is not None:
             self.failed, self.said = True, self.said or "it went on trying"
             self.end()
@@ -135,6 +139,8 @@ class Door:
 
     def __init__(self, house: House) -> None:
         self.house = house
+        self.known: dict[str, Any] = {}
+        """What was done once for all who look at it."""
 
     def begin(
         self,
@@ -197,6 +203,8 @@ class Runs(Door):
         reply = self.house.project.call("POST", "/v1/runs", {**asked, "prompt": prompt})
         assert reply.status == 200, reply.body
         work.run_id, work.session_id = reply.json["run_id"], reply.json["session"]
+        cancel = f"/v1/runs/{work.run_id}/cancel"
+        work.end = lambda: self.house.project.call("POST", cancel, {"reason": "enough"})
         work.under_way(threading.Thread(target=self._follow, args=(work,), daemon=True))
 
     def _follow(self, work: Work) -> None:
@@ -255,8 +263,7 @@ class Loop(Door):
 
     async def converse(self, work: Work, session: Session, prompt: str, client: Client) -> None:
         def ended() -> None:
-            work.end()
-            desk_tools().linger(2)
+            raise Gone
 
         desk = desk_tools()
         desk.end_here = ended
@@ -322,9 +329,11 @@ class AgentSdk(Loop):
         home.mkdir(parents=True, exist_ok=True)
         desk = desk_tools()
 
+        loop = asyncio.get_running_loop()
+
         def ended() -> None:
-            work.end()
-            desk.linger(2)
+            """Nothing more is heard of the program: what it would report reaches nobody."""
+            asyncio.run_coroutine_threadsafe(session.close(), loop).result(20)
 
         desk.end_here = ended
         desk.ACTS = self.house.acts_file

@@ -121,6 +121,7 @@ class House:
         self._spans = Spans()
         self._spans.__enter__()
         self._count = workers
+        self._operators: dict[str, str] = {}
         self.workers: list[subprocess.Popen[bytes]] = []
         urls = {"spans": self._spans.url, "posts": self.receiver.url}
         port = free_port() if relays else 0
@@ -174,6 +175,15 @@ class House:
             code = self.project.stop()
             self.project.start("--port", self.project.url.rsplit(":", 1)[1])
             raise AssertionError(f"the server had ended with {code}: {said[-4000:]}")
+
+    def operators(self, *names: str) -> dict[str, str]:
+        """Operators by name, each with their token; named once."""
+        for name in names:
+            if name not in self._operators:
+                code, told = cli("operators", "add", name, "-C", str(self.folder))
+                assert code == 0, told
+                self._operators[name] = told.split()[-1]
+        return self._operators
 
     def worker(self) -> subprocess.Popen[bytes]:
         """One more worker process."""

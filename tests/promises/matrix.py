@@ -10,7 +10,7 @@ import pytest
 
 from scripts.render_doors import DOORS, OPEN, applies
 
-NEEDS = {"sdk": "claude-code", "claude_code": "claude-code"}
+NEEDS_THE_CLI = ("sdk", "claude_code")
 
 
 def promise(capability: str) -> Callable[[Callable[..., None]], Any]:
@@ -19,7 +19,7 @@ def promise(capability: str) -> Callable[[Callable[..., None]], Any]:
     for door in DOORS:
         if not applies(capability, door):
             continue
-        marks = [pytest.mark.part(NEEDS[door])] if door in NEEDS else []
+        marks = [pytest.mark.part("claude-code")] if door in NEEDS_THE_CLI else []
         seen = OPEN.get(capability, {}).get(door)
         if seen:
             marks.append(pytest.mark.xfail(reason=seen, strict=True))

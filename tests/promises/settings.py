@@ -139,9 +139,7 @@ def agents() -> dict[str, Any]:
                 "rules": [{"field": "cents", "max": 100, "says": "no more than a dollar"}],
             }
         ),
-        "narrow": agent(
-            model=NARROW, hooks=hooks, context={"window_tokens": 60000, "strategy": "summarise"}
-        ),
+        "narrow": agent(model=NARROW, hooks=hooks, context={"window_tokens": 60000}),
         "brief": agent(loop={"turn_timeout_s": 1}),
         "short_lived": agent(loop={"wall_clock_s": 3}),
     }

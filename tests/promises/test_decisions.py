@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 import yaml
 
 from tests.promises.calls import DANGEROUS, PLACES, dangerous, ordinary
@@ -54,10 +53,11 @@ def test_one_decision_covers_session_tenant_and_task(door):
 @promise("S24")
 def test_a_tool_for_managers_needs_a_managers_session(door):
     denied(ordinary(door), "margin", "A1", "permission_denied")
-    work = door.work(call("margin", "S24"), call("note", "S37"), DONE, user="boss")
+    order = f"S24-{door.name}"
+    work = door.work(call("margin", order), DONE, user="boss")
     assert not work.read("margin")[0]["error"], work.read()
-    assert len(work.acts("margin", "S24")) == 1 + (len(work.acts("margin", "S24")) - 1)
-    assert of_order(work, "margin", "S24")["verdict"] == "allow"
+    assert len(work.acts("margin", order)) == 1
+    assert of_order(work, "margin", order)["verdict"] == "allow"
 
 
 @promise("S26")
@@ -187,16 +187,16 @@ def test_a_read_only_role_reads_and_writes_nothing(door):
 
 
 def trusted(door, trust: str) -> Work:
-    """The same four calls, one of each class of risk, by an agent of that trust."""
-    known = door.__dict__.setdefault("known", {})
-    if trust not in known:
+    """The same five calls, one of each class of risk, by an agent of that trust."""
+    if trust not in door.known:
         order = f"trust-{door.name}"
-        known[trust] = door.work(
+        door.known[trust] = door.work(
             *(call("look", order), call("pay", order, amount=1), call("note", order)),
             *(call("close_account", order), call("drop_database", order), DONE),
             agent=trust,
         )
-    return known[trust]
+    found: Work = door.known[trust]
+    return found
 
 
 @promise("S44")
@@ -287,14 +287,3 @@ def test_an_agent_that_was_pointed_at_files_gets_those_and_no_others(door):
     told = [codes(r) for r in work.decided()]
     assert told == [[], *[["scope_not_granted"]] * 3], told
     assert work.acts("read_text", outside) == []
-
-
-@pytest.fixture(autouse=True)
-def shown_when_it_fails(request, door):
-    """What the model read, beside a scenario that did not hold."""
-    yield
-    known = door.__dict__.get("known", {})
-    if "ordinary" in known:
-        request.node.add_report_section(
-            "call", "ordinary", json.dumps(known["ordinary"].read(), indent=1)
-        )

@@ -19,13 +19,6 @@ from tests.promises.test_money import LONG, spenders
 from tests.promises.test_sessions import end
 
 
-def once(whose, name, make):
-    known = whose.__dict__.setdefault("known", {})
-    if name not in known:
-        known[name] = make()
-    return known[name]
-
-
 def vanished(door, tool, order, task) -> Work:
     """The agent's program ends after a tool took effect, before anybody was told."""
     work = door.begin(
@@ -88,9 +81,7 @@ def test_what_is_exhausted_or_unknown_stands_in_one_list(door):
 @promise("S17")
 def test_a_spent_cap_waits_for_the_person_who_may_say_so(door):
     """It pauses and waits; somebody else cannot let it go on; the named approver raises the cap, and it goes on."""
-    operators = once(
-        door.house, "operators", lambda: {n: operator(door, n) for n in ("ann", "bob")}
-    )
+    operators = door.house.operators("ann", "bob")
     work = door.begin(*spenders(LONG, 6), DONE, agent="patient", task=f"open/S17-{door.name}")
     waits = until(lambda: waiting(door, work), 15)
     assert waits, f"it did not wait: {work.view()['state']}, {work.said}"
@@ -120,12 +111,6 @@ def waiting(door, work) -> bool:
     if work.run_id:
         return bool(run_of(door, work)["state"] == "parked")
     return bool(work.view()["state"] == "paused")
-
-
-def operator(door, name: str) -> str:
-    code, told = cli("operators", "add", name, "-C", str(door.house.folder))
-    assert code == 0, told
-    return told.split()[-1]
 
 
 @promise("S87")

@@ -3,7 +3,7 @@
 import importlib
 import json
 
-from tests.promises.calls import compacted, hooked, overflows
+from tests.promises.calls import compacted, hooked, once, overflows
 from tests.promises.doors import DONE, call
 from tests.promises.house import cli, fresh, until
 from tests.promises.matrix import promise
@@ -54,13 +54,11 @@ def test_each_hook_writes_its_record_at_every_point(door):
         assert ran(broken(door), "on_error")
 
 
+@once
 def broken(door):
     """Work whose model fails for good."""
-    known = door.__dict__.setdefault("known", {})
-    if "broken" not in known:
-        fault = {"text": "never", "fault": {"status": 529}}
-        known["broken"] = door.begin(call("look", "S55"), fault, agent="failing").or_end()
-    return known["broken"]
+    fault = {"text": "never", "fault": {"status": 529}}
+    return door.begin(call("look", "S55"), fault, agent="failing").or_end()
 
 
 def full(door):

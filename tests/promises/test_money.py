@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 
+from tests.promises.calls import once
 from tests.promises.doors import DONE, VERSION, Work, call, calls
 from tests.promises.house import SECRET, fresh, until
 from tests.promises.matrix import promise
@@ -75,20 +76,10 @@ def spenders(turn, times=12):
     ]
 
 
-def once(door, name, make):
-    known = door.__dict__.setdefault("known", {})
-    if name not in known:
-        known[name] = make()
-    return known[name]
-
-
+@once
 def out_spent(door) -> Work:
     """A task that spends its dollar of output; unlimited but for the task."""
-    return once(
-        door,
-        "out_spent",
-        lambda: door.work(*spenders(LONG), DONE, agent="wordy", task=f"refunds/out-{door.name}"),
-    )
+    return door.work(*spenders(LONG), DONE, agent="wordy", task=f"refunds/out-{door.name}")
 
 
 @promise("S1")
@@ -111,17 +102,12 @@ def test_a_task_has_twenty_five_tool_calls_also_where_they_are_asked_for_at_once
     assert sum(r["error"] for r in work.read("pay")) == 5
 
 
+@once
 def calls_spent(door) -> Work:
     """Thirty payments, fifteen at a time."""
     orders = [f"S2-{door.name}-{n}" for n in range(30)]
-    return once(
-        door,
-        "calls_spent",
-        lambda: door.work(
-            calls("pay", orders[:15], amount=1), calls("pay", orders[15:], amount=1), DONE,
-            agent="busy", task=f"refunds/calls-{door.name}",
-        ),
-    )  # fmt: skip
+    halves = (calls("pay", orders[:15], amount=1), calls("pay", orders[15:], amount=1))
+    return door.work(*halves, DONE, agent="busy", task=f"refunds/calls-{door.name}")
 
 
 @promise("S5")
@@ -241,6 +227,7 @@ def test_a_project_has_tokens_a_day_and_a_month(door):
             DONE,
             agent="dear",
             tenant=tenant,
+            user=user,
             task=f"open/{user}",
             words=PADDING,
         )
@@ -315,18 +302,14 @@ def test_one_session_cannot_use_more_than_its_own_cap(door):
     assert work.account("tenant", "usd", "calendar_day")["limit"] > usd(5)
 
 
+@once
 def five_dollars(door) -> Work:
     """A session that spends all that a session has unless somebody says otherwise."""
-
-    def make():
-        user = fresh("u")
-        for window in ("hour", "day"):
-            lift(door, "user", f"acme/{user}", "usd", window)
-        return door.work(
-            *spenders(LONG, 28), DONE, agent="wordy_capped", user=user, task=f"open/{user}"
-        )
-
-    return once(door, "five_dollars", make)
+    user = fresh("u")
+    for window in ("hour", "day"):
+        lift(door, "user", f"acme/{user}", "usd", window)
+    turns = spenders(LONG, 28)
+    return door.work(*turns, DONE, agent="wordy_capped", user=user, task=f"open/{user}")
 
 
 @promise("S18")

@@ -12,24 +12,17 @@ import yaml
 
 from holdfast.client import Session
 from holdfast.errors import DelegationRefused
-from tests.promises.calls import ordinary
+from tests.promises.calls import once, ordinary
 from tests.promises.doors import DONE, VERSION, Work, call
 from tests.promises.house import cli, fresh, until
 from tests.promises.matrix import promise
 from tests.promises.settings import MODEL
 
 
-def once(door, name, make):
-    known = door.__dict__.setdefault("known", {})
-    if name not in known:
-        known[name] = make()
-    return known[name]
-
-
-def streaming(door, words=4000) -> Work:
+def streaming(door, words=4000, agent="desk") -> Work:
     """An answer that is under way, and lasts for a while."""
     long = {"words": words, "pacing": {"event_interval_ms": 50}}
-    work = door.begin(long, DONE)
+    work = door.begin(long, DONE, agent=agent)
     assert until(lambda: any(r.events_sent > 10 for r in door.house.requests(work.marker)), 30)
     return work
 
@@ -39,16 +32,13 @@ def end(door, work, verb="kill", reason="enough"):
     return door.house.project.call("POST", path, {"reason": reason})
 
 
+@once
 def killed(door):
-    """One of two agents at work is killed; both, and the receipt."""
-
-    def make():
-        one, other = streaming(door), streaming(door, words=300)
-        began = time.monotonic()
-        receipt = end(door, one)
-        return one, other, receipt, time.monotonic() - began
-
-    return once(door, "killed", make)
+    """One of two agents at work is killed; both, the receipt, and how long it took."""
+    one, other = streaming(door), streaming(door, words=300)
+    began = time.monotonic()
+    receipt = end(door, one)
+    return one, other, receipt, time.monotonic() - began
 
 
 @promise("S102")
@@ -111,7 +101,7 @@ def test_nothing_of_another_tenant_is_read(door):
         "/v1/audit/ask?user=victim&at=now&tenant=globex",
     ]
     worker = (project.state / "worker.token").read_text().strip()
-    tokens = [t for t in (work.token, work.model_token, worker, "") if t or t == ""]
+    tokens = {work.token, work.model_token, worker, ""}
     for token in tokens:
         for path in paths:
             for method in ("GET", "POST"):
@@ -163,10 +153,7 @@ def test_no_agent_writes_or_reloads_the_policy(door):
         assert policy_version(project) == before
     finally:
         file.write_text(kept)
-    agents = {r["body"]["worker"] for r in work.records("run.claimed")}
-    assert owner(project.policy_pid) != owner(os.getpid()), (
-        f"the policy's process runs as the agent's own user {agents or ''}"
-    )
+    assert owner(project.policy_pid) != owner(os.getpid()), "it runs as the agent's own user"
 
 
 def policy_version(project) -> str:
@@ -182,7 +169,7 @@ def test_a_child_is_less_than_its_parent_or_refused(door):
     if door.name == "runs":
         by_run(door)
         return
-    work = lead(door)
+    work = streaming(door, agent="lead")
     tools = [door.spell("look")]
 
     async def main():
@@ -204,13 +191,6 @@ def test_a_child_is_less_than_its_parent_or_refused(door):
     finally:
         end(door, work)
         work.wait()
-
-
-def lead(door) -> Work:
-    long = {"words": 6000, "pacing": {"event_interval_ms": 50}}
-    work = door.begin(long, DONE, agent="lead")
-    assert until(lambda: any(r.events_sent > 5 for r in door.house.requests(work.marker)), 30)
-    return work
 
 
 def by_run(door) -> None:
