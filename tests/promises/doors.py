@@ -329,11 +329,11 @@ class AgentSdk(Loop):
         home.mkdir(parents=True, exist_ok=True)
         desk = desk_tools()
 
-        loop = asyncio.get_running_loop()
+        over = threading.Event()
 
         def ended() -> None:
-            """Nothing more is heard of the program: what it would report reaches nobody."""
-            asyncio.run_coroutine_threadsafe(session.close(), loop).result(20)
+            work.end()
+            over.wait(20)
 
         desk.end_here = ended
         desk.ACTS = self.house.acts_file
@@ -357,6 +357,8 @@ class AgentSdk(Loop):
         except (ResultError, Exception) as fault:  # noqa: BLE001 -- how this door says that it ended
             work.failed = True
             work.said = f"{work.said} {type(fault).__name__}: {fault}"
+        finally:
+            over.set()
 
     def _tool(self, name: str) -> SdkMcpTool[Any]:
         made = desk_tools().FUNCTIONS[name]
