@@ -21,7 +21,6 @@ __all__ = [
     "HookInput",
     "HookPoint",
     "Recovery",
-    "Strategy",
     "Verdict",
     "compact",
     "deny",

@@ -20,6 +20,8 @@ OTHERWISE: dict[str, tuple[str, str]] = {
     "apps/doctor": ("e2e/test_cli.py", "`holdfast doctor` is run as a program"),
     "apps/policyd": ("e2e/test_policyd.py", "it is started as a process"),
     "apps/relay": ("e2e/test_relays.py", "relays are started beside a server"),
+    "apps/server/relaying": ("e2e/test_relays.py", "relays are started beside a server"),
+    "apps/server/starting": ("e2e/test_server_lifecycle.py", "the server is started as a process"),
     "apps/server/serving": ("e2e/test_server_lifecycle.py", "the server is started as a process"),
     "apps/storage": ("e2e/test_postgres.py", "`holdfast store` is run as a program"),
     "apps/worker": ("e2e/test_native_runs.py", "workers are started beside a server"),

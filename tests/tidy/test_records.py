@@ -20,7 +20,8 @@ AS_JSON = {
 }
 # Who may make a record: the journal, the stores out of a row, a worker of what it just told.
 MAKES = {
-    "integrations/native/driver.py",
+    "compose/hooks.py",
+    "integrations/native/tool_turns.py",
     "ports/store_rows.py",
     "runtime/journal.py",
     "testing/conformance/store.py",

@@ -20,6 +20,9 @@ from typing import NamedTuple
 
 from holdfast.errors import StoreUnavailable
 
+if sys.platform == "darwin":
+    import fcntl
+
 SALT_BYTES = 16
 SUFFIXES = ("-log-a", "-log-b")
 """What the files are called, after the database's name."""
@@ -151,8 +154,6 @@ def _write(file: int, raw: bytes, at: int) -> None:
 
 def _flush(file: int) -> None:
     if sys.platform == "darwin":
-        import fcntl  # noqa: PLC0415 -- F_FULLFSYNC is known there alone
-
         fcntl.fcntl(file, fcntl.F_FULLFSYNC)
     else:
         os.fdatasync(file)

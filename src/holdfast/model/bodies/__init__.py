@@ -189,7 +189,7 @@ __all__ = [
     "ours",
 ]
 
-VERSION = 1
+VERSION = 2
 """Of the shapes together; a server says at its start in which it writes."""
 
 BODIES: Mapping[Kind, type[Body]] = {
