@@ -17,6 +17,7 @@ _ALWAYS = frozenset(
         Kind.BUDGET_OVERSHOT,
         Kind.CONTEXT_ALERT,
         Kind.EVIDENCE_MISSING,
+        Kind.RISK_NOTICE,
         Kind.SESSION_KILLED,
     }
 )
@@ -40,7 +41,8 @@ def alert_of(record: Record, tz: tzinfo) -> Notice | None:
 
     Told are budget alerts and overshoots, a model call that says of its price what has none, a
     context that fills, calls alike and turns at the numbers of `loop`, a loop that stopped its
-    session, a tool result without a permit, a kill, and a kill one of whose levers failed.
+    session, a call at a risk that is told of, a tool result without a permit, a kill, and a kill
+    one of whose levers failed.
     """
     told = record.kind in _ALWAYS
     if record.kind is Kind.LOOP_ALERT:

@@ -92,7 +92,13 @@ class _Account:
             self.settled = 0
         if period > self.period:
             self.period = period
-            self.alerted = ()
+            # A rolling window goes on: what it was told of stands for as long as it is reached.
+            self.alerted = tuple(p for p in self.alerted if length_ns is not None and self._at(p))
+
+    def _at(self, percent: int) -> bool:
+        """Whether so much of the cap is spent."""
+        limit, settled = self.limit, self.settled
+        return limit is not None and settled > 0 and percent * limit <= settled * 100
 
     def add(self, amount: int, now_ns: int) -> None:
         """Count `amount` as spent now."""
@@ -109,8 +115,7 @@ class _Account:
         due = []
         for percent in self.alerts:
             full = percent == percent_floor and self.settled > 0
-            reached = self.settled * 100 >= percent * self.limit and self.settled > 0
-            if percent not in self.alerted and (reached or full):
+            if percent not in self.alerted and (self._at(percent) or full):
                 self.alerted = (*self.alerted, percent)
                 due.append(Alert(self.key, percent, self.limit, self.settled))
         return due
@@ -265,16 +270,14 @@ class Ledger:
         return account.state()
 
     def set_limit(self, key: AccountKey, amount: int | None, now_ns: int) -> AccountState:
-        """Change a cap. Below what is settled or held it only refuses what comes next."""
+        """Change a cap. Below what is settled or held it only refuses what comes next.
+
+        What was told of in this window is not told again, whatever the new cap is.
+        """
         account = self._account(key)
         account.roll(now_ns)
-        raised = amount is None or (account.limit is not None and amount > account.limit)
         account.limit = amount
         account.set_by_hand = True
-        if raised:
-            account.alerted = tuple(
-                p for p in account.alerted if amount and account.settled * 100 >= p * amount
-            )
         return account.state()
 
     def account(self, key: AccountKey, now_ns: int) -> AccountState | None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.core.budgets import Ledger
 from holdfast.model.budgets import (
@@ -119,14 +121,48 @@ def test_a_refusal_with_nothing_spent_alerts_of_nothing():
     assert [a.percent for a in book.mark_full(key(), NOW)] == [100]
 
 
-def test_alerts_come_once_and_again_after_the_cap_was_raised():
+def test_alerts_come_once_a_window_also_where_the_cap_was_raised():
     book = ledger(key())
     assert [a.percent for a in spend(book, "a", (key(),), 85).alerts] == [50, 80]
     assert spend(book, "b", (key(),), 1).alerts == ()
     assert [a.percent for a in book.mark_full(key(), NOW)] == [100]
     assert book.mark_full(key(), NOW) == ()
     book.set_limit(key(), 200, NOW)
-    assert [a.percent for a in spend(book, "c", (key(),), 80).alerts] == [50, 80]
+    assert spend(book, "c", (key(),), 80).alerts == ()
+    assert spend(book, "d", (key(),), 34).alerts == ()
+
+
+def test_a_rolling_window_is_one_window_and_tells_again_only_once_it_was_below():
+    day = key(window=Window.DAY)
+    book = ledger(day)
+    midnight = (NOW // DAY_NS + 1) * DAY_NS
+    assert [a.percent for a in spend(book, "a", (day,), 85, midnight - HOUR_NS).alerts] == [50, 80]
+    assert spend(book, "b", (day,), 1, midnight + 1).alerts == ()
+    assert spend(book, "c", (day,), 1, midnight + 22 * HOUR_NS).alerts == ()
+    later = midnight + 3 * DAY_NS
+    assert [a.percent for a in spend(book, "d", (day,), 60, later).alerts] == [50]
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 6 * HOUR_NS)), max_size=60))
+def test_a_rolling_window_never_tells_twice_within_its_length_nor_misses_a_crossing(spent):
+    day = key(window=Window.DAY)
+    book, now, told = ledger(day), NOW, dict[int, int]()
+    for n, (amount, wait_ns) in enumerate(spent):
+        now += wait_ns
+        room = 100 - book.account(day, now).settled
+        if room <= 0:
+            continue
+        before = book.account(day, now)
+        alerts = [a.percent for a in spend(book, f"h{n}", (day,), min(amount, room), now).alerts]
+        after = book.account(day, now)
+        for percent in (50, 80, 100):
+            crossed = before.settled < percent <= after.settled
+            if percent in alerts:
+                told[percent] = now
+                assert after.settled >= percent
+            elif crossed:
+                assert percent in before.alerted, "a crossing that nobody was told of"
+                assert now - told[percent] <= 2 * DAY_NS
 
 
 def test_calendar_windows_begin_anew_with_the_day_and_the_month():

@@ -22,7 +22,8 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard said of one call.
 
     `permit` is empty unless the verdict is allow; `arguments` are those that may run; `message`
-    is what the model may read; `risk` is the level's name (`LOW` to `BLOCK`).
+    is what the model may read; `risk` is the level's name (`LOW` to `BLOCK`). `status` is what a
+    boundary over HTTP answers with: 403 for a call that may not run.
     """
 
     verdict: Verdict
@@ -35,6 +36,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     cost_nusd: int = 0
     effect_key: str = ""
     stored: Stored | None = None
+    status: int = 200
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Rulings and attempts as whoever runs the call reads them."""
 
+from holdfast.model.decisions import Verdict
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.views import calls as views
 from holdfast.runtime.attempts import Attempt
@@ -20,6 +21,7 @@ def ruling_view(ruling: Ruling) -> views.Ruling:
         cost_nusd=ruling.cost_nusd,
         effect_key=ruling.effect_key,
         stored=_stored(ruling.stored),
+        status=200 if decision.verdict is Verdict.ALLOW else 403,
     )
 
 
