@@ -289,7 +289,7 @@ def test_the_size_of_a_chunk_stands_with_the_task(door, tmp_path):
         "tasks: {sorting: {description: Sort each., chunk: 2}}\n"
     )
     _code, told = cli("config", "check", "-C", str(tmp_path))
-    assert "chunk" not in told, told
+    assert "tasks.sorting.chunk" not in told, told
 
 
 @promise("S88")

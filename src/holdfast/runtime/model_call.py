@@ -52,7 +52,8 @@ class ModelCall:
     the model that is asked for there) and how it `fits`; an `offer`; the `toll` of its rates; the
     `purse` that pays; and what `came` of it. In the end `answer` is what the client gets, and
     `payer` pays for it: nobody for a refusal. `tries` are those of all upstreams; `again_most`, the
-    most further ones that the client wants of one; `told`, headers of ours on a refusal.
+    most further ones of one, which is what the client wants (`wanted_again`) unless hooks are asked
+    between them; `told`, headers of ours on a refusal.
     """
 
     admitted: Clearance
@@ -74,7 +75,7 @@ class ModelCall:
         self.tries = 0
         self.told: dict[str, str] = {}
         most = most_tries(given.headers)
-        self.again_most = None if most is None else most - 1
+        self.again_most = self.wanted_again = None if most is None else most - 1
 
     @property
     def edits(self) -> Edits:

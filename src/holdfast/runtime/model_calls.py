@@ -31,7 +31,7 @@ from holdfast.errors import (
     UpstreamUnavailable,
 )
 from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
-from holdfast.model.upstreams import Fallback
+from holdfast.model.upstreams import Fallback, Trouble
 from holdfast.ports.llm import UpstreamAnswer
 from holdfast.ports.readers import Body
 from holdfast.runtime.admission import Admission
@@ -41,7 +41,7 @@ from holdfast.runtime.clearing import Clearance, Clearing, ClientRequest, told_t
 from holdfast.runtime.holding import Holding
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.model_call import ModelCall
-from holdfast.runtime.points import HookPoints
+from holdfast.runtime.points import Fields, HookPoints
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.provider_grants import ProviderGrants
 from holdfast.runtime.providers import Provider
@@ -104,31 +104,55 @@ class ModelCalls:
         The session's upstream is asked, then its fallbacks for the trouble that each one had.
         Errors: what a refusal before the first upstream says; of the last when all failed.
         """
-        call.admitted = call.clearance = await self.clearing.call(call.live, call.given)
+        call.admitted = await self.clearing.call(call.live, call.given)
         await self._check_turns(call.live)
-        fault = await self._taken(call)
+        if self._points.stand(call.live):
+            call.again_most = 0  # The gateway's further tries are made here, one by one.
+        again = 0
+        while True:
+            fault = await self._taken(call)
+            if fault is None and call.payer is not None:
+                return
+            told = await self._told(call, fault)
+            delay_s = self._again_s(call, told, again)
+            if delay_s is None:
+                break
+            again += 1
+            await asyncio.sleep(delay_s)
+            self._sessions.check_live(call.live)
         if fault is not None:
-            await self._failing(call, fault)
-        elif call.payer is None:
-            await self._refused(call)
+            raise type(fault)(fault.message, **fault.fields, **told)
 
-    async def _failing(self, call: ModelCall, error: Unavailable) -> None:
-        """No upstream answered: its hooks are heard. Errors: always, the one that says so."""
-        failure = Failed(status=error.http_status, code=error.code, text=error.message)
-        told = await self._points.model_call(call.live, failure, call.tries)
-        raise type(error)(error.message, **error.fields, **told)
-
-    async def _refused(self, call: ModelCall) -> None:
-        """The provider's refusal is to be handed on: its hooks are heard first."""
+    async def _told(self, call: ModelCall, fault: Unavailable | None) -> Fields:
+        """What the hooks say of a call that nobody answered, or that the provider refused."""
+        if fault is not None:
+            failure = Failed(status=fault.http_status, code=fault.code, text=fault.message)
+            return await self._points.model_call(call.live, failure, call.tries)
         refused = await call.carrier.refused(call)
         failure = failure_of(refused.status, refused.body)
         told = await self._points.model_call(call.live, failure, call.tries)
         call.told = told_headers(told)
         call.answer = refused.marked(call.told)
+        return told
+
+    def _again_s(self, call: ModelCall, told: Fields, again: int) -> float | None:
+        """Seconds until the call is tried once more where hooks stand; None where it is not.
+
+        Otherwise an upstream's further tries are over already (`runtime/reaching`).
+        """
+        failed, retries = call.failed, call.provider.retries
+        if failed is None or failed.sent or failed.trouble is Trouble.CREDENTIAL:
+            return None
+        if not self._points.stand(call.live):
+            return None
+        if told.get("recovery", "retry") != "retry" or again >= retries.within(call.wanted_again):
+            return None
+        return self._reaching.delay_s(failed, retries, again)
 
     async def _taken(self, call: ModelCall) -> Unavailable | None:
         """To one upstream after another; the error of the last where none of them answered."""
         call.provider = first = self._provider(call.live)
+        call.clearance = call.admitted
         await self._try(call)
         failed = call.failed
         if failed is None:

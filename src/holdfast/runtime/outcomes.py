@@ -299,7 +299,7 @@ class Outcomes:
             given_up=given_up,
             news=news,
             replaced=tuple(one[:200] for one in done.replaced[:10]),
-            ok=done.ok,
+            ok=done.ok and not broken,
             output_digest=digest,
             output_bytes=len(shown),
             duration_ms=done.duration_ms,

@@ -25,6 +25,10 @@ class HookPoints:
         self._journal = services.journal
         self._hooks = hooks
 
+    def stand(self, live: LiveSession) -> bool:
+        """Whether an agent has hooks that decide what follows a failed model call."""
+        return self._hooks.stand(live.who.agent, HookPoint.ON_ERROR)
+
     async def reached(self, live: LiveSession, given: HookInput) -> HookResult:
         """What the hooks say; durable. Errors: StoreUnavailable."""
         result = await self._hooks.run(given)

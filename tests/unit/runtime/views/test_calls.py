@@ -71,6 +71,7 @@ def test_ruling_is_shown_with_its_decision_and_what_is_stored(state):
         stored=views.Stored(
             ok=state is EffectState.DONE, output={"n": 1}, output_kept=False, error="late"
         ),
+        status=403,
     )
     assert ruling_view(ruled(None)).stored is None
 
