@@ -26,7 +26,16 @@ def of(headers=None) -> Any:
 
 def test_call_holds_nothing_that_no_station_has_set():
     call = of()
-    assert set(vars(call)) == {"live", "given", "carrier", "payer", "tries", "told", "again_most", "wanted_again"}
+    assert set(vars(call)) == {
+        "live",
+        "given",
+        "carrier",
+        "payer",
+        "tries",
+        "told",
+        "again_most",
+        "wanted_again",
+    }
     assert (call.payer, call.tries, call.told, call.again_most) == (None, 0, {}, None)
     found = set(ModelCall.__annotations__) - {"payer"}
     assert len(found) == 9
