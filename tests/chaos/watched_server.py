@@ -31,7 +31,7 @@ def _gauges() -> dict[str, object]:
     plain: Counter[str] = Counter()
     for one in kept:
         kind = type(one)
-        if kind.__module__.startswith("holdfast."):
+        if str(kind.__module__).startswith("holdfast."):
             ours[f"{kind.__module__.removeprefix('holdfast.')}.{kind.__qualname__}"] += 1
         elif kind in (dict, list, tuple, set):
             plain[kind.__name__] += 1

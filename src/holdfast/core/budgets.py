@@ -91,9 +91,9 @@ class _Account:
         elif period > self.period:
             self.settled = 0
         if period > self.period:
-            self.period = period
             # A rolling window goes on: what it was told of stands for as long as it is reached.
             self.alerted = tuple(p for p in self.alerted if length_ns is not None and self._at(p))
+            self.period = self.period if self.alerted else period
 
     def _at(self, percent: int) -> bool:
         """Whether so much of the cap is spent."""

@@ -87,7 +87,7 @@ class Holding:
             self._pricing,
             max_tokens_per_s=call.provider.max_tokens_per_s,
         )
-        call.purse.again_most = call.again_most
+        call.purse.again_most, call.purse.before = call.again_most, call.before
 
     def _rungs(self, clearance: Clearance, tokens: int | None) -> list[tuple[Asked, Quote]]:
         """Bounds of a request, halving how often its tools may run. Errors: UnknownModel."""

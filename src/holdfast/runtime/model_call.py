@@ -51,9 +51,10 @@ class ModelCall:
     proof, `admitted`. Then, for each upstream that is asked: the `provider`, the `clearance` (with
     the model that is asked for there) and how it `fits`; an `offer`; the `toll` of its rates; the
     `purse` that pays; and what `came` of it. In the end `answer` is what the client gets, and
-    `payer` pays for it: nobody for a refusal. `tries` are those of all upstreams; `again_most`, the
-    most further ones of one, which is what the client wants (`wanted_again`) unless hooks are asked
-    between them; `told`, headers of ours on a refusal.
+    `payer` pays for it: nobody for a refusal. `tries` are those of all upstreams, `before` what
+    went wrong before hooks were asked; `again_most`, the most further ones of one, which is what
+    the client wants (`wanted_again`) unless hooks are asked between them; `told`, headers of ours
+    on a refusal.
     """
 
     admitted: Clearance
@@ -73,6 +74,7 @@ class ModelCall:
         self.carrier = carrier
         self.payer = None
         self.tries = 0
+        self.before: tuple[str, ...] = ()
         self.told: dict[str, str] = {}
         most = most_tries(given.headers)
         self.again_most = self.wanted_again = None if most is None else most - 1

@@ -118,6 +118,8 @@ class ModelCalls:
             if delay_s is None:
                 break
             again += 1
+            if call.failed is not None:
+                call.before += (str(call.failed.trouble),)
             await asyncio.sleep(delay_s)
             self._sessions.check_live(call.live)
         if fault is not None:

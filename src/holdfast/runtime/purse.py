@@ -112,6 +112,7 @@ class Purse:
         # What went wrong before the provider answered, in order; who wants to know how it ends.
         self.tried: list[str] = []
         self.again_most: int | None = None
+        self.before: tuple[str, ...] = ()
         self.watch: Callable[[Ending], None] | None = None
         live.turn += 1
         self.turn = live.turn
@@ -293,7 +294,7 @@ class Purse:
             why=why,
             exact=True,
             upstream=self.paid.upstream,
-            retried=tuple(self.tried),
+            retried=(*self.before, *self.tried),
         )
         record = self._journal.record(body, self.live.who, turn=self.turn)
         _, durable = self._budgets.settle(self.paid.hold_id, {}, self.live.who, [record])
@@ -358,7 +359,7 @@ class Purse:
             duration_ms=round(self.elapsed_s() * 1000),
             agent_path=self.paid.agent_path,
             upstream=self.paid.upstream,
-            retried=tuple(self.tried),
+            retried=(*self.before, *self.tried),
             context_percent=percent,
             tools=None if percent is None else bool(self.paid.request.tool_names),
         )

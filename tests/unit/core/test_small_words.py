@@ -40,6 +40,7 @@ TOLD = {
     Kind.BUDGET_OVERSHOT,
     Kind.CONTEXT_ALERT,
     Kind.EVIDENCE_MISSING,
+    Kind.RISK_NOTICE,
     Kind.SESSION_KILLED,
 }
 

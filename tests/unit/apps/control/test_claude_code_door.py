@@ -492,8 +492,9 @@ def test_a_fault_of_ours_is_a_refusal_that_tells_nothing(event, fault):
         desk.emit(order="7")
         await desk.before(order="7")
         desk.house.guard.decide = broken
-        for name in ("finish", "prompt", "reached"):
+        for name in ("finish", "prompt"):
             setattr(desk.house.outcomes, name, broken)
+        desk.house.points.reached = broken
         output = await desk.said(json.dumps(whole(event)).encode())
         known = isinstance(fault, StoreUnavailable)
         refused(event, output, says="no disk" if known else "internal_error")

@@ -35,6 +35,7 @@ def test_call_holds_nothing_that_no_station_has_set():
         "told",
         "again_most",
         "wanted_again",
+        "before",
     }
     assert (call.payer, call.tries, call.told, call.again_most) == (None, 0, {}, None)
     found = set(ModelCall.__annotations__) - {"payer"}
