@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from holdfast.core.risk.places import STATE_FILES
 from holdfast.testing.project import SETTINGS, NotStarted, RunningProject
 from tests.served import Reader, alive, ask, body, ends_as_if_max_tokens, until, usd
 
@@ -248,3 +249,12 @@ def test_a_damaged_file_of_its_own_is_named(project):
     assert "`admin.token`" in caught.value.said
     assert "Traceback" not in caught.value.said
     assert not (project.state / "server.json").exists()
+
+
+def test_all_that_a_running_server_leaves_in_its_folder_is_known_to_searches(tmp_path):
+    with RunningProject(tmp_path) as running:
+        running.open()
+        state = tmp_path / ".holdfast"
+        found = {path.name for path in state.iterdir() if path.is_file() or path.is_socket()}
+    assert "holdfast.db-log-a" in found
+    assert found - set(STATE_FILES) <= {".gitignore", ".ignore"}

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -132,7 +133,7 @@ class Work:
         return len(self.records("model_call.settled"))
 
 
-class Door:
+class Door(ABC):
     """A way for agents to work; `house` has a server and what the door needs beside it."""
 
     name: ClassVar[str]
@@ -189,8 +190,8 @@ class Door:
     def spell(self, tool: str) -> str:
         return tool
 
-    def start(self, work: Work, prompt: str, asked: dict[str, Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self, work: Work, prompt: str, asked: dict[str, Any]) -> None: ...
 
 
 class Runs(Door):

@@ -26,12 +26,7 @@ from holdfast.ports.hooks import HookFault
 from holdfast.runtime.hooks import HookResult, Hooks, HookSet
 
 WITHOUT = {
-    "claude_code": (
-        "on_context_overflow: the client compacts by itself, so a hook may only refuse to let it;"
-        " on_error: a further try, a smaller context and another tool are the client's to make, so"
-        " `retry_smaller` and `skip` end the tries"
-    ),
-    "agent_sdk": (
+    "claude_code, agent_sdk": (
         "on_context_overflow: the client compacts by itself, so a hook may only refuse to let it;"
         " on_error: a further try, a smaller context and another tool are the client's to make, so"
         " `retry_smaller` and `skip` end the tries"

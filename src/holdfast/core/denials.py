@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from holdfast.core.effects import NOT_RUN, REFUSALS, TOOL_DIED, TOOL_FAILED, TOOL_TIMEOUT
 from holdfast.model.decisions import Decision, Reason, Verdict
+from holdfast.model.findings import Violation
 from holdfast.model.tools import Contract
 
 _CODES = REFUSALS | {NOT_RUN, TOOL_FAILED, TOOL_TIMEOUT, TOOL_DIED, "tool_failed"}
@@ -25,15 +26,17 @@ def denial_text(decision: Decision) -> str:
     return f"{code}: {text}{rule} [{decision.decision_id}]"
 
 
-def broken_text(violations: Iterable[str], decision_id: str) -> str:
+def broken_text(violations: Iterable[Violation], decision_id: str) -> str:
     """What the model reads in place of a result that is not what its tool declares.
 
-    It is no success, whatever the tool called it; what the call did stands.
+    It is no success, whatever the tool called it; what the call did stands. It reads as the house's
+    own text, so it says the rules of the schema alone: names and places in the result are the
+    tool's words.
     """
-    told = "; ".join(violations)
+    told = ", ".join(dict.fromkeys(one.rule for one in violations))
     return (
         "output_invalid: this call was made, and its result is withheld: it is not what the tool"
-        f" declares ({told}) [{decision_id}]"
+        f" declares (it breaks: {told}) [{decision_id}]"
     )
 
 

@@ -92,8 +92,8 @@ class Conversation:
         self.summary = ""
         self.keep_from_turn = 0
         self.prune_before_turn = 0
-        # Failed tries of the model call that is due, in a row.
-        self.retries = 0
+        # Failed tries of the model call that is due, in a row, and waits for one.
+        self.retries = self.waits = 0
         self.compactions = 0
         # The last answer when it was last made smaller: until the next one nothing is measured.
         self.compacted_at_turn = -1
@@ -126,10 +126,10 @@ class Conversation:
             said = bodies.RunAnswered.of(record)
             exchange = Exchange(record.turn, said.content, said.stop_reason, said.usage)
             self.exchanges.append(exchange)
-            self.retries = 0
+            self.retries = self.waits = 0
         elif record.kind is Kind.RUN_TOOL_ANSWERED:
             self._answer(record)
-            self.retries = 0
+            self.retries = self.waits = 0
         elif record.kind is Kind.RUN_NOTED:
             noted = bodies.RunNoted.of(record)
             note = (noted.text, noted.why)
@@ -144,7 +144,7 @@ class Conversation:
     def _retry(self, body: bodies.RunRetrying) -> None:
         """A model call's tries are told with the gateway's own; a wait for the guard is one."""
         if body.attempt is not None:
-            self.retries = body.attempt
+            self.retries, self.waits = body.attempt, self.waits + 1
         elif not body.not_before_ns:  # From the queue: what it waits for was told before.
             self.retries += 1
 
@@ -158,7 +158,7 @@ class Conversation:
                 return
 
     def _judge(self, record: Record) -> None:
-        self.retries = 0
+        self.retries = self.waits = 0
         body = bodies.RunJudged.of(record)
         said = body.verdict
         told = Verdict(

@@ -2,7 +2,10 @@
 
 A clock, a duration, an id, a counter of the attempt or a bar of progress make a result no other
 one: a loop that only looks at them goes nowhere. Numbers and words besides are what a result says,
-so a page, a sum or a list that is longer is another one. Not here: what follows (`core/progress`).
+so a page, a sum or a list that is longer is another one.
+
+Each pass consumes what it looks at, so that a result costs what it is long; this runs on the loop
+that kills. Not here: what follows (`core/progress`).
 """
 
 import hashlib
@@ -17,32 +20,66 @@ _OF_ITSELF = (
     r"|id|uuid|guid|nonce|etag|token|seq|sequence|counter|tick|heartbeat|progress|percent(?:age)?"
     r"|attempts?|tries|retries|ms|ns|seconds|minutes"
 )
-_VOLATILE = re.compile(
-    "|".join(
-        (
-            # A field that says by its name that it changes by itself, with its number or word.
-            rf'"(?:[a-z0-9_-]*[_-])?(?:{_OF_ITSELF})(?:_(?:ns|ms|s))?"\s*:\s*(?:-?\d[\d.eE+-]*|"[^"\\]{{0,64}}")',
-            r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
-            r"\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[ap]m\b)?",
-            r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? \d{1,2} [a-z]{3,9} \d{4}\b",
-            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
-            r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}\b",
-            r"\b1[0-9]{9}(?:\d{3}){0,3}(?:\.\d+)?\b",
-            rf"\b\d+(?:[.,]\d+)?\s?(?:{_UNITS})\b",
-            r"\b\d+(?:[.,]\d+)?\s?%",
-            r"\b\d+\s?(?:/|\bof\b)\s?\d+\b",
-            r"\b(?:attempt|try|tick|poll|check|heartbeat|request)\s?(?:no\.?\s?|number\s?|#\s?)?\d+\b",
-            r"[#=>.\-]{4,}",
-        )
-    ),
-    re.IGNORECASE,
+_MONTHS = r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+# A field that says by its name that it changes by itself, with its number or word.
+_FIELD = re.compile(
+    rf'"(?:[a-z0-9_-]{{0,48}}[_-])?(?:{_OF_ITSELF})(?:_(?:ns|ms|s))?"\s?:\s?'
+    r'(?:-?\d[\d.e+-]*+|"[^"\\]{0,64}")'
 )
+_COUNTED = re.compile(
+    r"(?:attempt|try|tick|poll|check|heartbeat|request)\s?(?:no\.?\s?|number\s?|#\s?)?\d++"
+)
+_HEX = re.compile(r"[0-9a-f]{8,}+(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?")
+_HEX_LETTERS = 12
+_NUMBER = re.compile(
+    r"\d++("
+    r"-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d(?:[.,]\d++)?)?(?:z|[+-]\d\d:?\d\d)?)?"
+    r"|:\d\d(?::\d\d(?:[.,]\d++)?)?(?:\s?[ap]m)?"
+    rf"|\s(?:{_MONTHS})[a-z]{{0,6}}\s\d\d\d\d"
+    rf"|(?:[.,]\d++)?\s?(?:(?:{_UNITS})(?!\w)|%)"
+    r"|\s?(?:/|of\b)\s?\d++"
+    r")?"
+)
+_EPOCH_DIGITS = (10, 13, 16, 19)
+_BAR = re.compile(r"[#=>.\-]{4,}+")
+_CUT = "~"
 
 
 def news_of(spelled: str) -> str:
     """The digest of a result, as JSON or text, without what changes by itself: SHA-256 in hex.
 
-    Only its first 64 KiB are read for that; a longer one is what it is.
+    One that is longer than 64 KiB is what it is.
     """
-    told = _VOLATILE.sub("~", spelled) if len(spelled) <= _LONGEST else spelled
+    told = _still(spelled) if len(spelled) <= _LONGEST else spelled
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _still(spelled: str) -> str:
+    told = _FIELD.sub(_CUT, spelled.lower())
+    told = _COUNTED.sub(_CUT, told)
+    told = _HEX.sub(_id, told)
+    told = _NUMBER.sub(_number, told)
+    return _BAR.sub(_CUT, told)
+
+
+def _id(found: re.Match[str]) -> str:
+    """An id goes; a word of letters alone, a number, and a part of a longer word stay."""
+    text = found[0]
+    mixed = not text.isdecimal() and not text.isalpha() and len(text) >= _HEX_LETTERS
+    whole = not _in_word(found)
+    return _CUT if whole and (found[1] or mixed) else text
+
+
+def _number(found: re.Match[str]) -> str:
+    """A date, a time, a duration, a share or a moment goes; whatever else a number is stays."""
+    text = found[0]
+    if _in_word(found):
+        return text
+    epoch = text[0] == "1" and len(text) in _EPOCH_DIGITS
+    return _CUT if found[1] or epoch else text
+
+
+def _in_word(found: re.Match[str]) -> bool:
+    before = found.string[found.start() - 1] if found.start() else " "
+    after = found.string[found.end() : found.end() + 1]
+    return before == "_" or before.isalnum() or after == "_" or after.isalnum()

@@ -76,8 +76,13 @@ class ModelCall:
         self.tries = 0
         self.before: tuple[str, ...] = ()
         self.told: dict[str, str] = {}
-        most = most_tries(given.headers)
-        self.again_most = self.wanted_again = None if most is None else most - 1
+        self.again_most = self.wanted_again
+
+    @property
+    def wanted_again(self) -> int | None:
+        """The most further tries at one upstream that the client wants; None: as many as made."""
+        most = most_tries(self.given.headers)
+        return None if most is None else most - 1
 
     @property
     def edits(self) -> Edits:

@@ -26,6 +26,7 @@ from holdfast.errors import Conflict, RateLimited
 from holdfast.model import bodies
 from holdfast.model.budgets import Amounts, Dimension
 from holdfast.model.events import Kind, Record
+from holdfast.model.findings import Violation
 from holdfast.model.hooks import AFTER_TOOL, HookInput, Recovery
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
@@ -40,6 +41,7 @@ from holdfast.runtime.services import Services
 SHOWN_CHARACTERS = 20_000
 _LONG_CHARACTERS = 16_000
 _QUOTED, _QUOTED_RESULT = 8_000, 100_000
+_QUICK_CHARACTERS = 2_000
 _BUILTIN = frozenset(contract.name for contract in BUILTIN_TOOLS)
 _PROMPTS_MOST = 60
 
@@ -85,6 +87,15 @@ class Shown(msgspec.Struct, frozen=True):
     content: str | None = None
     recovery: Recovery | None = None
     reads: str = ""
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """A result as it is journalled: JSON, digest, what of it is news and what is not declared."""
+
+    text: str
+    digest: str
+    news: str
+    broken: tuple[Violation, ...]
 
 
 class Outcomes:
@@ -143,12 +154,14 @@ class Outcomes:
         broken = self._broken(call, done)
         heard, output = await self._heard(live, call, done)
         rewritten, done = await self._rewritten(done, output)
+        written = await _written(done, output, broken)
+        quoted = await self._quoted(call, done, output)
         move = Move.SUCCEED if done.ok else Move.FAIL
         # As it is by now: its result may have been sent to the model while the hooks ran.
         now = live.calls.get(call.call_id, call)
         decided = _decided(live, heard)
         withheld = now.denial or _withheld(call, heard, broken, decided)
-        quoted = "" if withheld else self._quoted(call, done, output)
+        quoted = "" if withheld else quoted
         live.calls[call.call_id] = moved(
             now,
             move,
@@ -168,7 +181,7 @@ class Outcomes:
             uncertain=done.uncertain or self._left_open(live, call, done),
         )
         records = [record for result in heard for record in result.records]
-        told, finding = self._outcome(live, call, done, output, broken, decided)
+        told, finding = self._outcome(live, call, done, written, decided)
         records += [*told, *noted, *left]
         content = (
             None if done.content is None else self._scrubbed(withheld) or quoted or done.content
@@ -188,13 +201,13 @@ class Outcomes:
         recovery = decided.recovery if decided is not None else None
         return Shown(withheld or output, withheld, content, recovery, withheld or quoted)
 
-    def _broken(self, call: CallRecord, done: Finish) -> tuple[str, ...]:
+    def _broken(self, call: CallRecord, done: Finish) -> tuple[Violation, ...]:
         """What of a result is not as its tool declares it."""
         if not done.ok:
             return ()
-        return tuple(v.text for v in self._contracts.check_result(call.tool, done.output))[:5]
+        return self._contracts.check_result(call.tool, done.output)[:5]
 
-    def _quoted(self, call: CallRecord, done: Finish, output: Any) -> str:
+    async def _quoted(self, call: CallRecord, done: Finish, output: Any) -> str:
         """The tool's own words as the model reads them at every door; empty where a door's hold.
 
         A failure has one envelope, whatever the door makes of it. Clients that take no other result
@@ -206,9 +219,9 @@ class Outcomes:
             if contract is None or call.tool in _BUILTIN:
                 return ""
             said = (done.error or done.content or "")[:_QUOTED]
-            return self._scrubbed(failure_text(call.tool, contract, done.code, said))
+            return await self._as_kept(failure_text(call.tool, contract, done.code, said))
         if rewrote and (not done.ok or call.tool.startswith("mcp__")):
-            return self._scrubbed(text_of_result(output)[:_QUOTED_RESULT])
+            return await self._as_kept(text_of_result(output)[:_QUOTED_RESULT])
         return ""
 
     def _left_open(self, live: LiveSession, call: CallRecord, done: Finish) -> bool:
@@ -283,25 +296,21 @@ class Outcomes:
         live: LiveSession,
         call: CallRecord,
         done: Finish,
-        output: Any,
-        broken: tuple[str, ...],
+        written: _Written,
         decided: HookResult | None,
     ) -> tuple[list[Record], Finding | None]:
-        spelled = canonical(output)
-        shown = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
         given_up = decided is not None and decided.recovery in _GIVEN_UP
-        digest, news = digest_of_spelled(spelled), news_of(shown)
         body = bodies.ToolCallFinished(
             # Where the model's own text of it is kept, the result stands there already.
-            output="" if done.content is not None else shown[:SHOWN_CHARACTERS],
+            output="" if done.content is not None else written.text[:SHOWN_CHARACTERS],
             error=done.error[:2000],
-            contract=broken,
+            contract=tuple(one.text for one in written.broken),
             given_up=given_up,
-            news=news,
+            news=written.news,
             replaced=tuple(one[:200] for one in done.replaced[:10]),
-            ok=done.ok and not broken,
-            output_digest=digest,
-            output_bytes=len(shown),
+            ok=done.ok and not written.broken,
+            output_digest=written.digest,
+            output_bytes=len(written.text),
             duration_ms=done.duration_ms,
         )
         flat = {
@@ -314,7 +323,7 @@ class Outcomes:
         now_ns = self._clock.now_ns()
         if given_up:
             live.progress.given_up(call.tool, call.permitted_digest)
-        finding = live.progress.outcome(call.tool, call.permitted_digest, news, now_ns)
+        finding = live.progress.outcome(call.tool, call.permitted_digest, written.news, now_ns)
         if finding is not None:
             records.append(self._journal.record(finding.told(), live.who))
         return records, finding
@@ -348,6 +357,17 @@ class Outcomes:
         await self._journal.commit([self._journal.record(body, live.who)])
 
 
+async def _written(done: Finish, output: Any, broken: tuple[Violation, ...]) -> _Written:
+    """Once what of a result is news was looked for: in a long one, not on the loop that kills."""
+    spelled = canonical(output)
+    text = "" if isinstance(spelled, Unrepresentable) else spelled.decode()
+    # What a failure says is what came of the call.
+    said = text if done.ok else f"{text} {done.error[:_QUICK_CHARACTERS]}"
+    quick = len(said) <= _QUICK_CHARACTERS
+    news = news_of(said) if quick else await asyncio.to_thread(news_of, said)
+    return _Written(text, digest_of_spelled(spelled), news, broken)
+
+
 def _decided(live: LiveSession, heard: list[HookResult]) -> HookResult | None:
     """What the hooks of a failure decided; None where nothing failed, or they left it open.
 
@@ -364,7 +384,7 @@ def _decided(live: LiveSession, heard: list[HookResult]) -> HookResult | None:
 def _withheld(
     call: CallRecord,
     heard: list[HookResult],
-    broken: tuple[str, ...],
+    broken: tuple[Violation, ...],
     decided: HookResult | None,
 ) -> str:
     """The house's own text in place of a result; empty where nothing keeps the model from it."""

@@ -76,6 +76,7 @@ def test_a_conversation_begins_empty():
         "keep_from_turn": 0,
         "prune_before_turn": 0,
         "retries": 0,
+        "waits": 0,
         "compactions": 0,
         "compacted_at_turn": -1,
         "notes_before": [],

@@ -38,10 +38,13 @@ def attempt(
     """Run an agent's hooks of a point, as a server does, on what they are given."""
     if point not in _POINTS:
         raise InvalidRequest(f"`{point}` is no hook point; there are {', '.join(_POINTS)}")
-    moment = sys.stdin.read() if given == "-" else given
+    try:
+        moment = sys.stdin.buffer.read().decode() if given == "-" else given
+    except UnicodeDecodeError:
+        raise InvalidRequest("what the hooks see is not UTF-8") from None
     arguments = ["hooks-try", str(project_dir(project))]
-    arguments += [f"--point={point}", f"--agent={agent}", f"--given={moment}"]
-    return passed_through(DOCTOR_MODULE, arguments, as_json=as_json)
+    arguments += [f"--point={point}", f"--agent={agent}"]
+    return passed_through(DOCTOR_MODULE, arguments, as_json=as_json, given=moment)
 
 
 def register(tree: typer.Typer) -> None:

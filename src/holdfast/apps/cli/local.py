@@ -129,11 +129,11 @@ def _captured(module: str, arguments: list[str]) -> str:
     return done.stdout
 
 
-def passed_through(module: str, arguments: list[str], *, as_json: bool) -> int:
-    """Run a module, show what it says, and hand its exit code on."""
+def passed_through(module: str, arguments: list[str], *, as_json: bool, given: str = "") -> int:
+    """Run a module, `given` on its standard input, show what it says, hand its exit code on."""
     done = subprocess.run(
         python_module(module, [*arguments, *(["--json"] if as_json else [])]),
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         check=False,

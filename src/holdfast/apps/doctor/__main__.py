@@ -55,8 +55,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--mcp-all", action="store_true", help="for `tools-lint`: every server")
     parser.add_argument("--import", action="store_true", dest="imports", help="run tool modules")
     parser.add_argument("--point", default="", help="for `hooks-try`: where")
-    parser.add_argument("--agent", default="", help="for `hooks-try`: whose hooks")
-    parser.add_argument("--given", default="", help="for `hooks-try`: what they see, as JSON")
+    parser.add_argument(
+        "--agent", default="", help="for `hooks-try`, with what they see on stdin: whose"
+    )
     given = parser.parse_args(arguments)
     try:
         if given.verb == "inputs":
@@ -135,7 +136,9 @@ def _hooks(given: argparse.Namespace) -> int:
     if given.verb == "hooks-list":
         text = hooks_list(given.project, as_json=given.json)
     else:
-        text = hooks_try(given.project, given.point, given.agent, given.given, as_json=given.json)
+        text = hooks_try(
+            given.project, given.point, given.agent, sys.stdin.read() or "{}", as_json=given.json
+        )
     sys.stdout.write(f"{text}\n" if text else "")
     return 0
 

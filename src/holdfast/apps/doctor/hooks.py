@@ -14,29 +14,12 @@ from holdfast.compose.config import load_config
 from holdfast.compose.doctor import CONFIG_NAME
 from holdfast.compose.hooks import WITHOUT, by_point, of_agents, tried
 from holdfast.errors import InvalidRequest
-from holdfast.model import bodies
-from holdfast.model.decisions import Reason
-from holdfast.model.hooks import HookInput, HookPoint, Strategy
+from holdfast.model.bodies import HookRan
+from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.principals import Principal
+from holdfast.runtime.hooks import HookResult
 
-
-class Moment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a hook is to be asked about; all of it may be left out."""
-
-    tool: str = ""
-    call_id: str = "toolu_tried"
-    arguments: dict[str, Any] = {}
-    output: Any = None
-    ok: bool = True
-    detail: str = ""
-    tries: int = 1
-    code: str = ""
-    strategy: Strategy | None = None
-    tenant: str = "default"
-    project: str = "default"
-    user: str = "somebody"
-    task: str = ""
-    roles: tuple[str, ...] = ()
+_SOMEBODY = {"tenant": "default", "project": "default", "user": "somebody", "task": ""}
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,19 +29,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     point: str
     hook: str
     timeout_s: float
-
-
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a try: what each hook did, and what all of them come to."""
-
-    ran: tuple[bodies.HookRan, ...]
-    reasons: tuple[Reason, ...]
-    arguments: dict[str, Any] | None
-    output: Any
-    recovery: str
-    tool: str
-    strategy: str
-    keep_turns: int | None
 
 
 def hooks_list(project: Path, *, as_json: bool) -> str:
@@ -79,66 +49,50 @@ def hooks_list(project: Path, *, as_json: bool) -> str:
 
 
 def hooks_try(project: Path, point: str, agent: str, given: str, *, as_json: bool) -> str:
-    """What an agent's hooks say of the moment `given`, as JSON. Errors: InvalidRequest."""
+    """What an agent's hooks say of a moment, `given` as JSON of a `HookInput`.
+
+    All of it may be left out, and parts of its `principal`. Errors: InvalidRequest.
+    """
     config = load_config(project / CONFIG_NAME, imports=False)
     if agent not in config.agents:
         known = ", ".join(f"`{name}`" for name in config.agents) or "none"
         raise InvalidRequest(f"there is no agent `{agent}`; there are {known}")
+    own = {"agent": agent, "session": "ses_tried", "trust": config.agents[agent].trust}
+    result, ran = asyncio.run(tried(config, _moment(HookPoint(point), given, own)))
+    if not as_json:
+        return "\n".join(_lines(result, ran))
+    told = {n: getattr(result, n) for n in result.__struct_fields__ if n != "records"}
+    return msgspec.json.encode({"ran": ran, **told}).decode()
+
+
+def _moment(point: HookPoint, given: str, own: dict[str, Any]) -> HookInput:
+    """Errors: InvalidRequest for what does not fit, and for a field that there is not."""
     try:
-        moment = msgspec.json.decode(given or "{}", type=Moment)
-        where = HookPoint(point)
-    except (msgspec.MsgspecError, ValueError) as fault:
+        told = msgspec.json.decode(given, type=dict[str, Any])
+        who = {**_SOMEBODY, **msgspec.convert(told.pop("principal", {}), dict[str, Any]), **own}
+        known = {"principal": Principal, "moment": HookInput}
+        for name, fields in (("principal", who), ("moment", told)):
+            if odd := sorted(set(fields) - set(known[name].__struct_fields__)):
+                raise InvalidRequest(f"the {name} has no `{odd[0]}`")
+        ok = told.pop("ok", point is not HookPoint.ON_ERROR)
+        moment = {**told, "point": point, "principal": who, "ok": ok}
+        return msgspec.convert(moment, HookInput)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
         raise InvalidRequest(f"the moment does not fit: {fault}") from None
-    trust = config.agents[agent].trust
-    who = Principal(
-        tenant=moment.tenant,
-        project=moment.project,
-        user=moment.user,
-        agent=agent,
-        session="ses_tried",
-        task=moment.task,
-        roles=moment.roles,
-        trust=trust,
-    )
-    asked = HookInput(
-        point=where,
-        principal=who,
-        tool=moment.tool,
-        call_id=moment.call_id,
-        arguments=moment.arguments,
-        output=moment.output,
-        ok=moment.ok and where is not HookPoint.ON_ERROR,
-        detail=moment.detail,
-        tries=moment.tries,
-        code=moment.code,
-        strategy=moment.strategy,
-    )
-    result, ran = asyncio.run(tried(config, asked))
-    told = Tried(
-        ran=ran,
-        reasons=result.reasons,
-        arguments=result.arguments,
-        output=result.output,
-        recovery=str(result.recovery or ""),
-        tool=result.tool,
-        strategy=result.strategy or "",
-        keep_turns=result.keep_turns,
-    )
-    return msgspec.json.encode(told).decode() if as_json else "\n".join(_lines(told))
 
 
-def _lines(told: Tried) -> list[str]:
+def _lines(result: HookResult, ran: tuple[HookRan, ...]) -> list[str]:
     lines: list[str] = []
-    for one in told.ran:
+    for one in ran:
         said = one.fault or one.chose or ("rewrote what it saw" if one.rewrote else "said nothing")
-        objection = next((r for r in told.reasons if r.rule == one.hook), None)
+        objection = next((r for r in result.reasons if r.rule == one.hook), None)
         if objection is not None and not one.fault:
             said = f"{objection.verdict}: {objection.code}: {objection.text}"
         lines.append(f"{one.hook}: {said}")
-    if not told.ran:
+    if not ran:
         lines.append("no hook stands there")
-    if told.arguments is not None:
-        lines.append(f"the call would run with {msgspec.json.encode(told.arguments).decode()}")
-    if told.output is not None:
-        lines.append(f"the model would read {msgspec.json.encode(told.output).decode()}")
+    if result.arguments is not None:
+        lines.append(f"the call would run with {msgspec.json.encode(result.arguments).decode()}")
+    if result.output is not None:
+        lines.append(f"the model would read {msgspec.json.encode(result.output).decode()}")
     return lines

@@ -85,10 +85,11 @@ _STATE_PATHS = ("/etc/claude-code", "/library/application?support/claudecode", "
 _STATE_NAMES = (".holdfast",)
 _RULE_NAMES = ("holdfast.yaml", "holdfast.yml", "*.cedar")
 STATE_FILES = (
-    "admin.token", "worker.token", "signing.key", "server.json", "holdfast.db", "policyd.sock",
-    "server.log",
+    "admin.token", "worker.token", "signing.key", "server.json", "holdfast.db", "holdfast.db-wal",
+    "holdfast.db-shm", "holdfast.db-log-a", "holdfast.db-log-b", "holdfast.db.lock",
+    "policyd.sock", "policy-inputs.json", "server.log",
 )  # fmt: skip
-"""Names of what lies in a state folder."""
+"""Names of what lies in a state folder; a running server's are held to it by a test."""
 _GLOB = re.compile(r"[*?\[\0]")
 _MIN_SPELLED = 2
 

@@ -107,8 +107,9 @@ class ModelTurns:
             if smaller is None:
                 await self._at.leave("dead", f"{_NOTHING_LEFT} ({reason})")
             else:
-                await self._again_later(fault, reason)
+                # First, since waiting may end this activation.
                 await self._compact(smaller)
+                await self._again_later(fault, reason)
         elif recovery in (None, Recovery.RETRY):
             if fault.final:
                 await self._at.leave("failed", reason)
@@ -121,7 +122,10 @@ class ModelTurns:
         tried = self._tried(fault)
         if tried >= self._at.retries.model_attempts:
             await self._at.leave("dead", f"the model call failed {tried} times: {reason}")
-        wait_s = fault.retry_after_s or self._at.pause_s(max(tried, 1))
+        # What nobody sent is no try, and is waited for longer each time all the same.
+        pause_s = self._at.pause_s(self._at.talk.waits + 1)
+        wait_s = max(fault.retry_after_s, pause_s) if not fault.tries else fault.retry_after_s
+        wait_s = wait_s or pause_s
         body = bodies.RunRetrying(
             error_class=fault.code, error=fault.text, attempt=tried, delay_s=wait_s
         )

@@ -34,7 +34,6 @@ def test_call_holds_nothing_that_no_station_has_set():
         "tries",
         "told",
         "again_most",
-        "wanted_again",
         "before",
     }
     assert (call.payer, call.tries, call.told, call.again_most) == (None, 0, {}, None)

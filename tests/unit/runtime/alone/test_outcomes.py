@@ -102,7 +102,10 @@ def test_outcome_is_told_whole_settles_its_hold_and_is_progress(ok):
                     "replaced": ["r" * 200] * 10,
                     "ok": ok,
                     "output_digest": digest_of({"n": SECRET}),
-                    "news": news_of(json.dumps({"n": SECRET}, separators=(",", ":"))),
+                    "news": news_of(
+                        json.dumps({"n": SECRET}, separators=(",", ":"))
+                        + ("" if ok else f" {'e' * 2_000}")
+                    ),
                     "output_bytes": len('{"n":""}') + len(SECRET),
                     "duration_ms": 7,
                 },
