@@ -146,3 +146,54 @@ def test_a_session_may_be_crowded_now_or_for_good():
     assert crowded(7, 99) is None
     assert crowded(8, 8) is not None
     assert crowded(0, 100) is not None
+
+
+ALL = Asked(tools=PARENT.allowed_tools)
+LEFT = {Dimension.TOOL_CALLS: 20}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ALL,
+        Asked(tools=PARENT.allowed_tools[::-1], models=("haiku",), ttl_ns=100),
+        Asked(tools=PARENT.allowed_tools, trust=TrustLevel.SUPERVISED),
+        Asked(tools=PARENT.allowed_tools, caps={Dimension.TOOL_CALLS: 20}),
+        Asked(tools=PARENT.allowed_tools, attributes={"max_refund": 50, "urgent": True}),
+    ],
+)
+def test_a_child_that_has_all_that_its_parent_has_is_refused(asked):
+    refused = narrowed(PARENT, LEFT, asked, now_ns=0)
+    assert isinstance(refused, Refusal)
+    assert refused.authority is Authority.LESS
+
+
+@pytest.mark.parametrize(
+    "less",
+    [
+        {"tools": ("look", DELEGATE_TOOL)},
+        {"trust": TrustLevel.READ_ONLY},
+        {"caps": {Dimension.TOOL_CALLS: 19}},
+        {"caps": {Dimension.USD: 5}},
+        {"resources": ("arn:shop:order/",)},
+        {"attributes": {"max_refund": 49}},
+        {"ttl_ns": 99},
+    ],
+)
+def test_one_thing_less_is_enough(less):
+    parent = PARENT
+    if "trust" in less:
+        who = msgspec.structs.replace(PARENT.principal, trust=TrustLevel.AUTONOMOUS)
+        parent = msgspec.structs.replace(PARENT, principal=who)
+    given = {"tools": PARENT.allowed_tools} | less
+    assert isinstance(narrowed(parent, LEFT, Asked(**given), now_ns=0), Session)
+    same = narrowed(parent, LEFT, ALL, now_ns=0)
+    assert isinstance(same, Refusal)
+
+
+def test_models_are_less_only_where_some_are_left_out():
+    many = msgspec.structs.replace(PARENT, allowed_models=("haiku", "opus"))
+    fewer = narrowed(many, LEFT, msgspec.structs.replace(ALL, models=("haiku",)), now_ns=0)
+    assert isinstance(fewer, Session)
+    turned = narrowed(many, LEFT, msgspec.structs.replace(ALL, models=("opus", "haiku")), now_ns=0)
+    assert isinstance(turned, Refusal)

@@ -15,6 +15,7 @@ from holdfast.model.hooks import HookAnswer, HookPoint, Recovery
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import Effect, Idempotency
+from holdfast.model.upstreams import Retries
 from holdfast.runtime.outcomes import Finish
 from tests.unit.runtime.house import (
     CONTRACTS,
@@ -23,6 +24,7 @@ from tests.unit.runtime.house import (
     contract,
     limit,
     result_message,
+    soon,
     started,
     stopped,
     text_block,
@@ -270,5 +272,36 @@ def test_what_a_failure_says_is_what_came_of_the_call():
             if ruling.decision.verdict is Verdict.ALLOW:
                 await home.finish(alike, f"d{n}", ok=False, error=f"refused after {n} ms")
         assert denied
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("recovery", "asked", "heard"),
+    [(None, 3, 3), (Recovery.RETRY, 3, 3), (Recovery.FAIL, 1, 1), (Recovery.SKIP, 1, 1)],
+)
+def test_the_gateway_asks_hooks_between_its_own_tries_and_tells_what_went_wrong(
+    recovery, asked, heard
+):
+    async def main():
+        home = house(recovery)
+        quick = Retries(attempts=2, base_s=0.001, most_s=0.001)
+        home.calls.providers["main"].retries = quick
+        live = await home.open()
+        said = json.dumps({"error": {"type": "overloaded_error", "message": "busy"}}).encode()
+        good = (200, SSE, [started(), *text_block("ok"), *stopped()])
+        home.upstream.script = [(529, JSON, [said]), (529, JSON, [said]), (529, JSON, [said])]
+        answer = await home.call(live)
+        assert (answer.status, len(home.upstream.messages)) == (529, asked)
+        assert len([r for r in home.written(Kind.HOOK_RAN) if r.body["hook"]]) == heard
+        home.nothing_held()
+        home.upstream.script = [(529, JSON, [said]), good]
+        if asked > 1:
+            answer = await home.call(live)
+            async for _ in answer.events():
+                pass
+            await soon(lambda: home.written(Kind.MODEL_CALL_SETTLED))
+            (settled,) = home.written(Kind.MODEL_CALL_SETTLED)
+            assert settled.body["retried"] == ["overloaded"]
 
     asyncio.run(main())
