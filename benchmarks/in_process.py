@@ -41,6 +41,7 @@ _LOOP = LoopLimits(
     max_tool_calls=_PLENTY,
     repeat_calls=1000,
     stall_window=0,
+    no_news_stop=_PLENTY,
 )
 _SCOPES = (Scope.TASK, Scope.SESSION, Scope.USER, Scope.TENANT)
 _LIMITS = tuple(
