@@ -42,6 +42,8 @@ _NUMBER = re.compile(
 )
 _EPOCH_DIGITS = (10, 13, 16, 19)
 _BAR = re.compile(r"[#=>.\-]{4,}+")
+# Text within JSON within JSON, as doors wrap it: a line's end is no part of a word.
+_LINE_END = re.compile(r"(?<!\\)\\++[nrt]")
 _CUT = "~"
 
 
@@ -55,7 +57,8 @@ def news_of(spelled: str) -> str:
 
 
 def _still(spelled: str) -> str:
-    told = _FIELD.sub(_CUT, spelled.lower())
+    flat = _LINE_END.sub(" ", spelled.lower()).replace("\\", "")
+    told = _FIELD.sub(_CUT, flat)
     told = _COUNTED.sub(_CUT, told)
     told = _HEX.sub(_id, told)
     told = _NUMBER.sub(_number, told)
