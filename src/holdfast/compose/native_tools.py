@@ -31,7 +31,6 @@ def run_plan(config: Config, plan: SessionPlan) -> RunPlan:
         system_prompt=plan.system_prompt,
         task_text=plan.task_text,
         max_output_tokens=plan.max_output_tokens,
-        max_turns=plan.loop.max_turns,
         tools={name: _tool(config, plan, name) for name in plan.allowed_tools},
         mcp_servers=plan.mcp_servers,
         output=plan.output,

@@ -269,7 +269,7 @@ def next_step(conversation: Conversation, plan: RunPlan) -> Step:
         return RunTools(tuple(pending))
     last = conversation.last
     if last is None or last.calls or last.notes or last.stop_reason == "pause_turn":
-        return _ask(conversation, plan)
+        return _compacted(conversation, plan, full=False)
     if last.stop_reason == "refusal":
         return Fail("model_refused", "the model declined to go on")
     if last.stop_reason == "max_tokens":
@@ -277,13 +277,6 @@ def next_step(conversation: Conversation, plan: RunPlan) -> Step:
     if last.stop_reason == "model_context_window_exceeded":
         return _compacted(conversation, plan, full=True)
     return _ended(conversation, plan)
-
-
-def _ask(conversation: Conversation, plan: RunPlan) -> Step:
-    if conversation.turn >= plan.max_turns:
-        return Fail("turn_limit", f"the run used its {plan.max_turns} turns")
-    step = _compacted(conversation, plan, full=False)
-    return step if isinstance(step, Compact | Fail) else CallModel(conversation.turn + 1)
 
 
 def _compacted(conversation: Conversation, plan: RunPlan, *, full: bool) -> Step:

@@ -46,7 +46,6 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     system_prompt: str = ""
     task_text: str = ""
     max_output_tokens: int = 4_096
-    max_turns: int = 30
     tools: dict[str, Any] = {}
     mcp_servers: dict[str, Any] = {}
     output: dict[str, Any] = {}

@@ -23,7 +23,7 @@ from holdfast.core.loop import (
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import RunPlan
 
-PLAN = RunPlan(model="m", max_turns=3)
+PLAN = RunPlan(model="m")
 
 
 def record(kind, turn=0, call_id="", **body):
@@ -273,14 +273,6 @@ def test_a_prompt_without_a_task_stands_alone():
         ),
         ([answered(1, say("x"), stop="max_tokens")], Say(CONTINUE, "continue")),
         ([answered(2, say("x"), stop="pause_turn")], CallModel(3)),
-        (
-            [answered(3, say("x"), stop="pause_turn")],
-            Fail("turn_limit", "the run used its 3 turns"),
-        ),
-        (
-            [answered(4, say("x"), stop="pause_turn")],
-            Fail("turn_limit", "the run used its 3 turns"),
-        ),
     ],
 )
 def test_each_state_has_its_step(records, follows):
@@ -301,19 +293,19 @@ def cut(turn, why="continue"):
     ],
 )  # fmt: skip
 def test_an_answer_goes_on_three_times_in_a_row_at_most(before, follows):
-    plan = RunPlan(model="m", max_turns=99)
+    plan = RunPlan(model="m")
     assert step(*before, answered(9, say("9"), stop="max_tokens"), plan=plan) == follows
 
 
 def test_the_result_is_what_was_said_since_the_answer_began():
-    plan = RunPlan(model="m", max_turns=99)
+    plan = RunPlan(model="m")
     begun = [answered(1, say("old"), stop="pause_turn"), noted(1, "n", "hook")]
     assert step(*begun, *cut(2), *cut(3), answered(4, say("!")), plan=plan) == Finish("23!")
 
 
 def full(turns, *, tokens=90, **context):
     plan = RunPlan(
-        model="m", max_turns=99, context={"window_tokens": 100, "keep_turns": 1, **context}
+        model="m", context={"window_tokens": 100, "keep_turns": 1, **context}
     )
     records = []
     for turn in range(1, turns + 1):

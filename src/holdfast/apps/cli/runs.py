@@ -327,7 +327,6 @@ async def followed(client: Client, run: RunView, *, as_json: bool) -> int:
 
 _BY_REASON = {
     "budget_exceeded": ExitCode.BUDGET,
-    "turn_limit": ExitCode.LOOP,
     "deadline_exceeded": ExitCode.LOOP,
     "context_overflow": ExitCode.LOOP,
     "the session is expired": ExitCode.LOOP,
