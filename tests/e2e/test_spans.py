@@ -1,6 +1,7 @@
 """Spans of the running server, at a receiver of their own: one for every call, one tree a session."""
 
 import signal
+import time
 
 import pytest
 
@@ -121,18 +122,46 @@ def test_headers_that_are_not_in_the_environment_are_told_at_the_start(tmp_path)
         project.close()
 
 
-def test_a_call_that_a_crash_took_has_its_span_after_the_restart(tmp_path):
+def test_calls_that_lived_over_a_crash_or_died_in_a_kill_have_whole_spans_at_once(tmp_path):
     with (
         Receiver() as receiver,
         RunningProject(tmp_path, settings=settings(receiver.url)) as project,
     ):
         session = project.open(user=fresh_user())
-        [block] = emitted(project, session, look("a"))
-        assert decided(project, session, block) == "allow"
+        blocks = emitted(project, session, look("a"), look("b"), look("c"))
+        assert [decided(project, session, block) for block in blocks] == ["allow"] * 3
+
+        def told(count):
+            """The spans of calls, once there are so many; within two seconds."""
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                found = [s for s in receiver.spans if s.name.startswith("execute_tool")]
+                if len(found) >= count:
+                    break
+                time.sleep(0.02)
+            return {attributes(span)["gen_ai.tool.call.id"]: span for span in found}
+
+        for count, done in enumerate(blocks[:2], 1):
+            project.stop(signal.SIGKILL)
+            project.start()
+            finish(project, session, done, ok=done is blocks[0], error="on fire", output="hi")
+            assert told(count).keys() == {block["id"] for block in blocks[:count]}
         project.stop(signal.SIGKILL)
         project.start()
-        assert project.stop() == 0
-    [lost] = [span for span in receiver.spans if span.name.startswith("execute_tool")]
-    found = attributes(lost)
-    assert found["holdfast.session"] == session.session_id
-    assert (found["error.type"], found["holdfast.success"]) == ("unknown", False)
+        killed = project.call("POST", f"/v1/sessions/{session.session_id}/kill", {"reason": "odd"})
+        assert killed.status == 200
+        found = told(3)
+        root = [span for span in receiver.spans if span.name.startswith("invoke_agent")]
+    assert len(root) == 1
+    fates = [attributes(found[block["id"]]).get("error.type", "") for block in blocks]
+    assert fates == ["", "tool_error", "unreported"]
+    for span in found.values():
+        assert span.name == "execute_tool lookup"
+        assert span.trace_id == root[0].trace_id
+        values = attributes(span)
+        assert (values["holdfast.session"], values["holdfast.agent"]) == (
+            session.session_id,
+            "desk",
+        )
+        assert (values["holdfast.verdict"], values["gen_ai.tool.name"]) == ("allow", "lookup")
+        assert root[0].start_time_unix_nano <= span.start_time_unix_nano

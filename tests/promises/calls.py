@@ -5,6 +5,7 @@ from functools import wraps
 from typing import TypeVar
 
 from tests.promises.doors import DONE, Door, Work, call
+from tests.promises.house import fresh
 
 Made = TypeVar("Made")
 
@@ -96,12 +97,29 @@ def compacted(door: Door) -> Work:
     if door.name == "runs":
         full = {**call("look", "c7"), "usage": {"input_tokens": 55_000}}
         return door.work(*looks, full, call("look", "c8"), DONE, agent="narrow", task=task)
+    if door.name == "sdk":
+        return made_smaller_by_itself(door, task)
     first = door.work(looks[0], DONE, agent="narrow", task=task)
     smaller = door.work(agent="narrow", task=task, user=first.user, resume=first, typed="/compact")
     smaller.conversation = smaller.conversation or first.conversation
     last = door.work(looks[1], DONE, agent="narrow", task=task, user=first.user, resume=smaller)
     last.before = smaller
     return last
+
+
+def made_smaller_by_itself(door: Door, task: str) -> Work:
+    """What the Agent SDK does where the provider says that it is too long: a prompt is no command.
+
+    Once that is done its requests are found by what its summary says (`house.SUMMARY`).
+    """
+    kept = fresh("kept")
+    fault = {"status": 400, "times": 1, "error_type": "invalid_request_error"}
+    full = {"text": "never", "fault": {**fault, "message": "prompt is too long: 213462 tokens"}}
+    work = door.work(
+        call("look", kept), call("look", kept + "b"), full, DONE, agent="narrow", task=task
+    )
+    work.marker = kept
+    return work
 
 
 def overflows(work: Work) -> list[dict[str, object]]:

@@ -50,6 +50,26 @@ BATCH = [
 ]
 
 
+# What a client that makes its conversation smaller asks for, and how the work goes on after it: its
+# last turn stays, so the first of these is had already.
+_REST = [
+    {"text": "had"},
+    {"tool": "mcp__desk__look", "input": {"order": "after"}},
+    {"text": "done"},
+]
+SUMMARY = Scenario(
+    name="summary",
+    match=Match(text="create a detailed summary"),
+    turns=(
+        say(
+            "<analysis>so far</analysis><summary>{{last_tool_result}} FAKE:"
+            + json.dumps(_REST)
+            + "</summary>"
+        ),
+    ),
+)
+
+
 def fresh(prefix: str) -> str:
     """A name that nobody had before, over processes as well."""
     return f"{prefix}{os.getpid()}x{next(_numbers)}"
@@ -128,7 +148,7 @@ class House:
         text = settings or said.settings(relays=relays, port=port, **urls)
         self.project = RunningProject(
             folder,
-            script=BATCH,
+            script=[*BATCH, SUMMARY],
             settings=text.replace(str(said.HERE), str(folder)),
             policies="" if settings else said.policies(),
             environment={

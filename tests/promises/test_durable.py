@@ -269,7 +269,12 @@ def test_a_result_leaves_only_once_it_fits_its_structure_and_rules(door):
 def test_no_work_dies_of_a_full_context(door):
     work = compacted(door)
     assert (work.failed, work.text) == (False, "done"), work.said
-    assert work.records("run.compacted") or overflows(work)
+    if door.name == "runs":
+        assert work.records("run.compacted")
+        return
+    assert overflows(work), "no hook was asked"
+    (seen,) = work.records("context.compacted")
+    assert seen["body"]["messages"] <= seen["body"]["before"]
 
 
 @promise("S89")
@@ -278,8 +283,15 @@ def test_the_task_is_told_again_to_the_letter_after_a_compaction(door):
     if door.name == "runs":
         assert work.records("run.compacted")
     last = door.house.requests(work.marker)[-1].json
-    told = json.dumps([last.get("system"), last["messages"]], ensure_ascii=False)
-    assert TASK_SAYS in told, "after the compaction the model was not told its task"
+    system = last.get("system") or []
+    blocks = [block["text"] for block in system if isinstance(block, dict)]
+    blocks += [m["content"] for m in last["messages"] if isinstance(m["content"], str)]
+    for message in last["messages"]:
+        if isinstance(message["content"], list):
+            blocks += [block.get("text", "") for block in message["content"]]
+    assert any(block.startswith("Task: keeps") and f"\n{TASK_SAYS}" in block for block in blocks), (
+        "after the compaction the model was not told its task"
+    )
 
 
 @promise("S86")

@@ -339,3 +339,6 @@ async def _settle_lost(house: House, settings: Settings) -> None:
         bodies=bodies.VERSION,
     )
     await house.journal.commit([house.journal.record(body, None)])
+    # Whoever is still at a call may report, and is awaited until the session's time is over.
+    for session_id in dict.fromkeys(hold.session for hold in lost if hold.purpose == "tool"):
+        await house.sessions.get(session_id)

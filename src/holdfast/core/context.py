@@ -1,4 +1,4 @@
-"""When a run's context is too full, and what is then given up.
+"""When a context is too full, what is then given up, and how it is seen that a client gave up some.
 
 What is counted is the provider's own usage of the last call. The task's text is never given up:
 the loop puts it first again, byte for byte. Taint and permits live on the server and survive.
@@ -16,6 +16,9 @@ from holdfast.model.hooks import Strategy
 
 _MOST_CONTEXTS = 64
 _MOST_TOLD = 4_096
+_MOST_CONVERSATIONS = 8
+# With fewer there was no answer in it yet, and nothing to give up.
+_LEAST_MESSAGES = 3
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,8 +51,10 @@ class ContextUse(Sparse):
 
     _percents: dict[tuple[str, bool], int]
     _told: dict[tuple[str, bool], None]
+    _shown: dict[tuple[str, bool], dict[str, int]]
+    """By context: how many messages each conversation was shown with at most, by how it begins."""
 
-    EMPTY: ClassVar = dict.fromkeys(("_percents", "_told"), dict)
+    EMPTY: ClassVar = dict.fromkeys(("_percents", "_told", "_shown"), dict)
     __slots__ = tuple(EMPTY)
 
     def answered(self, path: str, percent: int, alert_percent: int, *, tools: bool) -> bool:
@@ -68,11 +73,39 @@ class ContextUse(Sparse):
                 del self._told[next(iter(self._told))]
         return above and not told
 
+    def smaller(self, path: str, opens: str, messages: int, *, tools: bool) -> "Smaller | None":
+        """Take in how one request begins and how many messages it shows; what the client gave up.
+
+        A conversation only grows, and begins as it began. One that begins otherwise and is no
+        longer than the last one is another in its place: what was left of it after its client gave
+        up the rest, or a new one. One that comes back is none, nor is one that goes back a few
+        messages. No word of the client is needed for it.
+        """
+        if not opens:
+            return None
+        key = (path, tools)
+        known = self._shown.setdefault(key, {})
+        before = next(reversed(known.values()), 0)
+        fresh = opens not in known
+        known[opens] = max(known.pop(opens, 0), messages)
+        if len(known) > _MOST_CONVERSATIONS:
+            del known[next(iter(known))]
+        if len(self._shown) > _MOST_CONTEXTS:
+            del self._shown[next(iter(self._shown))]
+        if not fresh or before < _LEAST_MESSAGES or messages > before:
+            return None
+        return Smaller(before, messages, self._percents.get(key, 0))
+
     def recorded(self, body: ModelCallSettled, alert_percent: int = 0) -> None:
         """Take in one answer as it was settled, which was told of then."""
+        self.carried_on(body)
         if body.context_percent is not None:
             path, tools = body.agent_path, bool(body.tools)
             self.answered(path, body.context_percent, alert_percent, tools=tools)
+
+    def carried_on(self, body: ModelCallSettled) -> None:
+        """Take in how the conversation was shown, here or in the session that this continues."""
+        self.smaller(body.agent_path, body.opens, body.messages, tools=bool(body.tools))
 
     @property
     def percent(self) -> int:
@@ -81,6 +114,17 @@ class ContextUse(Sparse):
             if key in self._percents:
                 return self._percents[key]
         return next(iter(self._percents.values()), 0)
+
+
+class Smaller(msgspec.Struct, frozen=True):
+    """A conversation of `before` messages that its client shows with `messages` that begin anew.
+
+    `percent`: how full the context was before.
+    """
+
+    before: int
+    messages: int
+    percent: int
 
 
 class Due(msgspec.Struct, frozen=True):

@@ -16,8 +16,8 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     """What is changed in the client's body before it is sent; see `core/messages.edited`.
 
     `contents` are (message, block, text); `changes` are of single values, anywhere. `betas` take
-    the place of the client's; None leaves them. `removed` goes first: what else is named is named
-    as it stands without that.
+    the place of the client's; None leaves them. `told` is added behind `system`. `removed` goes
+    first: what else is named is named as it stands without that.
     """
 
     model: str = ""
@@ -26,6 +26,7 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     betas: str | None = None
     removed: tuple[Change, ...] = ()
+    told: str = ""
 
     def leaves_body(self) -> bool:
         """Whether the body goes as it came."""
@@ -35,7 +36,13 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
         """The body to send; the same bytes where nothing is changed."""
         contents = {(message, block): text for message, block, text in self.contents}
         body = spliced(spliced(body, self.removed), self.changes)
-        return edited(body, model=self.model or None, max_tokens=self.max_tokens, contents=contents)
+        return edited(
+            body,
+            model=self.model or None,
+            max_tokens=self.max_tokens,
+            contents=contents,
+            told=self.told,
+        )
 
     def headed(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers to send, with the betas that go there."""

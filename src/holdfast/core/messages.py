@@ -4,10 +4,12 @@ Reads by the table (`core/wire`): what the table does not know is refused where 
 model, money (`max_tokens`, thinking), streaming, tools that run at the provider, evidence (every
 block that answers a tool call), and what bounds the input. Edits splice single values; every value
 that is not edited keeps its bytes, so the provider's prompt cache still matches.
+A text that is added goes behind all of `system`, past every mark of the cache there.
 
 Not here: whether evidence is covered (`core/evidence`), prices (`core/work`), HTTP.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +34,7 @@ __all__ = [
 _IMAGE_TOKENS_MAX = 5_000
 # What the provider adds around tools and system that is not in the body.
 _FIXED_TOKENS = 2_000
+_OPENS_BYTES = 8
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     `thinking_budget` is 0 without one; `opaque` when tokens may be billed that are not shown.
     `server_tools` names what only a grant allows; `asks` is all that the walk gathered.
     `calls` are the calls shown in it, None where `fields` hold them still: only a request that was
-    read elsewhere (`core/large`) has them, and no body.
+    read elsewhere (`core/large`) has them, and no body. `messages` is how many it shows, `opens`
+    the digest of the first, which says which conversation it is.
     """
 
     body: bytes
@@ -61,6 +65,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, Any]
     asks: Walked
     calls: tuple[ShownCall, ...] | Misshapen | None = None
+    messages: int = 0
+    opens: str = ""
 
     def shown(self) -> "tuple[ShownCall, ...] | Misshapen":
         """Every call in its messages, whoever says that it made it."""
@@ -140,7 +146,21 @@ def _request(body: bytes, fields: dict[str, Any], asks: Walked, *, counting: boo
         continues=_thread(fields.get("thread")),
         fields=fields,
         asks=asks,
+        messages=len(fields["messages"]),
+        opens=_opens(fields["messages"]),
     )
+
+
+def _opens(messages: list[Any]) -> str:
+    """The digest of the first message's texts: where marks of the cache stand is no part of it."""
+    content = messages[0].get("content") if messages else ""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    found = hashlib.blake2b(digest_size=_OPENS_BYTES)
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) else None
+        found.update((text if isinstance(text, str) else "").encode("utf-8", "surrogatepass"))
+        found.update(b"\0")
+    return found.hexdigest()
 
 
 def _thinking(thinking: Mapping[str, Any] | None) -> tuple[int, bool]:
@@ -178,20 +198,23 @@ def edited(
     max_tokens: int | None = None,
     contents: Mapping[tuple[int, int], str] | None = None,
     model: str | None = None,
+    told: str = "",
 ) -> bytes:
     """The body with `max_tokens`, `model` and the `content` of some blocks replaced.
 
-    `contents` maps (message, block) to the text that takes the place of the block's content; the
-    block becomes an error. All other values keep their bytes. With nothing to edit, the very
-    same bytes come back.
+    `told` stands behind all of `system`, in a block of its own. `contents` maps (message, block)
+    to the text that takes the place of the block's content; the block becomes an error. All other
+    values keep their bytes. With nothing to edit, the very same bytes come back.
     """
-    if max_tokens is None and model is None and not contents:
+    if max_tokens is None and model is None and not contents and not told:
         return body
     top = _RAW_OBJECT.decode(body)
     if model is not None:
         top["model"] = msgspec.Raw(msgspec.json.encode(model))
     if max_tokens is not None:
         top["max_tokens"] = msgspec.Raw(str(max_tokens).encode())
+    if told:
+        top["system"] = _with_text(top.get("system"), told)
     if contents:
         messages = _RAW_LIST.decode(top["messages"])
         by_message: dict[int, dict[int, str]] = {}
@@ -201,6 +224,20 @@ def edited(
             messages[m] = _edited_message(messages[m], blocks)
         top["messages"] = _join_list(messages)
     return bytes(_join(top))
+
+
+def _with_text(system: msgspec.Raw | None, text: str) -> msgspec.Raw:
+    """`system` as a list, with one more block of text behind all that it holds."""
+    found = bytes(system or b"null").strip()
+    if found.startswith(b"["):
+        blocks = _RAW_LIST.decode(found)
+    else:
+        blocks = [] if found in (b"null", b'""') else [_text_block(msgspec.Raw(found))]
+    return _join_list([*blocks, _text_block(msgspec.Raw(msgspec.json.encode(text)))])
+
+
+def _text_block(text: msgspec.Raw) -> msgspec.Raw:
+    return _join({"type": msgspec.Raw(b'"text"'), "text": text})
 
 
 def _edited_message(raw: msgspec.Raw, texts: Mapping[int, str]) -> msgspec.Raw:

@@ -268,6 +268,14 @@ def _context(record: Record) -> str:
     return f"the context of {whose} is {percent} % full, {threshold} % or more"
 
 
+def _made_smaller(record: Record) -> str:
+    body = bodies.ContextCompacted.of(record)
+    whose = f"the sub-agent {_quoted(body.agent_path)}" if body.agent_path else "the client"
+    shown = f"{_plain(body.messages, 10)} messages in place of {_plain(body.before, 10)}"
+    task = ", and the model was told its task again" if body.task else ""
+    return f"{whose} made its conversation smaller: {shown}{task}"
+
+
 def _risk(record: Record) -> str:
     why = "; ".join(bodies.RiskNotice.of(record).reasons)
     return f"{_quoted(record.tool)} was noted at risk {_plain(record.risk, 20)}{_said(why)}"
@@ -486,6 +494,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.BUDGET_OVERSHOT: _overshot,
     Kind.LOOP_ALERT: _loop,
     Kind.CONTEXT_ALERT: _context,
+    Kind.CONTEXT_COMPACTED: _made_smaller,
     Kind.QUERY_SENT: _queried,
     Kind.RISK_NOTICE: _risk,
     Kind.POLICY_CHANGED: _policy,

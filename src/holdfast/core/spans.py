@@ -1,19 +1,19 @@
 """Spans from the journal: one for each tool call and model call, under one root a session.
 
-A child hangs below the call that started it, in the trace of the session above it; where its
-opening was not seen (before a restart), it is a tree of its own.
+A child hangs below the call that started it, in the trace of the session above it.
 
 A fold: show it every record in order, and it answers the spans that are finished by then. A tool
 call is a span from its decision to its outcome; one that was refused, that the provider ran or
 that never ran has no length. Ids are digests of the session's and the call's, so a parent is known
-before it is finished, and a server that was restarted goes on with the same tree.
+before it is finished. A server that was restarted tells of what was open before (`recall`), and
+goes on with the same tree: a call that lived over the crash has its one span when it is over.
 
 Attributes follow the OpenTelemetry conventions for generative AI where these have a name, and
 stand under `holdfast.` where not. Not here: sending (`backends/otlp`).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -81,15 +81,17 @@ class SpanFold:
 
     def see(self, record: Record) -> list[Span]:
         """The spans that this record finishes; records of no session finish none."""
+        if record.kind is Kind.KILL_RECEIPT:
+            return self._killed(record)
         step = _STEPS.get(record.kind)
         if step is None or not record.session:
             return []
         let_go: list[Span] = []
         seen = self._live.get(record.session) or self._ended.get(record.session)
         if seen is None:
-            seen = self._live[record.session] = _Seen(record, bodies.SessionOpened.read({}))
-            if len(self._live) > _LIVE_SESSIONS:
-                let_go = _unreported(self._live.pop(next(iter(self._live))), record.at_ns)
+            seen = _Seen(record, bodies.SessionOpened.read({}))
+            if not _lost(record):
+                let_go = self._remember(record, seen)
         spans = step(seen, record)
         if record.kind in _ENDINGS and record.session in self._live:
             seen.ended_ns = record.at_ns
@@ -99,6 +101,34 @@ class SpanFold:
                 let_go += _unreported(oldest, oldest.ended_ns)
         return let_go + spans
 
+    def recall(self, records: Sequence[Record], over: Collection[str]) -> list[Span]:
+        """Learn what is open in a session of before, unless it is known.
+
+        Spans of these records were sent when they were written, as were those of the calls in
+        `over`; answered are those of a session that is let go for it.
+        """
+        first = records[0]
+        if first.session in self._live or first.session in self._ended:
+            return []
+        seen = _Seen(first, bodies.SessionOpened.read({}), closed=set(over))
+        let_go = self._remember(first, seen)
+        for record in records:
+            if (step := _STEPS.get(record.kind)) is not None:
+                step(seen, record)
+        return let_go
+
+    def _remember(self, record: Record, seen: _Seen) -> list[Span]:
+        self._live[record.session] = seen
+        if len(self._live) <= _LIVE_SESSIONS:
+            return []
+        return _unreported(self._live.pop(next(iter(self._live))), record.at_ns)
+
+    def _killed(self, record: Record) -> list[Span]:
+        """All levers of a kill were pulled: whoever was at a call of these sessions is gone."""
+        below = (one.session_id for one in bodies.KillReceipt.of(record).children)
+        ended = (self._ended.get(name) for name in (record.session, *below))
+        return [span for seen in ended if seen for span in _unreported(seen, seen.ended_ns)]
+
     def lapse(self, now_ns: int) -> list[Span]:
         """Spans of calls that were still unreported a minute after their session ended."""
         return [
@@ -107,6 +137,12 @@ class SpanFold:
             if seen.open and now_ns - seen.ended_ns >= _GRACE_NS
             for span in _unreported(seen, seen.ended_ns)
         ]
+
+
+def _lost(record: Record) -> bool:
+    """Whether it tells of what a crash took, of whose session nothing may be known yet."""
+    told_by_hold = (Kind.MODEL_CALL_SETTLED, Kind.TOOL_CALL_FINISHED)
+    return record.kind in told_by_hold and "hold_id" in record.body
 
 
 def trace_id(session: str) -> int:
@@ -294,15 +330,13 @@ def _decided(seen: _Seen, record: Record) -> list[Span]:
 
 
 def _finished(seen: _Seen, record: Record) -> list[Span]:
-    if not record.call_id:
-        more: dict[str, Attribute] = {"error.type": "unknown"}
-        return _tool(seen, record, record, more, "unknown: the server ended before it was reported")
     began = seen.open.pop(record.call_id, None)
     if began is None:
-        # Its session ended long ago, or the server did meanwhile: it has its span.
+        # Its session ended long ago and it has its span, or it is a hold of a crash: the call whose
+        # that was has its span when it is over.
         return []
     body = bodies.ToolCallFinished.of(record)
-    more = {"holdfast.ms": body.duration_ms}
+    more: dict[str, Attribute] = {"holdfast.ms": body.duration_ms}
     if body.ok:
         return _tool(seen, began, record, more)
     more["error.type"] = "tool_error"
@@ -345,8 +379,7 @@ def _tool(
         return []
     if began.call_id:
         seen.closed.add(began.call_id)
-    hold = began.kind is Kind.TOOL_CALL_FINISHED and bodies.ToolCallFinished.of(began).hold_id
-    key = began.call_id or hold or f"{began.tool}\0{began.at_ns}"
+    key = began.call_id or f"{began.tool}\0{began.at_ns}"
     decided, why = None, None
     if began.kind is Kind.TOOL_CALL_DECIDED:
         decided = bodies.ToolCallDecided.of(began)

@@ -48,6 +48,7 @@ class Kind(enum.StrEnum):
     BUDGET_OVERSHOT = "budget.overshot"
     LOOP_ALERT = "loop.alert"
     CONTEXT_ALERT = "context.alert"
+    CONTEXT_COMPACTED = "context.compacted"
     RISK_NOTICE = "risk.notice"
     POLICY_CHANGED = "policy.changed"
     CLOCK_JUMPED = "clock.jumped"

@@ -75,7 +75,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `held`: somebody paused or killed it and nobody resumed it since, whatever became of it.
     `asked` is SHA-256 of the request that opened it, where that came with a key (`core/repeats`).
     `context_window_tokens` stands in place of what the model's price says, 0 for that;
-    `context_alert_percent` of it is told, 0 where a run tells it.
+    `context_alert_percent` of it is told, 0 where a run tells it. `task_text` is its task in words.
     """
 
     session_id: str
@@ -112,3 +112,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     context_window_tokens: int = 0
     context_alert_percent: int = 0
     asked: str = ""
+    task_text: str = ""

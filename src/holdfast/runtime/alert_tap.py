@@ -3,7 +3,7 @@
 Not here: what is worth one (`core/alerts`), how it travels (`ports/notify`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC
 
 from holdfast.core.alerts import alert_of
@@ -33,6 +33,9 @@ class AlertTap:
             if notice is not None:
                 for channel in self._channels:
                     channel.tell(notice)
+
+    def recalled(self, records: Sequence[Record], over: Collection[str]) -> None:
+        """People were told of it when it happened."""
 
     def _first(self, record: Record) -> bool:
         key = (record.session, record.tool)

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
+from holdfast.core.claude_cli import AGENT_ID, is_cli
 from holdfast.core.edits import Edits
 from holdfast.core.large import Requested
 from holdfast.core.messages import BadRequest, ModelRequest, edited, read_request, renamed
@@ -38,6 +39,8 @@ from holdfast.runtime.request_reading import RequestReader, whole
 from holdfast.runtime.services import Services
 
 COUNT = "/v1/messages/count_tokens"
+# What the provider may add around one more block of text.
+_TOLD_TOKENS = 64
 _cleared = Cleared._of  # noqa: SLF001 -- the only place that makes one
 
 
@@ -61,15 +64,18 @@ class Clearance:
 
     `request` is as it is asked of an upstream, of a fallback with that one's model; `model` is the
     client's. `contents` takes the place of results that may not be shown, by (message, block);
-    `removed` was taken out of the client's request, which `request` is without.
+    `removed` was taken out of the client's request, which `request` is without. `told` is the task
+    of its session, for a client that gives up parts of its history by itself: it stands in each
+    request of the conversation, so whatever the client gave up, the model reads it to the letter.
     """
 
-    __slots__ = ("_given", "_reader", "betas", "contents", "model", "removed", "request")
+    __slots__ = ("_given", "_reader", "betas", "contents", "model", "removed", "request", "told")
     request: ModelRequest
     betas: Betas
     contents: Mapping[tuple[int, int], str]
     model: str
     removed: tuple[Change, ...]
+    told: str
     _given: ClientRequest
     _reader: RequestReader
 
@@ -88,7 +94,13 @@ class Clearance:
             changes=fits.changes,
             betas=fits.betas,
             removed=self.removed,
+            told=self.told,
         )
+
+    @property
+    def told_tokens(self) -> int:
+        """The most that `told` adds to the input."""
+        return len(msgspec.json.encode(self.told)) + _TOLD_TOKENS if self.told else 0
 
     @property
     def elsewhere(self) -> bool:
@@ -191,6 +203,7 @@ class Clearing:
         check_models(live, read)
         made = self._proof(read, clearance.betas, clearance._given, clearance.model)  # noqa: SLF001
         made.contents, made.removed = clearance.contents, clearance.removed
+        made.told = clearance.told
         return made
 
     def free(self, live: LiveSession) -> None:
@@ -217,7 +230,9 @@ class Clearing:
             raise InvalidRequest(request.text)
         betas = judged_betas(given.headers, request, self._admitted)
         check_models(live, request)
-        return self._proof(request, betas, given, request.model)
+        made = self._proof(request, betas, given, request.model)
+        made.told = _task(live, given, request)
+        return made
 
     async def _granted(
         self, live: LiveSession, clearance: Clearance, *, counting: bool = False
@@ -254,5 +269,20 @@ class Clearing:
         made = object.__new__(Clearance)
         made.request, made.betas = request, betas
         made._given, made._reader = given, self._reader
-        made.contents, made.model, made.removed = {}, model, ()
+        made.contents, made.model, made.removed, made.told = {}, model, (), ""
         return made
+
+
+def _task(live: LiveSession, given: ClientRequest, request: ModelRequest) -> str:
+    """The session's task, where Claude's own CLI asks for its conversation.
+
+    Not in a side call, which has no tools, nor for a sub-agent, which has a task of its own. A
+    program with a loop of its own owns its history, and is told nothing.
+    """
+    agent = _header(given.headers, AGENT_ID)
+    mine = is_cli(_header(given.headers, "user-agent")) and not agent
+    return live.session.task_text if mine and request.tool_names else ""
+
+
+def _header(headers: Mapping[str, str], wanted: str) -> str:
+    return next((value for name, value in headers.items() if name.lower() == wanted), "")

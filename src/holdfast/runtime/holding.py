@@ -104,15 +104,15 @@ class Holding:
     @staticmethod
     def _input_bound(call: ModelCall) -> int | None:
         """Tokens of input that the bytes bound; None leaves only the context window."""
-        request = call.clearance.request
-        if not request.continues:
-            return request.input_tokens_bound
-        held = call.live.threads.get(request.continues)
-        if held is None:
-            raise InvalidRequest("`thread.previous_message_id` is no message of this session")
+        request, held = call.clearance.request, 0
+        if request.continues:
+            found = call.live.threads.get(request.continues)
+            if found is None:
+                raise InvalidRequest("`thread.previous_message_id` is no message of this session")
+            held = found
         if request.input_tokens_bound is None:
             return None
-        return held + request.input_tokens_bound
+        return held + request.input_tokens_bound + call.clearance.told_tokens
 
     def _plan(self, call: ModelCall) -> Amounts | Refused:
         """What to hold, given what is spent by now; sets the output that the offer allows.
@@ -194,6 +194,7 @@ def _paid(call: ModelCall, hold_id: str) -> Paid:
         agent_path=call.agent_path,
         upstream=call.provider.name,
         toll=call.toll,
+        told=bool(call.clearance.told),
     )
 
 

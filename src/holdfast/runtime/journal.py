@@ -1,7 +1,7 @@
 """Writing to the journal: who it concerns is filled in, secrets are taken out, order is kept."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from holdfast.model import bodies
@@ -128,9 +128,17 @@ class Journal:
         """Let the taps see what is durable; a waiter that left took nothing back."""
         if not written.cancelled() and written.exception() is not None:
             return
+        self._each_tap(lambda tap: tap.saw(batch))
+
+    def recalled(self, records: Sequence[Record], over: Collection[str]) -> None:
+        """Let the taps know what is still open in a session that was read back."""
+        if records:
+            self._each_tap(lambda tap: tap.recalled(records, over))
+
+    def _each_tap(self, show: Callable[[Tap], None]) -> None:
         for tap in tuple(self._taps):
             try:
-                tap.saw(batch)
+                show(tap)
             except Exception as error:  # noqa: BLE001 -- who looks on must not stop who writes
                 self._taps.remove(tap)
                 if self._say is not None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from holdfast.core.claude_cli import AGENT_ID
 from holdfast.core.edits import Edits
 from holdfast.core.failures import most_tries
 from holdfast.core.wire.takes import Fitted
@@ -103,7 +104,7 @@ class ModelCall:
     @property
     def agent_path(self) -> str:
         """The client's name for one of its agents, if it is no more than a name."""
-        name = self.given.headers.get("x-claude-code-agent-id", "")
+        name = self.given.headers.get(AGENT_ID, "")
         return name if _NAME.fullmatch(name) else ""
 
 

@@ -63,7 +63,10 @@ def tranche_tokens(max_tokens_per_s: int | None) -> int | None:
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
-    """What was reserved for one call. `started_s` and `timeout_s` are of the loop's clock."""
+    """What was reserved for one call. `started_s` and `timeout_s` are of the loop's clock.
+
+    `told`: the task of its session is added to the request.
+    """
 
     hold_id: str
     quote: Quote
@@ -75,6 +78,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     agent_path: str
     upstream: str = ""
     toll: Toll | None = None
+    told: bool = False
 
 
 class Purse:
@@ -340,7 +344,7 @@ class Purse:
         thread_tokens = usage.total_tokens
         if reading.message_id:
             self.live.threads[reading.message_id] = thread_tokens
-        percent = self._context_of(reading)
+        told, percent = self._made_smaller(), self._context_of(reading)
         body = bodies.ModelCallSettled(
             model=self.paid.quote.model,
             usage=usage,
@@ -361,11 +365,13 @@ class Purse:
             upstream=self.paid.upstream,
             retried=(*self.before, *self.tried),
             context_percent=percent,
-            tools=None if percent is None else bool(self.paid.request.tool_names),
+            tools=bool(self.paid.request.tool_names),
+            messages=self.paid.request.messages,
+            opens=self.paid.request.opens,
         )
         flat = {"turn": self.turn, "cost_nusd": cost_nusd}
         record = self._journal.record_of_ours(body, self.live.who, **flat)
-        told = [] if percent is None else self._context_alert(percent)
+        told += [] if percent is None else self._context_alert(percent)
         self._budgets.settle_now(self.paid.hold_id, actual, self.live.who, [record, *told])
 
     def _context_of(self, reading: Reading) -> int | None:
@@ -377,6 +383,23 @@ class Purse:
         own = [one for one in reading.served.sampled if one.kind == _MESSAGE and not one.model]
         tokens = own[-1].usage.total_tokens if own else reading.usage.total_tokens
         return min(tokens * 100 // window, 100)
+
+    def _made_smaller(self) -> list[Record]:
+        """That the conversation is another one now, in place of a longer."""
+        live, request, path = self.live, self.paid.request, self.paid.agent_path
+        found = live.context.smaller(
+            path, request.opens, request.messages, tools=bool(request.tool_names)
+        )
+        if found is None or not live.session.context_alert_percent:
+            return []  # A run tells of its own.
+        body = bodies.ContextCompacted(
+            before=found.before,
+            messages=found.messages,
+            percent=found.percent,
+            agent_path=path,
+            task=self.paid.told,
+        )
+        return [self._journal.record_of_ours(body, live.who, turn=self.turn)]
 
     def _context_alert(self, percent: int) -> list[Record]:
         """Each time that a context of the session comes to be so full."""

@@ -3,11 +3,13 @@
 Not here: which sessions' records are folded (`sessions`).
 """
 
+from holdfast.core.calls import OUTSTANDING
 from holdfast.core.flow import KEPT_OF_ONE, Given
 from holdfast.model import bodies
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session
+from holdfast.model.tools import CallState
 from holdfast.runtime import queries
 from holdfast.runtime.live import LiveSession
 
@@ -22,6 +24,7 @@ _JUDGED = (
 # What says what may be believed, in the order in which it was said.
 BELIEVED = (*_JUDGED, Kind.TOOL_CALL_DECIDED)
 RELOADED = (
+    Kind.SESSION_OPENED,
     Kind.MODEL_CALL_SETTLED,
     Kind.MODEL_CALL_REFUSED,
     *BELIEVED,
@@ -29,6 +32,29 @@ RELOADED = (
     Kind.TOOL_CALL_FINISHED,
     Kind.QUERY_SENT,
 )
+
+
+_BEGUN = (
+    Kind.SESSION_OPENED,
+    Kind.PROMPT_SUBMITTED,
+    Kind.MODEL_CALL_SETTLED,
+    Kind.MODEL_CALL_REFUSED,
+)
+
+
+def is_open(live: LiveSession, record: Record) -> bool:
+    """Whether a session's record is about something that may still go on."""
+    if record.kind is not Kind.TOOL_CALL_DECIDED:
+        return record.kind in _BEGUN
+    call = live.calls.get(record.call_id)
+    return call is not None and call.state in OUTSTANDING
+
+
+def calls_over(live: LiveSession) -> frozenset[str]:
+    """The session's own calls of which nothing more can come."""
+    own, going = live.session.session_id, (*OUTSTANDING, CallState.EMITTED)
+    calls = live.calls.values()
+    return frozenset(c.call_id for c in calls if c.session == own and c.state not in going)
 
 
 def trust_attributes(live: LiveSession, session: Session) -> None:
@@ -85,6 +111,8 @@ def replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.turn = max(live.turn, record.turn)
             live.progress.turns += 1
             live.context.recorded(settled, live.session.context_alert_percent)
+        else:
+            live.context.carried_on(settled)
         if settled.message_id:
             live.threads[settled.message_id] = settled.thread_tokens
     elif record.kind is Kind.MODEL_CALL_REFUSED:
@@ -94,6 +122,8 @@ def replay(live: LiveSession, record: Record, *, own: bool) -> None:
             live.children.append(bodies.SessionDelegated.of(record).child)
     elif record.kind is Kind.QUERY_SENT:
         queries.replayed(live, record)
+    elif record.kind is Kind.SESSION_OPENED:
+        return  # The session says it all.
     elif record.kind in _JUDGED:
         _replay_judged(live, record, own=own)
     else:

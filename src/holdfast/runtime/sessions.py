@@ -35,7 +35,15 @@ from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.lineage import found_by, line_of
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.replay import BELIEVED, RELOADED, judge, replay, trust_attributes
+from holdfast.runtime.replay import (
+    BELIEVED,
+    RELOADED,
+    calls_over,
+    is_open,
+    judge,
+    replay,
+    trust_attributes,
+)
 
 _PAGE = 1000
 
@@ -467,8 +475,17 @@ class Sessions:
                 for entry in await self._store.effects(own):
                     if entry.state in (EffectState.INTENDED, EffectState.UNKNOWN):
                         live.effects[entry.call_id] = entry
-            async for record in self._records(session, RELOADED):
-                replay(live, record, own=session_id == own)
+            await self._replay(live, session)
+
+    async def _replay(self, live: LiveSession, session: Session) -> None:
+        """Fold in the records of this session, or of one that it continues."""
+        own, begun = session.session_id == live.session.session_id, list[Record]()
+        async for record in self._records(session, RELOADED):
+            replay(live, record, own=own)
+            if own and is_open(live, record):
+                begun.append(record)
+        if session.state in GOING_ON:
+            self._journal.recalled(begun, calls_over(live))
 
     async def _inherit_as_child(self, live: LiveSession, child: Session) -> None:
         """What the session that started `child` held trusted and untrusted at that moment."""

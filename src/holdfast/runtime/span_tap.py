@@ -7,10 +7,12 @@ Not here: what a span says (`core/spans`), sending (`ports/sink`).
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
-from holdfast.core.spans import SpanFold
+from holdfast.core.spans import Span, SpanFold
 from holdfast.model.events import Record
 from holdfast.ports.clock import Clock
 from holdfast.ports.sink import Sink
@@ -18,6 +20,13 @@ from holdfast.ports.sink import Sink
 _TICK_S = 1.0
 _JOIN_S = 2.0
 _FOREVER_NS = 2**63 - 1
+
+
+class _Recalled(NamedTuple):
+    """What is open in a session of before; see `ports.taps.Tap`."""
+
+    records: Sequence[Record]
+    over: Collection[str]
 
 
 class SpanTap:
@@ -33,7 +42,7 @@ class SpanTap:
         self._clock = clock
         self._say = say
         self._most_batches = most_batches
-        self._batches: SimpleQueue[Sequence[Record] | None] = SimpleQueue()
+        self._batches: SimpleQueue[_Recalled | Sequence[Record] | None] = SimpleQueue()
         self._closed = False
         self.dropped = 0
         """Records that were not looked at."""
@@ -42,10 +51,17 @@ class SpanTap:
 
     def saw(self, records: Sequence[Record]) -> None:
         """Queue a batch; dropped and counted when too many wait."""
+        self._queue(records, len(records))
+
+    def recalled(self, records: Sequence[Record], over: Collection[str]) -> None:
+        """Queue what is open in a session of before, ahead of what comes of it."""
+        self._queue(_Recalled(records, over), len(records))
+
+    def _queue(self, batch: _Recalled | Sequence[Record], records: int) -> None:
         if self._batches.qsize() >= self._most_batches:
-            self.dropped += len(records)
+            self.dropped += records
         else:
-            self._batches.put(records)
+            self._batches.put(batch)
 
     def close(self) -> None:
         """Fold what waits, within a few seconds, and let go; idempotent."""
@@ -61,16 +77,22 @@ class SpanTap:
         fold = SpanFold()
         while True:
             try:
-                records = self._batches.get(timeout=_TICK_S)
+                batch = self._batches.get(timeout=_TICK_S)
             except Empty:
-                records = ()
-            if records is None:
+                batch = ()
+            if batch is None:
                 self._sink.spans(fold.lapse(_FOREVER_NS))
                 return
-            for record in records:
-                try:
-                    self._sink.spans(fold.see(record))
-                except Exception as error:  # noqa: BLE001 -- one odd record must not end telemetry
-                    self.dropped += 1
-                    self._say(f"no span was made of a record: {type(error).__name__}")
+            if isinstance(batch, _Recalled):
+                self._send(partial(fold.recall, *batch))
+                continue
+            for record in batch:
+                self._send(partial(fold.see, record))
             self._sink.spans(fold.lapse(self._clock.now_ns()))
+
+    def _send(self, made: Callable[[], list[Span]]) -> None:
+        try:
+            self._sink.spans(made())
+        except Exception as error:  # noqa: BLE001 -- one odd record must not end telemetry
+            self.dropped += 1
+            self._say(f"no span was made of a record: {type(error).__name__}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.core.claude_cli import embedded, runs_without_hooks
+from holdfast.core.claude_cli import embedded, is_cli, runs_without_hooks
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,17 @@ def test_the_agent_sdk_says_that_it_runs_the_cli():
     assert embedded("claude-cli/2.1.200 (external, sdk-ts)")
     assert not embedded("claude-cli/2.1.200 (external, cli)")
     assert not embedded("claude-cli/2.1.200 (external, sdk-cli)")
+
+
+@pytest.mark.parametrize(
+    ("named", "is_one"),
+    [
+        ("claude-cli/2.1.329 (external, sdk-py, agent-sdk/0.2.186)", True),
+        (" Claude-CLI/2.1.294 (external, cli)", True),
+        ("Anthropic/Python 1.90.0", False),
+        ("curl/8.1 claude-cli/2.1.329", False),
+        ("", False),
+    ],
+)
+def test_the_cli_is_known_by_the_beginning_of_its_name(named, is_one):
+    assert is_cli(named) is is_one

@@ -8,6 +8,7 @@ from holdfast.core.context import (
     ContextSettings,
     ContextUse,
     Due,
+    Smaller,
     compaction_due,
     context_percent,
 )
@@ -157,3 +158,69 @@ def test_what_a_record_says_is_taken_in_and_alerts_nobody():
     assert use.percent == 90
     use.recorded(settled(context_percent=7))
     assert use.percent == 7
+
+
+def shows(use, *requests, tools=True, path=""):
+    """What is seen of requests, each by how its conversation begins and how many messages it has."""
+    return [use.smaller(path, opens, count, tools=tools) for opens, count in requests]
+
+
+GAVE_UP = {
+    "a summary in place of all": [("a", 1), ("a", 3), ("a", 5), ("b", 1)],
+    "a summary and the last messages": [("a", 9), ("a", 7), ("b", 3)],
+    "its oldest messages, one at a time": [("a", 5), ("b", 5)],
+    "twice": [("a", 5), ("b", 3), ("b", 5), ("c", 1)],
+}
+WENT_ON = {
+    "it grows": [("a", 1), ("a", 3), ("a", 5)],
+    "it is sent again": [("a", 5), ("a", 5)],
+    "it goes back a few messages": [("a", 9), ("a", 5)],
+    "its beginning is spelled otherwise, and it grows": [("a", 5), ("b", 7)],
+    "single questions": [("a", 1), ("b", 1), ("c", 1)],
+    "two conversations in turn": [("a", 1), ("b", 1), ("a", 9), ("b", 3), ("a", 11), ("b", 5)],
+    "the old one comes back": [("a", 9), ("a", 11), ("a", 3)],
+    "nothing is known of how it begins": [("", 9), ("", 1)],
+}
+
+
+@pytest.mark.parametrize("what", GAVE_UP)
+def test_that_a_client_gave_up_messages_is_seen_without_its_word(what):
+    assert shows(ContextUse(), *GAVE_UP[what])[-1] is not None
+
+
+@pytest.mark.parametrize("what", WENT_ON)
+def test_a_conversation_that_goes_on_is_the_same(what):
+    assert shows(ContextUse(), *WENT_ON[what])[1:] == [None] * (len(WENT_ON[what]) - 1)
+
+
+def test_what_was_given_up_is_told_once_with_how_full_it_was():
+    use = ContextUse()
+    shows(use, ("a", 9))
+    use.answered("", 93, 80, tools=True)
+    assert shows(use, ("b", 3), ("b", 3), ("b", 5)) == [Smaller(9, 3, 93), None, None]
+
+
+def test_each_context_has_conversations_of_its_own():
+    use = ContextUse()
+    shows(use, ("a", 9))
+    assert shows(use, ("t", 1), tools=False) == [None]
+    assert shows(use, ("s", 1), path="sub") == [None]
+    assert shows(use, ("b", 1)) == [Smaller(9, 1, 0)]
+
+
+def test_of_many_conversations_the_oldest_are_let_go():
+    use = ContextUse()
+    shows(use, *[(f"c{at}", at) for at in range(1, 20)])
+    assert len(use._shown[("", True)]) == 8
+    for at in range(100):
+        shows(use, ("a", 1), path=f"p{at}")
+    assert len(use._shown) == 64
+
+
+def test_what_was_shown_is_known_again_from_the_records():
+    use = ContextUse()
+    use.recorded(settled(context_percent=93, tools=True, opens="a", messages=9))
+    assert shows(use, ("b", 3)) == [Smaller(9, 3, 93)]
+    carried = ContextUse()
+    carried.carried_on(settled(context_percent=93, tools=True, opens="a", messages=9))
+    assert (carried.percent, shows(carried, ("b", 3))) == (0, [Smaller(9, 3, 0)])

@@ -279,6 +279,7 @@ EDITS = {
     "changes": (Change(("system",)),),
     "removed": (Change(("tools",)),),
     "betas": "b",
+    "told": "Task: one",
 }
 
 

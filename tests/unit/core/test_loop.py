@@ -304,9 +304,7 @@ def test_the_result_is_what_was_said_since_the_answer_began():
 
 
 def full(turns, *, tokens=90, **context):
-    plan = RunPlan(
-        model="m", context={"window_tokens": 100, "keep_turns": 1, **context}
-    )
+    plan = RunPlan(model="m", context={"window_tokens": 100, "keep_turns": 1, **context})
     records = []
     for turn in range(1, turns + 1):
         records += [

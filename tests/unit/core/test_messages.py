@@ -229,3 +229,67 @@ def test_edit_of_a_block_list_and_of_an_error_flag_keeps_the_rest():
         "type": "tool_result",
         "tool_use_id": "t",
     }
+
+
+TASK = "Task: shelf\nKeep it in order, “always”."
+
+
+@pytest.mark.parametrize(
+    ("system", "before"),
+    [
+        (b"", []),
+        (b"null", []),
+        (b'""', []),
+        (b'"Be kind."', [{"type": "text", "text": "Be kind."}]),
+        (b"[]", []),
+        (
+            b'[{"type":"text", "text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b"}]',
+            [
+                {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
+                {"type": "text", "text": "b"},
+            ],
+        ),
+    ],
+)
+def test_what_is_told_stands_behind_all_of_system_to_the_letter(system, before):
+    more = b',"system":' + system if system else b""
+    body = b'{"model":"m","max_tokens": 9,"messages":[]' + more + b"}"
+    found = edited(body, told=TASK)
+    assert json.loads(found)["system"] == [*before, {"type": "text", "text": TASK}]
+    assert found.startswith(b'{"model":"m","max_tokens":9,"messages":[]')
+    assert edited(body, told="") is body
+
+
+def test_blocks_before_what_is_told_keep_their_bytes():
+    block = b'{ "type" : "text",  "text":"\\u00e9", "cache_control" : {"type":"ephemeral"} }'
+    body = b'{"system":[' + block + b'],"model":"m"}'
+    assert block in edited(body, told=TASK)
+
+
+def opens(*messages):
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": list(messages)}).encode()
+    found = read_request(body)
+    assert isinstance(found, ModelRequest), found
+    return found.opens, found.messages
+
+
+def test_a_conversation_is_known_by_its_first_message_wherever_its_marks_stand():
+    said = {"type": "text", "text": "tidy up"}
+    marked = {**said, "cache_control": {"type": "ephemeral"}}
+    answer = {"role": "assistant", "content": "done"}
+    first = opens({"role": "user", "content": "tidy up"})
+    assert (
+        first
+        == opens({"role": "user", "content": [said]})
+        == opens({"role": "user", "content": [marked]})
+    )
+    assert opens({"role": "user", "content": [marked]}, answer) == (first[0], 2)
+    others = (
+        {"role": "user", "content": "tidy  up"},
+        {"role": "user", "content": [said, said]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "tidy"}, {"type": "text", "text": " up"}],
+        },
+    )
+    assert len({first[0], *(opens(one)[0] for one in others)}) == 4

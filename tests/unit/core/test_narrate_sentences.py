@@ -51,6 +51,7 @@ BARE = {
     Kind.BUDGET_OVERSHOT: "`` was charged more than was held on it",
     Kind.LOOP_ALERT: "the loop guard noticed something",
     Kind.CONTEXT_ALERT: "the context of the session is 0 % full, 0 % or more",
+    Kind.CONTEXT_COMPACTED: "the client made its conversation smaller: 0 messages in place of 0",
     Kind.RISK_NOTICE: "`` was noted at risk ",
     Kind.POLICY_CHANGED: "`` applied policies: no rule",
     Kind.CLOCK_JUMPED: "the wall clock was moved",

@@ -177,15 +177,95 @@ def test_a_session_that_is_killed_after_its_end_has_one_root():
     assert folded(again) == []
 
 
-def test_what_a_crash_left_behind_has_its_span_without_the_call():
-    body = {"hold_id": "h1", "outcome": "unknown"}
-    tool = record(Kind.TOOL_CALL_FINISHED, 5, body=body)
-    model = record(Kind.MODEL_CALL_SETTLED, 5, cost_nusd=9, body=body | {"hold_id": "h2"})
-    first, second = folded(tool, model)
-    assert not first.ok
-    assert not second.ok
-    assert first.span_id != second.span_id
-    assert second.attributes["holdfast.cost_nusd"] == 9
+LOST_CALL = record(Kind.TOOL_CALL_FINISHED, 5, body={"hold_id": "h1", "outcome": "unknown"})
+
+
+def test_a_model_call_that_a_crash_took_is_an_error_and_a_tool_call_is_awaited():
+    body = {"hold_id": "h2", "outcome": "unknown"}
+    model = record(Kind.MODEL_CALL_SETTLED, 5, cost_nusd=9, body=body)
+    (chat,) = folded(LOST_CALL, model)
+    assert (chat.ok, chat.name) == (False, "chat")
+    assert chat.attributes["holdfast.cost_nusd"] == 9
+    assert chat.attributes["holdfast.agent"] == "desk"
+
+
+def after_a_crash(*records, over=(), lost=(LOST_CALL,)):
+    """A fold of the server that came after the crash, told of what was open in the session."""
+    fold = SpanFold()
+    assert folded(*lost, fold=fold) == []
+    assert fold.recall(records, frozenset(over)) == []
+    return fold
+
+
+def test_a_call_that_lived_over_a_crash_is_the_same_span_as_without():
+    (whole,) = [s for s in folded(opened(), decided("c1"), finished("c1")) if s.name != "chat"]
+    fold = after_a_crash(opened(), decided("c1"))
+    assert folded(finished("c1"), fold=fold) == [whole]
+    failed = finished("c1", ok=False, error="on fire")
+    (told,) = folded(failed, fold=after_a_crash(opened(), decided("c1")))
+    assert (told.ok, told.error, told.name) == (False, "tool_error: on fire", "execute_tool look")
+
+
+def test_over_a_crash_a_session_has_its_whole_root():
+    before = (opened(at_ns=3, body={"delegated_by": "above", "root": "above"}), settled(turn=4))
+    fold = after_a_crash(*before)
+    (root,) = folded(ended(), fold=fold)
+    assert root == folded(*before, ended())[-1]
+    assert (root.start_ns, root.attributes["holdfast.turn"]) == (3, 4)
+
+
+def test_what_was_over_before_a_crash_has_no_second_span():
+    fold = after_a_crash(opened(), over=["c1"])
+    never = record(Kind.TOOL_RESULT_REPLACED, call_id="c1", tool="look", turn=1)
+    assert folded(never, fold=fold) == []
+
+
+def test_a_session_that_is_known_learns_nothing_by_being_read_again():
+    fold = SpanFold()
+    folded(opened(), decided("c1"), finished("c1"), decided("c2"), fold=fold)
+    assert fold.recall([opened(), decided("c1")], frozenset()) == []
+    assert folded(finished("c1"), fold=fold) == []
+    assert len(folded(finished("c2"), fold=fold)) == 1
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_call_that_died_in_a_kill_has_its_span_with_the_receipt(below):
+    fold = SpanFold()
+    folded(opened(), decided("c1"), decided("c2"), fold=fold)
+    folded(ended(Kind.SESSION_KILLED), finished("c2", at_ns=51 * MS), fold=fold)
+    child = {"session_id": "s", "agent": "desk", "state": "killed", "streams": 0, "processes": 1}
+    body = {"children": [{**child, "ok": True, "detail": ""}]} if below else {}
+    receipt = record(Kind.KILL_RECEIPT, 52 * MS, session="top" if below else "s", body=body)
+    (call,) = folded(receipt, fold=fold)
+    assert (call.ok, call.end_ns, call.name) == (False, 50 * MS, "execute_tool look")
+    assert call.error.startswith("unreported")
+    assert folded(receipt, finished("c1"), fold=fold) == []
+    assert fold.lapse(2**62) == []
+
+
+@given(data=st.data())
+def test_every_call_has_one_span_wherever_the_server_crashed(data):
+    """At any point between two records, any number of times; each is told what was open."""
+    fates = data.draw(st.lists(st.sampled_from(["finish", "fail", "deny", "silent"]), max_size=8))
+    records = [opened()]
+    for number, fate in enumerate(fates):
+        records.append(decided(f"c{number}", "deny" if fate == "deny" else "allow"))
+    for number, fate in enumerate(fates):
+        if fate in ("finish", "fail"):
+            records.append(finished(f"c{number}", ok=fate == "finish"))
+    records += [ended(Kind.SESSION_KILLED), record(Kind.KILL_RECEIPT, 60 * MS)]
+    crashes = data.draw(st.sets(st.integers(1, len(records) - 2), max_size=4))
+    fold, spans = SpanFold(), []
+    for at, one in enumerate(records):
+        if at in crashes:
+            over = {r.call_id for r in records[:at] if r.kind is Kind.TOOL_CALL_FINISHED}
+            over |= {r.call_id for r in records[:at] if r.verdict == "deny"}
+            fold = after_a_crash(*(r for r in records[:at] if r.call_id not in over), over=over)
+        spans += fold.see(one)
+    everything = [span for span in spans if span.name == "execute_tool look"]
+    assert len(everything) == len(fates) == len({span.span_id for span in everything})
+    oks = {span.attributes["gen_ai.tool.call.id"]: span.ok for span in everything}
+    assert oks == {f"c{n}": fate == "finish" for n, fate in enumerate(fates)}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ class Onlooker:
         if self.fault is not None:
             raise self.fault
 
+    def recalled(self, records, over):
+        self.saw(records)
+
 
 def house(*taps):
     store, said = MemoryStore(), list[str]()

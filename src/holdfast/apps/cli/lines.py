@@ -85,6 +85,11 @@ def _context(record: Record) -> Line:
     return Line(f"! the context is {bodies.ContextAlert.of(record).percent} % full", "yellow")
 
 
+def _made_smaller(record: Record) -> Line:
+    body = bodies.ContextCompacted.of(record)
+    return Line(f"the conversation was made smaller: {body.before} messages, now {body.messages}")
+
+
 def _looped(record: Record) -> Line:
     return Line(f"! {plain(bodies.LoopAlert.of(record).text, 300)}", "yellow")
 
@@ -152,6 +157,7 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.BUDGET_ALERT: _budget,
     Kind.LOOP_ALERT: _looped,
     Kind.CONTEXT_ALERT: _context,
+    Kind.CONTEXT_COMPACTED: _made_smaller,
     Kind.QUERY_SENT: _queried,
     Kind.RUN_JUDGED: _judged,
     Kind.EFFECT_UNKNOWN: _unknown,

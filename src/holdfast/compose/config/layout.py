@@ -412,7 +412,9 @@ TASK = Record(
     build=Task,
     named=True,
     fields={
-        "description": Field(PROSE, "what is to be done, for the agent's prompt"),
+        "description": Field(
+            PROSE, "what is to be done, told in each request of a run or of Claude's own CLI"
+        ),
         "attributes": Field(Attributes(), "what policy sees as the task"),
         "limits": Field(LimitsShape(Scope.TASK), "limits of one task of this kind"),
         "done_when": Field(PROSE, "how to tell that it is done"),

@@ -25,6 +25,7 @@ from holdfast.model.bodies.kept import (
 )
 from holdfast.model.bodies.model_calls import (
     ContextAlert,
+    ContextCompacted,
     ModelCallCounted,
     ModelCallCut,
     ModelCallLost,
@@ -115,6 +116,7 @@ __all__ = [
     "BudgetOvershot",
     "ClockJumped",
     "ContextAlert",
+    "ContextCompacted",
     "ConversationDeleted",
     "ConversationLoaded",
     "ConversationSaved",
@@ -189,7 +191,7 @@ __all__ = [
     "ours",
 ]
 
-VERSION = 2
+VERSION = 3
 """Of the shapes together; a server says at its start in which it writes."""
 
 BODIES: Mapping[Kind, type[Body]] = {
@@ -228,6 +230,7 @@ BODIES: Mapping[Kind, type[Body]] = {
     Kind.BUDGET_OVERSHOT: BudgetOvershot,
     Kind.LOOP_ALERT: LoopAlert,
     Kind.CONTEXT_ALERT: ContextAlert,
+    Kind.CONTEXT_COMPACTED: ContextCompacted,
     Kind.RISK_NOTICE: RiskNotice,
     Kind.POLICY_CHANGED: PolicyChanged,
     Kind.CLOCK_JUMPED: ClockJumped,

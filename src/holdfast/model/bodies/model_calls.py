@@ -41,7 +41,8 @@ class ModelCallSettled(Body, frozen=True, kw_only=True):
     lists apart, `doubts` what of it has no price. `ended` is `complete`, `cut: …`, `abandoned` or
     `broken: …`. `thread_tokens`: how long the conversation is after it. `max_tokens` is what was
     sent, `asked_max_tokens` what was asked for. `context_percent` says how full the window was,
-    where that is known, and `tools` whether the request had any.
+    where that is known, and `tools` whether the request had any. It showed `messages` messages, and
+    `opens` is the digest of the first.
 
     With `outcome`, the server ended before the provider's usage came: then nothing else stands
     there but the hold and its purpose.
@@ -67,6 +68,8 @@ class ModelCallSettled(Body, frozen=True, kw_only=True):
     retried: tuple[str, ...] = ()
     context_percent: int | None = None
     tools: bool | None = None
+    messages: int = 0
+    opens: str = ""
     hold_id: str = ""
     purpose: str = ""
     outcome: str = ""
@@ -90,6 +93,20 @@ class ContextAlert(Body, frozen=True, kw_only=True):
     threshold: int
     agent_path: str | None = None
     run_id: str = ""
+
+
+class ContextCompacted(Body, frozen=True, kw_only=True):
+    """A client made its conversation smaller, or began another in its place.
+
+    It had shown `before` messages, and shows `messages` that begin otherwise; the context was
+    `percent` full before. `task`: the model is told the session's task, to the letter.
+    """
+
+    before: int
+    messages: int
+    percent: int
+    agent_path: str
+    task: bool
 
 
 class UpstreamChanged(Body, frozen=True, kw_only=True):

@@ -89,9 +89,10 @@ def test_conversation_that_the_provider_holds_is_bounded_by_what_it_holds():
         live = await shop.begin()
         live.threads["msg_1"] = 1_000
 
-        def bound(live, continues, own):
+        def bound(live, continues, own, told=0):
             request = SimpleNamespace(continues=continues, input_tokens_bound=own)
-            call = SimpleNamespace(live=live, clearance=SimpleNamespace(request=request))
+            clearance = SimpleNamespace(request=request, told_tokens=told)
+            call = SimpleNamespace(live=live, clearance=clearance)
             return shop.calls._holding._input_bound(call)
 
         for continues, own, found in (
@@ -101,6 +102,8 @@ def test_conversation_that_the_provider_holds_is_bounded_by_what_it_holds():
             ("msg_1", None, None),
         ):
             assert bound(live, continues, own) == found
+            more = bound(live, continues, own, told=30)
+            assert more == (None if found is None else found + 30)
         with pytest.raises(InvalidRequest) as refused:
             bound(live, "msg_2", 7)
         text = "`thread.previous_message_id` is no message of this session"

@@ -57,6 +57,9 @@ class Tap:
         if self.fault is not None:
             raise self.fault
 
+    def recalled(self, records, over):
+        self.saw((records, over))
+
 
 def journal(**more):
     store: Any = MemoryStore()

@@ -179,6 +179,8 @@ def test_whole_answer_settles_its_own_usage_once_and_is_told_whole():
             "retried": ["key 1: 529", "key 2: timeout"],
             "context_percent": 0,
             "tools": False,
+            "messages": 1,
+            "opens": "03d855410dd468d7",
         }
 
     asyncio.run(main())

@@ -118,7 +118,7 @@ ROWS: tuple[Any, ...] = (
         record(SETTLED, {"message_id": "m1"}, cost_nusd=3, turn=2),
         False,
         None,
-        [],
+        [("context.carried_on", ModelCallSettled.read({"message_id": "m1"}))],
         {"threads": {"m1": 0}},
     ),
     (
@@ -339,6 +339,7 @@ def test_what_is_believed_and_what_is_reloaded_are_these_kinds_in_this_order(mod
         "tool_call.decided",
     ]
     assert (
+        Kind.SESSION_OPENED,
         Kind.MODEL_CALL_SETTLED,
         Kind.MODEL_CALL_REFUSED,
         *BELIEVED,

@@ -99,6 +99,7 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         sealed=asked.sealed and not plan.mcp_servers,
         context_window_tokens=context.window_tokens,
         context_alert_percent=context.alert_percent,
+        task_text=plan.task_text,
     )
 
 
