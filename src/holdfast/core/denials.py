@@ -1,15 +1,13 @@
 """What a model reads where a call was refused. Not here: deciding (`runtime/guard`)."""
 
-import re
 from collections.abc import Iterable
 
-from holdfast.core.effects import NOT_RUN, REFUSALS, TOOL_DIED, TOOL_FAILED, TOOL_TIMEOUT
+from holdfast.core.effects import TOOL_FAILED
+from holdfast.core.reports import of_the_house, words_of
 from holdfast.model.decisions import Decision, Reason, Verdict
 from holdfast.model.findings import Violation
 from holdfast.model.tools import Contract
 
-_CODES = REFUSALS | {NOT_RUN, TOOL_FAILED, TOOL_TIMEOUT, TOOL_DIED, "tool_failed"}
-_HTTP = re.compile(r"http_\d{3}", re.ASCII)
 _NAMED_STAGES = ("hook", "budget", "loop", "contract", "live", "policy", "effect")
 
 
@@ -45,14 +43,11 @@ def failure_text(tool: str, contract: Contract, code: str, error: str) -> str:
 
     A code that nobody declared is held back with all that came with it: nobody knows what it means.
     """
-    if code and code not in contract.errors and not _of_the_house(code):
+    if code and code not in contract.errors and not of_the_house(code):
         return f"{TOOL_FAILED}: `{tool}` failed with a code that its contract does not declare"
     code = code or TOOL_FAILED
-    return f"{code}: {error.removeprefix(f'{code}: ') or 'the tool gave no reason'}"
-
-
-def _of_the_house(code: str) -> bool:
-    return code in _CODES or bool(_HTTP.fullmatch(code))
+    said = words_of(error).removeprefix(f"{code}: ")
+    return f"{code}: {said or 'the tool gave no reason'}"
 
 
 def switched_text(tool: str, other: str, decision_id: str) -> str:
@@ -60,7 +55,7 @@ def switched_text(tool: str, other: str, decision_id: str) -> str:
 
     Nothing of what the tool said: it reads as the house's own text.
     """
-    return f"tool_failed: `{tool}` failed; use `{other}` instead of it [{decision_id}]"
+    return f"{TOOL_FAILED}: `{tool}` failed; use `{other}` instead of it [{decision_id}]"
 
 
 def withheld_text(reasons: Iterable[Reason], decision_id: str) -> str:

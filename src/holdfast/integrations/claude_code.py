@@ -130,8 +130,13 @@ def environment(session: Session) -> dict[str, str]:
 
 
 def cli_environment(session: Session) -> dict[str, str]:
-    """Variables that the CLI always has under a session, however it was started."""
+    """Variables that the CLI always has under a session, however it was started.
+
+    It knows one time-out for all tools of MCP servers; of each tool's own the server has the say.
+    """
+    timeout_ms = round(session.plan.tool_timeout_s * 1000)
     return {
+        **({"MCP_TOOL_TIMEOUT": str(timeout_ms)} if timeout_ms else {}),
         "ANTHROPIC_BASE_URL": session.model_url,
         # Tools can read it there: it opens the model's door, which is metered, and no other.
         "ANTHROPIC_AUTH_TOKEN": session.model_token,

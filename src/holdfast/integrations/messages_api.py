@@ -8,24 +8,29 @@
 
 Each `tool_use` is decided, its permit checked and used up, the function run, the outcome
 reported. A function that raises `Refused` did nothing; whatever else it raises leaves open what it
-did. The client of the model must speak to Holdfast's address with the session's token; the
-gateway knows which calls the model made. Not here: the loop, and rules of any kind.
+did, and so does one that does not answer within its contract's `timeout_s`. The client of the model
+must speak to Holdfast's address with the session's token; the gateway knows which calls the model
+made. Not here: the loop, and rules of any kind.
 """
 
 import contextlib
+import functools
 import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 from holdfast.client import Session
-from holdfast.core.effects import NOT_RUN
+from holdfast.core.effects import NOT_RUN, TOOL_DIED, TOOL_TIMEOUT
+from holdfast.core.reports import UNANSWERED
 from holdfast.core.writable import fault_of
 from holdfast.errors import HoldfastError, InvalidRequest
 from holdfast.integrations.permits import PermitCheck
 from holdfast.model.decisions import Verdict
-from holdfast.model.views.calls import Stored
+from holdfast.model.views.calls import Ruling, Stored
+from holdfast.tools.calling import Late, in_time, threaded
 from holdfast.tools.declared import Refused, Tool, ToolContext
 
 DOOR = "messages_api"
@@ -81,18 +86,23 @@ class GuardedTools:
         context = ToolContext(
             key=ruling.effect_key, call_id=call_id, session=self._session.session_id
         )
-        return await self._run(function, ruling.arguments, context)
+        return await self._run(function, ruling, context)
 
     async def _run(
-        self, function: ToolFunction | Tool, arguments: dict[str, Any], context: ToolContext
+        self, function: ToolFunction | Tool, ruling: Ruling, context: ToolContext
     ) -> dict[str, Any]:
         begun, call_id = time.monotonic(), context.call_id
         output: Any = None
         fault = code = ""
         try:
-            output = await _called(function, arguments, context)
+            output = await in_time(_call(function, ruling.arguments, context), ruling.timeout_s)
         except Refused as no:
             code, fault = no.code, f"{no.code}: {no.message}"
+        except Late:
+            code = TOOL_TIMEOUT
+            fault = f"{code}: the tool did not answer within {ruling.timeout_s:g} s"
+        except BrokenExecutor as error:
+            code, fault = TOOL_DIED, f"{TOOL_DIED}: {fault_of(error)}"
         except Exception as error:  # noqa: BLE001 - a tool's fault is the model's to read
             fault = fault_of(error)
         except BaseException as error:
@@ -105,7 +115,7 @@ class GuardedTools:
             output=output,
             error=fault,
             duration_ms=round((time.monotonic() - begun) * 1000),
-            uncertain=bool(fault) and not code,
+            uncertain=bool(fault) and code in ("", *UNANSWERED),
             code=code,
         )
         if shown.reads:
@@ -115,19 +125,24 @@ class GuardedTools:
     async def _unknown(self, call_id: str, why: str) -> None:
         with contextlib.suppress(HoldfastError):
             await self._session.finish(
-                call_id, ok=False, error=why, uncertain=True, timeout_s=_LAST_WORD_S
+                call_id,
+                ok=False,
+                error=f"{TOOL_DIED}: the program ended ({why})",
+                code=TOOL_DIED,
+                uncertain=True,
+                timeout_s=_LAST_WORD_S,
             )
 
 
-async def _called(
+def _call(
     function: ToolFunction | Tool, arguments: dict[str, Any], context: ToolContext
-) -> Any:
+) -> Callable[[], Any]:
     if isinstance(function, Tool):
-        found = function.run(arguments, context)
-        return await found if inspect.isawaitable(found) else found
-    if _takes_context(function):
-        return await function(arguments, context)
-    return await function(arguments)
+        run = functools.partial(function.run, arguments, context)
+        waits = inspect.iscoroutinefunction(function.function)
+        return run if waits else functools.partial(threaded, run)
+    given = (arguments, context) if _takes_context(function) else (arguments,)
+    return functools.partial(function, *given)
 
 
 def _takes_context(function: ToolFunction) -> bool:

@@ -15,10 +15,11 @@ from holdfast.core.calls import OUTSTANDING, By, Move, moved
 from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.denials import broken_text, failure_text, switched_text, withheld_text
-from holdfast.core.effects import left_open
+from holdfast.core.effects import TOOL_TIMEOUT, left_open
 from holdfast.core.large import kept_content
 from holdfast.core.news import news_of
 from holdfast.core.progress import Finding
+from holdfast.core.reports import UNANSWERED, code_of, late, late_text
 from holdfast.core.rewritings import rewriting_marks
 from holdfast.core.sessions import Command, after
 from holdfast.core.unwrapped import text_of_result
@@ -151,6 +152,7 @@ class Outcomes:
         left: list[Record] = []
         if self._files is not None:
             left = await self._files.ended(live, call.call_id, ok=done.ok)
+        done = self._held(call, done)
         broken = self._broken(call, done)
         heard, output = await self._heard(live, call, done)
         rewritten, done = await self._rewritten(done, output)
@@ -200,6 +202,22 @@ class Outcomes:
             await self._points.escalate(live, decided, done.error)
         recovery = decided.recovery if decided is not None else None
         return Shown(withheld or output, withheld, content, recovery, withheld or quoted)
+
+    def _held(self, call: CallRecord, done: Finish) -> Finish:
+        """The report as it reads by the tool's contract. Claude Code's own tools have their say."""
+        contract = self._contracts.get(call.tool)
+        if contract is None or call.tool in _BUILTIN:
+            return done
+        if done.ok and late(contract, done.duration_ms):
+            error = late_text(contract, done.duration_ms)
+            return msgspec.structs.replace(
+                done, ok=False, error=error, code=TOOL_TIMEOUT, uncertain=True
+            )
+        if done.ok:
+            return done
+        code = code_of(contract, done.code, done.error, done.duration_ms)
+        uncertain = done.uncertain or code in UNANSWERED
+        return msgspec.structs.replace(done, code=code, uncertain=uncertain)
 
     def _broken(self, call: CallRecord, done: Finish) -> tuple[Violation, ...]:
         """What of a result is not as its tool declares it."""

@@ -1,4 +1,6 @@
 import asyncio
+import threading
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 import pytest
@@ -7,9 +9,11 @@ from anthropic import AsyncAnthropic
 from holdfast.client import Session
 from holdfast.errors import InvalidRequest, StoreUnavailable
 from holdfast.integrations.messages_api import guarded_tools
-from holdfast.tools import Refused, ToolContext
+from holdfast.tools import Effect, Refused, RiskLevel, ToolContext
+from holdfast.tools import tool as declared
 from tests.unit.integrations.guard_double import GuardDouble
 
+RELEASED = threading.Event()
 USE = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1, "b": 2}}
 
 
@@ -295,3 +299,50 @@ def test_an_effect_that_was_had_before_is_answered_with_its_result_and_not_run()
 
     stored = {"ok": True, "output": {"receipt": 7}, "output_kept": True, "error": ""}
     with_tools(scenario, {"add": explode}, lambda _: {"stored": stored, "permit": ""})
+
+
+async def hangs(_):
+    await asyncio.sleep(60)
+
+
+@declared(
+    what="waits for as long as it takes.",
+    when="somebody has the time for it.",
+    side_effects="none.",
+    effect=Effect.READ,
+    risk=RiskLevel.LOW,
+    risk_reason="it only waits",
+)
+def blocks(a: int, b: int) -> None:
+    RELEASED.wait(60)
+
+
+@pytest.mark.parametrize("function", [hangs, blocks])
+def test_a_late_tool_is_called_late_and_its_effect_is_unknown(function):
+    async def scenario(guard, tools):
+        began = asyncio.get_running_loop().time()
+        (result,) = await tools.results([USE])
+        assert asyncio.get_running_loop().time() - began < 10
+        text = "tool_timeout: the tool did not answer within 0.05 s"
+        assert (result["content"], result["is_error"]) == (text, True)
+        (told,) = guard.bodies("finish")
+        assert (told["ok"], told["code"], told["uncertain"]) == (False, "tool_timeout", True)
+
+    RELEASED.clear()
+    try:
+        with_tools(scenario, {"add": function}, lambda _: {"timeout_s": 0.05})
+    finally:
+        RELEASED.set()
+
+
+def test_a_tool_whose_process_died_is_called_dead():
+    async def dies(_):
+        raise BrokenExecutor("a child process terminated abruptly")
+
+    async def scenario(guard, tools):
+        (result,) = await tools.results([USE])
+        assert result["content"].startswith("tool_died: ")
+        (told,) = guard.bodies("finish")
+        assert (told["code"], told["uncertain"]) == ("tool_died", True)
+
+    with_tools(scenario, {"add": dies})

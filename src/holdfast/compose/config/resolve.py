@@ -28,6 +28,7 @@ from holdfast.compose.config.model import (
 from holdfast.compose.config.model import Task as TaskConfig
 from holdfast.compose.config.names import ID_PATTERN
 from holdfast.compose.config.problems import quoted, suggestion
+from holdfast.compose.config.tool_checks import MCP_PREFIX
 from holdfast.errors import ConfigInvalid, InvalidRequest, NotFound
 from holdfast.model.budgets import Limit, Scope
 from holdfast.model.principals import Principal, TrustLevel
@@ -71,6 +72,7 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     retries: dict[str, Any] = {}
     approvers: tuple[str, ...] = ()
     scope: dict[str, tuple[str, ...]] = {}
+    tool_timeout_s: float = 0.0
 
     def task_id(self, session: str) -> str:
         """`kind/instance`; the session stands for the instance that was not named."""
@@ -153,7 +155,14 @@ def resolve(
         retries=chosen.retries,
         approvers=chosen.approvers,
         scope=work.scope if work else {},
+        tool_timeout_s=_longest_s(config, chosen),
     )
+
+
+def _longest_s(config: Config, agent: AgentConfig) -> float:
+    """How long the slowest tool of the agent's MCP servers may take; 0 where it has none."""
+    found = (config.tools.get(name) for name in agent.tools if name.startswith(MCP_PREFIX))
+    return max((contract.timeout_s for contract in found if contract is not None), default=0.0)
 
 
 def loop_of(

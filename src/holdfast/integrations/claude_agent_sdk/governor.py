@@ -199,6 +199,7 @@ class Governor:
                 call_id,
                 ok=False,
                 error=str(given["error"]),
+                uncertain=bool(given.get("is_interrupt")),
                 duration_ms=int(given.get("duration_ms", 0)),
                 timeout_s=self._deadline_s,
             )
@@ -265,6 +266,7 @@ class Governor:
                 call_id,
                 ok=False,
                 error="the agent stopped before the call reported",
+                uncertain=True,
                 timeout_s=self._deadline_s,
             )
         heard = await self._theirs[given["hook_event_name"]].hear(

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from holdfast.core.effects import TOOL_DIED, TOOL_TIMEOUT
+from holdfast.core.effects import TOOL_DIED, TOOL_FAILED, TOOL_TIMEOUT
 from holdfast.core.writable import fault_of, text_of, written
 from holdfast.errors import ConfigInvalid
 from holdfast.integrations.native.python_tools import KEPT
@@ -91,7 +91,7 @@ class McpTools:
         texts = [block.text for block in answer.content if getattr(block, "type", "") == "text"]
         said = "\n".join(texts)
         if answer.is_error:
-            return ToolResult(ok=False, error_code="tool_failed", error=text_of(said, 4000))
+            return ToolResult(ok=False, error_code=TOOL_FAILED, error=text_of(said, 4000))
         structured = getattr(answer, "structured_content", None)
         shown = written(structured if structured is not None else said)
         return ToolResult(ok=True, output=shown.value)

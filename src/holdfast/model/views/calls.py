@@ -23,7 +23,8 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 
     `permit` is empty unless the verdict is allow; `arguments` are those that may run; `message`
     is what the model may read; `risk` is the level's name (`LOW` to `BLOCK`). `status` is what a
-    boundary over HTTP answers with: 403 for a call that may not run.
+    boundary over HTTP answers with: 403 for a call that may not run. `timeout_s` is how long the
+    tool has to answer; what comes later is no answer. 0 where no contract says it.
     """
 
     verdict: Verdict
@@ -37,6 +38,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     effect_key: str = ""
     stored: Stored | None = None
     status: int = 200
+    timeout_s: float = 0.0
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     is what the model may read: a code, a sentence, the rule and the decision. `effect_key` is the
     idempotency key for the tool, empty for a call without an effect. `stored` is the effect as it
     was done before: the verdict is allow then, without a permit, since nothing is to be run.
+    `timeout_s` is the contract's, 0 without one.
     """
 
     decision: Decision
@@ -63,6 +64,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     cost_nusd: int
     effect_key: str = ""
     stored: EffectEntry | None = None
+    timeout_s: float = 0.0
 
 
 def _as_asked(call: CallRecord, tool: str) -> CallRecord:

@@ -125,6 +125,7 @@ class Rulings:
             cost_nusd=live.cost_nusd,
             effect_key=call.effect_key,
             stored=case.stored,
+            timeout_s=case.contract.timeout_s if case.contract is not None else 0.0,
         )
 
     def _written(self, case: Case) -> Written:

@@ -21,6 +21,7 @@ def ruling_view(ruling: Ruling) -> views.Ruling:
         cost_nusd=ruling.cost_nusd,
         effect_key=ruling.effect_key,
         stored=_stored(ruling.stored),
+        timeout_s=ruling.timeout_s,
         status=200 if decision.verdict is Verdict.ALLOW else 403,
     )
 

@@ -214,6 +214,14 @@ def test_failed_call_is_an_error_to_the_model():
         ("http_503", "busy", "http_503: busy"),
         ("full", "full: no room", "full: no room"),
         ("full", "", "full: the tool gave no reason"),
+        ("", "full: no room", "full: no room"),
+        ("", "Error: full: no room", "full: no room"),
+        ("", "tool_timeout: says who", "tool_execution_failed: tool_timeout: says who"),
+        (
+            "",
+            "made_up: trust me",
+            "tool_execution_failed: `asks` failed with a code that its contract does not declare",
+        ),
         (
             "made_up",
             "made_up: trust me",
@@ -613,5 +621,40 @@ def test_policy_that_cannot_be_asked_leaves_an_attempt_without_an_outcome_and_no
         assert (again.next, again.attempt) == (Next.EXECUTE, 2)
         retried = [r for r in house.store.journal if r.kind == "tool_call.retried"]
         assert retried[-1].body["error"] == "e" * 2_000
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("door", ["answered", "gave up"])
+def test_what_comes_after_the_time_of_the_contract_is_no_answer(door):
+    """A client that knows no time-out of its own hands on what it waited for."""
+
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "keyed")
+        ok = door == "answered"
+        shown = await house.finish(
+            live, "c1", ok=ok, output="late" if ok else None, error="gone", duration_ms=61_000
+        )
+        assert shown.reads.startswith("tool_timeout: ")
+        assert "late" not in shown.reads
+        assert live.calls["c1"].state is CallState.FAILED
+        (entry,) = await house.store.effects(live.session.session_id)
+        assert entry.state is EffectState.UNKNOWN
+        finished = next(r for r in house.store.journal if r.kind == "tool_call.finished")
+        assert finished.body["ok"] is False
+
+    asyncio.run(main())
+
+
+def test_a_tool_whose_server_ended_is_dead_and_its_effect_unknown():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "keyed")
+        error = "MCP error -32000: Connection closed"
+        shown = await house.finish(live, "c1", ok=False, error=error)
+        assert shown.reads == f"tool_died: {error}"
+        (entry,) = await house.store.effects(live.session.session_id)
+        assert entry.state is EffectState.UNKNOWN
 
     asyncio.run(main())

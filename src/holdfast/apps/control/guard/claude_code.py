@@ -62,6 +62,7 @@ class _Failed(msgspec.Struct):
     tool_use_id: str
     error: str = ""
     duration_ms: float = 0
+    is_interrupt: bool = False
 
 
 class _Prompt(msgspec.Struct):
@@ -179,6 +180,7 @@ class ClaudeCodeDoor:
                 call_id=call.tool_use_id,
                 ok=False,
                 error=call.error,
+                uncertain=call.is_interrupt,
                 duration_ms=_whole(call.duration_ms),
                 replaced=replaced,
             )

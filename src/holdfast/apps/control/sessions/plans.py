@@ -37,4 +37,5 @@ def shown(
         },
         max_turns=min([session.loop.max_turns, *turns]),
         model_port=model_port,
+        tool_timeout_s=plan.tool_timeout_s if plan is not None else 0.0,
     )
