@@ -127,7 +127,10 @@ def _contract(name: str) -> dict[str, Any]:
     """What an operator declares of a tool that reads from a server which others write to."""
     _, server, tool = name.split("__")
     return {
-        "description": f"Reads from {server}; changes nothing.",
+        "description": (
+            f"What: reads what {server} has on its shelves. When: the job is about {server}."
+            " Side effects: none."
+        ),
         "effect": "read",
         "risk": "LOW",
         "risk_reason": "it reads",

@@ -35,7 +35,7 @@ agents:
   desk: {model: claude-opus-5-5, tools: [Bash, Read, Edit, Write, WebFetch]}
 tools:
   Read:
-    description: Read one file of a folder that only its owner writes.
+    description: "What: reads one file of a folder that only its owner writes. When: its text is asked for. Side effects: none."
     effect: read
     risk: LOW
     risk_reason: it reads
@@ -46,7 +46,7 @@ tools:
       required: [file_path]
       additionalProperties: false
   Write:
-    description: Write one file.
+    description: "What: writes one file of the same folder. When: its text is to change. Side effects: the file changes."
     effect: write
     risk: LOW
     risk_reason: it writes where it may

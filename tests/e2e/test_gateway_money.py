@@ -51,7 +51,7 @@ RICH = """
 """
 WEB = """
   web_search:
-    description: Search the web at the provider; reads only.
+    description: "What: searches the web, at the provider. When: no page is known that answers it. Side effects: the query leaves."
     effect: egress
     risk: LOW
     risk_reason: only for this test

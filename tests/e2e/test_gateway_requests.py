@@ -35,7 +35,7 @@ PROVIDER_TOOLS = (
 )
 CONTRACT = """
   {name}:
-    description: Runs at the provider.
+    description: "What: runs code at the provider. When: a figure has to be computed. Side effects: none."
     effect: egress
     risk: LOW
     risk_reason: only for this test

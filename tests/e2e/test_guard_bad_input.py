@@ -27,7 +27,7 @@ from tests.served import (
 
 NOTE = """
   note:
-    description: Keep a note about anything, in any shape.
+    description: "What: keeps a note about anything, in any shape. When: something is worth a note. Side effects: a note is kept."
     effect: read
     risk: LOW
     risk_reason: it only remembers

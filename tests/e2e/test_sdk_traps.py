@@ -57,7 +57,7 @@ agents:
     tools: [Bash, Read, Agent, mcp__shop__lookup, mcp__shop__stop_server]
 tools:
   mcp__shop__lookup: &shop
-    description: Look up one order of the shop; reads only.
+    description: "What: looks up one order of the shop. When: somebody asks about that order. Side effects: none."
     effect: read
     risk: LOW
     risk_reason: it reads one row

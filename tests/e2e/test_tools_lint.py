@@ -252,6 +252,31 @@ def test_settings_that_enforce_the_standard_do_not_load_with_a_tool_that_breaks_
     load_config(project(tmp_path, more=more) / "holdfast.yaml")
 
 
+@pytest.mark.parametrize(
+    ("description", "said"),
+    [
+        ("Pays money back for one order.", "lacks `When:`"),
+        (
+            "What: pays money back for one order. When: due. Side effects: money moves.",
+            "`When:` of the description is short: 4 characters",
+        ),
+    ],
+)
+def test_a_contract_without_its_sentences_registers_nowhere_but_where_its_operator_says_so(
+    description, said, tmp_path
+):
+    more: dict[str, dict] = {
+        "tools": {"mcp__shop__refund": {**CONTRACT, "description": description}}
+    }
+    folder = project(tmp_path, more=more)
+    with pytest.raises(ConfigInvalid, match=r"tools.mcp__shop__refund: .*\[description\]") as no:
+        load_config(folder / "holdfast.yaml")
+    assert said in str(no.value)
+    assert "mcp__shop__refund" in load_config(folder / "holdfast.yaml", registers=False).tools
+    more["tool_standard"] = {"rules": {"description": "warn"}}
+    load_config(project(tmp_path, more=more) / "holdfast.yaml")
+
+
 def asked(folder: Path, *mode: str, within_s: float = 10.0):
     (folder / "wild.py").write_text(WILD)
     told = {"command": sys.executable, "args": ["wild.py", *mode]}
@@ -347,5 +372,5 @@ def test_a_worker_gets_a_servers_result_and_its_errors(tmp_path):
 
     done, refused = asyncio.run(main())
     assert (done.ok, done.output) == (True, {"cents": 5})
-    assert (refused.ok, refused.error_code) == (False, "tool_failed")
+    assert (refused.ok, refused.error_code) == (False, "tool_execution_failed")
     assert "no such order" in refused.error

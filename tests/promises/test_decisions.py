@@ -141,9 +141,17 @@ def test_what_is_out_of_scope_is_answered_with_403_and_a_reason(door):
 
 
 def status_of(door, work: Work) -> int:
-    """The status with which the guard answers a call that is out of scope; 0 where nobody may ask it."""
+    """The status with which the guard answers a call that is out of scope, as who asked reads it.
+
+    Of a run that is its worker, which keeps its token; what it was told stands in the run's turns.
+    """
     if not work.token:
-        return 0
+        turns = door.house.project.call("GET", f"/v1/sessions/{work.session_id}/turns").json[
+            "turns"
+        ]
+        told = [turn for turn in turns if turn["tool"] == "pay" and '"A3"' in turn["input"]]
+        assert [turn["outcome"].partition(":")[0] for turn in told] == ["refused"], told
+        return int(told[0]["status"])
     project = door.house.project
     opened = project.open(agent="desk", user=work.user, tenant="acme", task="refunds/status")
     asked = {"tool": door.spell("pay"), "input": {"order": "S32", "amount": 20000}}

@@ -136,7 +136,7 @@ class Runs:
 
 
 class DeadLetters:
-    """Runs that wait for a person."""
+    """What waits for a person: runs, and effects that nobody knows the outcome of."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -145,6 +145,14 @@ class DeadLetters:
         """All of them, newest first, with their unknown effects; at most `limit` where given."""
         most = ALL if limit is None else limit
         return await listed(self._door, "/v1/dlq", RunList, _runs, {}, most)
+
+    async def effects(self, *, limit: int | None = None) -> tuple[EffectEntry, ...]:
+        """Unknown effects of every session and run, newest first; at most `limit` where given.
+
+        `client.effects.resolve` settles one.
+        """
+        most = ALL if limit is None else limit
+        return await listed(self._door, "/v1/dlq/effects", EffectList, _effects, {}, most)
 
     async def redrive(self, run_id: str, reason: str) -> RunView:
         """Queue it again, where it stopped. Errors: Conflict."""
@@ -164,9 +172,7 @@ class Effects:
     async def list(self, session: str) -> tuple[EffectEntry, ...]:
         """Entries of a session, oldest intent first. Errors: NotFound."""
         query = {"session": session}
-        return await listed(
-            self._door, "/v1/effects", EffectList, lambda page: page.effects, query, ALL
-        )
+        return await listed(self._door, "/v1/effects", EffectList, _effects, query, ALL)
 
     async def resolve(
         self,
@@ -284,6 +290,10 @@ def _which(
 
 def _runs(page: RunList) -> tuple[RunView, ...]:
     return page.runs
+
+
+def _effects(page: EffectList) -> tuple[EffectEntry, ...]:
+    return page.effects
 
 
 def _path(kind: str, run_id: str, verb: str = "") -> str:

@@ -100,7 +100,7 @@ class Session:
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, {self.base_url!r})"
 
-    async def decide(
+    async def decide(  # noqa: PLR0913 - each is something that a door promises
         self,
         call_id: str,
         tool: str,
@@ -110,6 +110,7 @@ class Session:
         runs_returned: bool = False,
         takes_stored: bool = False,
         key: str = "",
+        hands_key: bool = True,
         timeout_s: float = TIMEOUT_S,
     ) -> Ruling:
         """May this call run? Durable before it is answered; every no of policy is a Ruling.
@@ -117,6 +118,7 @@ class Session:
         `runs_returned` promises to run the ruling's `arguments`, whatever was asked with: they are
         then the model's own, where a client tidies them. `takes_stored` promises to hand on what
         `stored` holds, where the effect was had before. `key` is an idempotency key of one's own.
+        Without `hands_key` the tool is not given the ruling's `effect_key`.
         Where the tenant asks for too much at once, it is asked again when the server says so.
         Errors: PermitInvalid for a call that the model did not make, SessionStopped,
         CredentialExpired, Unavailable, OutcomeUnknown; RateLimited when that took half the time.
@@ -130,6 +132,8 @@ class Session:
         }
         if takes_stored or key:
             body |= {"takes_stored": takes_stored, "key": key}
+        if not hands_key:
+            body["hands_key"] = False
         return await self._in_turn("/v1/guard/decide", Ruling, body, timeout_s)
 
     async def again(
@@ -138,14 +142,15 @@ class Session:
         tool: str,
         arguments: Mapping[str, Any],
         *,
-        found: Literal["", "happened", "nothing_happened", "cannot_tell"] = "",
+        found: Literal["", "happened", "nothing_happened", "cannot_tell", "given_up"] = "",
         output: Any = None,
         error: str = "",
         door: str = "client",
     ) -> Attempt:
         """How does a call go on that was allowed, and whose answer was lost?
 
-        `found` is what the tool said about the attempt before. Errors: as for `decide`; Conflict
+        `found` is what the tool said about the attempt before, or `given_up` where none of its
+        tries was answered. Errors: as for `decide`; Conflict
         for a call whose outcome was reported; PolicyUnavailable, and nothing was decided.
         """
         body = {

@@ -66,10 +66,7 @@ _Faults = list[tuple[str, str]]
 def _description_faults(contract: Contract) -> _Faults:
     parts = labelled(contract.description)
     faults = [
-        (
-            f"description.{label.lower()}",
-            f"the description needs `{label}:` and at least {MIN_SENTENCE_CHARS} characters",
-        )
+        (f"description.{label.lower()}", _wanted(label, len(parts.get(label, ""))))
         for label in ("What", "When")
         if len(parts.get(label, "")) < MIN_SENTENCE_CHARS
     ]
@@ -81,6 +78,13 @@ def _description_faults(contract: Contract) -> _Faults:
             ("description.side_effects", f"a tool of effect {contract.effect} has side effects")
         )
     return faults
+
+
+def _wanted(label: str, has: int) -> str:
+    if has:
+        text = f"`{label}:` of the description is short: {has} characters"
+        return f"{text}, at least {MIN_SENTENCE_CHARS} are needed"
+    return f"the description needs `{label}:` and at least {MIN_SENTENCE_CHARS} characters"
 
 
 def _argument_faults(contract: Contract) -> _Faults:

@@ -172,10 +172,15 @@ def _wording(definition: Definition, standard: ToolStandard) -> _Faults:
     said = labelled(definition.description, standard.required_sentences)
     for label in standard.required_sentences:
         least = 1 if label == _MAY_BE_SHORT else MIN_SENTENCE_CHARS
-        if len(said.get(label, "")) < least:
+        sentence = said.get(label, "")
+        if not sentence:
             more = f" and at least {least} characters" if least > 1 else ""
-            text = f"the description lacks `{label}:`"
-            faults.append(("description", text, f"add `{label}:`{more}"))
+            faults.append(
+                ("description", f"the description lacks `{label}:`", f"add `{label}:`{more}")
+            )
+        elif len(sentence) < least:
+            text = f"`{label}:` of the description is short: {len(sentence)} characters"
+            faults.append(("description", text, f"say it in at least {least}"))
     size = len(definition.description.encode("utf-8", "surrogatepass"))
     if size > standard.max_description_bytes:
         text = f"the description has {size} bytes, and each model call carries it"

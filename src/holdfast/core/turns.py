@@ -136,6 +136,7 @@ def _decided(row: TurnRecord, record: Record) -> TurnRecord:
         input=body.arguments_json(SHOWN_CHARACTERS),
         risk=record.risk,
         verdict=record.verdict,
+        status=200 if approved else 403,
         rule=why.rule if why else "",
     )
 

@@ -66,7 +66,12 @@ class GuardedTools:
         call_id, tool, arguments = block["id"], block["name"], block["input"]
         try:
             ruling = await self._session.decide(
-                call_id, tool, arguments, door=DOOR, takes_stored=True
+                call_id,
+                tool,
+                arguments,
+                door=DOOR,
+                takes_stored=True,
+                hands_key=_hands_key(self._functions.get(tool)),
             )
             if ruling.verdict is not Verdict.ALLOW:
                 return _result(
@@ -143,6 +148,12 @@ def _call(
         return run if waits else functools.partial(threaded, run)
     given = (arguments, context) if _takes_context(function) else (arguments,)
     return functools.partial(function, *given)
+
+
+def _hands_key(function: ToolFunction | Tool | None) -> bool:
+    if isinstance(function, Tool):
+        return function.takes_context
+    return function is not None and _takes_context(function)
 
 
 def _takes_context(function: ToolFunction) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-WORK_PROTOCOL = 2
+WORK_PROTOCOL = 3
 """Which way of working worker and server agree on: what a claim asks and hands out, and what the
 records of a run mean. Raised by every change that a worker of before could misread; a server hands
 nothing to a worker of another number."""

@@ -58,7 +58,7 @@ class ToolStandard(msgspec.Struct, frozen=True, kw_only=True):
     `server_rules` take the place of `rules` for what MCP servers say themselves. `name_pattern`
     is a regular expression for the whole name, of an MCP tool for the part after its server's.
     `required_sentences` are labels in a description (`What:`). `enforce`: settings whose tools
-    break a rule of level error do not load.
+    break any rule of level error do not load; without it, that one of `description`.
     """
 
     enforce: bool = False

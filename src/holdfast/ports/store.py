@@ -93,6 +93,17 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 200
 
 
+class EffectFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which unknown effects to list; an empty tenant is the operator's.
+
+    `before` pages on: when the last effect of the page before became unknown, and its key.
+    """
+
+    tenant: str = ""
+    before: tuple[int, str] | None = None
+    limit: int = 200
+
+
 class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which conversations of one user of one tenant to list.
 
@@ -166,6 +177,10 @@ class Store(Protocol):
 
     async def effects(self, session_id: str) -> list[EffectEntry]:
         """Every entry whose last attempt was this session's, oldest intent first, then by key."""
+        ...
+
+    async def unknown_effects(self, where: EffectFilter) -> list[EffectEntry]:
+        """Entries that nobody knows the outcome of, newest first; of one time by falling key."""
         ...
 
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:

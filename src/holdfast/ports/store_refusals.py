@@ -21,6 +21,7 @@ from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     ConversationFilter,
+    EffectFilter,
     HoldClosed,
     RecordFilter,
     RunFilter,
@@ -216,6 +217,13 @@ def check_run_filter(where: RunFilter) -> None:
     names = (where.tenant, where.project, where.user, where.session, where.batch)
     check_text(names, "the filter")
     check_text(where.states, "the filter")
+    _check_before(where.before)
+    _check_limit(where.limit)
+
+
+def check_effect_filter(where: EffectFilter) -> None:
+    """Errors: InvalidRequest for bad text or a limit out of range."""
+    check_text((where.tenant,), "the filter")
     _check_before(where.before)
     _check_limit(where.limit)
 

@@ -29,12 +29,20 @@ from holdfast.runtime.services import Services
 
 
 class Found(enum.StrEnum):
-    """What the executor knows of the attempt before: nothing, or what the tool itself said."""
+    """What the executor knows of the attempt before: nothing, or what the tool itself said.
+
+    `given_up`: its tries are used up and the last was not answered, so that a person decides; once
+    that one lets the call go on, it is tried again.
+    """
 
     NOTHING_KNOWN = ""
     HAPPENED = "happened"
     NOTHING_HAPPENED = "nothing_happened"
     CANNOT_TELL = "cannot_tell"
+    GIVEN_UP = "given_up"
+
+
+_SAYS_NOTHING = (Found.CANNOT_TELL, Found.GIVEN_UP)
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +113,9 @@ class Attempts:
     ) -> Attempt:
         """A call that was allowed, and of which no outcome was reported."""
         contract = self._contracts.get(call.tool)
-        allowed = recovery(contract.idempotency if contract is not None else Idempotency.ONCE)
+        kind = contract.idempotency if contract is not None else Idempotency.ONCE
+        # A try that was made without the key that its tool needs cannot be had again.
+        allowed = recovery(entry.idempotency if entry is not None else kind)
         settled = entry is None or entry.state is EffectState.FAILED
         # Of what must not happen twice nobody's word but an operator's says that it did not.
         told = retry.found is Found.NOTHING_HAPPENED and allowed is not Recovery.PARK
@@ -119,12 +129,12 @@ class Attempts:
             found = await self._entry(live, call)
             if found is not None and found.state is EffectState.DONE:
                 return await self._answered(live, call, found)
-        if allowed is Recovery.EXECUTE:
+        if allowed is Recovery.EXECUTE and retry.found is not Found.GIVEN_UP:
             return await self._reopened(live, call, retry)
         why = retry.error or "the executor ended before it could report"
         records, changes = self._effects.lost(live, call.call_id, why)
         await self._journal.commit(records, changes)
-        probes = allowed is Recovery.PROBE and retry.found is not Found.CANNOT_TELL
+        probes = allowed is Recovery.PROBE and retry.found not in _SAYS_NOTHING
         return Attempt(
             next=Next.PROBE if probes else Next.PARKED,
             effect_key=call.effect_key,

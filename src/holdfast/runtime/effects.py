@@ -19,7 +19,7 @@ from holdfast.errors import Conflict, InvalidRequest, NotFound
 from holdfast.model import bodies
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Record
-from holdfast.model.tools import CallRecord, Contract
+from holdfast.model.tools import CallRecord, Contract, Idempotency
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import Store
 from holdfast.runtime.journal import Journal
@@ -96,7 +96,11 @@ class Effects:
             contract, who.task, who.session, call.call_id, arguments, given_key, spelled
         )
         before = await self.find(who.tenant, key)
-        stands = effects.standing(before, who.session, call.call_id)
+        tried = before
+        if before is not None and contract.idempotency is Idempotency.ONCE:
+            # Another door's try may be had again under its key, and this one hands none on.
+            tried = msgspec.structs.replace(before, idempotency=Idempotency.ONCE)
+        stands = effects.standing(tried, who.session, call.call_id)
         if before is not None and stands is not Standing.FRESH:
             return Proposal(stands, before)
         now_ns = self._clock.now_ns()

@@ -15,7 +15,7 @@ import msgspec
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
-from holdfast.model.effects import EffectEntry
+from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Record
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
@@ -24,6 +24,7 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     Change,
     ConversationFilter,
+    EffectFilter,
     HoldClosed,
     RecordFilter,
     RunFilter,
@@ -36,6 +37,7 @@ from holdfast.ports.store_refusals import (
     check_conversation,
     check_conversation_filter,
     check_cuts,
+    check_effect_filter,
     check_hold_closed,
     check_record_filter,
     check_run_filter,
@@ -375,6 +377,19 @@ class MemoryStore:
         found = [e for e in self._durable.effects.values() if e.session == session_id]
         return sorted(found, key=lambda e: (e.intended_at_ns, e.key.encode()))
 
+    async def unknown_effects(self, where: EffectFilter) -> list[EffectEntry]:
+        """Entries that nobody knows the outcome of, newest first; of one time by falling key."""
+        check_effect_filter(where)
+        self._check_readable()
+        found = [
+            entry
+            for entry in self._durable.effects.values()
+            if entry.state is EffectState.UNKNOWN and where.tenant in ("", entry.tenant)
+        ]
+        if where.before is not None:
+            found = [entry for entry in found if _changed(entry) < _place(where.before)]
+        return sorted(found, key=_changed, reverse=True)[: where.limit]
+
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""
         check_text((tenant, user, name), "the conversation's name")
@@ -488,6 +503,11 @@ def _matches(record: Record, where: RecordFilter) -> bool:
 def _submitted(run: Run) -> tuple[int, bytes]:
     """Where a run stands among others, oldest first."""
     return run.submitted_at_ns, run.run_id.encode()
+
+
+def _changed(entry: EffectEntry) -> tuple[int, bytes]:
+    """Where an effect stands among others, oldest first."""
+    return entry.changed_at_ns, entry.key.encode()
 
 
 def _opened(session: Session) -> tuple[int, bytes]:

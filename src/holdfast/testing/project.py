@@ -44,7 +44,9 @@ agents:
   desk: {model: claude-opus-5-5, tools: [Bash, Read, lookup]}
 tools:
   lookup:
-    description: Look up one order of the shop; reads only.
+    description: >-
+      What: looks up one order of the shop. When: somebody asks about that order.
+      Side effects: none.
     effect: read
     risk: LOW
     risk_reason: it reads one row

@@ -68,6 +68,11 @@ class Tool:
         self.target = f"{function.__module__}:{function.__name__}"
         self._shape, self._context = _shape_of(function)
 
+    @property
+    def takes_context(self) -> bool:
+        """Whether it is told its idempotency key."""
+        return bool(self._context)
+
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """The plain function, for tests and for other code."""
         return self.function(*arguments, **named)

@@ -64,6 +64,14 @@ class Found(Struct):
     state: str
 
 
+def trouble(order: str) -> None:
+    """What goes wrong after something was done, as the order says."""
+    if "-breaks" in order:
+        raise RuntimeError("the line broke")
+    if "-vanishes" in order:
+        os._exit(9)
+
+
 def acts(name: str, order: str, key: str = "") -> None:
     with ACTS.open("a", encoding="utf-8") as log:
         log.write(json.dumps([name, order, key, os.getpid()]) + "\n")
@@ -166,11 +174,14 @@ def pay(
 ) -> dict:
     if context.key and context.key in [key for _, _, key, _ in acted("pay", order)]:
         return {"receipt": order}  # The bank knows the key.
+    if "-early" in order:
+        raise RuntimeError("the line was down")
     acts("pay", order, context.key)
     if "-linger" in order:
         linger(60)
     if "-dies" in order and len(acted("pay", order)) == 1:
         end_here()
+    trouble(order)
     return {"receipt": order}
 
 
@@ -186,6 +197,7 @@ def send(order: Order) -> dict:
         end_here()
     if "-linger" in order:
         linger(60)
+    trouble(order)
     return {"parcel": order}
 
 

@@ -72,7 +72,7 @@ def test_a_refused_call_says_who_refused_it(verdict):
     other = {"verdict": "allow", "code": "x", "text": "y", "rule": "z"}
     why = {"verdict": verdict, "code": "permission_denied", "text": "not yours", "rule": "r1"}
     [row] = rows(emitted("c1"), decided("c1", verdict, reasons=[other, why]))
-    assert (row.approved, row.verdict, row.rule) == (False, verdict, "r1")
+    assert (row.approved, row.verdict, row.rule, row.status) == (False, verdict, "r1", 403)
     assert row.outcome == "refused: permission_denied: not yours"
 
 

@@ -346,3 +346,12 @@ def test_a_tool_whose_process_died_is_called_dead():
         assert (told["code"], told["uncertain"]) == ("tool_died", True)
 
     with_tools(scenario, {"add": dies})
+
+
+def test_only_a_function_that_takes_its_context_is_said_to_be_given_the_key():
+    async def scenario(guard, tools):
+        await tools.results([USE, {**USE, "id": "toolu_2", "name": "plain"}])
+        handed = [body.get("hands_key", True) for body in guard.bodies("decide")]
+        assert handed == [True, False]
+
+    with_tools(scenario, {"add": keyed, "plain": add})

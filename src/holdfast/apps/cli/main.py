@@ -37,7 +37,7 @@ COMMANDS = {
     "version": Place("local", "Print the version."),
     "sessions": Place("sessions", "Sessions: look at them, stop them."),
     "runs": Place("runs", "Durable runs: look at them, do them again."),
-    "dlq": Place("runs", "Runs that wait for a person."),
+    "dlq": Place("dlq", "What waits for a person, of runs and of sessions."),
     "effects": Place("runs", "What runs did to the world outside."),
     "batch": Place("batch", "Many records, in chunks that are checked."),
     "budget": Place("budgets", "Budgets: what is spent, held and allowed."),

@@ -1,7 +1,7 @@
-"""`holdfast submit`, `holdfast runs`, `holdfast dlq`, `holdfast effects`, `holdfast worker`.
+"""`holdfast submit`, `holdfast runs`, `holdfast effects`, `holdfast worker`.
 
 A run goes on without whoever asked for it; everything here only asks and looks. Not here: doing
-the work (`apps/worker`), the live lines (`watching`).
+the work (`apps/worker`), the live lines (`watching`), what waits for a person (`dlq`).
 """
 
 import asyncio
@@ -28,16 +28,15 @@ from holdfast.model.effects import EffectEntry
 from holdfast.model.money import format_usd
 from holdfast.model.runs import RunState
 
-_BY_HAND = "by hand on the command line"
+BY_HAND = "by hand on the command line"
 _PROMPT_BYTES = 4_000_000
 _SHOWN = 80
 _POLL_S = 0.2
 _STOPS = (RunState.DONE, RunState.FAILED, RunState.CANCELLED, RunState.DEAD, RunState.PARKED)
-_RunId = typer.Argument(metavar="RUN", help="The id of the run.")
+RunId = typer.Argument(metavar="RUN", help="The id of the run.")
 _RunOrSession = typer.Argument(metavar="RUN_OR_SESSION", help="The id of a run, or of a session.")
 
 runs = typer.Typer(help="Durable runs: look at them, do them again.", no_args_is_help=True)
-dlq = typer.Typer(help="Runs that wait for a person.", no_args_is_help=True)
 effects = typer.Typer(help="What runs did to the world outside.", no_args_is_help=True)
 
 
@@ -46,7 +45,6 @@ def register(app: typer.Typer) -> None:
     verb(app, "submit")(submit)
     verb(app, "worker")(worker)
     app.add_typer(runs, name="runs")
-    app.add_typer(dlq, name="dlq")
     app.add_typer(effects, name="effects")
 
 
@@ -143,18 +141,18 @@ async def list_runs(
             state=state or "",
             limit=limit,
         )
-    _print_runs(found, as_json=as_json, empty="no runs")
+    print_runs(found, as_json=as_json, empty="no runs")
 
 
 @verb(runs, "show")
-async def show(run: str = _RunId, project: Path | None = Project, as_json: bool = Json) -> None:
+async def show(run: str = RunId, project: Path | None = Project, as_json: bool = Json) -> None:
     """Show one run, with what it waits for."""
     async with connected(project) as client:
-        _print_run(await client.runs.show(run), as_json=as_json)
+        print_run(await client.runs.show(run), as_json=as_json)
 
 
 @verb(runs, "follow")
-async def follow(run: str = _RunId, project: Path | None = Project, as_json: bool = Json) -> int:
+async def follow(run: str = RunId, project: Path | None = Project, as_json: bool = Json) -> int:
     """Watch a run to its end; the exit code says how it ended. Ctrl-C leaves it at work."""
     async with connected(project) as client:
         return await followed(client, await client.runs.show(run), as_json=as_json)
@@ -162,16 +160,16 @@ async def follow(run: str = _RunId, project: Path | None = Project, as_json: boo
 
 @verb(runs, "retry")
 async def retry(
-    run: str = _RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
+    run: str = RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
 ) -> None:
     """Do a run again from its prompt; what was done in its task is not done twice."""
     async with connected(project) as client:
-        _print_run(await client.runs.retry(run, reason or _BY_HAND), as_json=as_json)
+        print_run(await client.runs.retry(run, reason or BY_HAND), as_json=as_json)
 
 
 @verb(runs, "fork")
 async def fork(
-    run: str = _RunId,
+    run: str = RunId,
     turn: int = typer.Option(..., min=1, help="The last turn that the branch knows."),
     prompt: str = typer.Option("", help="What to do, in place of the run's own prompt."),
     reason: str = Reason,
@@ -180,65 +178,26 @@ async def fork(
 ) -> None:
     """Branch off a new run after a turn."""
     async with connected(project) as client:
-        branch = await client.runs.fork(run, turn, reason or _BY_HAND, prompt=prompt)
-    _print_run(branch, as_json=as_json)
+        branch = await client.runs.fork(run, turn, reason or BY_HAND, prompt=prompt)
+    print_run(branch, as_json=as_json)
 
 
 @verb(runs, "cancel")
 async def cancel(
-    run: str = _RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
+    run: str = RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
 ) -> None:
     """End a run for good."""
     async with connected(project) as client:
-        _print_run(await client.runs.cancel(run, reason or _BY_HAND), as_json=as_json)
+        print_run(await client.runs.cancel(run, reason or BY_HAND), as_json=as_json)
 
 
 @verb(runs, "resume")
 async def resume(
-    run: str = _RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
+    run: str = RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
 ) -> None:
     """Queue a run again that waits for a person."""
     async with connected(project) as client:
-        _print_run(await client.runs.resume(run, reason or _BY_HAND), as_json=as_json)
-
-
-@verb(dlq, "list")
-async def list_dead(
-    project: Path | None = Project,
-    limit: int = typer.Option(1000, min=1, help="At most so many."),
-    as_json: bool = Json,
-) -> None:
-    """List runs that wait for a person: dead ones, and those with an unknown effect."""
-    async with connected(project) as client:
-        found = await client.dlq.list(limit=limit)
-    _print_runs(found, as_json=as_json, empty="nothing waits for a person")
-
-
-@verb(dlq, "show")
-async def show_dead(
-    run: str = _RunId, project: Path | None = Project, as_json: bool = Json
-) -> None:
-    """Show why a run waits, and its unknown effects."""
-    async with connected(project) as client:
-        _print_run(await client.runs.show(run), as_json=as_json)
-
-
-@verb(dlq, "redrive")
-async def redrive(
-    run: str = _RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
-) -> None:
-    """Queue it again, where it stopped."""
-    async with connected(project) as client:
-        _print_run(await client.dlq.redrive(run, reason or _BY_HAND), as_json=as_json)
-
-
-@verb(dlq, "discard")
-async def discard(
-    run: str = _RunId, reason: str = Reason, project: Path | None = Project, as_json: bool = Json
-) -> None:
-    """Give it up; its journal stays."""
-    async with connected(project) as client:
-        _print_run(await client.dlq.discard(run, reason or _BY_HAND), as_json=as_json)
+        print_run(await client.runs.resume(run, reason or BY_HAND), as_json=as_json)
 
 
 @verb(effects, "list")
@@ -284,7 +243,7 @@ async def resolve(  # noqa: PLR0913, PLR0917 - each is an option
             "done" if done else "failed",
             output=value,
             by=by or login(),
-            reason=reason or _BY_HAND,
+            reason=reason or BY_HAND,
         )
     if as_json:
         emit(entry)
@@ -347,7 +306,8 @@ def code_of_run(run: RunView) -> ExitCode:
     return _BY_REASON.get(head, ExitCode.UPSTREAM)
 
 
-def _print_runs(found: tuple[RunView, ...], *, as_json: bool, empty: str) -> None:
+def print_runs(found: tuple[RunView, ...], *, as_json: bool, empty: str) -> None:
+    """A line for each run."""
     if as_json:
         for run in found:
             emit(run)
@@ -368,7 +328,8 @@ def _print_runs(found: tuple[RunView, ...], *, as_json: bool, empty: str) -> Non
     table(columns, rows, empty=empty)
 
 
-def _print_run(run: RunView, *, as_json: bool) -> None:
+def print_run(run: RunView, *, as_json: bool) -> None:
+    """A run as it stands, with what it waits for."""
     if as_json:
         emit(run)
         return
@@ -386,8 +347,13 @@ def _print_run(run: RunView, *, as_json: bool) -> None:
         branched = f" after turn {run.fork_turn}" if run.fork_turn else " from its prompt"
         say(f"  again    {run.retry_of}{branched}")
     for entry in run.unknown_effects:
-        say(f"  unknown  {entry.tool}: {entry.error or 'nobody reported it'}")
-        say(f"           holdfast effects resolve {run.run_id} {entry.key} --done | --failed")
+        print_unknown(entry, run.run_id)
+
+
+def print_unknown(entry: EffectEntry, of: str) -> None:
+    """An unknown effect of a run or session, and what settles it."""
+    say(f"  unknown  {entry.tool}: {entry.error or 'nobody reported it'}")
+    say(f"           holdfast effects resolve {of} {entry.key} --done | --failed")
 
 
 def _effect_cells(entry: EffectEntry) -> tuple[object, ...]:

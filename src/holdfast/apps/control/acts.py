@@ -33,6 +33,7 @@ ACTS: dict[str, Act] = {
     "show_run": Act.LOOKS,
     "list_dead_letters": Act.LOOKS,
     "list_effects": Act.LOOKS,
+    "list_unknown_effects": Act.LOOKS,
     "show_budgets": Act.LOOKS,
     "list_records": Act.LOOKS,
     "ask_audit": Act.LOOKS,

@@ -37,8 +37,8 @@ def tools_list(project: Path, *, as_json: bool, imports: bool) -> str:
 
 
 def _loaded(project: Path, *, imports: bool) -> Config:
-    """The settings; what was not looked at is said on standard error."""
-    config = load_config(project / CONFIG_NAME, imports=imports)
+    """The settings, unfit tools too; what was not looked at is said on standard error."""
+    config = load_config(project / CONFIG_NAME, imports=imports, registers=False)
     if told := unread(config):
         sys.stderr.write(f"{told}\n")
     return config

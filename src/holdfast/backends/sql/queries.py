@@ -18,7 +18,13 @@ from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports import store_rows
-from holdfast.ports.store import ConversationFilter, RecordFilter, RunFilter, SessionFilter
+from holdfast.ports.store import (
+    ConversationFilter,
+    EffectFilter,
+    RecordFilter,
+    RunFilter,
+    SessionFilter,
+)
 from holdfast.ports.store_rows import Row
 
 EffectName = tuple[str, str]
@@ -166,6 +172,21 @@ def effects_named(
         return {(tenant, key): store_rows.effect_of(raw) for tenant, key, raw in rows}
 
     return Query(sql, values, read, lags=True)
+
+
+def unknown_effects(dialect: Dialect, where: EffectFilter) -> Query[list[EffectEntry]]:
+    """Entries that nobody knows the outcome of, newest first; of one time by falling key."""
+    terms = _Terms(dialect)
+    terms.equal("tenant", where.tenant)
+    if where.before is not None:
+        terms.add("(changed_at_ns, key) < ({}, {})", *where.before)
+    # As the index has it: what is unknown is few among millions.
+    unknown = f"{terms.where} AND" if terms.values else "WHERE"
+    sql = (
+        f"SELECT effect FROM effects {unknown} state = 'unknown'"  # noqa: S608
+        f" ORDER BY changed_at_ns DESC, key DESC {terms.limited(where.limit)}"
+    )
+    return Query(sql, terms.values, _all(store_rows.effect_of))
 
 
 def effects(session_id: str) -> Query[list[EffectEntry]]:

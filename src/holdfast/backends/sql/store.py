@@ -26,6 +26,7 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     Change,
     ConversationFilter,
+    EffectFilter,
     RecordFilter,
     RunFilter,
     SessionFilter,
@@ -34,6 +35,7 @@ from holdfast.ports.store_refusals import (
     check_account_keys,
     check_conversation_filter,
     check_cuts,
+    check_effect_filter,
     check_record_filter,
     check_run_filter,
     check_session_filter,
@@ -127,6 +129,11 @@ class SqlStore(ABC):
         """Entries of one session, oldest intent first, then by key."""
         check_text((session_id,), "the session id")
         return await self._read(queries.effects(session_id))
+
+    async def unknown_effects(self, where: EffectFilter) -> list[EffectEntry]:
+        """Entries that nobody knows the outcome of, newest first."""
+        check_effect_filter(where)
+        return await self._read(queries.unknown_effects(self._dialect, where))
 
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""

@@ -58,20 +58,25 @@ class _Loaded(msgspec.Struct, frozen=True):
 
 
 def load_config(
-    path: Path, *, builtin: Mapping[str, Contract] = BUILTIN, imports: bool = True
+    path: Path,
+    *,
+    builtin: Mapping[str, Contract] = BUILTIN,
+    imports: bool = True,
+    registers: bool = True,
 ) -> Config:
     """The settings in a file and in the agent files it names.
 
     `builtin` holds the contracts of tools that need no declaration; a declared one takes their
     place. Without `imports` no code of the project runs: `unread` names the modules whose tools are
-    left out then, with those that agents are granted of them. Errors: ConfigInvalid naming every
+    left out then, with those that agents are granted of them. Without `registers` tools that fall
+    short of the standard are there, for whoever says so. Errors: ConfigInvalid naming every
     problem as `file:line:column: key path: …`.
     """
     problems: list[Problem] = []
     content = _content(path, str(path), problems)
     if content is None:
         refuse(problems)
-    return _load(path, content, builtin, imports=imports)
+    return _load(path, content, builtin, imports=imports, registers=registers)
 
 
 def parse_config(
@@ -119,7 +124,12 @@ def _content(path: Path, file: str, problems: list[Problem]) -> bytes | None:
 
 
 def _load(
-    path: Path, content: bytes, builtin: Mapping[str, Contract], *, imports: bool = True
+    path: Path,
+    content: bytes,
+    builtin: Mapping[str, Contract],
+    *,
+    imports: bool = True,
+    registers: bool = True,
 ) -> Config:
     problems: list[Problem] = []
     digest = hashlib.sha256(content)
@@ -154,6 +164,8 @@ def _load(
         path, settings, files, builtin, described, digest.hexdigest(), reading.files.values()
     )
     _check_whole(config, reading, files)
+    if registers:
+        _check_tools(config, reading)
     if problems:
         refuse(problems)
     return _without_unread(config, unread)
@@ -338,12 +350,15 @@ def _check_whole(config: Config, reading: Reading, files: Mapping[str, _Loaded])
         _check_agent(
             agent, files.get(name, _Loaded(agent, reading, key_path("agents", name))), config
         )
+    for owner, kind, text in conflicting_types(config):
+        reading.problem_at(f"{owner}.attributes.{kind}", text)
+
+
+def _check_tools(config: Config, reading: Reading) -> None:
     for short in enforced(config):
         own = key_path("tools", short.tool)
         where = own if own in reading.places else "tool_modules"
         reading.problem_at(where, f"{quoted(short.tool)} [{short.rule}]: {short.text}; {short.fix}")
-    for owner, kind, text in conflicting_types(config):
-        reading.problem_at(f"{owner}.attributes.{kind}", text)
 
 
 def _check_agent(agent: AgentConfig, loaded: _Loaded, config: Config) -> None:

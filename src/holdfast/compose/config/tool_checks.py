@@ -48,12 +48,15 @@ def contract_shortfalls(config: Config, tool: str) -> tuple[Shortfall, ...]:
 
 
 def enforced(config: Config) -> Iterator[Shortfall]:
-    """What keeps settings with `enforce` from loading."""
-    if not config.tool_standard.enforce:
-        return
+    """What keeps settings from loading: all that breaks the standard with `enforce`.
+
+    Without it, a description that does not say what a tool does, when, and what it leaves: it is
+    all that a model and a reviewer have. An organisation may set its level.
+    """
+    enforce = config.tool_standard.enforce
     for tool in sorted(config.declared_tools):
         for shortfall in contract_shortfalls(config, tool):
-            if shortfall.level is Level.ERROR:
+            if shortfall.level is Level.ERROR and (enforce or shortfall.rule == "description"):
                 yield shortfall
 
 

@@ -71,7 +71,10 @@ def _pattern_compiles(values: Mapping[str, Any], reading: Reading, path: str) ->
 TOOL_STANDARD = Record(
     build=ToolStandard,
     fields={
-        "enforce": Field(Flag(), "settings with a tool that breaks a rule of `error` do not load"),
+        "enforce": Field(
+            Flag(),
+            "settings with a tool that breaks any rule of `error` do not load; else `description`",
+        ),
         "rules": Field(RULE_LEVELS, "the level of each rule: `error`, `warn` or `off`"),
         "server_rules": Field(
             MapOf(value=Choice(Level), key=_RULE), "levels for what MCP servers say, where others"

@@ -52,7 +52,10 @@ def govern(
     check_options(options, plan, allow_cli_path=allow_cli_path, kept_config=config_dir is not None)
     surroundings = Surroundings(config_dir)
     env = surroundings.environment(session, options.env, bubblewrap=bubblewrap)
-    governor = Governor(session, deadline_s, {str(k): v for k, v in (options.hooks or {}).items()})
+    user_hooks = {str(k): v for k, v in (options.hooks or {}).items()}
+    servers = options.mcp_servers if isinstance(options.mcp_servers, dict) else {}
+    own = [name for name, told in servers.items() if told.get("type") == "sdk"]
+    governor = Governor(session, deadline_s, user_hooks, own_servers=own)
     # The options' hooks hold the governor, and through it the folder, for as long as any copy
     # of the options lives.
     governor.keeps = surroundings

@@ -5,7 +5,7 @@ Not here: options and environment (`govern`), rules (the server).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, cast
 
 from claude_agent_sdk import (
@@ -51,8 +51,11 @@ class Governor:
         deadline_s: float,
         user_hooks: Mapping[str, list[HookMatcher]] | None = None,
         permits: PermitCheck | None = None,
+        own_servers: Collection[str] = (),
     ) -> None:
+        """`own_servers`: MCP servers of this process, whose tools find their key (`contexts`)."""
         self._session = session
+        self._own_servers = own_servers
         self._deadline_s = deadline_s
         self.keeps: object = None
         self._permits = permits or PermitCheck(session)
@@ -120,6 +123,9 @@ class Governor:
         self._running.pop(call_id, None)
         self._contexts.end(self._session.session_id, call_id)
 
+    def _is_own(self, tool: str) -> bool:
+        return any(tool.startswith(f"mcp__{server}__") for server in self._own_servers)
+
     async def before(
         self, given: PreToolUseHookInput, tool_use_id: str | None, context: HookContext
     ) -> HookJSONOutput:
@@ -131,6 +137,7 @@ class Governor:
             arguments,
             door=DOOR,
             runs_returned=True,
+            hands_key=self._is_own(tool),
             timeout_s=self._deadline_s,
         )
         if ruling.verdict is not Verdict.ALLOW:

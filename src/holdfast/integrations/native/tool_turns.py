@@ -15,6 +15,7 @@ import msgspec
 from holdfast.core.canonical import digest
 from holdfast.core.effects import NOT_RUN
 from holdfast.core.loop import Call
+from holdfast.core.reports import UNANSWERED
 from holdfast.errors import (
     Conflict,
     Exhausted,
@@ -179,16 +180,22 @@ class ToolTurns:
         tried_again = result.nothing_happened and result.retryable and not once
         open_still = result.uncertain or tried_again
         if not result.ok and open_still:
-            safe = self._plan.tools[call.tool]["idempotency"] in _SAFE
-            last = tried >= self._retries.tool_attempts and (safe or not result.uncertain)
-            if not last and await self._may_try_again(call, result, error, tried):
+            kind = self._plan.tools[call.tool]["idempotency"]
+            last = tried >= self._retries.tool_attempts and (kind in _SAFE or not result.uncertain)
+            # Whether it happened nobody knows by now, and no try is left that would tell.
+            lost = last and result.error_code in UNANSWERED and kind != "pure"
+            if (lost or not last) and await self._may_try_again(call, result, error, tried):
                 if not result.uncertain:
                     await asyncio.sleep(min(self._at.pause_s(tried), _SLEPT_S))
                 return await self._session.again(
                     call.call_id,
                     call.tool,
                     call.arguments,
-                    found="nothing_happened" if result.nothing_happened else "",
+                    found="given_up"
+                    if lost
+                    else "nothing_happened"
+                    if result.nothing_happened
+                    else "",
                     error=error[:2000],
                     door=DOOR,
                 )

@@ -57,7 +57,7 @@ class RunList(msgspec.Struct, frozen=True):
 
 
 class EffectList(msgspec.Struct, frozen=True):
-    """A page of the entries of one session, oldest intent first."""
+    """A page of effects: of one session, oldest intent first; or unknown ones, newest first."""
 
     effects: tuple[EffectEntry, ...]
     next: str = ""

@@ -11,8 +11,9 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     `turn` 0 is a call whose turn a crash took. `at_ns` is when it was paid for or decided. `input`
     is a tool call's arguments as JSON, or what the user typed before a model call; `output` is a
     tool's result as JSON; both are cut to 2,000 characters. `approved` says that it was allowed to
-    run. `outcome` is the stop reason of a model call, `done` of a tool call, else what went wrong.
-    `input_tokens` counts cached ones.
+    run, and `status` of a tool call what a boundary over HTTP answers with: 403 for one that may
+    not run, 0 while nothing is decided. `outcome` is the stop reason of a model call, `done` of a
+    tool call, else what went wrong. `input_tokens` counts cached ones.
     """
 
     turn: int
@@ -27,6 +28,7 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     risk: str = ""
     verdict: str = ""
+    status: int = 0
     rule: str = ""
     ms: int = 0
     cost_nusd: int = 0

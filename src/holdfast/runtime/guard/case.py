@@ -30,6 +30,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     permitted and run is then what the model wrote. Without the promise, other arguments than the
     model's are refused. `takes_stored`: the door can hand on a result that the ledger kept, in
     place of running the call; for others a repeated effect is refused, with the result in words.
+    `hands_key`: the tool is given the ruling's `effect_key`; a tool of class `keyed` that is not
+    given it may do twice what it is asked twice, and counts as one of class `once`.
     `key` is the caller's own idempotency key. `again`: a further attempt at a call that was
     allowed before; it is no new call to the loop guard, and is one to the budgets. `waits`: the
     door comes back by itself while policy cannot be asked, so nothing is decided then; for others
@@ -42,6 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     door: str
     runs_returned: bool = False
     takes_stored: bool = False
+    hands_key: bool = True
     key: str = ""
     again: bool = False
     waits: bool = False

@@ -284,6 +284,8 @@ class Stages:
             return
         if strictest(case.reasons) is not Verdict.ALLOW:
             return
+        if contract.idempotency is Idempotency.KEYED and not case.asked.hands_key:
+            contract = msgspec.structs.replace(contract, idempotency=Idempotency.ONCE)
         proposal = await self._effects.propose(
             case.live, contract, case.call, case.arguments, case.asked.key, case.spelled
         )

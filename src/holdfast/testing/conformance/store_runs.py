@@ -10,7 +10,7 @@ from holdfast.errors import InvalidRequest, TooLarge
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.tools import Idempotency
-from holdfast.ports.store import RunFilter, Store
+from holdfast.ports.store import EffectFilter, RunFilter, Store
 from holdfast.ports.store_refusals import MAX_JSON_BYTES, MAX_ROWS
 from holdfast.testing.conformance.store import StoreConformance, a_record
 
@@ -159,6 +159,37 @@ class StoreRunsConformance(StoreConformance):
             assert [e.key for e in await store.effects("ses_1")] == ["c", "b"]
             assert [e.key for e in await store.effects("ses_2")] == ["d", "a"]
             assert await store.effects("ses_3") == []
+
+        self.run(body)
+
+    def test_unknown_effects_come_newest_first_a_page_at_a_time(self) -> None:
+        """Of one tenant or of all, whatever session; what is settled is not among them."""
+
+        async def body(store: Store) -> None:
+            entries = [
+                an_effect(f"k{n}", state=EffectState.UNKNOWN, changed_at_ns=n // 2, session=f"s{n}")
+                for n in range(7)
+            ]
+            other = an_effect("k9", tenant="other", state=EffectState.UNKNOWN, changed_at_ns=9)
+            settled = (EffectState.DONE, EffectState.FAILED, EffectState.INTENDED)
+            known = [an_effect(f"z{state}", state=state, changed_at_ns=8) for state in settled]
+            await store.commit([], [*entries, other, *known])
+            everything = await store.unknown_effects(EffectFilter())
+            assert [e.key for e in everything] == ["k9", "k6", "k5", "k4", "k3", "k2", "k1", "k0"]
+            assert everything[0] == other
+            paged: list[str] = []
+            before: tuple[int, str] | None = None
+            while page := await store.unknown_effects(
+                EffectFilter(tenant="acme", before=before, limit=3)
+            ):
+                paged += [entry.key for entry in page]
+                before = (page[-1].changed_at_ns, page[-1].key)
+            assert paged == ["k6", "k5", "k4", "k3", "k2", "k1", "k0"]
+            await store.commit([], [an_effect("k6", state=EffectState.DONE, changed_at_ns=10)])
+            (newest,) = await store.unknown_effects(EffectFilter(tenant="acme", limit=1))
+            assert newest.key == "k5"
+            too_many = EffectFilter(limit=MAX_ROWS + 1)
+            await self._refuses(InvalidRequest, lambda: store.unknown_effects(too_many))
 
         self.run(body)
 

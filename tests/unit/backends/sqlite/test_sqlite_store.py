@@ -19,7 +19,7 @@ from holdfast.backends.sqlite.dialect import SqliteDialect, numbered
 from holdfast.backends.sqlite.log import Log
 from holdfast.errors import Conflict, StoreUnavailable
 from holdfast.model.events import Kind
-from holdfast.ports.store import RecordFilter
+from holdfast.ports.store import EffectFilter, RecordFilter
 from holdfast.testing.conformance.store import a_hold, a_record, a_session
 from holdfast.testing.conformance.store_runs import an_effect
 
@@ -458,6 +458,17 @@ def test_a_closed_store_says_so_to_whoever_asks_for_an_effect(path):
             await store.effect("acme", "k1")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("before", [None, (7, "k")])
+def test_unknown_effects_are_looked_up_among_themselves(path, before):
+    async def body(store):
+        query = queries.unknown_effects(SqliteDialect(), EffectFilter(before=before))
+        sql = numbered(f"EXPLAIN QUERY PLAN {query.sql}")
+        (plan,) = [step[3] for step in store._connection.raw.execute(sql, query.values)]
+        assert "USING INDEX effects_unknown" in plan
+
+    with_store(path, body)
 
 
 def test_each_effect_is_looked_up_by_its_key(path):

@@ -24,6 +24,7 @@ from holdfast.model.decisions import PolicyAnswer, Verdict
 from holdfast.model.effects import EffectState
 from holdfast.model.hooks import HookAnswer, HookInput, HookPoint, Recovery
 from holdfast.model.tools import CallState
+from holdfast.ports.store import EffectFilter
 from holdfast.runtime.attempts import Attempt, Found, Retry
 from holdfast.runtime.digests import digest_of
 from holdfast.runtime.outcomes import Outcomes, Shown
@@ -422,6 +423,9 @@ def retry(tool, **fields):
         ("once", Found.NOTHING_HAPPENED, Next.PARKED),
         ("once", Found.HAPPENED, Next.ANSWERED),
         ("keyed", Found.CANNOT_TELL, Next.EXECUTE),
+        ("keyed", Found.GIVEN_UP, Next.PARKED),
+        ("asks", Found.GIVEN_UP, Next.PARKED),
+        ("once", Found.GIVEN_UP, Next.PARKED),
     ],
 )
 def test_what_follows_a_lost_answer_is_its_tools_class_to_say(tool, found, after):
@@ -656,5 +660,52 @@ def test_a_tool_whose_server_ended_is_dead_and_its_effect_unknown():
         assert shown.reads == f"tool_died: {error}"
         (entry,) = await house.store.effects(live.session.session_id)
         assert entry.state is EffectState.UNKNOWN
+
+    asyncio.run(main())
+
+
+def test_a_call_whose_tries_were_all_lost_waits_for_a_person_and_is_then_tried_again():
+    async def main():
+        house: Any = Gatehouse()
+        live = await allowed(house, "keyed")
+        parked = await house.attempts.again(live, retry("keyed", found=Found.GIVEN_UP))
+        assert parked.next is Next.PARKED
+        (entry,) = await house.store.unknown_effects(EffectFilter())
+        assert (entry.call_id, entry.key) == ("c1", parked.effect_key)
+        again = await house.attempts.again(live, retry("keyed"))
+        assert (again.next, again.effect_key) == (Next.EXECUTE, entry.key)
+        assert await house.store.unknown_effects(EffectFilter()) == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("first", "second"), [(False, False), (False, True), (True, False)])
+def test_a_keyed_effect_that_was_lost_is_had_again_only_where_both_tries_hand_its_key_on(
+    first, second
+):
+    """Whichever door tried before: one that hands no key on could do it a second time."""
+
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat(limit(CALLS, 9))
+        assert (await house.decide(live, "c1", "keyed", {}, hands_key=first)).permit
+        await house.finish(live, "c1", ok=False, error="gone", code="tool_died")
+        (entry,) = await house.store.unknown_effects(EffectFilter())
+        again = await house.decide(live, "c2", "keyed", {}, hands_key=second)
+        assert (again.permit, again.effect_key) == ("", entry.key)
+        assert again.message.startswith("outcome_unknown: ")
+
+    asyncio.run(main())
+
+
+def test_a_keyed_effect_that_was_lost_is_had_again_under_its_key():
+    async def main():
+        house: Any = Gatehouse()
+        live = await house.seat(limit(CALLS, 9))
+        one = await house.decide(live, "c1", "keyed", {})
+        await house.finish(live, "c1", ok=False, error="gone", code="tool_died")
+        two = await house.decide(live, "c2", "keyed", {})
+        assert two.permit
+        assert two.effect_key == one.effect_key
 
     asyncio.run(main())

@@ -139,6 +139,8 @@ class ClaudeCodeDoor:
             arguments=call.tool_input,
             door=DOOR,
             runs_returned=True,
+            # Servers of the CLI get a call's arguments and nothing else.
+            hands_key=False,
         )
         async with in_turn(self._turns, self._fence, live, asked.call_id):
             ruling = await self._guard.decide(live, asked)

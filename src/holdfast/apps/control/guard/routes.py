@@ -101,6 +101,7 @@ class GuardDoor:
             runs_returned=given.runs_returned,
             takes_stored=given.takes_stored,
             key=given.key[:512],
+            hands_key=given.hands_key,
         )
         async with in_turn(self._turns, self._fence, live, asked.call_id):
             return ruling_view(await self._guard.decide(live, asked))

@@ -9,7 +9,7 @@ from holdfast.runtime.attempts import Found
 
 
 class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A request for a permit; `runs_returned` is explained at `runtime.guard.Asked`."""
+    """A request for a permit; `runs_returned` and others are explained at `runtime.guard.Asked`."""
 
     call_id: str
     tool: str
@@ -18,6 +18,7 @@ class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
     runs_returned: bool = False
     takes_stored: bool = False
     key: str = ""
+    hands_key: bool = True
 
 
 class AgainBody(msgspec.Struct, forbid_unknown_fields=True):

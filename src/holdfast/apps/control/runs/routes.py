@@ -83,6 +83,12 @@ async def list_dead_letters(which: WhichDead, deps: ControlDeps) -> RunList:
     return await service.dead_letters(deps, which)
 
 
+@operations.get("/dlq/effects")
+async def list_unknown_effects(which: WhichDead, deps: ControlDeps) -> EffectList:
+    """Every effect that nobody knows the outcome of, of runs and sessions, newest first."""
+    return await service.unknown(deps, which)
+
+
 @operations.post("/dlq/{run_id}/redrive", *_CHANGES)
 async def redrive_dead_letter(
     run_id: RunId, deps: ControlDeps, by: By, why: Why = _UNSAID

@@ -30,7 +30,7 @@ from holdfast.model.events import Record
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session
 from holdfast.model.views.runs import EffectList, RunEngine, RunList, RunView
-from holdfast.ports.store import RunFilter
+from holdfast.ports.store import EffectFilter, RunFilter
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.runs import Order, Said
 
@@ -106,6 +106,15 @@ async def dead_letters(deps: ControlDeps, which: WhichDead) -> RunList:
     where = RunFilter(states=approvals.WAITING, before=before, limit=which.limit)
     shown, then = await deps.house.run_views.listed(where, used=True)
     return RunList(shown, cursor_of(then))
+
+
+async def unknown(deps: ControlDeps, which: WhichDead) -> EffectList:
+    """Effects of every session and run that a person has to settle. Errors: as for `listed`."""
+    where = EffectFilter(before=place_of(which.cursor), limit=which.limit + 1)
+    found = await deps.house.store.unknown_effects(where)
+    page = found[: which.limit]
+    then = (page[-1].changed_at_ns, page[-1].key) if len(found) > len(page) else None
+    return EffectList(tuple(page), cursor_of(then))
 
 
 async def show_run(deps: ControlDeps, run_id: str) -> RunView:
