@@ -9,7 +9,7 @@ or that a hold is open on; the others are in the store, and it refuses to touch 
 a guess at zero would forget what was spent. Not here: waiting, prices, storage.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -316,12 +316,17 @@ class Ledger:
             least = left if least is None else min(least, left)
         return least
 
-    def full(self, keys: Sequence[AccountKey], now_ns: int) -> Refused | None:
+    def full(
+        self, keys: Sequence[AccountKey], now_ns: int, *, spared: Collection[str] = ()
+    ) -> Refused | None:
         """The innermost account of a chain that is spent to its limit or past it, in any dimension.
 
         Open holds do not count: what they cover is not spent. A limit of 0 is always reached.
+        Dimensions that are `spared` stop nothing here.
         """
         for key in keys:
+            if key.dimension in spared:
+                continue
             account = self._account(key)
             account.roll(now_ns)
             limit = account.limit

@@ -8,7 +8,7 @@ Not here: whether a call may run (`runtime/guard`), what its result may show (`c
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -81,6 +81,8 @@ AT_SERVER = frozenset({S.SERVER, S.SERVER_TORN})
 """Run by the provider: no permit of ours is asked for it."""
 HALF_WRITTEN = frozenset({S.TORN, S.SERVER_TORN})
 
+_NO_ROOM = "budget_exceeded: "
+
 # What a permit gave to a call, which goes with it.
 _NO_PERMIT: Mapping[str, Any] = {"permit_id": "", "permitted_digest": "", "hold_id": ""}
 
@@ -106,3 +108,19 @@ def moved(call: CallRecord, move: Move, by: By, **news: Any) -> CallRecord:
     if move is Move.TEAR:
         news = {**news, "digest": ""}
     return msgspec.structs.replace(call, state=after, **news)
+
+
+def asks_in_vain(calls: Iterable[CallRecord]) -> bool:
+    """Whether the newest answer that asked for tools got none, and one for want of a budget.
+
+    Until then a model that has used all of its tool calls may read what they returned, and say so.
+    """
+    newest = 0
+    vain = ran = False
+    for call in calls:
+        if call.turn > newest:
+            newest, vain, ran = call.turn, False, False
+        if call.turn == newest:
+            vain = vain or (call.state is S.DENIED and call.denial.startswith(_NO_ROOM))
+            ran = ran or call.state in PERMITTED
+    return vain and not ran

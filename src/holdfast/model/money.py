@@ -39,6 +39,12 @@ def format_usd(nusd: int, places: int = 4) -> str:
     return f"{sign}${Decimal(abs(nusd)) / NUSD_PER_USD:.{places}f}"
 
 
+def exact_usd(nusd: int, places: int = 2) -> str:
+    """`1234567890` → `"$1.23456789"`: to the nano-dollar, noughts left out beyond `places`."""
+    whole, _, part = format_usd(nusd, 9).partition(".")
+    return f"{whole}.{part.rstrip('0'):0<{places}}"
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of one model call as the provider reports them.
 

@@ -9,7 +9,7 @@ arithmetic (`core/budgets`), the line itself (`runtime/waiting`), what a call co
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ from holdfast.runtime.waiting import NotYet, Waiting
 
 Plan = Callable[[], Amounts | Refused]
 """Says what to hold, given the ledger as it is now; asked again each time room opens."""
+Spared = Callable[[], Collection[Dimension]]
+"""Dimensions that stop nothing though they are spent; asked only where some account is."""
 
 
 def owners(who: Principal) -> dict[Scope, str]:
@@ -79,6 +81,7 @@ class _Wanted(NamedTuple):
     keys: Sequence[AccountKey]
     plan: Plan
     purpose: str
+    spared: Spared = tuple
     ticket: int = _NO_TURN
 
 
@@ -187,15 +190,17 @@ class Budgets:
         *,
         purpose: str,
         wait_s: float,
+        spared: Spared = tuple,
         extra: Sequence[Record] = (),
     ) -> _Answer:
         """Hold what `plan` says, waiting up to `wait_s` for other calls' holds to settle.
 
-        Returns once the hold, its `budget.decided` record and `extra` are durable. A refusal is
-        recorded too. Errors: StoreUnavailable; the hold is then not to be relied on.
+        Nothing where an account is full, but in the dimensions that are `spared`. Returns once the
+        hold, its `budget.decided` record and `extra` are durable. A refusal is recorded too.
+        Errors: StoreUnavailable; the hold is then not to be relied on.
         """
         async with self.at_hand(keys):
-            wanted = _Wanted(hold_id, session, keys, plan, purpose)
+            wanted = _Wanted(hold_id, session, keys, plan, purpose, spared)
             answer, amounts = await self._in_line(wanted, wait_s)
             try:
                 decided = self._decided(answer, amounts, session, purpose, extra)
@@ -241,21 +246,22 @@ class Budgets:
         The caller commits the records and changes together with what it decides on them, and acts
         on the hold only once that commit is durable.
         """
-        full, planned = self.full(keys), amounts
-        answer: Reserved | Refused
-        if full is not None:
-            answer = full
-        else:
-            wanted = _Wanted(hold_id, session, keys, lambda: amounts, purpose)
-            answer, planned = self._try(wanted)
-        records, changes = self._decided(answer, planned, session, purpose, ())
+        wanted = _Wanted(hold_id, session, keys, lambda: amounts, purpose)
+        answer, _ = self._try(wanted)
+        records, changes = self._decided(answer, amounts, session, purpose, ())
         return answer, records, changes
 
-    def full(self, keys: Sequence[AccountKey]) -> Refused | None:
-        """The innermost account at hand that is at or past its limit, in whatever dimension."""
-        return self.ledger.full(keys, self._clock.now_ns())
+    def full(self, keys: Sequence[AccountKey], *, spared: Spared = tuple) -> Refused | None:
+        """The innermost account at hand that is at or past its limit, but for what is `spared`."""
+        now_ns = self._clock.now_ns()
+        full = self.ledger.full(keys, now_ns)
+        return full and self.ledger.full(keys, now_ns, spared=spared())
 
     def _try(self, wanted: _Wanted) -> _Answer:
+        """One gate for models and tools: what is spent in any dimension stops both."""
+        full = self.full(wanted.keys, spared=wanted.spared)
+        if full is not None:
+            return full, {}
         planned = wanted.plan()
         if isinstance(planned, Refused):
             return planned, {}

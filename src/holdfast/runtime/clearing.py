@@ -24,7 +24,6 @@ from holdfast.core.wire.betas import Betas
 from holdfast.core.wire.splicing import Change
 from holdfast.core.wire.takes import Fitted
 from holdfast.errors import InvalidRequest
-from holdfast.model.budgets import Dimension
 from holdfast.ports.llm import Cleared
 from holdfast.ports.readers import Body
 from holdfast.runtime.admission import Admission
@@ -256,10 +255,9 @@ class Clearing:
         clearance.request, clearance.removed = again, removed
 
     async def _check_room(self, live: LiveSession) -> None:
-        """An account that a model call draws on, and that is spent, refuses its count, too."""
-        keys = [key for key in live.chain if key.dimension is not Dimension.TOOL_CALLS]
-        async with self._budgets.at_hand(keys):
-            full = self._budgets.full(keys)
+        """An account that is spent, and stops its model calls, refuses a count, too."""
+        async with self._budgets.at_hand(live.chain):
+            full = self._budgets.full(live.chain, spared=live.spared)
         if full is not None:
             raise exhausted(full)
 

@@ -72,6 +72,7 @@ class Holding:
                     lambda: self._plan(call),
                     purpose="model",
                     wait_s=self._wait_for_room_s,
+                    spared=call.live.spared,
                 )
             except _TooDear:
                 # The cheap bound reads several times too dear: only the provider's count refuses.

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from holdfast.core.calls import asks_in_vain
 from holdfast.core.context import ContextUse
 from holdfast.core.flow import Vouched
 from holdfast.core.flow.queries import Residue
 from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
 from holdfast.core.sparse import Sparse
-from holdfast.model.budgets import AccountKey
+from holdfast.model.budgets import AccountKey, Dimension
 from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session, SessionState
@@ -158,6 +159,15 @@ class LiveSession(Sparse):
         """As providers know it."""
         who = self.session.principal
         return Asker(self.session.session_id, f"{who.tenant}/{who.user}")
+
+    def spared(self) -> tuple[Dimension, ...]:
+        """Dimensions that stop no model call, though they are spent: the model draws on none of it.
+
+        So what its last tool calls returned is answered. Once it asked for more than there was, it
+        is stopped as its tools are.
+        """
+        own = (c for c in self.calls.values() if c.session == self.session.session_id)
+        return () if asks_in_vain(own) else (Dimension.TOOL_CALLS,)
 
     @property
     def line(self) -> "Iterator[LiveSession]":

@@ -13,6 +13,7 @@ from holdfast.core.calls import (
     UNDECIDED,
     By,
     Move,
+    asks_in_vain,
     emitted_state,
     moved,
 )
@@ -161,3 +162,30 @@ def test_the_groups_of_states_leave_none_out():
     assert {S.EMITTED, S.TORN} == UNDECIDED
     assert {S.TORN, S.SERVER_TORN} == HALF_WRITTEN
     assert UNDECIDED | PERMITTED | AT_SERVER | {S.DENIED} == set(S)
+
+
+NO_ROOM = "budget_exceeded: task tool_calls (life) is capped at 25"
+
+
+@pytest.mark.parametrize(
+    ("seen", "vain"),
+    [
+        ([], False),
+        # All that there were, and no more asked for: what they returned is answered.
+        ([(1, S.EXECUTED, "")], False),
+        ([(1, S.EXECUTED, ""), (2, S.DENIED, NO_ROOM)], True),
+        # Some of one answer ran: the model reads what they returned, and that others did not.
+        ([(2, S.DENIED, NO_ROOM), (2, S.EXECUTED, ""), (2, S.DENIED, NO_ROOM)], False),
+        ([(2, S.ALLOWED, ""), (2, S.DENIED, NO_ROOM)], False),
+        ([(2, S.DENIED, NO_ROOM), (2, S.DENIED, "permission_denied: no")], True),
+        ([(2, S.EXECUTED, ""), (2, S.EXECUTED, ""), (3, S.DENIED, NO_ROOM)], True),
+        # The cap was raised, and calls ran since, in whatever order they are told.
+        ([(3, S.DENIED, NO_ROOM), (4, S.FAILED, "")], False),
+        ([(4, S.FAILED, ""), (3, S.DENIED, NO_ROOM)], False),
+        ([(1, S.DENIED, "permission_denied: budget_exceeded: no")], False),
+        ([(1, S.EMITTED, "")], False),
+    ],
+)
+def test_a_model_that_asks_for_more_than_there_is_asks_in_vain(seen, vain):
+    calls = [a_call(state, turn=turn, denial=denial) for turn, state, denial in seen]
+    assert asks_in_vain(calls) is vain

@@ -248,3 +248,113 @@ def test_a_call_that_is_being_reported_is_not_taken_back_for_want_of_room():
         home.nothing_held()
 
     asyncio.run(main())
+
+
+async def asks(home, live, *tools, results=()):
+    """One model call, whose answer asks for these calls; with results of calls before it."""
+    asked = [tool_block(c, tool, given, index=n) for n, (c, tool, given) in enumerate(tools)]
+    blocks = [part for one in asked for part in one]
+    said = blocks or text_block("that is what I found")
+    ended = stopped(reason="tool_use" if tools else "end_turn")
+    home.upstream.script = [(200, SSE, [started(message_id=f"m{live.turn}"), *said, *ended])]
+    told = [result_message(c, is_error=bool(live.calls[c].denial)) for c in results]
+    given = {"messages": told} if told else {}
+    answer = await home.call(live, **given)
+    async for _ in answer.events():
+        pass
+
+
+def test_a_session_that_used_exactly_its_tool_calls_says_what_they_returned_and_goes_on():
+    async def main():
+        home = house()
+        live = await home.open(limit(Dimension.TOOL_CALLS, 2))
+        await asks(home, live, ("c1", "look", LOOK), ("c2", "look", {"order": "8"}))
+        for call_id, order in (("c1", LOOK), ("c2", {"order": "8"})):
+            assert (await home.decide(live, call_id, "look", order, emit=False)).permit
+            await home.finish(live, call_id)
+        assert home.account(live, Dimension.TOOL_CALLS).settled == 2
+        await asks(home, live, results=["c1", "c2"])
+        # A judge, a summary, a word of thanks: none of it draws on tool calls.
+        await asks(home, live)
+        assert live.turn == 3
+
+    asyncio.run(main())
+
+
+def test_a_session_that_asks_for_one_call_more_is_stopped_models_and_tools_until_there_is_room():
+    async def main():
+        home = house()
+        live = await home.open(limit(Dimension.TOOL_CALLS, 1))
+        await asks(home, live, ("c1", "look", LOOK))
+        assert (await home.decide(live, "c1", "look", LOOK, emit=False)).permit
+        await home.finish(live, "c1")
+        await asks(home, live, ("c2", "look", {"order": "8"}), results=["c1"])
+        assert not (await home.decide(live, "c2", "look", {"order": "8"}, emit=False)).permit
+        sent, who = len(home.upstream.messages), f"session acme/{live.session.session_id}"
+        for _ in range(2):
+            with pytest.raises(Exhausted) as refused:
+                await asks(home, live, results=["c1", "c2"])
+            assert refused.value.message == (
+                "budget_exceeded: session tool_calls (life) is capped at 1, 1 is spent: an operator"
+                f" raises it with `holdfast budget set {who} tool_calls life LIMIT`"
+            )
+        with pytest.raises(Exhausted):
+            await asks(home, live)  # Nor as if it began anew.
+        assert len(home.upstream.messages) == sent
+        assert home.written(Kind.BUDGET_DECIDED)[-1].body["purpose"] == "model"
+        home.nothing_held()
+        # It is so after a restart, too, and over once the cap is raised.
+        home.sessions.forget(live)
+        live = await home.sessions.get(live.session.session_id)
+        with pytest.raises(Exhausted):
+            await asks(home, live, results=["c1", "c2"])
+        set_cap(home, live, Scope.SESSION, Dimension.TOOL_CALLS, 2)
+        await asks(home, live, ("c3", "look", {"order": "9"}), results=["c1", "c2"])
+        assert (await home.decide(live, "c3", "look", {"order": "9"}, emit=False)).permit
+
+    asyncio.run(main())
+
+
+def test_of_calls_asked_for_at_once_those_that_ran_are_answered_with_those_that_did_not():
+    async def main():
+        home = house()
+        live = await home.open(limit(Dimension.TOOL_CALLS, 2))
+        names = [(f"c{n}", "look", {"order": str(n)}) for n in range(4)]
+        await asks(home, live, *names)
+        got = [await home.decide(live, *one, emit=False) for one in names]
+        assert [bool(one.permit) for one in got] == [True, True, False, False]
+        for one in ("c0", "c1"):
+            await home.finish(live, one)
+        await asks(home, live, ("c4", "look", {"order": "9"}), results=["c0", "c1", "c2", "c3"])
+        assert not (await home.decide(live, "c4", "look", {"order": "9"}, emit=False)).permit
+        with pytest.raises(Exhausted):
+            await asks(home, live, results=["c0", "c1", "c2", "c3", "c4"])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("dimension", [d for d in Dimension if d is not Dimension.TOOL_CALLS])
+@pytest.mark.parametrize("scope", list(Scope))
+def test_whatever_else_is_spent_stops_the_next_model_call_by_the_same_gate(dimension, scope):
+    async def main():
+        home = house()
+        live = await home.open(limit(dimension, 10**10, scope))
+        await asks(home, live)
+        spend(home, live, dimension, 10**10)
+        with pytest.raises(Exhausted, match=f"^budget_exceeded: {scope} {dimension}"):
+            await asks(home, live)
+
+    asyncio.run(main())
+
+
+def test_an_agent_without_tool_calls_may_speak():
+    async def main():
+        home = house()
+        live = await home.open(limit(Dimension.TOOL_CALLS, 0))
+        await asks(home, live)
+        await asks(home, live, ("c1", "look", LOOK))
+        assert not (await home.decide(live, "c1", "look", LOOK, emit=False)).permit
+        with pytest.raises(Exhausted):
+            await asks(home, live, results=["c1"])
+
+    asyncio.run(main())

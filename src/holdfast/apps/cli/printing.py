@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from holdfast.model.budgets import Dimension
-from holdfast.model.money import format_usd
+from holdfast.model.money import exact_usd
 from holdfast.model.visible import visible
 
 # What a terminal would act on or hide, where JSON leaves it as it is.
@@ -108,9 +108,7 @@ def amount(dimension: Dimension, value: int | None) -> str:
     if value is None:
         return "unlimited"
     if dimension in (Dimension.USD, Dimension.USD_IN, Dimension.USD_OUT):
-        whole, _, part = format_usd(value, 9).partition(".")
-        kept = part.rstrip("0")
-        return f"{whole}.{kept:0<2}"
+        return exact_usd(value)
     return f"{value:,}"
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.core.calls import By, Move, moved
 from holdfast.core.permits import Signed, key_id, sign, verify
-from holdfast.errors import Exhausted, PermitInvalid
+from holdfast.errors import PermitInvalid
 from holdfast.model.bodies import PermitRefused
 from holdfast.model.budgets import Refused
 from holdfast.model.decisions import Decision, Verdict
@@ -17,7 +17,7 @@ from holdfast.model.permits import Permit, PermitFault
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.guard.room import no_room
+from holdfast.runtime.exhaustion import exhausted, no_room
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
@@ -122,4 +122,4 @@ class Permits:
         changes: list[Change] = [live.calls[call.call_id], *effect]
         _, durable = self._budgets.settle(call.hold_id, {}, live.who, [record, *noted], changes)
         await durable
-        raise Exhausted(f"budget_exceeded: {text}", account=str(full.key), limit=full.limit)
+        raise exhausted(full)

@@ -33,8 +33,8 @@ from holdfast.model.tools import Contract, Effect, Idempotency
 from holdfast.ports.files import Links
 from holdfast.runtime import queries
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
+from holdfast.runtime.exhaustion import no_room
 from holdfast.runtime.guard.case import Case
-from holdfast.runtime.guard.room import no_room
 from holdfast.runtime.guard.rules import objection
 from holdfast.runtime.guard.sourcing import Sourcing
 from holdfast.runtime.hooks import Hooks

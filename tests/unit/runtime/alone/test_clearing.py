@@ -16,7 +16,7 @@ from holdfast.core.sessions import Command
 from holdfast.core.wire.admitted import NOTHING
 from holdfast.errors import Denied, Exhausted, SessionStopped
 from holdfast.model.budgets import Dimension
-from holdfast.model.tools import Effect, Idempotency
+from holdfast.model.tools import CallRecord, CallState, Effect, Idempotency
 from holdfast.runtime.clearing import Clearance, ClientRequest
 from tests.unit.runtime.alone.desk import limit
 from tests.unit.runtime.alone.gatehouse import Gatehouse, contract
@@ -57,6 +57,18 @@ def body(**more) -> bytes:
 
 def given(body) -> ClientRequest:
     return ClientRequest("/p", {}, body)
+
+
+def a_call(live, state, denial=""):
+    return CallRecord(
+        session=live.session.session_id,
+        call_id="c",
+        tool="look",
+        digest="",
+        state=state,
+        turn=1,
+        denial=denial,
+    )
 
 
 def read_in_a_relay(whole, read) -> Any:
@@ -107,12 +119,15 @@ def test_count_is_refused_by_what_is_spent_and_not_by_what_is_held():
                 continue
             with pytest.raises(Exhausted):
                 await desk.clearing.count(live, given(body()))
-        # Tool calls are nothing that a model call draws on.
+        # A model draws on no tool calls, and may say what they returned until it asks for more.
         desk = Desk()
         live = await desk.begin(limit(D.TOOL_CALLS, 1), tainted=False)
         desk.hold(live, "h", "tool", tool_calls=1)
         desk.budgets.settle_now("h", {D.TOOL_CALLS: 1}, live.who)
         await desk.clearing.count(live, given(body()))
+        live.calls["c"] = a_call(live, CallState.DENIED, "budget_exceeded: none is left")
+        with pytest.raises(Exhausted, match="session tool_calls"):
+            await desk.clearing.count(live, given(body()))
 
     asyncio.run(main())
 

@@ -1,4 +1,4 @@
-"""Small parts of the runtime, each boundary of theirs: bodies, refusals of accounts."""
+"""Bodies that grow, each boundary of theirs."""
 
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import TooLarge
-from holdfast.model.budgets import AccountKey, Dimension, Refused, Scope, Window
 from holdfast.ports.readers import LARGE_BYTES
-from holdfast.runtime.exhaustion import exhausted
 from holdfast.runtime.growing import Growing, let_go
 
 
@@ -73,26 +71,3 @@ def test_body_is_no_longer_than_its_limit_and_what_is_given_up_is_closed():
     assert made[0].closes == 1
     body.close()
     assert body.whole() == b""
-
-
-@pytest.mark.parametrize(
-    ("dimension", "settled", "wanted", "waits", "text"),
-    [
-        (Dimension.USD, 3 * 10**8, 10**9, False, "$1.0000, $0.7000 is what is left and the call needs $1.0000"),
-        (Dimension.USD_IN, 2 * 10**9, 0, True, "$1.0000, $0.0000 is reserved by other calls"),
-        (Dimension.TOKENS, 10**9 - 4, 5, False, "1000000000, 4 is what is left and the call needs 5"),
-    ],
-)  # fmt: skip
-def test_account_without_room_is_named_with_what_is_left_in_its_unit(
-    dimension, settled, wanted, waits, text
-):
-    key = AccountKey(Scope.USER, "acme/ann", dimension, Window.DAY)
-    error = exhausted(Refused(key, 10**9, settled, 6, wanted, fits_when_settled=waits))
-    assert error.message == f"budget_exceeded: user {dimension} (day) is capped at {text}"
-    assert error.fields == {
-        "account": str(key),
-        "limit": 10**9,
-        "settled": settled,
-        "held": 6,
-        "wanted": wanted,
-    }

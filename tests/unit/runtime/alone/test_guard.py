@@ -28,7 +28,7 @@ from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits
 from holdfast.model.tools import CallState
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.guard.room import no_room
+from holdfast.runtime.exhaustion import no_room, refusal_fields
 from holdfast.runtime.guard.stages import MOST_ATTEMPTS
 from tests.unit.runtime.alone.desk import S, draft, limit
 from tests.unit.runtime.alone.gatehouse import Gatehouse
@@ -746,7 +746,7 @@ def test_account_that_is_spent_refuses_the_call_and_a_permit_that_was_handed_out
         with pytest.raises(Exhausted) as spent:
             await house.guard.redeem(live, allowed.permit, "c1", "keyed", {})
         assert spent.value.message == f"budget_exceeded: {no_room(full)}"
-        assert spent.value.fields == {"account": str(usd), "limit": 100}
+        assert spent.value.fields == refusal_fields(full)
         call = live.calls["c1"]
         told = f"(rule {usd}) [{call.decision_id}]"
         assert (call.state, call.hold_id, call.denial) == (
@@ -762,36 +762,6 @@ def test_account_that_is_spent_refuses_the_call_and_a_permit_that_was_handed_out
             "tool": "keyed",
             "verdict": "deny",
             "body": {"why": no_room(full)},
-        }
-
-    asyncio.run(main())
-
-
-@about("room")
-def test_sentence_of_an_account_without_room_says_what_is_spent_and_held_in_its_unit(module):
-    assert module in sys.modules
-
-    async def main():
-        house: Any = Gatehouse()
-        live = await house.seat(limit(Dimension.USD, 10**9), limit(CALLS, 4))
-        house.hold(live, "h", "model", usd=10**9, tool_calls=4)
-        made = {}
-        for key in live.chain:
-            answer = house.budgets.ledger.reserve(
-                "x", live.chain, {key.dimension: 1}, session="s", purpose="p", now_ns=0
-            )
-            made[str(key.dimension)] = no_room(answer)
-            made[f"{key.dimension} full"] = no_room(
-                msgspec.structs.replace(answer, settled=answer.limit)
-            )
-            made[f"{key.dimension} free"] = no_room(msgspec.structs.replace(answer, held=0))
-        assert made == {
-            "usd": "session usd (life) is capped at $1.0000, $0.0000 is spent and $1.0000 held",
-            "usd full": "session usd (life) is capped at $1.0000, $1.0000 is spent",
-            "usd free": "session usd (life) is capped at $1.0000, $0.0000 is spent",
-            "tool_calls": "session tool_calls (life) is capped at 4, 0 is spent and 4 held",
-            "tool_calls full": "session tool_calls (life) is capped at 4, 4 is spent",
-            "tool_calls free": "session tool_calls (life) is capped at 4, 0 is spent",
         }
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""The smallest parts: an outdated client, a spent account, counted queries, a worker."""
+"""The smallest parts: an outdated client, counted queries, a worker."""
 
 # mypy: no-check-untyped-defs, disable-error-code="annotation-unchecked"
 
@@ -12,17 +12,15 @@ import pytest
 
 from holdfast.core.flow.queries import Query
 from holdfast.core.stream import EmittedCall
-from holdfast.errors import ClientOutdated, Exhausted
-from holdfast.model.budgets import Dimension, Scope
+from holdfast.errors import ClientOutdated
 from holdfast.model.decisions import PolicyRequest
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits
 from holdfast.model.tools import Effect
-from holdfast.runtime import exhaustion, hooked, policy_requests, queries, workers
-from holdfast.runtime.exhaustion import exhausted
+from holdfast.runtime import hooked, policy_requests, queries, workers
 from holdfast.runtime.hooked import check_client
 from holdfast.runtime.policy_requests import policy_request
-from tests.unit.runtime.alone.desk import Desk, draft, limit
+from tests.unit.runtime.alone.desk import Desk, draft
 from tests.unit.runtime.alone.gatehouse import contract
 
 
@@ -84,49 +82,6 @@ def test_old_client_is_refused_where_its_hooks_matter_and_told_once(module):
         assert why.value.fields["client"] == long[:200]
         assert desk.store.journal[-1].body["client"] == long[:200]
         assert needs.count(".") == 2
-
-    asyncio.run(main())
-
-
-@about("holdfast.runtime.exhaustion")
-def test_account_without_room_says_limit_left_and_need_in_its_unit(module):
-    assert module == exhaustion.__name__
-
-    async def main():
-        desk: Any = Desk()
-        live = await desk.open(limit(Dimension.USD, 10**9), limit(Dimension.TURNS, 4))
-        desk.hold(live, "h", "model", usd=10**9, turns=4)
-        for key, wanted, capped, left in (
-            (Dimension.USD, 10**9, "session usd (life) is capped at $1.0000", "$1.0000"),
-            (Dimension.TURNS, 1, "session turns (life) is capped at 4", "4"),
-        ):
-            full = desk.budgets.ledger.reserve(
-                "x", live.chain, {key: wanted}, session="s", purpose="p", now_ns=0
-            )
-            need = "$1.0000" if key is Dimension.USD else "1"
-            rows = (
-                (full, f"{left} is reserved by other calls and the call needs {need}"),
-                (
-                    msgspec.structs.replace(full, fits_when_settled=False, wanted=0),
-                    f"{left} is what is left",
-                ),
-                (
-                    msgspec.structs.replace(full, settled=full.limit + 1, wanted=0),
-                    f"{'$0.0000' if key is Dimension.USD else 0} is reserved by other calls",
-                ),
-            )
-            for refused, text in rows:
-                error = exhausted(refused)
-                assert isinstance(error, Exhausted)
-                assert error.message == f"budget_exceeded: {capped}, {text}"
-                assert error.fields == {
-                    "account": str(refused.key),
-                    "limit": refused.limit,
-                    "settled": refused.settled,
-                    "held": refused.held,
-                    "wanted": refused.wanted,
-                }
-            assert full.key.scope is Scope.SESSION
 
     asyncio.run(main())
 
