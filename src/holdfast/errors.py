@@ -122,6 +122,12 @@ class SessionStopped(Denied):
     code = "session_stopped"
 
 
+class SessionPaused(SessionStopped):
+    """A spent cap paused the session: a person raises the cap and resumes it; do not try again."""
+
+    code, http_status, wire_type = "session_paused", 402, "billing_error"
+
+
 class EvidenceMissing(Denied):
     """A tool result arrived for a call without a permit; where its own model made it, it stops."""
 

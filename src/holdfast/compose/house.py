@@ -211,7 +211,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         retention=Retention(
             ports.store, journal, sessions, services.effects, clock, settings.terms
         ),
-        upkeep=Upkeep(sessions, journal, clock),
+        upkeep=Upkeep(sessions, journal, clock, ports.store),
         gauges=_gauges(services, ports),
         session_views=shown,
         run_views=RunViews(runs, shown),

@@ -138,6 +138,8 @@ def narrowed(
         parent="",
         delegated_by=parent.session_id,
         depth=parent.depth + 1,
+        # It ends with the refusal, and who started it waits.
+        parks=False,
         config_version=profile.config_version if profile else parent.config_version,
     )
     if not _less(parent, draft, left, now_ns):

@@ -71,6 +71,11 @@ def _opened(record: Record) -> str:
     return f"a session of {agent} was opened for {user}, task {_quoted(record.task)}"
 
 
+def _ending(record: Record) -> str:
+    why = _said(bodies.SessionEnding.of(record).reason)
+    return f"the paused session is given up within a day unless somebody resumes it{why}"
+
+
 def _delegated(record: Record) -> str:
     body = bodies.SessionDelegated.of(record)
     child, agent = _quoted(body.child), _quoted(body.agent)
@@ -463,6 +468,7 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.SERVER_STARTED: _started,
     Kind.SESSION_OPENED: _opened,
     Kind.SESSION_PAUSED: _state("was paused"),
+    Kind.SESSION_ENDING: _ending,
     Kind.SESSION_RESUMED: _state("was resumed"),
     Kind.SESSION_STOPPED: _state("was stopped"),
     Kind.SESSION_KILLED: _state("was killed"),

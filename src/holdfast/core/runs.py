@@ -65,8 +65,8 @@ class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `model_attempts` are tries of one model call over all activations and at all upstreams,
     `tool_attempts` those of one tool call within one activation. Waits double from `base_s` to
-    `most_s`, with full jitter. `on_budget` says what a spent cap does: `fail`, or `park` until a
-    person resumes the run.
+    `most_s`, with full jitter. `on_budget` says what a spent cap does to a run, and to a
+    session at any other door: `fail`, or `park` until a person resumes it.
     """
 
     model_attempts: _Tries = 3

@@ -7,6 +7,8 @@ final, and nothing leads out of a final state.
 import enum
 from collections.abc import Mapping
 
+import msgspec
+
 from holdfast.model import bodies
 from holdfast.model.sessions import Session
 from holdfast.model.sessions import SessionState as S
@@ -50,6 +52,48 @@ RECORDED: Mapping[Command, type[bodies.SessionChanged]] = {
     Command.EXPIRE: bodies.SessionExpired,
     Command.END: bodies.SessionEnded,
 }
+
+
+DAY_NS = 86_400 * 1_000_000_000
+PAUSED_DAYS = 7
+"""How long a paused session is kept, where it had not longer to act anyway."""
+
+
+def paused(session: Session, now_ns: int, *, parked_for: str = "") -> Session:
+    """The session with its clock stopped, kept for a person to come back to."""
+    left_ns = max(session.expires_at_ns - now_ns, 0)
+    return msgspec.structs.replace(
+        session,
+        parked_for=parked_for,
+        life_left_ns=left_ns,
+        expires_at_ns=now_ns + max(left_ns, PAUSED_DAYS * DAY_NS),
+    )
+
+
+def resumed(session: Session, now_ns: int) -> Session:
+    """The session with its clock going on from where it stopped."""
+    return msgspec.structs.replace(
+        session,
+        parked_for="",
+        life_left_ns=0,
+        told_ending=False,
+        # One that an earlier version paused has its clock running.
+        expires_at_ns=now_ns + session.life_left_ns
+        if session.life_left_ns
+        else session.expires_at_ns,
+    )
+
+
+def life_left_ns(session: Session, now_ns: int) -> int:
+    """How long it may act from now on, were it to go on now."""
+    return session.life_left_ns or max(session.expires_at_ns - now_ns, 0)
+
+
+def lapsed_reason(session: Session) -> str:
+    """Why it ended, once its time is over."""
+    if session.state is S.PAUSED:
+        return "nobody resumed the session while it was kept"
+    return "the session reached its wall clock"
 
 
 def after(state: S, command: Command) -> S | None:

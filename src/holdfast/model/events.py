@@ -16,6 +16,7 @@ class Kind(enum.StrEnum):
     SERVER_STARTED = "server.started"
     SESSION_OPENED = "session.opened"
     SESSION_PAUSED = "session.paused"
+    SESSION_ENDING = "session.ending"
     SESSION_RESUMED = "session.resumed"
     SESSION_STOPPED = "session.stopped"
     SESSION_KILLED = "session.killed"

@@ -73,6 +73,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
     saw that its commands run in a sandbox; `sealed`: and that they cannot read its hooks' token.
     `held`: somebody paused or killed it and nobody resumed it since, whatever became of it.
+    `parks`: a spent cap pauses it; `parked_for` is the account that did. Its clock stands still
+    while it is paused: `life_left_ns` is what it may act once it is resumed, and `expires_at_ns`
+    when it is given up; `told_ending`: somebody was told that this is near.
     `asked` is SHA-256 of the request that opened it, where that came with a key (`core/repeats`).
     `context_window_tokens` stands in place of what the model's price says, 0 for that;
     `context_alert_percent` of it is told, 0 where a run tells it. `task_text` is its task in words.
@@ -113,3 +116,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     context_alert_percent: int = 0
     asked: str = ""
     task_text: str = ""
+    parks: bool = False
+    parked_for: str = ""
+    life_left_ns: int = 0
+    told_ending: bool = False

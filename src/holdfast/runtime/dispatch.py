@@ -20,7 +20,7 @@ import msgspec
 from holdfast.core import runs as rules
 from holdfast.core.run_queue import RunQueue
 from holdfast.core.runs import By, SharesOf
-from holdfast.core.sessions import GOING_ON, Command, after
+from holdfast.core.sessions import GOING_ON, Command, after, life_left_ns
 from holdfast.errors import LeaseLost, NotFound
 from holdfast.model import bodies
 from holdfast.model.events import Record
@@ -332,7 +332,7 @@ class Dispatch:
         if state in rules.OVER:
             fields["life_left_ns"] = 0
         else:
-            fields["life_left_ns"] = max(live.session.expires_at_ns - now_ns, 0)
+            fields["life_left_ns"] = life_left_ns(live.session, now_ns)
             self._sessions.let_wait(live, now_ns + WAITING_LIFE_NS)
         left = self._moved(run, state, by, reason, **fields)
         given = [*records, self._record(live, left, reason)]

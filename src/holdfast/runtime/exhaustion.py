@@ -3,11 +3,15 @@
 Not here: asking it (`runtime/budgets`).
 """
 
-from holdfast.errors import Exhausted
+from datetime import UTC, datetime
+
+from holdfast.errors import Exhausted, SessionPaused, SessionStopped
 from holdfast.model.budgets import Refused
 from holdfast.model.money import exact_usd
+from holdfast.model.sessions import Session
 
 _PLACES = 4
+_NS = 1_000_000_000
 
 
 def no_room(refused: Refused) -> str:
@@ -48,3 +52,23 @@ def refusal_fields(refused: Refused) -> dict[str, object]:
         "held": refused.held,
         "wanted": refused.wanted,
     }
+
+
+def stopped_error(session: Session, which: str = "the session") -> SessionStopped:
+    """The typed refusal of a session that may not act now; `which` it is to who asks."""
+    reason = session.state_reason or "no reason was given"
+    text, fields = f"{which} is {session.state}: {reason}", _fields(session)
+    if not session.parked_for:
+        return SessionStopped(text, **fields)
+    until = datetime.fromtimestamp(session.expires_at_ns // _NS, UTC)
+    waits = f"and `holdfast sessions resume {session.session_id}` lets it go on"
+    return SessionPaused(
+        f"session_paused: {text}, {waits}; it is kept until {until:%Y-%m-%d %H:%M} UTC",
+        account=session.parked_for,
+        until_ns=session.expires_at_ns,
+        **fields,
+    )
+
+
+def _fields(session: Session) -> dict[str, object]:
+    return {"state": session.state, "reason": session.state_reason}

@@ -10,11 +10,13 @@ import asyncio
 import msgspec
 
 from holdfast.core.messages import ModelRequest
+from holdfast.core.sessions import Command, after
 from holdfast.core.work import Asked
 from holdfast.errors import InvalidRequest, UpstreamUnavailable
 from holdfast.model.budgets import Amounts, Dimension, Refused, Reserved
 from holdfast.runtime.clearing import Clearance
-from holdfast.runtime.exhaustion import exhausted
+from holdfast.runtime.exhaustion import exhausted, no_room
+from holdfast.runtime.live import LiveSession
 from holdfast.runtime.model_call import ModelCall, Offer
 from holdfast.runtime.pricing import (
     MIN_OUTPUT_TOKENS,
@@ -59,7 +61,8 @@ class Holding:
     async def reserve(self, call: ModelCall) -> None:
         """Hold money for the call, durably: its `purse`.
 
-        Errors: Exhausted, SessionStopped; StoreUnavailable; what a count raises.
+        Errors: Exhausted, or SessionPaused where that pauses the session; SessionStopped;
+        StoreUnavailable; what a count raises.
         """
         hold_id = self._entropy.new_id("hld")
         answer: Reserved | Refused | None = None
@@ -79,6 +82,7 @@ class Holding:
                 self._sessions.check_live(call.live)
                 await self._tighten(call)
         if isinstance(answer, Refused):
+            await self._park(call.live, answer)
             raise exhausted(answer)
         call.purse = Purse(
             call.live,
@@ -89,6 +93,18 @@ class Holding:
             max_tokens_per_s=call.provider.max_tokens_per_s,
         )
         call.purse.again_most, call.purse.before = call.again_most, call.before
+
+    async def _park(self, live: LiveSession, refused: Refused) -> None:
+        """What is spent pauses a session whose agent says so. Errors: SessionPaused."""
+        session = live.session
+        if refused.fits_when_settled or not session.parks:
+            return
+        if after(session.state, Command.PAUSE) is not None:
+            told = self._sessions.change(
+                live, Command.PAUSE, no_room(refused), account=str(refused.key)
+            )
+            await told
+        self._sessions.check_live(live)
 
     def _rungs(self, clearance: Clearance, tokens: int | None) -> list[tuple[Asked, Quote]]:
         """Bounds of a request, halving how often its tools may run. Errors: UnknownModel."""

@@ -20,13 +20,13 @@ from holdfast.core.history import UNREAD, marks, result_marks
 from holdfast.core.messages import ModelRequest
 from holdfast.core.metering import Reading
 from holdfast.core.prices import Unpriced
+from holdfast.core.sessions import GOING_ON
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, StoreUnavailable
 from holdfast.model import bodies
 from holdfast.model.budgets import Dimension, Refused
 from holdfast.model.events import Record
 from holdfast.model.money import Bill, Cost, Served, Usage
-from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.runtime import queries
 from holdfast.runtime.budgets import Budgets
@@ -143,7 +143,7 @@ class Purse:
     @property
     def stopped(self) -> bool:
         """Whether the session may not act any more, so that nothing may be shown."""
-        return self.live.session.state is not SessionState.ACTIVE
+        return self.live.session.state not in GOING_ON
 
     @property
     def lapsed(self) -> str:

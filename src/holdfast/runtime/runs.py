@@ -86,7 +86,8 @@ class Runs:
         both are called, `said` what else is recorded with them.
         """
         life_ns = draft.expires_at_ns
-        waiting = msgspec.structs.replace(draft, expires_at_ns=WAITING_LIFE_NS)
+        # A spent cap parks the run itself.
+        waiting = msgspec.structs.replace(draft, expires_at_ns=WAITING_LIFE_NS, parks=False)
         queued: list[Run] = []
 
         def begun(live: LiveSession) -> tuple[list[Record], list[Change]]:

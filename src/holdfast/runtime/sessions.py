@@ -13,13 +13,20 @@ import msgspec
 
 from holdfast.core.calls import AT_SERVER
 from holdfast.core.repeats import ANEW, Named
-from holdfast.core.sessions import GOING_ON, RECORDED, Command, after
+from holdfast.core.sessions import (
+    GOING_ON,
+    RECORDED,
+    Command,
+    after,
+    lapsed_reason,
+    paused,
+    resumed,
+)
 from holdfast.errors import (
     Conflict,
     CredentialExpired,
     InvalidRequest,
     NotFound,
-    SessionStopped,
     Unauthenticated,
 )
 from holdfast.model import bodies
@@ -32,6 +39,7 @@ from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.effects import Effects
+from holdfast.runtime.exhaustion import stopped_error
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.lineage import found_by, line_of
 from holdfast.runtime.live import LiveSession
@@ -304,23 +312,33 @@ class Sessions:
     def check_live(self, live: LiveSession) -> None:
         """Pass only a session that may act now.
 
-        Errors: SessionStopped (with the state and why), CredentialExpired past its wall clock.
+        Errors: SessionStopped (with the state and why), SessionPaused where a spent cap paused it,
+        CredentialExpired past its wall clock.
         """
         for one in live.line:
+            self.lapse(one)
             session = one.session
             if session.state is SessionState.ACTIVE:
-                if self._clock.now_ns() < session.expires_at_ns:
-                    continue
-                noted(self.change(one, Command.EXPIRE, "the session reached its wall clock"))
-                session = one.session
+                continue
             if session.state is SessionState.EXPIRED:
-                raise CredentialExpired("the session reached its wall clock", state=session.state)
+                raise CredentialExpired(session.state_reason, state=session.state)
             which = "the session" if one is live else f"the session above it, {one.who.agent},"
-            raise SessionStopped(
-                f"{which} is {session.state}: {session.state_reason or 'no reason was given'}",
-                state=session.state,
-                reason=session.state_reason,
-            )
+            raise stopped_error(session, which)
+
+    def lapse(self, live: LiveSession) -> None:
+        """End a session whose time is over; time stands still for one that is paused or below one.
+
+        Its streams are cut.
+        """
+        session = live.session
+        if session.state not in GOING_ON or self._clock.now_ns() < session.expires_at_ns:
+            return
+        above = live.parent
+        if above is not None and above.standing is SessionState.PAUSED:
+            return
+        text = lapsed_reason(session)
+        noted(self.change(live, Command.EXPIRE, text))
+        live.cut_streams(f"credential_expired: {text}")
 
     def renew(self, live: LiveSession, expires_at_ns: int) -> str:
         """New tokens in place of the old, which are dead at once; the caller commits `session`.
@@ -330,12 +348,14 @@ class Sessions:
         session_id = live.session.session_id
         self._by_token.pop(live.session.token_digest, None)
         token = self._entropy.new_token("hfs")
+        waits = live.session.state is SessionState.PAUSED
         live.session = msgspec.structs.replace(
             live.session,
             token_digest=token_digest(token),
             model_token_digest=token_digest(model_token(session_id, token)),
             hook_token_digest=token_digest(hook_token(session_id, token)),
             expires_at_ns=expires_at_ns,
+            life_left_ns=expires_at_ns - self._clock.now_ns() if waits else 0,
         )
         self._by_token[live.session.token_digest] = session_id
         # Whoever held the old ones is cut off in the middle of an answer, too.
@@ -358,14 +378,15 @@ class Sessions:
         reason: str,
         *,
         by: str = "",
+        account: str = "",
         extra: Sequence[Record] = (),
         also: Sequence[Change] = (),
     ) -> asyncio.Future[None]:
         """Change the state at once, in memory, and queue the record; durable once awaited.
 
         What ends a session ends all that it started, and cuts their streams. A pause needs no more
-        than its own state: nothing below a paused session is live. Errors: Conflict when the
-        command does not apply to the state.
+        than its own state: nothing below a paused session is live. `account` is the one whose cap
+        pauses it. Errors: Conflict when the command does not apply to the state.
         """
         state = after(live.session.state, command)
         if state is None:
@@ -373,7 +394,10 @@ class Sessions:
                 f"a session that is {live.session.state} cannot be told to {command}",
                 state=live.session.state,
             )
-        records, changes = self._told(live, command, state, reason, by)
+        since_ns = live.session.state_changed_at_ns
+        records, changes = self._told(live, command, state, reason, by, account)
+        if command is Command.RESUME:
+            changes += self._go_on_below(live, self._clock.now_ns() - since_ns)
         for below in self.below(live) if command not in (Command.PAUSE, Command.RESUME) else ():
             to = after(below.session.state, command)
             if to is None:
@@ -385,25 +409,51 @@ class Sessions:
                 below.cut_streams(f"session_stopped: {text}")
         return self._journal.commit([*extra, *records], [*changes, *also])
 
+    def _go_on_below(self, live: LiveSession, stood_ns: int) -> list[Change]:
+        """The clocks of what a resumed session started stood still with its own."""
+        found = [one for one in self.below(live) if one.session.state is SessionState.ACTIVE]
+        for one in found:
+            later_ns = one.session.expires_at_ns + stood_ns
+            one.session = msgspec.structs.replace(one.session, expires_at_ns=later_ns)
+        return [one.session for one in found]
+
     def _told(
-        self, live: LiveSession, command: Command, state: SessionState, reason: str, by: str
+        self,
+        live: LiveSession,
+        command: Command,
+        state: SessionState,
+        reason: str,
+        by: str,
+        account: str = "",
     ) -> tuple[list[Record], list[Change]]:
         """One session's change in memory; what to commit of it."""
-        session = live.session
+        session, now_ns = live.session, self._clock.now_ns()
+        timed = session
+        if command is Command.PAUSE:
+            timed = paused(session, now_ns, parked_for=account)
+        elif command is Command.RESUME:
+            timed = resumed(session, now_ns)
         live.session = msgspec.structs.replace(
-            session,
+            timed,
             state=state,
             state_reason=reason,
-            state_changed_at_ns=self._clock.now_ns(),
+            state_changed_at_ns=now_ns,
             held=command in (Command.PAUSE, Command.KILL)
             or (session.held and command is not Command.RESUME),
         )
         lost: tuple[list[Record], list[EffectEntry]] = ([], [])
+        if account:
+            self._settle_unreported(live)
         if state not in GOING_ON:
             self.ended(live)
             self._settle_unreported(live)
             lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
-        body = RECORDED[command](reason=reason, by=by, from_state=session.state)
+        body: bodies.SessionChanged = RECORDED[command](
+            reason=reason, by=by, from_state=session.state
+        )
+        if isinstance(body, bodies.SessionPaused):
+            until_ns = live.session.expires_at_ns
+            body = msgspec.structs.replace(body, account=account, until_ns=until_ns)
         record = self._journal.record(body, live.who)
         return [record, *lost[0]], [live.session, *lost[1]]
 
@@ -421,7 +471,7 @@ class Sessions:
         return found
 
     def _settle_unreported(self, live: LiveSession) -> None:
-        """Tool calls whose outcome will never be reported may have run: their holds are used."""
+        """Tool calls whose outcome comes late or never may have run: their holds are used."""
         for hold in self._budgets.ledger.open_holds(live.session.session_id):
             if hold.purpose == "tool":
                 self._budgets.settle_now(hold.hold_id, hold.amounts, live.who)

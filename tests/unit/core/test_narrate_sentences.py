@@ -17,6 +17,7 @@ BARE = {
     Kind.QUERY_SENT: "a query of `` carried 0 bytes that nobody typed, 0 of 0 so far",
     Kind.SESSION_OPENED: "a session of `` was opened for ``, task ``",
     Kind.SESSION_PAUSED: "the session was paused",
+    Kind.SESSION_ENDING: ("the paused session is given up within a day unless somebody resumes it"),
     Kind.SESSION_RESUMED: "the session was resumed",
     Kind.SESSION_STOPPED: "the session was stopped",
     Kind.SESSION_KILLED: "the session was killed",

@@ -41,6 +41,7 @@ TOLD = {
     Kind.CONTEXT_ALERT,
     Kind.EVIDENCE_MISSING,
     Kind.RISK_NOTICE,
+    Kind.SESSION_ENDING,
     Kind.SESSION_KILLED,
 }
 
@@ -63,6 +64,8 @@ def test_only_these_kinds_are_told_whatever_they_say():
         (Kind.KILL_RECEIPT, {"levers": [{}]}, True),
         (Kind.KILL_RECEIPT, {"levers": ["x"]}, False),
         (Kind.KILL_RECEIPT, {"levers": None}, False),
+        (Kind.SESSION_PAUSED, {"account": "session:a/s:usd:life"}, True),
+        (Kind.SESSION_PAUSED, {"account": ""}, False),
         (Kind.SESSION_STOPPED, {"levers": [{}], "stops": True, "doubts": [1]}, False),
     ],
 )

@@ -29,6 +29,7 @@ class ExitCode(enum.IntEnum):
 _BY_ERROR: tuple[tuple[type[errors.HoldfastError], ExitCode], ...] = (
     (errors.LoopDetected, ExitCode.LOOP),
     (errors.DeadlineExceeded, ExitCode.LOOP),
+    (errors.SessionPaused, ExitCode.PAUSED),
     (errors.Denied, ExitCode.DENIED),
     (errors.Exhausted, ExitCode.BUDGET),
     (errors.UpstreamUnavailable, ExitCode.UPSTREAM),

@@ -270,6 +270,9 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
     task = f", task {view.task}" if view.task else ""
     say(f"  for      {view.tenant}/{view.project}, user {view.user}{task}")
     say(f"  opened   {clock(view.opened_at_ns)} UTC, until {clock(view.expires_at_ns)} UTC")
+    if view.life_left_ns:
+        left_s = view.life_left_ns // 1_000_000_000
+        say(f"  paused   its clock stands still, {left_s:,} s are left once it is resumed")
     if view.delegated_by:
         say(f"  child of {view.delegated_by}")
     if view.resources:

@@ -46,6 +46,7 @@ from holdfast.core.proofs import key_of, seal_of
 from holdfast.model.settling import settle_types
 from holdfast.runtime.proofs import Proofs
 from holdfast.runtime.sessions import token_digest
+from holdfast.runtime.upkeep import LOOK_S
 
 
 async def serve(
@@ -79,6 +80,7 @@ async def serve(
         async with (
             kept_up(house.tick, report),
             repeated(retention.due, retention.every_s, report),
+            repeated(house.upkeep.look, LOOK_S, report),
         ):
             count = _workers(config, workers)
             async with (

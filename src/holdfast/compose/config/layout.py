@@ -498,7 +498,10 @@ _AGENT_FIELDS = {
     "mcp_servers": Field(Json(), "MCP servers, passed to the agent SDK as they stand"),
     "output": Field(Json(), "what a run's result must be: `schema`, `rules`, `attempts`, `judge`"),
     "context": Field(Json(), "what a run gives up when its context fills: `strategy` and so on"),
-    "retries": Field(Json(), "how a run tries again: `model_attempts`, `on_budget` and so on"),
+    "retries": Field(
+        Json(),
+        "how a run tries again (`model_attempts` and so on); `on_budget`: what a spent cap does",
+    ),
     "approvers": _APPROVERS,
 }
 

@@ -38,7 +38,20 @@ class SessionChanged(Body, frozen=True, kw_only=True):
 
 
 class SessionPaused(SessionChanged, frozen=True, kw_only=True):
-    """Nothing of it goes on until somebody resumes it."""
+    """Nothing of it goes on until somebody resumes it, at `until_ns` at the latest.
+
+    `account` is the one that was spent, where that paused it.
+    """
+
+    account: str = ""
+    until_ns: int = 0
+
+
+class SessionEnding(Body, frozen=True, kw_only=True):
+    """A paused session ends at `until_ns` unless somebody resumes it; `reason` is why it waits."""
+
+    reason: str
+    until_ns: int
 
 
 class SessionResumed(SessionChanged, frozen=True, kw_only=True):

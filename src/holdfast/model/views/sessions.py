@@ -11,6 +11,9 @@ from holdfast.model.sessions import SessionState
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """One session as it stands: past its wall clock it is expired from that moment on.
 
+    The clock of a paused one stands still: `life_left_ns` is what it may act once it is resumed,
+    and `expires_at_ns` when it is given up.
+
     `turn` counts its model calls, `tool_calls` its own that were permitted, `streams` the answers
     streaming to it now. `context_percent` is how full its context was after the last answer in it,
     of 100. `query_bytes` of `query_bytes_limit` were carried by its queries to search providers
@@ -32,6 +35,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ns: int
     roles: tuple[str, ...] = ()
     state_reason: str = ""
+    life_left_ns: int = 0
     cost_nusd: int = 0
     turn: int = 0
     tool_calls: int = 0

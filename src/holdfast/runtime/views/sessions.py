@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.core.calls import PERMITTED
 from holdfast.core.context import ContextUse
+from holdfast.core.sessions import lapsed_reason
 from holdfast.errors import NotFound
 from holdfast.model import bodies
 from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
@@ -175,9 +176,10 @@ class SessionViews:
             trust=who.trust,
             roles=who.roles,
             state=state,
-            state_reason="the session reached its wall clock" if late else session.state_reason,
+            state_reason=lapsed_reason(session) if late else session.state_reason,
             opened_at_ns=session.opened_at_ns,
             expires_at_ns=session.expires_at_ns,
+            life_left_ns=session.life_left_ns,
             query_bytes_limit=session.loop.query_bytes,
             delegated_by=session.delegated_by,
             resources=session.resources,

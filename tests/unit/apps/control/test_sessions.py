@@ -276,6 +276,27 @@ def test_a_pause_lets_streams_finish_and_refuses_what_comes_next():
     served(main)
 
 
+def test_a_session_that_was_given_up_while_it_was_paused_is_not_resumed_and_says_what_to_do():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        paused = (await house.call("POST", f"/v1/sessions/{session_id}/pause")).json()
+        house.clock.at_ns += 6 * 86_400 * 10**9
+        shown = await house.get(f"/v1/sessions/{session_id}")
+        assert (shown["state"], shown["life_left_ns"]) == ("paused", paused["life_left_ns"])
+        house.clock.at_ns += 86_400 * 10**9
+        answer = await house.call("POST", f"/v1/sessions/{session_id}/resume")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (409, "conflict")
+        assert error["message"] == (
+            "a session that is expired cannot be told to resume (nobody resumed the session while"
+            f" it was kept); `holdfast sessions open --agent desk --parent {session_id}` goes on"
+            " with its conversation"
+        )
+        assert (await house.get(f"/v1/sessions/{session_id}"))["state"] == "expired"
+
+    served(main)
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [

@@ -11,7 +11,13 @@ import pytest
 from holdfast.core.edits import Edits
 from holdfast.core.sessions import Command
 from holdfast.core.wire.splicing import Change
-from holdfast.errors import Exhausted, InvalidRequest, SessionStopped, UpstreamUnavailable
+from holdfast.errors import (
+    Exhausted,
+    InvalidRequest,
+    SessionPaused,
+    SessionStopped,
+    UpstreamUnavailable,
+)
 from holdfast.model.budgets import Dimension
 from holdfast.runtime import holding as module
 from holdfast.runtime.holding import first_hold
@@ -157,6 +163,45 @@ def test_call_that_nothing_can_pay_for_is_refused_uncounted_and_one_that_might_i
             with pytest.raises(Exhausted):
                 await shop.ask(carrier)
             assert (carrier.counts, carrier.went, shop.holds()) == (counted, [], [])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("parks", [False, True])
+def test_what_is_spent_pauses_a_session_that_parks_and_refuses_every_other(parks):
+    async def main():
+        shop: Any = Shop(rate=None)
+        live = await shop.begin(limit(D.USD, 80_000), parks=parks)
+        carrier, seq = Carrier(Answer()), shop.seq
+        for _ in range(2):
+            with pytest.raises(SessionPaused if parks else Exhausted) as refused:
+                await shop.ask(carrier)
+            assert type(refused.value).http_status == 402
+            assert "session usd (life) is capped at $0.0001, $0.0000 is spent" not in str(refused)
+            assert "session usd (life) is capped at $0.00008, $0.0000 is spent" in str(refused)
+        assert (carrier.went, shop.holds()) == ([], [])
+        kinds = [one["kind"] for one in shop.since(seq)]
+        assert kinds.count("session.paused") == int(parks)
+        assert live.session.parked_for == (str(live.chain[0]) if parks else "")
+        # More room and a person: it goes on.
+        if parks:
+            await shop.sessions.change(live, Command.RESUME, "")
+        shop.budgets.ledger.set_limit(live.chain[0], 10**12, shop.clock.now_ns())
+        await shop.ask(carrier)
+        [(_, purse, _)] = carrier.went
+        await purse.release("x")
+
+    asyncio.run(main())
+
+
+def test_what_others_hold_parks_nobody():
+    async def main():
+        shop: Any = Shop(rate=None, wait_s=0.01)
+        live = await shop.begin(limit(D.USD, 10**9), parks=True)
+        shop.hold(live, "h", "model", usd=10**9)
+        with pytest.raises(Exhausted):
+            await shop.ask(Carrier(Answer()))
+        assert live.session.state == "active"
 
     asyncio.run(main())
 

@@ -16,6 +16,7 @@ from holdfast.errors import (
     CredentialExpired,
     InvalidRequest,
     NotFound,
+    SessionPaused,
     SessionStopped,
     StoreUnavailable,
     Unauthenticated,
@@ -769,8 +770,15 @@ def test_command_changes_the_state_settles_what_was_at_work_and_is_told_whole(co
         durable = desk.sessions.change(live, command, "why", by="root", extra=[extra], also=[also])
         to = following(before.state, command)
         held = command in (Command.PAUSE, Command.KILL)
+        now_ns = desk.clock.now_ns()
+        clock = {}
+        if command is Command.PAUSE:
+            left_ns = before.expires_at_ns - now_ns
+            clock = {"life_left_ns": left_ns, "expires_at_ns": now_ns + 7 * 86_400 * S}
+        elif command is Command.RESUME:
+            clock = {"life_left_ns": 0, "expires_at_ns": now_ns + before.life_left_ns}
         assert live.session == msgspec.structs.replace(
-            before, state=to, state_reason="why", state_changed_at_ns=desk.clock.now_ns(), held=held
+            before, state=to, state_reason="why", state_changed_at_ns=now_ns, held=held, **clock
         )
         await durable
         assert await desk.store.session(live.session.session_id) == live.session
@@ -785,6 +793,8 @@ def test_command_changes_the_state_settles_what_was_at_work_and_is_told_whole(co
             {"kind": "loop.alert"},
             {"kind": kind, "body": {"reason": "why", "by": "root", "from": str(before.state)}},
         ]
+        if command is Command.PAUSE:
+            expected[-1]["body"]["until_ns"] = live.session.expires_at_ns
         why = f"the session is {to}, and nothing was reported"
         if ends:
             body = {"key": "key", "why": why, "attempt": 1}
@@ -794,6 +804,92 @@ def test_command_changes_the_state_settles_what_was_at_work_and_is_told_whole(co
         assert desk.since(seq, live.who) == expected
         stored = await desk.store.effect("acme", entry.key)
         assert (stored.state if stored else None) == (EffectState.UNKNOWN if ends else None)
+
+    run(main)
+
+
+def test_clock_of_a_paused_session_and_of_those_below_it_stands_still_until_it_is_resumed():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(ttl_s=100)
+        child, _ = await desk.sessions.open_child(live, child_draft(live), "")
+        desk.clock.advance(40)
+        left_ns = child.session.expires_at_ns - desk.clock.now_ns()
+        await desk.sessions.change(live, Command.PAUSE, "lunch")
+        for _ in range(6):
+            desk.clock.advance(86_400)
+            for one in (live, child):
+                desk.sessions.lapse(one)
+                with pytest.raises(SessionStopped):
+                    desk.sessions.check_live(one)
+        assert (live.session.state, child.session.state) == (
+            SessionState.PAUSED,
+            SessionState.ACTIVE,
+        )
+        # It is so for whoever reads it again from the store.
+        desk.sessions.forget(child)
+        desk.sessions.forget(live)
+        live = await desk.sessions.get(live.session.session_id)
+        child = await desk.sessions.get(child.session.session_id)
+        await desk.sessions.change(live, Command.RESUME, "")
+        now_ns = desk.clock.now_ns()
+        assert live.session.expires_at_ns == now_ns + 60 * S
+        assert child.session.expires_at_ns == now_ns + left_ns
+        stored = await desk.store.session(child.session.session_id)
+        assert stored.expires_at_ns == now_ns + left_ns
+        desk.clock.advance(60)
+        with pytest.raises(CredentialExpired, match="reached its wall clock"):
+            desk.sessions.check_live(live)
+
+    run(main)
+
+
+def test_paused_session_is_kept_for_seven_days_or_as_long_as_it_had_to_act():
+    async def main():
+        for ttl_s, kept_s in ((100, 7 * 86_400), (10 * 86_400, 10 * 86_400)):
+            desk: Any = Desk()
+            live = await desk.open(ttl_s=ttl_s)
+            await desk.sessions.change(live, Command.PAUSE, "lunch")
+            desk.clock.advance(kept_s - 1)
+            desk.sessions.lapse(live)
+            assert live.session.state is SessionState.PAUSED
+            desk.clock.advance(1)
+            with pytest.raises(CredentialExpired, match="nobody resumed the session"):
+                desk.sessions.check_live(live)
+            assert live.session.held
+
+    run(main)
+
+
+def test_session_that_a_spent_cap_paused_says_what_to_do_and_holds_nothing():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(limit(USD, 100), limit(Dimension.TOOL_CALLS, 9))
+        child, _ = await desk.sessions.open_child(live, child_draft(live), "")
+        desk.hold(live, "hld_tool", "tool", tool_calls=1)
+        name, seq = live.session.session_id, desk.seq
+        account = f"session:acme/{name}:usd:life"
+        await desk.sessions.change(live, Command.PAUSE, "it is spent", account=account)
+        assert desk.budgets.ledger.open_holds() == []
+        told = desk.since(seq, live.who)[-1]
+        assert told["body"]["account"] == account
+        fields = {
+            "state": "paused",
+            "reason": "it is spent",
+            "account": account,
+            "until_ns": live.session.expires_at_ns,
+        }
+        for one, which in ((live, "the session"), (child, "the session above it, clerk,")):
+            with pytest.raises(SessionPaused) as refused:
+                desk.sessions.check_live(one)
+            assert refused.value.message.startswith(
+                f"session_paused: {which} is paused: it is spent, and `holdfast sessions resume"
+                f" {name}` lets it go on; it is kept until "
+            )
+            assert refused.value.fields == fields
+        await desk.sessions.change(live, Command.RESUME, "")
+        desk.sessions.check_live(child)
+        assert live.session.parked_for == ""
 
     run(main)
 

@@ -17,7 +17,7 @@ from tests.unit.runtime.alone.desk import Desk, S, call
 
 
 def upkeep(desk):
-    return Upkeep(desk.sessions, desk.journal, desk.clock)
+    return Upkeep(desk.sessions, desk.journal, desk.clock, desk.store)
 
 
 @pytest.mark.parametrize("paused", [False, True])
@@ -25,21 +25,63 @@ def test_session_ends_at_its_wall_clock_and_its_streams_with_it(paused):
     async def main():
         desk: Any = Desk()
         live = await desk.open(ttl_s=10)
+        kept_s, text = 10, "the session reached its wall clock"
         if paused:
             await desk.sessions.change(live, Command.PAUSE, "")
+            kept_s, text = 7 * 86_400, "nobody resumed the session while it was kept"
         cuts: list[str] = []
         live.streams["h"] = cuts.append
-        desk.clock.advance(10 - 1e-9)
+        desk.clock.advance(kept_s - 1e-3)
         upkeep(desk).tick()
         assert live.session.state in (SessionState.ACTIVE, SessionState.PAUSED)
-        desk.clock.advance(1e-9)
+        desk.clock.advance(1e-3)
         upkeep(desk).tick()
-        text = "the session reached its wall clock"
         assert (live.session.state, live.session.state_reason) == (SessionState.EXPIRED, text)
         upkeep(desk).tick()
         assert cuts == [f"credential_expired: {text}"]
         await desk.journal.commit(())
         assert [one["kind"] for one in desk.since(1)][-1:] == ["session.expired"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_end_of_a_paused_session_is_told_once_a_day_before_also_where_nobody_has_it_in_memory(
+    forgotten,
+):
+    async def main():
+        desk: Any = Desk()
+        live, other = await desk.open(ttl_s=10), await desk.open(ttl_s=10**6)
+        name, seq = live.session.session_id, desk.seq
+        await desk.sessions.change(live, Command.PAUSE, "lunch")
+        if forgotten:
+            desk.sessions.forget(live)
+        for after_s, told in ((6 * 86_400 - 1, 0), (1, 1), (5, 1)):
+            desk.clock.advance(after_s)
+            for _ in range(3):
+                await upkeep(desk).look()
+                upkeep(desk).tick()
+                await desk.journal.commit(())
+            ending = [one for one in desk.since(seq) if one["kind"] == "session.ending"]
+            assert len(ending) == told
+        live = await desk.sessions.get(name)
+        assert ending[0]["body"] == {"reason": "lunch", "until_ns": live.session.expires_at_ns}
+        assert desk.sessions.loaded(other.session.session_id) is other
+        # Resumed and paused anew it is told of anew.
+        await desk.sessions.change(live, Command.RESUME, "")
+        await desk.sessions.change(live, Command.PAUSE, "tea")
+        desk.clock.advance(6 * 86_400)
+        upkeep(desk).tick()
+        await desk.journal.commit(())
+        ending = [one for one in desk.since(seq) if one["kind"] == "session.ending"]
+        assert [one["body"]["reason"] for one in ending] == ["lunch", "tea"]
+        if forgotten:
+            desk.sessions.forget(live)
+        desk.clock.advance(86_400)
+        await upkeep(desk).look()
+        upkeep(desk).tick()
+        await desk.journal.commit(())
+        assert (await desk.store.session(name)).state is SessionState.EXPIRED
 
     asyncio.run(main())
 

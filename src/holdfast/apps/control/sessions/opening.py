@@ -15,6 +15,7 @@ from holdfast.apps.control.sessions.schemas import AgentFile, Cap, OpenSession
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_agent, resolve
 from holdfast.core.context import ContextSettings
 from holdfast.core.place import folder_fault
+from holdfast.core.runs import RetrySettings
 from holdfast.core.scopes import scope_fault
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
@@ -97,6 +98,7 @@ def draft(plan: SessionPlan, asked: OpenSession) -> Session:
         sandboxed=asked.sandboxed,
         # Its MCP servers run outside of the sandbox, as whoever opened it.
         sealed=asked.sealed and not plan.mcp_servers,
+        parks=msgspec.convert(plan.retries, RetrySettings).on_budget == "park",
         context_window_tokens=context.window_tokens,
         context_alert_percent=context.alert_percent,
         task_text=plan.task_text,

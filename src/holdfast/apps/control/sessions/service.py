@@ -10,7 +10,7 @@ from holdfast.apps.control.sessions import opening, plans
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
 from holdfast.core.repeats import Named
-from holdfast.core.sessions import Command, after
+from holdfast.core.sessions import GOING_ON, Command, after
 from holdfast.errors import Conflict
 from holdfast.model.bodies import AdminActed
 from holdfast.model.events import Record
@@ -94,11 +94,14 @@ async def tell(
     StoreUnavailable.
     """
     live = await deps.house.sessions.get(session_id)
-    if after(live.session.state, command) is None:
-        raise Conflict(
-            f"a session that is {live.session.state} cannot be told to {command}",
-            state=live.session.state,
-        )
+    deps.house.sessions.lapse(live)
+    state = live.session.state
+    if after(state, command) is None:
+        text = f"a session that is {state} cannot be told to {command}"
+        if command is Command.RESUME and state not in GOING_ON:
+            begin = f"holdfast sessions open --agent {live.who.agent} --parent {session_id}"
+            text += f" ({live.session.state_reason}); `{begin}` goes on with its conversation"
+        raise Conflict(text, state=state)
     if command is Command.RESUME:
         await approvals.check_session(deps, session_id, by, "session.resume")
     acted = _acted(deps, live, f"session.{command}", reason, by)
