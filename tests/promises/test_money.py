@@ -11,7 +11,7 @@ import json
 
 from tests.promises.calls import once
 from tests.promises.doors import DONE, VERSION, Work, call, calls
-from tests.promises.house import SECRET, fresh, until
+from tests.promises.house import SECRET, cli, fresh, until
 from tests.promises.matrix import promise
 from tests.promises.settings import WORDY
 
@@ -373,9 +373,14 @@ def test_no_text_and_no_token_of_an_agent_resets_a_counter(door):
 def test_the_cost_of_a_session_is_seen_while_it_runs(door):
     """Within five seconds, also of the answer that streams right now."""
     work = streaming(door)
-    seen = until(lambda: work.view()["cost_nusd"], 5)
-    assert work.view()["state"] == "active"
+    seen = until(lambda: work.view()["estimated_nusd"], 5)
+    view = work.view()
+    assert (view["state"], view["streams"]) == ("active", 1)
     assert seen, "it cost nothing for five seconds while it wrote"
+    assert 0 < seen <= view["estimated_nusd"] <= view["reserved_nusd"], view
+    code, told = cli("sessions", "show", work.session_id, "-C", str(door.house.folder))
+    assert code == 0, told
+    assert "running  about $" in told
     door.house.project.call("POST", f"/v1/sessions/{work.session_id}/kill", {"reason": "seen"})
 
 

@@ -7,7 +7,7 @@ what is unread is never taken for free.
 Not here: events (`core/stream`), prices (`core/prices`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -47,6 +47,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool = False
     opened: bool = False
     output_bytes: int = 0
+
+
+Metering = Callable[[], tuple[Usage, int]]
+"""What an answer used so far: usage as the provider named it, and bytes of output that came."""
 
 
 class Metered:
@@ -159,6 +163,10 @@ class Metered:
         """What the provider reported so far."""
         counted = self._counts.usage(cached_1h=self._cached_1h)
         return msgspec.structs.replace(counted, server_tool_calls=dict(self._tools))
+
+    def so_far(self) -> tuple[Usage, int]:
+        """See `Metering`."""
+        return self.usage(), self.output_bytes
 
     def served(self) -> Served:
         """How it was served, as far as the provider said."""

@@ -20,7 +20,7 @@ import msgspec
 from holdfast.core import endings
 from holdfast.core.cover import Cover
 from holdfast.core.endings import ABANDONED, COMPLETE, Ending
-from holdfast.core.metering import Reading
+from holdfast.core.metering import Metering, Reading
 from holdfast.core.stream import AnswerStream, Broken, EmittedCall, read_answer
 from holdfast.errors import HoldfastError, UpstreamUnavailable
 from holdfast.ports.llm import Take, UpstreamAnswer
@@ -60,6 +60,10 @@ class Payer(Protocol):
 
     def seconds_left(self) -> float:
         """Until the turn's time-out; above 0."""
+        ...
+
+    def metering(self, metering: Metering) -> None:
+        """What the answer used so far is told there from now on, whoever wants to know."""
         ...
 
     def opened(self, cut: Cut) -> None:
@@ -230,6 +234,7 @@ class Answer:
         if payer is None:
             raise RuntimeError("an answer that nobody pays for does not stream")
         meter = AnswerStream(cached_1h=payer.cached_1h)
+        payer.metering(meter.metered.so_far)
         ended = ABANDONED
         self._reading = True
         if self.client is not None:

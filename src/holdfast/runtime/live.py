@@ -26,6 +26,9 @@ from holdfast.runtime.doors import Asker
 Cut = Callable[[str], None]
 """Ends one answer that is streaming now; the argument says why."""
 
+SoFar = Callable[[], int]
+"""What one answer that is under way cost so far, estimated, in nano-dollars."""
+
 End = Callable[[], tuple[str, ...]]
 """Ends whoever carries an answer, with all it carries; the sessions whose answers those were."""
 
@@ -84,6 +87,8 @@ class LiveSession(Sparse):
     grows: dict[str, int]
     """What code that it left running prints into: the file, and how often others had written."""
     streams: dict[str, Cut]
+    paying: dict[str, SoFar]
+    """By the hold of each model call that is not settled; live state of this process alone."""
     unconfirmed: dict[str, End]
     """Streams in a relay that was told to cut and has not said to be over: how to end it."""
     fetched: set[str]
@@ -123,7 +128,7 @@ class LiveSession(Sparse):
 
     EMPTY: ClassVar = {
         **dict.fromkeys(("calls", "emitted", "running", "answers", "effects"), dict),
-        **dict.fromkeys(("writing", "grows", "streams", "unconfirmed", "threads"), dict),
+        **dict.fromkeys(("writing", "grows", "streams", "paying", "unconfirmed", "threads"), dict),
         **dict.fromkeys(("made", "serves", "neutral", "mixing", "working"), set),
         **dict.fromkeys(("fetched", "found_calls", "told_faults"), set),
         **dict.fromkeys(("deciding", "counted", "limited"), set),

@@ -18,7 +18,7 @@ from holdfast.core.cover import Cover
 from holdfast.core.endings import Ending
 from holdfast.core.history import UNREAD, marks, result_marks
 from holdfast.core.messages import ModelRequest
-from holdfast.core.metering import Reading
+from holdfast.core.metering import Metering, Reading
 from holdfast.core.prices import Unpriced
 from holdfast.core.sessions import GOING_ON
 from holdfast.core.stream import EmittedCall
@@ -48,6 +48,8 @@ from holdfast.runtime.rates import Toll
 _STALL_S = 4.0
 _EXTEND_WAIT_S = _STALL_S / 2
 _LEAST_TRANCHE_TOKENS = 512
+# What a token of visible output is taken for where nobody counted it yet.
+_LIKELY_BYTES_PER_TOKEN = 4
 # What bounds an answer that broke off, where nobody said how fast the provider writes.
 _LIKELY_TOKENS_PER_S = 500
 _EXTEND_RETRY_S = 0.05
@@ -109,6 +111,8 @@ class Purse:
             most_tokens=paid.output_tokens,
         )
         self.unseen = False
+        self._metering: Metering | None = None
+        live.paying[paid.hold_id] = self.so_far_nusd
         # Tools that the provider ran, as far as the answer showed them.
         self._ran = 0
         self._durable: asyncio.Future[None] | None = None
@@ -154,6 +158,24 @@ class Purse:
     def settled(self) -> bool:
         """Whether nothing is held for it any more."""
         return not self._open
+
+    def metering(self, metering: Metering) -> None:
+        """What the answer used so far is told there from now on."""
+        self._metering = metering
+
+    def so_far_nusd(self) -> int:
+        """An estimate of what it cost so far: input as the provider named it, output by its bytes.
+
+        Nothing before the answer began, and never more than is held.
+        """
+        if self._metering is None:
+            return 0
+        usage, output_bytes = self._metering()
+        likely = -(-output_bytes // _LIKELY_BYTES_PER_TOKEN)
+        usage = msgspec.structs.replace(usage, output_tokens=max(usage.output_tokens, likely))
+        hold = self._budgets.ledger.hold(self.paid.hold_id)
+        held = hold.amounts.get(Dimension.USD, 0) if hold is not None else 0
+        return min(self._billed(usage, Served()).cost.total_nusd, held)
 
     def opened(self, cut: Cut) -> None:
         """From here on a kill reaches the answer by `cut`; at once where one came meanwhile."""
@@ -286,11 +308,16 @@ class Purse:
         )
         self._journal.queue([self._journal.record(body, self.live.who)])
 
+    def _over(self) -> bool:
+        """Whether this is its end: it comes once."""
+        was, self._open = self._open, False
+        self.live.paying.pop(self.paid.hold_id, None)
+        return was
+
     async def release(self, why: str) -> None:
         """Give the hold back: the provider refused or was never reached, so nothing is owed."""
-        if not self._open:
+        if not self._over():
             return
-        self._open = False
         if self.paid.toll is not None:
             self.paid.toll.used(0, 0)
         body = bodies.ModelCallRefused(
@@ -313,9 +340,8 @@ class Purse:
 
         Queued, not awaited: it may run while a task is being cancelled.
         """
-        if not self._open:
+        if not self._over():
             return
-        self._open = False
         exact = reading.ended and reading.final and reading.saw_usage
         usage = reading.usage if exact else self._bounded(reading)
         if self.watch is not None:

@@ -146,7 +146,7 @@ async def list_sessions(
             view.turn,
             view.tool_calls,
             f"{view.context_percent} %",
-            format_usd(view.cost_nusd),
+            _cost(view),
         )
         for view in found
     ]
@@ -188,6 +188,12 @@ def _turn_cells(row: TurnRecord) -> tuple[object, ...]:
         format_usd(row.cost_nusd),
         plain(row.outcome, _SHOWN) + rule,
     )
+
+
+def _cost(view: SessionView) -> str:
+    """What is settled, and about what the answers under way cost so far."""
+    settled = format_usd(view.cost_nusd)
+    return f"{settled} + ~{format_usd(view.estimated_nusd)}" if view.reserved_nusd else settled
 
 
 @verb(app, "kill")
@@ -288,6 +294,9 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
         carried = f"{view.query_bytes} of {view.query_bytes_limit} bytes"
         say(f"  queries  carried {carried} that nobody typed to search providers")
     say(f"  so far   {view.turn} turns, {view.tool_calls} calls, {format_usd(view.cost_nusd)}")
+    if view.reserved_nusd:
+        held = f"{format_usd(view.reserved_nusd)} reserved for it"
+        say(f"  running  about {format_usd(view.estimated_nusd)} by now, {held}")
 
 
 def register(tree: typer.Typer) -> None:

@@ -18,9 +18,14 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     streaming to it now. `context_percent` is how full its context was after the last answer in it,
     of 100. `query_bytes` of `query_bytes_limit` were carried by its queries to search providers
     since it read untrusted text. `delegated_by` is the session that started it, `children` are
-    those that it started; `cost_nusd` counts what these cost. `scopes` are patterns by argument,
-    each of which has to hold; `resources` are names, or beginnings of names, that its calls may
-    touch.
+    those that it started.
+
+    `cost_nusd` is settled, that of its children counted in. `reserved_nusd` is held for model calls
+    of it and of those that are under way, and `estimated_nusd` estimates what these cost so far:
+    neither is in `cost_nusd` before they settle.
+
+    `scopes` are patterns by argument, each of which has to hold; `resources` are names, or
+    beginnings of names, that its calls may touch.
     """
 
     session_id: str
@@ -37,6 +42,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     state_reason: str = ""
     life_left_ns: int = 0
     cost_nusd: int = 0
+    reserved_nusd: int = 0
+    estimated_nusd: int = 0
     turn: int = 0
     tool_calls: int = 0
     streams: int = 0

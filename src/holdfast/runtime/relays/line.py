@@ -16,6 +16,8 @@ from holdfast.runtime.relays.wire import (
     Cuts,
     Hello,
     Left,
+    Listening,
+    Running,
     Welcome,
     decoded,
     encoded,
@@ -46,6 +48,10 @@ class Open(Protocol):
 
     def cut(self, reason: str, *, stopped: bool) -> None:
         """End it now; `stopped`: nothing of it may be shown any more."""
+        ...
+
+    def running(self) -> Running | None:
+        """What it used so far, where it used more since it was last asked."""
         ...
 
 
@@ -123,14 +129,18 @@ class Line:
                 self.up = True
                 while True:
                     seen_s = loop.time()
-                    self._cut(decoded(await self._call("cuts"), Cuts))
+                    self._cut(decoded(await self._call("cuts", self._listening()), Cuts))
             except Unavailable:
                 self.lose()
             await asyncio.sleep(_AGAIN_S)
 
-    async def _call(self, method: str, said: msgspec.Struct | None = None) -> bytes:
+    def _listening(self) -> Listening:
+        told = (call.running() for call in self._open.values())
+        return Listening(running=tuple(one for one in told if one is not None))
+
+    async def _call(self, method: str, said: msgspec.Struct) -> bytes:
         asked_s = asyncio.get_running_loop().time()
-        body = await self._frames.call(method, encoded(said) if said else b"", SILENCE_S)
+        body = await self._frames.call(method, encoded(said), SILENCE_S)
         # An answer shows only that the server was there when it was asked: this process may have
         # stood still since.
         self._heard_s = asked_s

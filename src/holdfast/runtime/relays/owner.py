@@ -8,6 +8,7 @@ Not here: sockets (`backends/frames`), the relay's side (`calls`, `payer`).
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -17,6 +18,7 @@ from holdfast.core.metering import Reading
 from holdfast.errors import HoldfastError, InternalError, SessionStopped, Unavailable
 from holdfast.model.bodies import UpstreamClosed, UpstreamOpened
 from holdfast.model.events import Kind
+from holdfast.model.money import Usage
 from holdfast.ports.llm import Take, UpstreamAnswer
 from holdfast.runtime.carrying import stoppable
 from holdfast.runtime.clearing import COUNT, ClientRequest
@@ -47,11 +49,13 @@ from holdfast.runtime.relays.wire import (
     HandOn,
     Hello,
     Left,
+    Listening,
     Noted,
     Passed,
     Priced,
     PriceThere,
     Refusal,
+    Running,
     Send,
     Settle,
     Torn,
@@ -255,7 +259,11 @@ class RelayTalk:
         reason = await purse.extend(asked.more_tokens)
         return encoded(Extended(held_tokens=purse.cover.held_tokens, reason=reason))
 
-    async def _next_cuts(self, _: bytes) -> bytes:
+    async def _next_cuts(self, body: bytes) -> bytes:
+        for one in decoded(body, Listening).running:
+            call = self._calls.get(one.call)
+            if call is not None and call.purse is not None:
+                call.purse.metering(partial(_so_far, one))
         if not self._cuts:
             self._news.clear()
             try:
@@ -315,6 +323,10 @@ class RelayTalk:
         if call.purse is None or not call.handed_on:
             raise Unavailable("nothing of this call is to be heard yet")
         return call.purse
+
+
+def _so_far(told: Running) -> tuple[Usage, int]:
+    return told.usage, told.output_bytes
 
 
 class CarriedCall:

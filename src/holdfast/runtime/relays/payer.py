@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from holdfast.core.cover import Cover
 from holdfast.core.endings import ABANDONED, Ending
+from holdfast.core.metering import Metering
 from holdfast.core.stream import EmittedCall, Reading
 from holdfast.errors import DeadlineExceeded, HoldfastError, SessionStopped, Unavailable
 from holdfast.runtime.doors import Asker
@@ -18,6 +19,7 @@ from holdfast.runtime.relays.wire import (
     Extend,
     Extended,
     Left,
+    Running,
     Send,
     Settle,
     Torn,
@@ -42,6 +44,8 @@ class RelayedCall:
         self._send: Send | None = None
         self.cover = Cover(held_tokens=0, in_flight_tokens=0, most_tokens=0)
         self._ends_s = 0.0
+        self._metering: Metering | None = None
+        self._told_bytes = -1
         self._cut: Cut | None = None
         self._cut_because = ""
         self._stopped = False
@@ -111,6 +115,20 @@ class RelayedCall:
     def seconds_left(self) -> float:
         """See `Payer`."""
         return max(self._ends_s - asyncio.get_running_loop().time(), 0.1)
+
+    def metering(self, metering: Metering) -> None:
+        """See `Payer`. The line asks about once a second."""
+        self._metering = metering
+
+    def running(self) -> Running | None:
+        """See `relays/line.Open`."""
+        if self._metering is None:
+            return None
+        usage, output_bytes = self._metering()
+        if output_bytes == self._told_bytes:
+            return None
+        self._told_bytes = output_bytes
+        return Running(self.number, usage, output_bytes)
 
     def opened(self, cut: Cut) -> None:
         """See `Payer`."""

@@ -16,6 +16,7 @@ from holdfast.core.large import Requested
 from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import HoldfastError, InternalError, Unavailable, all_errors
+from holdfast.model.money import Usage
 from holdfast.model.upstreams import Trouble
 
 W = TypeVar("W")
@@ -240,6 +241,20 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     body: dict[str, str | int | float | bool | None]
+
+
+class Running(msgspec.Struct, frozen=True, array_like=True):
+    """What one answer used so far; see `core/metering.Metering`."""
+
+    call: int
+    usage: Usage
+    output_bytes: int
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """The relay's standing `cuts`: what answers used so far that wrote since the last one."""
+
+    running: tuple[Running, ...] = ()
 
 
 class CutCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,17 +60,25 @@ class SessionViews:
         """A session that is in memory."""
         key, ledger = _purse(live.session), self._budgets.ledger
         account = ledger.account(key, self._clock.now_ns()) if ledger.knows(key) else None
+        line = (live, *self._sessions.below(live))
         return msgspec.structs.replace(
             self._plain(live.session),
             cost_nusd=live.cost_nusd if account is None else account.settled,
             turn=live.turn,
             tool_calls=_permitted(live.session.session_id, live.calls.values()),
             streams=len(live.streams),
+            reserved_nusd=sum(self._reserved(one) for one in line),
+            estimated_nusd=sum(so_far() for one in line for so_far in one.paying.values()),
             tainted=live.vouched.tainted,
             children=tuple(live.children),
             context_percent=live.context.percent,
             query_bytes=live.residue.spent,
         )
+
+    def _reserved(self, live: LiveSession) -> int:
+        """What model calls of its own hold that are not settled yet."""
+        holds = [self._budgets.ledger.hold(hold_id) for hold_id in live.paying]
+        return sum(hold.amounts.get(Dimension.USD, 0) for hold in holds if hold is not None)
 
     async def of_session(self, session: Session) -> SessionView:
         """A session as stored; what is in memory is newer and goes first."""

@@ -79,6 +79,9 @@ class Payer:
     def seconds_left(self):
         return self.seconds
 
+    def metering(self, metering):
+        self.used = metering
+
     def opened(self, cut):
         self.cut = cut
         self.told.append("opened")

@@ -337,6 +337,32 @@ def test_answer_whose_price_is_in_doubt_costs_what_was_held_and_says_which_doubt
     asyncio.run(main())
 
 
+def test_answer_under_way_is_estimated_by_what_it_named_and_showed_and_by_no_more_than_is_held():
+    async def main():
+        till: Any = Till()
+        purse, seq = await till.pay(), till.seq
+        [so_far] = till.live.paying.values()
+        assert so_far() == 0  # Nobody answers yet.
+        usage, shown = Usage(input_tokens=40), 0
+        purse.metering(lambda: (usage, shown))
+        assert so_far() == 40 * IN
+        shown = 9  # Three tokens at most of what four bytes are likely to be.
+        assert so_far() == 40 * IN + 3 * OUT
+        usage = Usage(input_tokens=40, output_tokens=20)
+        assert so_far() == 40 * IN + 20 * OUT
+        shown = 10**9
+        assert so_far() == 50_000_000
+        assert (till.seq, till.spent()) == (seq, {})  # Nothing is written of it, nothing settled.
+        purse.settle(Reading(usage=USAGE, **WHOLE), ended=COMPLETE)
+        assert till.live.paying == {}
+        till = Till()
+        purse = await till.pay()
+        await purse.release("x")
+        assert till.live.paying == {}
+
+    asyncio.run(main())
+
+
 def test_model_that_lost_its_price_costs_what_was_held():
     async def main():
         till: Any = Till()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import TooLarge, Unavailable
+from holdfast.model.money import Usage
 from holdfast.runtime.relays import line as module
 from holdfast.runtime.relays.line import AWAY, Line, away
 from holdfast.runtime.relays.wire import (
@@ -15,8 +16,10 @@ from holdfast.runtime.relays.wire import (
     Cuts,
     Hello,
     Left,
+    Listening,
     Passed,
     Refusal,
+    Running,
     Welcome,
     decoded,
     encoded,
@@ -61,9 +64,13 @@ class Open:
 
     def __init__(self):
         self.cuts: list[Any] = []
+        self.used: list[Any] = []
 
     def cut(self, reason, *, stopped):
         self.cuts.append((reason, stopped))
+
+    def running(self):
+        return self.used.pop(0) if self.used else None
 
 
 def made(*answers, up=False):
@@ -218,14 +225,20 @@ def test_line_is_held_by_asking_for_cuts_and_taken_up_again_after_a_loss(monkeyp
             await real(0)
         assert line.up
         call: Any = Open()
+        call.used = [None, Running(1, Usage(input_tokens=7), 5)]
         line.begin(call)
         while len(frames.called) < 7:
             await real(0)
         assert call.cuts == [("stop", True), (AWAY, True)]
         assert (line.up, line.turn, slept) == (True, 1, [0.1])
         hello = ("hello", encoded(Hello(server="a-server", pid=7)), 5.0)
-        cuts = ("cuts", b"", 5.0)
-        assert frames.called == [hello, cuts, cuts, cuts, hello, cuts, cuts]
+        cuts = ("cuts", encoded(Listening()), 5.0)
+        used = Listening(running=(Running(1, Usage(input_tokens=7), 5),))
+        told = ("cuts", encoded(used), 5.0)
+        assert frames.called in (
+            [hello, cuts, cuts, told, hello, cuts, cuts],
+            [hello, cuts, told, cuts, hello, cuts, cuts],
+        )
         keeping.cancel()
 
     asyncio.run(main())
@@ -242,7 +255,7 @@ def test_what_was_heard_counts_from_when_it_was_asked():
 
         frames.call = call
         asked_s = loop.time()
-        asking = asyncio.ensure_future(line._call("cuts"))
+        asking = asyncio.ensure_future(line._call("cuts", Listening()))
         await asyncio.sleep(0.02)
         answered.set_result(b"x")
         assert await asking == b"x"

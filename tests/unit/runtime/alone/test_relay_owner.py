@@ -16,6 +16,7 @@ from holdfast.core.large import Requested
 from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import Denied, InternalError, SessionStopped, Unauthenticated, Unavailable
+from holdfast.model.money import Usage
 from holdfast.model.upstreams import Trouble
 from holdfast.runtime.doors import Asker
 from holdfast.runtime.reaching import Unreached
@@ -36,11 +37,13 @@ from holdfast.runtime.relays.wire import (
     HandOn,
     Hello,
     Left,
+    Listening,
     Noted,
     Passed,
     Priced,
     PriceThere,
     Refusal,
+    Running,
     Send,
     Settle,
     Torn,
@@ -100,6 +103,9 @@ class Purse:
 
     def seconds_left(self):
         return 20.0
+
+    def metering(self, metering):
+        self.told.append(("metering", metering()))
 
     def opened(self, cut):
         self.cut = cut
@@ -617,20 +623,34 @@ def test_cuts_wait_for_the_relay_or_it_for_them_and_come_with_their_word(monkeyp
     async def main():
         monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
         house: Any = House()
-        assert await house.hear("cuts", None, Cuts) == Cuts()
+        assert await house.hear("cuts", Listening(), Cuts) == Cuts()
         house.talk.cut(4, "a", stopped=True)
         house.talk.cut(5, "b", stopped=False)
         both = (
             CutCall(call=4, reason="a", stopped=True),
             CutCall(call=5, reason="b", stopped=False),
         )
-        assert await house.hear("cuts", None, Cuts) == Cuts(cuts=both)
+        assert await house.hear("cuts", Listening(), Cuts) == Cuts(cuts=both)
         monkeypatch.setattr(module, "HEARTBEAT_S", 9.0)
-        waiting = asyncio.ensure_future(house.hear("cuts", None, Cuts))
+        waiting = asyncio.ensure_future(house.hear("cuts", Listening(), Cuts))
         await spin()
         assert not waiting.done()
         house.talk.cut(4, "a", stopped=True)
         assert await asyncio.wait_for(waiting, 1) == Cuts(cuts=both[:1])
+
+    asyncio.run(main())
+
+
+def test_what_an_answer_used_so_far_comes_with_the_standing_question_and_is_no_claim(monkeypatch):
+    async def main():
+        monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
+        house: Any = House()
+        await house.streaming()
+        usage = Usage(input_tokens=7)
+        # One that is over already, and one of nobody, cost a relay nothing.
+        running = (Running(1, usage, 5), Running(99, usage, 5))
+        assert await house.hear("cuts", Listening(running=running), Cuts) == Cuts()
+        assert house.purse.told[-1] == ("metering", (usage, 5))
 
     asyncio.run(main())
 
@@ -645,7 +665,7 @@ def test_kill_cuts_a_stream_and_is_confirmed_by_the_relay(stopped):
         purse.cut("stop")
         assert purse.live.unconfirmed == {"hld_1": house.talk.end}
         cut = CutCall(call=1, reason="stop", stopped=stopped)
-        assert await house.hear("cuts", None, Cuts) == Cuts(cuts=(cut,))
+        assert await house.hear("cuts", Listening(), Cuts) == Cuts(cuts=(cut,))
         house.say("confirmed", Confirmed(call=1))
         assert purse.live.unconfirmed == {}
         assert house.talk.has(1)
@@ -668,7 +688,7 @@ def test_kill_before_the_provider_answered_ends_the_way_on_both_sides():
         answer = await house.hear("came", told, Answered)
         assert answer == Refusal.of(SessionStopped("stop"))
         cut = CutCall(call=1, reason="stop", stopped=False)
-        assert await house.hear("cuts", None, Cuts) == Cuts(cuts=(cut,))
+        assert await house.hear("cuts", Listening(), Cuts) == Cuts(cuts=(cut,))
         assert purse.told == ["closed"]
         assert refusal(lambda: house.say("arrived", told)) == "nothing was sent for this call"
 
@@ -735,7 +755,7 @@ def test_cut_of_a_call_that_is_over_is_not_waited_for():
         cut("late")
         assert purse.live.unconfirmed == {}
         expected = CutCall(call=1, reason="late", stopped=False)
-        assert await house.hear("cuts", None, Cuts) == Cuts(cuts=(expected,))
+        assert await house.hear("cuts", Listening(), Cuts) == Cuts(cuts=(expected,))
 
     asyncio.run(main())
 

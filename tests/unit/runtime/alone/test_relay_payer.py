@@ -13,6 +13,7 @@ from holdfast.core.endings import ABANDONED, COMPLETE, Ending
 from holdfast.core.metering import Reading
 from holdfast.core.stream import EmittedCall
 from holdfast.errors import DeadlineExceeded, SessionStopped, Unavailable
+from holdfast.model.money import Usage
 from holdfast.runtime.relays import payer as module
 from holdfast.runtime.relays.line import AWAY, away
 from holdfast.runtime.relays.payer import RelayedCall
@@ -23,6 +24,7 @@ from holdfast.runtime.relays.wire import (
     Extend,
     Extended,
     Left,
+    Running,
     Send,
     Settle,
     Torn,
@@ -94,6 +96,20 @@ def call(*, paid=True):
     if paid:
         made.pay(SEND)
     return made, line
+
+
+def test_call_says_what_it_used_where_that_is_more_than_it_said_before():
+    async def main():
+        made, _ = call()
+        assert made.running() is None
+        used = [(Usage(input_tokens=7), 0)]
+        made.metering(lambda: used[0])
+        assert made.running() == Running(9, Usage(input_tokens=7), 0)
+        assert made.running() is None
+        used[0] = (Usage(input_tokens=7), 3)
+        assert made.running() == Running(9, Usage(input_tokens=7), 3)
+
+    asyncio.run(main())
 
 
 def test_call_is_numbered_before_it_is_asked_for_and_knows_what_was_held_once_it_is_paid():

@@ -10,13 +10,14 @@ import pytest
 
 from holdfast.core.sessions import Command
 from holdfast.errors import NotFound
+from holdfast.model.budgets import Dimension
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import CallState
 from holdfast.model.views.sessions import SessionView
 from holdfast.ports.store import SessionFilter
 from holdfast.runtime.views.sessions import SessionViews
-from tests.unit.runtime.alone.desk import Desk, call
+from tests.unit.runtime.alone.desk import Desk, call, draft, limit
 
 SCOPES: tuple[dict[str, tuple[str, ...]], ...] = (
     {"path": ("src/*",)},
@@ -49,6 +50,34 @@ async def used(desk: Any) -> Any:
     live.residue.hold(9)
     live.context.answered("", 41, 0, tools=True)
     return live
+
+
+def test_what_runs_is_shown_apart_from_what_is_settled_and_counts_those_below():
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(limit(Dimension.USD, 100))
+        child, _ = await desk.sessions.open_child(
+            live, draft(delegated_by=live.session.session_id, depth=1), ""
+        )
+        for one, hold_id, held, used in ((live, "h1", 30, 11), (child, "h2", 20, 5)):
+            desk.hold(one, hold_id, "model", usd=held)
+            one.paying[hold_id] = lambda used=used: used
+        desk.hold(live, "h3", "tool")
+        views = views_of(desk)
+        shown = [
+            (view.cost_nusd, view.reserved_nusd, view.estimated_nusd)
+            for view in (views.of_live(live), views.of_live(child))
+        ]
+        assert shown == [(0, 50, 16), (0, 20, 5)]
+        (listed, *_), _ = await views.listed(SessionFilter(), None)
+        assert listed.estimated_nusd in (5, 16)
+        for one, hold_id, used in ((live, "h1", 12), (child, "h2", 6)):
+            one.paying.clear()
+            desk.budgets.settle_now(hold_id, {Dimension.USD: used}, one.who)
+        view = views.of_live(live)
+        assert (view.cost_nusd, view.reserved_nusd, view.estimated_nusd) == (18, 0, 0)
+
+    asyncio.run(main())
 
 
 def test_live_session_shows_all_but_its_tokens_and_counts_its_own_calls_that_ran():
@@ -84,7 +113,8 @@ def test_live_session_shows_all_but_its_tokens_and_counts_its_own_calls_that_ran
             scopes=SCOPES,
         )
         empty = [name for name, value in msgspec.structs.asdict(shown).items() if not value]
-        assert empty == ["state_reason", "delegated_by"]
+        runs = ["reserved_nusd", "estimated_nusd"]
+        assert empty == ["state_reason", "life_left_ns", *runs, "delegated_by"]
 
     asyncio.run(main())
 
