@@ -1,4 +1,4 @@
-"""The demo as a user runs it: eleven scenes with the real SDK and CLI, each of which must hold."""
+"""The demo as a user runs it: twelve scenes with the real SDK and CLI, each of which must hold."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.part("claude-code")
 
-SCENES = 11
+SCENES = 12
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -45,7 +45,7 @@ def broken(lines):
     ]
 
 
-def test_all_eleven_scenes_hold_and_the_demo_exits_0(played):
+def test_all_twelve_scenes_hold_and_the_demo_exits_0(played):
     done, lines, _ = played
     assert broken(lines) == []
     assert done.returncode == 0, done.stderr[-2000:]

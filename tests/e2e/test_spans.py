@@ -134,11 +134,9 @@ def test_calls_that_lived_over_a_crash_or_died_in_a_kill_have_whole_spans_at_onc
         def told(count):
             """The spans of calls, once there are so many; within two seconds."""
             end, found = time.monotonic() + 2, []
-            while time.monotonic() < end:
-                found = [s for s in receiver.spans if s.name.startswith("execute_tool")]
-                if len(found) >= count:
-                    break
+            while time.monotonic() < end and len(found) < count:
                 time.sleep(0.02)
+                found = [s for s in receiver.spans if s.name.startswith("execute_tool")]
             return {attributes(span)["gen_ai.tool.call.id"]: span for span in found}
 
         for count, done in enumerate(blocks[:2], 1):

@@ -19,7 +19,7 @@ from holdfast.model.budgets import Dimension
 
 CLEAN = "HOLDFAST_DEMO_HOME"
 _KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH")
-SCENES = 11
+SCENES = 12
 ASKS_ABOUT = {8: 1}
 
 
@@ -65,6 +65,7 @@ async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
     try:
         from holdfast.apps.cli.demo import (
             batch_scene,
+            claude_code_scene,
             doors_scene,
             durable_scene,
             kill_scene,
@@ -85,6 +86,10 @@ async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
         9: ("kill -9 in the middle, go on, no double refund", durable_scene.crash),
         10: ("500 records, one bad chunk", batch_scene.batch),
         11: ("A taken-over agent tries the doors", doors_scene.doors),
+        12: (
+            "Claude Code: a result withheld, a loop told from work",
+            claude_code_scene.claude_code,
+        ),
     }
     begun, held, cost_nusd = time.monotonic(), 0, 0
     async with staged(home) as stage:

@@ -11,6 +11,9 @@ SHOP = "mcp__shop__"
 SEARCHES = 29
 LONG_ANSWER_WORDS = 30_000
 SLEEP_COMMAND = "sleep 300"
+# What Claude Code is made to ask in scene 12, and how often each of the last two.
+ADDRESSES, LAST_PACKED, CLOCK = "cat addresses.txt", "tail -n 1 packed.txt", "date"
+LOOKS = 8
 
 
 class Words:
@@ -27,6 +30,7 @@ class Words:
     SIBLING = "In a few sentences, what does the shop sell?"
     DOORS = "What did the glasses of ORD-1045 cost?"
     CRASH = "Refund the toaster of ORD-1044 in full."
+    TABLE = "Watch the packing table for me."
 
 
 _ENDLESS = (Words.LONG, Words.STALL)
@@ -36,6 +40,10 @@ def _call(name: str, **arguments: object) -> Turn:
     tool = name if name.startswith(("mcp__", "Bash")) else SHOP + name
     found: JsonObject = dict(arguments)
     return Turn(blocks=(ToolUse(name=tool, input=found),))
+
+
+def _bash(command: str) -> Turn:
+    return _call("Bash", command=command, description="look")
 
 
 def _native(name: str, **arguments: object) -> Turn:
@@ -98,6 +106,12 @@ def script(*, all_right: bool = False) -> Script:
             _native("read_order", order_id="ORD-1044"),
             _native("refund_order", order_id="ORD-1044", amount_minor=3900, currency="EUR"),
             say("The toaster of ORD-1044 is refunded with 39.00 EUR."),
+        ),
+        Words.TABLE: (
+            _bash(ADDRESSES),
+            *(_bash(LAST_PACKED) for _ in range(LOOKS)),
+            *(_bash(CLOCK) for _ in range(LOOKS)),
+            say("I looked at the table, and at the clock for too long."),
         ),
     }
     told = tuple(
