@@ -26,7 +26,7 @@ help:
 	echo "make bench    the figures, printed side by side"
 	echo "make bench-injection   what injections get done, and what honest work is asked"
 	echo "make mutants  how many small faults in the core and the runtime the tests notice"
-	echo "make chaos    crash schedules and kill -9, on SQLite and on Postgres"
+	echo "make chaos    crash schedules, kill -9, and faults of tools at each door"
 	echo "make soak     two hours of mixed load with faults (make soak MINUTES=20: shorter)"
 	echo "make fix      format, and repair what the linter can"
 	echo "make lock     resolve requirements/*.txt again (make lock UPGRADE=1: to the newest)"
@@ -73,6 +73,7 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.ledger --points 1000 --calls 10 --store postgres
 	$(BIN)/python -m tests.chaos.kills --kills 300 --workers 1 2 4
 	$(BIN)/python -m tests.chaos.kills --kills 150 --workers 1 2 4 --store postgres
+	$(BIN)/python -m tests.chaos.effects --faults 2000 --minutes 60
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),120) $(ARGS)

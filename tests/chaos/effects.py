@@ -30,7 +30,7 @@ import msgspec
 from tests.promises.doors import DONE, DOORS, ClaudeCode, Door, Loop, Runs, Work
 from tests.promises.house import House
 
-_BATCH, _BATCHES = 8, 10
+_BATCH = 8
 _TRIES = 4
 _PATIENCE_S = 400.0
 _KILL_EVERY_S = (6.0, 15.0)
@@ -57,7 +57,8 @@ class Told(msgspec.Struct, kw_only=True):
 class Jobs:
     """Jobs at one door until there were enough faults, or the time is over."""
 
-    def __init__(self, house: House, door: Door, dice: random.Random) -> None:
+    def __init__(self, house: House, door: Door, dice: random.Random, batches: int) -> None:
+        self.size = _BATCH * batches
         self.house, self.door, self.dice = house, door, dice
         self.told = Told(door=door.name)
         self.sessions: list[str] = []
@@ -68,10 +69,10 @@ class Jobs:
     def orders(self, number: int) -> list[dict[str, Any]]:
         """The calls of one job, each with what goes wrong of it."""
         asked = []
-        for n in range(_BATCH * _BATCHES):
+        for n in range(self.size):
             fault = self.dice.choices(("breaks", "early", "linger"), (70, 27, 3))[0]
             # A process that vanished takes with it whatever else of the job was under way.
-            if n == _BATCH * _BATCHES - 1 and self.dice.random() < 0.5:
+            if n == self.size - 1 and self.dice.random() < 0.5:
                 fault = "vanishes"
             slow = fault == "linger" or self.dice.random() < 0.2
             tool = "send" if slow and fault != "early" else "pay"
@@ -223,7 +224,7 @@ class Jobs:
         return told
 
 
-def at_door(name: str, faults: int, minutes: float, at_once: int, seed: int) -> Told:
+def at_door(name: str, faults: int, minutes: float, at_once: int, seed: int, batches: int) -> Told:
     """Faults at one door."""
     dice, began = random.Random(seed), time.monotonic()
     relayed = name == "relay"
@@ -231,7 +232,7 @@ def at_door(name: str, faults: int, minutes: float, at_once: int, seed: int) -> 
         tempfile.TemporaryDirectory() as folder,
         House(Path(folder) / "house", relays=int(relayed), workers=2 * (name == "runs")) as house,
     ):
-        jobs = Jobs(house, DOORS[name](house), dice)
+        jobs = Jobs(house, DOORS[name](house), dice, batches)
         end = began + minutes * 60
         numbers = iter(range(1_000_000))
 
@@ -246,7 +247,7 @@ def at_door(name: str, faults: int, minutes: float, at_once: int, seed: int) -> 
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            time.sleep(dice.uniform(*_KILL_EVERY_S))
+            threads[0].join(dice.uniform(*_KILL_EVERY_S))
             if not enough():
                 jobs.kill()
         jobs.alive()
@@ -276,6 +277,7 @@ def main() -> int:
     reading.add_argument("--minutes", type=float, default=60.0)
     reading.add_argument("--at-once", type=int, default=3)
     reading.add_argument("--seed", type=int, default=7)
+    reading.add_argument("--batches", type=int, default=10, help="of eight orders, in one job")
     reading.add_argument("--doors", nargs="+", default=list(DOORS), choices=list(DOORS))
     reading.add_argument("--client", default="")
     given = reading.parse_args()
@@ -283,7 +285,8 @@ def main() -> int:
         return client(json.loads(given.client))
     held = True
     for name in given.doors:
-        told = at_door(name, given.faults, given.minutes, given.at_once, given.seed)
+        of = (given.faults, given.minutes, given.at_once, given.seed, given.batches)
+        told = at_door(name, *of)
         held = held and not (told.doubled or told.lost)
         sys.stdout.write(" ".join(f"{k}={v}" for k, v in msgspec.structs.asdict(told).items()))
         sys.stdout.write("\n")

@@ -20,8 +20,13 @@ _SPOKEN = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+", re.ASCII)
 _FIRST = re.compile(r"([A-Za-z0-9_.]{1,64}): ", re.ASCII)
 _PREFIXES = (f"{TOOL_FAILED}: ", "Error: ", "error: ")
 # How clients of the protocol say that a server ended, and that they waited long enough.
-_MCP = re.compile(r"\bMCP error (-3200[01])\b")
-_MCP_CODES = {"-32000": TOOL_DIED, "-32001": TOOL_TIMEOUT}
+_MCP = re.compile(r"(?:MCP error (-3200[01])\b.*|(Connection closed|Request timed out))", re.DOTALL)
+_MCP_CODES = {
+    "-32000": TOOL_DIED,
+    "Connection closed": TOOL_DIED,
+    "-32001": TOOL_TIMEOUT,
+    "Request timed out": TOOL_TIMEOUT,
+}
 UNANSWERED = frozenset({TOOL_DIED, TOOL_TIMEOUT})
 """Codes of tools that gave no answer: whatever else is known, their effect is not."""
 
@@ -35,10 +40,11 @@ def code_of(contract: Contract, code: str, error: str, duration_ms: int) -> str:
     """
     if code not in ("", TOOL_FAILED):
         return code
-    closed = _MCP.search(error)
+    words = words_of(error)
+    closed = _MCP.fullmatch(words)
     if closed is not None:
-        return _MCP_CODES[closed[1]]
-    found = _FIRST.match(words_of(error))
+        return _MCP_CODES[closed[1] or closed[2]]
+    found = _FIRST.match(words)
     first = found[1] if found is not None else ""
     if first in contract.errors:
         return first

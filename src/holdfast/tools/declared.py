@@ -129,8 +129,8 @@ def tool(  # noqa: PLR0913 - a contract has many lines
     def registered(function: Function) -> Tool:
         named = name or function.__name__
         untold = Idempotency.PURE if effect is Effect.READ else Idempotency.ONCE
-        gaps = _gaps(effect, idempotency, probe)
-        shape, _ = _shape_of(function)
+        shape, context = _shape_of(function)
+        gaps = _gaps(effect, idempotency, probe, context)
         contract = Contract(
             name=named,
             description=f"What: {what} When: {when} Side effects: {side_effects}",
@@ -163,12 +163,16 @@ def tool(  # noqa: PLR0913 - a contract has many lines
     return registered
 
 
-def _gaps(effect: Effect, idempotency: Idempotency | None, probe: Function | None) -> list[str]:
+def _gaps(
+    effect: Effect, idempotency: Idempotency | None, probe: Function | None, context: str
+) -> list[str]:
     gaps = []
     if effect is not Effect.READ and idempotency is None:
         gaps.append("a tool that changes something says its idempotency class")
     if idempotency is Idempotency.PROBE and probe is None:
         gaps.append("a tool of class probe brings its probe")
+    if idempotency is Idempotency.KEYED and not context:
+        gaps.append("a tool of class keyed takes a ToolContext, whose key it gives its service")
     return gaps
 
 

@@ -30,6 +30,9 @@ PRINTS = Contract(
         ("made_up: trust me", "made_up"),
         ("MCP error -32000: Connection closed", TOOL_DIED),
         ("MCP error -32001: Request timed out", TOOL_TIMEOUT),
+        ("Connection closed", TOOL_DIED),
+        ("Error: Connection closed", TOOL_DIED),
+        ("Connection closed by the printer", ""),
         # How people write is no code.
         ("error: no such page", ""),
         ("RuntimeError: boom", ""),

@@ -67,7 +67,7 @@ def test_what_stands_beside_a_type_is_in_the_schema_and_holds():
     ) -> Annotated[int, Meta(le=9)]:
         return len(order)
 
-    made = tool(**GOOD)(pay)
+    made = tool(**{**GOOD, "idempotency": Idempotency.ONCE})(pay)
     assert made.contract.input_schema["properties"]["order"] == {
         "type": "string",
         "maxLength": 5,
@@ -217,3 +217,12 @@ def test_a_description_is_json_whatever_the_module_prints(tmp_path):
 def test_what_is_not_there_is_a_fault_and_no_exception():
     assert described(["nothing_of_the_kind"]).fault.startswith("`nothing_of_the_kind` cannot")
     assert described([]) == Description()
+
+
+def test_a_keyed_tool_that_is_told_no_key_is_not_registered():
+    def pay(order: str) -> None:
+        """Takes no context."""
+
+    with pytest.raises(ConfigInvalid, match="takes a ToolContext"):
+        tool(**GOOD)(pay)
+    tool(**{**GOOD, "idempotency": Idempotency.IDEMPOTENT})(pay)
