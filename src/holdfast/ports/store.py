@@ -183,6 +183,10 @@ class Store(Protocol):
         """Entries that nobody knows the outcome of, newest first; of one time by falling key."""
         ...
 
+    async def sessions_left_open(self, limit: int) -> list[str]:
+        """Ids of active and paused sessions with an effect that is intended, at most so many."""
+        ...
+
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""
         ...

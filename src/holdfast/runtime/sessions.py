@@ -54,6 +54,7 @@ from holdfast.runtime.replay import (
 )
 
 _PAGE = 1000
+_RECALLED_MOST = 10_000
 
 Begun = Callable[[LiveSession], tuple[Sequence[Record], Sequence[Change]]]
 """Records and changes that begin with a session, asked before anything of it is durable."""
@@ -300,6 +301,15 @@ class Sessions:
         if tenant and live.who.tenant != tenant:
             raise NotFound(f"no session `{session_id[:64]}`")
         return live
+
+    async def recall_left_open(self) -> None:
+        """Hold the sessions of the process before that left an effect open.
+
+        Their clients may be gone for good, and wall clocks are looked at in memory: what nobody
+        will report has to become unknown. Errors: StoreUnavailable.
+        """
+        for session_id in await self._store.sessions_left_open(_RECALLED_MOST):
+            await self.get(session_id)
 
     def loaded(self, session_id: str) -> LiveSession | None:
         """A session only if this process holds it already; nothing is read."""

@@ -19,7 +19,7 @@ from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Record
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
-from holdfast.model.sessions import Session
+from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     Change,
@@ -389,6 +389,15 @@ class MemoryStore:
         if where.before is not None:
             found = [entry for entry in found if _changed(entry) < _place(where.before)]
         return sorted(found, key=_changed, reverse=True)[: where.limit]
+
+    async def sessions_left_open(self, limit: int) -> list[str]:
+        """Ids of active and paused sessions with an effect that is intended."""
+        self._check_readable()
+        effects = self._durable.effects.values()
+        left = {e.session for e in effects if e.state is EffectState.INTENDED}
+        acting = (SessionState.ACTIVE, SessionState.PAUSED)
+        sessions = self._durable.sessions.items()
+        return [name for name, one in sessions if name in left and one.state in acting][:limit]
 
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""

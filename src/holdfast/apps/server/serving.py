@@ -36,7 +36,7 @@ from holdfast.apps.server import state
 from holdfast.apps.server.judge import JudgeOnDemand
 from holdfast.apps.server.relays import Relays
 from holdfast.apps.server.starting import Begun, Ready, StoreLost, listen, say
-from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, repeated
+from holdfast.apps.server.tasks import PolicyProcess, WorkerProcesses, kept_up, once, repeated
 from holdfast.backends.system.parent import stop_with
 from holdfast.compose import readiness
 from holdfast.compose.config.model import Config
@@ -81,6 +81,7 @@ async def serve(
             kept_up(house.tick, report),
             repeated(retention.due, retention.every_s, report),
             repeated(house.upkeep.look, LOOK_S, report),
+            once(house.sessions.recall_left_open, report),
         ):
             count = _workers(config, workers)
             async with (

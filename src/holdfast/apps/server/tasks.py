@@ -38,6 +38,27 @@ async def kept_up(
 
 
 @asynccontextmanager
+async def once(
+    act: Callable[[], Awaitable[None]], report: Callable[[BaseException], None]
+) -> AsyncIterator[None]:
+    """Do `act` while the block runs; a fault of it is only reported."""
+
+    async def acting() -> None:
+        try:
+            await act()
+        except Exception as error:  # noqa: BLE001 -- it must not take the server down
+            report(error)
+
+    task = asyncio.create_task(acting())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
 async def repeated(
     act: Callable[[], Awaitable[None]], every_s: float, report: Callable[[BaseException], None]
 ) -> AsyncIterator[None]:

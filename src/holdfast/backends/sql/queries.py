@@ -189,6 +189,16 @@ def unknown_effects(dialect: Dialect, where: EffectFilter) -> Query[list[EffectE
     return Query(sql, terms.values, _all(store_rows.effect_of))
 
 
+def sessions_left_open(limit: int) -> Query[list[str]]:
+    """Ids of sessions that may act, and have an effect of which nobody said what came of it."""
+    sql = (
+        "SELECT s.session_id FROM sessions AS s WHERE s.state IN ('active', 'paused') AND EXISTS"
+        " (SELECT 1 FROM effects AS e WHERE e.session = s.session_id AND e.state = 'intended')"
+        " LIMIT $1"
+    )
+    return Query(sql, (limit,), _all(str))
+
+
 def effects(session_id: str) -> Query[list[EffectEntry]]:
     """Entries of one session, oldest intent first, then by key."""
     sql = "SELECT effect FROM effects WHERE session = $1 ORDER BY intended_at_ns, key"

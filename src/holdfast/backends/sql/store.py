@@ -135,6 +135,10 @@ class SqlStore(ABC):
         check_effect_filter(where)
         return await self._read(queries.unknown_effects(self._dialect, where))
 
+    async def sessions_left_open(self, limit: int) -> list[str]:
+        """Ids of active and paused sessions with an effect that is intended."""
+        return await self._read(queries.sessions_left_open(limit))
+
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""
         check_text((tenant, user, name), "the conversation's name")

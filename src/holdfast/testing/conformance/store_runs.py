@@ -9,10 +9,11 @@ from typing import Any
 from holdfast.errors import InvalidRequest, TooLarge
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.runs import Run, RunPlan, RunState
+from holdfast.model.sessions import SessionState
 from holdfast.model.tools import Idempotency
 from holdfast.ports.store import EffectFilter, RunFilter, Store
 from holdfast.ports.store_refusals import MAX_JSON_BYTES, MAX_ROWS
-from holdfast.testing.conformance.store import StoreConformance, a_record
+from holdfast.testing.conformance.store import StoreConformance, a_record, a_session
 
 
 def a_run(run_id: str = "run_1", **fields: Any) -> Run:
@@ -190,6 +191,25 @@ class StoreRunsConformance(StoreConformance):
             assert newest.key == "k5"
             too_many = EffectFilter(limit=MAX_ROWS + 1)
             await self._refuses(InvalidRequest, lambda: store.unknown_effects(too_many))
+
+        self.run(body)
+
+    def test_sessions_that_left_an_effect_open_are_named(self) -> None:
+        """Those that may still act: of the others nothing is open."""
+
+        async def body(store: Store) -> None:
+            sessions = [
+                a_session("active"),
+                a_session("paused", state=SessionState.PAUSED),
+                a_session("ended", state=SessionState.ENDED),
+                a_session("settled"),
+            ]
+            entries = [an_effect(f"k{n}", session=s.session_id) for n, s in enumerate(sessions[:3])]
+            entries += [an_effect("k8", session="active")]
+            entries += [an_effect("k9", session="settled", state=EffectState.DONE)]
+            await store.commit([], [*sessions, *entries])
+            assert sorted(await store.sessions_left_open(9)) == ["active", "paused"]
+            assert len(await store.sessions_left_open(1)) == 1
 
         self.run(body)
 

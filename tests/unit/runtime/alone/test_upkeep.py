@@ -10,6 +10,7 @@ import pytest
 from holdfast.core.sessions import Command
 from holdfast.model.bodies import PermitRefused
 from holdfast.model.sessions import SessionState
+from holdfast.ports.store import EffectFilter
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.upkeep import Upkeep
@@ -231,5 +232,26 @@ def test_session_that_is_not_sealed_remembers_no_processes():
         await Fence(processes).adopt(live)
         assert live.first_processes is None
         assert live.adopted
+
+    asyncio.run(main())
+
+
+def test_what_a_client_left_open_before_a_restart_is_unknown_once_its_session_is_over():
+    """Nobody asks for the session any more, so nothing else would look at its wall clock."""
+
+    async def main():
+        desk: Any = Desk()
+        live = await desk.open(ttl_s=10)
+        entry = desk.intend(live, "c1")
+        await desk.journal.commit([], [live.session, entry])
+        again: Any = await desk.restarted()
+        assert again.sessions.loaded(live.session.session_id) is None
+        await again.sessions.recall_left_open()
+        assert again.sessions.loaded(live.session.session_id) is not None
+        again.clock.advance(10)
+        upkeep(again).tick()
+        await again.journal.commit(())
+        (unknown,) = await again.store.unknown_effects(EffectFilter())
+        assert (unknown.call_id, unknown.session) == ("c1", live.session.session_id)
 
     asyncio.run(main())
