@@ -255,6 +255,7 @@ def policies() -> str:
     usual = [name for name in (*tool_names(), "post") if name != "margin"]
     return f"""\
 @id("desk.tools")
+@unbounded("the desk serves every order; the task says how much")
 permit (principal in Role::"support", action in [{actions(*usual)}, Action::"delegate"], resource);
 
 @id("desk.margin")

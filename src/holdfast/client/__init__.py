@@ -19,6 +19,7 @@ from holdfast.model.views.policies import (
 )
 from holdfast.model.views.runs import Activation, RunView
 from holdfast.model.views.server import (
+    ClockView,
     GcDone,
     Health,
     NewOperator,
@@ -43,6 +44,7 @@ __all__ = [
     "BudgetAccount",
     "ChildKilled",
     "Client",
+    "ClockView",
     "CollectedResult",
     "Conversation",
     "ConversationHead",

@@ -17,7 +17,7 @@ from holdfast.model.views.audit import AuditAnswer, RecordList, ServerRecords
 from holdfast.model.views.budgets import AccountList, BudgetAccount
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.policies import PolicyApplied, PolicyCheck, PolicyStatus, Replayed
-from holdfast.model.views.server import GcDone, Health, TrustedFiles
+from holdfast.model.views.server import ClockView, GcDone, Health, TrustedFiles
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.model.views.turns import TurnList, TurnRecord
 
@@ -114,6 +114,17 @@ class Client:
         pass is under way, OutcomeUnknown where the answer was lost (the pass goes on).
         """
         return await collect(self._door, older_than_s, dry_run=dry_run)
+
+    async def clock(self) -> ClockView:
+        """What time it is for the server."""
+        return await self._door.get("/v1/clock", ClockView)
+
+    async def move_clock(
+        self, *, advance_s: float | None = None, to_ns: int | None = None
+    ) -> ClockView:
+        """Let time pass at once, in a project of tests. Errors: Conflict, InvalidRequest."""
+        body = {"advance_s": advance_s, "to_ns": to_ns}
+        return await self._door.post("/v1/clock", ClockView, body)
 
     async def trust_files(self, ref: str = "HEAD", *, root: str = "") -> TrustedFiles:
         """From now on, what stands in a commit is the operator's own. Errors: InvalidRequest."""

@@ -370,6 +370,10 @@ class Session:
             self._keys = (await self._door.get("/v1/guard/keys", Keys)).keys
         return self._keys
 
+    async def ahead_ns(self) -> int:
+        """How far the server's clock was moved by hand, in a project of tests; otherwise 0."""
+        return (await self._door.get("/v1/guard/keys", Keys)).ahead_ns
+
     async def end(self) -> SessionView:
         """The work is done: no call of this session is answered any more."""
         return await self._door.post("/v1/guard/end", SessionView, {})

@@ -57,7 +57,7 @@ from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.rates import RateGate
+from holdfast.runtime.rates import RateGate, Share
 from holdfast.runtime.reaching import Dice
 from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.retention import Retention, Terms
@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator decided, as the runtime reads it; most of it has the value of no word.
 
     `version` is the settings' own, `behind` the digest of all that is decided by. Rates of models
-    are by provider; `decisions_per_s` is by tenant, as `tenant_rates` are.
+    are by provider; what is `_per_s` is by tenant, as `tenant_rates` are.
     """
 
     contracts: ContractBook
@@ -111,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_rates: Mapping[str, Mapping[str, Rates]] = {}
     tenant_rates: Mapping[str, Rates] = {}
     decisions_per_s: Mapping[str, int] = {}
+    model_calls_per_s: Mapping[str, int] = {}
     shares_of: SharesOf = lambda *_: Shares()
     lease_s: float = 10.0
     max_activations: int = 5
@@ -202,7 +203,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         turns=turns,
         doorkeeper=ModelDoorkeeper(sessions, turns, fence),
         admission=admission,
-        calls=_model_calls(services, ports, settings, admission, points),
+        calls=_model_calls(services, ports, settings, admission, points, turns),
         dispatch=dispatch,
         runs=runs,
         killer=Killer(sessions, journal, ports.processes),
@@ -293,7 +294,12 @@ def _admission(
 
 
 def _model_calls(
-    services: Services, ports: Ports, settings: Settings, admission: Admission, points: HookPoints
+    services: Services,
+    ports: Ports,
+    settings: Settings,
+    admission: Admission,
+    points: HookPoints,
+    turns: Turns,
 ) -> ModelCalls:
     models, tenants = settings.model_rates, settings.tenant_rates
     return ModelCalls(
@@ -302,6 +308,7 @@ def _model_calls(
         pricing=Pricing(settings.prices, settings.admitted),
         providers=ports.providers,
         rates=RateGate(ports.clock, models=models, tenants=tenants) if models or tenants else None,
+        share=Share(ports.clock, beside=turns.beside_others, per_s=settings.model_calls_per_s),
         dice=ports.dice,
         wait_for_room_s=settings.wait_for_room_s,
         reader=RequestReader(settings.admitted, ports.readers),

@@ -12,7 +12,7 @@ from holdfast.backends.frames.client import FrameClient
 from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.policyd_client.client import RemotePolicy
 from holdfast.backends.reader_host import ReaderHost
-from holdfast.backends.system.clock import SystemClock, SystemEntropy
+from holdfast.backends.system.clock import MovedClock, SystemClock, SystemEntropy
 from holdfast.backends.system.links import SystemLinks
 from holdfast.backends.system.processes import LinuxProcesses
 from holdfast.compose.alerting import alert_channels, alert_secrets
@@ -35,6 +35,7 @@ from holdfast.runtime.retention import Terms
 from holdfast.runtime.span_tap import SpanTap
 
 DECISIONS_PER_S = 200
+MODEL_CALLS_PER_S = 20
 """Tool calls decided a second for a tenant that says nothing, where there are several."""
 
 
@@ -88,13 +89,16 @@ async def build(
     environment: Mapping[str, str],
     sandbox: Sandbox,
     say: Callable[[str], None],
+    moved: MovedClock | None = None,
 ) -> Harness:
     """The house of a server; `say` takes a line for its log. Call inside the running loop.
+
+    `moved`: a clock that people move, in place of the machine's.
 
     Errors: ConfigInvalid (a hook that cannot be loaded, a price that does not hold, an extra that
     is missing), Conflict, StoreUnavailable.
     """
-    clock = SystemClock()
+    clock = moved or SystemClock()
     readers = ReaderHost(environment, sandbox)
     hosts = HookHosts(config.path.parent, environment, sandbox)
     default, by_agent = await hook_sets(hosts, config)
@@ -143,7 +147,8 @@ def _settings(config: Config, signing_key: Ed25519PrivateKey, behind: str) -> Se
     """What the runtime reads of the configuration. Errors: ConfigInvalid."""
     runs, owners = config.runs, config.tenants.items()
     # One tenant alone keeps nobody waiting; beside others none has all of the server.
-    usual = DECISIONS_PER_S if len(config.tenants) > 1 else None
+    beside = len(config.tenants) > 1
+    usual = DECISIONS_PER_S if beside else None
     most = {name: owner.max_decisions_per_s or usual for name, owner in owners}
     return Settings(
         contracts=ContractBook(with_refusals(config)),
@@ -157,6 +162,11 @@ def _settings(config: Config, signing_key: Ed25519PrivateKey, behind: str) -> Se
         model_rates=model_rates(config),
         tenant_rates={name: owner.rates for name, owner in owners if owner.rates is not None},
         decisions_per_s={name: per_s for name, per_s in most.items() if per_s is not None},
+        model_calls_per_s={
+            name: owner.max_model_calls_per_s or MODEL_CALLS_PER_S
+            for name, owner in owners
+            if owner.max_model_calls_per_s or (beside and owner.rates is None)
+        },
         shares_of=_shares(config),
         lease_s=runs.lease_s,
         max_activations=runs.max_activations,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from holdfast.core.contract_lint import MIN_SENTENCE_CHARS, labelled, lint
 from holdfast.core.contracts import definition_digest
+from holdfast.core.risk.commands import named_commands
 from holdfast.core.schemas import Schema, SchemaFault, compile_schema
 from holdfast.core.tool_schemas import (
     differences,
@@ -214,6 +215,10 @@ def _decision(contract: Contract) -> _Faults:
         # Which sentences a description needs is the organisation's to say, not the house's.
         if rule != "effect" or "has side effects" in finding.text:
             faults.append((rule, finding.text, _FIXES[rule]))
+    for name in named_commands(contract):
+        text = f"`{name}` is called like a shell command, and the contract does not say that it is"
+        fix = "name it under `shell`, so that all of it is judged, or give it the role `payload`"
+        faults.append(("roles", text, fix))
     own = contract.name.split("__")[-1]
     verb = own.replace("-", "_").partition("_")[0].lower()
     if contract.effect is Effect.READ and _CHANGING_VERBS.fullmatch(verb):

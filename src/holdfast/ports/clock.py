@@ -26,6 +26,18 @@ class WallClock(Clock, Protocol):
         ...
 
 
+class SettableClock(WallClock, Protocol):
+    """The clock of a server that is tried out: people move it, forwards only."""
+
+    def advance(self, ahead_ns: int) -> None:
+        """Let that much time pass at once. Errors: ValueError for less than none."""
+        ...
+
+    def ahead_ns(self) -> int:
+        """How far it was moved since the server started."""
+        ...
+
+
 class Entropy(Protocol):
     """Unpredictable identifiers."""
 

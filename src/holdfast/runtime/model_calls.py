@@ -45,7 +45,7 @@ from holdfast.runtime.points import Fields, HookPoints
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.provider_grants import ProviderGrants
 from holdfast.runtime.providers import Provider
-from holdfast.runtime.rates import RateGate, Toll
+from holdfast.runtime.rates import RateGate, Share, Toll
 from holdfast.runtime.reaching import Dice, Reaching, Unreached, all_failed, resting, unanswered
 from holdfast.runtime.request_reading import RequestReader
 from holdfast.runtime.services import Services
@@ -65,6 +65,7 @@ class ModelCalls:
         pricing: Pricing,
         providers: Mapping[str, Provider],
         rates: RateGate | None = None,
+        share: Share | None = None,
         dice: Dice | None = None,
         wait_for_room_s: float = WAIT_FOR_ROOM_S,
         reader: RequestReader | None = None,
@@ -79,6 +80,7 @@ class ModelCalls:
         self.reader = reader or RequestReader()
         self.admitted = self.reader.admitted
         self._rates = rates
+        self._share = share
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._here = Here(self._reaching, services.clock.now_ns)
@@ -104,6 +106,8 @@ class ModelCalls:
         The session's upstream is asked, then its fallbacks for the trouble that each one had.
         Errors: what a refusal before the first upstream says; of the last when all failed.
         """
+        if self._share is not None:
+            self._share.enter(call.live.who.tenant)
         call.admitted = await self.clearing.call(call.live, call.given)
         await self._check_turns(call.live)
         if self._points.stand(call.live):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from holdfast.core.rates import Draw, Meters, Rates, longest_wait_ns
+from holdfast.core.rates import Bucket, Draw, Meters, Rates, longest_wait_ns
 from holdfast.errors import RateLimited
 from holdfast.ports.clock import Clock
 from holdfast.runtime.waiting import NotYet, Waiting
@@ -132,6 +132,39 @@ class RateGate:
             return await gate.line.stand(tenant, wanted, timeout_s=timeout_s)
         except TimeoutError:
             raise _limited(gate.wait_ns(wanted) / 1e9 or 1.0, model) from None
+
+
+class Share:
+    """What a tenant may ask of the models' door a second while others are about: `per_s` by tenant.
+
+    Alone it has all that the server gives. Half a second's worth may come at once, and what is more
+    is refused before it costs anything: a line would only make the others' calls wait behind it.
+    """
+
+    def __init__(
+        self, clock: Clock, *, beside: Callable[[str], bool], per_s: Mapping[str, int]
+    ) -> None:
+        self._clock = clock
+        self._beside = beside
+        now_ns = clock.now_ns()
+        self._buckets = {
+            name: Bucket(max(n // 2, 1), now_ns, 500_000_000 if n > 1 else 1_000_000_000)
+            for name, n in per_s.items()
+        }
+
+    def enter(self, tenant: str) -> None:
+        """Draw one call, where it has to. Errors: RateLimited."""
+        bucket = self._buckets.get(tenant)
+        if bucket is None or not self._beside(tenant):
+            return
+        now_ns = self._clock.now_ns()
+        if wait_ns := bucket.wait_ns(1, now_ns):
+            raise RateLimited(
+                "rate_limited: this tenant asks models for more a second than its share beside "
+                "others (`max_model_calls_per_s`)",
+                retry_after_s=round(wait_ns / 1e9, 3),
+            )
+        bucket.draw(1, now_ns)
 
 
 def _limited(wait_s: float, model: str) -> RateLimited:

@@ -98,6 +98,10 @@ class Turns:
             self._other = self._last
         self._last = (tenant, self._clock.now_ns())
 
+    def beside_others(self, tenant: str) -> bool:
+        """Whether another tenant asked for anything a moment ago."""
+        return self._beside_others(tenant, self._clock.now_ns())
+
     def waiting(self, tenant: str) -> int:
         """How many of a tenant's decisions stand in line."""
         return self._line.count(tenant)

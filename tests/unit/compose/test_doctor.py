@@ -21,6 +21,7 @@ GOOD = PolicyFacts(permitted=TOOLS, cases=4)
 
 POLICY = """
 @id("shop.support")
+@unbounded("support serves every order")
 permit (
   principal,
   action in [Action::"mcp__shop__get_order", Action::"mcp__shop__refund"],

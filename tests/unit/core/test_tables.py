@@ -70,8 +70,9 @@ def test_paths_raise_the_registered_risk(arguments, level):
     assert risk.reasons[0].code == "risk.registered"
 
 
-def test_reading_a_system_path_is_as_registered_and_our_own_state_is_blocked():
-    assert assess(contract(Effect.READ), "t", {"path": "/etc/x"}).level is RiskLevel.LOW
+def test_reading_a_program_is_as_registered_and_our_own_state_is_blocked():
+    assert assess(contract(Effect.READ), "t", {"path": "/usr/x"}).level is RiskLevel.LOW
+    assert assess(contract(Effect.READ), "t", {"path": "/etc/x"}).level is RiskLevel.HIGH
     assert assess(contract(Effect.READ), "t", {"path": ".holdfast"}).level is RiskLevel.BLOCK
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from holdfast.core.rates import Draw, Rates
 from holdfast.errors import RateLimited
-from holdfast.runtime.rates import RateGate
+from holdfast.runtime.rates import RateGate, Share
 from tests.skipped_time import LoopClock, run
 
 ONE = Draw(1, 0, 0)
@@ -134,5 +134,47 @@ def test_tokens_are_corrected_to_what_was_used_once():
             await tokens.enter("up", "m", "a", Draw(1, 0, 980), timeout_s=0)
         again.unsent()
         await tokens.enter("up", "m", "a", Draw(1, 0, 980), timeout_s=0)
+
+    run(main)
+
+
+def share(clock, *, beside, **per_s):
+    return Share(clock, beside=lambda _: beside[0], per_s=per_s)
+
+
+def let_in(of, tenant, calls=100):
+    count = 0
+    for _ in range(calls):
+        try:
+            of.enter(tenant)
+        except RateLimited:
+            continue
+        else:
+            count += 1
+    return count
+
+
+def test_a_share_of_model_calls_holds_beside_others_alone():
+    async def main():
+        clock, beside = LoopClock(), [False]
+        fair = share(clock, beside=beside, loud=20)
+        assert let_in(fair, "loud") == 100
+        beside[0] = True
+        assert let_in(fair, "loud") == 10
+        assert let_in(fair, "quiet") == 100
+        await asyncio.sleep(0.25)
+        assert let_in(fair, "loud") == 5
+        beside[0] = False
+        assert let_in(fair, "loud") == 100
+
+    run(main)
+
+
+def test_a_share_of_one_a_second_lets_one_in():
+    async def main():
+        fair = share(LoopClock(), beside=[True], slow=1)
+        assert let_in(fair, "slow") == 1
+        await asyncio.sleep(1)
+        assert let_in(fair, "slow") == 1
 
     run(main)

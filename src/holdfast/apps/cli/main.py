@@ -47,6 +47,7 @@ COMMANDS = {
     "config": Place("local", "Settings."),
     "tools": Place("tools", "Tools, looked at without a server."),
     "hooks": Place("hooks", "Hooks, tried without a server."),
+    "clock": Place("clock", "The server's clock, moved by hand in a project of tests."),
     "audit": Place("audit", "Questions to the journal."),
     "store": Place("store", "Where journal and states are kept."),
 }

@@ -25,6 +25,9 @@ def register(app: typer.Typer) -> None:
         workers: int = typer.Option(
             -1, min=-1, max=64, help="Workers beside it; 1 where an agent needs one."
         ),
+        test_clock: bool = typer.Option(
+            False, "--test-clock", help="Time is moved by `clock`, in a project of tests."
+        ),
         store: str = typer.Option("", help="A Postgres, as `postgresql://host/database`."),
     ) -> None:
         """Start the server in the foreground: gateway, control API, policy process, workers."""
@@ -39,6 +42,8 @@ def register(app: typer.Typer) -> None:
             arguments += ["--host", host]
         if store:
             arguments += ["--store", store]
+        if test_clock:
+            arguments.append("--test-clock")
         arguments += ["--workers", str(workers)]
         command = python_module(SERVER_MODULE, arguments)
         sys.stdout.flush()

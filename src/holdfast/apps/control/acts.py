@@ -42,6 +42,7 @@ ACTS: dict[str, Act] = {
     "policy_check": Act.LOOKS,
     "policy_replay": Act.LOOKS,
     "list_upstreams": Act.LOOKS,
+    "show_clock": Act.LOOKS,
     "list_operators": Act.LOOKS,
     "kill_session": Act.HOLDS_BACK,
     "pause_session": Act.HOLDS_BACK,
@@ -63,6 +64,7 @@ ACTS: dict[str, Act] = {
     "forget_files": Act.GOVERNS,
     "add_operator": Act.GOVERNS,
     "remove_operator": Act.GOVERNS,
+    "move_clock": Act.GOVERNS,
 }
 _WHY = {Act.GOVERNS: "it governs whoever works here"}
 _UNLISTED = "what nobody said of this verb that others may"

@@ -19,6 +19,7 @@ from holdfast.apps.control.answering import shown
 from holdfast.apps.control.audit.routes import operations as audit
 from holdfast.apps.control.auth import Gate
 from holdfast.apps.control.budgets.routes import operations as budgets
+from holdfast.apps.control.clock.routes import operations as clock
 from holdfast.apps.control.conversations import routes as conversations
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.files.routes import operations as files
@@ -54,6 +55,7 @@ ALL: tuple[Operation, ...] = tuple(
         upstreams,
         operators,
         gc,
+        clock,
         files,
     )
     for one in noun.all

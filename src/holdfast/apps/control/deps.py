@@ -13,6 +13,7 @@ from holdfast.compose.config import Config
 from holdfast.compose.house import House
 from holdfast.model.decisions import Replay, Replayed
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
+from holdfast.ports.clock import SettableClock
 
 
 class PolicyEngine(Protocol):
@@ -55,7 +56,8 @@ class ControlDeps:
     """Everything that the routes use. `admin_token_digest` is SHA-256 of the token, in hex.
 
     `model_port` is where model calls go, 0 where that is the server's own; `relays` tells of the
-    processes that serve there, None where there are none to be.
+    processes that serve there, None where there are none to be. `moved` is the clock where people
+    move it.
     """
 
     house: House
@@ -68,3 +70,4 @@ class ControlDeps:
     version: str
     model_port: int = 0
     relays: Callable[[], RelaysHere] | None = None
+    moved: SettableClock | None = None

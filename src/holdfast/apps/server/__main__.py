@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--host", help="instead of `server.host`")
     parser.add_argument("--workers", type=int, help="workers beside it; by need unless given")
     parser.add_argument("--store", default="", help="instead of `store.url`")
+    parser.add_argument("--test-clock", action="store_true", help="time is moved by hand")
     parser.add_argument("--again", action="store_true", help="wait for a store that went away")
     parser.add_argument("--with-parent", type=int, default=0, help="end when this process does")
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
@@ -77,7 +78,7 @@ def main(arguments: list[str]) -> int:
 
 async def _served(config: Config, given: argparse.Namespace, ready: Ready) -> None:
     """Serve until told to stop. Errors: those of `begun` and of `serve`."""
-    async with begun(config, given.port) as start:
+    async with begun(config, given.port, test_clock=given.test_clock) as start:
         # Loaded while the policy process loads.
         from holdfast.apps.server.serving import serve  # noqa: PLC0415
 
@@ -121,6 +122,8 @@ def _begin_again(given: argparse.Namespace, gone: StoreLost) -> None:
         value = getattr(given, name)
         if value not in {None, ""}:
             arguments += [f"--{name}", str(value)]
+    if given.test_clock:
+        arguments.append("--test-clock")
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "holdfast.apps.server", *arguments])  # noqa: S606 - no shell
 

@@ -73,6 +73,7 @@ async def serve(
                     environment=os.environ,
                     sandbox=begun.sandbox,
                     say=say,
+                    moved=begun.moved,
                 )
             )
         harness = built.result()
@@ -92,7 +93,7 @@ async def serve(
                 relays.measured(house.gauges)
                 await relays.start()
                 beside = _Beside(policy, workers_kept, relays)
-                await _run(config, harness, listening, begun.admin, beside, ready, parent)
+                await _run(begun, harness, beside, ready, parent)
     finally:
         state.withdraw(config.state_path)
         listening.close()
@@ -125,19 +126,12 @@ class _Beside(NamedTuple):
     relays: Relays
 
 
-async def _run(
-    config: Config,
-    harness: Harness,
-    listening: socket.socket,
-    admin: str,
-    beside: _Beside,
-    ready: Ready,
-    parent: int,
-) -> None:
+async def _run(begun: Begun, harness: Harness, beside: _Beside, ready: Ready, parent: int) -> None:
+    config, listening, admin = begun.config, begun.listening, begun.admin
     policy, relays, tls = beside.policy, beside.relays, config.tls_cert_path is not None
     url = _url(config, listening.getsockname()[1], tls=tls)
     model_url = _url(config, relays.port, tls=tls) if relays.port else ""
-    app = _application(config, harness, beside, admin, url=url)
+    app = _application(begun, harness, beside, url=url)
     server = _Server(
         uvicorn_config(app, tls_cert=config.tls_cert_path, tls_key=config.tls_key_path),
         harness,
@@ -219,14 +213,8 @@ class _Server(OrderlyServer):
         await super().shutdown(sockets)
 
 
-def _application(
-    config: Config,
-    harness: Harness,
-    beside: _Beside,
-    admin: str,
-    *,
-    url: str,
-) -> Front:
+def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -> Front:
+    config, admin = begun.config, begun.admin
     house, limit, relays = harness.house, config.server.max_body_bytes, beside.relays
     gateway = Gateway(
         house.doorkeeper,
@@ -238,7 +226,7 @@ def _application(
         readers=harness.readers,
     )
     intake = Intake(limit, report, harness.readers)
-    door, hooks = GuardDoor(house, intake), ClaudeCodeDoor(house, intake)
+    door, hooks = GuardDoor(house, intake, begun.moved), ClaudeCodeDoor(house, intake)
     children = DelegationDoor(house, config, intake, model_port=relays.port)
     runs = RunDoor(house, intake)
     worker = state.worker_token(config.state_path)
@@ -259,6 +247,7 @@ def _application(
             version=holdfast.__version__,
             model_port=relays.port,
             relays=relays.here if relays.port else None,
+            moved=begun.moved,
         )
     )
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())

@@ -4,6 +4,7 @@ The policy process takes about as long to load as the rest of the server does, s
 before that (`serving`) is loaded, and both load at a time.
 """
 
+import os
 import socket
 import ssl
 import sys
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from holdfast.apps.server import state
 from holdfast.apps.server.tasks import PolicyProcess
+from holdfast.backends.system.clock import MovedClock
 from holdfast.compose.config import policy_inputs
 from holdfast.compose.config.model import Config
 from holdfast.compose.sandboxes import sandbox
@@ -68,17 +70,21 @@ class Begun(NamedTuple):
     policy: PolicyProcess
     policy_socket: Path
     sandbox: Sandbox
+    moved: MovedClock | None = None
 
 
 @asynccontextmanager
-async def begun(config: Config, port: int | None) -> AsyncIterator[Begun]:
+async def begun(
+    config: Config, port: int | None, *, test_clock: bool = False
+) -> AsyncIterator[Begun]:
     """Listen on `port` or that of the configuration, and have the policy process on its way.
 
-    Errors: ConfigInvalid, Conflict, PolicyUnavailable.
+    `test_clock`: time is moved by hand. Errors: ConfigInvalid, Conflict, PolicyUnavailable.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     folder = config.state_path
     state.prepare(folder)
+    moved = _moved_clock(config, asked=test_clock)
     admin = state.admin_token(folder)
     _check_tls(config)
     inputs = folder / "policy-inputs.json"
@@ -92,9 +98,23 @@ async def begun(config: Config, port: int | None) -> AsyncIterator[Begun]:
         )
         try:
             await policy.begin()
-            yield Begun(config, admin, listening, policy, policy_socket, here)
+            yield Begun(config, admin, listening, policy, policy_socket, here, moved)
         finally:
             await policy.stop()
+
+
+def _moved_clock(config: Config, *, asked: bool) -> MovedClock | None:
+    """The clock that people move, where one is asked for. Errors: ConfigInvalid."""
+    mark = config.state_path / state.TEST_CLOCK
+    marked = mark.exists()
+    if not asked and not marked:
+        return None
+    # Of no use to a server that is not tried out.
+    from holdfast.compose.moved_clock import check_clock  # noqa: PLC0415
+
+    check_clock(config, os.environ, asked=asked, marked=marked)
+    mark.touch(mode=0o600)
+    return MovedClock()
 
 
 def _check_tls(config: Config) -> None:

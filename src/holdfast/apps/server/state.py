@@ -21,6 +21,7 @@ WORKER_TOKEN = "worker.token"  # noqa: S105 -- a file's name
 SERVER_FILE = "server.json"
 POLICY_SOCKET = "policyd.sock"
 POLICIES = "policies"
+TEST_CLOCK = "test-clock"
 RELAYS_SOCKET = "relays.sock"
 _SIGNING_KEY = "signing.key"
 # Searches of agents keep to these, and git does.

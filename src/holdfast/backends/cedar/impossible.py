@@ -46,7 +46,7 @@ def impossible(
         like = node.get("like")
         if isinstance(like, dict):
             domain = _domain(like["left"], known)
-            if domain is not None and not _some_match(like["pattern"], domain.values):
+            if domain is not None and not any(map(Pattern(like["pattern"]).fits, domain.values)):
                 yield _sentence(domain, "that pattern")
 
 
@@ -110,14 +110,15 @@ def _listed(argument: str, tools: list[Contract]) -> Domain | None:
     for tool in tools:
         properties = tool.input_schema.get("properties")
         schema = properties.get(argument) if isinstance(properties, dict) else None
-        values = _enumerated(schema)
+        values = enumerated(schema)
         if values is None:
             return None
         found |= values
     return Domain(f"context.input.{argument}", frozenset(found)) if found else None
 
 
-def _enumerated(schema: Any) -> set[str] | None:
+def enumerated(schema: Any) -> set[str] | None:
+    """The texts that a schema lists, None where it lists none or others than texts."""
     if not isinstance(schema, dict):
         return None
     values = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -126,7 +127,13 @@ def _enumerated(schema: Any) -> set[str] | None:
     return set(values)
 
 
-def _some_match(pattern: list[Any], values: Iterable[str]) -> bool:
-    parts = (re.escape(part["Literal"]) if isinstance(part, dict) else ".*" for part in pattern)
-    wanted = re.compile("".join(parts), re.DOTALL)
-    return any(wanted.fullmatch(value) for value in values)
+class Pattern:
+    """A pattern of `like`, as it stands in Cedar's JSON form."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        made = (re.escape(part["Literal"]) if isinstance(part, dict) else ".*" for part in parts)
+        self._wanted = re.compile("".join(made), re.DOTALL)
+
+    def fits(self, value: str) -> bool:
+        """Whether all of a value is what the pattern says."""
+        return self._wanted.fullmatch(value) is not None

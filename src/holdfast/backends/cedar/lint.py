@@ -6,6 +6,7 @@ Also the reading of scopes that slicing and linting share. Not here: types (`val
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from holdfast.backends.cedar import bounds
 from holdfast.backends.cedar.impossible import CODE, impossible
 from holdfast.backends.cedar.inputs import ALL_TOOLS, EFFECT_GROUPS, UNKNOWN_TOOL
 from holdfast.backends.cedar.sources import Rule
@@ -63,18 +64,20 @@ def lint(
             PolicyFinding(rule.file, rule.line, rule.id, code, text)
             for code, text in (
                 *_scope_faults(rule, declared),
-                *(tuple(_permit_faults(rule)) or _impossible(rule, contracts)),
+                *(tuple(_permit_faults(rule)) or _by_contract(rule, contracts)),
             )
         ]
     return tuple(findings)
 
 
-def _impossible(rule: Rule, contracts: Mapping[str, Contract]) -> Iterable[tuple[str, str]]:
-    """Each comparison once, with a value that no call can have."""
-    _, names = action_scope(rule.est)
-    tools = () if _GROUPS.intersection(names) else names
+def _by_contract(rule: Rule, contracts: Mapping[str, Contract]) -> Iterable[tuple[str, str]]:
+    """Each comparison once, with a value that no call can have; a permit that bounds nothing."""
+    covers = action_scope(rule.est)
+    tools = () if _GROUPS.intersection(covers[1]) else covers[1]
     texts = impossible(nodes(rule.est["conditions"]), tools, contracts)
     yield from ((CODE, text) for text in dict.fromkeys(texts))
+    if rule.permits:
+        yield from ((bounds.CODE, text) for text in bounds.unbounded(rule, covers, contracts))
 
 
 def _scope_faults(rule: Rule, declared: frozenset[str]) -> Iterable[tuple[str, str]]:

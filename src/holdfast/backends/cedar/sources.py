@@ -30,11 +30,15 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One policy. `est` is Cedar's JSON form of it; `ask` is None where approval cannot lift it."""
+    """One policy. `est` is Cedar's JSON form of it; `ask` is None where approval cannot lift it.
+
+    `unbounded` says why its tools may act on anything, None where they may not.
+    """
 
     id: str
     permits: bool
     ask: str | None
+    unbounded: str | None
     reason: str
     file: str
     line: int
@@ -128,10 +132,14 @@ def _annotated(file: str, line: int, statement: str, est: dict[str, Any]) -> Rul
     if permits and "ask" in notes:
         text = "@ask belongs on a forbid: it names what a person may lift"
         return PolicyFinding(file, line, rule_id, "ask_on_permit", text)
+    if "unbounded" in notes and not (permits and notes["unbounded"].strip()):
+        text = "@unbounded belongs on a permit, with the reason why its tools may act on anything"
+        return PolicyFinding(file, line, rule_id, "unbounded_why", text)
     return Rule(
         id=rule_id,
         permits=permits,
         ask=notes.get("ask"),
+        unbounded=notes.get("unbounded"),
         reason=notes.get("reason", ""),
         file=file,
         line=line,

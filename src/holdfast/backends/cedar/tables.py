@@ -3,7 +3,7 @@
 A file is `cases: [{name, given, call, expect, rule}]`. `given` may set roles, trust, user, agent,
 project, session, task (attributes), tenant (attributes), tenant_name, tags, tainted, risk and
 effect; `call` names the tool, its input and resource. What is left out is the mildest: no roles,
-semi_autonomous trust, and risk and effect as the contract declares them.
+semi_autonomous trust, and resource, risk and effect as the contract declares them.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 from holdfast.backends.cedar.bundle import Bundle
 from holdfast.backends.cedar.evaluation import decide
 from holdfast.backends.cedar.inputs import PolicyInputs
+from holdfast.core.resources import resource_of
 from holdfast.model.decisions import PolicyRequest, Verdict
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
@@ -116,6 +117,12 @@ def _fault(bundle: Bundle, case: Case, contract: Contract | None) -> str:
     return ""
 
 
+def _named(call: Call, contract: Contract | None) -> str:
+    """The resource that the guard would name; none where the arguments name none."""
+    made = resource_of(contract, call.input) if contract else ""
+    return made if isinstance(made, str) else ""
+
+
 def _request(case: Case, contract: Contract | None) -> PolicyRequest:
     given = case.given
     risk = contract.risk if contract else RiskLevel.HIGH
@@ -129,7 +136,7 @@ def _request(case: Case, contract: Contract | None) -> PolicyRequest:
         roles=given.roles,
         trust=given.trust,
         action=case.call.tool,
-        resource=case.call.resource,
+        resource=case.call.resource or _named(case.call, contract),
         input=case.call.input,
         task_id="task",
         task=given.task,

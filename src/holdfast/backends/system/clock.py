@@ -44,6 +44,25 @@ class SystemClock:
         return off if abs(off) > _JUMP_NS else 0
 
 
+class MovedClock(SystemClock):
+    """The same, moved ahead by hand: what `jumped_ns` says of the wall is then how far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ahead_ns = 0
+
+    def advance(self, ahead_ns: int) -> None:
+        """Let that much time pass at once. Errors: ValueError for less than none."""
+        if ahead_ns < 0:
+            raise ValueError("a clock never runs backwards")
+        self._ahead_ns += ahead_ns
+        self.not_before(self.now_ns() + ahead_ns)
+
+    def ahead_ns(self) -> int:
+        """How far it was moved since it was made."""
+        return self._ahead_ns
+
+
 class SystemEntropy:
     """Identifiers and tokens from the operating system's generator."""
 

@@ -216,6 +216,7 @@ SERVER = Record(
         "port": Field(Whole(least=0, most=65535), "port to listen on; 0 takes a free one"),
         "state_dir": Field(FILE_PATH, "folder of the journal and the sockets"),
         "watch_policies": Field(Flag(), "take policy files as they are written, for development"),
+        "test_project": Field(Flag(), "nothing here is real: `up --test-clock` may move its clock"),
         "allow_remote_plaintext": Field(Flag(), "listen off this machine without TLS"),
         "tls": Field(TLS, "certificate and key; required off this machine"),
         "max_body_bytes": Field(Whole(least=1024, most=2**30), "largest request body"),
@@ -397,6 +398,10 @@ TENANT = Record(
         "max_decisions_per_s": Field(
             Whole(least=1, most=100_000),
             "tool calls decided for it a second (200 beside other tenants); more wait, or are 429",
+        ),
+        "max_model_calls_per_s": Field(
+            Whole(least=1, most=100_000),
+            "model calls a second while another tenant is about (20 without `rates`); more are 429",
         ),
         "max_runs": Field(_RUNS_AT_WORK, "most runs of it at work at a time"),
         "approvers": _APPROVERS,

@@ -53,6 +53,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = ".holdfast"
     allow_remote_plaintext: bool = False
     watch_policies: bool = False
+    test_project: bool = False
     tls: Tls | None = None
     max_body_bytes: int = 33_554_432
 
@@ -252,13 +253,15 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """One customer or department; nothing is shared between tenants.
 
     `max_decisions_per_s` may be had at once, then evenly; None is 200 beside other tenants, and as
-    many as the server makes for one alone.
+    many as the server makes for one alone. `max_model_calls_per_s` holds only while another tenant
+    asks for anything; None is 20, and none where `rates` say what it may send.
     """
 
     attributes: dict[str, AttributeValue] = {}
     limits: LimitSettings = ()
     rates: Rates | None = None
     max_decisions_per_s: int | None = None
+    max_model_calls_per_s: int | None = None
     projects: dict[str, Project] = {}
     users: dict[str, User] = {}
     max_runs: int | None = None

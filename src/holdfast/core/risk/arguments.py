@@ -7,7 +7,6 @@ what a search looks for. A path is judged in every spelling that a tool may read
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ from holdfast.core.risk import shell_paths as paths
 from holdfast.core.risk.path_patterns import below_any
 from holdfast.core.risk.searches import misses_tokens, reaches_state
 from holdfast.core.risk.shell_rules import words
+from holdfast.core.risk.spellings import is_address, spellings
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import ArgumentRole, Contract, Effect
 
@@ -47,10 +47,7 @@ _ROOTS = ("path", "directory", "folder", "root", "cwd")
 _UNDER_ROOT = ("glob", "pattern", "include", "file", "filename")
 _LISTS_NAMES_ONLY = frozenset({"Glob", "LS"})
 _SYSTEM = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys")
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 _ONE_PATH = re.compile(r"^(?:[~.]|\$\{?HOME\b|file:)|/|\\|%2f|%5c", re.IGNORECASE)
-_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_HOME_VARIABLE = re.compile(r"^\$(?:HOME\b|\{HOME\})")
 
 
 def judge_arguments(
@@ -145,53 +142,6 @@ def _reads_as_path(contract: Contract, name: str, value: str) -> bool:
     return _ONE_PATH.search(value) is not None
 
 
-def spellings(value: str) -> tuple[str, ...]:
-    """Every way in which a tool may read this path."""
-    found = [value]
-    if not value.isascii():
-        wide = unicodedata.normalize("NFKC", value)
-        found.append("".join(c for c in wide if unicodedata.category(c) != "Cf"))
-    for _ in range(3):
-        decoded = _decoded(found[-1])
-        if decoded == found[-1]:
-            break
-        found.append(decoded)
-    found += [one.replace("\\", "/") for one in found if "\\" in one]
-    bare = [
-        _HOME_VARIABLE.sub("~", re.sub(r"(?i)^file:/+(?:localhost/)?", "/", one)) for one in found
-    ]
-    return tuple(dict.fromkeys(_collapsed(one.replace("\0", "").strip()) for one in bare))
-
-
-def is_address(spelling: str) -> bool:
-    """Whether it begins with the scheme of an address, and names no file."""
-    return _SCHEME.match(spelling) is not None
-
-
-def _decoded(text: str) -> str:
-    """Escapes of a URL taken out; bytes that are no UTF-8 are replaced."""
-    if "%" not in text:
-        return text
-    return _ESCAPED.sub(
-        lambda run: bytes.fromhex(run.group().replace("%", "")).decode("utf-8", "replace"), text
-    )
-
-
-def _collapsed(path: str) -> str:
-    """Long ways round are taken out before a path is cut to what a kernel takes."""
-    return re.sub(r"/(?:\.?/)+", "/", path) if len(path) < paths.MAX_PATH else _shortest(path)
-
-
-def _shortest(path: str) -> str:
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == ".." and parts and parts[-1] not in ("", ".."):
-            parts.pop()
-        elif part not in ("", ".") or not parts:
-            parts.append(part)
-    return "/".join(parts)
-
-
 def _views(value: str, folder: str, own: places.Governed) -> tuple[str, ...]:
     short = len(value) <= _KEPT_PATH
     return _kept_views(value, folder, own) if short else _read_views(value, folder, own)
@@ -229,19 +179,31 @@ def _judge(contract: Contract, value: str, folder: str, own: places.Governed, ad
     elif writes and any(map(places.is_run_later, views)):
         text = "what is written there is run later by itself"
         add("risk.protected_path", text, RiskLevel.HIGH, value)
-    elif writes and _in_system(value, folder):
+    elif _in_system(contract, value, folder):
         text = "the path lies in a system or superuser folder"
         add("risk.system_path", text, RiskLevel.HIGH, value)
 
 
-def _in_system(value: str, folder: str) -> bool:
-    """Whether it surely lies under a system folder, or is the superuser's own file."""
-    exact = [
-        paths.normalise(paths.localised(spelling, folder))
-        for spelling in spellings(value)
-        if not is_address(spelling)
-    ]
-    return any(paths.is_superusers(place) or below_any(place, _SYSTEM) for place in exact)
+def _in_system(contract: Contract, value: str, folder: str) -> bool:
+    """Whether it lies under a system folder, or is the superuser's own file.
+
+    All of them count for what writes, those that tell of the machine for what reads; for both, a
+    path that climbs out counts as the latter wherever it could end. Listing names is free.
+    """
+    found = [spelling for spelling in spellings(value) if not is_address(spelling)]
+    exact = [paths.normalise(paths.localised(spelling, folder)) for spelling in found]
+    if contract.effect is not Effect.READ and any(
+        paths.is_superusers(place) or below_any(place, _SYSTEM) for place in exact
+    ):
+        return True
+    return contract.name not in _LISTS_NAMES_ONLY and any(
+        places.is_system_read(place)
+        or (
+            not paths.is_within(place)
+            and places.is_system_read(paths.climbed(spelling), guessed=True)
+        )
+        for spelling, place in zip(found, exact, strict=True)
+    )
 
 
 def _judge_search(

@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
-from holdfast.core.risk.arguments import is_address, judge_arguments, paths_of, spellings
+from holdfast.core.risk.arguments import judge_arguments, paths_of
 from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.core.risk.registry import Risk
 from holdfast.core.risk.shell_calls import MOST_NAMED, Findings, Role
 from holdfast.core.risk.shell_paths import MAX_PATH
 from holdfast.core.risk.shell_rules import DEFAULT_RULES
 from holdfast.core.risk.shell_words import UNKNOWN
+from holdfast.core.risk.spellings import is_address, spellings
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract
 

@@ -7,6 +7,7 @@
 | keys and credentials                             | HIGH  | HIGH  |
 | hooks and settings of Claude Code and of git     | HIGH  | HIGH  |
 | start files of shells                            | HIGH  | HIGH  |
+| what a machine says of itself and its accounts   | HIGH  | HIGH  |
 | `.git` itself, and all in it                     |       | HIGH  |
 | what else is run later by itself                 |       | HIGH  |
 
@@ -23,7 +24,7 @@ from functools import lru_cache
 import msgspec
 
 from holdfast.core.risk.path_patterns import below, below_any, has_name
-from holdfast.core.risk.shell_paths import localised, normalise
+from holdfast.core.risk.shell_paths import is_superusers, localised, normalise
 from holdfast.core.risk.shell_rules import listed, words
 
 # Patterns, part by part, in small letters; `~` is any home. A match on a leading part is one.
@@ -81,6 +82,28 @@ _RUN_LATER_PARTS = listed("*/.git */.claude")
 # Files of a project that its editor and its remote run: a file tool may edit them as it may a
 # Makefile, while a shell that writes them is asked.
 _PROJECT_AUTOMATION = listed("*/.github/workflows */.vscode")
+# What a machine says of itself, its accounts and its processes. Programs, libraries and what comes
+# with them (`/usr`, `/opt`) are read by every build.
+_SYSTEM_PATHS = listed(
+    """
+    /etc /proc /sys /boot /private/etc /var/log /var/lib /var/spool /var/mail /var/backups
+    /private/var/log /private/var/db /root
+    """
+)
+# Read by ordinary work, the same for everybody on the machine, and naming nobody.
+_SYSTEM_READABLE = listed(
+    """
+    /etc/*-release /etc/debian_version /etc/issue /etc/timezone /etc/localtime /etc/locale.conf
+    /etc/mime.types /etc/magic /etc/shells /etc/nsswitch.conf /etc/hosts /etc/resolv.conf
+    /etc/services /etc/protocols /etc/ssl/certs /etc/ssl/openssl.cnf /etc/pki/tls/certs
+    /etc/ca-certificates* /etc/alternatives /etc/fonts /etc/ld.so.conf* /etc/apt/sources.list*
+    /private/etc/hosts /proc/cpuinfo /proc/meminfo /proc/version /proc/loadavg /proc/uptime
+    /proc/stat /proc/filesystems /proc/self/status /proc/self/limits /proc/self/cgroup
+    /proc/sys/kernel/osrelease /sys/fs/cgroup /sys/devices/system/cpu /root/.claude
+    """
+)
+# Where a path that climbs is guessed to end: names that a project's own folders rarely have.
+_CLIMBED_TO = listed("/etc /proc /root")
 _STATE_PATHS = ("/etc/claude-code", "/library/application?support/claudecode", "/etc/holdfast")
 _STATE_NAMES = (".holdfast",)
 _RULE_NAMES = ("holdfast.yaml", "holdfast.yml", "*.cedar")
@@ -178,6 +201,20 @@ def is_run_later(view: str) -> bool:
         or below_any(view, _RUN_LATER_PATHS)
         or _has_parts(view, _RUN_LATER_PARTS)
     )
+
+
+@lru_cache(maxsize=512)
+def is_system_read(view: str, *, guessed: bool = False) -> bool:
+    """Whether reading it tells of the machine, its accounts or its superuser.
+
+    A `guessed` view is one of a path that climbs out of where nobody knows.
+    """
+    view = view.casefold()
+    if not below_any(view, _CLIMBED_TO if guessed else _SYSTEM_PATHS):
+        return False
+    if below(view, "/root") and not is_superusers(view):
+        return False
+    return bool(_GLOB.search(view)) or not below_any(view, _SYSTEM_READABLE)
 
 
 def is_automation(view: str) -> bool:

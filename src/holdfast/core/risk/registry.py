@@ -4,17 +4,19 @@ A tool without a contract is HIGH, never LOW. A BLOCK tool is refused here again
 not be registered. Shell commands are classified by a parse (`core/risk/shell`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from holdfast.core.risk.arguments import judge_arguments
+from holdfast.core.risk.commands import commands_of
 from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.core.risk.shell_risk import ShellRisk
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.tools import Contract, Effect
 
+_MOST_COMMANDS = 64
 PATH_ARGUMENTS = ("path", "file_path", "notebook_path", "filename", "directory")
 
 
@@ -61,9 +63,26 @@ def assess(
     elif command is not None:
         text = "the shell command is not text"
         reasons.append(RiskReason("shell.unparseable", text, RiskLevel.HIGH, contract.shell))
+    reasons.extend(_undeclared_commands(contract, arguments, folder, own))
     reasons.extend(judge_arguments(contract, arguments, folder=folder, own=own))
     level = max(reason.level for reason in reasons)
     return Risk(level, tuple(reasons), read_only and level < RiskLevel.HIGH, judged)
+
+
+def _undeclared_commands(
+    contract: Contract, arguments: Mapping[str, Any], folder: str, own: Governed
+) -> Iterator[RiskReason]:
+    """What is dangerous in a command that the contract does not name as one."""
+    for number, (name, command) in enumerate(commands_of(contract, arguments)):
+        from holdfast.core.risk.shell import classify  # noqa: PLC0415
+
+        if number >= _MOST_COMMANDS:
+            yield RiskReason(
+                "shell.unparseable", "more commands than are read", RiskLevel.HIGH, name
+            )
+            return
+        judged = classify(command, folder=folder, own=own)
+        yield from (one for one in judged.reasons if one.level >= RiskLevel.HIGH)
 
 
 def registered(contract: Contract | None) -> RiskLevel:

@@ -12,6 +12,7 @@ from holdfast.core.risk import shell_paths as paths
 from holdfast.core.risk.path_patterns import same
 from holdfast.core.risk.shell_rules import ShellRules
 from holdfast.core.risk.shell_words import UNKNOWN, Variables
+from holdfast.core.risk.spellings import spellings
 from holdfast.model.risk import RiskLevel, RiskReason
 
 _MAX_WHERE = 200
@@ -217,8 +218,10 @@ class Findings:
             elif paths.is_superusers(view):
                 self.add("shell.superuser_path", where)
 
-    def read(self, path: str, where: str, *, recursive: bool = False) -> None:
-        """A path whose content is read."""
+    def read(
+        self, path: str, where: str, *, recursive: bool = False, contents: bool = True
+    ) -> None:
+        """A path whose content is read, or only what is named there."""
         if not path or path == "-":
             return
         self._listed(self.reads, path)
@@ -226,12 +229,26 @@ class Findings:
             self.add("shell.dynamic_path", where, opaque=True)
         self._name(path, Role.TREE if recursive else Role.READ)
         self._touch(path, where)
+        if contents and self._tells_of_machine(path):
+            self.add("shell.system_read", where)
         for view in self.views(path):
             if recursive and places.holds_secrets(view):
                 self.add("shell.secret_read", where)
             if same(view, "/proc/*/environ"):
                 self.add("shell.environment_read", where)
             self._device(view, where, writes=False)
+
+    def _tells_of_machine(self, path: str) -> bool:
+        """Whether what is read may be the system's or the superuser's, however it is spelt."""
+        for spelling in dict.fromkeys((path, *spellings(path))):
+            sure = self._surely(spelling)
+            if any(map(places.is_system_read, sure)):
+                return True
+            if not all(map(paths.is_within, sure)) and places.is_system_read(
+                paths.climbed(spelling), guessed=True
+            ):
+                return True
+        return False
 
     def runs(self, path: str, where: str) -> None:
         """A file whose content is run or loaded as code."""

@@ -348,7 +348,7 @@ def _find_reads(
     name: str, args: tuple[str, ...], starts: list[str], call: Call, found: Findings, *, runs: bool
 ) -> None:
     for start in starts:
-        found.read(start, call.where, recursive=runs)
+        found.read(start, call.where, recursive=runs, contents=runs)
     shows_hidden = name == "find" or has_flag(args, "HIu", "hidden", "no-ignore", "unrestricted")
     if runs and shows_hidden:
         judge_found(args, starts, call, found)

@@ -95,6 +95,17 @@ def is_foreign(place: str, *, known: bool) -> bool:
     return place.startswith("/")
 
 
+def is_within(place: str) -> bool:
+    """Whether a place surely lies in the folder that it is relative to."""
+    return not place.startswith(("/", "~", "..", UNKNOWN))
+
+
+def climbed(path: str) -> str:
+    """Where a path that climbs ends from wherever it climbs all the way up; any other as it is."""
+    clean = posixpath.normpath(path[:MAX_PATH]) if path else path
+    return re.sub(r"^(?:\.\./)+", "/", clean)
+
+
 def is_superusers(place: str) -> bool:
     """Whether it is the superuser's own file: what stands in that home by itself, or is hidden.
 

@@ -30,6 +30,7 @@ _NO_PATHS = words(
     """
 )
 _PATTERN_FIRST = words("grep egrep fgrep rg zgrep sed awk gawk mawk nawk jq")
+_NAMES_ONLY = words("ls tree stat test [ du df realpath readlink cd pushd namei")
 _RECURSIVE_READERS = words("rg tree tar zip 7z rsync")
 
 
@@ -49,7 +50,7 @@ def judge_operands(name: str, args: Args, call: Call, found: Findings) -> None:
         rest = rest[1:]
     for word in rest:
         if reads:
-            found.read(word, call.where, recursive=recursive)
+            found.read(word, call.where, recursive=recursive, contents=name not in _NAMES_ONLY)
         elif name == "" or word.startswith(UNKNOWN):
             found.touch(word, call.where)
     touch_all(args if name not in _PATTERN_FIRST else tuple(rest), call, found)

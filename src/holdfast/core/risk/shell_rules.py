@@ -68,6 +68,7 @@ FINDINGS: dict[str, tuple[RiskLevel, str]] = {
     # authority
     "shell.superuser": (HIGH, "runs as another user"),
     "shell.superuser_path": (HIGH, "reaches into the superuser's files"),
+    "shell.system_read": (HIGH, "reads what the machine says of itself, its accounts or processes"),
     "shell.isolation": (HIGH, "changes or leaves the isolation it runs in"),
     "shell.system_control": (HIGH, "changes services, schedules, mounts, users or the network"),
     "shell.loader_variable": (HIGH, "sets a variable that decides which code is run"),

@@ -92,9 +92,14 @@ class HookAnswer(msgspec.Struct, frozen=True):
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """Key id → base64 of the 32 raw bytes of an Ed25519 public key."""
+    """Key id → base64 of the 32 raw bytes of an Ed25519 public key.
+
+    `ahead_ns`: how far the clock that dates what they sign was moved by hand, in a project of
+    tests.
+    """
 
     keys: dict[str, str]
+    ahead_ns: int = 0
 
 
 class Nothing(msgspec.Struct, frozen=True):

@@ -71,6 +71,17 @@ class NewOperator(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
+class ClockView(msgspec.Struct, frozen=True, kw_only=True):
+    """What time it is for a server (UTC nanoseconds), and how far it was moved by hand.
+
+    `test`: it may be moved. `ahead_ns` counts from the server's start.
+    """
+
+    now_ns: int
+    test: bool = False
+    ahead_ns: int = 0
+
+
 class GcDone(msgspec.Struct, frozen=True, kw_only=True):
     """What a pass deleted, or a trial would.
 

@@ -3,7 +3,9 @@
 import base64
 import secrets
 
-from holdfast.backends.system.clock import SystemClock, SystemEntropy
+import pytest
+
+from holdfast.backends.system.clock import MovedClock, SystemClock, SystemEntropy
 
 NS = 1_000_000_000
 
@@ -60,3 +62,16 @@ def test_an_identifier_spells_its_bits_in_base32(monkeypatch):
         monkeypatch.setattr(secrets, "token_bytes", lambda count, raw=raw: raw[:count])
         spelt = base64.b32encode(raw).decode().rstrip("=").lower()
         assert SystemEntropy().new_id("ses") == f"ses_{spelt}"
+
+
+def test_a_moved_clock_goes_ahead_by_what_it_is_told_and_never_back():
+    clock = MovedClock()
+    before = clock.now_ns()
+    clock.advance(3_600 * 10**9)
+    assert 3_600 * 10**9 <= clock.now_ns() - before < 3_660 * 10**9
+    assert clock.ahead_ns() == 3_600 * 10**9
+    assert clock.jumped_ns() < -3_590 * 10**9
+    clock.advance(0)
+    assert clock.ahead_ns() == 3_600 * 10**9
+    with pytest.raises(ValueError, match="backwards"):
+        clock.advance(-1)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.core.risk.arguments import is_address, judge_arguments, spellings
+from holdfast.core.risk.arguments import judge_arguments
 from holdfast.core.risk.path_patterns import below, same
 from holdfast.core.risk.places import Governed, covers_folder, governed
 from holdfast.core.risk.shell_calls import MOST_LISTED, Call, Feed, Findings, Role
@@ -33,6 +33,7 @@ from holdfast.core.risk.shell_wrappers import (
     takes_next,
     unwrap,
 )
+from holdfast.core.risk.spellings import is_address, spellings
 from holdfast.model.risk import RiskLevel
 from holdfast.model.tools import Contract, Effect
 
@@ -414,7 +415,7 @@ def of_calls():
     ]  # fmt: skip
     assert said(WRITER, {"path": "/etc/a"}) == [("system_path", "/etc/a")]
     assert said(WRITER, {"path": "/root/.a"}) == [("system_path", "/root/.a")]
-    assert said(READER, {"path": "/etc/a"}) == []
+    assert said(READER, {"path": "/etc/a"}) == [("system_path", "/etc/a")]
     assert said(WRITER, {"path": ".git/HEAD"}) == [("protected_path", ".git/HEAD")]
     assert said(READER, {"path": ".git/HEAD"}) == []
     assert said(READER, {"path": ".git/config"}) == [("protected_path", ".git/config")]
@@ -425,7 +426,9 @@ def of_calls():
     assert said(READER, {"x": {"deep": {"file": "holdfast.yaml"}}}) == [
         ("own_rules", "holdfast.yaml")
     ]
-    assert said(READER, {"root": "/etc", "pattern": "!shadow"}) == [("secret_path", "/etc/shadow")]
+    assert said(READER, {"root": "/etc", "pattern": "!shadow"}) == [
+        ("system_path", "/etc"), ("secret_path", "/etc/shadow"),
+    ]  # fmt: skip
     assert said(READER, {"paths": ["a"] * 1_999 + [".env"]}) == [("secret_path", ".env")]
     assert said(READER, {"paths": ["a"] * 2_000 + [".env", ".env"]}) == [("unread_path", "paths")]
     assert said(READER, {"paths": ["a" * 65_537, ".env"]}) == [("unread_path", "paths")]

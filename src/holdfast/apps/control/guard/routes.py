@@ -21,6 +21,7 @@ from holdfast.core.sessions import Command, after
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.model.views import calls as views
 from holdfast.model.views.sessions import SessionView
+from holdfast.ports.clock import SettableClock
 from holdfast.runtime.attempts import Retry
 from holdfast.runtime.guard import Asked
 from holdfast.runtime.live import LiveSession
@@ -62,7 +63,8 @@ VERBS = (
 class GuardDoor:
     """The routes of the tool call's door."""
 
-    def __init__(self, house: House, intake: Intake) -> None:
+    def __init__(self, house: House, intake: Intake, moved: SettableClock | None = None) -> None:
+        self._moved = moved
         self._sessions = house.sessions
         self._guard = house.guard
         self._outcomes = house.outcomes
@@ -184,7 +186,8 @@ class GuardDoor:
 
     async def _keys(self, _: LiveSession, __: Sent) -> views.Keys:
         keys = self._guard.public_keys.items()
-        return views.Keys({n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys})
+        encoded = {n: base64.b64encode(k.public_bytes_raw()).decode() for n, k in keys}
+        return views.Keys(encoded, self._moved.ahead_ns() if self._moved is not None else 0)
 
 
 async def _read(body: Sent, kind: type[_T]) -> _T:

@@ -48,6 +48,7 @@ async def submit(deps: ControlDeps, asked: Submit, by: str, named: Named) -> Run
     await approvals.check_opening(deps, by, "run.submit", tenant=plan.tenant, user=plan.user)
     if lifts:
         await approvals.admin_alone(deps, by, "run.submit", LIFTS.format(lifts=lifts))
+    deps.house.turns.seen(plan.tenant)
     order = Order(
         prompt=asked.prompt,
         plan=run_plan(deps.config, plan),

@@ -37,6 +37,7 @@ async def open_session(
         await approvals.check_continuing(deps, asked.parent, by)
     if lifts:
         await approvals.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
+    deps.house.turns.seen(plan.tenant)
     draft = opening.draft(plan, asked)
     async with deps.repeats.before(named) as before:
         if before is None:

@@ -1,0 +1,1 @@
+"""The clock of a project of tests: looked at, and moved by hand."""
