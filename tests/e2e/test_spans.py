@@ -2,6 +2,7 @@
 
 import signal
 import time
+from typing import Any
 
 import pytest
 
