@@ -34,7 +34,7 @@ _ROLLING_NS = {Window.HOUR: 3600 * _NS, Window.DAY: 86_400 * _NS}
 _BUCKETS = 60
 _INNER = (Scope.TASK, Scope.SESSION)
 # Of accounts whose window does not roll: one for all, since only those that roll write to theirs.
-_NO_BUCKETS: dict[int, int] = {}
+_NONE: dict[int, int] = {}
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -60,6 +60,7 @@ class _Account:
         "set_by_hand",
         "settled",
         "spent",
+        "told_at_ns",
     )
 
     def __init__(self, state: AccountState) -> None:
@@ -71,8 +72,9 @@ class _Account:
         self.spent = 0  # Which spending of the ledger was the last on it,
         self.saved = 0  # and the last on it that is durable.
         self.period = state.period
-        filled = state.buckets or state.key.window in _ROLLING_NS
-        self.buckets = dict(state.buckets) if filled else _NO_BUCKETS
+        rolls = state.key.window in _ROLLING_NS
+        self.buckets = dict(state.buckets) if state.buckets or rolls else _NONE
+        self.told_at_ns = _told_at_ns(state) if rolls else _NONE
         self.alerts = state.alerts
         self.alerted = state.alerted
         self.set_by_hand = state.set_by_hand
@@ -82,18 +84,18 @@ class _Account:
         window = self.key.window
         if window is Window.LIFE:
             return
-        period = _period(window, now_ns)
         length_ns = _ROLLING_NS.get(window)
-        if length_ns is not None:
-            oldest = now_ns * _BUCKETS // length_ns - _BUCKETS
-            for bucket in [b for b in self.buckets if b < oldest]:
-                self.settled -= self.buckets.pop(bucket)
-        elif period > self.period:
-            self.settled = 0
-        if period > self.period:
-            # A rolling window goes on: what it was told of stands for as long as it is reached.
-            self.alerted = tuple(p for p in self.alerted if length_ns is not None and self._at(p))
-            self.period = self.period if self.alerted else period
+        if length_ns is None:
+            period = _period(window, now_ns)
+            if period > self.period:
+                self.settled, self.alerted, self.period = 0, (), period
+            return
+        oldest = now_ns * _BUCKETS // length_ns - _BUCKETS
+        for bucket in [b for b in self.buckets if b < oldest]:
+            self.settled -= self.buckets.pop(bucket)
+        # A rolling window goes on: what was told stands for as long as it is reached.
+        if self.alerted and not all(map(self._at, self.alerted)):
+            self.alerted = tuple(filter(self._at, self.alerted))
 
     def _at(self, percent: int) -> bool:
         """Whether so much of the cap is spent."""
@@ -108,16 +110,25 @@ class _Account:
             bucket = now_ns * _BUCKETS // length_ns
             self.buckets[bucket] = self.buckets.get(bucket, 0) + amount
 
-    def crossed(self, percent_floor: int = 0) -> list[Alert]:
-        """Alerts newly due; `percent_floor` 100 marks one that has spent as full."""
+    def crossed(self, now_ns: int, percent_floor: int = 0) -> list[Alert]:
+        """Alerts newly due; `percent_floor` 100 marks one that has spent as full.
+
+        Of a rolling window each is due once within its length, however often it is reached.
+        """
         if self.limit is None:
             return []
         due = []
         for percent in self.alerts:
             full = percent == percent_floor and self.settled > 0
-            if percent not in self.alerted and (self._at(percent) or full):
-                self.alerted = (*self.alerted, percent)
-                due.append(Alert(self.key, percent, self.limit, self.settled))
+            if percent in self.alerted or not (self._at(percent) or full):
+                continue
+            if (length_ns := _ROLLING_NS.get(self.key.window)) is not None:
+                told_ns = self.told_at_ns.get(percent)
+                if told_ns is not None and now_ns - told_ns < length_ns:
+                    continue
+                self.told_at_ns[percent] = now_ns
+            self.alerted = (*self.alerted, percent)
+            due.append(Alert(self.key, percent, self.limit, self.settled))
         return due
 
     def state(self) -> AccountState:
@@ -131,15 +142,19 @@ class _Account:
             buckets=dict(self.buckets),
             alerts=self.alerts,
             alerted=tuple(sorted(self.alerted)),
+            told_at_ns=dict(self.told_at_ns),
             set_by_hand=self.set_by_hand,
         )
 
 
+def _told_at_ns(state: AccountState) -> dict[int, int]:
+    """When each percent of a rolling window was told; earlier versions kept in which stretch."""
+    since_ns = state.period * _ROLLING_NS[state.key.window]
+    return dict.fromkeys(state.alerted, since_ns) | state.told_at_ns
+
+
 def _period(window: Window, now_ns: int) -> int:
-    """Number of the window that `now_ns` falls into; rises with time."""
-    length_ns = _ROLLING_NS.get(window)
-    if length_ns is not None:
-        return now_ns // length_ns
+    """Number of the calendar's window that `now_ns` falls into; rises with time."""
     if window is Window.CALENDAR_DAY:
         return now_ns // (86_400 * _NS)
     at = datetime.fromtimestamp(now_ns // _NS, UTC)
@@ -426,7 +441,7 @@ class Ledger:
             over = limit is not None and account.settled + account.held > limit
             if over and amount > hold.amounts.get(key.dimension, 0):
                 overshot.append(key)
-            alerts.extend(account.crossed())
+            alerts.extend(account.crossed(now_ns))
             if key not in self._uses:
                 self._idle.add(key)
         return Settled(tuple(alerts), tuple(overshot))
@@ -435,7 +450,11 @@ class Ledger:
         """Raise an account's last alert: a refusal for money is its 100 %, once it has spent."""
         account = self._account(key)
         account.roll(now_ns)
-        return tuple(account.crossed(percent_floor=100))
+        return tuple(account.crossed(now_ns, percent_floor=100))
+
+    def due(self, key: AccountKey, now_ns: int) -> tuple[Alert, ...]:
+        """Raise the alerts that a cap which was changed makes due."""
+        return tuple(self._account(key).crossed(now_ns))
 
     def states(self, keys: Iterable[AccountKey]) -> list[AccountState]:
         """Immutable copies of accounts, for the store."""

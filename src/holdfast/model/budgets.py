@@ -105,7 +105,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """An account as stored and shown.
 
     `buckets` maps a bucket number of a rolling window to what was settled in it; `period` is the
-    calendar period or, for rolling windows, the window number in which `alerted` was filled.
+    calendar period in which `alerted` was filled. Of a rolling window `alerted` are the percents
+    that were told and are reached since, `told_at_ns` says when each was told last.
     `set_by_hand`: an operator's limit, which the configuration no longer changes.
     """
 
@@ -117,6 +118,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     buckets: dict[int, int] = {}
     alerts: tuple[int, ...] = (50, 80, 100)
     alerted: tuple[int, ...] = ()
+    told_at_ns: dict[int, int] = {}
     set_by_hand: bool = False
 
 

@@ -69,6 +69,7 @@ async def last_ledger(store: Store) -> Ledger:
 
 
 _INNER = (Scope.TASK, Scope.SESSION)
+_PLACE = ("tenant", "project", "user", "session", "task")
 _NO_TURN = 0
 """A ticket before all others: whoever cannot wait would be refused for good behind them."""
 
@@ -387,9 +388,13 @@ class Budgets:
     def set_limit(
         self, key: AccountKey, amount: int | None, record: Record
     ) -> tuple[AccountState, asyncio.Future[None]]:
-        """Change a cap by hand."""
-        state = self.ledger.set_limit(key, amount, self._clock.now_ns())
-        durable = self._journal.commit([record], [state])
+        """Change a cap by hand; `record` says so, and whose it is."""
+        now_ns = self._clock.now_ns()
+        self.ledger.set_limit(key, amount, now_ns)
+        place = {name: getattr(record, name) for name in _PLACE}
+        told = self._alert_records(self.ledger.due(key, now_ns), None, **place)
+        [state] = self.ledger.states([key])
+        durable = self._journal.commit([record, *told], [state])
         self._line.pump((key,))
         return state, durable
 
@@ -402,7 +407,9 @@ class Budgets:
             record = self._journal.record(body, who(hold.session), cost_nusd=cost_nusd)
             self.settle_now(hold.hold_id, hold.amounts, who(hold.session), [record])
 
-    def _alert_records(self, alerts: Sequence[Alert], who: Principal) -> list[Record]:
+    def _alert_records(
+        self, alerts: Sequence[Alert], who: Principal | None, **place: str
+    ) -> list[Record]:
         return [
             self._journal.record(
                 bodies.BudgetAlert(
@@ -412,6 +419,7 @@ class Budgets:
                     settled=alert.settled,
                 ),
                 who,
+                **place,
             )
             for alert in alerts
         ]

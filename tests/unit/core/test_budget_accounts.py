@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -302,14 +303,15 @@ def test_a_window_forgets_when_it_has_gone_by_and_no_sooner(module, window, leng
         book.settle("a", {USD: amount}, NOW)
     rolling = window in (Window.HOUR, Window.DAY)
     buckets = {NOW * 60 // length_ns: 7} if rolling else {}
-    spent = state(one, 10, 7, period=period, buckets=buckets, alerted=(50,))
+    told: dict[str, Any] = {"told_at_ns": {50: NOW}} if rolling else {"period": period}
+    spent = state(one, 10, 7, buckets=buckets, alerted=(50,), **told)
     assert book.account(one, NOW) == spent
     bucket_ns = length_ns // 60
     # A rolling one counts one bucket more; what it told of stands for as long as it is reached.
     if rolling:
         assert book.account(one, NOW + length_ns - 1) == spent
         assert book.account(one, NOW + length_ns + bucket_ns - 1) == spent
-        gone = state(one, 10, period=period + 1)
+        gone = state(one, 10, **told)
         assert book.account(one, NOW + length_ns + bucket_ns) == gone
     else:
         first_ns = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp()) * S_NS

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from holdfast.core.budgets import Ledger
 from holdfast.model.budgets import (
     AccountKey,
+    AccountState,
     Dimension,
     Limit,
     Refused,
@@ -158,11 +159,21 @@ def test_a_rolling_window_never_tells_twice_within_its_length_nor_misses_a_cross
         for percent in (50, 80, 100):
             crossed = before.settled < percent <= after.settled
             if percent in alerts:
+                assert percent not in told or now - told[percent] >= DAY_NS
                 told[percent] = now
                 assert after.settled >= percent
             elif crossed:
-                assert percent in before.alerted, "a crossing that nobody was told of"
-                assert now - told[percent] <= 2 * DAY_NS
+                assert now - told[percent] < DAY_NS, "a crossing that nobody was told of"
+
+
+def test_what_a_version_before_told_of_a_rolling_window_is_not_told_again_within_it():
+    day = key(window=Window.DAY)
+    stored = AccountState(
+        key=day, limit=100, settled=0, period=NOW // DAY_NS, alerts=(50,), alerted=(50,)
+    )
+    book, since = Ledger([stored]), NOW // DAY_NS * DAY_NS
+    assert spend(book, "a", (day,), 60, since + DAY_NS - 1).alerts == ()
+    assert [a.percent for a in spend(book, "b", (day,), 1, since + DAY_NS).alerts] == [50]
 
 
 def test_calendar_windows_begin_anew_with_the_day_and_the_month():

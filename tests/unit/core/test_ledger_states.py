@@ -67,6 +67,7 @@ def test_an_account_is_told_with_all_its_fields():
         buckets={NOW * 60 // HOUR: 5},
         alerts=(10, 20),
         alerted=(20, 10),
+        told_at_ns={20: NOW, 10: NOW - 1, 30: NOW - HOUR},
         set_by_hand=True,
     )
     made = Ledger([stored])
@@ -80,6 +81,7 @@ def test_an_account_is_told_with_all_its_fields():
         buckets={NOW * 60 // HOUR: 5},
         alerts=(10, 20),
         alerted=(10, 20),
+        told_at_ns={20: NOW, 10: NOW - 1, 30: NOW - HOUR},
         set_by_hand=True,
     )
     assert made.states([stored.key]) == made.all_states(NOW) == [told]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from holdfast.apps.cli.budgets import parsed_limits
 from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, login
@@ -55,6 +56,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     ),
     folder: Path | None = typer.Option(None, help="Where it works; else -C, or this folder."),
     scope: list[str] = typer.Option([], help="Files it may name: `path=src/**`, `tool=Bash`."),
+    limit: list[str] = typer.Option([], help="Tighten a cap: `usd=0.50`, `tool_calls=5`."),
     as_json: bool = Json,
 ) -> None:
     """Open a session for a client of your own: what it prints is set in that client's environment.
@@ -78,6 +80,7 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
             task=task,
             parent=parent,
             scope=parsed_scope(scope),
+            limits=parsed_limits(limit),
             profile=SessionProfile.INTERACTIVE if place is not None else "",
             folder=folder or project,
             sandboxed=held,

@@ -446,21 +446,24 @@ def test_what_was_used_is_told_with_its_alerts_and_with_what_went_beyond():
     asyncio.run(main())
 
 
-def test_alert_that_is_due_at_nothing_spent_is_stored_with_its_account():
+def test_alert_that_a_lowered_cap_makes_due_is_told_at_once_and_stored_with_its_account():
     async def main():
         desk: Any = Desk()
         live = await desk.open(limit(USD, 1_000, alerts=(50,)), limit(TOKENS, 10, alerts=(50,)))
         await reserve(desk, live, "h", {USD: 60})
         await settled(desk.budgets.settle("h", {USD: 60}, live.who))
-        # The cap is lowered below what is spent, so that the alert is due.
-        record = desk.journal.record_as_told(Kind.BUDGET_CHANGED, None, {})
-        changed, durable = desk.budgets.set_limit(key(live), 100, record)
-        await durable
-        assert (changed.limit, changed.set_by_hand) == (100, True)
-        await reserve(desk, live, "i", {USD: 1})
+        place = {"tenant": "acme", "session": live.session.session_id}
         seq = desk.seq
-        await settled(desk.budgets.settle("i", {}, live.who))
-        assert [one["kind"] for one in desk.since(seq)] == ["budget.alert"]
+        for amount in (100, 110):
+            record = desk.journal.record_as_told(Kind.BUDGET_CHANGED, None, {}, **place)
+            changed, durable = desk.budgets.set_limit(key(live), amount, record)
+            await durable
+            assert (changed.limit, changed.set_by_hand) == (amount, True)
+            assert changed.alerted == (50,)
+        found = [one for one in desk.store.journal if one.seq > seq]
+        kinds = ["budget.changed", "budget.alert", "budget.changed"]
+        assert [one.kind for one in found] == kinds
+        assert (found[1].tenant, found[1].session) == tuple(place.values())
         stored = {one.key.dimension: one.alerted for one in await desk.store.accounts()}
         assert stored == {USD: (50,), TOKENS: ()}
 
