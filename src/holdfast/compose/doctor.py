@@ -88,11 +88,12 @@ class PolicyFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the project's folders hold."""
+    """What the project's folders hold; `shared`: who looks owns the state, or could take it."""
 
     policies: PolicyFacts
     state_writable: bool
     tls_readable: bool
+    shared: bool = False
 
 
 def doctor(project_dir: Path, *, imports: bool = False) -> DoctorReport:
@@ -126,7 +127,8 @@ def examine(config: Config, facts: FolderFacts) -> DoctorReport:
         _risk(config, agents, facts.policies),
     )
     present = sum(control.standing is Standing.PRESENT for control in controls)
-    told = (readiness.unread(config), readiness.unsandboxed(config))
+    shared = readiness.SHARED if facts.shared else ""
+    told = (readiness.unread(config), readiness.unsandboxed(config), shared)
     notes = (*(note for note in told if note), *_lint_notes(config), *_hook_notes(config))
     return DoctorReport(
         ok=present >= NEEDED,
@@ -154,6 +156,7 @@ def folder_facts(config: Config) -> FolderFacts:
         policies=_policy_facts(config),
         state_writable=parent.is_dir() and os.access(parent, os.W_OK | os.X_OK),
         tls_readable=bool(pems) and all(os.access(path, os.R_OK) for path in pems),
+        shared=os.geteuid() in (0, parent.stat().st_uid),
     )
 
 

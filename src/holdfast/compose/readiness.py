@@ -14,6 +14,10 @@ UNSANDBOXED = (
     "without a sandbox, code that {agents} run acts as your user: it can read the admin token and"
     " write what governs it (SPECIFICATION.md, what governs is out of the reach of the governed)"
 )
+SHARED = (
+    "an agent's program that runs as the user who owns the server's state can read the admin token"
+    " and put other policies in force: run the server as a user of its own"
+)
 _NAMED = 3
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.apps.cli.project_files import write_project
+from holdfast.compose import readiness
 from holdfast.compose.config import parse_config
 from holdfast.compose.doctor import (
     DoctorReport,
@@ -107,6 +109,13 @@ def test_policies_that_do_not_parse_count_as_missing(tmp_path):
 def test_a_decision_table_that_fails_weakens_the_permissions(tmp_path):
     report = doctor(project(tmp_path, table=TABLE.replace("expect: deny", "expect: allow")))
     assert standing(report, "permissions") is Standing.WEAK
+
+
+def test_whoever_owns_the_state_is_told_what_an_agent_of_theirs_could_do():
+    config = parse_config(FULL.encode(), Path("/p/holdfast.yaml"))
+    shared = msgspec.structs.replace(facts(), shared=True)
+    assert readiness.SHARED in examine(config, shared).notes
+    assert readiness.SHARED not in examine(config, facts()).notes
 
 
 def test_a_missing_policies_folder_counts_as_missing(tmp_path):
