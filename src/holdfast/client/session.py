@@ -27,7 +27,13 @@ from holdfast.model.views.calls import (
     Ruling,
     ToolOutput,
 )
-from holdfast.model.views.sessions import CollectedResult, OpenedSession, SessionPlan, SessionView
+from holdfast.model.views.sessions import (
+    ChildRun,
+    CollectedResult,
+    OpenedSession,
+    SessionPlan,
+    SessionView,
+)
 
 from .conversations import Conversations
 from .wire import TIMEOUT_S, Door, Pool
@@ -349,6 +355,21 @@ class Session:
         opened = await self._door.post("/v1/guard/delegate", OpenedSession, body)
         own = Door(Pool(self._door.pool.url), opened.token)
         return Session(own, opened.session.session_id, opened.plan)
+
+    async def delegate_run(
+        self, task_text: str, call_id: str, asked: Mapping[str, Any]
+    ) -> ChildRun:
+        """A child that is a run of its own, started once by a call of this run.
+
+        `asked` has `agent`, `tools`, `resources` and `limits` as `delegate` takes them.
+        Errors: DelegationRefused, InvalidRequest, Conflict for a session that is no run's.
+        """
+        body = {"task_text": task_text, "call_id": call_id, **asked}
+        return await self._door.post("/v1/guard/delegate-run", ChildRun, body)
+
+    async def child_run(self, call_id: str) -> ChildRun:
+        """The run that a call of this one started; empty where it started none."""
+        return await self._door.post("/v1/guard/child-run", ChildRun, {"call_id": call_id})
 
     async def collect(self, child: "Session | str", text: str) -> CollectedResult:
         """Take a child's result, and end the child if it is still at work.

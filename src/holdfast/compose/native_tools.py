@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.compose.config.model import Config, HttpTool, Implementation
 from holdfast.compose.config.resolve import SessionPlan
+from holdfast.core.delegation import DELEGATE_TOOL
 from holdfast.core.price_table import PRICE_TABLE
 from holdfast.core.prices import PriceBook
 from holdfast.errors import ConfigInvalid
@@ -74,6 +75,8 @@ def _definition(contract: Contract) -> dict[str, Any]:
 def _run(
     config: Config, plan: SessionPlan, name: str, found: Implementation | None
 ) -> dict[str, Any]:
+    if name == DELEGATE_TOOL:
+        return {"kind": "delegate"}
     if found is None:
         server, _, tool = name.removeprefix("mcp__").partition("__")
         if name.startswith("mcp__") and server in plan.mcp_servers:

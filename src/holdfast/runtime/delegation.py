@@ -4,6 +4,10 @@ Authority, kill and budgets flow down, taint flows up. Not here: how much may be
 (`core/delegation`), how states flow (`runtime/sessions`), the routes (`apps/control/guard`).
 """
 
+from collections.abc import Callable
+
+import msgspec
+
 from holdfast.core.calls import OUTSTANDING
 from holdfast.core.delegation import DELEGATE_TOOL, Asked, Refusal, crowded, narrowed
 from holdfast.core.sessions import Command, after
@@ -13,8 +17,10 @@ from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.views.sessions import CollectedResult
 from holdfast.runtime.digests import digest_of
+from holdfast.runtime.dispatch import WAITING_LIFE_NS
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
+from holdfast.runtime.sessions import Begun
 
 _SHOWN_CHARACTERS = 20_000
 _AT_WORK = (SessionState.ACTIVE, SessionState.PAUSED)
@@ -30,12 +36,19 @@ class Delegation:
         self._clock = services.clock
 
     async def delegate(
-        self, live: LiveSession, asked: Asked, *, task_text: str, call_id: str = ""
+        self,
+        live: LiveSession,
+        asked: Asked,
+        *,
+        task_text: str,
+        call_id: str = "",
+        as_run: Callable[[int], Begun] | None = None,
     ) -> tuple[LiveSession, str]:
         """Open a child of `live`; returns it with its token, shown only here.
 
         `task_text` is journalled and vouches for nothing: a model wrote it. `call_id` names the
-        allowed call of the tool `delegate` that asks for it, where the model did.
+        allowed call of the tool `delegate` that asks for it, where the model did. `as_run` takes
+        how long the child may be worked at, and says what begins with it; it waits until then.
         Errors: DelegationRefused, PermitInvalid for a call that was not allowed, SessionStopped,
         CredentialExpired, StoreUnavailable.
         """
@@ -49,7 +62,13 @@ class Delegation:
                     f"delegation_refused: {drafted.text}", authority=drafted.authority.value
                 )
             shown = task_text[:_SHOWN_CHARACTERS]
-            return await self._sessions.open_child(live, drafted, shown, call_id=call_id)
+            begun = None
+            if as_run is not None:
+                begun = as_run(drafted.expires_at_ns)
+                drafted = msgspec.structs.replace(drafted, expires_at_ns=WAITING_LIFE_NS)
+            return await self._sessions.open_child(
+                live, drafted, shown, call_id=call_id, begun=begun
+            )
 
     def _drafted(self, live: LiveSession, asked: Asked) -> Session | Refusal:
         known = (self._sessions.loaded(name) for name in live.children)

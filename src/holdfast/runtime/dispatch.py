@@ -95,6 +95,7 @@ class Dispatch:
         self._queue = RunQueue(shares_of)
         self._over: dict[str, LiveSession] = {}
         sessions.ended = self._session_ended
+        sessions.has_run = lambda session_id: self.of_session(session_id) is not None
         # By the agents that they ask for; None is for those who are to go.
         self._claimants = Waiting[tuple[str, ...], tuple[str, str], _Taken | None](
             self._take, self._put_back

@@ -24,6 +24,7 @@ from holdfast.runtime.dispatch import WAITING_LIFE_NS, Dispatch
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
+from holdfast.runtime.sessions import Begun
 
 PAGE = 500
 APPENDED = frozenset(
@@ -104,6 +105,40 @@ class Runs:
         self._dispatch.put(queued[0])
         return queued[0]
 
+    def as_child(self, order: Order, queued: list[Run]) -> Callable[[int], Begun]:
+        """What begins with a child that is a run of its own; it is put into `queued`.
+
+        Whoever opens it hands the run out (`put`) once it is durable. Its prompt vouches for
+        nothing: a model wrote it.
+        """
+
+        def living(life_ns: int) -> Begun:
+            def begun(live: LiveSession) -> tuple[list[Record], list[Change]]:
+                drafted = self._drafted(live, order, life_ns, self._entropy.new_id("run"))
+                queued.append(self._dispatch.born(drafted))
+                return self._submitted(live, queued[0], vouched=False), [queued[0]]
+
+            return begun
+
+        return living
+
+    async def child_of(self, live: LiveSession, call_id: str) -> Run | None:
+        """The run that a call of this session started, as it stands; None where it started none."""
+        where = RecordFilter(
+            tenant=live.who.tenant,
+            session=live.session.session_id,
+            kinds=(Kind.SESSION_DELEGATED,),
+            limit=PAGE,
+        )
+        for record in await self._store.records(where):
+            if record.call_id == call_id:
+                child = bodies.SessionDelegated.of(record).child
+                if (run := self._dispatch.of_session(child)) is not None:
+                    return run
+                found = await self._store.runs(RunFilter(session=child, limit=1))
+                return found[0] if found else None
+        return None
+
     def _drafted(self, live: LiveSession, order: Order, life_ns: int, run_id: str) -> Run:
         who, now_ns = live.who, self._clock.now_ns()
         return Run(
@@ -126,7 +161,7 @@ class Runs:
             batch=order.batch,
         )
 
-    def _submitted(self, live: LiveSession, run: Run) -> list[Record]:
+    def _submitted(self, live: LiveSession, run: Run, *, vouched: bool = True) -> list[Record]:
         submitted = bodies.RunSubmitted(
             run_id=run.run_id,
             prompt=run.prompt,
@@ -135,7 +170,7 @@ class Runs:
             retry_of=run.retry_of,
             fork_turn=run.fork_turn,
         )
-        prompted = bodies.PromptSubmitted(text=run.prompt[:20_000])
+        prompted = bodies.PromptSubmitted(text=run.prompt[:20_000], vouched=vouched)
         return [self._journal.record(body, live.who) for body in (submitted, prompted)]
 
     async def get(self, run_id: str) -> Run:

@@ -91,6 +91,7 @@ class Sessions:
         self.ended: Callable[[LiveSession], None] = lambda _: None
         # Told of each that comes into memory.
         self.came: Callable[[LiveSession], None] = lambda _: None
+        self.has_run: Callable[[str], bool] = lambda _: False
 
     async def open(
         self,
@@ -123,11 +124,18 @@ class Sessions:
         return live, token
 
     async def open_child(
-        self, parent: LiveSession, draft: Session, task_text: str, *, call_id: str = ""
+        self,
+        parent: LiveSession,
+        draft: Session,
+        task_text: str,
+        *,
+        call_id: str = "",
+        begun: Begun | None = None,
     ) -> tuple[LiveSession, str]:
         """Open what `core/delegation` drafted, as a child of `parent`; with its token, shown once.
 
-        `task_text` is journalled with the parent, `call_id` names its call that asked for it.
+        `task_text` is journalled with the parent, `call_id` names its call that asked for it,
+        `begun` says what begins with it, in the same commit.
         Errors: SessionStopped when the parent was stopped meanwhile; StoreUnavailable.
         """
         inherited = tuple(key for key in parent.chain if key.scope is Scope.SESSION)
@@ -139,7 +147,7 @@ class Sessions:
         self._remember(live, new=session.session_id)
         parent.children.append(session.session_id)
         try:
-            await self._begun(live, parent, task_text, call_id)
+            await self._begun(live, parent, task_text, call_id, begun)
         except BaseException:
             self.forget(live)
             parent.children.remove(session.session_id)
@@ -148,7 +156,12 @@ class Sessions:
         return live, token
 
     def _begun(
-        self, live: LiveSession, parent: LiveSession, task_text: str, call_id: str
+        self,
+        live: LiveSession,
+        parent: LiveSession,
+        task_text: str,
+        call_id: str,
+        begun: Begun | None,
     ) -> asyncio.Future[None]:
         """A child's accounts and first records, its parent's too; durable once awaited."""
         session = live.session
@@ -163,7 +176,8 @@ class Sessions:
             self._journal.record(delegated, parent.who, call_id=call_id, turn=parent.turn),
             self._opened(session, accounts, live, by_call=call_id),
         ]
-        return self._journal.commit(records, [session, *accounts])
+        more, changes = begun(live) if begun is not None else ([], [])
+        return self._journal.commit([*records, *more], [session, *accounts, *changes])
 
     def _born(self, draft: Session, named: Named = ANEW) -> tuple[Session, str]:
         """The session of a draft: with ids, times, and the digests of its tokens."""
@@ -353,7 +367,8 @@ class Sessions:
     def renew(self, live: LiveSession, expires_at_ns: int) -> str:
         """New tokens in place of the old, which are dead at once; the caller commits `session`.
 
-        Its children end: their tokens are still with whoever started them.
+        Its children end: their tokens are still with whoever started them. Not one that is a run:
+        its tokens are with a worker of its own.
         """
         session_id = live.session.session_id
         self._by_token.pop(live.session.token_digest, None)
@@ -372,7 +387,8 @@ class Sessions:
         reason = "the run was given to another worker"
         live.cut_streams(f"session_stopped: {reason}")
         for child in self.below(live):
-            if after(child.session.state, Command.END) is not None:
+            own = self.has_run(child.session.session_id)
+            if not own and after(child.session.state, Command.END) is not None:
                 noted(self.change(child, Command.END, reason))
                 child.cut_streams(f"session_stopped: {reason}")
         return token

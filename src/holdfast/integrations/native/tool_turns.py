@@ -30,6 +30,7 @@ from holdfast.errors import (
     Unavailable,
 )
 from holdfast.integrations.native.activation import Activation
+from holdfast.integrations.native.child_runs import ChildAtWork, ChildRuns
 from holdfast.integrations.native.router import Router
 from holdfast.integrations.permits import PermitCheck
 from holdfast.model import bodies
@@ -58,6 +59,7 @@ class ToolTurns:
         self._plan = activation.plan
         self._retries = activation.retries
         self._router = router
+        self._children = ChildRuns(activation)
         self._permits = PermitCheck(activation.session)
         # Calls that a hook gave up for the run as a whole.
         self._dead: list[str] = []
@@ -79,7 +81,9 @@ class ToolTurns:
             groups.setdefault(f"{call.tool} {digest(call.arguments)}", []).append(call)
         found = await asyncio.gather(*map(alike, groups.values()), return_exceptions=True)
         undecided = [f for f in found if isinstance(f, RateLimited | PolicyUnavailable)]
-        faults = [f for f in found if isinstance(f, BaseException) and f not in undecided]
+        waits = [f for f in found if isinstance(f, ChildAtWork)]
+        known = (*undecided, *waits)
+        faults = [f for f in found if isinstance(f, BaseException) and f not in known]
         for fault in faults:
             if isinstance(fault, LeaseLost | Unauthenticated | SessionStopped):
                 raise fault
@@ -89,7 +93,10 @@ class ToolTurns:
             await self._decided_later(undecided[0])
         if self._dead:
             await self._at.leave("dead", "; ".join(self._dead))
-        waiting = [str(text) for text in found if text]
+        waiting = [str(text) for text in found if isinstance(text, str) and text]
+        if not waiting and waits:
+            # Nothing stays resident while a child works; its answer is looked for again.
+            await self._at.leave("delay", str(waits[0]), delay_s=self._children.again_s())
         if waiting:
             await self._at.leave("park", "; ".join(waiting))
 
@@ -105,7 +112,12 @@ class ToolTurns:
         await self._at.leave("delay", f"{fault.code}: {fault.message}", delay_s=delay_s)
 
     async def _tool(self, call: Call) -> str:
-        """One call, to what the model reads of it; or why a person has to look first."""
+        """One call, to what the model reads of it; or why a person has to look first.
+
+        Errors: ChildAtWork.
+        """
+        if self._children.takes(call):
+            await self._children.check(call)
         try:
             attempt = await self._session.again(call.call_id, call.tool, call.arguments, door=DOOR)
         except PermitInvalid as refusal:
@@ -162,6 +174,8 @@ class ToolTurns:
         await self._permits.check(ruling, call.call_id, call.tool)
         await self._session.redeem(ruling.permit, call.call_id, call.tool, ruling.arguments)
         begun_s = time.monotonic()
+        if self._children.takes(call):
+            return await self._children.run(call, ruling.arguments)
         result = await self._router.run(
             call.tool,
             ruling.arguments,

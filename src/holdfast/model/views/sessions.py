@@ -92,6 +92,20 @@ class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):
     plan: SessionPlan
 
 
+class ChildRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A child that is a run of its own, as it stands; empty where the call started none.
+
+    `result` is what it came to once its `state` is done, `reason` why it is not.
+    """
+
+    child: str = ""
+    run_id: str = ""
+    state: str = ""
+    over: bool = False
+    result: Any = None
+    reason: str = ""
+
+
 class CollectedResult(msgspec.Struct, frozen=True, kw_only=True):
     """A child's result; `tainted` says the same of the session that collected it from now on."""
 

@@ -138,6 +138,7 @@ TRIES = {
     "resolve_effect": _resolve,
     "set_budget": _raise,
     "policy_apply": _plain("/v1/policy/apply", {}),
+    "move_clock": _plain("/v1/clock", {"advance_s": 60}),
     "trust_files": _plain("/v1/own-files/trust", {"ref": "HEAD"}),
     "forget_files": _plain("/v1/own-files/forget", {"ref": "HEAD"}),
     "add_operator": _plain("/v1/operators", {"name": "mallory"}),

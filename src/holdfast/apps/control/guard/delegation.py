@@ -16,13 +16,17 @@ from holdfast.apps.control.sessions.opening import caps_of
 from holdfast.apps.control.sessions.plans import shown
 from holdfast.compose.config import Config, SessionPlan, resolve
 from holdfast.compose.house import House
-from holdfast.core.delegation import Asked, Profile
-from holdfast.errors import DelegationRefused, InvalidRequest
+from holdfast.compose.native_tools import run_plan
+from holdfast.core import runs as rules
+from holdfast.core.delegation import DELEGATE_TOOL, Asked, Profile
+from holdfast.errors import Conflict, DelegationRefused, InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.principals import TrustLevel
+from holdfast.model.runs import Run, RunPlan
 from holdfast.model.sessions import Session
-from holdfast.model.views.sessions import CollectedResult, OpenedSession
+from holdfast.model.views.sessions import ChildRun, CollectedResult, OpenedSession
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.runs import Order
 
 _NS = 1_000_000_000
 
@@ -46,6 +50,12 @@ class DelegateBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     call_id: str = ""
 
 
+class ChildBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The call that may have started a child."""
+
+    call_id: str
+
+
 class CollectBody(msgspec.Struct, forbid_unknown_fields=True):
     """A child's id and what it has to say."""
 
@@ -60,6 +70,13 @@ VERBS = (
         OpenedSession,
         DelegateBody,
     ),
+    verb(
+        "/v1/guard/delegate-run",
+        "The same as a run of its own, for a call of a run: once, however often it is asked for.",
+        ChildRun,
+        DelegateBody,
+    ),
+    verb("/v1/guard/child-run", "The run that a call started.", ChildRun, ChildBody),
     verb(
         "/v1/guard/collect",
         "Take a child's result into the session, with whatever taints it.",
@@ -77,6 +94,8 @@ class DelegationDoor:
     ) -> None:
         self._sessions = house.sessions
         self._delegation = house.delegation
+        self._runs = house.runs
+        self._dispatch = house.dispatch
         self._config = config
         self._views = house.session_views
         self._model_port = model_port
@@ -84,7 +103,12 @@ class DelegationDoor:
 
     def routes(self) -> list[Route]:
         """What to mount."""
-        acts: dict[str, Act] = {"guard_delegate": self._delegate, "guard_collect": self._collect}
+        acts: dict[str, Act] = {
+            "guard_delegate": self._delegate,
+            "guard_delegate_run": self._delegate_run,
+            "guard_child_run": self._child_run,
+            "guard_collect": self._collect,
+        }
         return [
             Route(
                 one.path,
@@ -100,10 +124,56 @@ class DelegationDoor:
             raise InvalidRequest("a child needs either `agent` or `tools`", field="tools")
         if given.ttl_s is not None and given.ttl_s < 1:
             raise InvalidRequest("`ttl_s` is a whole number of seconds from 1", field="ttl_s")
+        plan, asked = self._asked(live, given)
+        child, token = await self._delegation.delegate(
+            live, asked, task_text=given.task_text, call_id=given.call_id
+        )
+        return OpenedSession(
+            session=self._views.of_live(child),
+            token=token,
+            plan=shown(plan, child.session, given.task_text, self._model_port),
+        )
+
+    async def _delegate_run(self, live: LiveSession, body: Sent) -> ChildRun:
+        given = shaped(await body.json(), DelegateBody)
+        run = await self._runs.child_of(live, given.call_id)
+        if run is None:
+            run = await self._started(live, given)
+        return _child(run)
+
+    async def _started(self, live: LiveSession, given: DelegateBody) -> Run:
+        """A child that begins as a run. Errors: Conflict for a session that is none itself."""
+        own = self._dispatch.of_session(live.session.session_id)
+        if own is None or not given.call_id:
+            raise Conflict("only a call of a run starts a child that is one")
+        if not given.agent and given.tools is None:
+            kept = tuple(one for one in live.session.allowed_tools if one != DELEGATE_TOOL)
+            given = msgspec.structs.replace(given, tools=kept)
+        plan, asked = self._asked(live, given)
+        has = run_plan(self._config, plan) if given.agent and plan is not None else own.plan
+        order = Order(prompt=given.task_text, plan=_less(has, given), priority=own.priority)
+        queued: list[Run] = []
+        await self._delegation.delegate(
+            live,
+            asked,
+            task_text=given.task_text,
+            call_id=given.call_id,
+            as_run=self._runs.as_child(order, queued),
+        )
+        self._dispatch.put(queued[0])
+        return queued[0]
+
+    async def _child_run(self, live: LiveSession, body: Sent) -> ChildRun:
+        given = shaped(await body.json(), ChildBody)
+        run = await self._runs.child_of(live, given.call_id)
+        return _child(run) if run is not None else ChildRun()
+
+    def _asked(self, live: LiveSession, given: DelegateBody) -> tuple[SessionPlan | None, Asked]:
+        """What a child is to have, with the plan of its agent. Errors: as `_check_agent`."""
         plan = self._plan(live.session, given.agent or live.who.agent)
         if given.agent:
             self._check_agent(live.session, given.agent, plan)
-        asked = Asked(
+        return plan, Asked(
             profile=_profile(plan) if given.agent and plan is not None else None,
             tools=given.tools,
             models=given.models,
@@ -112,14 +182,6 @@ class DelegationDoor:
             ttl_ns=None if given.ttl_s is None else given.ttl_s * _NS,
             resources=given.resources,
             attributes=given.attributes,
-        )
-        child, token = await self._delegation.delegate(
-            live, asked, task_text=given.task_text, call_id=given.call_id
-        )
-        return OpenedSession(
-            session=self._views.of_live(child),
-            token=token,
-            plan=shown(plan, child.session, given.task_text, self._model_port),
         )
 
     async def _collect(self, live: LiveSession, body: Sent) -> CollectedResult:
@@ -147,6 +209,24 @@ class DelegationDoor:
         if plan.upstream != session.upstream:
             text = f"`{agent}` asks another provider than the session that starts it"
             raise DelegationRefused(f"delegation_refused: {text}", authority="upstream")
+
+
+def _less(has: RunPlan, given: DelegateBody) -> RunPlan:
+    """The plan of a child's run: the tools that it is given, its own words, nobody's output."""
+    named = has.tools if given.tools is None else given.tools
+    tools = {name: told for name, told in has.tools.items() if name in named}
+    return msgspec.structs.replace(has, tools=tools, task_text="", output={})
+
+
+def _child(run: Run) -> ChildRun:
+    return ChildRun(
+        child=run.session,
+        run_id=run.run_id,
+        state=str(run.state),
+        over=run.state in rules.OVER,
+        result=run.result,
+        reason=run.reason,
+    )
 
 
 def _profile(plan: SessionPlan) -> Profile:

@@ -1,0 +1,104 @@
+"""A run that delegates: one child run, whatever is killed, less than its parent, its answer read."""
+
+import signal
+
+import pytest
+
+import tests.native_project as native
+from holdfast.testing.scripted_model import Text, ToolUse, Turn
+from tests.native_project import SETTINGS, NativeProject, calls, end, script, until
+
+LEAD = """\
+  lead:
+    model: claude-opus-5-5
+    tools: [delegate, look, pay]
+    retries: {base_s: 0.02, most_s: 0.1}
+"""
+POLICIES = native.POLICIES.replace('[Action::"look"', '[Action::"delegate", Action::"look"')
+
+
+def asking(**asked):
+    return (
+        Turn(blocks=(ToolUse(name="delegate", input=asked),)),
+        Turn(blocks=(Text(text="had it done"),)),
+    )
+
+
+PLAYED = script(
+    lead_whole=asking(task="child_whole: pay o1"),
+    child_whole=calls(("pay", "o1")),
+    lead_killed=asking(task="child_killed: pay slow1", tools=["pay"]),
+    child_killed=calls(("pay", "slow1"), ("look", "o2")),
+    lead_greedy=asking(task="child_greedy", tools=["pay", "wire"]),
+    lead_served=asking(task="child_served: pay slow2"),
+    child_served=calls(("pay", "slow2")),
+)
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    monkeypatch.setattr(native, "POLICIES", POLICIES)
+    with NativeProject(tmp_path, PLAYED, settings=SETTINGS + LEAD) as running:
+        yield running
+
+
+def children(house, run):
+    return [house.project.view(one) for one in house.project.view(run["session"])["children"]]
+
+
+def read(house, run):
+    records = house.project.records(session=run["session"])
+    return [r["body"] for r in records if r["kind"] == "run.tool_answered"]
+
+
+def test_a_child_run_does_the_work_with_less_and_hands_its_answer_back(house):
+    # One at a time: a parent that waits keeps no worker from its child.
+    house.worker("--concurrency", "1")
+    run = house.submit("lead_whole", agent="lead")
+    done = house.until(run, "done", "failed", "dead", "parked")
+    assert (done["state"], done["result"]) == ("done", "had it done"), read(house, run)
+    (child,) = children(house, run)
+    assert child["delegated_by"] == run["session"]
+    assert child["state"] == "ended"
+    assert [act[:2] for act in house.acts()] == [["pay", "o1"]]
+    (answer,) = read(house, run)
+    assert (answer["content"], answer["is_error"]) == ("done", False)
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_killed_workers_leave_one_child_and_one_effect(house, moment):
+    first = house.worker()
+    run = house.submit("lead_killed", agent="lead")
+    if moment == "before":
+        until(lambda: house.kinds(run).count("tool_call.decided"), 60)
+    else:
+        until(lambda: house.acts("pay"), 60)
+    end(first)
+    house.worker()
+    done = house.until(run, "done", "failed", "dead", "parked", timeout_s=90)
+    assert done["state"] == "done", (done, read(house, run))
+    assert len(children(house, run)) == 1
+    assert len(house.acts("pay")) == 1
+
+
+def test_a_child_that_would_be_more_is_refused_to_the_model(house):
+    house.worker()
+    run = house.submit("lead_greedy", agent="lead")
+    done = house.until(run, "done", "failed", "dead", "parked")
+    assert done["state"] == "done"
+    assert children(house, run) == []
+    (answer,) = read(house, run)
+    assert answer["content"].startswith("delegation_refused: ")
+    assert answer["is_error"]
+
+
+def test_a_killed_server_finds_the_same_child(house):
+    house.worker()
+    run = house.submit("lead_served", agent="lead")
+    until(lambda: house.acts("pay"), 60)
+    house.project.stop(signal.SIGKILL)
+    house.project.start()
+    done = house.until(run, "done", "failed", "dead", "parked", timeout_s=90)
+    assert done["state"] == "done", (done, read(house, run))
+    assert len(children(house, run)) == 1
+    assert len(house.acts("pay")) == 1
