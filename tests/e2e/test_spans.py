@@ -134,8 +134,8 @@ def test_calls_that_lived_over_a_crash_or_died_in_a_kill_have_whole_spans_at_onc
 
         def told(count):
             """The spans of calls, once there are so many; within two seconds."""
-            end = time.monotonic() + 2
             found: list[Any] = []
+            end = time.monotonic() + 2
             while time.monotonic() < end and len(found) < count:
                 time.sleep(0.02)
                 found = [s for s in receiver.spans if s.name.startswith("execute_tool")]
