@@ -59,6 +59,7 @@ OF_A_HOUSE = {
     "runtime/test_context_alerts.py": "runtime/answers",
     "runtime/test_counted_histories.py": "runtime/admission",
     "runtime/test_flow_over_restart.py": "runtime/replay",
+    "runtime/test_made_smaller.py": "runtime/clearing",
     "runtime/test_linked_places.py": "runtime/guard/stages",
     "runtime/test_own_work.py": "runtime/own_texts",
     "runtime/test_provider_content.py": "runtime/answers",

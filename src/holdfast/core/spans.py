@@ -141,8 +141,11 @@ class SpanFold:
 
 def _lost(record: Record) -> bool:
     """Whether it tells of what a crash took, of whose session nothing may be known yet."""
-    told_by_hold = (Kind.MODEL_CALL_SETTLED, Kind.TOOL_CALL_FINISHED)
-    return record.kind in told_by_hold and "hold_id" in record.body
+    if record.kind is Kind.MODEL_CALL_SETTLED:
+        return bool(bodies.ModelCallSettled.of(record).hold_id)
+    if record.kind is Kind.TOOL_CALL_FINISHED:
+        return bool(bodies.ToolCallFinished.of(record).hold_id)
+    return False
 
 
 def trace_id(session: str) -> int:
