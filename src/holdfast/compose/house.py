@@ -7,6 +7,7 @@ Not here: what stands behind a port (`server`), what is kept in the settings' fi
 sockets and routes (`apps/server`).
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -21,6 +22,7 @@ from holdfast.core.rates import Rates
 from holdfast.core.risk.places import UNTOLD, Governed
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.wire.admitted import NOTHING, Admitted
+from holdfast.errors import NotFound
 from holdfast.model import bodies
 from holdfast.model.budgets import HoldState
 from holdfast.model.principals import Principal
@@ -161,10 +163,13 @@ async def open_house(ports: Ports, settings: Settings) -> House:
     """
     ports.clock.not_before(await ports.store.last_at_ns())
     house = wire(ports, settings, await last_ledger(ports.store))
-    await _settle_lost(house, settings)
+    at_work = await _settle_lost(house, settings)
     await house.dispatch.load()
     if house.files is not None:
         await house.files.load(house.store, house.clock.now_ns())
+    for session_id in at_work:
+        with contextlib.suppress(NotFound):  # Of a child whose parent retention took.
+            await house.sessions.get(session_id)
     return house
 
 
@@ -330,7 +335,11 @@ def _dispatch(services: Services, ports: Ports, settings: Settings) -> Dispatch:
     )
 
 
-async def _settle_lost(house: House, settings: Settings) -> None:
+async def _settle_lost(house: House, settings: Settings) -> tuple[str, ...]:
+    """Settle the holds of what was in flight; sessions whose programs may still be at a call.
+
+    What those report is awaited, until the session's time is over.
+    """
     principals: dict[str, Principal] = {}
     lost: list[HoldState] = []
     for hold in house.budgets.ledger.open_holds():
@@ -346,6 +355,4 @@ async def _settle_lost(house: House, settings: Settings) -> None:
         bodies=bodies.VERSION,
     )
     await house.journal.commit([house.journal.record(body, None)])
-    # Whoever is still at a call may report, and is awaited until the session's time is over.
-    for session_id in dict.fromkeys(hold.session for hold in lost if hold.purpose == "tool"):
-        await house.sessions.get(session_id)
+    return tuple(dict.fromkeys(hold.session for hold in lost if hold.purpose == "tool"))
