@@ -124,7 +124,8 @@ class Jobs:
             start_new_session=True,
         )
         assert running.stdout is not None
-        named = running.stdout.readline().decode().strip()
+        with running.stdout as told:
+            named = told.readline().decode().strip()
         if named:
             self.sessions.append(named)
         self.clients.append(running)
