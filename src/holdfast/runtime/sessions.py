@@ -30,14 +30,14 @@ from holdfast.errors import (
     Unauthenticated,
 )
 from holdfast.model import bodies
-from holdfast.model.budgets import AccountState, Scope
+from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
-from holdfast.runtime.budgets import Budgets
+from holdfast.runtime.budgets import Budgets, owners
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.exhaustion import stopped_error
 from holdfast.runtime.journal import Journal, noted
@@ -392,6 +392,24 @@ class Sessions:
                 noted(self.change(child, Command.END, reason))
                 child.cut_streams(f"session_stopped: {reason}")
         return token
+
+    def cap(self, live: LiveSession, limit: Limit) -> list[Session]:
+        """Give a session a cap that it has not; all below it draws on that, too, from now on.
+
+        The caller has the account at hand, and commits what is returned.
+        """
+        owner = owners(live.who)[Scope.SESSION]
+        key = AccountKey(Scope.SESSION, owner, limit.dimension, limit.window)
+        limits = (*live.session.limits, limit)
+        live.session = msgspec.structs.replace(live.session, limits=limits)
+        changed = [live, *self.below(live)]
+        for one in changed[1:]:
+            above = (*one.session.ancestor_accounts, key)
+            one.session = msgspec.structs.replace(one.session, ancestor_accounts=above)
+        for one in changed:
+            one.chain = self._budgets.chain(one.session)
+            self._budgets.use((key,))
+        return [one.session for one in changed]
 
     def let_wait(self, live: LiveSession, expires_at_ns: int) -> None:
         """Stand still: no token opens anything until `renew`; the caller commits `session`."""

@@ -420,9 +420,8 @@ class StoreConformance(abc.ABC):
         """Whatever the state said when it was stored."""
 
         async def body(store: Store) -> None:
-            usd = AccountState(
-                key=USD, limit=100, settled=3, held=999, buckets={5: 3}, alerted=(50,)
-            )
+            told: dict[str, Any] = {"alerted": (50,), "told_at_ns": {50: 2**62}}
+            usd = AccountState(key=USD, limit=100, settled=3, held=999, buckets={5: 3}, **told)
             tokens = AccountState(key=TOKENS, limit=None, settled=0)
             await store.commit(changes=[usd, tokens, a_hold("h1"), a_hold("h2", at_ns=0)])
             assert [h.hold_id for h in await store.holds()] == ["h2", "h1"]
@@ -432,6 +431,7 @@ class StoreConformance(abc.ABC):
             by_key = {state.key: state for state in await store.accounts()}
             assert (by_key[USD].held, by_key[USD].settled) == (6, 3)
             assert (by_key[USD].buckets, by_key[USD].alerted) == ({5: 3}, (50,))
+            assert by_key[USD].told_at_ns == {50: 2**62}
             assert await store.holds() == [a_hold("h1", nusd=6)]
 
         self.run(body)

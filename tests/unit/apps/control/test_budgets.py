@@ -1,5 +1,8 @@
 """Budgets over the control API: what is shown, what may be set, what is journalled."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from holdfast.model.events import Kind
@@ -106,6 +109,49 @@ def test_a_limit_may_be_lifted():
         await house.opened()
         answer = await house.call("PUT", "/v1/budgets", change(limit=None))
         assert answer.json()["limit"] is None
+
+    served(main)
+
+
+def test_a_session_is_given_a_cap_that_it_has_not_and_so_are_those_below_it():
+    async def main(house: House):
+        session_id, _ = await house.opened()
+        other, _ = await house.opened()
+        live = house.live(session_id)
+        kept = live.chain
+        lower = msgspec.structs.replace(
+            live.session, delegated_by=session_id, expires_at_ns=10**12, depth=1, limits=()
+        )
+        child, _ = await house.sessions.open_child(live, lower, "")
+        cap: dict[str, Any] = {"scope": "session", "owner": f"default/{session_id}"}
+        cap |= {"dimension": "tokens", "window": "life", "limit": 9, "reason": "enough"}
+        answer = await house.call("PUT", "/v1/budgets", cap)
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["limit"], answer.json()["settled"]) == (9, 0)
+        [key] = set(live.chain) - set(kept)
+        assert key in child.chain
+        assert key not in house.live(other).chain
+        assert await house.store.session(session_id) == live.session
+        assert await house.store.session(child.session.session_id) == child.session
+        for one in (child, live):
+            house.sessions.forget(one)
+        assert key in (await house.sessions.get(child.session.session_id)).chain
+        live = await house.sessions.get(session_id)
+        assert key in live.chain
+        changed = await house.call("PUT", "/v1/budgets", {**cap, "limit": 8})
+        assert changed.json()["limit"] == 8
+        assert len(live.chain) == len(kept) + 1
+        # Not of one that is over, nor of a window that no session has, nor of somebody's else.
+        for odd in (
+            {"window": "hour"},
+            {"dimension": "usd_out", "limit": None, "owner": f"default/{other}"},
+            {"owner": "default/ses_none"},
+        ):
+            refused = await house.call("PUT", "/v1/budgets", {**cap, "dimension": "usd_in", **odd})
+            assert refused.status_code == 404, refused.text
+        await house.call("POST", f"/v1/sessions/{other}/end")
+        late = {**cap, "owner": f"default/{other}"}
+        assert (await house.call("PUT", "/v1/budgets", late)).status_code == 404
 
     served(main)
 

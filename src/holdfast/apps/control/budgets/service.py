@@ -10,9 +10,10 @@ from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config import Config
 from holdfast.compose.config.resolve import limits_of
+from holdfast.core.sessions import GOING_ON
 from holdfast.errors import InvalidRequest, NotFound
 from holdfast.model.bodies import AdminActed, BudgetChanged
-from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
+from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope, Window
 from holdfast.model.views.budgets import BudgetAccount
 from holdfast.runtime.budgets import accounts_of
 
@@ -60,7 +61,7 @@ async def _set_limit(
     ledger, now_ns = deps.house.budgets.ledger, deps.house.clock.now_ns()
     before = ledger.account(key, now_ns)
     if before is None:
-        configured = _configured(deps.config, key, parts)
+        configured = _configured(deps.config, key, parts) or await _tightened(deps, asked, parts)
         if configured is None:
             raise NotFound(
                 f"no session draws on `{key}`: give it a limit in holdfast.yaml first",
@@ -78,6 +79,21 @@ async def _set_limit(
     state, durable = deps.house.budgets.set_limit(key, asked.limit, changed)
     await durable
     return _shown(state)
+
+
+async def _tightened(deps: ControlDeps, asked: SetLimit, parts: tuple[str, ...]) -> Limit | None:
+    """A cap over its life that one session has not: it counts from now on. Errors: NotFound."""
+    own = asked.scope is Scope.SESSION and asked.window is Window.LIFE
+    if not own or asked.limit is None:
+        return None
+    live = await deps.house.sessions.get(parts[1], parts[0])
+    if live.session.state not in GOING_ON:
+        return None
+    limit = Limit(
+        scope=asked.scope, dimension=asked.dimension, window=asked.window, amount=asked.limit
+    )
+    deps.house.journal.queue([], deps.house.sessions.cap(live, limit))
+    return limit
 
 
 async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by: str) -> None:
