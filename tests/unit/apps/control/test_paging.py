@@ -96,7 +96,7 @@ def test_pages_of_sessions_in_a_state_leave_none_out_however_few_are_looked_at(m
         paused = opened[::4]
         for name in paused:
             await house.sessions.change(house.live(name), Command.PAUSE, "lunch")
-        house.clock.at_ns += 600 * 10**9
+        house.clock.at_ns += 7 * 86_400 * 10**9
         # They expired by the clock alone; whatever state is stored.
         late = [(await house.opened())[0] for _ in range(2)]
         for state, names in (("expired", opened), ("active", late), ("paused", [])):

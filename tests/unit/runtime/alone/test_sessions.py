@@ -216,6 +216,7 @@ LOST = {
     "deciding": "nothing is being decided when a process begins",
     "counted": "calls that nobody decided are counted when they are asked for again",
     "streams": "no answer outlives the process that carried it",
+    "paying": "as streams",
     "unconfirmed": "as streams",
     "hooked": "set by the hook that comes before each model call",
     "adopted": "each process is adopted again before its next permit",
