@@ -121,6 +121,7 @@ SETTINGS: dict[str, tuple[Any, Any]] = {
     "model_rates": ({"main": {"m": Rates(requests=4711)}}, 4711),
     "tenant_rates": ({"acme": Rates(requests=4712)}, 4712),
     "decisions_per_s": ({"acme": 4713}, 4713),
+    "model_calls_per_s": ({"acme": 9428}, 4714),
     "shares_of": (shares_of, shares_of),
     "lease_s": (18.25, 18.25),
     "max_activations": (4714, 4714),
