@@ -38,7 +38,7 @@ def test_init_writes_a_project_that_passes_the_doctor(fresh):
     report = json.loads(result.stdout)
     assert report["ok"]
     assert report["present"] == 5
-    assert [note[:17] for note in report["notes"]] == ["without a sandbox"]
+    assert [note[:17] for note in report["notes"]] == ["without a sandbox", "an agent's progra"]
 
 
 def test_init_for_claude_code_grants_what_it_offers_and_passes_the_doctor(tmp_path):
@@ -48,7 +48,7 @@ def test_init_for_claude_code_grants_what_it_offers_and_passes_the_doctor(tmp_pa
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["present"] == 5
-    assert [note[:17] for note in report["notes"]] == ["without a sandbox"]
+    assert [note[:17] for note in report["notes"]] == ["without a sandbox", "an agent's progra"]
     assert any("for one prompt stop it" in cap for cap in report["caps"])
     tested = cli("policy", "test", "-C", folder)
     assert "6 of 6 cases" in tested.stdout
@@ -92,6 +92,7 @@ def test_the_support_desk_passes_the_doctor():
     assert [note[:17] for note in report["notes"]] == [
         "without a sandbox",
         *["hooks at the door"] * 2,
+        "an agent's progra",
     ]
 
 
