@@ -92,6 +92,9 @@ PARTS: Mapping[str, Part] = {
         _control_groups, otherwise="a user who may write control groups of version 2: root"
     ),
     "mounts": Part(_mounts, ("mount",), ("mount", "umount"), "a user who may mount: root"),
+    "root": Part(
+        lambda: os.geteuid() == 0, otherwise="root, which alone starts programs as others"
+    ),
     "linux": Part(lambda: sys.platform == "linux", otherwise="linux"),
 }
 

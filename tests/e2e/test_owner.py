@@ -11,7 +11,7 @@ import pytest
 from holdfast.testing.project import RunningProject
 
 NOBODY = 65_534
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts a program as another")
+pytestmark = pytest.mark.part("root")
 
 
 @pytest.fixture(scope="module")

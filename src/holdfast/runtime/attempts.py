@@ -114,8 +114,10 @@ class Attempts:
         """A call that was allowed, and of which no outcome was reported."""
         contract = self._contracts.get(call.tool)
         kind = contract.idempotency if contract is not None else Idempotency.ONCE
-        # A try that was made without the key that its tool needs cannot be had again.
-        allowed = recovery(entry.idempotency if entry is not None else kind)
+        if entry is not None and kind is not Idempotency.ONCE:
+            # A try that was made without the key that its tool needs cannot be had again.
+            kind = entry.idempotency
+        allowed = recovery(kind)
         settled = entry is None or entry.state is EffectState.FAILED
         # Of what must not happen twice nobody's word but an operator's says that it did not.
         told = retry.found is Found.NOTHING_HAPPENED and allowed is not Recovery.PARK

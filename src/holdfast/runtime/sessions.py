@@ -4,7 +4,6 @@ Not here: what a kill pulls besides the state (`runtime/kill`), what a session m
 """
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from weakref import WeakValueDictionary
@@ -37,6 +36,7 @@ from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, RecordFilter, Store
+from holdfast.runtime.born import born, token_digest
 from holdfast.runtime.budgets import Budgets, owners
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.exhaustion import stopped_error
@@ -58,11 +58,6 @@ _RECALLED_MOST = 10_000
 
 Begun = Callable[[LiveSession], tuple[Sequence[Record], Sequence[Change]]]
 """Records and changes that begin with a session, asked before anything of it is durable."""
-
-
-def token_digest(token: str) -> str:
-    """How a session token is kept: SHA-256, since the token itself has 256 random bits."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Sessions:
@@ -107,7 +102,7 @@ class Sessions:
         The draft's `expires_at_ns` counts from the opening. Where its task is empty the session
         is the task; where the task ends in `/` (a kind), the session is the instance of it.
         """
-        session, token = self._born(draft, named)
+        session, token = born(draft, named, self._clock, self._entropy)
         if draft.parent:
             await self._check_parent(draft)
         live = self._made(session)
@@ -140,7 +135,7 @@ class Sessions:
         """
         inherited = tuple(key for key in parent.chain if key.scope is Scope.SESSION)
         draft = msgspec.structs.replace(draft, ancestor_accounts=inherited)
-        session, token = self._born(draft)
+        session, token = born(draft, ANEW, self._clock, self._entropy)
         live = LiveSession(session, self._budgets.chain(session))
         live.parent, live.vouched = parent, parent.vouched.copy()
         # Known before it is durable, so that whatever stops the parent meanwhile stops it too.
@@ -178,33 +173,6 @@ class Sessions:
         ]
         more, changes = begun(live) if begun is not None else ([], [])
         return self._journal.commit([*records, *more], [session, *accounts, *changes])
-
-    def _born(self, draft: Session, named: Named = ANEW) -> tuple[Session, str]:
-        """The session of a draft: with ids, times, and the digests of its tokens."""
-        session_id = named.session_id or self._entropy.new_id("ses")
-        token = named.token or self._entropy.new_token("hfs")
-        task = draft.principal.task
-        who = msgspec.structs.replace(
-            draft.principal,
-            session=session_id,
-            task=task + session_id if task.endswith("/") else task or session_id,
-        )
-        now_ns = self._clock.now_ns()
-        session = msgspec.structs.replace(
-            draft,
-            session_id=session_id,
-            principal=who,
-            state=SessionState.ACTIVE,
-            opened_at_ns=now_ns,
-            expires_at_ns=now_ns + draft.expires_at_ns,
-            token_digest=token_digest(token),
-            model_token_digest=token_digest(model_token(session_id, token)),
-            hook_token_digest=token_digest(hook_token(session_id, token)),
-            state_changed_at_ns=now_ns,
-            held=False,
-            asked=named.asked,
-        )
-        return session, token
 
     def _opened(
         self,

@@ -16,7 +16,10 @@ OWN = """
 version: 1
 tools:
   {name}:
-    description: Ours.
+    description: |
+      What: runs a command in a shell of the operator's own.
+      When: a step needs a program that no other tool runs.
+      Side effects: whatever the command does to the machine.
     effect: commit
     risk: MEDIUM
     risk_reason: a shell

@@ -85,6 +85,7 @@ def decided(verdict="allow", **body):
 def tool(outcome, **more):
     given: dict[str, Any] = {"at_ns": 20 * MS, "approved": True, "decision_id": "d", "input": '{"a":"b"}',
              "risk": "HIGH", "verdict": "allow"} | more  # fmt: skip
+    given.setdefault("status", 200 if given["approved"] else 403)
     return TurnRecord(turn=2, kind="tool", outcome=outcome, **CALL, **given)
 
 

@@ -35,7 +35,7 @@ def bound_after(
             timeout_s=60.0,
             agent_path="",
         )
-        live: Any = SimpleNamespace(turn=0)
+        live: Any = SimpleNamespace(turn=0, paying={})
         nobody: Any = None
         purse = Purse(live, paid, nobody, nobody, nobody, max_tokens_per_s=TOKENS_PER_S)
         return purse._bounded(reading or Reading()).output_tokens

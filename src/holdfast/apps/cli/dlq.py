@@ -18,7 +18,7 @@ from holdfast.model.effects import EffectEntry, EffectState
 _SHOWN = 80
 _Waiting = typer.Argument(metavar="RUN_OR_SESSION", help="The id of a run, or of a session.")
 
-dlq = typer.Typer(help="What waits for a person.", no_args_is_help=True)
+dlq = typer.Typer(help="What waits for a person, of runs and of sessions.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:

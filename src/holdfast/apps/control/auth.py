@@ -19,8 +19,8 @@ from holdfast.errors import Denied, HoldfastError, Unauthenticated
 from holdfast.model import tokens
 from holdfast.model.bodies import AuthRefused
 from holdfast.model.sessions import Session
+from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.sessions import token_digest
 
 PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json", "/docs"})
 SESSION_PATHS = "/v1/guard/"

@@ -44,8 +44,8 @@ from holdfast.compose.house import House
 from holdfast.compose.server import Harness, build
 from holdfast.core.proofs import key_of, seal_of
 from holdfast.model.settling import settle_types
+from holdfast.runtime.born import token_digest
 from holdfast.runtime.proofs import Proofs
-from holdfast.runtime.sessions import token_digest
 from holdfast.runtime.upkeep import LOOK_S
 
 

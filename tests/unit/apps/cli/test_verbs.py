@@ -91,8 +91,8 @@ def test_the_support_desk_passes_the_doctor():
     assert report["present"] == 5
     assert [note[:17] for note in report["notes"]] == [
         "without a sandbox",
-        *["hooks at the door"] * 2,
         "an agent's progra",
+        *["hooks at the door"] * 2,
     ]
 
 

@@ -28,8 +28,8 @@ from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.tools import ArgumentRole, CallState
 from holdfast.runtime import sessions as module
+from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.sessions import token_digest
 from tests.sparse import fields
 from tests.unit.runtime.alone.desk import Desk, S, call, draft, limit, told
 

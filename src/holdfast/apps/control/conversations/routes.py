@@ -33,9 +33,10 @@ from holdfast.model.views.conversations import (
     LoadedConversation,
 )
 from holdfast.ports.store_refusals import MAX_CONVERSATION_BYTES, MAX_TEXT_BYTES
+from holdfast.runtime.born import token_digest
 from holdfast.runtime.conversations import Conversations, Draft, Owner
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.sessions import Sessions, token_digest
+from holdfast.runtime.sessions import Sessions
 
 _MAX_BODY_BYTES = MAX_CONVERSATION_BYTES + MAX_TEXT_BYTES
 _READ_ASIDE_BYTES = 128 * 1024

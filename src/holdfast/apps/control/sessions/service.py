@@ -18,8 +18,8 @@ from holdfast.model.sessions import Session
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.ports.store import SessionFilter
+from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.sessions import token_digest
 
 
 async def open_session(

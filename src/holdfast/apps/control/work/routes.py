@@ -22,8 +22,8 @@ from holdfast.apps.control.work.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
 from holdfast.model.runs import WORK_PROTOCOL
 from holdfast.model.views.runs import Activation, Claimed, HeartbeatHeard
+from holdfast.runtime.born import token_digest
 from holdfast.runtime.dispatch import Dispatch
-from holdfast.runtime.sessions import token_digest
 
 MAX_WAIT_S = 30.0
 _MAX_BODY_BYTES = 256 * 1024
