@@ -74,6 +74,7 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.kills --kills 300 --workers 1 2 4
 	$(BIN)/python -m tests.chaos.kills --kills 150 --workers 1 2 4 --store postgres
 	$(BIN)/python -m tests.chaos.effects --faults 2000 --minutes 60
+	ALERT_MONTHS=1000 $(BIN)/python -m pytest -q -s tests/properties/test_alert_months.py
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),120) $(ARGS)

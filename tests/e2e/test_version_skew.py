@@ -144,6 +144,8 @@ def lowered(path: Path, version: int) -> None:
             continue
         names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
         columns = ", ".join(names)
+        # What a step itself put there is replaced by what stands.
+        connection.execute(f"DELETE FROM main.{table}").fetchall()
         connection.execute(
             f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}"
         ).fetchall()

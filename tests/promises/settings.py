@@ -187,7 +187,12 @@ def tenants() -> dict[str, Any]:
         "globex": {"attributes": {"region": "us"}, "projects": {"support": {}}, "users": users},
     }
     for door in DOORS:
-        made[f"own-{door}"] = {"projects": {"support": {}}, "users": users}
+        # What it spends in a moment is a month's.
+        made[f"own-{door}"] = {
+            "projects": {"support": {}},
+            "users": users,
+            "max_model_calls_per_s": 1000,
+        }
         made[f"loud-{door}"] = {"projects": {"support": {}}, "users": users}
     return made
 

@@ -6,6 +6,7 @@ policy process is told of the settings.
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,8 @@ def main(arguments: list[str]) -> int:
         "--agent", default="", help="for `hooks-try`, with what they see on stdin: whose"
     )
     given = parser.parse_args(arguments)
+    # That a process which is being ended was waited for elsewhere is no word for a reader.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         if given.verb == "inputs":
             return _inputs(given.project, imports=given.imports)
