@@ -11,7 +11,7 @@ CORES  := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 SPREAD := -n $(shell expr 2 \* $(CORES)) --dist loadfile --no-loadscope-reorder
 CODE   := $(wildcard src tests benchmarks examples)
 
-.PHONY: help demo parts test check check-format check-lint check-types check-imports bench bench-injection mutants chaos soak fix lock clean install
+.PHONY: help demo parts test check check-format check-lint check-types check-imports bench bench-injection mutants promises chaos soak fix lock clean install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 # Every process of the tests would compile the whole project anew.
@@ -26,6 +26,7 @@ help:
 	echo "make bench    the figures, printed side by side"
 	echo "make bench-injection   what injections get done, and what honest work is asked"
 	echo "make mutants  how many small faults in the core and the runtime the tests notice"
+	echo "make promises what is promised, tried at every door"
 	echo "make chaos    crash schedules, kill -9, and faults of tools at each door"
 	echo "make soak     two hours of mixed load with faults (make soak MINUTES=20: shorter)"
 	echo "make fix      format, and repair what the linter can"
@@ -66,6 +67,10 @@ bench-injection: $(VENV)/.injection
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+# What is promised, at every door: `make test` leaves out the two that take longest.
+promises: $(VENV)/.dev
+	$(BIN)/python -m pytest -q $(SPREAD) tests/promises
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos.ledger --points 10000
