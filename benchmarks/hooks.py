@@ -88,8 +88,8 @@ async def _measured(folder: Path, hosts: HookHosts, count: int) -> list[Row]:
     plain, with_hook = await house.session("plain", 1), await house.session("hooked", 1, _HOOKED)
     for live in (plain, with_hook):
         await _decisions(house, live, 50)
-    rows, alone_ms = await _added(house, plain, with_hook, count)
-    every_s = 2 * alone_ms / 1000
+    rows, busy_s = await _added(house, plain, with_hook, count)
+    every_s = 2 * busy_s
     for kind, what in _FAULTS.items():
         rows += await _beside(house, plain, _Bad(hosts, kind), what, every_s)
     return rows
@@ -98,10 +98,13 @@ async def _measured(folder: Path, hosts: HookHosts, count: int) -> list[Row]:
 async def _added(
     house: InProcess, plain: LiveSession, hooked: LiveSession, count: int
 ) -> tuple[list[Row], float]:
-    """Rows of a trivial hook, and milliseconds of a decision without one."""
+    """Rows of a trivial hook, and seconds of a decision without one, with its outcome."""
+    busy_s = 0.0
     pairs: list[tuple[float, float]] = []
     for _ in range(_ROUNDS):
+        begun_s = time.perf_counter()
         without = percentile(await _decisions(house, plain, count // _ROUNDS), 50)
+        busy_s += time.perf_counter() - begun_s
         pairs.append((without, percentile(await _decisions(house, hooked, count // _ROUNDS), 50)))
     alone = statistics.median(without for without, _ in pairs)
     added = statistics.median(withal - without for without, withal in pairs)
@@ -110,7 +113,7 @@ async def _added(
         _row("a decision, p50, one trivial hook", statistics.median(w for _, w in pairs)),
         _judged("what a trivial hook adds, p50", added, 0.5, "ms", f"{_ROUNDS} pairs in turns"),
     ]
-    return rows, alone
+    return rows, busy_s / (count // _ROUNDS * _ROUNDS)
 
 
 async def _beside(
@@ -127,6 +130,9 @@ async def _beside(
         async with bad.asked():
             noisy.append(percentile(await _decisions(house, plain, each, every_s), 99))
             kills += await _kills(house, 6)
+    if not bad.faults:
+        unmet = f"no fault of {what} came about meanwhile: nothing was compared"
+        return [Row(bench=NAME, what=f"beside {what}", figure=None, unit="x", note=unmet)]
     ratio = statistics.median(b / q for q, b in zip(quiet, noisy, strict=True))
     note = f"{bad.faults} faults meanwhile, one decision each {every_s * 1000:.1f} ms"
     return [
