@@ -413,6 +413,19 @@ def test_a_host_that_is_closed_leaves_nothing_of_its_hooks_behind(hosts, tmp_pat
     assert note.read_text()
 
 
+def test_a_question_that_was_given_up_leaves_nobody_waiting_behind_its_hook(hosts):
+    async def scenario():
+        for name in ("agree", "slow"):
+            await hook(hosts, name)(given())
+        hung = asyncio.create_task(hook(hosts, "sleeps", 1.0)(given()))
+        await asyncio.sleep(0.5)
+        hung.cancel()
+        # It comes before the deadline of the one that was given up, and is asked once more then.
+        assert await hook(hosts, "agree", 3.0)(given()) is None
+
+    with_hosts(hosts, scenario)
+
+
 def test_processes_that_start_the_next_one_and_go_are_ended_too(hosts, tmp_path):
     note = tmp_path / "generations"
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -23,6 +23,13 @@ class Ended(Exception):
     """The process went away before it answered."""
 
 
+class _Open(NamedTuple):
+    """A question without an answer so far, and the timer of its deadline."""
+
+    answer: asyncio.Future[Said]
+    late: asyncio.TimerHandle
+
+
 class Line(asyncio.SubprocessProtocol):
     """One process and the questions that are open with it."""
 
@@ -32,7 +39,7 @@ class Line(asyncio.SubprocessProtocol):
         self._swept: asyncio.Future[None] | None = None
         self.loaded: set[str] = set()
         self._transport: asyncio.SubprocessTransport | None = None
-        self._waiting: dict[int, asyncio.Future[Said]] = {}
+        self._open: dict[int, _Open] = {}
         self._serial = 0
         self._unread = bytearray()
         self._exited = asyncio.Event()
@@ -52,9 +59,11 @@ class Line(asyncio.SubprocessProtocol):
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 self.end()
                 return
-            waiting = self._waiting.get(said.id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(said)
+            answered = self._open.pop(said.id, None)
+            if answered is not None:
+                answered.late.cancel()
+                if not answered.answer.done():
+                    answered.answer.set_result(said)
         self._unread += rest
         if len(self._unread) > 2 * MOST_ANSWER_BYTES:
             self.end()
@@ -82,6 +91,8 @@ class Line(asyncio.SubprocessProtocol):
     ) -> HookAnswer | None:
         """One hook's answer; the process is ended where none comes in time.
 
+        Its deadline holds also where nobody waits for it any more: what hangs would have whoever
+        asks next wait behind it, and be refused for it.
         Errors: HookFault; Ended where the process went away for another reason.
         """
         self._serial += 1
@@ -89,23 +100,23 @@ class Line(asyncio.SubprocessProtocol):
         raw = await _spelled(asked)
         if self.ended or self._transport is None:
             raise Ended
-        answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
-        self._waiting[asked.id] = answer
-        try:
-            pipe = self._transport.get_pipe_transport(0)
-            cast("asyncio.WriteTransport", pipe).write(raw + b"\n")
-            async with asyncio.timeout(timeout_s):
-                said = await answer
-        except TimeoutError:
-            # Code that hangs cannot be taken out of its process: the whole process goes.
-            self._waiting.pop(asked.id, None)
-            self.end()
-            raise HookFault(f"did not answer within {timeout_s:g} s") from None
-        finally:
-            self._waiting.pop(asked.id, None)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Said] = loop.create_future()
+        late = loop.call_later(timeout_s, self._late, asked.id, timeout_s)
+        self._open[asked.id] = _Open(answer, late)
+        pipe = self._transport.get_pipe_transport(0)
+        cast("asyncio.WriteTransport", pipe).write(raw + b"\n")
+        said = await answer
         if said.fault:
             raise HookFault(said.fault)
         return said.answer
+
+    def _late(self, question: int, timeout_s: float) -> None:
+        """Code that hangs cannot be taken out of its process: the whole process goes."""
+        hung = self._open.pop(question, None)
+        if hung is not None and not hung.answer.done():
+            hung.answer.set_exception(HookFault(f"did not answer within {timeout_s:g} s"))
+        self.end()
 
     def end(self) -> None:
         """Kill the process and all that it started; whoever waits gets no answer. Idempotent."""
@@ -119,10 +130,11 @@ class Line(asyncio.SubprocessProtocol):
         # The look at all processes is not for the loop that kills.
         self._swept = asyncio.get_running_loop().run_in_executor(None, end_all, host, self._mark)
         self._swept.add_done_callback(lambda _: transport.close())
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(Ended())
-        self._waiting.clear()
+        for one in self._open.values():
+            one.late.cancel()
+            if not one.answer.done():
+                one.answer.set_exception(Ended())
+        self._open.clear()
 
 
 async def _spelled(asked: Ask) -> bytes:
