@@ -111,15 +111,25 @@ def test_a_fault_of_ours_keeps_its_code_and_any_other_tells_nothing(tmp_path: Pa
 
 
 def test_a_late_reply_is_dropped_and_the_connection_goes_on(tmp_path: Path):
-    async def body(client: FrameClient) -> None:
-        with pytest.raises(Unavailable, match=r"0\.001 s"):
-            await client.call("m", b"slow", 0.001)
-        assert client._link is not None
-        assert client._link._waiting == {}
-        await asyncio.sleep(0.05)
-        assert await client.call("m", b"x", 5) == b"mx"
+    may_answer = asyncio.Event()
 
-    serving(tmp_path, slow_echo, body)
+    async def held(method: str, body: bytes) -> bytes:
+        if body == b"late":
+            await may_answer.wait()
+        return method.encode() + body
+
+    async def body(client: FrameClient) -> None:
+        assert await client.call("m", b"first", 5) == b"mfirst"
+        link = client._link
+        assert link is not None
+        with pytest.raises(Unavailable, match=r"0\.001 s"):
+            await client.call("m", b"late", 0.001)
+        assert link._waiting == {}
+        may_answer.set()
+        assert await client.call("m", b"x", 5) == b"mx"
+        assert client._link is link
+
+    serving(tmp_path, held, body)
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
