@@ -18,6 +18,7 @@ from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.compose.house import wire
 from holdfast.core.budgets import Ledger
+from holdfast.model.approvals import Approval, ApprovalState
 from holdfast.model.decisions import Replay, Replayed
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.runtime.live import LiveSession
@@ -179,6 +180,29 @@ class House(Wired):
         answer = await self.call("POST", "/v1/sessions", {"agent": "desk", "user": "ann"} | asked)
         assert answer.status_code == 200, answer.text
         return answer.json()["session"]["session_id"], answer.json()["token"]
+
+    async def asked(self, session_id: str, **fields: Any) -> Approval:
+        """A question to a person about a call of the session, durable and in memory."""
+        live = self.live(session_id)
+        who, now_ns = live.who, self.clock.now_ns()
+        given: dict[str, Any] = {
+            **dict.fromkeys(("definition", "policy_version", "risk", "resource"), "x"),
+            "approval_id": "apr_1",
+            "call_id": "c1",
+            "tool": "pay",
+            "digest": "sha256:d",
+            "reasons": (),
+            "arguments": {"to": "bob"},
+            "asked_at_ns": now_ns,
+            "expires_at_ns": now_ns + 3600 * 10**9,
+        }
+        one = Approval(
+            tenant=who.tenant, project=who.project, user=who.user, agent=who.agent,
+            session=who.session, task=who.task, state=ApprovalState.PENDING, **given | fields,
+        )  # fmt: skip
+        live.approvals[one.tool, one.digest] = one
+        await self.journal.commit([], [one])
+        return one
 
 
 def served(main: Callable[[House], Awaitable[None]], text: str = ONE_TENANT) -> None:

@@ -134,6 +134,12 @@ class EvidenceMissing(Denied):
     code = "evidence_missing"
 
 
+class ApprovalPending(Denied):
+    """A person was asked and has not answered; `fields` names the approval. Ask again later."""
+
+    code = "approval_pending"
+
+
 class PermitInvalid(Denied):
     """The permit is forged, altered, expired, used up or of another session or call."""
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from holdfast.backends.postgres import PostgresStore
 from holdfast.backends.system.clock import SystemClock
 from holdfast.ports.store import Store
+from holdfast.testing.conformance.store_approvals import StoreApprovalsConformance
 from holdfast.testing.conformance.store_retention import StoreRetentionConformance
-from holdfast.testing.conformance.store_runs import StoreRunsConformance
 from holdfast.testing.memory_store import MemoryStore
 from tests.contract import test_store_retention as retention
 from tests.contract.test_store_port import COMMITS, FILTERS, SESSION_FILTERS, answers
 from tests.postgres import PostgresServer
 
 
-class TestPostgresStore(StoreRunsConformance, StoreRetentionConformance):
+class TestPostgresStore(StoreApprovalsConformance, StoreRetentionConformance):
     @pytest.fixture(autouse=True)
     def _place(self, postgres: PostgresServer):
         self.url = postgres.new_database()

@@ -17,7 +17,7 @@ from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.ports.store import HoldClosed, RecordFilter, SessionFilter, Store
 from holdfast.testing.conformance.store import a_call, a_hold, a_record, a_session
-from holdfast.testing.conformance.store_runs import StoreRunsConformance
+from holdfast.testing.conformance.store_approvals import StoreApprovalsConformance
 from holdfast.testing.memory_store import MemoryStore
 
 
@@ -26,7 +26,7 @@ class SystemClock:
         return time.time_ns()
 
 
-class TestSqliteStore(StoreRunsConformance):
+class TestSqliteStore(StoreApprovalsConformance):
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path):
         self.path = tmp_path / "holdfast.db"
@@ -39,7 +39,7 @@ class TestSqliteStore(StoreRunsConformance):
         return await self.open_store()
 
 
-class TestMemoryStore(StoreRunsConformance):
+class TestMemoryStore(StoreApprovalsConformance):
     async def open_store(self) -> Store:
         return MemoryStore()
 

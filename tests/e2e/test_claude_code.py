@@ -6,6 +6,7 @@ import shlex
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,15 +195,37 @@ def test_an_allowed_command_runs_and_its_result_reaches_the_model(terminal):
     assert not (terminal.cwd / "hostile").exists()
 
 
-def test_a_denied_command_does_not_run_and_the_model_reads_why(terminal):
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+def test_a_command_that_a_person_is_asked_about_waits_for_the_answer(terminal, verb):
+    """The CLI holds the call meanwhile; a no is what the model reads."""
     (terminal.cwd / "drafts").mkdir()
-    found = terminal.run(terminal.use("Bash", command="rm -rf drafts"), {"text": "so be it"})
-    assert found["result"] == "so be it"
+    running = terminal.begin(terminal.use("Bash", command="rm -rf drafts"), {"text": "so be it"})
+    asked = question(terminal)
+    assert asked["arguments"]["command"] == "rm -rf drafts"
     assert (terminal.cwd / "drafts").is_dir()
+    path = f"/v1/approvals/{asked['approval_id']}/{verb}"
+    told = terminal.project.call("POST", path, {"digest": asked["digest"], "note": "keep them"})
+    assert told.status == 200, told.body
+    assert ended(running)["result"] == "so be it"
     result = terminal.read()[0]
-    assert result["is_error"]
-    assert result["content"].startswith("approval_required: ")
+    if verb == "approve":
+        assert not (terminal.cwd / "drafts").exists()
+        assert not result.get("is_error", False)
+    else:
+        assert (terminal.cwd / "drafts").is_dir()
+        assert result["content"].startswith("approval_denied: admin was asked and said no: keep")
+    assert len(terminal.records("tool_call.decided")) == 1
     assert terminal.project.view(terminal.session_id)["state"] == "active"
+
+
+def question(terminal: Terminal) -> dict[str, Any]:
+    """What a person is asked about the session's call, once they are."""
+    path = f"/v1/approvals?state=pending&session={terminal.session_id}"
+    end = time.monotonic() + 30
+    while not (found := terminal.project.call("GET", path).json["approvals"]):
+        assert time.monotonic() < end, "nobody was asked"
+        time.sleep(0.05)
+    return dict(found[0])
 
 
 def test_a_failed_command_is_reported_as_failed(terminal):

@@ -4,6 +4,8 @@ What is seen of it is what operators, models and the world outside see: the cont
 requests that reached the model, and the lines that tools left in `acts.log`.
 """
 
+import contextlib
+import http.client
 import itertools
 import json
 import os
@@ -27,6 +29,7 @@ from holdfast.testing.scripted_model import Match, Scenario, say
 from tests.promises import settings as said
 from tests.span_receiver import Receiver as Spans
 
+NOTE = "looked at"
 SECRET = "a shared secret of the receiver"
 CREDENTIALS = {"POST_ACME": "acme-credential", "POST_GLOBEX": "globex-credential"}
 _numbers = itertools.count()
@@ -128,9 +131,18 @@ class House:
     """A project that runs until the block ends; with `relays`, models are reached through those."""
 
     def __init__(
-        self, folder: Path, *, relays: int = 0, workers: int = 1, settings: str = ""
+        self,
+        folder: Path,
+        *,
+        relays: int = 0,
+        workers: int = 1,
+        settings: str = "",
+        answers: bool = True,
     ) -> None:
-        """`settings`: those of a project that stands in the folder already, with policies."""
+        """`settings`: those of a project that stands in the folder already, with policies.
+
+        `answers`: somebody answers what people are asked, within moments; else it waits for long.
+        """
         if not settings:
             folder.mkdir(parents=True, exist_ok=True)
             for file in said.HERE.glob("*.py"):
@@ -142,10 +154,12 @@ class House:
         self._spans.__enter__()
         self._count = workers
         self._operators: dict[str, str] = {}
+        self._reviews = answers and not settings
+        self._over = threading.Event()
         self.workers: list[subprocess.Popen[bytes]] = []
         urls = {"spans": self._spans.url, "posts": self.receiver.url}
         port = free_port() if relays else 0
-        text = settings or said.settings(relays=relays, port=port, **urls)
+        text = settings or said.settings(relays=relays, port=port, answers=answers, **urls)
         self.project = RunningProject(
             folder,
             script=[*BATCH, SUMMARY],
@@ -164,6 +178,8 @@ class House:
             self.project.__enter__()
             for _ in range(self._count):
                 self.worker()
+            if self._reviews:
+                threading.Thread(target=self._review, daemon=True).start()
         except BaseException:
             self.close()
             raise
@@ -172,7 +188,26 @@ class House:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _review(self) -> None:
+        """Somebody answers each question within moments: no, unless the order begins otherwise."""
+        while not self._over.wait(0.2):
+            with contextlib.suppress(OSError, http.client.HTTPException, RuntimeError):
+                found = self.project.call("GET", "/v1/approvals?state=pending&limit=100")
+                for one in found.json["approvals"] if found.status == 200 else []:
+                    order = str(one["arguments"].get("order", ""))
+                    if not order.startswith("nobody-"):
+                        verb = "approve" if order.startswith("yes-") else "deny"
+                        path = f"/v1/approvals/{one['approval_id']}/{verb}"
+                        self.project.call("POST", path, {"digest": one["digest"], "note": NOTE})
+
+    def questions(self, session_id: str) -> list[dict[str, Any]]:
+        """What people were asked about the calls of one session."""
+        found = self.project.call("GET", f"/v1/approvals?session={session_id}")
+        assert found.status == 200, found.body
+        return list(found.json["approvals"])
+
     def close(self) -> None:
+        self._over.set()
         for worker in self.workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGKILL)

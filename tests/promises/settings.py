@@ -203,13 +203,19 @@ def priced(read: str, written: str) -> dict[str, Any]:
     return {"input": read, "output": written, **cached, "context_tokens": 200000}
 
 
-def settings(*, relays: int = 0, port: int = 0, spans: str = "", posts: str = "") -> str:
+SOON, LATE = {"expires_s": 10, "wait_s": 15}, {"expires_s": 3600, "wait_s": 120}
+
+
+def settings(
+    *, relays: int = 0, port: int = 0, spans: str = "", posts: str = "", answers: bool = True
+) -> str:
     said: dict[str, Any] = {
         "version": 1,
         "policies": "policies",
         "upstreams": upstreams(),
         "prices": {"overrides": {DEAR: priced("20.00", "50.00"), WORDY: priced("0.10", "100.00")}},
         "runs": {"lease_s": 3},
+        "approvals": SOON if answers else LATE,
         "tool_modules": ["desk_tools"],
         "operators": {"ann": {"users": []}, "bob": {"users": []}},
         "tenants": tenants(),

@@ -217,7 +217,9 @@ def test_each_level_of_trust_has_a_gate_of_its_own(door):
     }
     for trust, verdicts in expected.items():
         work = trusted(door, trust)
-        assert tuple(r["verdict"] for r in work.decided()) == verdicts, trust
+        # Whoever is asked says no here.
+        found = ("ask" if "approval_denied" in codes(r) else r["verdict"] for r in work.decided())
+        assert tuple(found) == verdicts, trust
         ran = sum(v == "allow" for v in verdicts)
         assert sum(not read["error"] for read in work.read()) == ran, (trust, work.read())
 
@@ -230,17 +232,46 @@ def test_each_class_of_risk_has_its_consequence(door):
     assert [(r["risk"], r["verdict"]) for r in seen.values()] == [
         ("LOW", "allow"),
         ("MEDIUM", "allow"),
-        ("HIGH", "ask"),
+        ("HIGH", "deny"),
         (seen["drop_database"]["risk"], "deny"),
     ]
     assert seen["drop_database"]["risk"] in ("HIGH", "BLOCK")
-    denied(work, "close_account", "A1", "approval_required")
+    denied(work, "close_account", "A1", "approval_denied")
     denied(work, "drop_database", "A1")
     assert len(work.acts("note", "A1")) >= 1
     noticed = [r["tool"].removeprefix(MCP) for r in work.records("risk.notice")]
     assert "note" in noticed
     told = [m for m in door.house.receiver.told(work.session_id) if "note" in json.dumps(m)]
     assert told, "nobody was notified of a call at risk MEDIUM"
+
+
+@promise("S48")
+def test_a_person_sees_the_very_call_and_it_runs_once_as_they_saw_it(door):
+    """Tool, risk, reason and exact inputs, bound by their digest; the same again asks again."""
+    order = f"yes-{door.name}"
+    work = door.work(call("close_account", order), call("close_account", f"no-{door.name}"), DONE)
+    yes, no = sorted(door.house.questions(work.session_id), key=lambda one: one["asked_at_ns"])
+    assert (yes["tool"], yes["arguments"]) == (door.spell("close_account"), {"order": order})
+    assert (yes["risk"], yes["reasons"][0]["text"]) == ("HIGH", "nobody can undo it")
+    record = of_order(work, "close_account", order)
+    assert (yes["state"], yes["used_by"], yes["digest"]) == (
+        "used", record["call_id"], record["body"]["digest"],
+    )  # fmt: skip
+    assert (record["verdict"], codes(record)[-1]) == ("allow", "approved")
+    assert len(work.acts("close_account", order)) == 1
+    assert not work.read("close_account", order)[0]["error"]
+    assert no["state"] == "denied"
+    assert "looked at" in denied(work, "close_account", f"no-{door.name}", "approval_denied")
+
+
+@promise("S50")
+def test_that_nobody_answered_is_an_outcome_of_its_own_and_nothing_runs(door):
+    order = f"nobody-{door.name}"
+    work = door.work(call("close_account", order), DONE)
+    assert "this is not a no" in denied(work, "close_account", order, "approval_expired")
+    [question] = door.house.questions(work.session_id)
+    assert question["state"] == "expired"
+    assert len(work.records("approval.expired")) == 1
 
 
 @promise("S41")

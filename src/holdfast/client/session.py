@@ -12,7 +12,15 @@ from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from holdfast.core.writable import OUTPUT_BYTES_MAX, text_of, written
-from holdfast.errors import InternalError, InvalidRequest, RateLimited, TooLarge
+from holdfast.errors import (
+    ApprovalPending,
+    InternalError,
+    InvalidRequest,
+    OutcomeUnknown,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+)
 from holdfast.model.events import Record
 from holdfast.model.hooks import Strategy
 from holdfast.model.principals import TrustLevel
@@ -40,6 +48,12 @@ from .wire import TIMEOUT_S, Door, Pool
 
 _T = TypeVar("_T")
 _LEAST_WAIT_S = 0.05
+# A person's answer is waited for at the server, so long at a time; at first only whether there is
+# one to wait for, so that of a server that is lost in the middle it is known that it asked.
+_FIRST_S = 0.001
+_POLL_S = 25.0
+_AWAY_S = 1.0
+_MOST_AWAY_S = 60.0
 # What an outcome is cut to where the server takes no more.
 _LEAST_OUTPUT_BYTES = 16 * 1024
 _ERROR_CHARACTERS = 20_000
@@ -117,6 +131,7 @@ class Session:
         takes_stored: bool = False,
         key: str = "",
         hands_key: bool = True,
+        wait_s: float = 0.0,
         timeout_s: float = TIMEOUT_S,
     ) -> Ruling:
         """May this call run? Durable before it is answered; every no of policy is a Ruling.
@@ -125,6 +140,8 @@ class Session:
         then the model's own, where a client tidies them. `takes_stored` promises to hand on what
         `stored` holds, where the effect was had before. `key` is an idempotency key of one's own.
         Without `hands_key` the tool is not given the ruling's `effect_key`.
+        `wait_s` is how long a person's answer is waited for, where one is asked, also while the
+        server is away for a moment; after that the ruling is `ask`.
         Where the tenant asks for too much at once, it is asked again when the server says so.
         Errors: PermitInvalid for a call that the model did not make, SessionStopped,
         CredentialExpired, Unavailable, OutcomeUnknown; RateLimited when that took half the time.
@@ -140,7 +157,35 @@ class Session:
             body |= {"takes_stored": takes_stored, "key": key}
         if not hands_key:
             body["hands_key"] = False
+        if wait_s > 0:
+            heard = await self._heard(body, wait_s, timeout_s)
+            if heard is not None:
+                return heard
         return await self._in_turn("/v1/guard/decide", Ruling, body, timeout_s)
+
+    async def _heard(
+        self, body: Mapping[str, Any], wait_s: float, timeout_s: float
+    ) -> Ruling | None:
+        """The ruling once a person spoke; None where nobody did in time, and nothing is decided.
+
+        Errors: as for `decide`; a server that is away is asked again for a while, once a person
+        was asked.
+        """
+        loop = asyncio.get_running_loop()
+        end_s, asked, away_s = loop.time() + wait_s, False, 0.0
+        while (left_s := end_s - loop.time()) > 0:
+            waits_s = min(left_s, _POLL_S if asked else _FIRST_S)
+            waiting = {**body, "waits_s": waits_s}
+            try:
+                return await self._in_turn("/v1/guard/decide", Ruling, waiting, timeout_s + waits_s)
+            except ApprovalPending:
+                asked, away_s = True, 0.0
+            except (Unavailable, OutcomeUnknown):
+                away_s += _AWAY_S
+                if not asked or away_s > _MOST_AWAY_S:
+                    raise
+                await asyncio.sleep(_AWAY_S)
+        return None
 
     async def again(
         self,
@@ -275,14 +320,19 @@ class Session:
         *,
         delay_s: float = 0.0,
         result: Any = None,
+        approvals: Sequence[str] = (),
     ) -> None:
-        """End this activation; the token opens nothing any more. Errors: LeaseLost."""
+        """End this activation; the token opens nothing any more. Errors: LeaseLost.
+
+        With `approvals` a `delay` lasts until a person answered one of these, or none can any more.
+        """
         body = {
             "epoch": epoch,
             "how": how,
             "reason": reason[:2000],
             "delay_s": delay_s,
             "result": result,
+            "approvals": list(approvals),
         }
         await self._door.post("/v1/guard/leave", Nothing, body)
 

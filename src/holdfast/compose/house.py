@@ -37,6 +37,7 @@ from holdfast.ports.sink import Sink
 from holdfast.ports.store import Store
 from holdfast.ports.taps import Tap
 from holdfast.runtime.admission import Admission
+from holdfast.runtime.approvals import Approvals
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets, last_ledger
 from holdfast.runtime.conversations import Conversations
@@ -46,7 +47,7 @@ from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.gauges import Gauges
-from holdfast.runtime.guard import Guard
+from holdfast.runtime.guard import Guard, asking
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.kill import Killer
@@ -119,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_activations: int = 5
     rest_s: float = 60.0
     terms: Terms = Terms()
+    approvals: asking.Terms = asking.DEFAULT
 
 
 class House(Services, frozen=True, kw_only=True):
@@ -139,6 +141,7 @@ class House(Services, frozen=True, kw_only=True):
     calls: ModelCalls
     dispatch: Dispatch
     runs: Runs
+    approvals: Approvals
     killer: Killer
     delegation: Delegation
     conversations: Conversations
@@ -211,6 +214,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         calls=_model_calls(services, ports, settings, admission, points, turns),
         dispatch=dispatch,
         runs=runs,
+        approvals=Approvals(services, ports.store, dispatch),
         killer=Killer(sessions, journal, ports.processes),
         delegation=Delegation(services),
         conversations=Conversations(ports.store, journal, clock),
@@ -274,6 +278,7 @@ def _guard(
         own=settings.governed,
         files=files,
         links=ports.links,
+        terms=settings.approvals,
     )
 
 

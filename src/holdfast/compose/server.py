@@ -31,6 +31,7 @@ from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
 from holdfast.ports.sandbox import Sandbox
+from holdfast.runtime.guard import asking
 from holdfast.runtime.retention import Terms
 from holdfast.runtime.span_tap import SpanTap
 
@@ -170,6 +171,9 @@ def _settings(config: Config, signing_key: Ed25519PrivateKey, behind: str) -> Se
         shares_of=_shares(config),
         lease_s=runs.lease_s,
         max_activations=runs.max_activations,
+        approvals=asking.Terms(
+            life_s=config.approvals.expires_s, most_pending=config.approvals.most_pending
+        ),
         terms=_terms(config),
     )
 

@@ -13,6 +13,8 @@ from holdfast.model.notices import Notice
 
 _ALWAYS = frozenset(
     {
+        Kind.APPROVAL_ASKED,
+        Kind.APPROVAL_EXPIRED,
         Kind.BUDGET_ALERT,
         Kind.BUDGET_OVERSHOT,
         Kind.CONTEXT_ALERT,
@@ -40,11 +42,11 @@ _TOLD_LOOPS = frozenset(
 def alert_of(record: Record, tz: tzinfo) -> Notice | None:
     """The message of a record, None where nobody needs to be told.
 
-    Told are budget alerts and overshoots, a model call that says of its price what has none, a
-    context that fills, calls alike and turns at the numbers of `loop`, a loop that stopped its
-    session, a session that a spent cap paused and that somebody has to resume, and again a day
-    before it is given up, a call at a risk that is told of, a tool result without a permit, a kill,
-    and a kill one of whose levers failed.
+    Told are questions to a person and that nobody answered one, budget alerts and overshoots, a
+    model call that says of its price what has none, a context that fills, calls alike and turns at
+    the numbers of `loop`, a loop that stopped its session, a session that a spent cap paused and
+    that somebody has to resume, and again a day before it is given up, a call at a risk that is
+    told of, a tool result without a permit, a kill, and a kill one of whose levers failed.
     """
     told = record.kind in _ALWAYS
     if record.kind is Kind.LOOP_ALERT:

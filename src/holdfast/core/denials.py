@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from holdfast.core.effects import TOOL_FAILED
+from holdfast.core.progress import ASKED
 from holdfast.core.reports import of_the_house, words_of
 from holdfast.model.decisions import Decision, Reason, Verdict
 from holdfast.model.findings import Violation
 from holdfast.model.tools import Contract
 
-_NAMED_STAGES = ("hook", "budget", "loop", "contract", "live", "policy", "effect")
+_NAMED_STAGES = ("hook", "budget", "loop", "contract", "live", "policy", "effect", "approval")
 
 
 def denial_text(decision: Decision) -> str:
@@ -17,11 +18,13 @@ def denial_text(decision: Decision) -> str:
     code = "permission_denied"
     if why is not None and why.stage in _NAMED_STAGES:
         code = why.code
+    text, then = why.text if why is not None else "refused", ""
     if decision.verdict is Verdict.ASK:
         code = "approval_required"
-    text = why.text if why is not None else "refused"
+        if any(one.code == ASKED for one in decision.reasons):
+            then = "; a person is asked: make the same call again to hear the answer"
     rule = f" (rule {why.rule})" if why is not None and why.rule else ""
-    return f"{code}: {text}{rule} [{decision.decision_id}]"
+    return f"{code}: {text}{rule}{then} [{decision.decision_id}]"
 
 
 def broken_text(violations: Iterable[Violation], decision_id: str) -> str:

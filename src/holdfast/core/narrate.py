@@ -392,6 +392,24 @@ def _resolved(record: Record) -> str:
     return f"{by} settled what became of {_quoted(record.tool)}{told}"
 
 
+def _person_asked(record: Record) -> str:
+    body = bodies.ApprovalAsked.of(record)
+    why = next((one.text for one in body.reasons), "")
+    return f"a person was asked whether {_quoted(record.tool)} may run{_said(why)}"
+
+
+def _person_answered(record: Record) -> str:
+    body = bodies.ApprovalAnswered.of(record)
+    by, what = _plain(body.by or "somebody", 40), "approved" if body.approved else "refused"
+    return f"{by} {what} {_quoted(record.tool)}{_said(body.note)}"
+
+
+def _unanswered(record: Record) -> str:
+    if bodies.ApprovalExpired.of(record).approved:
+        return f"{_quoted(record.tool)} was approved and did not run in time"
+    return f"nobody answered whether {_quoted(record.tool)} may run"
+
+
 def _conversation(done: str) -> Callable[[Record], str]:
     def sentence(record: Record) -> str:
         body = bodies.Conversed.of(record)
@@ -511,6 +529,9 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.TOOL_CALL_RETRIED: _retried,
     Kind.EFFECT_UNKNOWN: _unknown,
     Kind.EFFECT_RESOLVED: _resolved,
+    Kind.APPROVAL_ASKED: _person_asked,
+    Kind.APPROVAL_ANSWERED: _person_answered,
+    Kind.APPROVAL_EXPIRED: _unanswered,
     Kind.RUN_SUBMITTED: _run("was submitted"),
     Kind.RUN_CLAIMED: _claimed,
     Kind.RUN_ANSWERED: _answered,

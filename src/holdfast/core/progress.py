@@ -33,6 +33,8 @@ _REMEMBERED = 10_000
 FINAL_REFUSALS = 3
 REFUSALS_IN_A_ROW = 25
 LOOP_DETECTED = "loop_detected"
+ASKED = "approval_pending"
+"""A refusal until a person answers: the same call may well be allowed then."""
 # Refusals that say nothing of the call: the same one may well be allowed in a moment.
 _PASSING = frozenset(
     {
@@ -240,7 +242,7 @@ class Progress(Sparse):
                 break
         if not _PASSING.isdisjoint(codes):
             return None
-        if LOOP_DETECTED not in codes:
+        if LOOP_DETECTED not in codes and ASKED not in codes:
             if len(self._refusals) >= _REMEMBERED:
                 self._refusals.clear()
             self._refusals[signature] += 1

@@ -26,6 +26,8 @@ EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure", "UserPromptSubmit",
 HOOK_PATH = "/v1/guard/claude-code"
 HOOK_TOKEN = "HOLDFAST_HOOK_TOKEN"  # noqa: S105 -- the name of the variable
 HOOK_TIMEOUT_S = 60
+# As long as `approvals.wait_s` is unless the server says otherwise.
+MANAGED_WAIT_S = 300
 _PROBE_S = 10
 _SANDBOX = {
     "enabled": True,
@@ -61,7 +63,7 @@ def settings(session: Session, *, sandboxed: bool = False) -> dict[str, Any]:
     plan = session.plan
     chosen = {"model": plan.model} if plan.model else {}
     return {
-        **_closed(session.base_url, plan.allowed_tools),
+        **_closed(session.base_url, plan.allowed_tools, round(plan.approval_wait_s)),
         **chosen,
         **({"sandbox": _sandbox(session)} if sandboxed else {}),
         "env": {
@@ -107,13 +109,16 @@ def _probed(url: str) -> dict[str, Any]:
     }
 
 
-def managed_settings(base_url: str, granted: Sequence[str] = ()) -> dict[str, Any]:
+def managed_settings(
+    base_url: str, granted: Sequence[str] = (), *, waits_s: int = MANAGED_WAIT_S
+) -> dict[str, Any]:
     """What an operator puts in `managed-settings.json`: it holds for every session there.
 
+    `waits_s` is how long the CLI holds a call that a person is asked about (`approvals.wait_s`).
     No flag, no other settings file and no tool of the agent takes it away.
     """
     return {
-        **_closed(base_url, granted),
+        **_closed(base_url, granted, waits_s),
         "allowManagedHooksOnly": True,
         "allowManagedPermissionRulesOnly": True,
     }
@@ -192,19 +197,14 @@ def _unwritable(folder: Path, error: OSError) -> InvalidRequest:
     return InvalidRequest(f"cannot write into `{folder}`: {why}")
 
 
-def _closed(base_url: str, granted: Sequence[str]) -> dict[str, Any]:
+def _closed(base_url: str, granted: Sequence[str], waits_s: int = 0) -> dict[str, Any]:
     """Hooks that cannot be passed by, and no mode that runs calls without them."""
     url = base_url + HOOK_PATH
-    hook = {
-        "type": "http",
-        "url": url,
-        "timeout": HOOK_TIMEOUT_S,
-        "headers": {"Authorization": f"Bearer ${HOOK_TOKEN}"},
-        "allowedEnvVars": [HOOK_TOKEN],
-        "onFailure": "block",
-    }
     return {
-        "hooks": {event: [{"hooks": [hook]}] for event in EVENTS},
+        "hooks": {
+            event: [{"hooks": [_hook(url, waits_s if event == "PreToolUse" else 0)]}]
+            for event in EVENTS
+        },
         "disableAllHooks": False,
         # Other settings that list some would shut ours out.
         "allowedHttpHookUrls": [url],
@@ -216,6 +216,19 @@ def _closed(base_url: str, granted: Sequence[str]) -> dict[str, Any]:
             "disableBypassPermissionsMode": "disable",
         },
         "disableAutoMode": "disable",
+    }
+
+
+def _hook(url: str, waits_s: int) -> dict[str, Any]:
+    """One that asks the server, and waits so long for a person's answer, as it says to both."""
+    waits = {"Holdfast-Waits-S": str(waits_s)} if waits_s else {}
+    return {
+        "type": "http",
+        "url": url,
+        "timeout": HOOK_TIMEOUT_S + waits_s,
+        "headers": {"Authorization": f"Bearer ${HOOK_TOKEN}", **waits},
+        "allowedEnvVars": [HOOK_TOKEN],
+        "onFailure": "block",
     }
 
 

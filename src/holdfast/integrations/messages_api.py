@@ -46,9 +46,14 @@ class GuardedTools:
     """Runs the tool calls of one session, each under its own permit."""
 
     def __init__(
-        self, session: Session, functions: Mapping[str, ToolFunction | Tool], permits: PermitCheck
+        self,
+        session: Session,
+        functions: Mapping[str, ToolFunction | Tool],
+        permits: PermitCheck,
+        wait_s: float,
     ) -> None:
         self._session = session
+        self._wait_s = wait_s
         self._functions = dict(functions)
         self._permits = permits
 
@@ -71,6 +76,7 @@ class GuardedTools:
                 arguments,
                 door=DOOR,
                 takes_stored=True,
+                wait_s=self._wait_s,
                 hands_key=_hands_key(self._functions.get(tool)),
             )
             if ruling.verdict is not Verdict.ALLOW:
@@ -165,9 +171,20 @@ def _takes_context(function: ToolFunction) -> bool:
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1
 
 
-def guarded_tools(session: Session, functions: Mapping[str, ToolFunction | Tool]) -> GuardedTools:
-    """Tools by name, each an async function of its arguments, governed by `session`."""
-    return GuardedTools(session, functions, PermitCheck(session))
+def guarded_tools(
+    session: Session,
+    functions: Mapping[str, ToolFunction | Tool],
+    *,
+    wait_s: float | None = None,
+) -> GuardedTools:
+    """Tools by name, each an async function of its arguments, governed by `session`.
+
+    `wait_s` is how long a call that a person is asked about is held for the answer: what the
+    server says (`approvals.wait_s`) unless given, and 0 for a session that was attached to without
+    its plan. After that the model reads that it may make the same call again.
+    """
+    waits_s = session.plan.approval_wait_s if wait_s is None else wait_s
+    return GuardedTools(session, functions, PermitCheck(session), waits_s)
 
 
 def _as_dict(block: Any) -> dict[str, Any]:

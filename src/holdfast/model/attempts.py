@@ -43,3 +43,4 @@ class Next(enum.StrEnum):
     ANSWERED = "answered"
     PARKED = "parked"
     DENIED = "denied"
+    ASKED = "asked"

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from holdfast.model.approvals import Approval, ApprovalState
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -35,6 +36,7 @@ Change = (
     | CallRecord
     | Run
     | EffectEntry
+    | Approval
     | Conversation
     | ConversationClosed
 )
@@ -100,6 +102,20 @@ class EffectFilter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     tenant: str = ""
+    before: tuple[int, str] | None = None
+    limit: int = 200
+
+
+class ApprovalFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which approvals to list; empty fields do not filter (an empty tenant is the operator's).
+
+    `before` pages on: when the last approval of the page before was asked for, and its id.
+    """
+
+    tenant: str = ""
+    project: str = ""
+    session: str = ""
+    states: tuple[ApprovalState, ...] = ()
     before: tuple[int, str] | None = None
     limit: int = 200
 
@@ -185,6 +201,14 @@ class Store(Protocol):
 
     async def sessions_left_open(self, limit: int) -> list[str]:
         """Ids of active and paused sessions with an effect that is intended, at most so many."""
+        ...
+
+    async def approval(self, approval_id: str) -> Approval | None:
+        """One approval by id."""
+        ...
+
+    async def approvals(self, where: ApprovalFilter) -> list[Approval]:
+        """Approvals, newest first; those asked for at the same time by falling id."""
         ...
 
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from holdfast.errors import InvalidRequest, TooLarge
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed
 from holdfast.model.effects import EffectEntry
@@ -20,6 +21,7 @@ from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
+    ApprovalFilter,
     ConversationFilter,
     EffectFilter,
     HoldClosed,
@@ -87,7 +89,9 @@ def record_body(record: Record) -> bytes:
     return _encode(record.body, "the body of the record")
 
 
-def state_json(state: HoldState | Session | CallRecord | Run | EffectEntry) -> bytes:
+def state_json(
+    state: HoldState | Session | CallRecord | Run | EffectEntry | Approval,
+) -> bytes:
     """The state as JSON. Errors: InvalidRequest, TooLarge, as for `record_body`."""
     return _STATES[type(state)](state)
 
@@ -105,6 +109,14 @@ def _session_json(session: Session) -> bytes:
     names = (session.session_id, session.token_digest, who.tenant, who.project, who.user)
     check_text((*names, who.task, session.parent), "the session")
     return _encode(session, "the session")
+
+
+def _approval_json(approval: Approval) -> bytes:
+    times = (approval.asked_at_ns, approval.expires_at_ns, approval.changed_at_ns)
+    _check_ints(times, "the approval")
+    names = (approval.approval_id, approval.session, approval.tenant, approval.project)
+    check_text(names, "the approval")
+    return _encode(approval, "the approval")
 
 
 def _run_json(run: Run) -> bytes:
@@ -132,6 +144,7 @@ _STATES: dict[type, Callable[[Any], bytes]] = {
     CallRecord: _call_json,
     Run: _run_json,
     EffectEntry: _effect_json,
+    Approval: _approval_json,
 }
 
 
@@ -207,6 +220,14 @@ def check_record_filter(where: RecordFilter) -> None:
 def check_session_filter(where: SessionFilter) -> None:
     """Errors: InvalidRequest for bad text or a limit out of range."""
     check_text((where.tenant, where.project, where.user), "the filter")
+    check_text(where.states, "the filter")
+    _check_before(where.before)
+    _check_limit(where.limit)
+
+
+def check_approval_filter(where: ApprovalFilter) -> None:
+    """Errors: InvalidRequest for bad text or a limit out of range."""
+    check_text((where.tenant, where.project, where.session), "the filter")
     check_text(where.states, "the filter")
     _check_before(where.before)
     _check_limit(where.limit)

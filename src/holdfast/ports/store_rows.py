@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from holdfast.errors import InvalidRequest
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -41,6 +42,7 @@ _ACCOUNT = msgspec.json.Decoder(AccountState)
 _HOLD = msgspec.json.Decoder(HoldState)
 _RUN = msgspec.json.Decoder(Run)
 _EFFECT = msgspec.json.Decoder(EffectEntry)
+_APPROVAL = msgspec.json.Decoder(Approval)
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -57,6 +59,7 @@ class CommitRows:
 
     __slots__ = (
         "accounts",
+        "approvals",
         "calls",
         "conversations",
         "effects",
@@ -75,6 +78,7 @@ class CommitRows:
         self.holds: dict[str, Row | None] = {}
         self.runs: dict[str, Row] = {}
         self.effects: dict[tuple[str, str], Row] = {}
+        self.approvals: dict[str, Row] = {}
         self.conversations: list[Conversation | ConversationClosed] = []
         self.size_bytes = 0
 
@@ -82,7 +86,8 @@ class CommitRows:
     def empty(self) -> bool:
         """Nothing to write: the commit only waits for those before it."""
         states = (self.sessions, self.calls, self.accounts, self.holds, self.runs, self.effects)
-        return not self.journal and not self.conversations and not any(states)
+        kept = (self.journal, self.conversations, self.approvals)
+        return not any(kept) and not any(states)
 
 
 def commit_rows(records: Sequence[Record], changes: Sequence[Change]) -> CommitRows:
@@ -161,6 +166,14 @@ def _add_effect(rows: CommitRows, effect: EffectEntry) -> int:
     return len(raw) + _ROW_OVERHEAD_BYTES
 
 
+def _add_approval(rows: CommitRows, approval: Approval) -> int:
+    raw = state_json(approval)
+    where = (approval.tenant, approval.project, approval.session)
+    standing = (approval.state, approval.asked_at_ns)
+    rows.approvals[approval.approval_id] = (approval.approval_id, *where, *standing, raw)
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
 def _add_run(rows: CommitRows, run: Run) -> int:
     raw = state_json(run)
     rows.runs[run.run_id] = _run_row(run, raw)
@@ -188,6 +201,7 @@ _ADD: dict[type, Callable[[CommitRows, Any], int]] = {
     CallRecord: _add_call,
     Run: _add_run,
     EffectEntry: _add_effect,
+    Approval: _add_approval,
     Conversation: _add_conversation,
     ConversationClosed: _add_conversation,
 }
@@ -345,6 +359,11 @@ def run_of(raw: bytes) -> Run:
 def effect_of(raw: bytes) -> EffectEntry:
     """A stored entry of the effects ledger."""
     return _EFFECT.decode(raw)
+
+
+def approval_of(raw: bytes) -> Approval:
+    """A stored approval."""
+    return _APPROVAL.decode(raw)
 
 
 def hold_of(raw: bytes) -> HoldState:

@@ -75,6 +75,15 @@ TABLES: dict[str, tuple[tuple[str, ColumnType], ...]] = {
         ("changed_at_ns", INT),
         ("effect", BYTES),
     ),
+    "approvals": (
+        ("approval_id", TEXT),
+        ("tenant", TEXT),
+        ("project", TEXT),
+        ("session", TEXT),
+        ("state", TEXT),
+        ("asked_at_ns", INT),
+        ("approval", BYTES),
+    ),
     "conversations": (
         ("tenant", TEXT),
         ("user", TEXT),
@@ -99,6 +108,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sessions": ("session_id",),
     "runs": ("run_id",),
     "effects": ("tenant", "key"),
+    "approvals": ("approval_id",),
     "conversations": ("tenant", "user", "name"),
 }
 """What a row is known by, and what a state replaces; the journal replaces nothing."""

@@ -15,7 +15,7 @@ import msgspec
 from holdfast.core.calls import OUTSTANDING, UNDECIDED, By, Move, moved
 from holdfast.core.contracts import ContractBook
 from holdfast.core.effects import Recovery, recovery
-from holdfast.errors import Conflict, PermitInvalid, PolicyUnavailable
+from holdfast.errors import ApprovalPending, Conflict, PermitInvalid, PolicyUnavailable
 from holdfast.model import bodies
 from holdfast.model.attempts import Next
 from holdfast.model.budgets import Amounts, Dimension
@@ -58,7 +58,11 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer. `ruling` comes with `execute` and `denied`; `entry` with `answered`."""
+    """The answer.
+
+    `ruling` comes with `execute` and `denied`; `entry` with `answered`; `approval`, the id of the
+    question to a person, with `asked`.
+    """
 
     next: Next
     effect_key: str = ""
@@ -66,6 +70,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ruling: Ruling | None = None
     entry: EffectEntry | None = None
     message: str = ""
+    approval: str = ""
 
 
 class Attempts:
@@ -86,6 +91,14 @@ class Attempts:
         make; Conflict for one whose outcome was reported; StoreUnavailable; PolicyUnavailable, and
         nothing was decided: ask again.
         """
+        try:
+            return await self._again(live, retry)
+        except ApprovalPending as asked:
+            return Attempt(
+                next=Next.ASKED, message=asked.message, approval=str(asked.fields["approval"])
+            )
+
+    async def _again(self, live: LiveSession, retry: Retry) -> Attempt:
         self._sessions.check_live(live)
         call = live.calls.get(retry.call_id)
         if call is None or call.session != live.session.session_id or call.tool != retry.tool:
@@ -162,7 +175,7 @@ class Attempts:
         await durable
         try:
             return await self._decide(live, reopened, retry, again=True)
-        except PolicyUnavailable:
+        except (PolicyUnavailable, ApprovalPending):
             if live.calls.get(call.call_id) is reopened:
                 # An attempt without an outcome still, whose permit is used up.
                 given_up = moved(

@@ -94,7 +94,7 @@ class Dispatch:
         self._resting: deque[tuple[int, LiveSession]] = deque()
         self._queue = RunQueue(shares_of)
         self._over: dict[str, LiveSession] = {}
-        sessions.ended = self._session_ended
+        sessions.ended.append(self._session_ended)
         sessions.has_run = lambda session_id: self.of_session(session_id) is not None
         # By the agents that they ask for; None is for those who are to go.
         self._claimants = Waiting[tuple[str, ...], tuple[str, str], _Taken | None](
@@ -309,6 +309,16 @@ class Dispatch:
         if run is None or run.state is not RunState.RUNNING or not run.failures:
             return []
         return [self.progressed(run)]
+
+    def hasten(self, session_id: str) -> list[Run]:
+        """The run of a session is due at once, where it was held back: how it is to be kept."""
+        run = self.of_session(session_id)
+        if run is None or run.state is not RunState.DELAYED:
+            return []
+        due = msgspec.structs.replace(run, not_before_ns=0)
+        self._keep(due)
+        self._claimants.pump()
+        return [due]
 
     def leave(
         self,

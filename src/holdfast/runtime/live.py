@@ -16,6 +16,7 @@ from holdfast.core.flow.queries import Residue
 from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
 from holdfast.core.sparse import Sparse
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, Dimension
 from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
@@ -63,6 +64,8 @@ class LiveSession(Sparse):
     """What permitted calls run with, until their outcome; kept where a hook is going to see it."""
     answers: dict[str, str]
     """What the journal keeps of results that have not reached the model yet, by call id."""
+    approvals: dict[tuple[str, str], Approval]
+    """The last question to a person, and its answer, by tool and digest of what it is about."""
     effects: dict[str, EffectEntry]
     """Effects that were intended by a call id here and are not known to have taken."""
     progress: Progress
@@ -127,7 +130,7 @@ class LiveSession(Sparse):
     process, and then the model reads of them what it reads of any call that never ran."""
 
     EMPTY: ClassVar = {
-        **dict.fromkeys(("calls", "emitted", "running", "answers", "effects"), dict),
+        **dict.fromkeys(("calls", "emitted", "running", "answers", "effects", "approvals"), dict),
         **dict.fromkeys(("writing", "grows", "streams", "paying", "unconfirmed", "threads"), dict),
         **dict.fromkeys(("made", "serves", "neutral", "mixing", "working"), set),
         **dict.fromkeys(("fetched", "found_calls", "told_faults"), set),

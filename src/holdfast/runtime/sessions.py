@@ -5,12 +5,12 @@ Not here: what a kill pulls besides the state (`runtime/kill`), what a session m
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from holdfast.core.calls import AT_SERVER
+from holdfast.core import approvals
 from holdfast.core.repeats import ANEW, Named
 from holdfast.core.sessions import (
     GOING_ON,
@@ -29,29 +29,22 @@ from holdfast.errors import (
     Unauthenticated,
 )
 from holdfast.model import bodies
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope
-from holdfast.model.effects import EffectEntry, EffectState
-from holdfast.model.events import Kind, Record
+from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Record
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tokens import HOOK_PREFIX, hook_token, model_token, session_of
 from holdfast.ports.clock import Clock, Entropy
-from holdfast.ports.store import Change, RecordFilter, Store
+from holdfast.ports.store import Change, Store
 from holdfast.runtime.born import born, token_digest
 from holdfast.runtime.budgets import Budgets, owners
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.exhaustion import stopped_error
+from holdfast.runtime.inherited import Inherited
 from holdfast.runtime.journal import Journal, noted
-from holdfast.runtime.lineage import found_by, line_of
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.replay import (
-    BELIEVED,
-    RELOADED,
-    calls_over,
-    is_open,
-    judge,
-    replay,
-    trust_attributes,
-)
+from holdfast.runtime.replay import trust_attributes
 
 _PAGE = 1000
 _RECALLED_MOST = 10_000
@@ -78,12 +71,13 @@ class Sessions:
         self._effects = effects
         self._clock = clock
         self._entropy = entropy
+        self._inherited = Inherited(store, journal)
         self._live: dict[str, LiveSession] = {}
         self._by_token: dict[str, str] = {}
         # Each as long as somebody holds it or waits for it, whether the load succeeds or not.
         self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        # Told of a session that ended, or that is read again and had.
-        self.ended: Callable[[LiveSession], None] = lambda _: None
+        # Each is told of a session that ended, or that is read again and had.
+        self.ended: list[Callable[[LiveSession], None]] = []
         # Told of each that comes into memory.
         self.came: Callable[[LiveSession], None] = lambda _: None
         self.has_run: Callable[[str], bool] = lambda _: False
@@ -109,7 +103,7 @@ class Sessions:
         if session.parent:
             # Before anything of it is durable: where this cannot be read, nothing was opened.
             await self._journal.commit(())
-            await self._inherit(live)
+            await self._inherited.into(live)
         async with self._budgets.at_hand(live.chain, new=session.session_id):
             accounts = self._budgets.open_chain(session, live.chain)
             record = self._opened(session, accounts)
@@ -457,7 +451,7 @@ class Sessions:
         if account:
             self._settle_unreported(live)
         if state not in GOING_ON:
-            self.ended(live)
+            self._tell_ended(live)
             self._settle_unreported(live)
             lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
         body: bodies.SessionChanged = RECORDED[command](
@@ -467,7 +461,20 @@ class Sessions:
             until_ns = live.session.expires_at_ns
             body = msgspec.structs.replace(body, account=account, until_ns=until_ns)
         record = self._journal.record(body, live.who)
-        return [record, *lost[0]], [live.session, *lost[1]]
+        return [record, *lost[0]], [live.session, *lost[1], *self._withdrawn(live)]
+
+    def _withdrawn(self, live: LiveSession) -> list[Approval]:
+        """Questions that nothing may run on any more, now that the session is over."""
+        if live.session.state in GOING_ON or not live.approvals:
+            return []
+        now_ns = self._clock.now_ns()
+        found = [
+            approvals.moved(one, approvals.Move.WITHDRAW, approvals.By.SESSION, at_ns=now_ns)
+            for one in live.approvals.values()
+            if one.state in approvals.OPEN
+        ]
+        live.approvals.update({(one.tool, one.digest): one for one in found})
+        return found
 
     def below(self, live: LiveSession) -> list[LiveSession]:
         """Every session in memory that this one started, and that those started."""
@@ -481,6 +488,10 @@ class Sessions:
             child = await self.get(name)
             found += [child, *await self.descendants(child)]
         return found
+
+    def _tell_ended(self, live: LiveSession) -> None:
+        for told in self.ended:
+            told(live)
 
     def _settle_unreported(self, live: LiveSession) -> None:
         """Tool calls whose outcome comes late or never may have run: their holds are used."""
@@ -510,78 +521,11 @@ class Sessions:
             live = self._made(session)
             live.parent = above
             async with self._budgets.at_hand(live.chain):
-                await self._inherit(live)
+                await self._inherited.into(live)
                 self._remember(live)
         if live.session.state not in GOING_ON:
-            self.ended(live)
+            self._tell_ended(live)
         return live
-
-    async def _inherit(self, live: LiveSession) -> None:
-        """Calls, taint and trusted text of this session and of all that it continues."""
-        own = live.session.session_id
-        for session in await line_of(self._store, live.session):
-            session_id = session.session_id
-            if session.delegated_by:
-                await self._inherit_as_child(live, session)
-            for earlier in await found_by(self._store, session):
-                for call in await self._store.calls(earlier):
-                    if call.call_id not in live.calls:
-                        live.found_calls.add(call.call_id)
-                        live.calls[call.call_id] = call
-            for call in await self._store.calls(session_id):
-                live.calls[call.call_id] = call
-                if call.state in AT_SERVER:
-                    # When it came is not kept; from the start is the stricter reading.
-                    live.vouched.taint(call.tool)
-            if session_id == own:
-                for entry in await self._store.effects(own):
-                    if entry.state in (EffectState.INTENDED, EffectState.UNKNOWN):
-                        live.effects[entry.call_id] = entry
-            await self._replay(live, session)
-
-    async def _replay(self, live: LiveSession, session: Session) -> None:
-        """Fold in the records of this session, or of one that it continues."""
-        own, begun = session.session_id == live.session.session_id, list[Record]()
-        async for record in self._records(session, RELOADED):
-            replay(live, record, own=own)
-            if own and is_open(live, record):
-                begun.append(record)
-        if session.state in GOING_ON:
-            self._journal.recalled(begun, calls_over(live))
-
-    async def _inherit_as_child(self, live: LiveSession, child: Session) -> None:
-        """What the session that started `child` held trusted and untrusted at that moment."""
-        parent = await self._store.session(child.delegated_by)
-        if parent is None:
-            raise NotFound("the session that started this one is gone")
-        for session in await line_of(self._store, parent):
-            if session.delegated_by:
-                await self._inherit_as_child(live, session)
-            until_ns = child.opened_at_ns + 1
-            async for record in self._records(session, BELIEVED, until_ns=until_ns):
-                judge(live, record)
-        trust_attributes(live, parent)
-
-    async def _records(
-        self, session: Session, kinds: tuple[Kind, ...], *, until_ns: int = 2**63 - 1
-    ) -> AsyncIterator[Record]:
-        """A session's records of these kinds, in order."""
-        after_seq = 0
-        while True:
-            where = RecordFilter(
-                tenant=session.principal.tenant,
-                session=session.session_id,
-                kinds=kinds,
-                until_ns=until_ns,
-                after_seq=after_seq,
-                limit=_PAGE,
-            )
-            page = await self._store.records(where)
-            for record in page:
-                yield record
-            if len(page) < _PAGE:
-                return
-            after_seq = page[-1].seq
 
 
 def _own(live: LiveSession | None, known: str, token: str) -> LiveSession:

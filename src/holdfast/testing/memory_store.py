@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry, EffectState
@@ -22,6 +23,7 @@ from holdfast.model.runs import Run
 from holdfast.model.sessions import Session, SessionState
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
+    ApprovalFilter,
     Change,
     ConversationFilter,
     EffectFilter,
@@ -34,6 +36,7 @@ from holdfast.ports.store_refusals import (
     MAX_PURGED_ROWS,
     check_account,
     check_account_keys,
+    check_approval_filter,
     check_conversation,
     check_conversation_filter,
     check_cuts,
@@ -61,6 +64,7 @@ class _Durable:
         self.holds: dict[str, HoldState] = {}
         self.runs: dict[str, Run] = {}
         self.effects: dict[tuple[str, str], EffectEntry] = {}
+        self.approvals: dict[str, Approval] = {}
         self.conversations: dict[tuple[str, str, str], Conversation] = {}
 
     def apply(self, records: Sequence[Record], changes: Sequence[Change]) -> None:
@@ -86,6 +90,8 @@ class _Durable:
                 self.runs[change.run_id] = change
             elif isinstance(change, EffectEntry):
                 self.effects[change.tenant, change.key] = change
+            elif isinstance(change, Approval):
+                self.approvals[change.approval_id] = change
 
     def _conversations_after(
         self, changes: Sequence[Change]
@@ -120,6 +126,8 @@ class _Durable:
         calls = [key for key in self.calls if key[0] in sessions]
         for call in calls:
             del self.calls[call]
+        kept_approvals = self.approvals.items()
+        self.approvals = {key: one for key, one in kept_approvals if one.session not in sessions}
         effects = rules.effects_to_purge(kept, cuts, limit)
         for entry in effects:
             del self.effects[entry]
@@ -140,7 +148,7 @@ class _Durable:
         other.journal, other.tokens = self.journal, self.tokens
         other.sessions, other.calls = dict(self.sessions), dict(self.calls)
         other.runs, other.effects = dict(self.runs), dict(self.effects)
-        other.conversations = dict(self.conversations)
+        other.conversations, other.approvals = dict(self.conversations), dict(self.approvals)
         return other
 
     def _take_sessions(self, sessions: Sequence[Session]) -> None:
@@ -399,6 +407,29 @@ class MemoryStore:
         sessions = self._durable.sessions.items()
         return [name for name, one in sessions if name in left and one.state in acting][:limit]
 
+    async def approval(self, approval_id: str) -> Approval | None:
+        """One approval by id."""
+        check_text((approval_id,), "the approval id")
+        self._check_readable()
+        return self._durable.approvals.get(approval_id)
+
+    async def approvals(self, where: ApprovalFilter) -> list[Approval]:
+        """Approvals, newest first; those asked for at the same time by falling id."""
+        check_approval_filter(where)
+        self._check_readable()
+        found = [
+            one
+            for one in self._durable.approvals.values()
+            if where.tenant in ("", one.tenant)
+            and where.project in ("", one.project)
+            and where.session in ("", one.session)
+            and (not where.states or one.state in where.states)
+        ]
+        if where.before is not None:
+            found = [a for a in found if _asked(a) < _place(where.before)]
+        found.sort(key=_asked, reverse=True)
+        return found[: where.limit]
+
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""
         check_text((tenant, user, name), "the conversation's name")
@@ -490,7 +521,7 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, Conversation | ConversationClosed):
         check_conversation(change)
         return change
-    if isinstance(change, HoldState | Session | CallRecord | Run | EffectEntry):
+    if isinstance(change, HoldState | Session | CallRecord | Run | EffectEntry | Approval):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
 
@@ -522,6 +553,11 @@ def _changed(entry: EffectEntry) -> tuple[int, bytes]:
 def _opened(session: Session) -> tuple[int, bytes]:
     """Where a session stands among others, oldest first."""
     return session.opened_at_ns, session.session_id.encode()
+
+
+def _asked(approval: Approval) -> tuple[int, bytes]:
+    """Where an approval stands among others, oldest first."""
+    return approval.asked_at_ns, approval.approval_id.encode()
 
 
 def _place(before: tuple[int, str]) -> tuple[int, bytes]:

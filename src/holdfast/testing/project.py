@@ -34,6 +34,7 @@ _CALL_TIMEOUT_S = 60.0
 SETTINGS = """\
 version: 1
 policies: policies
+approvals: {wait_s: 0}
 upstreams:
   anthropic: {base_url: "$MODEL_URL", api_key_env: SCRIPTED_UPSTREAM_KEY}
 defaults:
@@ -56,7 +57,10 @@ tools:
       required: [order]
       additionalProperties: false
 """
-"""A project with one agent, `desk`, whose tools are all permitted; `$MODEL_URL` is filled in."""
+"""A project with one agent, `desk`, whose tools are all permitted; `$MODEL_URL` is filled in.
+
+Nobody is there to answer what a person is asked, so no client waits for it.
+"""
 
 POLICIES = """\
 @id("support-tools")

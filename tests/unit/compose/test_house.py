@@ -21,6 +21,7 @@ from holdfast.errors import RateLimited
 from holdfast.model.bodies import FilesWritten
 from holdfast.model.budgets import Dimension
 from holdfast.model.runs import RunPlan, RunState
+from holdfast.runtime.guard import asking
 from holdfast.runtime.hooks import HookSet
 from holdfast.runtime.retention import Terms
 from holdfast.runtime.runs import Order
@@ -101,6 +102,7 @@ def all_ports() -> dict[str, Any]:
 
 
 CONTRACTS, ADMITTED, TERMS = ContractBook(()), Admitted(()), Terms(sessions_days=4717)
+ASKING = asking.Terms(life_s=4719)
 GOVERNED, PRICES = governed("/x", (), "/x/state"), PriceBook(PRICE_TABLE)
 
 
@@ -127,6 +129,7 @@ SETTINGS: dict[str, tuple[Any, Any]] = {
     "max_activations": (4714, 4714),
     "rest_s": (19.25, 19.25),
     "terms": (TERMS, TERMS),
+    "approvals": (ASKING, ASKING),
 }
 
 

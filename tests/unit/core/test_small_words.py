@@ -36,6 +36,8 @@ def record(kind, **body):
 
 
 TOLD = {
+    Kind.APPROVAL_ASKED,
+    Kind.APPROVAL_EXPIRED,
     Kind.BUDGET_ALERT,
     Kind.BUDGET_OVERSHOT,
     Kind.CONTEXT_ALERT,

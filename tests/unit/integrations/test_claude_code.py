@@ -36,6 +36,16 @@ def test_every_event_asks_the_server_without_a_matcher_and_blocks_when_it_cannot
         assert hook["allowedEnvVars"] == ["HOLDFAST_HOOK_TOKEN"]
 
 
+def test_before_a_tool_the_cli_waits_for_people_and_tells_the_server_how_long():
+    plan = msgspec.structs.replace(PLAN, approval_wait_s=120)
+    hooks = claude_code.settings(session(plan))["hooks"]
+    told = {e: (m[0]["hooks"][0]["timeout"], m[0]["hooks"][0]["headers"]) for e, m in hooks.items()}
+    waits_s, headers = told.pop("PreToolUse")
+    assert (waits_s, headers["Holdfast-Waits-S"]) == (180, "120")
+    assert {waits_s for waits_s, _ in told.values()} == {60}
+    assert all(set(headers) == {"Authorization"} for _, headers in told.values())
+
+
 def test_no_tool_that_is_installed_takes_the_hooks_their_token(monkeypatch, tmp_path):
     (tmp_path / "bwrap").write_text("#!/bin/sh\n")
     (tmp_path / "bwrap").chmod(0o700)

@@ -24,7 +24,13 @@ from holdfast.testing.clock import FakeClock
 from holdfast.testing.memory_store import MemoryStore
 
 # Kinds that the version before did not write.
-SINCE = {Kind.CONTEXT_COMPACTED, Kind.SESSION_ENDING}
+SINCE = {
+    Kind.APPROVAL_ANSWERED,
+    Kind.APPROVAL_ASKED,
+    Kind.APPROVAL_EXPIRED,
+    Kind.CONTEXT_COMPACTED,
+    Kind.SESSION_ENDING,
+}
 BEFORE = Path(__file__).parents[2] / "corpora" / "journal_before_1.jsonl"
 SHAPES = sorted(KINDS, key=lambda body: body.__name__)
 WHO = Principal(
@@ -250,7 +256,7 @@ def plain(schema: Any) -> Any:
 VERSIONS = {
     1: "cf9615797f47a6facb4726ea219e393fec41cb9f3a987faa74e6fbb1bc25b864",
     2: "a82040a212cb9dcecdcbb706c98affba11ae3da4b371a3c90dc427f6775f3dee",
-    3: "96fcb2f41148276663cd2f38545fad58509b3e8824836a8f66be7e0de4d2fabd",
+    3: "b52e381d52467de04ddd5ec99b374e9dc4d968436b7e2cd618837a636d4200ec",
 }
 
 

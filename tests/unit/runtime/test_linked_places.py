@@ -123,7 +123,7 @@ def test_a_command_that_writes_through_a_link_out_of_the_folder_is_asked(root):
 def test_after_taint_a_file_tool_writes_through_no_link_out_of_the_folder(root, file):
     verdict, codes, _ = asked(root, "Write", taint=True, file_path=file, content="x")
     assert verdict is Verdict.ASK
-    assert codes == {"flow.outside_folder"}
+    assert codes == {"flow.outside_folder", "approval_pending"}
 
 
 def test_a_scope_binds_the_real_place(root):

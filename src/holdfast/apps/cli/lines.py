@@ -145,6 +145,27 @@ def _unknown(record: Record) -> Line:
     return Line(f"? it is not known whether {record.tool} took effect: {why}", "red")
 
 
+def _asked(record: Record) -> Line:
+    body = bodies.ApprovalAsked.of(record)
+    spelled = plain(msgspec.json.encode(body.arguments).decode(), _MOST_ARGUMENTS)
+    why = next((f": {plain(one.text, 300)}" for one in body.reasons), "")
+    told = f"? {record.tool} {spelled} waits for a person ({plain(body.approval_id, 64)}){why}"
+    return Line(told, "yellow")
+
+
+def _answered(record: Record) -> Line:
+    body = bodies.ApprovalAnswered.of(record)
+    mark, said = ("✓", "approved") if body.approved else ("✗", "refused")
+    note = f": {plain(body.note, 300)}" if body.note else ""
+    return Line(f"{mark} {plain(body.by, 64)} {said} {record.tool}{note}", "bold")
+
+
+def _unanswered(record: Record) -> Line:
+    if bodies.ApprovalExpired.of(record).approved:
+        return Line(f"✗ {record.tool} was approved, and did not run in time", "yellow")
+    return Line(f"✗ nobody answered whether {record.tool} may run", "yellow")
+
+
 _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.MODEL_CALL_CUT: _cut,
     Kind.MODEL_CALL_REFUSED: _refused(lambda one: bodies.ModelCallRefused.of(one).why),
@@ -161,6 +182,9 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.QUERY_SENT: _queried,
     Kind.RUN_JUDGED: _judged,
     Kind.EFFECT_UNKNOWN: _unknown,
+    Kind.APPROVAL_ASKED: _asked,
+    Kind.APPROVAL_ANSWERED: _answered,
+    Kind.APPROVAL_EXPIRED: _unanswered,
     Kind.RUN_CLAIMED: _run,
     Kind.RUN_RETRYING: _retrying,
     Kind.RUN_PARKED: _moved,

@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from holdfast.apps.cli.agent_process import Spoken, agent_options, drive
+from holdfast.apps.cli.asking import answered_here
 from holdfast.apps.cli.budgets import parsed_limits
 from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.outcomes import Outcome, outcome_of
@@ -49,6 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, str | int]
     cwd: Path
     cancel_on_interrupt: bool
+    asks: bool | None
 
 
 def register(app: typer.Typer) -> None:
@@ -74,6 +76,11 @@ def register(app: typer.Typer) -> None:
         cancel_on_interrupt: bool = typer.Option(
             False, "--cancel-on-interrupt", help="Ctrl-C ends a native run instead of leaving it."
         ),
+        ask: bool | None = typer.Option(
+            None,
+            "--ask/--no-ask",
+            help="Ask here what a person has to answer; where input is a terminal if not given.",
+        ),
         as_json: bool = Json,
     ) -> int:
         """Run an agent under control; the exit code says what stopped it."""
@@ -94,6 +101,7 @@ def register(app: typer.Typer) -> None:
             limits=parsed_limits(limit),
             cwd=place,
             cancel_on_interrupt=cancel_on_interrupt,
+            asks=ask,
         )
         _stop_on_sigterm()
         async with serving(folder, quiet=as_json) as client:
@@ -136,7 +144,8 @@ async def _durable(client: Client, asked: Asked, folder: Path, *, as_json: bool)
         note(f"run {run.run_id}; it goes on without this terminal", style="dim")
     async with working(folder):
         try:
-            return await followed(client, run, as_json=as_json)
+            async with answered_here(client, asks=asked.asks, as_json=as_json) as heard:
+                return await followed(client, run, as_json=as_json, heard=heard)
         except asyncio.CancelledError:
             if asked.cancel_on_interrupt:
                 await client.runs.cancel(run.run_id, "interrupted on the command line")
@@ -169,8 +178,11 @@ async def _governed(client: Client, asked: Asked, *, as_json: bool) -> int:
         parent=asked.parent,
         limits=asked.limits,
     )
-    async with session:
-        watch = Watch(client, asked.tenant, session.session_id, as_json=as_json)
+    async with (
+        session,
+        answered_here(client, asks=asked.asks, as_json=as_json) as heard,
+    ):
+        watch = Watch(client, asked.tenant, session.session_id, as_json=as_json, heard=heard)
 
         async def interrupted() -> None:
             await client.sessions.kill(session.session_id, "interrupted on the command line")

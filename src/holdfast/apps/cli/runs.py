@@ -7,7 +7,7 @@ the work (`apps/worker`), the live lines (`watching`), what waits for a person (
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from holdfast.apps.cli.watching import Watch
 from holdfast.client import Client, RunView
 from holdfast.errors import InvalidRequest
 from holdfast.model.effects import EffectEntry
+from holdfast.model.events import Record
 from holdfast.model.money import format_usd
 from holdfast.model.runs import RunState
 
@@ -260,9 +261,18 @@ async def _whose(client: Client, given: str) -> tuple[str, str]:
     return run.session, run.tenant
 
 
-async def followed(client: Client, run: RunView, *, as_json: bool) -> int:
-    """Show a run's journal as it grows, until the run stops; its exit code."""
-    watch = Watch(client, run.tenant, run.session, as_json=as_json)
+async def followed(
+    client: Client,
+    run: RunView,
+    *,
+    as_json: bool,
+    heard: Callable[[Record], None] = lambda _: None,
+) -> int:
+    """Show a run's journal as it grows, until the run stops; its exit code.
+
+    `heard` is told of each record.
+    """
+    watch = Watch(client, run.tenant, run.session, as_json=as_json, heard=heard)
     while True:
         run = await client.runs.show(run.run_id)
         await watch.catch_up()

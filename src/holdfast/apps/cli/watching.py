@@ -1,6 +1,7 @@
 """A session's journal, followed and shown as it grows; the lines themselves are `lines`."""
 
 import asyncio
+from collections.abc import Callable
 
 from holdfast.apps.cli.lines import line_of
 from holdfast.apps.cli.printing import emit, note, plain
@@ -15,7 +16,16 @@ _PAGE = 200
 class Watch:
     """The session's journal, followed and shown as it grows."""
 
-    def __init__(self, client: Client, tenant: str, session_id: str, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        client: Client,
+        tenant: str,
+        session_id: str,
+        *,
+        as_json: bool,
+        heard: Callable[[Record], None] = lambda _: None,
+    ) -> None:
+        """`heard` is told of each record once it is shown."""
         self.records: list[Record] = []
         self.spent_nusd = 0
         self._client = client
@@ -23,6 +33,7 @@ class Watch:
         self._tenant = tenant
         self._session_id = session_id
         self._as_json = as_json
+        self._heard = heard
 
     async def follow(self, done: asyncio.Event) -> None:
         """Show new records until told to stop; a server out of reach is asked again."""
@@ -49,6 +60,7 @@ class Watch:
             for record in page:
                 self.records.append(record)
                 self._show(record)
+                self._heard(record)
             if len(page) < _PAGE:
                 return
 

@@ -1,12 +1,12 @@
 """What each verb of operators does to whom it concerns: a table, by the name of its operation.
 
 A verb that stands in no line is the admin's, so that nobody adds one that lifts in silence. What
-is checked of a kind stands in `approvals`; that each verb is held to its line is tested by trying.
+is checked of a kind stands in `approvers`; that each verb is held to its line is tested by trying.
 """
 
 import enum
 
-from holdfast.apps.control.approvals import admin_alone
+from holdfast.apps.control.approvers import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.errors import Denied
@@ -34,6 +34,8 @@ ACTS: dict[str, Act] = {
     "list_dead_letters": Act.LOOKS,
     "list_effects": Act.LOOKS,
     "list_unknown_effects": Act.LOOKS,
+    "list_approvals": Act.LOOKS,
+    "show_approval": Act.LOOKS,
     "show_budgets": Act.LOOKS,
     "list_records": Act.LOOKS,
     "ask_audit": Act.LOOKS,
@@ -49,6 +51,7 @@ ACTS: dict[str, Act] = {
     "end_session": Act.HOLDS_BACK,
     "cancel_run": Act.HOLDS_BACK,
     "discard_dead_letter": Act.HOLDS_BACK,
+    "deny_call": Act.HOLDS_BACK,
     "collect_garbage": Act.HOLDS_BACK,
     "open_session": Act.OPENS,
     "submit_run": Act.OPENS,
@@ -58,6 +61,7 @@ ACTS: dict[str, Act] = {
     "resume_run": Act.LETS_GO,
     "redrive_dead_letter": Act.LETS_GO,
     "resolve_effect": Act.LETS_GO,
+    "approve_call": Act.LETS_GO,
     "set_budget": Act.RAISES,
     "policy_apply": Act.GOVERNS,
     "trust_files": Act.GOVERNS,

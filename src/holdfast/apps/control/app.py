@@ -16,6 +16,7 @@ from starlette.routing import Route
 from holdfast.apps.control import beside, errors, openapi
 from holdfast.apps.control.acts import classified
 from holdfast.apps.control.answering import shown
+from holdfast.apps.control.approvals.routes import operations as approvals
 from holdfast.apps.control.audit.routes import operations as audit
 from holdfast.apps.control.auth import Gate
 from holdfast.apps.control.budgets.routes import operations as budgets
@@ -49,6 +50,7 @@ ALL: tuple[Operation, ...] = tuple(
         health,
         sessions,
         runs,
+        approvals,
         budgets,
         audit,
         policy,

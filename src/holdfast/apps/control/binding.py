@@ -4,7 +4,7 @@ An operator is some users (`operators` in the settings; without an entry, the us
 name): for those they open sessions, and what holds those holds them. Directly that is a session, a
 task or a user; and whatever their sessions live in, or could be opened in: a project, a tenant, a
 task that others may share. The admin is bound by nothing here. Not here: which verb is of which
-kind (`acts`), who may act in whose place (`approvals`).
+kind (`acts`), who may act in whose place (`approvers`).
 """
 
 from typing import NamedTuple

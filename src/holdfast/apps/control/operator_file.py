@@ -2,7 +2,7 @@
 
 One server owns it, as it owns the state folder. A token is shown once, by whoever calls `add`, and
 never kept. Not here: who may add one (`operators`), what each may let go on
-(`approvals`).
+(`approvers`).
 """
 
 import hashlib

@@ -97,6 +97,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
     holds: dict[str, Row | None] = {}
     runs: dict[str, Row] = {}
     effects: dict[tuple[str, str], Row] = {}
+    approvals: dict[str, Row] = {}
     journal: list[Row] = []
     for commit in commits:
         journal += commit.journal
@@ -107,6 +108,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
         holds |= commit.holds
         runs |= commit.runs
         effects |= commit.effects
+        approvals |= commit.approvals
     rows = {
         "sessions": list(sessions.values()),
         "journal": journal,
@@ -115,6 +117,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
         "holds": [row for row in holds.values() if row],
         "runs": list(runs.values()),
         "effects": list(effects.values()),
+        "approvals": list(approvals.values()),
     }
     return Merged(rows, [hold_id for hold_id, row in holds.items() if row is None])
 

@@ -81,6 +81,7 @@ async def purge(connection: Connection, cuts: Cuts, now_ns: int, limit: int) -> 
         purged = await _step(connection, cuts, limit)
         named = [(name,) for name in purged.sessions]
         calls = await _delete(connection, "calls", ("session",), named)
+        await _delete(connection, "approvals", ("session",), named)
         await _mark(connection, named, now_ns)
         conversations = await connection.execute(
             'DELETE FROM conversations WHERE (tenant, "user", name) IN'  # noqa: S608 -- constants

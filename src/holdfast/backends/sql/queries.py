@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from holdfast.backends.sql.database import Dialect, Query, columns_sql
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -19,6 +20,7 @@ from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports import store_rows
 from holdfast.ports.store import (
+    ApprovalFilter,
     ConversationFilter,
     EffectFilter,
     RecordFilter,
@@ -203,6 +205,29 @@ def effects(session_id: str) -> Query[list[EffectEntry]]:
     """Entries of one session, oldest intent first, then by key."""
     sql = "SELECT effect FROM effects WHERE session = $1 ORDER BY intended_at_ns, key"
     return Query(sql, (session_id,), _all(store_rows.effect_of))
+
+
+def approval(approval_id: str) -> Query[Approval | None]:
+    """One approval by id."""
+    sql = "SELECT approval FROM approvals WHERE approval_id = $1"
+    return Query(sql, (approval_id,), _one(store_rows.approval_of))
+
+
+def approvals(dialect: Dialect, where: ApprovalFilter) -> Query[list[Approval]]:
+    """Approvals, newest first; those asked for at the same time by falling id."""
+    terms = _Terms(dialect)
+    terms.equal("tenant", where.tenant)
+    terms.equal("project", where.project)
+    terms.equal("session", where.session)
+    if where.states:
+        terms.among("state", where.states)
+    if where.before is not None:
+        terms.add("(asked_at_ns, approval_id) < ({}, {})", *where.before)
+    sql = (
+        f"SELECT approval FROM approvals {terms.where}"  # noqa: S608
+        f" ORDER BY asked_at_ns DESC, approval_id DESC {terms.limited(where.limit)}"
+    )
+    return Query(sql, terms.values, _all(store_rows.approval_of))
 
 
 def conversation(tenant: str, user: str, name: str) -> Query[Conversation | None]:

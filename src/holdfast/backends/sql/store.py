@@ -15,6 +15,7 @@ from holdfast.backends.sql.database import Connection, Dialect, Readers
 from holdfast.backends.sql.lookups import EffectLookups
 from holdfast.backends.sql.queries import EffectName
 from holdfast.backends.sql.writer import Writer
+from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
@@ -24,6 +25,7 @@ from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
+    ApprovalFilter,
     Change,
     ConversationFilter,
     EffectFilter,
@@ -33,6 +35,7 @@ from holdfast.ports.store import (
 )
 from holdfast.ports.store_refusals import (
     check_account_keys,
+    check_approval_filter,
     check_conversation_filter,
     check_cuts,
     check_effect_filter,
@@ -138,6 +141,16 @@ class SqlStore(ABC):
     async def sessions_left_open(self, limit: int) -> list[str]:
         """Ids of active and paused sessions with an effect that is intended."""
         return await self._read(queries.sessions_left_open(limit))
+
+    async def approval(self, approval_id: str) -> Approval | None:
+        """One approval by id."""
+        check_text((approval_id,), "the approval id")
+        return await self._read(queries.approval(approval_id))
+
+    async def approvals(self, where: ApprovalFilter) -> list[Approval]:
+        """Approvals, newest first."""
+        check_approval_filter(where)
+        return await self._read(queries.approvals(self._dialect, where))
 
     async def conversation(self, tenant: str, user: str, name: str) -> Conversation | None:
         """One conversation, expired or not."""

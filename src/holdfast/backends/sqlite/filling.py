@@ -43,6 +43,7 @@ class _Logged(msgspec.Struct, array_like=True):
     holds: list[tuple[str, Row | None]]
     runs: list[Row]
     effects: list[Row]
+    approvals: list[Row]
 
 
 class Home(msgspec.Struct, frozen=True, array_like=True):
@@ -75,6 +76,7 @@ def _logged(rows: CommitRows) -> _Logged:
         list(rows.holds.items()),
         list(rows.runs.values()),
         list(rows.effects.values()),
+        list(rows.approvals.values()),
     )
 
 
@@ -105,6 +107,7 @@ def _unlogged(commit: _Logged) -> CommitRows:
     rows.holds = {name: tuple(row) if row else None for name, row in commit.holds}
     rows.runs = {row[0]: tuple(row) for row in commit.runs}
     rows.effects = {(row[0], row[1]): tuple(row) for row in commit.effects}
+    rows.approvals = {row[0]: tuple(row) for row in commit.approvals}
     return rows
 
 

@@ -26,8 +26,6 @@ from holdfast.compose.config.model import (
     PriceOverride,
     Prices,
     Project,
-    RetentionSettings,
-    RunSettings,
     Server,
     Settings,
     Task,
@@ -49,6 +47,7 @@ from holdfast.compose.config.names import (
 from holdfast.compose.config.nodes import Node, NodeKind
 from holdfast.compose.config.operator_layout import OPERATOR, OPERATOR_NAME
 from holdfast.compose.config.problems import key_path, quoted, suggestion
+from holdfast.compose.config.run_layout import APPROVALS, RETENTION, RUNS
 from holdfast.compose.config.shapes import (
     INVALID,
     Choice,
@@ -279,29 +278,6 @@ IMPLEMENTATION = Record(
         "probe": Field(HOOK, "the function that says whether an earlier attempt took"),
         "http": Field(HTTP_TOOL, "the request that is the tool"),
         "tenants": Field(MapOf(value=HTTP_TOOL, key=ID), "the request, by tenant"),
-    },
-)
-
-RUNS = Record(
-    build=RunSettings,
-    fields={
-        "lease_s": Field(Real(least=1, most=3600), "seconds that a silent worker keeps a run"),
-        "max_activations": Field(
-            Whole(least=1, most=1000), "lost workers in a row until a run is dead"
-        ),
-    },
-)
-
-_DAYS = Whole(least=1, most=36_500)
-RETENTION = Record(
-    build=RetentionSettings,
-    fields={
-        "sessions_days": Field(_DAYS, "days that calls of ended sessions and runs are kept"),
-        "effects_days": Field(
-            Whole(least=7, most=36_500), "days that done and failed effects are kept"
-        ),
-        "conversations_days": Field(_DAYS, "days that conversations are kept after a save"),
-        "every_s": Field(Real(least=1, most=86_400), "seconds between two passes"),
     },
 )
 
@@ -587,6 +563,7 @@ SETTINGS = Record(
             MapOf(value=IMPLEMENTATION, key=TOOL_NAME), "what a worker runs for a tool"
         ),
         "runs": Field(RUNS, "how runs are handed out to workers"),
+        "approvals": Field(APPROVALS, "questions to people about calls"),
         "retention": Field(RETENTION, "when what is over is deleted"),
         "files": Field(FILES, "whose files the agents work on"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),

@@ -277,6 +277,7 @@ def _assembled(
         implementations={**python, **settings.implementations},
         tool_standard=settings.tool_standard,
         runs=settings.runs,
+        approvals=settings.approvals,
         retention=settings.retention,
         operators=settings.operators,
         files=settings.files,

@@ -349,6 +349,18 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_activations: int = 5
 
 
+class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a question to a person waits, and how many of one session may at a time.
+
+    `wait_s` is how long a door that cannot leave its call (one's own loop, the Agent SDK, Claude
+    Code) holds it for the answer; after that the model is told to make it again.
+    """
+
+    expires_s: int = 86_400
+    wait_s: int = 300
+    most_pending: int = 5
+
+
 class OwnRoot(msgspec.Struct, frozen=True, kw_only=True):
     """A git checkout whose files are the operator's own as they stand in `refs`.
 
@@ -452,6 +464,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     retention: RetentionSettings = RetentionSettings()
     files: FileSettings = FileSettings()
 
@@ -484,6 +497,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     retention: RetentionSettings = RetentionSettings()
     operators: dict[str, OperatorPerson] = {}
     store: StoreSettings | None = None

@@ -73,6 +73,7 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     approvers: tuple[str, ...] = ()
     scope: dict[str, tuple[str, ...]] = {}
     tool_timeout_s: float = 0.0
+    approval_wait_s: float = 0.0
 
     def task_id(self, session: str) -> str:
         """`kind/instance`; the session stands for the instance that was not named."""
@@ -156,6 +157,7 @@ def resolve(
         approvers=chosen.approvers,
         scope=work.scope if work else {},
         tool_timeout_s=_longest_s(config, chosen),
+        approval_wait_s=config.approvals.wait_s,
     )
 
 

@@ -85,7 +85,7 @@ class Governor:
                 HookMatcher(
                     matcher=None,
                     hooks=[self._closed(event)],
-                    timeout=2 * self._deadline_s + _GRACE_S,
+                    timeout=self._within_s(event) + _GRACE_S,
                     on_failure="block",
                 )
             ]
@@ -101,7 +101,7 @@ class Governor:
             given: HookInput, tool_use_id: str | None, context: HookContext
         ) -> HookJSONOutput:
             try:
-                async with asyncio.timeout(2 * self._deadline_s):
+                async with asyncio.timeout(self._within_s(event)):
                     return await answer(given, tool_use_id, context)
             except (SessionStopped, CredentialExpired) as error:
                 # The CLI calls a run that a hook ended a success. The gateway refuses the next
@@ -117,6 +117,11 @@ class Governor:
 
         hook.__name__ = f"holdfast_{event}"
         return hook
+
+    def _within_s(self, event: str) -> float:
+        """How long the answer to an event may take: before a tool, as long as people may."""
+        people_s = self._session.plan.approval_wait_s if event == "PreToolUse" else 0.0
+        return 2 * self._deadline_s + people_s
 
     def _over(self, call_id: str) -> None:
         """The call ended, however it did."""
@@ -138,6 +143,7 @@ class Governor:
             door=DOOR,
             runs_returned=True,
             hands_key=self._is_own(tool),
+            wait_s=self._session.plan.approval_wait_s,
             timeout_s=self._deadline_s,
         )
         if ruling.verdict is not Verdict.ALLOW:

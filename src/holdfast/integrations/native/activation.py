@@ -4,6 +4,7 @@ Not here: what is done in it (`driver`, `model_turns`, `tool_turns`).
 """
 
 import random
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -41,10 +42,17 @@ class Activation:
             return
 
     async def leave(
-        self, how: How, reason: str = "", *, delay_s: float = 0.0, result: Any = None
+        self,
+        how: How,
+        reason: str = "",
+        *,
+        delay_s: float = 0.0,
+        result: Any = None,
+        approvals: Sequence[str] = (),
     ) -> None:
         """End it. Errors: Left, always; LeaseLost where it is another worker's by now."""
-        await self.session.leave(self.run.epoch, how, reason, delay_s=delay_s, result=result)
+        given = {"delay_s": delay_s, "result": result, "approvals": approvals}
+        await self.session.leave(self.run.epoch, how, reason, **given)
         raise Left
 
     async def write(self, body: bodies.Body, **flat: Any) -> None:

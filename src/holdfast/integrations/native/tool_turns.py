@@ -63,6 +63,8 @@ class ToolTurns:
         self._permits = PermitCheck(activation.session)
         # Calls that a hook gave up for the run as a whole.
         self._dead: list[str] = []
+        # Questions to a person, by id, with what waits for each.
+        self._asked: dict[str, str] = {}
 
     async def run(self, calls: tuple[Call, ...]) -> None:
         """Each of them once."""
@@ -99,6 +101,12 @@ class ToolTurns:
             await self._at.leave("delay", str(waits[0]), delay_s=self._children.again_s())
         if waiting:
             await self._at.leave("park", "; ".join(waiting))
+        if self._asked:
+            tools = ", ".join(f"`{tool}`" for tool in dict.fromkeys(self._asked.values()))
+            reason = (
+                f"approval_required: a person is asked about {tools} ({', '.join(self._asked)})"
+            )
+            await self._at.leave("delay", reason, approvals=tuple(self._asked))
 
     async def _decided_later(self, fault: RateLimited | PolicyUnavailable) -> None:
         """Nothing was decided: its tenant asked for too much for a while, or policy is away.
@@ -130,6 +138,9 @@ class ToolTurns:
                 return (
                     f"outcome_unknown: `{call.tool}` may have taken effect ({attempt.effect_key})"
                 )
+            if attempt.next == "asked":
+                self._asked[attempt.approval] = call.tool
+                return ""
             if attempt.next == "denied":
                 said = attempt.ruling.message if attempt.ruling is not None else attempt.message
                 await self._say(call, said, failed=True)

@@ -10,6 +10,7 @@ Whoever changes what is written counts `VERSION` up. Not here: the record around
 
 from collections.abc import Mapping
 
+from holdfast.model.bodies.approvals import ApprovalAnswered, ApprovalAsked, ApprovalExpired
 from holdfast.model.bodies.base import Body, ours
 from holdfast.model.bodies.budgets import BudgetAlert, BudgetChanged, BudgetDecided, BudgetOvershot
 from holdfast.model.bodies.kept import (
@@ -109,6 +110,9 @@ __all__ = [
     "VARIANTS",
     "VERSION",
     "AdminActed",
+    "ApprovalAnswered",
+    "ApprovalAsked",
+    "ApprovalExpired",
     "AuthRefused",
     "Body",
     "BudgetAlert",
@@ -242,6 +246,9 @@ BODIES: Mapping[Kind, type[Body]] = {
     Kind.TOOL_CALL_RETRIED: ToolCallRetried,
     Kind.EFFECT_UNKNOWN: EffectUnknown,
     Kind.EFFECT_RESOLVED: EffectResolved,
+    Kind.APPROVAL_ASKED: ApprovalAsked,
+    Kind.APPROVAL_ANSWERED: ApprovalAnswered,
+    Kind.APPROVAL_EXPIRED: ApprovalExpired,
     Kind.RUN_SUBMITTED: RunSubmitted,
     Kind.RUN_CLAIMED: RunClaimed,
     Kind.RUN_ANSWERED: RunAnswered,

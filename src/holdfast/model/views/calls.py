@@ -46,7 +46,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     `execute` comes with a ruling that holds a fresh permit under the same `effect_key`; `probe`
     asks the tool whether it happened; `answered` comes with what is stored; `parked` waits for a
-    person; `denied` says why in `message`.
+    person; `denied` says why in `message`; `asked`: a person is asked whether it may run, under
+    the id `approval`, and the same question later finds the answer.
     """
 
     next: Next
@@ -55,6 +56,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ruling: Ruling | None = None
     stored: Stored | None = None
     message: str = ""
+    approval: str = ""
 
 
 class ToolOutput(msgspec.Struct, frozen=True):

@@ -70,7 +70,8 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     `allowed_models` empty means any priced model. `mcp_servers` is keyed by server name, in the
     shape of `.mcp.json`. `task` has `kind`, `id`, `text` and `attributes`. `model_port` is where
     its model calls go at the server's host; 0 for the server's own port. `tool_timeout_s` is the
-    longest that a tool of the agent's MCP servers may take, 0 where it has none.
+    longest that a tool of the agent's MCP servers may take, 0 where it has none. `approval_wait_s`
+    is how long its program holds a call that a person is asked about.
     """
 
     model: str = ""
@@ -82,6 +83,7 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_turns: int = 30
     model_port: int = 0
     tool_timeout_s: float = 0.0
+    approval_wait_s: float = 0.0
 
 
 class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from holdfast.core.effects import Standing
 from holdfast.core.flow.queries import Query
 from holdfast.core.progress import Finding
 from holdfast.core.risk.registry import Risk
+from holdfast.model.approvals import Approval
 from holdfast.model.bodies import PolicyAsked
 from holdfast.model.decisions import Decision, Reason, Verdict
 from holdfast.model.effects import EffectEntry
@@ -109,6 +110,11 @@ class Case:
         self.reasons: list[Reason] = []
         self.records: list[Record] = []
         self.changes: list[Change] = []
+        # The question that waits for a person, and the answer that this call is to run on.
+        self.pending: Approval | None = None
+        self.lifts: Approval | None = None
+        # Names of approvals that changed on the way.
+        self.approvals: set[tuple[str, str]] = set()
         self.stop: Finding | None = None
         self.neutral = False
         self.writing: Writing | None = None

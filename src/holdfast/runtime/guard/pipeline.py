@@ -1,6 +1,6 @@
 """The line that every tool call goes through, and its order."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -9,7 +9,8 @@ from holdfast.core.canonical import Unrepresentable, canonical
 from holdfast.core.contracts import ContractBook
 from holdfast.core.history import same_tool
 from holdfast.core.risk.places import UNTOLD, Governed
-from holdfast.errors import PermitInvalid, PolicyUnavailable
+from holdfast.errors import ApprovalPending, PermitInvalid, PolicyUnavailable
+from holdfast.model.approvals import Approval
 from holdfast.model.bodies import PermitRefused
 from holdfast.model.decisions import Verdict
 from holdfast.model.permits import Permit
@@ -17,6 +18,7 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports.files import Links
 from holdfast.runtime import queries
 from holdfast.runtime.digests import digest_of_spelled
+from holdfast.runtime.guard.asking import DEFAULT, Terms, give_back, kept
 from holdfast.runtime.guard.case import Asked, Case, Ruling
 from holdfast.runtime.guard.permits import Permits
 from holdfast.runtime.guard.ruling import Rulings
@@ -40,6 +42,7 @@ class Guard:
         own: Governed = UNTOLD,
         files: OwnTexts | None = None,
         links: Links | None = None,
+        terms: Terms = DEFAULT,
     ) -> None:
         self._sessions = services.sessions
         self._journal = services.journal
@@ -47,7 +50,13 @@ class Guard:
         running = files.running if files is not None else None
         self._rulings = Rulings(services, self._permits, hooks, running)
         self._stages = Stages(
-            services, contracts=contracts, hooks=hooks, own=own, files=files, links=links
+            services,
+            contracts=contracts,
+            hooks=hooks,
+            own=own,
+            files=files,
+            links=links,
+            terms=terms,
         )
         self._line = (
             self._stages.representable,
@@ -60,6 +69,7 @@ class Guard:
             self._stages.risk,
             self._stages.ask_policy,
             self._stages.flow,
+            self._stages.answered,
             self._stages.sources,
             self._stages.effect,
             self._stages.reserve,
@@ -82,6 +92,8 @@ class Guard:
                 await stage(case)
                 if case.denied:
                     break
+            if asked.waits and case.pending is not None and not case.denied:
+                await self._wait(case, case.pending)
             live.counted.discard(call.call_id)
             return await self._rulings.write(case)
         except PolicyUnavailable:
@@ -91,9 +103,22 @@ class Guard:
                 await self._journal.commit(case.records)
             raise
         finally:
+            give_back(case)
             if case.query is not None:
                 queries.refund(live, case.query)
             live.deciding.discard(call.call_id)
+
+    async def _wait(self, case: Case, pending: Approval) -> NoReturn:
+        """Leave the call undecided until a person answers. Errors: ApprovalPending, always."""
+        # Counted once, however often it is asked, and what was noted on the way told once.
+        records = [] if case.call.call_id in case.live.counted else case.records
+        case.live.counted.add(case.call.call_id)
+        await self._journal.commit(records, kept(case.live, case.approvals))
+        raise ApprovalPending(
+            f"a person is asked whether `{case.call.tool}` may run",
+            approval=pending.approval_id,
+            expires_at_ns=pending.expires_at_ns,
+        )
 
     async def _claim(
         self, live: LiveSession, asked: Asked

@@ -22,6 +22,7 @@ from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import Change
 from holdfast.runtime import queries
+from holdfast.runtime.guard.asking import answer_stands, give_back, kept
 from holdfast.runtime.guard.case import Case, Ruling
 from holdfast.runtime.guard.permits import Permits
 from holdfast.runtime.hooks import Hooks
@@ -61,15 +62,8 @@ class Rulings:
 
     async def write(self, case: Case) -> Ruling:
         """Write the decision down, durably, and only then hand out the permit."""
+        _overtaken(case)
         live, verdict, now_ns = case.live, strictest(case.reasons), self._clock.now_ns()
-        if (standing := live.standing) is not SessionState.ACTIVE:
-            # Killed, paused or stopped while the stages ran: no permit, whatever they said.
-            case.deny("live", "session_stopped", f"the session is {standing}")
-            verdict = Verdict.DENY
-        elif live.calls.get(case.claimed.call_id) is not case.claimed:
-            # Torn off by `max_tokens`, or answered as never run, while the stages ran.
-            case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
-            verdict = Verdict.DENY
         self._tell_loop_guard(case, allowed=verdict is Verdict.ALLOW)
         written = self._written(case) if verdict is Verdict.ALLOW else Written()
         decision = Decision(
@@ -92,7 +86,10 @@ class Rulings:
         if permit is None and case.effect is not None:
             self._effects.release(case.effect)
             case.changes = [change for change in case.changes if change is not case.effect.entry]
-        changes: list[Change] = [*case.changes, call]
+        if permit is not None or case.stored is not None:
+            case.lifts = None  # It runs on what was answered.
+        give_back(case)
+        changes: list[Change] = [*case.changes, call, *kept(live, case.approvals)]
         try:
             durable = self._journal.commit(records, changes)
         except HoldfastError:
@@ -224,6 +221,20 @@ class Rulings:
             verdict=decision.verdict,
             risk=decision.risk.name,
         )
+
+
+def _overtaken(case: Case) -> None:
+    """Deny what was allowed, or asked, by a state that changed while the stages ran."""
+    live = case.live
+    if (standing := live.standing) is not SessionState.ACTIVE:
+        # Killed, paused or stopped: no permit, whatever they said.
+        case.deny("live", "session_stopped", f"the session is {standing}")
+    elif live.calls.get(case.claimed.call_id) is not case.claimed:
+        # Torn off by `max_tokens`, or answered as never run.
+        case.deny("live", "call_withdrawn", "the call was withdrawn while it was decided")
+    elif case.lifts is not None and not answer_stands(case):
+        # Whoever approved took it back.
+        case.deny("approval", "approval_changed", "the answer was changed meanwhile")
 
 
 def _written(case: Case) -> Written:

@@ -34,6 +34,7 @@ from holdfast.ports.files import Links
 from holdfast.runtime import queries
 from holdfast.runtime.digests import UNREPRESENTABLE, digest_of_spelled
 from holdfast.runtime.exhaustion import no_room
+from holdfast.runtime.guard.asking import DEFAULT, Asking, Terms
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.guard.rules import objection
 from holdfast.runtime.guard.sourcing import Sourcing
@@ -67,7 +68,9 @@ class Stages:
         own: Governed = UNTOLD,
         files: OwnTexts | None = None,
         links: Links | None = None,
+        terms: Terms = DEFAULT,
     ) -> None:
+        self._asking = Asking(services, terms)
         self._links = links
         self._own = own
         self._sourcing = Sourcing(files) if files is not None else None
@@ -271,6 +274,10 @@ class Stages:
             # One word (`make`) stands in many a sentence that asks for something else.
             typed = len(command.split()) > 1 and vouched.typed(command)
             case.reasons += [] if typed else asked
+
+    async def answered(self, case: Case) -> None:
+        """What a person said, where a stage asks; and they are asked where nobody was."""
+        self._asking.look(case)
 
     async def sources(self, case: Case) -> None:
         """Whether what the call returns is the operator's own text, which does not taint."""

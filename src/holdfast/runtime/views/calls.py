@@ -35,6 +35,7 @@ def attempt_view(attempt: Attempt) -> views.Attempt:
         ruling=ruling_view(attempt.ruling) if attempt.ruling is not None else None,
         stored=_stored(attempt.entry),
         message=attempt.message,
+        approval=attempt.approval,
     )
 
 

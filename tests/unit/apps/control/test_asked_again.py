@@ -157,7 +157,7 @@ def test_where_policy_said_no_and_now_does_not_the_stages_after_it_are_named():
         await recorded(house, reason("policy", "deny", rule="old"), verdict="deny")
         again = (await asked(house)).json()
         assert (again["again"], again["same"]) == ("allow", False)
-        assert again["unasked"] == ["flow", "effect", "budget"]
+        assert again["unasked"] == ["flow", "approval", "effect", "budget"]
 
     served(main)
 

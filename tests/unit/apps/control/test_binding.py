@@ -115,6 +115,11 @@ async def _resolve(house):
     return "POST", "/v1/effects/resolve", told
 
 
+async def _approve(house):
+    one = await house.asked(await own(house))
+    return "POST", f"/v1/approvals/{one.approval_id}/approve", {"digest": one.digest}
+
+
 async def _raise(house):
     session = await own(house)
     return "PUT", "/v1/budgets", cap("session", f"default/{session}", None, "turns", "life")
@@ -136,6 +141,7 @@ TRIES = {
     "redrive_dead_letter": lambda house: _of_run(house, "dlq/{}/redrive"),
     "resume_session": _resume_session,
     "resolve_effect": _resolve,
+    "approve_call": _approve,
     "set_budget": _raise,
     "policy_apply": _plain("/v1/policy/apply", {}),
     "move_clock": _plain("/v1/clock", {"advance_s": 60}),
@@ -194,7 +200,8 @@ def test_no_verb_lifts_what_binds_the_operator_and_the_try_is_journalled(name, t
 
 
 @pytest.mark.parametrize(
-    "name", ["resume_session", "resolve_effect", "set_budget", "retry_run", "resume_run"]
+    "name",
+    ["resume_session", "resolve_effect", "approve_call", "set_budget", "retry_run", "resume_run"],
 )
 def test_an_approver_whom_it_does_not_bind_lets_go(name):
     async def main(house):

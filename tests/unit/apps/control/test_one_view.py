@@ -81,7 +81,8 @@ def test_what_is_looked_at_is_the_view_to_the_letter(name):
         query = {k: v or session_id for k, v in QUERIES.get(name, {}).items()}
         asked = {"agent": "clerk", "user": "ann", "prompt": "Refund it."}
         run = (await house.call("POST", "/v1/runs", asked)).json()["run_id"]
-        named = one.path.format(session_id=session_id, run_id=run)
+        asked_id = (await house.asked(session_id)).approval_id
+        named = one.path.format(session_id=session_id, run_id=run, approval_id=asked_id)
         answer = await house.call(one.method, named, params=query)
         assert answer.status_code == 200, answer.text
         read = msgspec.json.decode(answer.content, type=kind)

@@ -40,6 +40,7 @@ def test_plan_has_the_words_of_the_agent_and_what_the_session_was_given():
         task={"kind": "refunds", "id": "refunds/7", "text": "Refund it.", "attributes": {"max": 3}},
         max_turns=given.loop.max_turns,
         model_port=8788,
+        approval_wait_s=300,
     )
 
 

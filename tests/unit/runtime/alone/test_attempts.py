@@ -83,7 +83,14 @@ def test_words_of_an_executor_and_of_the_answer_are_these():
     assert [str(one) for one in Found] == [
         *("", "happened", "nothing_happened", "cannot_tell", "given_up")
     ]
-    assert [str(one) for one in Next] == ["execute", "probe", "answered", "parked", "denied"]
+    assert [str(one) for one in Next] == [
+        "execute",
+        "probe",
+        "answered",
+        "parked",
+        "denied",
+        "asked",
+    ]
     assert msgspec.structs.asdict(Retry(call_id="c", tool="t", arguments={}, door="d")) == {
         "call_id": "c",
         "tool": "t",
@@ -100,6 +107,7 @@ def test_words_of_an_executor_and_of_the_answer_are_these():
         "ruling": None,
         "entry": None,
         "message": "",
+        "approval": "",
     }
 
 

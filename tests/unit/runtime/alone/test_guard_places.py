@@ -79,7 +79,7 @@ class Grounds(Gatehouse):
         said = {name: body[name] for name in ("made", "stale", "query_bytes") if name in body}
         if body["risk_reasons"] != ["risk.registered"]:
             said["risk"] = body["risk_reasons"]
-        usual = ("tool_call.decided", "budget.decided", "risk.notice")
+        usual = ("tool_call.decided", "budget.decided", "risk.notice", "approval.asked")
         kinds = [one["kind"] for one in records if one["kind"] not in usual]
         if kinds:
             said["told"] = kinds
@@ -100,7 +100,8 @@ class Grounds(Gatehouse):
                 if value not in ((), frozenset(), None, False, 0)
             }
         assert self.budgets.ledger.open_holds() == [] or ruling.permit
-        return [one.code for one in ruling.decision.reasons], said
+        reasons = [one for one in ruling.decision.reasons if one.stage != "approval"]
+        return [one.code for one in reasons], said
 
 
 BLOBS = frozenset(

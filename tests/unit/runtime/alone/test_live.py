@@ -47,7 +47,7 @@ def test_session_begins_with_nothing_known():
             (
                 dict,
                 (
-                    "calls emitted running answers effects writing grows streams paying unconfirmed"
+                    "calls emitted running answers effects approvals writing grows streams paying unconfirmed"
                     " threads collected"
                 ),
             ),

@@ -412,7 +412,17 @@ def test_every_record_that_memory_is_made_of_is_folded_in_and_folded_as_it_was()
 def test_no_field_of_a_session_in_memory_is_forgotten_by_the_list_of_what_is_lost():
     live = LiveSession(draft(), ())
     rebuilt = {
-        *("session", "chain", "calls", "answers", "effects", "stale", "made", "fetched"),
+        *(
+            "session",
+            "chain",
+            "calls",
+            "answers",
+            "effects",
+            "approvals",
+            "stale",
+            "made",
+            "fetched",
+        ),
         *("threads", "cost_nusd", "turn", "children", "collected", "found_calls"),
     }
     assert fields(live).keys() == LOST.keys() | PARTS | rebuilt

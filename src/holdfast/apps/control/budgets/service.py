@@ -4,7 +4,7 @@ A limit is only set on an account that stands in some session's chain, or will b
 configuration: on any other it would limit nothing and look as if it did.
 """
 
-from holdfast.apps.control import approvals
+from holdfast.apps.control import approvers
 from holdfast.apps.control.binding import Place
 from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts
 from holdfast.apps.control.deps import ControlDeps
@@ -100,7 +100,7 @@ async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by:
     """Errors: ApproverRequired."""
     # A task that is its session has the session's name.
     if scope is Scope.SESSION or (scope is Scope.TASK and len(parts) == 2):
-        await approvals.check_session(deps, parts[1], by, "budget.set", raises=True)
+        await approvers.check_session(deps, parts[1], by, "budget.set", raises=True)
         return
     place = Place(
         parts[0],
@@ -108,7 +108,7 @@ async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by:
         user=parts[1] if scope is Scope.USER else "",
         task="/".join(parts[1:]) if scope is Scope.TASK else "",
     )
-    await approvals.check(deps, place, by, "budget.set", otherwise_admin=True)
+    await approvers.check(deps, place, by, "budget.set", otherwise_admin=True)
 
 
 def _shown(state: AccountState) -> BudgetAccount:

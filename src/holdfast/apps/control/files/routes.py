@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from holdfast.apps.control.approvals import admin_alone
+from holdfast.apps.control.approvers import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.compose.own_files import pinned

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.apps.control.guard.in_turn import in_turn
+from holdfast.apps.control.guard.patience import Patience
 from holdfast.apps.control.reading import (
     Intake,
     Sent,
@@ -28,16 +28,24 @@ from holdfast.compose.house import House
 from holdfast.core import hook_outputs as outputs
 from holdfast.core.calls import OUTSTANDING
 from holdfast.core.hook_outputs import Output
-from holdfast.errors import CredentialExpired, HoldfastError, InvalidRequest, SessionStopped
+from holdfast.errors import (
+    ApprovalPending,
+    CredentialExpired,
+    HoldfastError,
+    InvalidRequest,
+    SessionStopped,
+)
 from holdfast.model.decisions import Verdict
 from holdfast.model.hooks import HookInput, HookPoint
 from holdfast.runtime.digests import digest_of
-from holdfast.runtime.guard import Asked
+from holdfast.runtime.guard import Asked, Ruling
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.outcomes import Finish
 
 PATH = "/v1/guard/claude-code"
 DOOR = "claude_code"
+WAITS_HEADER = "holdfast-waits-s"
+_MOST_WAIT_S = 3600.0
 
 
 # The CLI changes nearly daily: fields that are not named here pass, those that are must fit.
@@ -79,11 +87,9 @@ class ClaudeCodeDoor:
     def __init__(self, house: House, intake: Intake) -> None:
         self._prompts = house.prompts
         self._sessions = house.sessions
-        self._guard = house.guard
+        self._patience = Patience(house)
         self._outcomes = house.outcomes
         self._points = house.points
-        self._fence = house.fence
-        self._turns = house.turns
         self._intake = intake
         self._answers = {
             "PreToolUse": self._before,
@@ -113,7 +119,9 @@ class ClaudeCodeDoor:
             if told is not None:
                 answered = _encoded(await told(live, given, replaced))
             else:
-                answered = _encoded(await answer(live, given) if answer else outputs.nothing())
+                answered = _encoded(
+                    await answer(live, given, request) if answer else outputs.nothing()
+                )
         except ClientDisconnect:
             return Response(status_code=400)
         except HoldfastError as error:
@@ -130,7 +138,7 @@ class ClaudeCodeDoor:
             body.close()
         return Response(answered, media_type="application/json")
 
-    async def _before(self, live: LiveSession, given: object) -> Output:
+    async def _before(self, live: LiveSession, given: object, request: Request) -> Output:
         """Decide; what the model wrote is what runs, where the CLI tidied it."""
         call = shaped(given, _Before)
         asked = Asked(
@@ -142,13 +150,22 @@ class ClaudeCodeDoor:
             # Servers of the CLI get a call's arguments and nothing else.
             hands_key=False,
         )
-        async with in_turn(self._turns, self._fence, live, asked.call_id):
-            ruling = await self._guard.decide(live, asked)
+        ruling = await self._ruling(live, asked, request)
         verdict = ruling.decision.verdict
         if verdict is not Verdict.ALLOW:
             return outputs.deny(ruling.message or f"holdfast said {verdict}")
         as_asked = digest_of(call.tool_input) == ruling.decision.digest
         return outputs.allow(None if as_asked else ruling.arguments)
+
+    async def _ruling(self, live: LiveSession, asked: Asked, request: Request) -> Ruling:
+        """What is decided, waiting for people as long as the CLI does; ClientDisconnect if it left.
+
+        A call that nobody is there to run is left undecided, so that no answer is used up on it.
+        """
+        try:
+            return await self._patience.decide(live, asked, _waits_s(request), request)
+        except ApprovalPending:
+            return await self._patience.decide(live, asked, 0)
 
     async def _after(self, live: LiveSession, given: object, replaced: tuple[str, ...]) -> Output:
         """Record what came back; show the model what the server's hooks left of it."""
@@ -190,14 +207,14 @@ class ClaudeCodeDoor:
         self._sessions.check_live(live)
         return outputs.nothing()
 
-    async def _prompted(self, live: LiveSession, given: object) -> Output:
+    async def _prompted(self, live: LiveSession, given: object, _: Request) -> Output:
         """Journal it; whether it vouches is seen when the model is asked with it."""
         text = shaped(given, _Prompt).prompt
         await self._outcomes.prompt(live, text, vouched=False)
         await self._prompts.submitted(live, text)
         return outputs.nothing()
 
-    async def _overflowed(self, live: LiveSession, given: object) -> Output:
+    async def _overflowed(self, live: LiveSession, given: object, _: Request) -> Output:
         """The context is about to be compacted: the hooks at `on_context_overflow` may object."""
         self._sessions.check_live(live)
         trigger = shaped(given, _Compact).trigger
@@ -206,6 +223,12 @@ class ClaudeCodeDoor:
         )
         objection = (await self._points.reached(live, given)).objection
         return outputs.block(objection.text) if objection is not None else outputs.nothing()
+
+
+def _waits_s(request: Request) -> float:
+    """How long the CLI waits, by its own settings, for a person's answer."""
+    told = request.headers.get(WAITS_HEADER, "")
+    return min(float(told), _MOST_WAIT_S) if told.isdecimal() else 0.0
 
 
 def _whole(duration_ms: float) -> int:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from holdfast.apps.control.answering import Act, answering
 from holdfast.apps.control.guard import schemas
 from holdfast.apps.control.guard.in_turn import in_turn
+from holdfast.apps.control.guard.patience import Patience
 from holdfast.apps.control.openapi import verb
 from holdfast.apps.control.reading import Intake, Sent, shaped
 from holdfast.compose.house import House
@@ -67,6 +68,7 @@ class GuardDoor:
         self._moved = moved
         self._sessions = house.sessions
         self._guard = house.guard
+        self._patience = Patience(house)
         self._outcomes = house.outcomes
         self._points = house.points
         self._fence = house.fence
@@ -105,8 +107,7 @@ class GuardDoor:
             key=given.key[:512],
             hands_key=given.hands_key,
         )
-        async with in_turn(self._turns, self._fence, live, asked.call_id):
-            return ruling_view(await self._guard.decide(live, asked))
+        return ruling_view(await self._patience.decide(live, asked, given.waits_s))
 
     async def _again(self, live: LiveSession, body: Sent) -> views.Attempt:
         given = await _read(body, schemas.AgainBody)

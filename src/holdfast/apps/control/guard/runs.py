@@ -3,7 +3,7 @@
 The token is the session's, and new with each activation. Not here: getting work (`control/work`).
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.routing import Route
@@ -38,13 +38,17 @@ class AppendBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LeaveBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How an activation ends; `delay_s` belongs to `delay`, `result` to `done`."""
+    """How an activation ends; `delay_s` and `approvals` belong to `delay`, `result` to `done`.
+
+    With `approvals` it lasts until one of these was answered, whatever `delay_s` says.
+    """
 
     epoch: int
     how: Literal["done", "failed", "delay", "park", "yield", "dead"]
     reason: str = ""
     delay_s: float = 0.0
     result: Any = None
+    approvals: Annotated[list[str], msgspec.Meta(max_length=64)] = []
 
 
 VERBS = (
@@ -66,6 +70,7 @@ class RunDoor:
         self._sessions = house.sessions
         self._runs = house.runs
         self._dispatch = house.dispatch
+        self._approvals = house.approvals
         self._intake = intake
 
     def routes(self) -> list[Route]:
@@ -93,12 +98,16 @@ class RunDoor:
 
     async def _leave(self, live: LiveSession, body: Sent) -> Nothing:
         given = shaped(await body.json(), LeaveBody)
+        delay_s = min(max(given.delay_s, 0.0), _MAX_DELAY_S)
+        if given.approvals:
+            # Answered while this was on its way: due at once.
+            delay_s = self._approvals.left_s(live, given.approvals)
         await self._runs.leave(
             live,
             given.epoch,
             _LEFT[given.how],
             given.reason,
-            delay_s=min(max(given.delay_s, 0.0), _MAX_DELAY_S),
+            delay_s=delay_s,
             result=given.result,
         )
         return Nothing()

@@ -9,7 +9,11 @@ from holdfast.runtime.attempts import Found
 
 
 class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A request for a permit; `runs_returned` and others are explained at `runtime.guard.Asked`."""
+    """A request for a permit; `runs_returned` and others are explained at `runtime.guard.Asked`.
+
+    Where a person is asked, the answer is waited for as long as `waits_s`; if there is none then,
+    the refusal is `approval_pending`, the call is undecided, and it may be asked for again.
+    """
 
     call_id: str
     tool: str
@@ -19,6 +23,7 @@ class DecideBody(msgspec.Struct, forbid_unknown_fields=True):
     takes_stored: bool = False
     key: str = ""
     hands_key: bool = True
+    waits_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
 
 
 class AgainBody(msgspec.Struct, forbid_unknown_fields=True):

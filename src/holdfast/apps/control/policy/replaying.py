@@ -25,7 +25,7 @@ from holdfast.runtime.guard.rules import objection
 _PAGE = 1000
 _MOST_PAGES = 200
 _MOST_ABOVE = 64
-AFTER_POLICY = ("flow", "effect", "budget")
+AFTER_POLICY = ("flow", "approval", "effect", "budget")
 """Stages that come after policy, and are not asked once it said no."""
 
 
@@ -148,6 +148,10 @@ def _told(
 ) -> Replayed:
     ended = any(one.stage == "policy" and one.verdict is Verdict.DENY for one in then)
     goes_on = not any(one.verdict is Verdict.DENY for one in anew)
+    if any(one.stage == "approval" and one.verdict is Verdict.ALLOW for one in then):
+        # What a person lifted then they lift again, as far as the same rules ask.
+        asked = {(one.code, one.rule) for one in then if one.stage == "policy"}
+        anew = [_lifted(one) if (one.code, one.rule) in asked else one for one in anew]
     verdict = strictest(anew)
     return Replayed(
         decision_id=record.decision_id,
@@ -166,6 +170,12 @@ def _told(
         lacks=tuple(lacks),
         unasked=AFTER_POLICY if ended and goes_on else (),
     )
+
+
+def _lifted(reason: Reason) -> Reason:
+    if reason.verdict is not Verdict.ASK:
+        return reason
+    return msgspec.structs.replace(reason, verdict=Verdict.ALLOW)
 
 
 def _rules(reasons: list[Reason]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Asking the policy process about itself. Errors of each: PolicyUnavailable."""
 
-from holdfast.apps.control.approvals import admin_alone
+from holdfast.apps.control.approvers import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.errors import InvalidRequest
 from holdfast.model.bodies import PolicyChanged

@@ -7,7 +7,7 @@ import hashlib
 
 import msgspec
 
-from holdfast.apps.control import approvals
+from holdfast.apps.control import approvers
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.paging import cursor_of, place_of
@@ -45,9 +45,9 @@ async def submit(deps: ControlDeps, asked: Submit, by: str, named: Named) -> Run
     """
     given = {name: getattr(asked, name) for name in _OPENING}
     plan, lifts = opening.planned(deps.config, OpenSession(**given), at_a_worker=True)
-    await approvals.check_opening(deps, by, "run.submit", tenant=plan.tenant, user=plan.user)
+    await approvers.check_opening(deps, by, "run.submit", tenant=plan.tenant, user=plan.user)
     if lifts:
-        await approvals.admin_alone(deps, by, "run.submit", LIFTS.format(lifts=lifts))
+        await approvers.admin_alone(deps, by, "run.submit", LIFTS.format(lifts=lifts))
     deps.house.turns.seen(plan.tenant)
     order = Order(
         prompt=asked.prompt,
@@ -104,7 +104,7 @@ async def listed(deps: ControlDeps, which: WhichRuns) -> RunList:
 async def dead_letters(deps: ControlDeps, which: WhichDead) -> RunList:
     """Runs that wait for a person, with what each waits for. Errors: as for `listed`."""
     before = place_of(which.cursor)
-    where = RunFilter(states=approvals.WAITING, before=before, limit=which.limit)
+    where = RunFilter(states=approvers.WAITING, before=before, limit=which.limit)
     shown, then = await deps.house.run_views.listed(where, used=True)
     return RunList(shown, cursor_of(then))
 
@@ -129,7 +129,7 @@ async def retry(deps: ControlDeps, run_id: str, reason: str, by: str, named: Nam
     Errors: NotFound, Conflict, ApproverRequired, KeyReused.
     """
     run = await deps.house.runs.get(run_id)
-    await approvals.check_again(deps, run, by, "run.retry")
+    await approvers.check_again(deps, run, by, "run.retry")
     said = _said(deps, "run.retry", reason, by)
     async with deps.repeats.before(named) as before:
         if before is None:
@@ -145,10 +145,10 @@ async def fork(deps: ControlDeps, run_id: str, asked: Fork, by: str, named: Name
     Errors: NotFound, InvalidRequest, ApproverRequired, Denied, KeyReused.
     """
     run = await deps.house.runs.get(run_id)
-    await approvals.check_again(deps, run, by, "run.fork")
-    await approvals.check_continuing(deps, run.session, by)
+    await approvers.check_again(deps, run, by, "run.fork")
+    await approvers.check_continuing(deps, run.session, by)
     if asked.prompt:
-        await approvals.check_opening(deps, by, "run.fork", tenant=run.tenant, user=run.user)
+        await approvers.check_opening(deps, by, "run.fork", tenant=run.tenant, user=run.user)
     said = _said(deps, "run.fork", asked.reason, by)
     async with deps.repeats.before(named) as before:
         if before is None:
@@ -170,7 +170,7 @@ async def cancel(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunVie
 async def resume(deps: ControlDeps, run_id: str, reason: str, by: str) -> RunView:
     """Queue a parked or dead run again. Errors: NotFound, Conflict, ApproverRequired."""
     run = await deps.house.runs.get(run_id)
-    await approvals.check_run(deps, run, by, "run.resume")
+    await approvers.check_run(deps, run, by, "run.resume")
     resumed = await deps.house.runs.resume(run, reason)
     await _acted(deps, run, "run.resume", reason, by)
     return await deps.house.run_views.of(resumed)
@@ -198,7 +198,7 @@ async def resolve(deps: ControlDeps, asked: Resolve, by: str) -> EffectEntry:
     """
     entry = await deps.house.effects.unknown_of(asked.tenant, asked.key)
     where = RunFilter(session=entry.session, states=(RunState.PARKED,), limit=1)
-    await approvals.check_session(deps, entry.session, by, "effect.resolve")
+    await approvers.check_session(deps, entry.session, by, "effect.resolve")
     said_by = asked.by if by == ADMIN else by
     live = await deps.house.sessions.get(entry.session, asked.tenant)
     await deps.house.effects.resolve(

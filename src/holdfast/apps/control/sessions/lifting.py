@@ -2,7 +2,7 @@
 
 Pure. An operator may bring an agent of their own, within what the settings give an agent of that
 name, or any agent. Commands are named in files on the owner's disk alone: a file that is sent may
-say which of those servers it uses, and not what one runs. Not here: who is asked (`approvals`).
+say which of those servers it uses, and not what one runs. Not here: who is asked (`approvers`).
 """
 
 import msgspec

@@ -38,4 +38,5 @@ def shown(
         max_turns=min([session.loop.max_turns, *turns]),
         model_port=model_port,
         tool_timeout_s=plan.tool_timeout_s if plan is not None else 0.0,
+        approval_wait_s=plan.approval_wait_s if plan is not None else 0.0,
     )

@@ -3,7 +3,7 @@
 Not here: how one is shown (`runtime/views`), what it gets (`opening`).
 """
 
-from holdfast.apps.control import approvals
+from holdfast.apps.control import approvers
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import opening, plans
@@ -32,11 +32,11 @@ async def open_session(
     person stopped), KeyReused, Conflict (its token was replaced since), StoreUnavailable.
     """
     plan, lifts = opening.planned(deps.config, asked)
-    await approvals.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
+    await approvers.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
     if asked.parent:
-        await approvals.check_continuing(deps, asked.parent, by)
+        await approvers.check_continuing(deps, asked.parent, by)
     if lifts:
-        await approvals.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
+        await approvers.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
     deps.house.turns.seen(plan.tenant)
     draft = opening.draft(plan, asked)
     async with deps.repeats.before(named) as before:
@@ -104,7 +104,7 @@ async def tell(
             text += f" ({live.session.state_reason}); `{begin}` goes on with its conversation"
         raise Conflict(text, state=state)
     if command is Command.RESUME:
-        await approvals.check_session(deps, session_id, by, "session.resume")
+        await approvers.check_session(deps, session_id, by, "session.resume")
     acted = _acted(deps, live, f"session.{command}", reason, by)
     await deps.house.sessions.change(live, command, reason, by=by, extra=[acted])
     if command is Command.RESUME:

@@ -18,7 +18,7 @@ from holdfast.apps.control.answering import Endpoint, last_boundary
 from holdfast.apps.control.openapi import Token, verb
 from holdfast.apps.control.proving import proven
 from holdfast.apps.control.reading import Report, bearer, json_of, shaped, whole_body
-from holdfast.apps.control.work.tasks import while_there
+from holdfast.apps.control.tasks import while_there
 from holdfast.errors import InvalidRequest, Unauthenticated, VersionMismatch
 from holdfast.model.runs import WORK_PROTOCOL
 from holdfast.model.views.runs import Activation, Claimed, HeartbeatHeard

@@ -1,0 +1,170 @@
+"""`holdfast approvals`: what waits for a person, shown from the bytes that an answer is bound to.
+
+Every argument is shown whole, with what a terminal would hide made visible, and words that mix
+alphabets named: nothing of it is the model's own account of what it asks for. Not here: who may
+answer (the server says).
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from holdfast.apps.cli.printing import clock, emit, say, table
+from holdfast.apps.cli.reaching import connected
+from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
+from holdfast.model.approvals import Approval, ApprovalState
+
+_WIDTH = 160
+_MOST_MIXED = 20
+_WORD = re.compile(r"[^\W_][\w.@-]*")
+_Id = typer.Argument(metavar="APPROVAL", help="The id of the approval.")
+_Note = typer.Option("", "--note", help="Why; the model is told, and the journal.")
+
+approvals = typer.Typer(help="Calls that wait for a person.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.add_typer(approvals, name="approvals")
+
+
+@verb(approvals, "list")
+async def list_approvals(
+    project: Path | None = Project,
+    tenant: str = Tenant,
+    session: str = typer.Option("", help="Those of this session."),
+    state: ApprovalState = typer.Option(ApprovalState.PENDING, help="Those in this state."),
+    limit: int = typer.Option(50, min=1, help="At most so many."),
+    as_json: bool = Json,
+) -> None:
+    """List what waits for an answer, latest first."""
+    async with connected(project) as client:
+        found = await client.approvals.list(
+            tenant=tenant, session=session, state=state, limit=limit
+        )
+    if as_json:
+        for one in found:
+            emit(one)
+        return
+    columns = ("approval", "tool", "resource", "agent", "for", "risk", "until (UTC)", "why")
+    empty = "nothing waits for a person" if state is ApprovalState.PENDING else f"none is {state}"
+    table(columns, (_cells(one) for one in found), empty=empty)
+
+
+@verb(approvals, "show")
+async def show(approval: str = _Id, project: Path | None = Project, as_json: bool = Json) -> None:
+    """Show one: every argument whole, and why it is asked."""
+    async with connected(project) as client:
+        found = await client.approvals.show(approval)
+    _print(found, as_json=as_json)
+
+
+@verb(approvals, "approve")
+async def approve(
+    approval: str = _Id,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask again; needs --digest."),
+    digest: str = typer.Option("", help="Of what you were shown, as `show` prints it."),
+    note: str = _Note,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Show it, ask, and let the call run, once."""
+    async with connected(project) as client:
+        found = await client.approvals.show(approval)
+        seen = _seen(found, digest=digest, yes=yes, question="Let it run?")
+        _print_answer(await client.approvals.approve(seen, note), as_json=as_json)
+
+
+@verb(approvals, "deny")
+async def deny(
+    approval: str = _Id, note: str = _Note, project: Path | None = Project, as_json: bool = Json
+) -> None:
+    """Refuse the call; the model is told so, with the note."""
+    async with connected(project) as client:
+        found = await client.approvals.show(approval)
+        _print_answer(await client.approvals.deny(found, note), as_json=as_json)
+
+
+def _seen(found: Approval, *, digest: str, yes: bool, question: str) -> Approval:
+    """What is answered: what was shown before under its digest, or is shown now."""
+    if yes and not digest:
+        raise typer.BadParameter("--yes needs the --digest of what you were shown")
+    if digest:
+        import msgspec
+
+        return msgspec.structs.replace(found, digest=digest)
+    _print(found, as_json=False)
+    typer.confirm(question, default=False, abort=True)
+    return found
+
+
+def _cells(one: Approval) -> tuple[object, ...]:
+    why = "; ".join(reason.text for reason in one.reasons)
+    who = f"{one.tenant}/{one.user}"
+    until = clock(one.expires_at_ns)
+    return (one.approval_id, one.tool, one.resource, one.agent, who, one.risk, until, why)
+
+
+def _print(one: Approval, *, as_json: bool) -> None:
+    if as_json:
+        emit(one)
+    else:
+        show_question(one)
+
+
+def show_question(one: Approval) -> None:
+    """One, whole, for a person who is to answer it."""
+    say(f"{one.approval_id} is {one.state}", style="bold")
+    rows = (
+        ("tool", one.tool),
+        ("resource", one.resource),
+        ("agent", f"{one.agent} for {one.tenant}/{one.user}, task {one.task}"),
+        ("session", one.session),
+        ("risk", one.risk),
+        ("asked", f"{clock(one.asked_at_ns)} UTC, until {clock(one.expires_at_ns)}"),
+        ("digest", one.digest),
+        ("read before", one.tainted_by and f"text of a stranger, from {one.tainted_by}"),
+        ("answered", one.answered_by and f"by {one.answered_by} {one.note}"),
+    )
+    for name, value in rows:
+        if value:
+            say(f"{name:>12}  {value}")
+    for reason in one.reasons:
+        say(f"{'asks':>12}  {reason.stage}: {reason.text} {reason.rule}")
+    for line in _arguments(one):
+        say(line)
+
+
+def _arguments(one: Approval) -> Iterator[str]:
+    """Each argument whole, in lines of one width."""
+    for name, value in one.arguments.items():
+        yield f"{'argument':>12}  {name} ="
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+        for line in text.split("\n"):
+            for at in range(0, max(len(line), 1), _WIDTH):
+                yield f"{'':>12}  | {line[at : at + _WIDTH]}"
+        for word, names in _mixed(text):
+            yield f"{'':>12}  ! `{word}` mixes alphabets: {names}"
+
+
+def _mixed(text: str) -> Iterator[tuple[str, str]]:
+    """Words of which some letters only look like those beside them, with what these are."""
+    found = 0
+    for match in _WORD.finditer(text):
+        word = match[0]
+        letters = [c for c in word if c.isalpha()]
+        foreign = [c for c in letters if not c.isascii() and "LATIN" not in unicodedata.name(c, "")]
+        if foreign and len(foreign) < len(letters) and found < _MOST_MIXED:
+            found += 1
+            yield word, ", ".join(unicodedata.name(c, f"U+{ord(c):04X}") for c in foreign[:3])
+
+
+def _print_answer(one: Approval, *, as_json: bool) -> None:
+    if as_json:
+        emit(one)
+    else:
+        say(f"{one.approval_id} is {one.state}")

@@ -1,0 +1,1 @@
+"""Questions to people, for operators: look at them, answer them."""

@@ -1,0 +1,70 @@
+"""`/v1/approvals`: what waits for a person, and the person's answer.
+
+No token of an agent's session comes in here, and nobody approves for themselves: who may answer is
+said by `approvers`, as for all that lets go on what was held.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from holdfast.apps.control import approvers
+from holdfast.apps.control.approvals.schemas import Answer, WhichApprovals
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.operations import By, Operations
+from holdfast.apps.control.paging import cursor_of, place_of
+from holdfast.core.approvals import OPEN
+from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.views.approvals import ApprovalList
+from holdfast.ports.store import ApprovalFilter
+from holdfast.runtime.approvals import Said
+
+operations = Operations("/v1", "approvals")
+ApprovalId = Annotated[str, Meta(max_length=64)]
+# What ran out stands in the store as it was left.
+_KEPT_AS = {
+    ApprovalState.EXPIRED: (*OPEN, ApprovalState.EXPIRED),
+}
+
+
+@operations.get("/approvals")
+async def list_approvals(which: WhichApprovals, deps: ControlDeps) -> ApprovalList:
+    """Questions to people, newest first; a page may have fewer than its limit."""
+    state = which.state
+    where = ApprovalFilter(
+        tenant=which.tenant,
+        project=which.project,
+        session=which.session,
+        states=() if state is None else _KEPT_AS.get(state, (state,)),
+        before=place_of(which.cursor),
+        limit=which.limit,
+    )
+    page = await deps.house.approvals.listed(where)
+    shown = tuple(one for one in page if state in (None, one.state))
+    last = page[-1] if len(page) == which.limit else None
+    then = None if last is None else (last.asked_at_ns, last.approval_id)
+    return ApprovalList(shown, cursor_of(then))
+
+
+@operations.get("/approvals/{approval_id}", 404)
+async def show_approval(approval_id: ApprovalId, deps: ControlDeps) -> Approval:
+    """One as it stands, with all that the answer is bound to."""
+    return await deps.house.approvals.get(approval_id)
+
+
+@operations.post("/approvals/{approval_id}/approve", 404, 409)
+async def approve_call(
+    approval_id: ApprovalId, answer: Answer, deps: ControlDeps, by: By
+) -> Approval:
+    """Let the call run, once, as it was shown."""
+    asked = await deps.house.approvals.get(approval_id)
+    await approvers.check_session(deps, asked.session, by, "approval.approve")
+    said = Said(approved=True, by=by, digest=answer.digest, note=answer.note)
+    return await deps.house.approvals.answer(approval_id, said)
+
+
+@operations.post("/approvals/{approval_id}/deny", 404, 409)
+async def deny_call(approval_id: ApprovalId, answer: Answer, deps: ControlDeps, by: By) -> Approval:
+    """Refuse the call; what was approved and did not run yet is taken back."""
+    said = Said(approved=False, by=by, digest=answer.digest, note=answer.note)
+    return await deps.house.approvals.answer(approval_id, said)

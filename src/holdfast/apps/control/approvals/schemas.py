@@ -1,0 +1,30 @@
+"""What the paths of approvals take. Times in UTC nanoseconds."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from holdfast.apps.control.paging import Cursor
+from holdfast.apps.control.wire import Name, Reason
+from holdfast.model.approvals import ApprovalState
+
+MAX_LISTED = 1000
+
+
+class WhichApprovals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Filters of a list; an empty one does not filter."""
+
+    tenant: Name = ""
+    project: Name = ""
+    session: Name = ""
+    state: ApprovalState | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = 100
+    cursor: Cursor = ""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's answer; `digest` is of the arguments that they were shown."""
+
+    digest: Annotated[str, Meta(min_length=1, max_length=100)]
+    note: Reason = ""

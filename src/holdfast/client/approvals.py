@@ -1,0 +1,71 @@
+"""Questions to people: look at them, answer them.
+
+What is answered is what was shown: an answer takes the approval itself, and is for its digest.
+"""
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+from holdfast.errors import InvalidRequest
+from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.views.approvals import ApprovalList
+
+from .paging import each, listed
+from .wire import Door
+
+
+class Approvals:
+    """What waits for a person."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def list(
+        self,
+        *,
+        tenant: str = "",
+        project: str = "",
+        session: str = "",
+        state: ApprovalState | str = "",
+        limit: int | None = None,
+    ) -> tuple[Approval, ...]:
+        """Approvals, newest first: a page of at most 100 unless `limit` says."""
+        query = {"tenant": tenant, "project": project, "session": session, "state": str(state)}
+        return await listed(self._door, "/v1/approvals", ApprovalList, _shown, query, limit)
+
+    def each(
+        self, *, tenant: str = "", project: str = "", session: str = "", state: str = ""
+    ) -> AsyncIterator[Approval]:
+        """All approvals, newest first, fetched a page at a time while they are gone through."""
+        query = {"tenant": tenant, "project": project, "session": session, "state": state}
+        return each(self._door, "/v1/approvals", ApprovalList, _shown, query)
+
+    async def show(self, approval_id: str) -> Approval:
+        """One as it stands. Errors: NotFound."""
+        return await self._door.get(_path(approval_id), Approval)
+
+    async def approve(self, shown: Approval, note: str = "") -> Approval:
+        """Let the call run, once, as it was shown.
+
+        Errors: NotFound; Conflict for one that no longer waits, or waits for something else;
+        ApproverRequired.
+        """
+        return await self._answer(shown, "approve", note)
+
+    async def deny(self, shown: Approval, note: str = "") -> Approval:
+        """Refuse the call; the model is told so, with the note. Errors: as for `approve`."""
+        return await self._answer(shown, "deny", note)
+
+    async def _answer(self, shown: Approval, verb: str, note: str) -> Approval:
+        body = {"digest": shown.digest, "note": note}
+        return await self._door.post(f"{_path(shown.approval_id)}/{verb}", Approval, body)
+
+
+def _shown(page: ApprovalList) -> tuple[Approval, ...]:
+    return page.approvals
+
+
+def _path(approval_id: str) -> str:
+    if approval_id in ("", ".", ".."):
+        raise InvalidRequest("that is no approval id")
+    return f"/v1/approvals/{quote(approval_id, safe='')}"

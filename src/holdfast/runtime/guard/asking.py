@@ -1,0 +1,206 @@
+"""What a person said to a call that stages ask about, or that one has to be asked.
+
+An answer is looked up by the very call: tool and digest of its arguments, in one session. What
+differs from what the person saw is asked anew (`core/approvals`). Not here: who answers, and how
+(`runtime/approvals`).
+"""
+
+import msgspec
+
+from holdfast.core import approvals as rules
+from holdfast.core.approvals import By, Move, Shown
+from holdfast.core.progress import ASKED
+from holdfast.model import bodies
+from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.decisions import Reason, Verdict, strictest
+from holdfast.model.events import Record
+from holdfast.runtime.guard.case import Case
+from holdfast.runtime.live import LiveSession
+from holdfast.runtime.services import Services
+
+_NS = 1_000_000_000
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an answer may take and hold, and how many questions of one session may wait."""
+
+    life_s: int = 86_400
+    most_pending: int = 5
+
+
+DEFAULT = Terms()
+
+
+class Asking:
+    """The stage between what asks and what is claimed for the call."""
+
+    def __init__(self, services: Services, terms: Terms) -> None:
+        self._journal = services.journal
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._terms = terms
+
+    def look(self, case: Case) -> None:
+        """Lift what a person answered, refuse what they refused, and ask what nobody was asked."""
+        objections = rules.objections(case.reasons)
+        if not objections or strictest(case.reasons) is not Verdict.ASK:
+            return
+        shown = Shown(
+            tool=case.call.tool,
+            digest=case.digest,
+            definition=rules.definition_of(case.contract),
+            policy_version=case.policy_version,
+            objections=objections,
+        )
+        known = self._known(case, shown)
+        if known is None:
+            self._ask(case, shown)
+        elif known.state is ApprovalState.PENDING:
+            self._pend(case, known)
+        elif known.state is ApprovalState.APPROVED:
+            self._lift(case, known)
+        elif known.state is ApprovalState.USED:
+            # A further attempt of the call that ran on it.
+            case.reasons = rules.lifted(case.reasons, known)
+        elif known.state is ApprovalState.DENIED:
+            said = f": {known.note}" if known.note else ""
+            text = f"{known.answered_by} was asked and said no{said}"
+            case.deny("approval", "approval_denied", text, known.approval_id)
+        else:
+            self._keep(case, msgspec.structs.replace(known, used_by=case.call.call_id))
+            text = "a person was asked, and nobody answered in time; this is not a no"
+            case.deny("approval", "approval_expired", text, known.approval_id)
+
+    def _known(self, case: Case, shown: Shown) -> Approval | None:
+        """The answer, or the question, about this very call; None where it is to be asked."""
+        known = case.live.approvals.get((shown.tool, shown.digest))
+        now_ns = self._clock.now_ns()
+        if known is None:
+            return None
+        if known.state in rules.OPEN and now_ns >= known.expires_at_ns:
+            known = self._expired(case, known, now_ns)
+        if not rules.is_about(known, shown):
+            if known.state in rules.OPEN:
+                self._keep(case, rules.moved(known, Move.WITHDRAW, By.SESSION, at_ns=now_ns))
+            return None
+        told = known.state is ApprovalState.EXPIRED and known.used_by
+        mine = known.used_by == case.call.call_id and now_ns < known.expires_at_ns
+        used = known.state is ApprovalState.USED and not mine
+        over = used or known.state is ApprovalState.WITHDRAWN
+        return None if told or over else known
+
+    def _expired(self, case: Case, known: Approval, now_ns: int) -> Approval:
+        approved = known.state is ApprovalState.APPROVED
+        after = rules.moved(known, Move.EXPIRE, By.CLOCK, at_ns=now_ns)
+        body = bodies.ApprovalExpired(approval_id=known.approval_id, approved=approved)
+        case.records.append(self._record(case, body))
+        self._keep(case, after)
+        return after
+
+    def _ask(self, case: Case, shown: Shown) -> None:
+        waiting = [a for a in case.live.approvals.values() if a.state is ApprovalState.PENDING]
+        if len(waiting) >= self._terms.most_pending:
+            text = f"{len(waiting)} questions of this session wait for a person already"
+            case.deny("approval", "approvals_exhausted", text)
+            return
+        asked = self._drafted(case, shown)
+        body = bodies.ApprovalAsked(
+            approval_id=asked.approval_id,
+            digest=asked.digest,
+            definition=asked.definition,
+            policy_version=asked.policy_version,
+            resource=asked.resource,
+            reasons=asked.reasons,
+            arguments=asked.arguments,
+            expires_at_ns=asked.expires_at_ns,
+        )
+        case.records.append(self._record(case, body))
+        self._keep(case, asked)
+        self._pend(case, asked)
+
+    def _drafted(self, case: Case, shown: Shown) -> Approval:
+        who, now_ns = case.live.who, self._clock.now_ns()
+        return Approval(
+            approval_id=self._entropy.new_id("apr"),
+            tenant=who.tenant,
+            project=who.project,
+            user=who.user,
+            agent=who.agent,
+            session=who.session,
+            task=who.task,
+            call_id=case.call.call_id,
+            tool=shown.tool,
+            digest=shown.digest,
+            definition=shown.definition,
+            policy_version=shown.policy_version,
+            risk=case.risk.level.name if case.risk is not None else "",
+            resource=case.resource,
+            reasons=shown.objections,
+            arguments=self._journal.scrubbed(case.arguments),
+            state=ApprovalState.PENDING,
+            asked_at_ns=now_ns,
+            expires_at_ns=now_ns + self._terms.life_s * _NS,
+            tainted_by=case.live.vouched.tainted_by if case.live.vouched.tainted else "",
+        )
+
+    def _pend(self, case: Case, known: Approval) -> None:
+        case.pending = known
+        text = "a person is asked, and has not answered"
+        case.reasons.append(
+            Reason(
+                stage="approval",
+                verdict=Verdict.ASK,
+                code=ASKED,
+                text=text,
+                rule=known.approval_id,
+            )
+        )
+
+    def _lift(self, case: Case, known: Approval) -> None:
+        case.lifts = known
+        used = rules.moved(
+            known, Move.USE, By.GUARD, at_ns=self._clock.now_ns(), used_by=case.call.call_id
+        )
+        self._keep(case, used)
+        case.reasons = rules.lifted(case.reasons, known)
+
+    def _keep(self, case: Case, after: Approval) -> None:
+        case.live.approvals[after.tool, after.digest] = after
+        case.approvals.add((after.tool, after.digest))
+
+    def _record(self, case: Case, body: bodies.Body) -> Record:
+        return self._journal.record(
+            body,
+            case.live.who,
+            turn=case.call.turn,
+            call_id=case.call.call_id,
+            tool=case.call.tool,
+        )
+
+
+def answer_stands(case: Case) -> bool:
+    """Whether the answer that the call is to run on is still the one that it found."""
+    lifts = case.lifts
+    if lifts is None:
+        return False
+    now = case.live.approvals.get((lifts.tool, lifts.digest))
+    return now is not None and now.approval_id == lifts.approval_id and _used(now, case)
+
+
+def give_back(case: Case) -> None:
+    """The call does not run on it after all: what was answered still holds."""
+    lifts, live = case.lifts, case.live
+    if lifts is None:
+        return
+    if answer_stands(case):
+        live.approvals[lifts.tool, lifts.digest] = lifts
+    case.lifts = None
+
+
+def kept(live: LiveSession, names: set[tuple[str, str]]) -> list[Approval]:
+    """How the approvals of these calls stand now, to be committed."""
+    return [live.approvals[name] for name in names if name in live.approvals]
+
+
+def _used(now: Approval, case: Case) -> bool:
+    return now.state is ApprovalState.USED and now.used_by == case.call.call_id
