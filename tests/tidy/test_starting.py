@@ -16,7 +16,7 @@ STARTING = re.compile(
 )
 OTHERWISE = {
     "backends/system/sandbox.py": "the sandbox of this machine",
-    "backends/hook_host/process.py": "leaves a keeper between itself and the server",
+    "backends/hook_host/keeper.py": "starts each host, without asking the server",
     "backends/system/own_files.py": "asks git, and waits for it",
     "backends/vertex/dialect.py": "asks the operator's own command for a token, and waits for it",
     "compose/tool_modules.py": "loads modules of tools once, and waits",

@@ -2,23 +2,18 @@
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
 import textwrap
-import time
-from pathlib import Path
 
 import pytest
 
 from holdfast.backends.hook_host import HookHosts
 from holdfast.backends.system.sandbox import SystemSandbox
 from holdfast.model.decisions import Verdict
-from holdfast.model.hooks import HookInput, HookPoint
-from holdfast.model.principals import Principal, TrustLevel
+from holdfast.model.hooks import HookPoint
 from holdfast.ports.hooks import HookFault
 from holdfast.runtime.hooks import Hooks, HookSet
-from tests.unit.runtime.house import House, soon
+from tests.unit.backends.hook_hosts import given, with_hosts
+from tests.unit.runtime.house import House
 
 MODULE = """
 import asyncio, os, subprocess, sys, time
@@ -107,65 +102,6 @@ async def huge(given):
 async def half(given):
     return HookAnswer(reason="\\ud800")
 
-async def leaves_a_child(given):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
-    Path(given.detail).write_text(str(child.pid))
-    time.sleep(3600)
-
-SLEEPS = "import os,sys,time; open(sys.argv[1], 'a').write(f'{os.getpid()} '); time.sleep(3600)"
-
-async def leaves_a_session(given):
-    command = [sys.executable, "-c", SLEEPS, given.detail]
-    subprocess.Popen(command, start_new_session=True)
-    time.sleep(3600)
-
-async def leaves_an_orphan_without_a_mark(given):
-    # Forks twice: its parent is gone, its session and group are its own, its environment is empty.
-    twice = (
-        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]],"
-        " start_new_session=True, env={})"
-    )
-    subprocess.run(
-        [sys.executable, "-c", twice, SLEEPS, given.detail], start_new_session=True, env={}
-    )
-    time.sleep(3600)
-
-async def leaves_a_session_and_dies(given):
-    subprocess.Popen([sys.executable, "-c", SLEEPS, given.detail], start_new_session=True)
-    while not Path(given.detail).exists() or not Path(given.detail).read_text():
-        time.sleep(0.01)
-    os._exit(0)
-
-async def leaves_and_answers(given):
-    subprocess.Popen([sys.executable, "-c", SLEEPS, given.detail], start_new_session=True)
-    while not Path(given.detail).exists() or not Path(given.detail).read_text():
-        await asyncio.sleep(0.01)
-    return None
-
-async def leaves_a_breeder(given):
-    # Starts the next one and goes, again and again.
-    breeds = (
-        "import subprocess, sys, time; open(sys.argv[2], 'a').write('x'); time.sleep(0.02);"
-        "subprocess.Popen([sys.executable, '-S', '-c', sys.argv[1], *sys.argv[1:]],"
-        " start_new_session=True, env={})"
-    )
-    subprocess.Popen(
-        [sys.executable, "-S", "-c", breeds, breeds, given.detail], start_new_session=True, env={}
-    )
-    time.sleep(3600)
-
-async def leaves_and_never_yields(given):
-    # What holds the interpreter cannot be told anything by a signal.
-    subprocess.Popen([sys.executable, "-c", SLEEPS, given.detail], start_new_session=True, env={})
-    sum(range(10**15))
-
-async def leaves_orphans_that_end(given):
-    ends = "import os, sys; open(sys.argv[1], 'a').write(f'{os.getpid()} ')"
-    twice = "import subprocess, sys; subprocess.Popen([sys.executable, '-S', '-c', *sys.argv[1:]])"
-    for _ in range(3):
-        subprocess.run([sys.executable, "-S", "-c", twice, ends, given.detail])
-    return None
-
 async def slow(given):
     await asyncio.sleep(0.3)
     return HookAnswer(reason="slow")
@@ -173,26 +109,6 @@ async def slow(given):
 def plain(given):
     return None
 """
-
-LEFT_BEHIND = (
-    "leaves_a_session",
-    "leaves_an_orphan_without_a_mark",
-    "leaves_and_never_yields",
-    "leaves_and_answers",
-)
-
-
-def given(agent="clerk", point=HookPoint.PRE_TOOL, **more):
-    who = Principal(
-        tenant="acme",
-        project="shop",
-        user="ann",
-        agent=agent,
-        session="ses_1",
-        task="ses_1",
-        trust=TrustLevel.AUTONOMOUS,
-    )
-    return HookInput(point=point, principal=who, tool="look", **more)
 
 
 @pytest.fixture
@@ -203,16 +119,6 @@ def hosts(tmp_path):
     (tmp_path / "dies_here.py").write_text("import os\nos._exit(0)\n")
     environment = {**os.environ, "KEY": "secret", "GIVEN": "shown"}
     return HookHosts(tmp_path, environment, SystemSandbox())
-
-
-def with_hosts(hosts, scenario):
-    async def main():
-        try:
-            await scenario()
-        finally:
-            await hosts.close()
-
-    asyncio.run(main())
 
 
 def hook(hosts, name, timeout_s=10.0, **more):
@@ -375,44 +281,6 @@ def test_a_hook_sees_no_key_of_the_server_that_its_settings_do_not_name(hosts):
     with_hosts(hosts, scenario)
 
 
-def test_what_a_hook_that_hangs_started_ends_with_it(hosts, tmp_path):
-    async def scenario():
-        note = tmp_path / "child"
-        with pytest.raises(HookFault):
-            await hook(hosts, "leaves_a_child", 3.0)(given(detail=str(note)))
-        await soon(lambda: not _runs(int(note.read_text())))
-
-    with_hosts(hosts, scenario)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["leaves_a_session", "leaves_an_orphan_without_a_mark", "leaves_a_session_and_dies"],
-)
-def test_what_left_the_group_of_its_host_ends_with_it(hosts, tmp_path, name):
-    async def scenario():
-        note = tmp_path / "pids"
-        with pytest.raises(HookFault):
-            await hook(hosts, name, 4.0)(given(detail=str(note)))
-        await soon(lambda: not any(map(_runs, map(int, note.read_text().split()))))
-
-    with_hosts(hosts, scenario)
-    assert (tmp_path / "pids").read_text().split()
-
-
-def test_a_host_that_is_closed_leaves_nothing_of_its_hooks_behind(hosts, tmp_path):
-    note = tmp_path / "pids"
-
-    async def scenario():
-        await hook(hosts, "leaves_and_answers")(given(detail=str(note)))
-        await hosts.close()
-        # Not soon, but when the host is gone.
-        assert not any(map(_runs, map(int, note.read_text().split())))
-
-    with_hosts(hosts, scenario)
-    assert note.read_text()
-
-
 def test_a_question_that_was_given_up_leaves_nobody_waiting_behind_its_hook(hosts):
     async def scenario():
         for name in ("agree", "slow"):
@@ -424,118 +292,6 @@ def test_a_question_that_was_given_up_leaves_nobody_waiting_behind_its_hook(host
         assert await hook(hosts, "agree", 3.0)(given()) is None
 
     with_hosts(hosts, scenario)
-
-
-def test_processes_that_start_the_next_one_and_go_are_ended_too(hosts, tmp_path):
-    note = tmp_path / "generations"
-
-    async def scenario():
-        with pytest.raises(HookFault):
-            await hook(hosts, "leaves_a_breeder", 3.0)(given(detail=str(note)))
-        await hosts.close()
-        generations = len(note.read_text())
-        await asyncio.sleep(1.0)
-        assert len(note.read_text()) == generations > 1
-
-    with_hosts(hosts, scenario)
-
-
-def test_ending_a_host_ends_nobody_else(hosts, tmp_path):
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    others = [subprocess.Popen(command, start_new_session=own) for own in (True, False)]
-    try:
-
-        async def scenario():
-            first = hook(hosts, "leaves_and_answers")
-            second = hook(hosts, "pid")
-            await first(given(detail=str(tmp_path / "pids")))
-            kept = await second(given(agent="other"))
-            await hosts._hosts["clerk"].close()
-            assert _runs(int(kept.reason))
-
-        with_hosts(hosts, scenario)
-        assert [other.poll() for other in others] == [None, None]
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
-
-
-def test_a_server_that_is_killed_leaves_no_host_behind(tmp_path):
-    (tmp_path / "hooks_here.py").write_text(textwrap.dedent(MODULE))
-    server = f"""
-    import asyncio, os, sys
-    sys.path.insert(0, {str(Path.cwd())!r})
-    from pathlib import Path
-    from holdfast.backends.hook_host import HookHosts
-    from tests.unit.backends.test_hook_host import SystemSandbox, given
-    async def main():
-        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ), SystemSandbox())
-        print((await hosts.hook("hooks_here:pid", 10.0)(given())).reason, flush=True)
-        await hosts.hook("hooks_here:spins", 3600.0)(given())
-    asyncio.run(main())
-    """
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(server)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        pid = int(process.stdout.readline())
-        assert _runs(pid)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    deadline = time.monotonic() + 10
-    while _runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not _runs(pid)
-
-
-@pytest.mark.parametrize("name", LEFT_BEHIND)
-def test_a_server_that_is_killed_leaves_nothing_that_its_hooks_started(tmp_path, name):
-    (tmp_path / "hooks_here.py").write_text(textwrap.dedent(MODULE))
-    note = tmp_path / "pids"
-    server = f"""
-    import asyncio, os, sys
-    sys.path.insert(0, {str(Path.cwd())!r})
-    from pathlib import Path
-    from holdfast.backends.hook_host import HookHosts
-    from tests.unit.backends.test_hook_host import SystemSandbox, given
-    async def main():
-        hosts = HookHosts(Path({str(tmp_path)!r}), dict(os.environ), SystemSandbox())
-        await hosts.hook("hooks_here:{name}", 3600.0)(given(detail={str(note)!r}))
-        await hosts.hook("hooks_here:spins", 3600.0)(given())
-    asyncio.run(main())
-    """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(server)]) as process:
-        deadline = time.monotonic() + 30
-        while not (note.exists() and note.read_text().split()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        left = [int(pid) for pid in note.read_text().split()]
-        assert left
-        assert all(map(_runs, left))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    deadline = time.monotonic() + 10
-    while any(map(_runs, left)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(map(_runs, left))
-
-
-def test_orphans_that_ended_are_taken_in_while_the_host_lives(hosts, tmp_path):
-    note = tmp_path / "pids"
-
-    async def scenario():
-        await hook(hosts, "leaves_orphans_that_end")(given(detail=str(note)))
-        await soon(lambda: len(note.read_text().split()) == 3)
-        await soon(lambda: not any(Path("/proc", pid).exists() for pid in note.read_text().split()))
-
-    with_hosts(hosts, scenario)
-
-
-def _runs(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("name", ["raises", "exits", "dies", "sleeps", "text", "refuse", "hogs"])

@@ -1,6 +1,6 @@
 """One host process for each agent that has hooks: started on first use, ended with its server.
 
-Not here: one process (`line`), what runs in it (`process`).
+Not here: one line to a process (`line`), what keeps it (`keeper`), what runs in it (`process`).
 """
 
 import asyncio
@@ -31,8 +31,7 @@ class _Host:
         self._folder = folder
         self._environment = dict(environment)
         self._sandbox = sandbox
-        self._line = Line()
-        self._line.ended = True
+        self._line: Line | None = None
         self._starting = asyncio.Lock()
         self._pause_s = 0.0
         self._not_before = 0.0
@@ -67,24 +66,27 @@ class _Host:
             loop = asyncio.get_running_loop()
             if loop.time() < self._not_before:
                 raise HookFault(self._fault)
-            if self._line.ended:
-                await self._line.gone()
-                self._line = await self._started()
-            if name not in self._line.loaded:
+            line = self._line = await self._running()
+            await line.ready()
+            if name not in line.loaded:
                 try:
-                    await self._line.ask(name, None, LOAD_S)
+                    await line.ask(name, None, LOAD_S)
                 except HookFault as fault:
                     self._pause_s = min(max(2 * self._pause_s, 1.0), _MOST_PAUSE_S)
                     self._not_before, self._fault = loop.time() + self._pause_s, str(fault)
                     raise
-                self._line.loaded.add(name)
+                line.loaded.add(name)
                 self._pause_s = 0.0
-            return self._line
+            return line
 
-    async def _started(self) -> Line:
+    async def _running(self) -> Line:
+        if self._line is not None:
+            if not self._line.closed:
+                return self._line
+            await self._line.gone()
         given = (str(self._folder), str(os.getpid()), str(MOST_BYTES))
         mark = secrets.token_hex(16)
-        module = ("-P", "-m", "holdfast.backends.hook_host.process")
+        module = ("-P", "-m", "holdfast.backends.hook_host.keeper")
         program = Program(
             arguments=(sys.executable, *module, *given),
             stdin=Pipes.PIPE,
@@ -99,8 +101,8 @@ class _Host:
 
     async def close(self) -> None:
         """End the process; idempotent."""
-        self._line.end()
-        await self._line.gone()
+        if self._line is not None:
+            await self._line.gone()
 
 
 class HookHosts:

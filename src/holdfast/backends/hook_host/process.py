@@ -1,56 +1,54 @@
-"""`python -m holdfast.backends.hook_host.process FOLDER PARENT BYTES`: runs one agent's hooks.
+"""What runs in a host: one agent's hooks.
 
 Questions and answers are JSON lines over two pipes that the hooks never see: their prints go to
 standard error. Whatever a hook does to itself (raising, exiting, answering nonsense) ends in a
 fault, or in this process's death; one that hangs is ended from outside, with all that it started.
-A child that a hook forks ends at once. This process ends with the server PARENT that started it,
-by a keeper that it leaves in between, and gets no more than BYTES of address space.
+A child that a hook forks ends at once. This process ends with its keeper (`keeper`), and gets no
+more than so many bytes of address space.
 """
 
 import asyncio
 import contextlib
-import ctypes
 import importlib
 import inspect
 import os
 import resource
-import signal
 import sys
-import threading
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
-from holdfast.backends.hook_host.keeper import keep
-from holdfast.backends.hook_host.wire import MOST_ANSWER_BYTES, Ask, Said
+from holdfast.backends.hook_host.wire import MOST_ANSWER_BYTES, Ask, Lines, Said, line
 from holdfast.model.hooks import HookAnswer
 from holdfast.ports.hooks import Hook, HookFault
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _NICE = 5
+_READ_BYTES = 256 * 1024
 
 
 class Host:
     """Answers questions on one loop, as many at a time as its hooks wait for something."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, number: int, out: BinaryIO) -> None:
+        self._number = number
         self._out = out
+        self._asked = Lines(Ask)
         self._hooks: dict[str, Hook] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def serve(self, questions: BinaryIO) -> None:
+    async def serve(self, questions: int) -> None:
         """Until the server closes its end, which ends this process."""
-        loop = asyncio.get_running_loop()
+        asyncio.get_running_loop().add_reader(questions, self._read, questions)
+        await asyncio.get_running_loop().create_future()
 
-        def read() -> None:
-            decoder = msgspec.json.Decoder(Ask)
-            for line in questions:
-                loop.call_soon_threadsafe(self._begin, decoder.decode(line))
+    def _read(self, questions: int) -> None:
+        data = os.read(questions, _READ_BYTES)
+        if not data:
             os._exit(0)
-
-        threading.Thread(target=read, daemon=True).start()
-        await loop.create_future()
+        for asked in self._asked.read(data):
+            # What the host before this one did not read is over.
+            if asked.host == self._number:
+                self._begin(asked)
 
     def _begin(self, asked: Ask) -> None:
         task = asyncio.get_running_loop().create_task(self._one(asked))
@@ -58,11 +56,11 @@ class Host:
         task.add_done_callback(self._running.discard)
 
     async def _one(self, asked: Ask) -> None:
-        raw = msgspec.json.encode(await self._said(asked))
+        raw = _spelled(await self._said(asked))
         if len(raw) > MOST_ANSWER_BYTES:
             fault = f"answered with more than {MOST_ANSWER_BYTES} bytes"
-            raw = msgspec.json.encode(Said(id=asked.id, fault=fault))
-        self._out.write(raw + b"\n")
+            raw = line(Said(id=asked.id, fault=fault))
+        self._out.write(raw)
         self._out.flush()
 
     async def _said(self, asked: Ask) -> Said:
@@ -91,6 +89,13 @@ class Host:
         return self._hooks[target]
 
 
+def _spelled(said: Said) -> bytes:
+    try:
+        return line(said)
+    except (TypeError, ValueError, RecursionError):
+        return line(Said(id=said.id, fault="answered what has no json form"))
+
+
 def _checked(answer: object) -> HookAnswer | None:
     if answer is None:
         return None
@@ -103,40 +108,19 @@ def _checked(answer: object) -> HookAnswer | None:
         raise HookFault("answered with fields of the wrong kind") from error
 
 
-def main(arguments: list[str]) -> None:
-    """The pipes are standard input and output, taken away from the hooks first."""
-    folder, parent, most_bytes = arguments[0], int(arguments[1]), int(arguments[2])
-    if os.getppid() != parent:
-        os._exit(0)
-    if sys.platform == "linux":
-        _kept(parent)
+def serve(number: int, folder: str, most_bytes: int) -> NoReturn:
+    """Be host `number`. The pipes are standard input and output, taken from the hooks first."""
     os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
-    questions = os.fdopen(os.dup(0), "rb")
-    out = os.fdopen(os.dup(1), "wb")
+    questions, out = os.dup(0), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     os.register_at_fork(after_in_child=lambda: os._exit(0))
     sys.path.insert(0, folder)
-    asyncio.run(Host(out).serve(questions))
-
-
-def _kept(server: int) -> None:
-    """Go on as the child of a keeper, which stays what the server started."""
-    prctl = ctypes.CDLL(None).prctl
-    # Orphans of what hooks start come to the keeper, by which they are found and ended.
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    keeper = os.getpid()
-    if host := os.fork():
-        keep(host, server)
-    # From here on the system ends it with its keeper, even where it gets no turn to look.
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != keeper:
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        asyncio.run(Host(number, out).serve(questions))
+    finally:
+        os._exit(1)

@@ -1,9 +1,9 @@
-"""Ends a hook host and all that its hooks started, whatever group or environment it runs in.
+"""Finds and ends what hooks started, whatever group or environment it runs in.
 
-The host's keeper takes in the orphans of what was started (it is their subreaper), so as long as it
-lives, all of that is found by descent. Where it ended first, what kept the mark in the environment
-is found. Everything found is halted before the next look, so that nothing can start more meanwhile.
-Without `/proc` only the host's own group is ended.
+A keeper finds its own by descent. Where a hook ended or halted its keeper, whose orphans are not
+below it any more, the server finds what is of the keeper's session or kept its mark in the
+environment. Everything found is halted before the next look, so that nothing can start more
+meanwhile. Without `/proc` nobody is found.
 """
 
 import contextlib
@@ -12,54 +12,62 @@ import signal
 from pathlib import Path
 
 MARK = "HOLDFAST_HOOK_HOST"
-"""The variable that names the host to all that its hooks start."""
+"""The variable that names the keeper to all that its hooks start."""
 _MOST_LOOKS = 32
 # A process that starts the next one and goes, while one look is taken, is seen by none.
-_EMPTY_LOOKS = 4
-_PARENT = 1
+_ROUNDS = 4
+_PARENT, _SESSION = 1, 3
 
 
-def end_all(host: int, mark: str, *, proc: Path = Path("/proc")) -> None:
-    """End the host `host` that was started with `mark`, and what it started. Never raises."""
+def end_kept(keeper: int, mark: str) -> None:
+    """End what a keeper, which ended itself or does nothing, has left. Never raises."""
+    for _ in range(_ROUNDS):
+        end_found(keeper, mark)
+
+
+def end_found(keeper: int, mark: str = "", *, proc: Path = Path("/proc")) -> None:
+    """End what is found below a keeper, or by its mark where one is given. Never raises."""
     halted: set[int] = set()
-    empty = 0
     for _ in range(_MOST_LOOKS):
-        found = _found(host, mark, proc) - halted
-        empty = 0 if found else empty + 1
-        if empty == _EMPTY_LOOKS:
+        found = _found(keeper, mark, proc) - halted
+        if not found:
             break
         for pid in found:
             _signal(pid, signal.SIGSTOP)
         halted |= found
     for pid in halted:
         _signal(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(host, signal.SIGKILL)
 
 
-def _found(host: int, mark: str, proc: Path) -> set[int]:
-    """All below the host, and all that carry its mark but the host itself."""
-    parents = _parents(proc)
-    below: set[int] = {host}
+def _found(keeper: int, mark: str, proc: Path) -> set[int]:
+    """All below the keeper and of its session, and all that carry its mark, but itself and us."""
+    seen = _seen(proc)
+    below: set[int] = {keeper}
     grown = True
     while grown:
-        more = {pid for pid, parent in parents.items() if parent in below} - below
+        more = {pid for pid, (parent, _) in seen.items() if parent in below} - below
         grown = bool(more)
         below |= more
     wanted = f"{MARK}={mark}".encode()
-    marked = {pid for pid in parents if pid not in below and wanted in _environment(pid, proc)}
-    return (below | marked) - {host, os.getpid()}
+    marked = {
+        pid
+        for pid, (_, session) in seen.items()
+        if session == keeper or (mark and wanted in _environment(pid, proc))
+    }
+    return (below | marked) - {keeper, os.getpid()}
 
 
-def _parents(proc: Path) -> dict[int, int]:
-    found: dict[int, int] = {}
+def _seen(proc: Path) -> dict[int, tuple[int, int]]:
+    """Parent and session of each process."""
+    found: dict[int, tuple[int, int]] = {}
     with contextlib.suppress(OSError), os.scandir(proc) as entries:
         for entry in entries:
             if entry.name.isdigit():
                 with contextlib.suppress(OSError, ValueError, IndexError):
                     stat = Path(proc, entry.name, "stat").read_bytes()
                     # The name in brackets may hold anything, brackets too.
-                    found[int(entry.name)] = int(stat[stat.rindex(b")") + 2 :].split()[_PARENT])
+                    fields = stat[stat.rindex(b")") + 2 :].split()
+                    found[int(entry.name)] = int(fields[_PARENT]), int(fields[_SESSION])
     return found
 
 
