@@ -37,6 +37,11 @@ async def see(given):
     seen = {name: os.environ.get(name) for name in ("PATH", "KEY", "GIVEN")}
     return HookAnswer(output=seen)
 
+async def yields(given):
+    weighed = Path("/proc/self/autogroup")
+    session = weighed.read_text().split()[-1] if weighed.exists() else "5"
+    return HookAnswer(output=[os.nice(0), session])
+
 async def sleeps(given):
     time.sleep(3600)
 
@@ -267,6 +272,14 @@ def test_a_module_that_does_not_load_is_a_fault_and_is_not_loaded_again_at_once(
             assert loop.time() - begun < 0.5
         with pytest.raises(HookFault, match=f"^`{module}:check` "):
             await hosts.check([f"{module}:check"])
+
+    with_hosts(hosts, scenario)
+
+
+def test_hooks_yield_to_the_server_also_where_the_system_weighs_sessions(hosts):
+    async def scenario():
+        answer = await hook(hosts, "yields")(given(point=HookPoint.POST_TOOL))
+        assert answer.output == [os.nice(0) + 5, "5"]
 
     with_hosts(hosts, scenario)
 

@@ -109,24 +109,28 @@ async def _admit(scope: Scope) -> None:
     if path in PUBLIC_PATHS:
         return
     deps: ControlDeps = scope["app"].state.deps
+    if not path.startswith(SESSION_PATHS):
+        scope.setdefault("state", {})["operator"] = await operator_at(deps, scope)
+    elif digest := proven_in(scope):
+        _proven_operator(deps, digest)
+        raise Denied(_NO_SESSION)
+    else:
+        await session_of(deps, bearer(Headers(scope=scope)))
+
+
+async def operator_at(deps: ControlDeps, scope: Scope) -> str:
+    """Which operator signed a request, or sent their token. Errors: as `check_operator`."""
     if digest := proven_in(scope):
-        scope["state"]["operator"] = _proven_operator(deps, path, digest)
-        return
-    token = bearer(Headers(scope=scope))
-    if path.startswith(SESSION_PATHS):
-        await session_of(deps, token)
-        return
-    scope.setdefault("state", {})["operator"] = await check_operator(deps, token)
+        return _proven_operator(deps, digest)
+    return await check_operator(deps, bearer(Headers(scope=scope)))
 
 
-def _proven_operator(deps: ControlDeps, path: str, digest: str) -> str:
-    """The operator who signed. Errors: Denied on a session's path, Unauthenticated for no operator.
+def _proven_operator(deps: ControlDeps, digest: str) -> str:
+    """The operator who signed. Errors: Unauthenticated for no operator.
 
     The workers' token signs too, and opens the workers' paths alone.
     """
     name = operator_of(deps, digest)
     if not name:
         raise Unauthenticated("the token is not one of an operator")
-    if path.startswith(SESSION_PATHS):
-        raise Denied(_NO_SESSION)
     return name

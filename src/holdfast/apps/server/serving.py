@@ -231,25 +231,21 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     runs = RunDoor(house, intake)
     worker = state.worker_token(config.state_path)
     work = WorkDoor(house.dispatch, token_digest(worker), report, model_port=relays.port)
-    talks = ConversationDoor(
-        house.sessions, house.conversations, token_digest(admin), frozenset(config.tenants), report
-    )
     operators = Operators(config.state_path)
-    control = create_control_app(
-        ControlDeps(
-            house=house,
-            policy=harness.policy,
-            config=config,
-            admin_token_digest=token_digest(admin),
-            operators=operators,
-            repeats=Repeats(state.repeats_secret(config.state_path), house.store),
-            base_url=url,
-            version=holdfast.__version__,
-            model_port=relays.port,
-            relays=relays.here if relays.port else None,
-            moved=begun.moved,
-        )
+    deps = ControlDeps(
+        house=house,
+        policy=harness.policy,
+        config=config,
+        admin_token_digest=token_digest(admin),
+        operators=operators,
+        repeats=Repeats(state.repeats_secret(config.state_path), house.store),
+        base_url=url,
+        version=holdfast.__version__,
+        model_port=relays.port,
+        relays=relays.here if relays.port else None,
+        moved=begun.moved,
     )
+    talks, control = ConversationDoor(deps, report), create_control_app(deps)
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
     routes = [*doors, *talks.routes(), *work.routes(), Mount("/", control)]
     own = (token_digest(admin), token_digest(worker))

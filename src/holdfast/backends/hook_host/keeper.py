@@ -20,8 +20,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from holdfast.backends.hook_host.process import serve
+from holdfast.backends.hook_host.process import NICE, serve
 from holdfast.backends.hook_host.survivors import end_found
 from holdfast.backends.hook_host.wire import Said, line
 
@@ -127,6 +128,9 @@ def main(arguments: list[str]) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     # One that a hook halted goes on when the server goes.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+    with contextlib.suppress(OSError):
+        # Where the system weighs sessions, niceness counts only among processes of one.
+        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
     if os.getppid() == server:
         Keeper(server).keep(folder, most_bytes)
 

@@ -22,7 +22,7 @@ from holdfast.backends.hook_host.wire import MOST_ANSWER_BYTES, Ask, Lines, Said
 from holdfast.model.hooks import HookAnswer
 from holdfast.ports.hooks import Hook, HookFault
 
-_NICE = 5
+NICE = 5
 _READ_BYTES = 256 * 1024
 
 
@@ -110,7 +110,7 @@ def _checked(answer: object) -> HookAnswer | None:
 
 def serve(number: int, folder: str, most_bytes: int) -> NoReturn:
     """Be host `number`. The pipes are standard input and output, taken from the hooks first."""
-    os.nice(_NICE)
+    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))

@@ -6,7 +6,6 @@ may be saved (`runtime/conversations`).
 """
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -14,13 +13,14 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from holdfast.apps.control.answering import Endpoint, answering, last_boundary
+from holdfast.apps.control.auth import operator_at
+from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.openapi import Token, verb
-from holdfast.apps.control.proving import proven
+from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.reading import (
     Intake,
     Report,
     Sent,
-    bearer,
     json_of,
     shaped,
     whole_body,
@@ -33,10 +33,8 @@ from holdfast.model.views.conversations import (
     LoadedConversation,
 )
 from holdfast.ports.store_refusals import MAX_CONVERSATION_BYTES, MAX_TEXT_BYTES
-from holdfast.runtime.born import token_digest
-from holdfast.runtime.conversations import Conversations, Draft, Owner
+from holdfast.runtime.conversations import Draft, Owner
 from holdfast.runtime.live import LiveSession
-from holdfast.runtime.sessions import Sessions
 
 _MAX_BODY_BYTES = MAX_CONVERSATION_BYTES + MAX_TEXT_BYTES
 _READ_ASIDE_BYTES = 128 * 1024
@@ -110,18 +108,11 @@ VERBS = tuple(
 class ConversationDoor:
     """The four verbs, twice: for whoever holds a session's token, and for the operator."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        conversations: Conversations,
-        admin_digest: str,
-        tenants: frozenset[str],
-        report: Report,
-    ) -> None:
-        self._sessions = sessions
-        self._conversations = conversations
-        self._admin_digest = admin_digest
-        self._tenants = tenants
+    def __init__(self, deps: ControlDeps, report: Report) -> None:
+        self._deps = deps
+        self._sessions = deps.house.sessions
+        self._conversations = deps.house.conversations
+        self._tenants = frozenset(deps.config.tenants)
         self._report = report
 
     def routes(self) -> list[Route]:
@@ -152,9 +143,8 @@ class ConversationDoor:
 
     def _for_admin(self, act: _Verb) -> Endpoint:
         async def acting(request: Request) -> object:
-            digest = proven(request) or token_digest(bearer(request.headers))
-            if not hmac.compare_digest(digest, self._admin_digest):
-                raise Denied("this path takes the admin token; a session has its own")
+            if await operator_at(self._deps, request.scope) != ADMIN:
+                raise Denied("this path takes the admin's token")
             body = await whole_body(request, _MAX_BODY_BYTES)
             return await act(self._named(body), body)
 
