@@ -251,26 +251,29 @@ def test_a_refusal_before_the_body_was_sent_ends_the_sending():
 
 @pytest.mark.parametrize("when", ["head", "body"])
 def test_who_is_cancelled_or_closes_ends_the_connection_at_once(when):
+    asked, ended = asyncio.Event(), asyncio.Event()
+
     async def serve(line):
         await line.request()
+        asked.set()
         if when == "body":
             line.say(CHUNKED + b"5\r\nhello\r\n")
         await line.gone()
-        line.ended = True
+        ended.set()
 
     async def main():
-        async with serving(serve) as (upstream, lines):
+        async with serving(serve) as (upstream, _):
             if when == "head":
                 task = asyncio.create_task(ask(upstream))
-                await asyncio.sleep(0.05)
+                await asked.wait()
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
             else:
                 answer = await ask(upstream)
                 answer.close()
-            await asyncio.sleep(0.05)
-            assert lines[0].ended
+            async with asyncio.timeout(10):
+                await ended.wait()
             assert not upstream._pool._all
 
     asyncio.run(main())
