@@ -103,6 +103,12 @@ class CredentialExpired(Unauthenticated):
     code, http_status, wire_type = "credential_expired", 403, "permission_error"
 
 
+class KeyEnded(CredentialExpired):
+    """The spending key expired or was revoked; whoever hands out keys gives another."""
+
+    code = "key_ended"
+
+
 # --- stop or ask ------------------------------------------------------------------------------
 class Denied(HoldfastError):
     """Policy, risk, trust level or flow gate refused; `fields` names the decision and the rule."""
@@ -114,6 +120,12 @@ class ApproverRequired(Denied):
     """Only an operator whom the configuration names as an approver may let this go on."""
 
     code = "approver_required"
+
+
+class KeyRefused(Denied):
+    """A spending key opens sessions of its agent, project and user; it was shown for more."""
+
+    code = "key_refused"
 
 
 class SessionStopped(Denied):

@@ -9,6 +9,7 @@ from holdfast.model.conversations import ConversationHead
 from holdfast.model.views.audit import AuditAnswer, Question, ServerRecords
 from holdfast.model.views.budgets import BudgetAccount
 from holdfast.model.views.calls import Attempt, HookAnswer, Ruling, Stored, ToolOutput
+from holdfast.model.views.keys import KeyBudget, KeyView, NewKey, RevokedKey
 from holdfast.model.views.kills import ChildKilled, KillLever, KillReceipt
 from holdfast.model.views.policies import (
     PolicyApplied,
@@ -52,8 +53,11 @@ __all__ = [
     "GcDone",
     "Health",
     "HookAnswer",
+    "KeyBudget",
+    "KeyView",
     "KillLever",
     "KillReceipt",
+    "NewKey",
     "NewOperator",
     "OperatorRecord",
     "PolicyApplied",
@@ -62,6 +66,7 @@ __all__ = [
     "PolicyStatus",
     "Question",
     "Replayed",
+    "RevokedKey",
     "Ruling",
     "RunView",
     "ServerFile",

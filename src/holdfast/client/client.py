@@ -24,6 +24,7 @@ from holdfast.model.views.turns import TurnList, TurnRecord
 from .approvals import Approvals
 from .conversations import Conversations
 from .discovery import locate
+from .keys import Keys
 from .operators import Operators
 from .paging import each, listed
 from .retention import collect
@@ -34,16 +35,21 @@ from .wire import Door, Pool
 
 
 def connect(
-    url: str | None = None, *, token: str | None = None, project_dir: Path | None = None
+    url: str | None = None,
+    *,
+    token: str | None = None,
+    project_dir: Path | None = None,
+    spends: bool = True,
 ) -> "Client":
     """A client of the server that the argument, the environment or the nearest file names.
 
     Order: `url`; `project_dir` and above; HOLDFAST_URL with HOLDFAST_ADMIN_TOKEN; the nearest
-    `.holdfast/server.json` from the working directory upward. HOLDFAST_OPERATOR_TOKEN, where it is
-    set, stands in place of the admin's token. Nothing is sent yet.
+    `.holdfast/server.json` from the working directory upward. HOLDFAST_KEY, a spending key, stands
+    in place of any other token, HOLDFAST_OPERATOR_TOKEN in place of the admin's; with `spends`
+    false, for whoever operates, no key is looked for. Nothing is sent yet.
     Errors: Unavailable when no server is known, ConfigInvalid for an unreadable file.
     """
-    address = locate(url, token, project_dir)
+    address = locate(url, token, project_dir, spends=spends)
     return Client(address.url, address.token, found=address.found)
 
 
@@ -61,6 +67,7 @@ class Client:
         self.budgets = Budgets(self._door)
         self.upstreams = Upstreams(self._door)
         self.operators = Operators(self._door)
+        self.keys = Keys(self._door)
         self.audit = Audit(self._door)
         self.policy = Policy(self._door)
 
@@ -163,7 +170,7 @@ class Sessions:
     async def open(  # noqa: PLR0913 -- each is an option
         self,
         *,
-        user: str,
+        user: str = "",
         agent: str = "",
         agent_file: Path | None = None,
         tenant: str = "",
@@ -181,6 +188,7 @@ class Sessions:
     ) -> Session:
         """A session of `agent` for `user`; the handle holds connections of its own.
 
+        With a spending key, what the key fixes may be left out: agent, user, tenant, project, task.
         `agent_file` instead of `agent` is an agent that the configuration does not list.
         `task` is `kind` or `kind/instance`; `parent` continues another session of the same user;
         `limits` are caps of the session scope (`{"usd": "0.50", "tool_calls": 5}`) that may only
@@ -193,9 +201,10 @@ class Sessions:
         the session that it opened.
 
         Errors: NotFound, InvalidRequest, ConfigInvalid for an agent file that does not hold,
-        Unauthenticated, Unavailable.
+        KeyRefused for what a key is not for, KeyEnded, Unauthenticated, Unavailable.
         """
         optional = {
+            "user": user,
             "agent": agent,
             "agent_file": agent_text(agent_file) if agent_file is not None else None,
             "tenant": tenant,
@@ -211,8 +220,7 @@ class Sessions:
             "sealed": sealed or None,
         }
         given = {k: v for k, v in optional.items() if v not in ("", None, {})}
-        asked = {"user": user, **given}
-        opened = await self._door.make("/v1/sessions", OpenedSession, asked, key)
+        opened = await self._door.make("/v1/sessions", OpenedSession, given, key)
         own = Door(Pool(self._door.pool.url), opened.token)
         return Session(own, opened.session.session_id, opened.plan)
 

@@ -17,6 +17,7 @@ SERVER_FILE = "server.json"
 URL_VARIABLE = "HOLDFAST_URL"
 TOKEN_VARIABLE = "HOLDFAST_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not a token
 OPERATOR_TOKEN_VARIABLE = "HOLDFAST_OPERATOR_TOKEN"  # noqa: S105 - the name of a variable
+KEY_VARIABLE = "HOLDFAST_KEY"
 WORKER_TOKEN_FILE = "worker.token"  # noqa: S105 - the name of a file
 WORKER_TOKEN_VARIABLE = "HOLDFAST_WORKER_TOKEN"  # noqa: S105 - the name of a variable
 _NOT_RUNNING = "no holdfast server was found from `{start}` upward; start one with `holdfast up`"
@@ -63,14 +64,18 @@ def locate(
     token: str | None,
     project_dir: Path | None,
     environ: Mapping[str, str] = os.environ,
+    *,
+    spends: bool = True,
 ) -> Address:
     """The server to talk to.
 
     Where a URL is given or stands in the environment, no file is read: a token found in a file is
     never shown to a server that the file does not name. An operator's own token in the environment
-    stands in place of the admin's. Errors: Unavailable when no server is
+    stands in place of the admin's, and a spending key in place of both, where whoever asks `spends`
+    and does not operate. Errors: Unavailable when no server is
     known, ConfigInvalid for a file that cannot be read.
     """
+    token = token or (environ.get(KEY_VARIABLE, "").strip() if spends else "")
     token = token or environ.get(OPERATOR_TOKEN_VARIABLE, "")
     chosen = url or ("" if project_dir is not None else environ.get(URL_VARIABLE, ""))
     if chosen:
@@ -146,7 +151,8 @@ def _check_ours(path: Path) -> None:
     if own and seen.st_uid not in {own, 0}:
         raise ConfigInvalid(
             f"`{path}` belongs to another user, so nothing is sent to the server that it names;"
-            f" give the address and your own token in {URL_VARIABLE} and {OPERATOR_TOKEN_VARIABLE}"
+            f" give the address in {URL_VARIABLE}, and your own token in"
+            f" {OPERATOR_TOKEN_VARIABLE} or a key in {KEY_VARIABLE}"
         )
     if seen.st_mode & 0o022:
         raise ConfigInvalid(

@@ -50,6 +50,7 @@ from holdfast.runtime.gauges import Gauges
 from holdfast.runtime.guard import Guard, asking
 from holdfast.runtime.hooks import Hooks, HookSet
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.keys import Keys
 from holdfast.runtime.kill import Killer
 from holdfast.runtime.left_running import LeftRunning
 from holdfast.runtime.model_calls import WAIT_FOR_ROOM_S, ModelCalls
@@ -166,6 +167,7 @@ async def open_house(ports: Ports, settings: Settings) -> House:
     """
     ports.clock.not_before(await ports.store.last_at_ns())
     house = wire(ports, settings, await last_ledger(ports.store))
+    await house.keys.load()
     at_work = await _settle_lost(house, settings)
     await house.dispatch.load()
     if house.files is not None:
@@ -239,10 +241,12 @@ def _services(ports: Ports, settings: Settings, ledger: Ledger) -> Services:
         store, clock, ports.scrubber, taps=taps, say=ports.say, behind=settings.behind
     )
     budgets, effects = Budgets(ledger, journal, clock, store), Effects(store, journal, clock)
+    keys = Keys(store, journal, budgets, clock, ports.entropy)
     return Services(
-        sessions=Sessions(store, journal, budgets, effects, clock, ports.entropy),
+        sessions=Sessions(store, journal, budgets, effects, keys, clock, ports.entropy),
         budgets=budgets,
         effects=effects,
+        keys=keys,
         journal=journal,
         policy=ports.policy,
         clock=clock,

@@ -87,3 +87,14 @@ def unread(config: Config) -> str:
         return ""
     named = ", ".join(f"`{name}`" for name in config.unread)
     return f"not checked: the tools of {named}, whose code was not run; `--import` runs it"
+
+
+def first_key(config: Config) -> str:
+    """What a first start says of how programs come in; empty where there is no agent yet."""
+    agent = next(iter(config.agents), "")
+    if not agent:
+        return ""
+    return (
+        "the admin's token is for operators; give a program a key that can only spend:"
+        f" `holdfast keys add NAME --agent {agent} --budget usd=5.00/day`"
+    )

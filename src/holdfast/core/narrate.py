@@ -475,6 +475,20 @@ def _auth(record: Record) -> str:
     return f"a token was refused{_said(bodies.AuthRefused.of(record).why)}"
 
 
+def _keyed(done: str) -> Callable[[Record], str]:
+    def sentence(record: Record) -> str:
+        body = bodies.KeyChanged.of(record)
+        why = bodies.KeyRevoked.of(record).reason if record.kind is Kind.KEY_REVOKED else ""
+        return f"the key {_quoted(body.key)} was {done}{_by(body.by)}{_said(why)}"
+
+    return sentence
+
+
+def _key_used(record: Record) -> str:
+    body = bodies.KeyUsed.of(record)
+    return f"the key {_quoted(body.key)} opened it, its session {_plain(body.opened, 20)}"
+
+
 def _started(record: Record) -> str:
     lost = bodies.ServerStarted.of(record).orphaned_holds
     if not lost:
@@ -525,6 +539,10 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.CLOCK_JUMPED: _clock,
     Kind.ADMIN_ACTED: _admin,
     Kind.AUTH_REFUSED: _auth,
+    Kind.KEY_ADDED: _keyed("handed out"),
+    Kind.KEY_ROTATED: _keyed("given another token"),
+    Kind.KEY_REVOKED: _keyed("revoked"),
+    Kind.KEY_USED: _key_used,
     Kind.UPSTREAM_OPENED: _left_alone,
     Kind.TOOL_CALL_RETRIED: _retried,
     Kind.EFFECT_UNKNOWN: _unknown,

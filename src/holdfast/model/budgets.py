@@ -26,9 +26,14 @@ class Scope(enum.StrEnum):
 
     TASK = "task"
     SESSION = "session"
+    KEY = "key"
     USER = "user"
     PROJECT = "project"
     TENANT = "tenant"
+
+
+CONFIGURED = (Scope.TASK, Scope.SESSION, Scope.USER, Scope.PROJECT, Scope.TENANT)
+"""Scopes whose limits the settings give; a key brings its own."""
 
 
 class Window(enum.StrEnum):

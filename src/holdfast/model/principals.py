@@ -15,7 +15,10 @@ class TrustLevel(enum.StrEnum):
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """One session's identity. `user` is the human on whose behalf the agent acts."""
+    """One session's identity. `user` is the human on whose behalf the agent acts.
+
+    `key` is the spending key that opened it, or the session above it; empty for none.
+    """
 
     tenant: str
     project: str
@@ -25,3 +28,4 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     roles: tuple[str, ...] = ()
     trust: TrustLevel = TrustLevel.SEMI_AUTONOMOUS
+    key: str = ""

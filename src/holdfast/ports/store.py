@@ -16,6 +16,7 @@ from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session, SessionState
@@ -39,6 +40,7 @@ Change = (
     | Approval
     | Conversation
     | ConversationClosed
+    | SpendingKey
 )
 """A state to keep: each replaces what was stored under its key."""
 
@@ -261,6 +263,10 @@ class Store(Protocol):
 
     async def holds(self) -> list[HoldState]:
         """Every open reservation, for the ledger's start."""
+        ...
+
+    async def spending_keys(self) -> list[SpendingKey]:
+        """Every spending key, by name, those that are over too."""
         ...
 
     async def last_at_ns(self) -> int:

@@ -16,6 +16,7 @@ from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Cuts
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
@@ -90,7 +91,7 @@ def record_body(record: Record) -> bytes:
 
 
 def state_json(
-    state: HoldState | Session | CallRecord | Run | EffectEntry | Approval,
+    state: HoldState | Session | CallRecord | Run | EffectEntry | Approval | SpendingKey,
 ) -> bytes:
     """The state as JSON. Errors: InvalidRequest, TooLarge, as for `record_body`."""
     return _STATES[type(state)](state)
@@ -132,6 +133,14 @@ def _effect_json(effect: EffectEntry) -> bytes:
     return _encode(effect, "the effect", flat=effect.output is None or type(effect.output) is str)
 
 
+def _key_json(key: SpendingKey) -> bytes:
+    times = (key.added_at_ns, key.expires_at_ns, key.rotated_at_ns, key.revoked_at_ns)
+    amounts = (limit.amount for limit in key.limits)
+    _check_ints((*times, key.used_at_ns, key.opened, *amounts), "the key")
+    check_text((key.name, key.digest, key.tenant, key.project, key.agent), "the key")
+    return _encode(key, "the key")
+
+
 def _call_json(call: CallRecord) -> bytes:
     _check_ints((call.turn, call.attempts), "the call")
     check_text((call.session, call.call_id), "the call")
@@ -145,6 +154,7 @@ _STATES: dict[type, Callable[[Any], bytes]] = {
     Run: _run_json,
     EffectEntry: _effect_json,
     Approval: _approval_json,
+    SpendingKey: _key_json,
 }
 
 

@@ -15,6 +15,7 @@ from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord, CallState
@@ -43,6 +44,7 @@ _HOLD = msgspec.json.Decoder(HoldState)
 _RUN = msgspec.json.Decoder(Run)
 _EFFECT = msgspec.json.Decoder(EffectEntry)
 _APPROVAL = msgspec.json.Decoder(Approval)
+_KEY = msgspec.json.Decoder(SpendingKey)
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -65,6 +67,7 @@ class CommitRows:
         "effects",
         "holds",
         "journal",
+        "keys",
         "runs",
         "sessions",
         "size_bytes",
@@ -80,13 +83,14 @@ class CommitRows:
         self.effects: dict[tuple[str, str], Row] = {}
         self.approvals: dict[str, Row] = {}
         self.conversations: list[Conversation | ConversationClosed] = []
+        self.keys: dict[str, Row] = {}
         self.size_bytes = 0
 
     @property
     def empty(self) -> bool:
         """Nothing to write: the commit only waits for those before it."""
         states = (self.sessions, self.calls, self.accounts, self.holds, self.runs, self.effects)
-        kept = (self.journal, self.conversations, self.approvals)
+        kept = (self.journal, self.conversations, self.approvals, self.keys)
         return not any(kept) and not any(states)
 
 
@@ -186,6 +190,12 @@ def _add_session(rows: CommitRows, session: Session) -> int:
     return len(raw) + _ROW_OVERHEAD_BYTES
 
 
+def _add_key(rows: CommitRows, key: SpendingKey) -> int:
+    raw = state_json(key)
+    rows.keys[key.name] = (key.name, raw)
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
 def _add_conversation(rows: CommitRows, change: Conversation | ConversationClosed) -> int:
     check_conversation(change)
     rows.conversations.append(change)
@@ -204,6 +214,7 @@ _ADD: dict[type, Callable[[CommitRows, Any], int]] = {
     Approval: _add_approval,
     Conversation: _add_conversation,
     ConversationClosed: _add_conversation,
+    SpendingKey: _add_key,
 }
 
 
@@ -364,6 +375,11 @@ def effect_of(raw: bytes) -> EffectEntry:
 def approval_of(raw: bytes) -> Approval:
     """A stored approval."""
     return _APPROVAL.decode(raw)
+
+
+def key_of(raw: bytes) -> SpendingKey:
+    """A stored spending key."""
+    return _KEY.decode(raw)
 
 
 def hold_of(raw: bytes) -> HoldState:

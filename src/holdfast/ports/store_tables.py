@@ -97,6 +97,7 @@ TABLES: dict[str, tuple[tuple[str, ColumnType], ...]] = {
         ("messages", BYTES),
         ("metadata", BYTES),
     ),
+    "spending_keys": (("name", TEXT), ("spending_key", BYTES)),
 }
 """Every table in the order of its columns, with their types."""
 
@@ -110,5 +111,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "effects": ("tenant", "key"),
     "approvals": ("approval_id",),
     "conversations": ("tenant", "user", "name"),
+    "spending_keys": ("name",),
 }
 """What a row is known by, and what a state replaces; the journal replaces nothing."""

@@ -43,8 +43,12 @@ Spared = Callable[[], Collection[Dimension]]
 
 
 def owners(who: Principal) -> dict[Scope, str]:
-    """Names of the accounts' owners, qualified by tenant so that no two tenants share one."""
+    """Names of the accounts' owners, qualified by tenant so that no two tenants share one.
+
+    Whom no key let in draws on no account of one.
+    """
     return {
+        **({Scope.KEY: f"{who.tenant}/{who.key}"} if who.key else {}),
         Scope.TASK: f"{who.tenant}/{who.task}",
         Scope.SESSION: f"{who.tenant}/{who.session}",
         Scope.USER: f"{who.tenant}/{who.user}",

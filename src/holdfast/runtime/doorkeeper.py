@@ -1,5 +1,7 @@
 """Who comes to the model's door: whose token it is, and that its tenant is about."""
 
+from holdfast.errors import Unauthenticated
+from holdfast.model.keys import KEY_PREFIX
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.sessions import Sessions
@@ -16,6 +18,11 @@ class ModelDoorkeeper:
 
     async def authenticate_model(self, token: str) -> LiveSession:
         """The session of a token; its tenant counts as near. Errors: Unauthenticated."""
+        if token.startswith(KEY_PREFIX):
+            raise Unauthenticated(
+                "a key opens sessions and takes no model call: open one with it, and send the"
+                " session's own token"
+            )
         live = await self._sessions.authenticate_model(token)
         self._turns.seen(live.who.tenant)
         await self._fence.first(live)

@@ -7,6 +7,7 @@ from holdfast.ports.policy import Policy
 from holdfast.runtime.budgets import Budgets
 from holdfast.runtime.effects import Effects
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.keys import Keys
 from holdfast.runtime.sessions import Sessions
 
 
@@ -16,6 +17,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Sessions
     budgets: Budgets
     effects: Effects
+    keys: Keys
     journal: Journal
     policy: Policy
     clock: Clock

@@ -43,6 +43,7 @@ from holdfast.runtime.effects import Effects
 from holdfast.runtime.exhaustion import stopped_error
 from holdfast.runtime.inherited import Inherited
 from holdfast.runtime.journal import Journal, noted
+from holdfast.runtime.keys import Keys
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.replay import trust_attributes
 
@@ -62,6 +63,7 @@ class Sessions:
         journal: Journal,
         budgets: Budgets,
         effects: Effects,
+        keys: Keys,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -69,6 +71,7 @@ class Sessions:
         self._journal = journal
         self._budgets = budgets
         self._effects = effects
+        self._keys = keys
         self._clock = clock
         self._entropy = entropy
         self._inherited = Inherited(store, journal)
@@ -312,12 +315,18 @@ class Sessions:
             raise stopped_error(session, which)
 
     def lapse(self, live: LiveSession) -> None:
-        """End a session whose time is over; time stands still for one that is paused or below one.
+        """End a session whose time is over, or whose key is; its streams are cut.
 
-        Its streams are cut.
+        Time stands still for one that is paused or below one, that of a key does not.
         """
         session = live.session
-        if session.state not in GOING_ON or self._clock.now_ns() < session.expires_at_ns:
+        if session.state not in GOING_ON:
+            return
+        if live.who.key and (over := self._keys.over(live.who.key)):
+            noted(self.change(live, Command.STOP, over))
+            live.cut_streams(f"session_stopped: {over}")
+            return
+        if self._clock.now_ns() < session.expires_at_ns:
             return
         above = live.parent
         if above is not None and above.standing is SessionState.PAUSED:

@@ -18,6 +18,7 @@ from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session, SessionState
@@ -66,6 +67,7 @@ class _Durable:
         self.effects: dict[tuple[str, str], EffectEntry] = {}
         self.approvals: dict[str, Approval] = {}
         self.conversations: dict[tuple[str, str, str], Conversation] = {}
+        self.keys: dict[str, SpendingKey] = {}
 
     def apply(self, records: Sequence[Record], changes: Sequence[Change]) -> None:
         """All of one commit, or nothing.
@@ -92,6 +94,8 @@ class _Durable:
                 self.effects[change.tenant, change.key] = change
             elif isinstance(change, Approval):
                 self.approvals[change.approval_id] = change
+            elif isinstance(change, SpendingKey):
+                self.keys[change.name] = change
 
     def _conversations_after(
         self, changes: Sequence[Change]
@@ -496,6 +500,11 @@ class MemoryStore:
             self._durable.holds.values(), key=lambda h: (h.opened_at_ns, h.hold_id.encode())
         )
 
+    async def spending_keys(self) -> list[SpendingKey]:
+        """Every spending key, by name."""
+        self._check_readable()
+        return sorted(self._durable.keys.values(), key=lambda key: key.name.encode())
+
     async def last_at_ns(self) -> int:
         """Time of the newest journal record, 0 when there is none."""
         self._check_readable()
@@ -521,7 +530,8 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, Conversation | ConversationClosed):
         check_conversation(change)
         return change
-    if isinstance(change, HoldState | Session | CallRecord | Run | EffectEntry | Approval):
+    kinds = HoldState | Session | CallRecord | Run | EffectEntry | Approval | SpendingKey
+    if isinstance(change, kinds):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
 

@@ -384,6 +384,33 @@ def test_the_environment_goes_before_the_file_and_an_argument_before_both(tmp_pa
         connect(project_dir=tmp_path)
 
 
+def test_a_spending_key_goes_before_other_tokens_but_for_whoever_operates(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOLDFAST_URL", raising=False)
+    state = tmp_path / ".holdfast"
+    state.mkdir()
+    announced(state, UNUSED, "hfa_file", admin_token_file="admin.token")
+    monkeypatch.setenv("HOLDFAST_KEY", "hfk_env\n")
+    assert connect(project_dir=tmp_path)._door.token == "hfk_env"
+    assert connect(project_dir=tmp_path, spends=False)._door.token == "hfa_file"
+    monkeypatch.setenv("HOLDFAST_OPERATOR_TOKEN", "hfo_env")
+    assert connect(project_dir=tmp_path)._door.token == "hfk_env"
+    assert connect(project_dir=tmp_path, spends=False)._door.token == "hfo_env"
+    assert connect(UNUSED)._door.token == "hfk_env"
+    assert connect(UNUSED, token="hfa_1")._door.token == "hfa_1"
+    monkeypatch.setenv("HOLDFAST_KEY", "")
+    assert connect(project_dir=tmp_path)._door.token == "hfo_env"
+
+
+def test_a_key_is_proved_and_never_sent():
+    async def scenario(api):
+        async with connect(api.url, token="hfk_1") as client:
+            with pytest.raises(HoldfastError, match="does not know the token"):
+                await client.sessions.open()
+        assert all("hfk_1" not in str(asked) for asked in api.asked)
+
+    with_server(scenario)
+
+
 def test_a_token_from_a_file_is_never_shown_to_a_server_given_by_hand(tmp_path, monkeypatch):
     monkeypatch.delenv("HOLDFAST_ADMIN_TOKEN", raising=False)
     state = tmp_path / ".holdfast"

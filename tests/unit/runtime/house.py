@@ -8,6 +8,7 @@ from holdfast.core.canonical import digest
 from holdfast.core.contracts import ContractBook
 from holdfast.errors import UpstreamUnavailable
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
+from holdfast.model.keys import SpendingKey
 from holdfast.model.principals import Principal, TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import LoopLimits, Session, SessionState
@@ -200,6 +201,7 @@ class House(Wired):
             session="",
             task=more.pop("task", ""),
             trust=trust,
+            key=await self.key_of(limits),
         )
         draft = Session(
             session_id="",
@@ -216,6 +218,25 @@ class House(Wired):
         )
         live, self.token = await self.sessions.open(draft)
         return live
+
+    async def key_of(self, limits):
+        """The name of a key with those of the limits that are a key's; empty without one."""
+        own = tuple(limit for limit in limits if limit.scope is Scope.KEY)
+        if not own:
+            return ""
+        key = SpendingKey(
+            name=f"key{len(self.keys.all())}",
+            digest="",
+            tenant="acme",
+            project="shop",
+            agent="clerk",
+            users=("ann",),
+            limits=own,
+            added_at_ns=0,
+            added_by="admin",
+            expires_at_ns=3600 * 1_000_000_000,
+        )
+        return (await self.keys.add(key))[0].name
 
     def emit(self, live, call_id, tool, arguments, state=CallState.EMITTED):
         """As if the model had asked for it."""

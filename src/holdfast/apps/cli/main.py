@@ -43,6 +43,7 @@ COMMANDS = {
     "batch": Place("batch", "Many records, in chunks that are checked."),
     "budget": Place("budgets", "Budgets: what is spent, held and allowed."),
     "operators": Place("operators", "Operators by name, beside the admin."),
+    "keys": Place("keys", "Keys that can only spend."),
     "files": Place("files", "Files: which are the operator's own."),
     "policy": Place("local", "Policies, tried without a server."),
     "config": Place("local", "Settings."),

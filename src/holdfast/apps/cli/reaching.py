@@ -9,9 +9,12 @@ from holdfast.errors import ConfigInvalid, Unavailable
 
 
 @asynccontextmanager
-async def connected(given: Path | None) -> AsyncIterator[Client]:
-    """A client of the running server. Errors: Unavailable when none is found."""
-    async with connect(project_dir=_folder(given)) as client:
+async def connected(given: Path | None, *, spends: bool = False) -> AsyncIterator[Client]:
+    """A client of the running server; one that `spends` uses a spending key where there is one.
+
+    Errors: Unavailable when none is found.
+    """
+    async with connect(project_dir=_folder(given), spends=spends) as client:
         yield client
 
 
@@ -29,7 +32,7 @@ async def answering(folder: Path) -> Client | None:
     if found is None or found.parent.parent != folder:
         return None
     try:
-        client = connect(project_dir=folder)
+        client = connect(project_dir=folder, spends=False)
         await client.health()
     except Unavailable:
         return None

@@ -45,7 +45,7 @@ async def serving(folder: Path, *, quiet: bool) -> AsyncIterator[Client]:
         async with client:
             yield client
         return
-    async with started(folder) as child, connect(project_dir=folder) as own:
+    async with started(folder) as child, connect(project_dir=folder, spends=False) as own:
         if not quiet:
             note(f"started a server for this run at {child.url}", style="dim")
         yield own

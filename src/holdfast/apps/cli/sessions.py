@@ -1,5 +1,6 @@
 """`holdfast sessions`: open, list, show, kill, pause, resume."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.runs import parsed_scope
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import KillReceipt, SessionView, TurnRecord
+from holdfast.client.discovery import KEY_VARIABLE
 from holdfast.errors import InvalidRequest
 from holdfast.integrations.claude_code import (
     environment,
@@ -46,7 +48,9 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
     project: Path | None = Project,
     tenant: str = Tenant,
     project_name: str = typer.Option("", help="The tenant's project, where it has several."),
-    user: str = typer.Option("", help="For whom it works; your login name if not given."),
+    user: str = typer.Option(
+        "", help="For whom it works; if not given your login name, or the one of HOLDFAST_KEY."
+    ),
     task: str = typer.Option("", help="A kind of work, or `kind/instance`."),
     parent: str = typer.Option(
         "", metavar="SESSION", help="The session of the same user whose conversation goes on."
@@ -63,18 +67,20 @@ async def open_session(  # noqa: PLR0913, PLR0917 - each is an option
 
     The printed token opens the model's door alone; with `--json` the session's own token, for a
     program that asks for permits, comes too. With `--claude-code` Claude Code itself asks for
-    permits, through the hooks of the settings file. No token is shown again.
+    permits, through the hooks of the settings file. No token is shown again. Where HOLDFAST_KEY is
+    set, it is the key that opens it.
     """
     named, file = agent_of(agent)
     _check_folder(folder)
     place = own_folder(claude_code) if claude_code is not None else None
     held = place is not None and sandbox_holds()
     unvouched = why_unvouched(sandboxed=held) if place is not None else ""
-    async with connected(project) as client:
+    spends = bool(os.environ.get(KEY_VARIABLE))
+    async with connected(project, spends=True) as client:
         session = await client.sessions.open(
             agent=named,
             agent_file=file,
-            user=user or login(),
+            user=user or ("" if spends else login()),
             tenant=tenant,
             project=project_name,
             task=task,
@@ -278,6 +284,8 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
     say(f"  agent    {view.agent}, trust {view.trust}" + (", tainted" if view.tainted else ""))
     task = f", task {view.task}" if view.task else ""
     say(f"  for      {view.tenant}/{view.project}, user {view.user}{task}")
+    if view.key:
+        say(f"  by key   {view.key}")
     say(f"  opened   {clock(view.opened_at_ns)} UTC, until {clock(view.expires_at_ns)} UTC")
     if view.life_left_ns:
         left_s = view.life_left_ns // 1_000_000_000

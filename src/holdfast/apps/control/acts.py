@@ -9,6 +9,7 @@ import enum
 from holdfast.apps.control.approvers import admin_alone
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
+from holdfast.apps.control.spending import check_verb, key_of
 from holdfast.errors import Denied
 
 
@@ -46,6 +47,8 @@ ACTS: dict[str, Act] = {
     "list_upstreams": Act.LOOKS,
     "show_clock": Act.LOOKS,
     "list_operators": Act.LOOKS,
+    "list_keys": Act.LOOKS,
+    "show_key": Act.LOOKS,
     "kill_session": Act.HOLDS_BACK,
     "pause_session": Act.HOLDS_BACK,
     "end_session": Act.HOLDS_BACK,
@@ -53,8 +56,11 @@ ACTS: dict[str, Act] = {
     "discard_dead_letter": Act.HOLDS_BACK,
     "deny_call": Act.HOLDS_BACK,
     "collect_garbage": Act.HOLDS_BACK,
+    "revoke_key": Act.HOLDS_BACK,
     "open_session": Act.OPENS,
     "submit_run": Act.OPENS,
+    "add_key": Act.OPENS,
+    "rotate_key": Act.OPENS,
     "retry_run": Act.LETS_GO,
     "fork_run": Act.LETS_GO,
     "resume_session": Act.LETS_GO,
@@ -75,9 +81,15 @@ _UNLISTED = "what nobody said of this verb that others may"
 
 
 async def classified(name: str, deps: ControlDeps, by: str) -> None:
-    """Pass what the table leaves to operators. Errors: Denied, journalled, for anybody else."""
+    """Pass what the table leaves to operators, and a key to the one verb that takes it.
+
+    Errors: Denied, KeyEnded, journalled, for anybody else.
+    """
     if not by:
         raise Denied("nobody knows who asks")
+    if (key := key_of(deps, by)) is not None:
+        await check_verb(deps, key, name)
+        return
     act = ACTS.get(name)
     if by != ADMIN and act in (None, Act.GOVERNS):
         await admin_alone(deps, by, name, _UNLISTED if act is None else _WHY[act])

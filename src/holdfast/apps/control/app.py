@@ -29,6 +29,7 @@ from holdfast.apps.control.guard import delegation
 from holdfast.apps.control.guard import routes as guard
 from holdfast.apps.control.guard import runs as guarded_runs
 from holdfast.apps.control.health.routes import operations as health
+from holdfast.apps.control.keys.routes import operations as keys
 from holdfast.apps.control.openapi import Described, Token
 from holdfast.apps.control.operations import Operation, arguments
 from holdfast.apps.control.operators.routes import operations as operators
@@ -56,6 +57,7 @@ ALL: tuple[Operation, ...] = tuple(
         policy,
         upstreams,
         operators,
+        keys,
         gc,
         clock,
         files,

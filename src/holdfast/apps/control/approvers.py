@@ -60,7 +60,7 @@ async def check_continuing(deps: ControlDeps, session_id: str, by: str) -> None:
 
     What a person paused or killed is held, whatever ended it since. Errors: ApproverRequired.
     """
-    session = await deps.house.store.session(session_id)
+    session = await deps.house.store.session(session_id) if session_id else None
     if session is not None and is_held(session):
         await check_session(deps, session_id, by, "session.continue")
 

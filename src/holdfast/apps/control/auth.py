@@ -1,4 +1,4 @@
-"""Who is at the door: the admin, an operator by name, or an agent with its session's token.
+"""Who is at the door: an operator, whoever holds a spending key, or an agent with its session.
 
 One gate before all operations, closed unless it knows the path: one that someone adds is the
 operator's until this file says otherwise. Not here: what either may do, bodies (`reading`).
@@ -15,6 +15,7 @@ from holdfast.apps.control.errors import refusal
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.proving import proven_in
 from holdfast.apps.control.reading import bearer
+from holdfast.apps.control.spending import called, check_going_on, refused
 from holdfast.errors import Denied, HoldfastError, Unauthenticated
 from holdfast.model import tokens
 from holdfast.model.bodies import AuthRefused
@@ -25,6 +26,7 @@ from holdfast.runtime.live import LiveSession
 PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json", "/docs"})
 SESSION_PATHS = "/v1/guard/"
 _NO_SESSION = "an operator's token acts for no session; use the session's own token"
+_KEY_NO_SESSION = "a key acts for no session; open one with it, and use the session's own token"
 
 
 def operator_of(deps: ControlDeps, digest: str) -> str:
@@ -41,11 +43,12 @@ def _digest(token: str) -> str:
 
 
 async def check_operator(deps: ControlDeps, token: str) -> str:
-    """The operator's name; nobody else passes.
+    """The name of the operator, or of the key; nobody else passes.
 
-    Errors: Denied for any token of a session (journalled), Unauthenticated for any other.
+    Errors: Denied for any token of a session, KeyEnded (both journalled), Unauthenticated for any
+    other.
     """
-    if name := operator_of(deps, _digest(token)):
+    if name := await _named(deps, _digest(token)):
         return name
     session = await _session_behind(deps, token)
     if session is None:
@@ -53,6 +56,17 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
     body = AuthRefused(why="a session's token on an operator's path")
     await deps.house.journal.refused(body, session.principal)
     raise Denied("a session's token opens only its own session's paths")
+
+
+async def _named(deps: ControlDeps, digest: str) -> str:
+    """Who acts with this token: an operator or a key, empty for neither. Errors: KeyEnded."""
+    if name := operator_of(deps, digest):
+        return name
+    key = deps.house.keys.of_digest(digest)
+    if key is None:
+        return ""
+    await check_going_on(deps, key)
+    return called(key)
 
 
 async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
@@ -72,11 +86,18 @@ async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
 async def session_of(deps: ControlDeps, token: str) -> LiveSession:
     """The session of a token, whatever its state.
 
-    Errors: Denied for an operator's token, Unauthenticated for one never issued.
+    Errors: Denied for an operator's token or a key, Unauthenticated for one never issued.
     """
-    if operator_of(deps, _digest(token)):
-        raise Denied(_NO_SESSION)
+    await _check_no_session(deps, _digest(token))
     return await deps.house.sessions.authenticate(token)
+
+
+async def _check_no_session(deps: ControlDeps, digest: str) -> None:
+    """Errors: Denied, for what opens no path of a session."""
+    if operator_of(deps, digest):
+        raise Denied(_NO_SESSION)
+    if (key := deps.house.keys.of_digest(digest)) is not None:
+        raise await refused(deps, key, _KEY_NO_SESSION, action="session.act")
 
 
 class Gate:
@@ -112,25 +133,26 @@ async def _admit(scope: Scope) -> None:
     if not path.startswith(SESSION_PATHS):
         scope.setdefault("state", {})["operator"] = await operator_at(deps, scope)
     elif digest := proven_in(scope):
-        _proven_operator(deps, digest)
+        await _check_no_session(deps, digest)
+        await _proven(deps, digest)
         raise Denied(_NO_SESSION)
     else:
         await session_of(deps, bearer(Headers(scope=scope)))
 
 
 async def operator_at(deps: ControlDeps, scope: Scope) -> str:
-    """Which operator signed a request, or sent their token. Errors: as `check_operator`."""
+    """Which operator or key signed a request, or sent its token. Errors: as `check_operator`."""
     if digest := proven_in(scope):
-        return _proven_operator(deps, digest)
+        return await _proven(deps, digest)
     return await check_operator(deps, bearer(Headers(scope=scope)))
 
 
-def _proven_operator(deps: ControlDeps, digest: str) -> str:
-    """The operator who signed. Errors: Unauthenticated for no operator.
+async def _proven(deps: ControlDeps, digest: str) -> str:
+    """The operator or key that signed. Errors: Unauthenticated for neither, KeyEnded.
 
     The workers' token signs too, and opens the workers' paths alone.
     """
-    name = operator_of(deps, digest)
+    name = await _named(deps, digest)
     if not name:
-        raise Unauthenticated("the token is not one of an operator")
+        raise Unauthenticated("the token is not one of an operator, and no key")
     return name

@@ -46,7 +46,7 @@ class Token(enum.StrEnum):
 
 _TOKENS = {
     Token.OPERATOR: "the admin's or an operator's token, as a bearer token or in `x-api-key`;"
-    " better: signed requests, which carry no token",
+    " better: signed requests, which carry no token; `open_session` takes a spending key too",
     Token.SESSION: "a session's own token, from `open_session`, `delegate` or `claim`",
     Token.HOOKS: "the token of a session's hooks, which opens nothing else",
     Token.WORKER: "the token of workers, from the state folder",

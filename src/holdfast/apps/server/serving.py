@@ -156,7 +156,8 @@ async def _run(begun: Begun, harness: Harness, beside: _Beside, ready: Ready, pa
     def announced() -> None:
         announce()
         policy.on_return = announce
-        for line in (*faults, readiness.unsandboxed(config)):
+        first = readiness.first_key(config) if begun.first else ""
+        for line in (*faults, readiness.unsandboxed(config), first):
             if line:
                 say(line)
         ready(url, faults)
@@ -250,7 +251,7 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     routes = [*doors, *talks.routes(), *work.routes(), Mount("/", control)]
     own = (token_digest(admin), token_digest(worker))
     known = Proofs(
-        lambda: (*own, *(one.digest for one in operators.all())),
+        lambda: (*own, *(one.digest for one in operators.all()), *house.keys.digests()),
         url,
         house.clock,
         secrets.token_bytes(32),

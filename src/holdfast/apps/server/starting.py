@@ -62,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Begun(NamedTuple):
-    """A server that listens, and whose policy process is on its way."""
+    """A server that listens, and whose policy process is on its way; `first`: none did before."""
 
     config: Config
     admin: str
@@ -70,6 +70,7 @@ class Begun(NamedTuple):
     policy: PolicyProcess
     policy_socket: Path
     sandbox: Sandbox
+    first: bool
     moved: MovedClock | None = None
 
 
@@ -85,6 +86,7 @@ async def begun(
     folder = config.state_path
     state.prepare(folder)
     moved = _moved_clock(config, asked=test_clock)
+    first = not (folder / state.ADMIN_TOKEN).exists()
     admin = state.admin_token(folder)
     _check_tls(config)
     inputs = folder / "policy-inputs.json"
@@ -98,7 +100,7 @@ async def begun(
         )
         try:
             await policy.begin()
-            yield Begun(config, admin, listening, policy, policy_socket, here, moved)
+            yield Begun(config, admin, listening, policy, policy_socket, here, first, moved)
         finally:
             await policy.stop()
 

@@ -98,6 +98,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
     runs: dict[str, Row] = {}
     effects: dict[tuple[str, str], Row] = {}
     approvals: dict[str, Row] = {}
+    keys: dict[str, Row] = {}
     journal: list[Row] = []
     for commit in commits:
         journal += commit.journal
@@ -109,6 +110,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
         runs |= commit.runs
         effects |= commit.effects
         approvals |= commit.approvals
+        keys |= commit.keys
     rows = {
         "sessions": list(sessions.values()),
         "journal": journal,
@@ -118,6 +120,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
         "runs": list(runs.values()),
         "effects": list(effects.values()),
         "approvals": list(approvals.values()),
+        "spending_keys": list(keys.values()),
     }
     return Merged(rows, [hold_id for hold_id, row in holds.items() if row is None])
 

@@ -15,6 +15,7 @@ from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
 from holdfast.model.tools import CallRecord
@@ -253,6 +254,12 @@ def conversations(where: ConversationFilter) -> Query[list[ConversationHead]]:
     mine = (where.tenant, where.user, where.after)
     values = (*mine, where.live_at_ns, where.prefix, where.limit)
     return Query(sql, values, lambda rows: [store_rows.head_of(row) for row in rows])
+
+
+def spending_keys() -> Query[list[SpendingKey]]:
+    """Every spending key, by name."""
+    sql = "SELECT spending_key FROM spending_keys ORDER BY name"
+    return Query(sql, (), _all(store_rows.key_of))
 
 
 def holds() -> Query[list[HoldState]]:

@@ -20,6 +20,7 @@ from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
@@ -170,6 +171,10 @@ class SqlStore(ABC):
     async def holds(self) -> list[HoldState]:
         """Every open reservation, oldest first."""
         return await self._read(queries.holds())
+
+    async def spending_keys(self) -> list[SpendingKey]:
+        """Every spending key, by name."""
+        return await self._read(queries.spending_keys())
 
     async def last_at_ns(self) -> int:
         """Time of the newest journal record, 0 when there is none."""

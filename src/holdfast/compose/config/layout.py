@@ -72,7 +72,7 @@ from holdfast.core.resources import template_variables
 from holdfast.core.runs import RetrySettings
 from holdfast.core.schemas import SchemaFault, compile_schema
 from holdfast.core.scopes import scope_fault
-from holdfast.model.budgets import Scope
+from holdfast.model.budgets import CONFIGURED, Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel
 from holdfast.model.sessions import SessionProfile
@@ -334,7 +334,7 @@ DEFAULTS = Record(
                 build=DefaultLimits,
                 fields={
                     str(scope): Field(LimitsShape(scope), f"limits of every {scope}")
-                    for scope in Scope
+                    for scope in CONFIGURED
                 },
             ),
             "limits where an owner says nothing itself",

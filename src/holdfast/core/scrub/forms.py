@@ -24,7 +24,7 @@ RULES: tuple[tuple[str, str], ...] = (
         ),
     ),
     ("age_key", r"AGE-SECRET-KEY-1[0-9A-Z]{50,70}"),
-    ("holdfast_token", r"(?:hf[aosw]_[a-z2-7]{40,64}|hf[hm]_[a-z2-7]{20,40}_[a-z2-7]{52})"),
+    ("holdfast_token", r"(?:hf[akosw]_[a-z2-7]{40,64}|hf[hm]_[a-z2-7]{20,40}_[a-z2-7]{52})"),
     ("anthropic_key", r"sk-ant-[A-Za-z0-9_-]{16,200}"),
     ("openai_key", _START + r"sk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,200}"),
     ("aws_key", r"(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
@@ -63,7 +63,7 @@ RULES: tuple[tuple[str, str], ...] = (
 SIGNS: dict[str, tuple[str, ...]] = {
     "private_key": ("LS0tLS1CRUdJTi",),
     "age_key": ("AGE-SECRET-KEY-1",),
-    "holdfast_token": ("hfa_", "hfo_", "hfs_", "hfw_", "hfm_", "hfh_"),
+    "holdfast_token": ("hfa_", "hfk_", "hfo_", "hfs_", "hfw_", "hfm_", "hfh_"),
     "anthropic_key": ("sk-ant-",),
     "openai_key": ("sk-",),
     "aws_key": ("AKIA", "ASIA"),

@@ -24,6 +24,7 @@ from holdfast.model.bodies.kept import (
     FilesWritten,
     RetentionApplied,
 )
+from holdfast.model.bodies.keys import KeyAdded, KeyChanged, KeyRevoked, KeyRotated, KeyUsed
 from holdfast.model.bodies.model_calls import (
     ContextAlert,
     ContextCompacted,
@@ -136,6 +137,11 @@ __all__ = [
     "FilesWritten",
     "HookPointReached",
     "HookRan",
+    "KeyAdded",
+    "KeyChanged",
+    "KeyRevoked",
+    "KeyRotated",
+    "KeyUsed",
     "KillReceipt",
     "LoopAlert",
     "ModelCallCounted",
@@ -243,6 +249,10 @@ BODIES: Mapping[Kind, type[Body]] = {
     Kind.CLOCK_JUMPED: ClockJumped,
     Kind.ADMIN_ACTED: AdminActed,
     Kind.AUTH_REFUSED: AuthRefused,
+    Kind.KEY_ADDED: KeyAdded,
+    Kind.KEY_ROTATED: KeyRotated,
+    Kind.KEY_REVOKED: KeyRevoked,
+    Kind.KEY_USED: KeyUsed,
     Kind.TOOL_CALL_RETRIED: ToolCallRetried,
     Kind.EFFECT_UNKNOWN: EffectUnknown,
     Kind.EFFECT_RESOLVED: EffectResolved,

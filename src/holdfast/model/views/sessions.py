@@ -25,7 +25,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     neither is in `cost_nusd` before they settle.
 
     `scopes` are patterns by argument, each of which has to hold; `resources` are names, or
-    beginnings of names, that its calls may touch.
+    beginnings of names, that its calls may touch. `key` is the spending key that opened it.
     """
 
     session_id: str
@@ -55,6 +55,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     children: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     scopes: tuple[dict[str, tuple[str, ...]], ...] = ()
+    key: str = ""
 
 
 class SessionList(msgspec.Struct, frozen=True):

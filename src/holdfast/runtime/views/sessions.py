@@ -192,6 +192,7 @@ class SessionViews:
             delegated_by=session.delegated_by,
             resources=session.resources,
             scopes=session.scopes,
+            key=who.key,
         )
 
     def _state(self, session: Session) -> S:

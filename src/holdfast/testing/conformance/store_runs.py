@@ -1,4 +1,4 @@
-"""What every Store must do with runs and effects; a backend's tests inherit it as they do the rest.
+"""What every Store must do with runs, effects and keys; a backend's tests inherit it with the rest.
 
 Not here: what a state may become (`core/runs`, `core/effects`).
 """
@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 from holdfast.errors import InvalidRequest, TooLarge
+from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.effects import EffectEntry, EffectState
+from holdfast.model.keys import SpendingKey
 from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import Idempotency
@@ -46,6 +48,23 @@ def an_effect(key: str = "k1", **fields: Any) -> EffectEntry:
         "changed_at_ns": 1,
     }
     return EffectEntry(key=key, **standing | fields)
+
+
+def a_key(name: str = "ci", **fields: Any) -> SpendingKey:
+    """A spending key of tenant acme, changed by `fields`."""
+    cap = Limit(scope=Scope.KEY, dimension=Dimension.USD, window=Window.DAY, amount=5)
+    standing: dict[str, Any] = {
+        "digest": f"digest of {name}",
+        "tenant": "acme",
+        "project": "desk",
+        "agent": "bot",
+        "users": ("ann",),
+        "limits": (cap,),
+        "added_at_ns": 1,
+        "added_by": "admin",
+        "expires_at_ns": 2**62,
+    }
+    return SpendingKey(name=name, **standing | fields)
 
 
 class StoreRunsConformance(StoreConformance):
@@ -231,7 +250,7 @@ class StoreRunsConformance(StoreConformance):
 
         self.run(body)
 
-    def test_runs_and_effects_that_cannot_be_kept_are_refused_at_the_call(self) -> None:
+    def test_runs_effects_and_keys_that_cannot_be_kept_are_refused_at_the_call(self) -> None:
         """Nothing of the commit is stored then, and the store goes on."""
 
         async def body(store: Store) -> None:
@@ -241,16 +260,36 @@ class StoreRunsConformance(StoreConformance):
             big = "x" * MAX_JSON_BYTES
             runs = (a_run(epoch=2**63), a_run("\ud800"), a_run(result=object()))
             effects = (an_effect("\ud800"), an_effect(output=float("nan")))
-            for wrong in (*runs, *effects):
+            keys = (a_key("\ud800"), a_key(expires_at_ns=2**63), a_key(opened="one"))
+            for wrong in (*runs, *effects, *keys):
                 await self._refuses(InvalidRequest, partial(commit, wrong))
             await self._refuses(TooLarge, lambda: commit(a_run(), an_effect(output=big)))
             await self._refuses(TooLarge, lambda: commit(a_run(prompt=big)))
             await self._refuses(InvalidRequest, lambda: store.runs(RunFilter(limit=MAX_ROWS + 1)))
             await self._refuses(InvalidRequest, lambda: store.effect("acme", "\ud800"))
             assert await store.runs(RunFilter()) == []
+            assert await store.spending_keys() == []
             assert await store.last_at_ns() == 0
             await commit(a_run(), an_effect())
             assert await store.run("run_1") == a_run()
+
+        self.run(body)
+
+    def test_spending_keys_come_by_name_each_as_it_was_written_last(self) -> None:
+        """Also written with a session, in one commit, and through a new opening."""
+
+        async def body(store: Store) -> None:
+            assert await store.spending_keys() == []
+            await store.commit([], [a_key("b"), a_key("a"), a_key("é\0")])
+            used = a_key("b", used_at_ns=7, opened=1)
+            await store.commit([a_record(3)], [a_session(), used])
+            wanted = [a_key("a"), used, a_key("é\0")]
+            assert await store.spending_keys() == wanted
+            again = await self.reopened(store)
+            try:
+                assert await again.spending_keys() == wanted
+            finally:
+                await again.close()
 
         self.run(body)
 

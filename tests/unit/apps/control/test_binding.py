@@ -132,9 +132,20 @@ def _plain(path, body):
     return asked
 
 
+async def _rotate(house):
+    asked = {"name": "carol", "agent": "desk", "tenant": "default", "budget": ["usd=1"]}
+    assert await status(house, "POST", "/v1/keys", asked, ADMIN) == 200
+    return "POST", "/v1/keys/carol/rotate", {}
+
+
 TRIES = {
     "open_session": _open_as_another,
     "submit_run": _submit_as_another,
+    "add_key": _plain(
+        "/v1/keys",
+        {"name": "carol", "agent": "desk", "tenant": "default", "budget": ["usd=1"]},
+    ),
+    "rotate_key": _rotate,
     "retry_run": lambda house: _of_run(house, "runs/{}/retry", state=RunState.DEAD),
     "fork_run": lambda house: _of_run(house, "runs/{}/fork", {"turn": 1}),
     "resume_run": lambda house: _of_run(house, "runs/{}/resume"),

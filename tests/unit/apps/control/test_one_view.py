@@ -82,7 +82,10 @@ def test_what_is_looked_at_is_the_view_to_the_letter(name):
         asked = {"agent": "clerk", "user": "ann", "prompt": "Refund it."}
         run = (await house.call("POST", "/v1/runs", asked)).json()["run_id"]
         asked_id = (await house.asked(session_id)).approval_id
-        named = one.path.format(session_id=session_id, run_id=run, approval_id=asked_id)
+        key = {"name": "ann", "agent": "desk", "budget": ["usd=1"]}
+        assert (await house.call("POST", "/v1/keys", key)).status_code == 200
+        known = {"session_id": session_id, "run_id": run, "approval_id": asked_id, "name": "ann"}
+        named = one.path.format(**known)
         answer = await house.call(one.method, named, params=query)
         assert answer.status_code == 200, answer.text
         read = msgspec.json.decode(answer.content, type=kind)

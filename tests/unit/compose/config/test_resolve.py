@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.compose.config import AgentConfig, Config, SessionPlan, parse_config, resolve
 from holdfast.errors import ConfigInvalid, HoldfastError, InvalidRequest, NotFound
-from holdfast.model.budgets import Dimension, Limit, Scope
+from holdfast.model.budgets import CONFIGURED, Dimension, Limit, Scope
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import LoopLimits, SessionProfile
 
@@ -60,13 +60,13 @@ def test_a_file_that_says_nothing_gets_the_conservative_limits():
 
 def test_limits_stand_innermost_first():
     scopes = [x.scope for x in plan(task="job").limits]
-    assert list(dict.fromkeys(scopes)) == list(Scope)
+    assert list(dict.fromkeys(scopes)) == list(CONFIGURED)
     assert scopes == sorted(scopes, key=list(Scope).index)
 
 
 def test_without_a_task_there_is_no_account_of_a_task():
     found = plan()
-    assert {x.scope for x in found.limits} == set(Scope) - {Scope.TASK}
+    assert {x.scope for x in found.limits} == set(CONFIGURED) - {Scope.TASK}
     assert (found.task, found.task_id("ses_1")) == ("", "")
 
 

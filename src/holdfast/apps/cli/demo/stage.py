@@ -228,7 +228,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             settings.write(_UPSTREAM.format(url=model.url))
         async with (
             started(project, {KEY_VARIABLE: FAKE_KEY}),
-            connect(project_dir=project) as client,
+            connect(project_dir=project, spends=False) as client,
         ):
             yield Stage(project, client, model, books, shop.server)
 

@@ -14,6 +14,7 @@ from holdfast.core.sessions import GOING_ON
 from holdfast.errors import InvalidRequest, NotFound
 from holdfast.model.bodies import AdminActed, BudgetChanged
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope, Window
+from holdfast.model.users import EVERYONE
 from holdfast.model.views.budgets import BudgetAccount
 from holdfast.runtime.budgets import accounts_of
 
@@ -21,6 +22,7 @@ _PARTS = {Scope.TENANT: (1, 1), Scope.TASK: (2, 3)}
 _SHAPE = {
     Scope.TASK: "`tenant/kind/instance` or `tenant/session`",
     Scope.SESSION: "`tenant/session`",
+    Scope.KEY: "`tenant/key`",
     Scope.USER: "`tenant/user`",
     Scope.PROJECT: "`tenant/project`",
     Scope.TENANT: "the tenant's name",
@@ -101,6 +103,12 @@ async def _approved(deps: ControlDeps, scope: Scope, parts: tuple[str, ...], by:
     # A task that is its session has the session's name.
     if scope is Scope.SESSION or (scope is Scope.TASK and len(parts) == 2):
         await approvers.check_session(deps, parts[1], by, "budget.set", raises=True)
+        return
+    if scope is Scope.KEY:
+        key = deps.house.keys.get(parts[1])
+        alone = key.users[0] if len(key.users) == 1 and EVERYONE not in key.users else ""
+        place = Place(key.tenant, key.project, key.agent, alone)
+        await approvers.check(deps, place, by, "budget.set", otherwise_admin=True)
         return
     place = Place(
         parts[0],

@@ -32,6 +32,8 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class OpenSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is to act for whom; exactly one of `agent` and `agent_file`.
 
+    With a spending key what it fixes may be left out.
+
     `task` is `kind` or `kind/instance`. `ttl_s` may only shorten; `limits` are caps on the session
     over its life and may only tighten. `scope` are patterns by argument, on top of the task's.
     `profile` holds where the agent names none. `folder` is where its work lies, absolute;
@@ -41,7 +43,7 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     agent: Name = ""
     agent_file: AgentFile | None = None
-    user: Name
+    user: Name = ""
     tenant: Name = ""
     project: Name = ""
     task: Name = ""

@@ -3,23 +3,28 @@
 Not here: how one is shown (`runtime/views`), what it gets (`opening`).
 """
 
+from collections.abc import Sequence
+
 from holdfast.apps.control import approvers
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.paging import cursor_of, place_of
-from holdfast.apps.control.sessions import opening, plans
+from holdfast.apps.control.sessions import by_key, opening, plans
 from holdfast.apps.control.sessions.lifting import LIFTS
 from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
+from holdfast.apps.control.spending import key_of
 from holdfast.core.repeats import Named
 from holdfast.core.sessions import GOING_ON, Command, after
 from holdfast.errors import Conflict
 from holdfast.model.bodies import AdminActed
 from holdfast.model.events import Record
+from holdfast.model.keys import SpendingKey
 from holdfast.model.sessions import Session
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
-from holdfast.ports.store import SessionFilter
+from holdfast.ports.store import Change, SessionFilter
 from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
+from holdfast.runtime.sessions import Begun
 
 
 async def open_session(
@@ -28,29 +33,47 @@ async def open_session(
     """Open a session under the configuration, or find the one that the same request opened.
 
     Errors: InvalidRequest, ConfigInvalid (an agent file), NotFound, Denied (for a user whom the
-    operator is not; an agent file that lifts what holds), ApproverRequired (for a `parent` that a
-    person stopped), KeyReused, Conflict (its token was replaced since), StoreUnavailable.
+    operator is not; an agent file that lifts what holds), KeyRefused, KeyEnded, ApproverRequired
+    (for a `parent` that a person stopped), KeyReused, Conflict (its token was replaced since),
+    StoreUnavailable.
     """
+    key = key_of(deps, by)
+    if key is not None:
+        asked = await by_key.asked_within(deps, key, asked)
     plan, lifts = opening.planned(deps.config, asked)
-    await approvers.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
-    if asked.parent:
-        await approvers.check_continuing(deps, asked.parent, by)
+    if key is None:
+        await approvers.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
+        if asked.parent:
+            await approvers.check_continuing(deps, asked.parent, by)
     if lifts:
         await approvers.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
     deps.house.turns.seen(plan.tenant)
     draft = opening.draft(plan, asked)
+    if key is not None:
+        draft = by_key.of_key(draft, key, deps.house.clock.now_ns())
     async with deps.repeats.before(named) as before:
         if before is None:
-            live, token = await deps.house.sessions.open(
-                draft, lambda live: ([_acted(deps, live, "session.open", "", by)], []), named
-            )
+            live, token = await deps.house.sessions.open(draft, _begun(deps, key, by), named)
         else:
             live, token = await _opened_before(deps, before, named)
+    if key is not None:
+        # It may have ended meanwhile.
+        deps.house.sessions.check_live(live)
     return OpenedSession(
         session=deps.house.session_views.of_live(live),
         token=token,
         plan=plans.shown(plan, live.session, plan.task_text, deps.model_port),
     )
+
+
+def _begun(deps: ControlDeps, key: SpendingKey | None, by: str) -> Begun:
+    """What is committed with a session that somebody opened."""
+
+    def begun(live: LiveSession) -> tuple[Sequence[Record], Sequence[Change]]:
+        records, changes = deps.house.keys.used(key.name, live.who) if key else ([], [])
+        return [_acted(deps, live, "session.open", "", by), *records], changes
+
+    return begun
 
 
 async def _opened_before(

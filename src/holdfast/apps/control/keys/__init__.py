@@ -1,0 +1,1 @@
+"""Spending keys: handing them out, taking them back."""

@@ -1,0 +1,63 @@
+"""Whoever holds a spending key is no operator: every verb but one is refused them.
+
+The table here says which takes a key, so one that is written later takes none. Not here: whose
+token it is (`auth`), what is asked with one (`sessions/by_key`), handing keys out (`keys`).
+"""
+
+from holdfast.apps.control.deps import ControlDeps
+from holdfast.errors import KeyEnded, KeyRefused
+from holdfast.model.bodies import AuthRefused
+from holdfast.model.keys import SpendingKey
+from holdfast.model.principals import Principal
+
+_BY = "key:"
+"""How a key is named where an operator would be; no operator's name holds a colon."""
+
+SPENDS = frozenset({"open_session"})
+"""The operations that take a key."""
+
+
+def called(key: SpendingKey) -> str:
+    """The one who acts, as the journal names them."""
+    return f"{_BY}{key.name}"
+
+
+def key_of(deps: ControlDeps, by: str) -> SpendingKey | None:
+    """The key that acts; None for an operator."""
+    return deps.house.keys.get(by.removeprefix(_BY)) if by.startswith(_BY) else None
+
+
+async def check_going_on(deps: ControlDeps, key: SpendingKey) -> None:
+    """Errors: KeyEnded, journalled."""
+    if over := deps.house.keys.over(key.name):
+        await _told(deps, key, over, "")
+        raise KeyEnded(over, key=key.name)
+
+
+async def check_verb(deps: ControlDeps, key: SpendingKey, operation: str) -> None:
+    """Errors: KeyEnded, KeyRefused, journalled."""
+    await check_going_on(deps, key)
+    if operation not in SPENDS:
+        text = f"the key `{key.name}` opens sessions, and does nothing else"
+        raise await refused(deps, key, text, action=operation)
+
+
+async def refused(
+    deps: ControlDeps, key: SpendingKey, why: str, *, field: str = "", action: str = ""
+) -> KeyRefused:
+    """What to raise, once it is journalled."""
+    await _told(deps, key, why, action or "session.open")
+    return KeyRefused(why, key=key.name, **({"field": field} if field else {}))
+
+
+async def _told(deps: ControlDeps, key: SpendingKey, why: str, action: str) -> None:
+    who = Principal(
+        tenant=key.tenant,
+        project=key.project,
+        user="",
+        agent=key.agent,
+        session="",
+        task="",
+        key=key.name,
+    )
+    await deps.house.journal.refused(AuthRefused(why=why, by=called(key), action=action), who)
