@@ -39,9 +39,9 @@ class Keys:
         asked = {"name": name, "agent": agent, "budget": list(budget), "users": list(users)}
         return await self._door.post("/v1/keys", NewKey, asked | body)
 
-    async def list(self) -> tuple[KeyView, ...]:
+    async def list(self, *, tenant: str = "") -> tuple[KeyView, ...]:
         """Every key by name, those that are over too."""
-        return (await self._door.get("/v1/keys", KeyList)).keys
+        return (await self._door.get("/v1/keys", KeyList, {"tenant": tenant})).keys
 
     async def show(self, name: str) -> KeyView:
         """One key. Errors: NotFound."""

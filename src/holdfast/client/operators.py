@@ -1,8 +1,10 @@
 """The admin's view of operators: who acts beside the admin, by name."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from holdfast.errors import InvalidRequest
+from holdfast.model.operators import Role
 from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
 from .wire import Door
@@ -18,9 +20,16 @@ class Operators:
         """Everyone but the admin, by name."""
         return (await self._door.get("/v1/operators", OperatorList)).operators
 
-    async def add(self, name: str) -> NewOperator:
-        """Errors: Conflict for a name that is taken, Denied for anybody but the admin."""
-        return await self._door.post("/v1/operators", NewOperator, {"name": name})
+    async def add(
+        self, name: str, *, role: Role | str = Role.OPERATOR, within: Sequence[str] = ()
+    ) -> NewOperator:
+        """`within` are tenants, or `tenant/project`; everywhere where there are none.
+
+        Errors: Conflict for a name that is taken, NotFound for a place that is none, Denied for
+        anybody but the admin.
+        """
+        asked = {"name": name, "role": str(role), "within": list(within)}
+        return await self._door.post("/v1/operators", NewOperator, asked)
 
     async def remove(self, name: str) -> None:
         """Errors: NotFound, Denied for anybody but the admin."""

@@ -141,18 +141,21 @@ class DeadLetters:
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def list(self, *, limit: int | None = None) -> tuple[RunView, ...]:
+    async def list(self, *, tenant: str = "", limit: int | None = None) -> tuple[RunView, ...]:
         """All of them, newest first, with their unknown effects; at most `limit` where given."""
         most = ALL if limit is None else limit
-        return await listed(self._door, "/v1/dlq", RunList, _runs, {}, most)
+        return await listed(self._door, "/v1/dlq", RunList, _runs, {"tenant": tenant}, most)
 
-    async def effects(self, *, limit: int | None = None) -> tuple[EffectEntry, ...]:
+    async def effects(
+        self, *, tenant: str = "", limit: int | None = None
+    ) -> tuple[EffectEntry, ...]:
         """Unknown effects of every session and run, newest first; at most `limit` where given.
 
         `client.effects.resolve` settles one.
         """
         most = ALL if limit is None else limit
-        return await listed(self._door, "/v1/dlq/effects", EffectList, _effects, {}, most)
+        query = {"tenant": tenant}
+        return await listed(self._door, "/v1/dlq/effects", EffectList, _effects, query, most)
 
     async def redrive(self, run_id: str, reason: str) -> RunView:
         """Queue it again, where it stopped. Errors: Conflict."""

@@ -61,6 +61,22 @@ async def verdict_of(house, live, call_id, tool, arguments):
     return ruling.decision.verdict, reason.code if reason else ""
 
 
+def test_a_child_draws_on_its_parents_key_and_stops_with_it():
+    async def main():
+        house = a_house()
+        parent = await a_parent(house, limit(Dimension.USD, 5, Scope.KEY))
+        child = await a_child(house, parent)
+        assert child.who.key == parent.who.key == "key0"
+        assert [k for k in child.chain if k.scope is Scope.KEY] == [
+            k for k in parent.chain if k.scope is Scope.KEY
+        ]
+        await house.keys.revoke("key0", "ann", "")
+        with pytest.raises(SessionStopped, match="the key `key0` was revoked"):
+            house.sessions.check_live(child)
+
+    asyncio.run(main())
+
+
 def test_a_tool_the_parent_has_and_the_child_was_not_given_is_denied():
     async def main():
         house = a_house()

@@ -95,6 +95,7 @@ def test_another_token_ends_the_one_before_and_no_session():
         before = home.keys.get(live.who.key)
         key, token = await home.keys.rotate(before.name, "ann")
         assert home.keys.of_digest(before.digest) is None
+        assert list(home.keys.digests()) == [key.digest]
         assert home.keys.of_digest(token_digest(token)) == key
         assert stands(home, live) == ""
         assert home.written(Kind.KEY_ROTATED)[0].body == {"key": before.name, "by": "ann"}

@@ -10,7 +10,7 @@ import typer
 from holdfast.apps.cli.printing import clock, emit, plain, say, table
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.runs import BY_HAND, RunId, print_run, print_runs, print_unknown
-from holdfast.apps.cli.verbs import Json, Project, Reason, verb
+from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import Client
 from holdfast.errors import NotFound
 from holdfast.model.effects import EffectEntry, EffectState
@@ -29,13 +29,14 @@ def register(app: typer.Typer) -> None:
 @verb(dlq, "list")
 async def list_dead(
     project: Path | None = Project,
+    tenant: str = Tenant,
     limit: int = typer.Option(1000, min=1, help="At most so many runs, and so many effects."),
     as_json: bool = Json,
 ) -> None:
     """List runs that wait for a person, and effects of sessions that nobody knows of."""
     async with connected(project) as client:
-        runs = await client.dlq.list(limit=limit)
-        unknown = await client.dlq.effects(limit=limit)
+        runs = await client.dlq.list(tenant=tenant, limit=limit)
+        unknown = await client.dlq.effects(tenant=tenant, limit=limit)
     told = {entry.key for run in runs for entry in run.unknown_effects}
     left = [entry for entry in unknown if entry.key not in told]
     if as_json:

@@ -52,10 +52,12 @@ async def add(  # noqa: PLR0913, PLR0917 - each is an option
 
 
 @verb(app, "list")
-async def list_keys(project: Path | None = Project, as_json: bool = Json) -> None:
+async def list_keys(
+    project: Path | None = Project, tenant: str = Tenant, as_json: bool = Json
+) -> None:
     """List keys: whose sessions each opens, what they spent, when it was used last."""
     async with connected(project) as client:
-        found = await client.keys.list()
+        found = await client.keys.list(tenant=tenant)
     if as_json:
         for one in found:
             emit(one)

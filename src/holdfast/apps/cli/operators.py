@@ -7,16 +7,25 @@ import typer
 from holdfast.apps.cli.printing import clock, emit, note, say, table
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, verb
+from holdfast.model.operators import Role
 
 app = typer.Typer(help="Operators by name, beside the admin.", no_args_is_help=True)
 _Name = typer.Argument(help="As `approvers` and the journal name them.")
 
 
 @verb(app, "add")
-async def add(name: str = _Name, project: Path | None = Project, as_json: bool = Json) -> None:
+async def add(
+    name: str = _Name,
+    role: Role = typer.Option(Role.OPERATOR, help="What they may do."),
+    within: list[str] = typer.Option(
+        [], help="Where: a tenant, or `tenant/project`; everywhere if not given."
+    ),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
     """Name an operator and print their token, this once. Only the admin may."""
     async with connected(project) as client:
-        added = await client.operators.add(name)
+        added = await client.operators.add(name, role=role, within=within)
     if as_json:
         emit(added)
         return
@@ -33,8 +42,18 @@ async def list_operators(project: Path | None = Project, as_json: bool = Json) -
         for one in found:
             emit(one)
         return
-    rows = ((one.name, clock(one.added_at_ns), ", ".join(one.users) or "-") for one in found)
-    table(("name", "added (UTC)", "is the user"), rows, empty="no operators but the admin")
+    rows = (
+        (
+            one.name,
+            one.role,
+            ", ".join(one.within) or "everywhere",
+            clock(one.added_at_ns),
+            ", ".join(one.users) or "-",
+        )
+        for one in found
+    )
+    columns = ("name", "role", "where", "added (UTC)", "is the user")
+    table(columns, rows, empty="no operators but the admin")
 
 
 @verb(app, "remove")

@@ -1,20 +1,23 @@
-"""What each verb of operators does to whom it concerns: a table, by the name of its operation.
+"""What each verb of operators does to whom it concerns, and which roles may: two tables.
 
 A verb that stands in no line is the admin's, so that nobody adds one that lifts in silence. What
-is checked of a kind stands in `approvers`; that each verb is held to its line is tested by trying.
+is checked of a kind stands in `approvers`, where somebody acts in `reach`; that each verb is held
+to its line is tested by trying.
 """
 
 import enum
 
 from holdfast.apps.control.approvers import admin_alone
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.operator_file import ADMIN
+from holdfast.apps.control.roles import role_of
 from holdfast.apps.control.spending import check_verb, key_of
 from holdfast.errors import Denied
+from holdfast.model.bodies import AuthRefused
+from holdfast.model.operators import Role
 
 
 class Act(enum.StrEnum):
-    """What a verb does. Only the first two are any operator's without a look at whom it binds."""
+    """What a verb does. Of an operator, only the first two ask for no look at whom it binds."""
 
     LOOKS = "looks"
     HOLDS_BACK = "holds back"
@@ -76,6 +79,12 @@ ACTS: dict[str, Act] = {
     "remove_operator": Act.GOVERNS,
     "move_clock": Act.GOVERNS,
 }
+MAY: dict[Role, frozenset[Act]] = {
+    Role.VIEWER: frozenset({Act.LOOKS}),
+    Role.APPROVER: frozenset({Act.LOOKS, Act.HOLDS_BACK, Act.LETS_GO, Act.RAISES}),
+    Role.OPERATOR: frozenset(Act) - {Act.GOVERNS},
+    Role.ADMIN: frozenset(Act),
+}
 _WHY = {Act.GOVERNS: "it governs whoever works here"}
 _UNLISTED = "what nobody said of this verb that others may"
 
@@ -90,6 +99,14 @@ async def classified(name: str, deps: ControlDeps, by: str) -> None:
     if (key := key_of(deps, by)) is not None:
         await check_verb(deps, key, name)
         return
-    act = ACTS.get(name)
-    if by != ADMIN and act in (None, Act.GOVERNS):
+    act, role = ACTS.get(name), role_of(deps, by)
+    if act in (None, Act.GOVERNS):
         await admin_alone(deps, by, name, _UNLISTED if act is None else _WHY[act])
+    elif role is None or act not in MAY[role]:
+        why = f"`{by}` is {_a(role)}, and this {act}"
+        await deps.house.journal.refused(AuthRefused(why=why, by=by, action=name), None)
+        raise Denied(f"{why}: another role has to", by=by, action=name)
+
+
+def _a(role: Role | None) -> str:
+    return "nobody any more" if role is None else f"a{'n' * role.startswith(('a', 'o'))} {role}"

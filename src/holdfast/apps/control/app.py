@@ -35,6 +35,7 @@ from holdfast.apps.control.operations import Operation, arguments
 from holdfast.apps.control.operators.routes import operations as operators
 from holdfast.apps.control.page import CONTENT_SECURITY, page_of
 from holdfast.apps.control.policy.routes import operations as policy
+from holdfast.apps.control.reach import held_within
 from holdfast.apps.control.reading import whole_body
 from holdfast.apps.control.runs.routes import operations as runs
 from holdfast.apps.control.sessions.routes import operations as sessions
@@ -112,7 +113,8 @@ async def _done(one: Operation, request: Request) -> Response:
         return Response(status_code=400, headers=errors.UNSTORED)
     if known:
         await classified(one.name, deps, by)
-    return shown(await one.does(**arguments(one, request, body, deps, by)))
+    given = arguments(one, request, body, deps, by)
+    return shown(await one.does(**(await held_within(one.name, given, deps, by))))
 
 
 def _told(described: Sequence[Described]) -> list[Route]:

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from holdfast.apps.control.binding import Place, stands_for, what_binds
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
+from holdfast.apps.control.roles import is_admin
 from holdfast.core.sessions import is_held
 from holdfast.errors import ApproverRequired, Denied
 from holdfast.model.bodies import AuthRefused
+from holdfast.model.operators import Role, reaches
 from holdfast.model.runs import Run, RunState
 from holdfast.ports.store import RunFilter
 
@@ -67,7 +69,7 @@ async def check_continuing(deps: ControlDeps, session_id: str, by: str) -> None:
 
 async def check_opening(deps: ControlDeps, by: str, action: str, *, tenant: str, user: str) -> None:
     """Pass the admin, and an operator who is this user. Errors: Denied, journalled."""
-    if stands_for(deps.config, by, tenant, user):
+    if is_admin(deps, by) or stands_for(deps.config, by, tenant, user):
         return
     why = f"`{by}` is not the user `{user}` of `{tenant}`"
     body = AuthRefused(why=why, by=by, action=action)
@@ -118,7 +120,7 @@ async def _fault(
         if listed or not await _free(deps, place, lists):
             return ""
         return f"`{by}` is not among the operators who may let this go on"
-    if not listed:
+    if not listed and not (is_admin(deps, by) and not await _free(deps, place, lists)):
         return f"`{by}` is not among the operators who may let this go on"
     if binds := await what_binds(deps, by, place):
         others = [one for one in await _free(deps, place, lists) if not otherwise_admin or lists]
@@ -127,21 +129,25 @@ async def _fault(
             f"`{by}` cannot lift what binds themselves ({binds}): another person has to,"
             f" {named or 'the admin'}"
         )
-    if otherwise_admin and not lists:
+    if otherwise_admin and not lists and not is_admin(deps, by):
         return f"`{by}` raises no cap: only the admin does, or `approvers` named in holdfast.yaml"
     return ""
 
 
 async def _free(deps: ControlDeps, place: Place, lists: Sequence[Sequence[str]]) -> list[str]:
-    """The operators who stand in every list and are not bound by what is let go."""
-    names = [one.name for one in deps.operators.all()]
+    """The operators who stand in every list, may act there, and are not bound by what is let go."""
+    names = [
+        one.name
+        for one in deps.operators.all()
+        if one.role is not Role.VIEWER and reaches(one.within, place.tenant, place.project)
+    ]
     listed = [name for name in names if all(name in one for one in lists)]
     return [name for name in listed if not await what_binds(deps, name, place)]
 
 
 async def admin_alone(deps: ControlDeps, by: str, action: str, why: str) -> None:
     """Pass the admin. Errors: Denied, journalled, for everybody else."""
-    if by == ADMIN:
+    if is_admin(deps, by):
         return
     body = AuthRefused(why=f"`{by}` is not the admin: {why}", by=by, action=action)
     await deps.house.journal.refused(body, None)

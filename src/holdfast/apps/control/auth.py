@@ -15,7 +15,7 @@ from holdfast.apps.control.errors import refusal
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.proving import proven_in
 from holdfast.apps.control.reading import bearer
-from holdfast.apps.control.spending import called, check_going_on, refused
+from holdfast.apps.control.spending import called, refused
 from holdfast.errors import Denied, HoldfastError, Unauthenticated
 from holdfast.model import tokens
 from holdfast.model.bodies import AuthRefused
@@ -45,10 +45,9 @@ def _digest(token: str) -> str:
 async def check_operator(deps: ControlDeps, token: str) -> str:
     """The name of the operator, or of the key; nobody else passes.
 
-    Errors: Denied for any token of a session, KeyEnded (both journalled), Unauthenticated for any
-    other.
+    Errors: Denied for any token of a session (journalled), Unauthenticated for any other.
     """
-    if name := await _named(deps, _digest(token)):
+    if name := _named(deps, _digest(token)):
         return name
     session = await _session_behind(deps, token)
     if session is None:
@@ -58,15 +57,10 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
     raise Denied("a session's token opens only its own session's paths")
 
 
-async def _named(deps: ControlDeps, digest: str) -> str:
-    """Who acts with this token: an operator or a key, empty for neither. Errors: KeyEnded."""
-    if name := operator_of(deps, digest):
-        return name
+def _named(deps: ControlDeps, digest: str) -> str:
+    """Who acts with this token: an operator or a key, also one that is over; empty for neither."""
     key = deps.house.keys.of_digest(digest)
-    if key is None:
-        return ""
-    await check_going_on(deps, key)
-    return called(key)
+    return operator_of(deps, digest) or (called(key) if key is not None else "")
 
 
 async def _session_behind(deps: ControlDeps, token: str) -> Session | None:
@@ -148,11 +142,11 @@ async def operator_at(deps: ControlDeps, scope: Scope) -> str:
 
 
 async def _proven(deps: ControlDeps, digest: str) -> str:
-    """The operator or key that signed. Errors: Unauthenticated for neither, KeyEnded.
+    """The operator or key that signed. Errors: Unauthenticated for neither.
 
     The workers' token signs too, and opens the workers' paths alone.
     """
-    name = await _named(deps, digest)
+    name = _named(deps, digest)
     if not name:
         raise Unauthenticated("the token is not one of an operator, and no key")
     return name

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.errors import ConfigInvalid, Conflict, NotFound
+from holdfast.model.operators import Role
 
 ADMIN = "admin"
 FILE = "operators.json"
@@ -23,12 +24,18 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _LENGTH = 52
 
 
-class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One operator; `digest` is SHA-256 of the token, in hex."""
+class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One operator; `digest` is SHA-256 of the token, in hex.
+
+    A file of before says neither role nor place. `within` are tenants, or `tenant/project`, where
+    they act; empty: everywhere.
+    """
 
     name: str
     digest: str
     added_at_ns: int
+    role: Role = Role.OPERATOR
+    within: tuple[str, ...] = ()
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,12 +63,14 @@ class Operators:
                 found = one.name
         return found
 
-    def add(self, name: str, at_ns: int) -> str:
+    def add(
+        self, name: str, at_ns: int, role: Role = Role.OPERATOR, within: tuple[str, ...] = ()
+    ) -> str:
         """A new operator's token; durable on return. Errors: Conflict for a name that is taken."""
         if name == ADMIN or name in self._by_name:
             raise Conflict(f"there is an operator `{name}` already")
         token = _PREFIX + "".join(self._choose(_ALPHABET) for _ in range(_LENGTH))
-        self._write({**self._by_name, name: Operator(name, _digest(token), at_ns)})
+        self._write({**self._by_name, name: Operator(name, _digest(token), at_ns, role, within)})
         return token
 
     def remove(self, name: str) -> None:

@@ -27,16 +27,11 @@ def key_of(deps: ControlDeps, by: str) -> SpendingKey | None:
     return deps.house.keys.get(by.removeprefix(_BY)) if by.startswith(_BY) else None
 
 
-async def check_going_on(deps: ControlDeps, key: SpendingKey) -> None:
-    """Errors: KeyEnded, journalled."""
-    if over := deps.house.keys.over(key.name):
-        await _told(deps, key, over, "")
-        raise KeyEnded(over, key=key.name)
-
-
 async def check_verb(deps: ControlDeps, key: SpendingKey, operation: str) -> None:
     """Errors: KeyEnded, KeyRefused, journalled."""
-    await check_going_on(deps, key)
+    if over := deps.house.keys.over(key.name):
+        await _told(deps, key, over, operation)
+        raise KeyEnded(over, key=key.name)
     if operation not in SPENDS:
         text = f"the key `{key.name}` opens sessions, and does nothing else"
         raise await refused(deps, key, text, action=operation)

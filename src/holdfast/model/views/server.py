@@ -2,6 +2,8 @@
 
 import msgspec
 
+from holdfast.model.operators import Role
+
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The server's own word on itself.
@@ -50,12 +52,17 @@ class UpstreamList(msgspec.Struct, frozen=True):
 
 
 class OperatorRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One operator. `users` are whom they are in `tenants`, or everywhere where that is empty."""
+    """One operator. `users` are whom they are in `tenants`, or everywhere where that is empty.
+
+    `within` are the tenants, or `tenant/project`, where they act in their role; empty: everywhere.
+    """
 
     name: str
     added_at_ns: int
     users: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
+    role: Role = Role.OPERATOR
+    within: tuple[str, ...] = ()
 
 
 class OperatorList(msgspec.Struct, frozen=True):

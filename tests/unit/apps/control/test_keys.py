@@ -1,5 +1,6 @@
 """A spending key opens capped sessions and does nothing else: tried, verb by verb, as a table."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -22,9 +23,9 @@ SPEND = {
     "project": "shop",
     "users": ["ann"],
     "budget": ["usd=5.00/day", "tokens=100000"],
-    "ttl_s": 600,
+    "ttl_s": 300,
 }
-PLACES = {"session_id": "own", "run_id": "run", "name": "spend"}
+PLACES = {"session_id": "own", "run_id": "run", "name": "spend", "approval_id": "apr_1"}
 
 
 async def ok(house: House, method: str, path: str, body: Any = None, token: str = ADMIN) -> Any:
@@ -245,6 +246,26 @@ def test_sessions_that_no_memory_holds_are_shown_stopped_at_once():
         assert answer["stopped"] == sorted([has["own"], has["held"]])
         stored = [await house.store.session(has[name]) for name in ("own", "held", "sibling")]
         assert [s and s.state for s in stored] == ["stopped", "stopped", "active"]
+
+    served(main, TEXT)
+
+
+def test_a_key_that_ends_while_a_session_opens_hands_out_no_token():
+    async def main(house: House):
+        token = await key(house)
+        await opened_by(house, token)  # So that its accounts are at hand, and nothing is read.
+        house.store.hold_commits()
+        opening = asyncio.create_task(house.call("POST", "/v1/sessions", {}, token=token))
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+        assert (house.keys.get("spend").opened, opening.done()) == (2, False)
+        revoked = house.keys.revoke("spend", "admin", "")
+        house.store.release_commits()
+        await revoked
+        answer = await opening
+        assert answer.status_code == 403, answer.text
+        assert "the key `spend` was revoked" in answer.text
+        assert "hfs_" not in answer.text
 
     served(main, TEXT)
 

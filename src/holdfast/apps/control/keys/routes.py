@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.keys import service
-from holdfast.apps.control.keys.schemas import AddKey, RevokeKey
+from holdfast.apps.control.keys.schemas import AddKey, RevokeKey, WhichKeys
 from holdfast.apps.control.operations import By, Operations
 from holdfast.model.views.keys import KeyList, KeyView, NewKey, RevokedKey
 
@@ -16,9 +16,9 @@ _UNSAID = RevokeKey()
 
 
 @operations.get("")
-async def list_keys(deps: ControlDeps) -> KeyList:
+async def list_keys(which: WhichKeys, deps: ControlDeps) -> KeyList:
     """Every key, with what its sessions spent and when it was used last."""
-    return KeyList(tuple([await service.shown(deps, key) for key in deps.house.keys.all()]))
+    return await service.listed(deps, which)
 
 
 @operations.get("/{name}", 404)

@@ -32,6 +32,13 @@ class AddKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     users: Annotated[tuple[Name, ...], Meta(max_length=MOST_USERS)] = ()
 
 
+class WhichKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Filters; an empty one does not filter."""
+
+    tenant: Name = ""
+    project: Name = ""
+
+
 class RevokeKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why it is taken back."""
 

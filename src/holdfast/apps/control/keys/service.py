@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from holdfast.apps.control import approvers
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.keys.schemas import AddKey
+from holdfast.apps.control.keys.schemas import AddKey, WhichKeys
 from holdfast.apps.control.sessions.opening import caps_of
 from holdfast.compose.config import Config, resolve
 from holdfast.core.keys import limits_fault
@@ -18,7 +18,7 @@ from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
 from holdfast.model.keys import SpendingKey
 from holdfast.model.users import EVERYONE, user_fault
-from holdfast.model.views.keys import KeyBudget, KeyView, NewKey, RevokedKey
+from holdfast.model.views.keys import KeyBudget, KeyList, KeyView, NewKey, RevokedKey
 from holdfast.ports.store import SessionFilter
 from holdfast.runtime.keys import accounts_of
 
@@ -82,6 +82,16 @@ async def _stop_stored(deps: ControlDeps, name: str) -> set[str]:
             await deps.house.journal.commit(())
             return found
         before = page[-1].opened_at_ns, page[-1].session_id
+
+
+async def listed(deps: ControlDeps, which: WhichKeys) -> KeyList:
+    """Keys by name. Errors: StoreUnavailable."""
+    found = [
+        key
+        for key in deps.house.keys.all()
+        if which.tenant in ("", key.tenant) and which.project in ("", key.project)
+    ]
+    return KeyList(tuple([await shown(deps, key) for key in found]))
 
 
 async def shown(deps: ControlDeps, key: SpendingKey) -> KeyView:

@@ -6,11 +6,12 @@ from msgspec import Meta
 
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
-from holdfast.apps.control.operator_file import ADMIN, Operator
+from holdfast.apps.control.operator_file import Operator
 from holdfast.apps.control.operators.schemas import AddOperator
+from holdfast.compose.config import Config
 from holdfast.compose.config.model import OperatorPerson
-from holdfast.errors import Denied
-from holdfast.model.bodies import AdminActed, AuthRefused
+from holdfast.errors import NotFound
+from holdfast.model.bodies import AdminActed
 from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
 operations = Operations("/v1/operators", "operators")
@@ -27,7 +28,10 @@ async def list_operators(deps: ControlDeps) -> OperatorList:
 async def add_operator(asked: AddOperator, deps: ControlDeps, by: By) -> NewOperator:
     """Name an operator; the token is in this answer and nowhere else."""
     await _acted(deps, by, "operator.add", asked.name)
-    token = deps.operators.add(asked.name, deps.house.clock.now_ns())
+    for one in asked.within:
+        _check_place(deps.config, one)
+    at_ns = deps.house.clock.now_ns()
+    token = deps.operators.add(asked.name, at_ns, asked.role, asked.within)
     return NewOperator(name=asked.name, token=token)
 
 
@@ -46,17 +50,20 @@ def _shown(deps: ControlDeps, one: Operator) -> OperatorRecord:
         added_at_ns=one.added_at_ns,
         users=(one.name,) if person.users is None else person.users,
         tenants=person.tenants,
+        role=one.role,
+        within=one.within,
     )
 
 
+def _check_place(config: Config, place: str) -> None:
+    """Errors: NotFound for a tenant or project that the settings do not name."""
+    tenant, of_project, project = place.partition("/")
+    known = config.tenants.get(tenant)
+    if known is None or (of_project and project not in known.projects):
+        raise NotFound(f"no tenant, and no project of one, is called `{place[:129]}`")
+
+
 async def _acted(deps: ControlDeps, by: str, action: str, name: str) -> None:
-    """Errors: Denied, journalled, for everybody but the admin."""
-    reason = f"operator {name}"
     # Of no tenant: operators are the server's own.
-    if by != ADMIN:
-        why = f"`{by}` is not the admin"
-        refused = AuthRefused(action=action, by=by, reason=reason, why=why)
-        await deps.house.journal.refused(refused, None)
-        raise Denied("only the admin names operators")
-    body = AdminActed(action=action, by=by, reason=reason)
+    body = AdminActed(action=action, by=by, reason=f"operator {name}")
     await deps.house.journal.commit([deps.house.journal.record(body, None)])

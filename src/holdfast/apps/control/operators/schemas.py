@@ -5,10 +5,19 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from holdfast.apps.control.wire import Name
 from holdfast.compose.config.names import ID_PATTERN
+from holdfast.model.operators import Role
+
+MOST_PLACES = 100
 
 
 class AddOperator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A name that is not taken."""
+    """A name that is not taken, what they may do, and where: tenants, or `tenant/project`.
+
+    `within` empty is everywhere.
+    """
 
     name: Annotated[str, Meta(pattern=rf"{ID_PATTERN}(?!\n)")]
+    role: Role = Role.OPERATOR
+    within: Annotated[tuple[Name, ...], Meta(max_length=MOST_PLACES)] = ()

@@ -45,8 +45,9 @@ class WhichRuns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class WhichDead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A page of all that wait for a person."""
+    """A page of all that wait for a person, of one tenant where it is named."""
 
+    tenant: Name = ""
     limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = MAX_LISTED
     cursor: Cursor = ""
 

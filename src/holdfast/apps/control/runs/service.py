@@ -104,14 +104,16 @@ async def listed(deps: ControlDeps, which: WhichRuns) -> RunList:
 async def dead_letters(deps: ControlDeps, which: WhichDead) -> RunList:
     """Runs that wait for a person, with what each waits for. Errors: as for `listed`."""
     before = place_of(which.cursor)
-    where = RunFilter(states=approvers.WAITING, before=before, limit=which.limit)
+    where = RunFilter(
+        tenant=which.tenant, states=approvers.WAITING, before=before, limit=which.limit
+    )
     shown, then = await deps.house.run_views.listed(where, used=True)
     return RunList(shown, cursor_of(then))
 
 
 async def unknown(deps: ControlDeps, which: WhichDead) -> EffectList:
     """Effects of every session and run that a person has to settle. Errors: as for `listed`."""
-    where = EffectFilter(before=place_of(which.cursor), limit=which.limit + 1)
+    where = EffectFilter(tenant=which.tenant, before=place_of(which.cursor), limit=which.limit + 1)
     found = await deps.house.store.unknown_effects(where)
     page = found[: which.limit]
     then = (page[-1].changed_at_ns, page[-1].key) if len(found) > len(page) else None
