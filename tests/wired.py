@@ -1,5 +1,6 @@
 """A house wired as the server's is, on ports in memory: a test names the ports that it is about."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,11 +30,12 @@ class NoProcesses:
     async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
         return frozenset()
 
-    async def stop(self, session_id: str) -> StopReport:
+    async def stop(self, session_ids: Collection[str]) -> Mapping[str, StopReport]:
         if self.fault is not None:
             raise self.fault
-        self.stopped.append(session_id)
-        return StopReport(how="none", found=0, survivors=0)
+        self.stopped += session_ids
+        nothing = StopReport(how="none", found=0, survivors=0)
+        return dict.fromkeys(session_ids, nothing)
 
 
 def ports(**named: Any) -> Ports:

@@ -12,13 +12,16 @@ from holdfast.backends.system.clock import SystemClock
 from holdfast.ports.store import Store
 from holdfast.testing.conformance.store_approvals import StoreApprovalsConformance
 from holdfast.testing.conformance.store_retention import StoreRetentionConformance
+from holdfast.testing.conformance.store_stops import StoreStopsConformance
 from holdfast.testing.memory_store import MemoryStore
 from tests.contract import test_store_retention as retention
 from tests.contract.test_store_port import COMMITS, FILTERS, SESSION_FILTERS, answers
 from tests.postgres import PostgresServer
 
 
-class TestPostgresStore(StoreApprovalsConformance, StoreRetentionConformance):
+class TestPostgresStore(
+    StoreApprovalsConformance, StoreRetentionConformance, StoreStopsConformance
+):
     @pytest.fixture(autouse=True)
     def _place(self, postgres: PostgresServer):
         self.url = postgres.new_database()

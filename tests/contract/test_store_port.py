@@ -14,10 +14,12 @@ from holdfast.errors import HoldfastError
 from holdfast.model.budgets import AccountKey, AccountState, Dimension, Scope, Window
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState
+from holdfast.model.stops import Reach
 from holdfast.model.tools import CallState
 from holdfast.ports.store import HoldClosed, RecordFilter, SessionFilter, Store
 from holdfast.testing.conformance.store import a_call, a_hold, a_record, a_session
 from holdfast.testing.conformance.store_approvals import StoreApprovalsConformance
+from holdfast.testing.conformance.store_stops import StoreStopsConformance, a_stop
 from holdfast.testing.memory_store import MemoryStore
 
 
@@ -26,7 +28,7 @@ class SystemClock:
         return time.time_ns()
 
 
-class TestSqliteStore(StoreApprovalsConformance):
+class TestSqliteStore(StoreApprovalsConformance, StoreStopsConformance):
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path):
         self.path = tmp_path / "holdfast.db"
@@ -39,7 +41,7 @@ class TestSqliteStore(StoreApprovalsConformance):
         return await self.open_store()
 
 
-class TestMemoryStore(StoreApprovalsConformance):
+class TestMemoryStore(StoreApprovalsConformance, StoreStopsConformance):
     async def open_store(self) -> Store:
         return MemoryStore()
 
@@ -104,6 +106,12 @@ CHANGES = st.one_of(
         session=st.sampled_from(["s1", "s2"]),
         state=st.sampled_from(CallState),
     ),
+    st.builds(
+        a_stop,
+        reach=st.builds(Reach, tenant=TENANTS, user=NAMES),
+        at_ns=TIMES,
+        lifted_at_ns=st.sampled_from([0, 0, 7]),
+    ),
 )
 COMMITS = st.lists(
     st.tuples(st.lists(RECORDS, max_size=3), st.lists(CHANGES, max_size=3)), max_size=12
@@ -163,6 +171,7 @@ async def answers(store: Store, commits, filters, session_filters) -> list[objec
     seen += [await store.calls(s) for s in ("s1", "s2")]
     every = await store.accounts()
     seen += [await store.accounts([s.key for s in every[::2]]), await store.accounts([])]
+    seen += [await store.stops()]
     return [*seen, every, await store.holds(), await store.last_at_ns()]
 
 

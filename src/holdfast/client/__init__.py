@@ -30,6 +30,7 @@ from holdfast.model.views.server import (
     UpstreamStatus,
 )
 from holdfast.model.views.sessions import CollectedResult, SessionPlan, SessionView
+from holdfast.model.views.stops import StoppedSession, StopReach, StopReceipt, StopView
 from holdfast.model.views.turns import TurnRecord
 
 from .client import Client, connect
@@ -74,6 +75,10 @@ __all__ = [
     "Session",
     "SessionPlan",
     "SessionView",
+    "StopReach",
+    "StopReceipt",
+    "StopView",
+    "StoppedSession",
     "Stored",
     "ToolOutput",
     "TrustedFiles",

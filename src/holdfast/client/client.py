@@ -30,6 +30,7 @@ from .paging import each, listed
 from .retention import collect
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
+from .stops import Stops
 from .upstreams import Upstreams
 from .wire import Door, Pool
 
@@ -60,6 +61,7 @@ class Client:
         """`found` says that a file named the address, and nobody who runs this."""
         self._door = Door(Pool(url), token, bound=found)
         self.sessions = Sessions(self._door)
+        self.stops = Stops(self._door)
         self.runs = Runs(self._door)
         self.dlq = DeadLetters(self._door)
         self.effects = Effects(self._door)

@@ -68,6 +68,7 @@ from holdfast.runtime.retention import Retention, Terms
 from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.stopping import Stopping
 from holdfast.runtime.turns import Turns
 from holdfast.runtime.upkeep import Upkeep
 from holdfast.runtime.views.runs import RunViews
@@ -144,6 +145,7 @@ class House(Services, frozen=True, kw_only=True):
     runs: Runs
     approvals: Approvals
     killer: Killer
+    stopping: Stopping
     delegation: Delegation
     conversations: Conversations
     retention: Retention
@@ -168,6 +170,7 @@ async def open_house(ports: Ports, settings: Settings) -> House:
     ports.clock.not_before(await ports.store.last_at_ns())
     house = wire(ports, settings, await last_ledger(ports.store))
     await house.keys.load()
+    await house.sessions.stops.load(house.store)
     at_work = await _settle_lost(house, settings)
     await house.dispatch.load()
     if house.files is not None:
@@ -175,6 +178,7 @@ async def open_house(ports: Ports, settings: Settings) -> House:
     for session_id in at_work:
         with contextlib.suppress(NotFound):  # Of a child whose parent retention took.
             await house.sessions.get(session_id)
+    await house.stopping.finish()
     return house
 
 
@@ -191,6 +195,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
     admission = _admission(services, ports, settings, hooks, prompts)
     dispatch = _dispatch(services, ports, settings)
     runs = Runs(services, ports.store, dispatch)
+    killer = Killer(sessions, journal, ports.processes)
     shown = SessionViews(sessions, services.budgets, ports.store, clock)
     return House(
         **msgspec.structs.asdict(services),
@@ -217,7 +222,8 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         dispatch=dispatch,
         runs=runs,
         approvals=Approvals(services, ports.store, dispatch),
-        killer=Killer(sessions, journal, ports.processes),
+        killer=killer,
+        stopping=Stopping(services, ports.store, killer, runs),
         delegation=Delegation(services),
         conversations=Conversations(ports.store, journal, clock),
         retention=Retention(

@@ -21,7 +21,8 @@ _ALWAYS = frozenset(
         Kind.EVIDENCE_MISSING,
         Kind.RISK_NOTICE,
         Kind.SESSION_ENDING,
-        Kind.SESSION_KILLED,
+        Kind.STOP_PLACED,
+        Kind.STOP_LIFTED,
     }
 )
 
@@ -46,7 +47,8 @@ def alert_of(record: Record, tz: tzinfo) -> Notice | None:
     model call that says of its price what has none, a context that fills, calls alike and turns at
     the numbers of `loop`, a loop that stopped its session, a session that a spent cap paused and
     that somebody has to resume, and again a day before it is given up, a call at a risk that is
-    told of, a tool result without a permit, a kill, and a kill one of whose levers failed.
+    told of, a tool result without a permit, a kill, a stop of many sessions or its
+    end, and a kill one of whose levers failed.
     """
     told = record.kind in _ALWAYS
     if record.kind is Kind.LOOP_ALERT:
@@ -54,6 +56,9 @@ def alert_of(record: Record, tz: tzinfo) -> Notice | None:
         told = alert.stops or alert.code in _TOLD_LOOPS
     elif record.kind is Kind.SESSION_PAUSED:
         told = bool(bodies.SessionPaused.of(record).account)
+    elif record.kind is Kind.SESSION_KILLED:
+        # Of many that end together, the stop is told.
+        told = not bodies.SessionKilled.of(record).stop
     elif record.kind is Kind.MODEL_CALL_SETTLED:
         told = bool(bodies.ModelCallSettled.of(record).doubts)
     elif record.kind is Kind.KILL_RECEIPT:

@@ -101,6 +101,27 @@ def _receipt(record: Record) -> str:
     return f"{text}, but failed at {', '.join(failed)}" if failed else text
 
 
+_ACTS = {"pause": "paused", "kill": "killed", "resume": "resumed"}
+
+
+def _placed(record: Record) -> str:
+    body = bodies.StopPlaced.of(record)
+    done, why = _ACTS.get(body.act, "stopped"), _said(body.reason)
+    return f"{_plain(body.what, 200)} was {done}{_by(body.by)}, and nothing opens there{why}"
+
+
+def _lifted(record: Record) -> str:
+    body = bodies.StopLifted.of(record)
+    return f"{_plain(body.what, 200)} was let go{_by(body.by)}{_said(body.reason)}"
+
+
+def _stopped(record: Record) -> str:
+    body = bodies.StopReceipt.of(record)
+    done, ms = _ACTS.get(body.act, "stopped"), _plain(body.total_ms, 20)
+    failed = f"; of {_plain(body.failed, 20)} something may be left" if body.failed else ""
+    return f"{_plain(body.number, 20)} sessions were {done} at once, in {ms} ms{failed}"
+
+
 def _prompted(record: Record) -> str:
     body = bodies.PromptSubmitted.of(record)
     who = "the user wrote" if body.vouched else "the agent's client says that the user wrote"
@@ -510,6 +531,9 @@ _SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.SESSION_COLLECTED: _collected,
     Kind.SESSION_CONTINUED: _continued,
     Kind.KILL_RECEIPT: _receipt,
+    Kind.STOP_PLACED: _placed,
+    Kind.STOP_LIFTED: _lifted,
+    Kind.STOP_RECEIPT: _stopped,
     Kind.PROMPT_SUBMITTED: _prompted,
     Kind.PROMPT_CONFIRMED: _confirmed,
     Kind.MODEL_CALL_REFUSED: _refused,

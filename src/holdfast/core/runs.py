@@ -16,6 +16,9 @@ from holdfast.model.runs import RunState as S
 OPEN = (RunState.QUEUED, RunState.RUNNING, RunState.DELAYED)
 """States that a server keeps in memory."""
 
+PAUSED = "the session is paused"
+"""Why a run is parked that waits for nothing but its session."""
+
 OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
 

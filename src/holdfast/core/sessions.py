@@ -61,7 +61,7 @@ PAUSED_DAYS = 7
 
 def paused(session: Session, now_ns: int, *, parked_for: str = "") -> Session:
     """The session with its clock stopped, kept for a person to come back to."""
-    left_ns = max(session.expires_at_ns - now_ns, 0)
+    left_ns = life_left_ns(session, now_ns)
     return msgspec.structs.replace(
         session,
         parked_for=parked_for,
@@ -96,9 +96,13 @@ def lapsed_reason(session: Session) -> str:
     return "the session reached its wall clock"
 
 
-def after(state: S, command: Command) -> S | None:
-    """The state that `command` leads to, or None when it is not possible from `state`."""
-    return TRANSITIONS.get((state, command))
+def after(session: Session, command: Command) -> S | None:
+    """The state that `command` leads to, or None when it is not possible.
+
+    A session that only a stop pauses is active as far as it goes itself.
+    """
+    own = S.ACTIVE if session.by_stop else session.state
+    return TRANSITIONS.get((own, command))
 
 
 def is_held(session: Session) -> bool:

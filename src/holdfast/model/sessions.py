@@ -73,6 +73,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `folder` is where it works, absolute, empty where nobody said; `sandboxed`: whoever opened it
     saw that its commands run in a sandbox; `sealed`: and that they cannot read its hooks' token.
     `held`: somebody paused or killed it and nobody resumed it since, whatever became of it.
+    `by_stop`: nothing but a stop pauses it (`core/stops`), and it goes on where none does.
     `parks`: a spent cap pauses it; `parked_for` is the account that did. Its clock stands still
     while it is paused: `life_left_ns` is what it may act once it is resumed, and `expires_at_ns`
     when it is given up; `told_ending`: somebody was told that this is near.
@@ -120,3 +121,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     parked_for: str = ""
     life_left_ns: int = 0
     told_ending: bool = False
+    by_stop: bool = False

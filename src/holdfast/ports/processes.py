@@ -1,5 +1,6 @@
 """What a kill needs of the machine that the agent runs on."""
 
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import msgspec
@@ -31,6 +32,9 @@ class Processes(Protocol):
         """The session's processes that live, each told apart from a later one of its number."""
         ...
 
-    async def stop(self, session_id: str) -> StopReport:
-        """End every process of the session at once, tools in sessions of their own included."""
+    async def stop(self, session_ids: Collection[str]) -> Mapping[str, StopReport]:
+        """End every process of these sessions at once, tools in sessions of their own included.
+
+        A report of each session.
+        """
         ...

@@ -20,6 +20,7 @@ from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run, RunState
 from holdfast.model.sessions import Session, SessionState
+from holdfast.model.stops import Stop
 from holdfast.model.tools import CallRecord
 
 
@@ -41,6 +42,7 @@ Change = (
     | Conversation
     | ConversationClosed
     | SpendingKey
+    | Stop
 )
 """A state to keep: each replaces what was stored under its key."""
 
@@ -267,6 +269,10 @@ class Store(Protocol):
 
     async def spending_keys(self) -> list[SpendingKey]:
         """Every spending key, by name, those that are over too."""
+        ...
+
+    async def stops(self) -> list[Stop]:
+        """The stops that stand, oldest first; of one time by the key of their reach."""
         ...
 
     async def last_at_ns(self) -> int:

@@ -20,6 +20,7 @@ from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Cuts
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
+from holdfast.model.stops import Stop
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     ApprovalFilter,
@@ -91,7 +92,7 @@ def record_body(record: Record) -> bytes:
 
 
 def state_json(
-    state: HoldState | Session | CallRecord | Run | EffectEntry | Approval | SpendingKey,
+    state: HoldState | Session | CallRecord | Run | EffectEntry | Approval | SpendingKey | Stop,
 ) -> bytes:
     """The state as JSON. Errors: InvalidRequest, TooLarge, as for `record_body`."""
     return _STATES[type(state)](state)
@@ -147,6 +148,12 @@ def _call_json(call: CallRecord) -> bytes:
     return _encode(call, "the call", flat=True)
 
 
+def _stop_json(stop: Stop) -> bytes:
+    _check_ints((stop.at_ns, stop.lifted_at_ns), "the stop")
+    check_text((stop.stop_id, *msgspec.structs.astuple(stop.reach)), "the stop")
+    return _encode(stop, "the stop")
+
+
 _STATES: dict[type, Callable[[Any], bytes]] = {
     HoldState: _hold_json,
     Session: _session_json,
@@ -155,6 +162,7 @@ _STATES: dict[type, Callable[[Any], bytes]] = {
     EffectEntry: _effect_json,
     Approval: _approval_json,
     SpendingKey: _key_json,
+    Stop: _stop_json,
 }
 
 

@@ -18,6 +18,7 @@ from holdfast.model.events import Kind, Record
 from holdfast.model.keys import SpendingKey
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
+from holdfast.model.stops import Stop
 from holdfast.model.tools import CallRecord, CallState
 from holdfast.ports.store import Change, HoldClosed
 from holdfast.ports.store_refusals import (
@@ -45,6 +46,7 @@ _RUN = msgspec.json.Decoder(Run)
 _EFFECT = msgspec.json.Decoder(EffectEntry)
 _APPROVAL = msgspec.json.Decoder(Approval)
 _KEY = msgspec.json.Decoder(SpendingKey)
+_STOP = msgspec.json.Decoder(Stop)
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -71,6 +73,7 @@ class CommitRows:
         "runs",
         "sessions",
         "size_bytes",
+        "stops",
     )
 
     def __init__(self) -> None:
@@ -84,13 +87,14 @@ class CommitRows:
         self.approvals: dict[str, Row] = {}
         self.conversations: list[Conversation | ConversationClosed] = []
         self.keys: dict[str, Row] = {}
+        self.stops: dict[str, Row] = {}
         self.size_bytes = 0
 
     @property
     def empty(self) -> bool:
         """Nothing to write: the commit only waits for those before it."""
         states = (self.sessions, self.calls, self.accounts, self.holds, self.runs, self.effects)
-        kept = (self.journal, self.conversations, self.approvals, self.keys)
+        kept = (self.journal, self.conversations, self.approvals, self.keys, self.stops)
         return not any(kept) and not any(states)
 
 
@@ -203,6 +207,12 @@ def _add_conversation(rows: CommitRows, change: Conversation | ConversationClose
     return _ROW_OVERHEAD_BYTES + (len(held.messages) + len(held.metadata) if held else 0)
 
 
+def _add_stop(rows: CommitRows, stop: Stop) -> int:
+    raw = state_json(stop)
+    rows.stops[stop.reach.key] = (stop.reach.key, stop.at_ns, stop.lifted_at_ns, raw)
+    return len(raw) + _ROW_OVERHEAD_BYTES
+
+
 _ADD: dict[type, Callable[[CommitRows, Any], int]] = {
     AccountState: _add_account,
     HoldState: _add_hold,
@@ -215,6 +225,7 @@ _ADD: dict[type, Callable[[CommitRows, Any], int]] = {
     Conversation: _add_conversation,
     ConversationClosed: _add_conversation,
     SpendingKey: _add_key,
+    Stop: _add_stop,
 }
 
 
@@ -355,6 +366,11 @@ def _call_of_before(call: CallRecord, before: _Before) -> CallRecord:
     if before.redeemed:
         return msgspec.structs.replace(call, state=CallState.BEGUN)
     return call
+
+
+def stop_of(raw: bytes) -> Stop:
+    """A stored stop."""
+    return _STOP.decode(raw)
 
 
 def account_of(raw: bytes) -> AccountState:

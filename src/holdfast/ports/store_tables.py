@@ -98,6 +98,7 @@ TABLES: dict[str, tuple[tuple[str, ColumnType], ...]] = {
         ("metadata", BYTES),
     ),
     "spending_keys": (("name", TEXT), ("spending_key", BYTES)),
+    "stops": (("reach", TEXT), ("at_ns", INT), ("lifted_at_ns", INT), ("stop", BYTES)),
 }
 """Every table in the order of its columns, with their types."""
 
@@ -112,5 +113,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "approvals": ("approval_id",),
     "conversations": ("tenant", "user", "name"),
     "spending_keys": ("name",),
+    "stops": ("reach",),
 }
 """What a row is known by, and what a state replaces; the journal replaces nothing."""

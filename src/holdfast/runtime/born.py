@@ -44,6 +44,7 @@ def born(draft: Session, named: Named, clock: Clock, entropy: Entropy) -> tuple[
         parked_for="",
         life_left_ns=0,
         told_ending=False,
+        by_stop=False,
         asked=named.asked,
     )
     return session, token

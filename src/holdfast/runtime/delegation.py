@@ -109,7 +109,7 @@ class Delegation:
             raise NotFound(f"this session started no `{child_id[:64]}`")
         child = await self._sessions.get(child_id, live.who.tenant)
         self._sessions.check_live(live)
-        if after(child.session.state, Command.END) is not None:
+        if after(child.session, Command.END) is not None:
             reason = "its result was collected"
             durable = self._sessions.change(child, Command.END, reason)
             child.cut_streams(f"session_stopped: {reason}")

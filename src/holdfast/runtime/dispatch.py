@@ -259,7 +259,7 @@ class Dispatch:
     def _why_not(self, run: Run, live: LiveSession) -> tuple[RunState, str] | None:
         state, now_ns = live.session.state, self._clock.now_ns()
         if state is SessionState.PAUSED:
-            return RunState.PARKED, "the session is paused"
+            return RunState.PARKED, rules.PAUSED
         if state is not SessionState.ACTIVE:
             return _ended_as(live)
         if run.deadline_ns and now_ns >= run.deadline_ns:
@@ -348,7 +348,7 @@ class Dispatch:
         left = self._moved(run, state, by, reason, **fields)
         given = [*records, self._record(live, left, reason)]
         command = Command.END if state is RunState.DONE else Command.STOP
-        if state in rules.OVER and after(live.session.state, command) is not None:
+        if state in rules.OVER and after(live.session, command) is not None:
             durable = self._sessions.change(
                 live, command, reason or "done", extra=given, also=[left]
             )

@@ -99,7 +99,7 @@ class Holding:
         session = live.session
         if refused.fits_when_settled or not session.parks:
             return
-        if after(session.state, Command.PAUSE) is not None:
+        if after(session, Command.PAUSE) is not None:
             told = self._sessions.change(
                 live, Command.PAUSE, no_room(refused), account=str(refused.key)
             )

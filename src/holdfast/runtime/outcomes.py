@@ -350,7 +350,7 @@ class Outcomes:
         """A session that is alive and gets no further is stopped, where it still goes on."""
         if finding is None or not finding.stops:
             return
-        if after(live.session.state, Command.STOP) is not None:
+        if after(live.session, Command.STOP) is not None:
             await self._sessions.change(live, Command.STOP, f"loop_detected: {finding.text}")
             live.cut_streams(f"session_stopped: {finding.text}")
 

@@ -40,7 +40,7 @@ class HookPoints:
         """Pause the session where a person is to look; one that is over stays so."""
         if result.recovery is not Recovery.ESCALATE:
             return
-        if after(live.session.state, Command.PAUSE) is not None:
+        if after(live.session, Command.PAUSE) is not None:
             reason = f"{_CODE}: a hook wants a person to look: {detail}"[:500]
             await self._sessions.change(live, Command.PAUSE, reason)
 

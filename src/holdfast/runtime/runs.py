@@ -259,6 +259,14 @@ class Runs:
         for run in await self._store.runs(where):
             await self._dispatch.enqueue(run, reason="the session was resumed")
 
+    async def stop_lifted(self, session_id: str) -> None:
+        """A session that a stop held goes on: so does its run, where that is why it waits."""
+        if self._dispatch.of_session(session_id) is None:
+            where = RunFilter(session=session_id, states=(RunState.PARKED,), limit=1)
+            for run in await self._store.runs(where):
+                if run.reason == rules.PAUSED:
+                    await self._dispatch.enqueue(run, reason="no stop holds its session any more")
+
     async def unknown_effects(self, run: Run) -> list[EffectEntry]:
         """Effects of its session that nobody knows the outcome of."""
         entries = await self._store.effects(run.session)
@@ -349,7 +357,7 @@ class Runs:
 
     def ended_by_session(self, live: LiveSession) -> bool:
         """Whether nothing more can come of the session's run."""
-        return after(live.session.state, Command.END) is None
+        return after(live.session, Command.END) is None
 
 
 def _alert_percent(run: Run) -> int:

@@ -46,8 +46,8 @@ from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.keys import Keys
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.replay import trust_attributes
+from holdfast.runtime.stops import Stops
 
-_PAGE = 1000
 _RECALLED_MOST = 10_000
 
 Begun = Callable[[LiveSession], tuple[Sequence[Record], Sequence[Change]]]
@@ -75,6 +75,7 @@ class Sessions:
         self._clock = clock
         self._entropy = entropy
         self._inherited = Inherited(store, journal)
+        self.stops = Stops(journal, clock)
         self._live: dict[str, LiveSession] = {}
         self._by_token: dict[str, str] = {}
         # Each as long as somebody holds it or waits for it, whether the load succeeds or not.
@@ -109,6 +110,8 @@ class Sessions:
             await self._inherited.into(live)
         async with self._budgets.at_hand(live.chain, new=session.session_id):
             accounts = self._budgets.open_chain(session, live.chain)
+            # Nothing is awaited from here to the commit: what a stop found had been committed.
+            self.stops.check_open(session.principal)
             record = self._opened(session, accounts)
             records, changes = begun(live) if begun is not None else ([], [])
             await self._journal.commit([record, *records], [session, *accounts, *changes])
@@ -128,8 +131,10 @@ class Sessions:
 
         `task_text` is journalled with the parent, `call_id` names its call that asked for it,
         `begun` says what begins with it, in the same commit.
-        Errors: SessionStopped when the parent was stopped meanwhile; StoreUnavailable.
+        Errors: SessionStopped when the parent was stopped meanwhile, or a stop holds what the child
+        would be; StoreUnavailable.
         """
+        self.stops.check_open(draft.principal)
         inherited = tuple(key for key in parent.chain if key.scope is Scope.SESSION)
         draft = msgspec.structs.replace(draft, ancestor_accounts=inherited)
         session, token = born(draft, ANEW, self._clock, self._entropy)
@@ -220,6 +225,22 @@ class Sessions:
         if before is not None:
             self._budgets.leave(before.chain)
         self.came(live)
+        if changed := self.hold(live):
+            noted(self._journal.commit(*changed))
+
+    def hold(self, live: LiveSession, **lifted: str) -> tuple[list[Record], list[Change]] | None:
+        """Let the stops that stand hold a session, or let it go; what to commit, None for nothing.
+
+        `lifted` is told of the stop that was, as `Stops.hold` takes it.
+        """
+        before = live.session
+        live.session, records = self.stops.hold(before, **lifted)
+        if not records:
+            return None
+        changes: list[Change] = [live.session]
+        if live.session.state is SessionState.ACTIVE:
+            changes += self._go_on_below(live, before.state_changed_at_ns)
+        return records, changes
 
     def forget(self, live: LiveSession) -> None:
         """Give back the memory of a session and of its accounts; both are read again when asked."""
@@ -312,6 +333,8 @@ class Sessions:
             if session.state is SessionState.EXPIRED:
                 raise CredentialExpired(session.state_reason, state=session.state)
             which = "the session" if one is live else f"the session above it, {one.who.agent},"
+            if session.by_stop:
+                raise self.stops.stopped(which, one.who)
             raise stopped_error(session, which)
 
     def lapse(self, live: LiveSession) -> None:
@@ -359,7 +382,7 @@ class Sessions:
         live.cut_streams(f"session_stopped: {reason}")
         for child in self.below(live):
             own = self.has_run(child.session.session_id)
-            if not own and after(child.session.state, Command.END) is not None:
+            if not own and after(child.session, Command.END) is not None:
                 noted(self.change(child, Command.END, reason))
                 child.cut_streams(f"session_stopped: {reason}")
         return token
@@ -394,6 +417,7 @@ class Sessions:
         *,
         by: str = "",
         account: str = "",
+        stop: str = "",
         extra: Sequence[Record] = (),
         also: Sequence[Change] = (),
     ) -> asyncio.Future[None]:
@@ -401,33 +425,38 @@ class Sessions:
 
         What ends a session ends all that it started, and cuts their streams. A pause needs no more
         than its own state: nothing below a paused session is live. `account` is the one whose cap
-        pauses it. Errors: Conflict when the command does not apply to the state.
+        pauses it, `stop` the stop that ends it. Errors: Conflict when the command does not apply to
+        the state.
         """
-        state = after(live.session.state, command)
+        state = after(live.session, command)
         if state is None:
             raise Conflict(
                 f"a session that is {live.session.state} cannot be told to {command}",
                 state=live.session.state,
             )
         since_ns = live.session.state_changed_at_ns
-        records, changes = self._told(live, command, state, reason, by, account)
+        records, changes = self._told(live, command, state, reason, by, account, stop)
         if command is Command.RESUME:
-            changes += self._go_on_below(live, self._clock.now_ns() - since_ns)
+            changes += self._go_on_below(live, since_ns)
+            held = self.hold(live) or ([], [])
+            records, changes = records + held[0], changes + held[1]
         for below in self.below(live) if command not in (Command.PAUSE, Command.RESUME) else ():
-            to = after(below.session.state, command)
+            to = after(below.session, command)
             if to is None:
                 continue
             text = f"the session above it is {state}: {reason}"
-            more, changed = self._told(below, command, to, text, by)
+            more, changed = self._told(below, command, to, text, by, stop=stop)
             records, changes = records + more, changes + changed
             if command is not Command.KILL:  # A kill cuts them itself, and counts them.
                 below.cut_streams(f"session_stopped: {text}")
         return self._journal.commit([*extra, *records], [*changes, *also])
 
-    def _go_on_below(self, live: LiveSession, stood_ns: int) -> list[Change]:
-        """The clocks of what a resumed session started stood still with its own."""
+    def _go_on_below(self, live: LiveSession, since_ns: int) -> list[Change]:
+        """The clocks of what a resumed session started stood still with its own, since then."""
         found = [one for one in self.below(live) if one.session.state is SessionState.ACTIVE]
         for one in found:
+            # One that waited by itself meanwhile got that time back already.
+            stood_ns = self._clock.now_ns() - max(since_ns, one.session.state_changed_at_ns)
             later_ns = one.session.expires_at_ns + stood_ns
             one.session = msgspec.structs.replace(one.session, expires_at_ns=later_ns)
         return [one.session for one in found]
@@ -440,6 +469,7 @@ class Sessions:
         reason: str,
         by: str,
         account: str = "",
+        stop: str = "",
     ) -> tuple[list[Record], list[Change]]:
         """One session's change in memory; what to commit of it."""
         session, now_ns = live.session, self._clock.now_ns()
@@ -452,7 +482,8 @@ class Sessions:
             timed,
             state=state,
             state_reason=reason,
-            state_changed_at_ns=now_ns,
+            state_changed_at_ns=session.state_changed_at_ns if state is session.state else now_ns,
+            by_stop=False,
             held=command in (Command.PAUSE, Command.KILL)
             or (session.held and command is not Command.RESUME),
         )
@@ -464,7 +495,7 @@ class Sessions:
             self._settle_unreported(live)
             lost = self._effects.abandon(live, f"the session is {state}, and nothing was reported")
         body: bodies.SessionChanged = RECORDED[command](
-            reason=reason, by=by, from_state=session.state
+            reason=reason, by=by, from_state=session.state, stop=stop
         )
         if isinstance(body, bodies.SessionPaused):
             until_ns = live.session.expires_at_ns

@@ -22,6 +22,7 @@ from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session, SessionState
+from holdfast.model.stops import Stop
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     ApprovalFilter,
@@ -68,6 +69,7 @@ class _Durable:
         self.approvals: dict[str, Approval] = {}
         self.conversations: dict[tuple[str, str, str], Conversation] = {}
         self.keys: dict[str, SpendingKey] = {}
+        self.stops: dict[str, Stop] = {}
 
     def apply(self, records: Sequence[Record], changes: Sequence[Change]) -> None:
         """All of one commit, or nothing.
@@ -96,6 +98,8 @@ class _Durable:
                 self.approvals[change.approval_id] = change
             elif isinstance(change, SpendingKey):
                 self.keys[change.name] = change
+            elif isinstance(change, Stop):
+                self.stops[change.reach.key] = change
 
     def _conversations_after(
         self, changes: Sequence[Change]
@@ -505,6 +509,12 @@ class MemoryStore:
         self._check_readable()
         return sorted(self._durable.keys.values(), key=lambda key: key.name.encode())
 
+    async def stops(self) -> list[Stop]:
+        """Stops that stand, oldest first."""
+        self._check_readable()
+        standing = [one for one in self._durable.stops.values() if not one.lifted_at_ns]
+        return sorted(standing, key=lambda one: (one.at_ns, one.reach.key.encode()))
+
     async def last_at_ns(self) -> int:
         """Time of the newest journal record, 0 when there is none."""
         self._check_readable()
@@ -530,7 +540,7 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, Conversation | ConversationClosed):
         check_conversation(change)
         return change
-    kinds = HoldState | Session | CallRecord | Run | EffectEntry | Approval | SpendingKey
+    kinds = HoldState | Session | CallRecord | Run | EffectEntry | Approval | SpendingKey | Stop
     if isinstance(change, kinds):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")

@@ -45,6 +45,8 @@ TOLD = {
     Kind.RISK_NOTICE,
     Kind.SESSION_ENDING,
     Kind.SESSION_KILLED,
+    Kind.STOP_LIFTED,
+    Kind.STOP_PLACED,
 }
 
 

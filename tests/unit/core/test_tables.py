@@ -13,6 +13,7 @@ from holdfast.model.principals import TrustLevel
 from holdfast.model.risk import RiskLevel, RiskReason
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tools import Contract, Effect
+from holdfast.testing.conformance.store import a_session
 
 FINAL = {SessionState.STOPPED, SessionState.KILLED, SessionState.EXPIRED, SessionState.ENDED}
 NS = 1_000_000_000
@@ -103,7 +104,7 @@ def test_unregistered_tool_is_high_and_shell_commands_are_classified():
 
 def test_session_table_has_no_way_back_from_a_final_state_but_the_kill():
     for state, command in itertools.product(SessionState, Command):
-        to = after(state, command)
+        to = after(a_session(state=state), command)
         if state in FINAL:
             assert to is (SessionState.KILLED if command is Command.KILL and to else None)
         if state is SessionState.KILLED:

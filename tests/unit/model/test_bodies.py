@@ -28,6 +28,7 @@ SINCE = {
     *(Kind.APPROVAL_ANSWERED, Kind.APPROVAL_ASKED, Kind.APPROVAL_EXPIRED),
     *(Kind.CONTEXT_COMPACTED, Kind.SESSION_ENDING),
     *(Kind.KEY_ADDED, Kind.KEY_ROTATED, Kind.KEY_REVOKED, Kind.KEY_USED),
+    *(Kind.STOP_PLACED, Kind.STOP_LIFTED, Kind.STOP_RECEIPT),
 }
 BEFORE = Path(__file__).parents[2] / "corpora" / "journal_before_1.jsonl"
 SHAPES = sorted(KINDS, key=lambda body: body.__name__)
@@ -233,6 +234,7 @@ NESTED: tuple[Any, ...] = (
     [{"session_id": "s", "agent": "a", "state": "killed", "streams": 1, "processes": 1,
       "ok": True, "detail": "d"}],
     [{"text": "text"}],
+    [{"session_id": "s", "tenant": "t", "user": "u", "agent": "a", "state": "killed", "ms": 1.5}],
 )  # fmt: skip
 
 
@@ -254,7 +256,7 @@ def plain(schema: Any) -> Any:
 VERSIONS = {
     1: "cf9615797f47a6facb4726ea219e393fec41cb9f3a987faa74e6fbb1bc25b864",
     2: "a82040a212cb9dcecdcbb706c98affba11ae3da4b371a3c90dc427f6775f3dee",
-    3: "a9d67a88e1c6c34a0ab0e9b44961f4466059c5b776421e1205cfc92ca1e71ff7",
+    3: "b9e273ea9ee150e9f9bda0b6edd34525f77df20f1b481d23c03a1f157b341ead",
 }
 
 

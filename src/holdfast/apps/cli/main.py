@@ -36,6 +36,7 @@ COMMANDS = {
     "demo": Place("local", "Play a support desk under control: twelve scenes, the real..."),
     "version": Place("local", "Print the version."),
     "sessions": Place("sessions", "Sessions: look at them, stop them."),
+    "stops": Place("stops", "Stops: what holds a part of the fleet."),
     "runs": Place("runs", "Durable runs: look at them, do them again."),
     "dlq": Place("dlq", "What waits for a person, of runs and of sessions."),
     "effects": Place("runs", "What runs did to the world outside."),

@@ -1,4 +1,4 @@
-"""`holdfast sessions`: open, list, show, kill, pause, resume."""
+"""`holdfast sessions`: open, list, show; with `stopping` kill, pause and resume, one or many."""
 
 import os
 import shlex
@@ -7,13 +7,13 @@ from pathlib import Path
 import typer
 
 from holdfast.apps.cli.budgets import parsed_limits
-from holdfast.apps.cli.exit_codes import ExitCode
 from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, login
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.runs import parsed_scope
-from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
-from holdfast.client import KillReceipt, SessionView, TurnRecord
+from holdfast.apps.cli.stopping import add_verbs
+from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
+from holdfast.client import SessionView, TurnRecord
 from holdfast.client.discovery import KEY_VARIABLE
 from holdfast.errors import InvalidRequest
 from holdfast.integrations.claude_code import (
@@ -29,8 +29,8 @@ from holdfast.model.sessions import SessionProfile, SessionState
 app = typer.Typer(help="Sessions: look at them, stop them.", no_args_is_help=True)
 
 _Id = typer.Argument(metavar="SESSION", help="The session's id.")
-_BY_HAND = "asked for on the command line"
 _SHOWN = 120
+_STOP_SHOWN = 400
 _HELD = "commands run in Claude Code's own sandbox"
 _UNHELD = (
     "no sandbox: bubblewrap and socat do not both work here, so commands act as you, and once a"
@@ -172,7 +172,7 @@ async def show(
     """Show one session."""
     async with connected(project) as client:
         if not turns:
-            _print_view(await client.sessions.show(session), as_json=as_json)
+            print_view(await client.sessions.show(session), as_json=as_json)
             return
         rows = await client.sessions.turns(session)
     if as_json:
@@ -205,77 +205,13 @@ def _cost(view: SessionView) -> str:
     return f"{settled} + ~{format_usd(view.estimated_nusd)}" if view.reserved_nusd else settled
 
 
-@verb(app, "kill")
-async def kill(
-    session: str = _Id,
-    reason: str = Reason,
-    project: Path | None = Project,
-    as_json: bool = Json,
-) -> int:
-    """Stop everything of a session, for good, and print what each lever did.
-
-    Exit code 1 when a lever failed: something of the session may be left.
-    """
-    async with connected(project) as client:
-        receipt = await client.sessions.kill(session, reason or _BY_HAND)
-    if as_json:
-        emit(receipt)
-    else:
-        for line in receipt_lines(receipt):
-            say(line)
-    held = all(lever.ok for lever in receipt.levers)
-    return ExitCode.DONE if held else ExitCode.INTERNAL
-
-
-def receipt_lines(receipt: KillReceipt) -> list[str]:
-    """The receipt in words, a line a lever."""
-    again = " (it was before)" if receipt.already else ""
-    lines = [f"{receipt.session_id} is {receipt.state}{again}, {receipt.total_ms:.1f} ms in all"]
-    for lever in receipt.levers:
-        mark = "✓" if lever.ok else "✗"
-        lines.append(f"  {mark} {lever.lever:<12} {lever.ms:>8.1f} ms  {lever.detail}".rstrip())
-    for child in receipt.children:
-        mark, more = "✓" if child.ok else "✗", f": {child.detail}" if child.detail else ""
-        done = f"{child.streams} streams cut, {child.processes} processes ended"
-        lines.append(f"  {mark} child {child.session_id} of {child.agent}, {done}{more}")
-    if receipt.taken_along:
-        names = plain(", ".join(receipt.taken_along), _SHOWN)
-        lines.append(f"  ! streams of other sessions ended with the relay: {names}")
-    return lines
-
-
-@verb(app, "pause")
-async def pause(
-    session: str = _Id,
-    reason: str = Reason,
-    project: Path | None = Project,
-    as_json: bool = Json,
-) -> None:
-    """Refuse a session's calls until it is resumed."""
-    async with connected(project) as client:
-        view = await client.sessions.pause(session, reason or _BY_HAND)
-    _print_view(view, as_json=as_json)
-
-
-@verb(app, "resume")
-async def resume(
-    session: str = _Id,
-    reason: str = Reason,
-    project: Path | None = Project,
-    as_json: bool = Json,
-) -> None:
-    """Let a paused session go on."""
-    async with connected(project) as client:
-        view = await client.sessions.resume(session, reason or _BY_HAND)
-    _print_view(view, as_json=as_json)
-
-
 def _check_folder(folder: Path | None) -> None:
     if folder is not None and not folder.is_dir():
         raise InvalidRequest(f"`{folder}` is no folder")
 
 
-def _print_view(view: SessionView, *, as_json: bool) -> None:
+def print_view(view: SessionView, *, as_json: bool) -> None:
+    """One session in words, or as JSON."""
     if as_json:
         emit(view)
         return
@@ -290,6 +226,8 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
     if view.life_left_ns:
         left_s = view.life_left_ns // 1_000_000_000
         say(f"  paused   its clock stands still, {left_s:,} s are left once it is resumed")
+    for stop in view.stops:
+        say(f"  held     {plain(stop, _STOP_SHOWN)}")
     if view.delegated_by:
         say(f"  child of {view.delegated_by}")
     if view.resources:
@@ -312,4 +250,5 @@ def _print_view(view: SessionView, *, as_json: bool) -> None:
 
 def register(tree: typer.Typer) -> None:
     """Add `sessions`."""
+    add_verbs(app, print_view)
     tree.add_typer(app, name="sessions")

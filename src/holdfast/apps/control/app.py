@@ -39,6 +39,7 @@ from holdfast.apps.control.reach import held_within
 from holdfast.apps.control.reading import whole_body
 from holdfast.apps.control.runs.routes import operations as runs
 from holdfast.apps.control.sessions.routes import operations as sessions
+from holdfast.apps.control.stops.routes import operations as stops
 from holdfast.apps.control.upstreams.routes import operations as upstreams
 from holdfast.apps.control.work import routes as work
 
@@ -51,6 +52,7 @@ ALL: tuple[Operation, ...] = tuple(
     for noun in (
         health,
         sessions,
+        stops,
         runs,
         approvals,
         budgets,

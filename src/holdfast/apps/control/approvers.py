@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from holdfast.apps.control.binding import Place, stands_for, what_binds
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.lifters import lists_within
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.roles import is_admin
 from holdfast.core.sessions import is_held
@@ -18,6 +19,7 @@ from holdfast.errors import ApproverRequired, Denied
 from holdfast.model.bodies import AuthRefused
 from holdfast.model.operators import Role, reaches
 from holdfast.model.runs import Run, RunState
+from holdfast.model.stops import Reach
 from holdfast.ports.store import RunFilter
 
 WAITING = (RunState.PARKED, RunState.DEAD)
@@ -82,6 +84,18 @@ async def check_opening(deps: ControlDeps, by: str, action: str, *, tenant: str,
     )
 
 
+async def check_lifting(deps: ControlDeps, part: Reach, by: str) -> None:
+    """Pass whoever may let go on all that a stop of this part holds, whosever it is.
+
+    Errors: ApproverRequired; Denied, where it holds several tenants; both journalled.
+    """
+    if not part.tenant:
+        await admin_alone(deps, by, "stop.resume", "it holds what is of several tenants")
+        return
+    place = Place(part.tenant, part.project, part.agent, part.user)
+    await check(deps, place, by, "stop.resume", lists=lists_within(deps.config, part))
+
+
 async def check(
     deps: ControlDeps,
     place: Place,
@@ -90,14 +104,17 @@ async def check(
     *,
     session: str = "",
     own: Sequence[str] = (),
+    lists: Sequence[Sequence[str]] = (),
     otherwise_admin: bool = False,
 ) -> None:
     """Pass whoever stands in every list that is given, and is not bound by what is let go.
 
-    `own` are approvers that an agent brought with it; `otherwise_admin`: where no list is given, it
-    is the admin's alone. Errors: ApproverRequired, journalled.
+    `own` are approvers that an agent brought with it; `lists` stand in place of those of `place`;
+    `otherwise_admin`: where no list is given, it is the admin's alone. Errors: ApproverRequired,
+    journalled.
     """
-    fault = await _fault(deps, place, by, own, otherwise_admin=otherwise_admin)
+    given = [names for names in lists or _lists(deps, place, own) if names]
+    fault = await _fault(deps, place, by, given, otherwise_admin=otherwise_admin)
     if not fault:
         return
     body = AuthRefused(why=fault, by=by, action=action)
@@ -112,9 +129,13 @@ async def check(
 
 
 async def _fault(
-    deps: ControlDeps, place: Place, by: str, own: Sequence[str], *, otherwise_admin: bool
+    deps: ControlDeps,
+    place: Place,
+    by: str,
+    lists: Sequence[Sequence[str]],
+    *,
+    otherwise_admin: bool,
 ) -> str:
-    lists = [names for names in _lists(deps, place, own) if names]
     listed = all(by in names for names in lists)
     if by == ADMIN:
         if listed or not await _free(deps, place, lists):

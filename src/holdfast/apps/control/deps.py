@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from holdfast.apps.control.lifters import who_lifts
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.repeating import Repeats
 from holdfast.compose.config import Config
 from holdfast.compose.house import House
 from holdfast.model.decisions import Replay, Replayed
+from holdfast.model.stops import Reach
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.ports.clock import SettableClock
 
@@ -71,3 +73,10 @@ class ControlDeps:
     model_port: int = 0
     relays: Callable[[], RelaysHere] | None = None
     moved: SettableClock | None = None
+
+    def __post_init__(self) -> None:
+        """Whoever is refused is told by these operators' names who may lift what holds them."""
+        self.house.sessions.stops.lifters = self._who_lifts
+
+    def _who_lifts(self, part: Reach) -> str:
+        return who_lifts(self.config, (one.name for one in self.operators.all()), part)

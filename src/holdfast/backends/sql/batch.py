@@ -99,6 +99,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
     effects: dict[tuple[str, str], Row] = {}
     approvals: dict[str, Row] = {}
     keys: dict[str, Row] = {}
+    stops: dict[str, Row] = {}
     journal: list[Row] = []
     for commit in commits:
         journal += commit.journal
@@ -111,6 +112,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
         effects |= commit.effects
         approvals |= commit.approvals
         keys |= commit.keys
+        stops |= commit.stops
     rows = {
         "sessions": list(sessions.values()),
         "journal": journal,
@@ -121,6 +123,7 @@ def merged(commits: Sequence[CommitRows]) -> Merged:
         "effects": list(effects.values()),
         "approvals": list(approvals.values()),
         "spending_keys": list(keys.values()),
+        "stops": list(stops.values()),
     }
     return Merged(rows, [hold_id for hold_id, row in holds.items() if row is None])
 

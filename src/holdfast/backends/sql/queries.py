@@ -18,6 +18,7 @@ from holdfast.model.events import Record
 from holdfast.model.keys import SpendingKey
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
+from holdfast.model.stops import Stop
 from holdfast.model.tools import CallRecord
 from holdfast.ports import store_rows
 from holdfast.ports.store import (
@@ -295,6 +296,12 @@ def _accounts_of(rows: Iterable[Row]) -> list[AccountState]:
         for key in hold.keys:
             held[str(key)] = held.get(str(key), 0) + hold.amounts.get(key.dimension, 0)
     return found
+
+
+def stops() -> Query[list[Stop]]:
+    """Those that stand, oldest first."""
+    sql = "SELECT stop FROM stops WHERE lifted_at_ns = 0 ORDER BY at_ns, reach"
+    return Query(sql, (), _all(store_rows.stop_of))
 
 
 def last_at_ns() -> Query[int]:

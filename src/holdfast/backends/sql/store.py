@@ -24,6 +24,7 @@ from holdfast.model.keys import SpendingKey
 from holdfast.model.retention import Compacted, Cuts, PurgeCounts, Purged
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
+from holdfast.model.stops import Stop
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     ApprovalFilter,
@@ -175,6 +176,10 @@ class SqlStore(ABC):
     async def spending_keys(self) -> list[SpendingKey]:
         """Every spending key, by name."""
         return await self._read(queries.spending_keys())
+
+    async def stops(self) -> list[Stop]:
+        """Stops that stand, oldest first."""
+        return await self._read(queries.stops())
 
     async def last_at_ns(self) -> int:
         """Time of the newest journal record, 0 when there is none."""

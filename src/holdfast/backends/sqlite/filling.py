@@ -6,8 +6,8 @@ log and in memory: a read waits until the tables have it (`settle`), and an effe
 decision asks for, is found in memory (`fresh`).
 
 What is stored can refuse a session or a conversation, so a batch with one goes into the tables at
-once, behind all that was logged; so does a spending key, which is rare. Not here: how the log lies
-on the disk.
+once, behind all that was logged; so do the rare ones of a spending key and of a stop. Not here:
+how the log lies on the disk.
 """
 
 import threading
@@ -150,7 +150,8 @@ class Filling:
 
     async def write(self, commits: Sequence[CommitRows]) -> Sequence[Conflict | None]:
         """As `batch.write`, from one thread."""
-        if any(commit.sessions or commit.conversations or commit.keys for commit in commits):
+        at_once = (one.sessions or one.conversations or one.keys or one.stops for one in commits)
+        if any(at_once):
             self.settle()
             return await batch.write(self._connection, commits)
         due = [commit for commit in commits if not commit.empty]

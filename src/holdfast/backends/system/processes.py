@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,10 +51,10 @@ class LinuxProcesses:
         group, loop = self._groups / session_id, asyncio.get_running_loop()
         return await loop.run_in_executor(self._lookout.thread, self._fence, group, session_id)
 
-    async def stop(self, session_id: str) -> StopReport:
+    async def stop(self, session_ids: Collection[str]) -> Mapping[str, StopReport]:
         """Kill until nothing is left, a bounded number of times."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._ending, self._stop, session_id)
+        return await loop.run_in_executor(self._ending, self._stop, tuple(session_ids))
 
     async def seen(self, session_id: str) -> frozenset[tuple[int, int]]:
         """The session's processes that live, by a look at everybody."""
@@ -67,7 +68,9 @@ class LinuxProcesses:
         return frozenset(one for one in found if one[0] != os.getpid())
 
     def _group(self, session_id: str) -> Path | None:
-        return self._groups / session_id if self._groups is not None else None
+        """The session's own, where one was made."""
+        group = self._groups / session_id if self._groups is not None else None
+        return group if group is not None and group.is_dir() else None
 
     def _fence(self, group: Path, session_id: str) -> str:
         with self._lookout.lock:
@@ -88,37 +91,45 @@ class LinuxProcesses:
         """The session's processes as of the last look; never this one."""
         return self._lookout.table.of(session_id) - {os.getpid()}
 
-    def _stop(self, session_id: str) -> StopReport:
-        group = self._group(session_id)
-        grouped = group is not None and group.is_dir()
-        found: set[int] = set()
-        now: set[int] = set()
+    def _stop(self, session_ids: Collection[str]) -> dict[str, StopReport]:
+        groups = {one: group for one in session_ids if (group := self._group(one)) is not None}
+        found: dict[str, set[int]] = {one: set() for one in session_ids}
         with self._lookout.lock:
             for _ in range(_ROUNDS):
-                members = self._members(group) if grouped and group is not None else set()
-                self._lookout.table.look(whole=True)
-                now = members | self._of(session_id)
+                now = self._living(session_ids, groups)
                 if not now:
                     break
-                found |= now
-                self._kill(group if members else None, now)
+                for one, pids in now.items():
+                    found[one] |= pids
+                    self._kill(groups.get(one), pids)
                 threading.Event().wait(_SETTLE_S)
-            left = self._of(session_id) if now else set()
-            if grouped and group is not None:
-                left |= self._members(group)
-                self._made.discard(session_id)
+            else:
+                now = self._living(session_ids, groups)
+            for one, group in groups.items():
+                self._made.discard(one)
                 with contextlib.suppress(OSError):
                     group.rmdir()
-        how = "cgroup" if grouped else "marker"
-        return StopReport(
-            how=how if found else "none",
-            found=len(found),
-            survivors=len(left),
-            unproved="" if grouped else UNPROVED,
-        )
+        return {
+            one: StopReport(
+                how=("cgroup" if one in groups else "marker") if pids else "none",
+                found=len(pids),
+                survivors=len(now.get(one, ())),
+                unproved="" if one in groups else UNPROVED,
+            )
+            for one, pids in found.items()
+        }
+
+    def _living(
+        self, session_ids: Collection[str], groups: Mapping[str, Path]
+    ) -> dict[str, set[int]]:
+        """The processes of each of these sessions that has any, by a look at everybody."""
+        members = {one: self._members(group) for one, group in groups.items()}
+        self._lookout.table.look(whole=True)
+        every = {one: members.get(one, set()) | self._of(one) for one in session_ids}
+        return {one: pids for one, pids in every.items() if pids}
 
     def _kill(self, group: Path | None, pids: set[int]) -> None:
-        if group is not None:
+        if group is not None and self._members(group):
             with contextlib.suppress(OSError):
                 (group / "cgroup.kill").write_text("1")
         for pid in pids:

@@ -8,6 +8,7 @@ it is done (`model_turns`, `tool_turns`).
 import random
 
 from holdfast.client import Session
+from holdfast.core import runs as rules
 from holdfast.core.loop import (
     CallModel,
     Compact,
@@ -79,7 +80,7 @@ class Driver:
     async def _stopped(self, stopped: SessionStopped) -> None:
         """A pause parks the run; any other end of the session is the server's to note."""
         if str(stopped.fields.get("state", "")) == "paused":
-            await self._at.leave_quietly("park", "the session is paused")
+            await self._at.leave_quietly("park", rules.PAUSED)
 
     async def _step(self) -> None:
         at = self._at

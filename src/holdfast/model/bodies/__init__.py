@@ -80,6 +80,7 @@ from holdfast.model.bodies.sessions import (
     SessionResumed,
     SessionStopped,
 )
+from holdfast.model.bodies.stops import StopLifted, StopPlaced, StopReceipt
 from holdfast.model.bodies.tool_calls import (
     EffectResolved,
     EffectUnknown,
@@ -187,6 +188,9 @@ __all__ = [
     "SessionPaused",
     "SessionResumed",
     "SessionStopped",
+    "StopLifted",
+    "StopPlaced",
+    "StopReceipt",
     "Tally",
     "ToolCallDecided",
     "ToolCallFinished",
@@ -220,6 +224,9 @@ BODIES: Mapping[Kind, type[Body]] = {
     Kind.SESSION_COLLECTED: SessionCollected,
     Kind.SESSION_CONTINUED: SessionContinued,
     Kind.KILL_RECEIPT: KillReceipt,
+    Kind.STOP_PLACED: StopPlaced,
+    Kind.STOP_LIFTED: StopLifted,
+    Kind.STOP_RECEIPT: StopReceipt,
     Kind.PROMPT_SUBMITTED: PromptSubmitted,
     Kind.PROMPT_CONFIRMED: PromptConfirmed,
     Kind.MODEL_CALL_REFUSED: ModelCallRefused,

@@ -30,11 +30,15 @@ class SessionOpened(Body, frozen=True, kw_only=True):
 
 
 class SessionChanged(Body, frozen=True, kw_only=True):
-    """A session's state changed: why, by whom (empty: by the server itself), and from which."""
+    """A session's state changed: why, by whom (empty: by the server itself), and from which.
+
+    `stop` is the stop that did it, or that was lifted.
+    """
 
     reason: str
     by: str
     from_state: str = msgspec.field(name="from")
+    stop: str = ""
 
 
 class SessionPaused(SessionChanged, frozen=True, kw_only=True):
@@ -108,7 +112,8 @@ class KillReceipt(Body, frozen=True, kw_only=True):
     """What a kill did, by whom and why. `already`: the session was dead before.
 
     `children` are all the sessions that it started, and that those started. `taken_along` are other
-    sessions that lost a stream with a relay that had to be ended.
+    sessions that lost a stream with a relay that had to be ended. `stop` is the stop that it fell
+    under, empty where it was killed alone.
     """
 
     session_id: str
@@ -120,6 +125,7 @@ class KillReceipt(Body, frozen=True, kw_only=True):
     taken_along: tuple[str, ...]
     reason: str
     by: str
+    stop: str = ""
 
 
 class PromptSubmitted(Body, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     of it and of those that are under way, and `estimated_nusd` estimates what these cost so far:
     neither is in `cost_nusd` before they settle.
 
+    `stops` are those that hold it, in words: it goes on once none does, and nothing else pauses it.
+
     `scopes` are patterns by argument, each of which has to hold; `resources` are names, or
     beginnings of names, that its calls may touch. `key` is the spending key that opened it.
     """
@@ -41,6 +43,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     state_reason: str = ""
     life_left_ns: int = 0
+    stops: tuple[str, ...] = ()
     cost_nusd: int = 0
     reserved_nusd: int = 0
     estimated_nusd: int = 0

@@ -10,7 +10,8 @@ import msgspec
 
 from holdfast.core.calls import PERMITTED
 from holdfast.core.context import ContextUse
-from holdfast.core.sessions import lapsed_reason
+from holdfast.core.sessions import GOING_ON, lapsed_reason
+from holdfast.core.stops import told
 from holdfast.errors import NotFound
 from holdfast.model import bodies
 from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
@@ -174,6 +175,10 @@ class SessionViews:
         """Who it is and where it stands, without what it used."""
         who, state = session.principal, self._state(session)
         late = state is not session.state
+        stops = self._sessions.stops.of(who) if state in GOING_ON else ()
+        reason = session.state_reason
+        if late or session.by_stop:
+            reason = lapsed_reason(session) if late else "; ".join(map(told, stops))
         return SessionView(
             session_id=session.session_id,
             tenant=who.tenant,
@@ -184,7 +189,8 @@ class SessionViews:
             trust=who.trust,
             roles=who.roles,
             state=state,
-            state_reason=lapsed_reason(session) if late else session.state_reason,
+            state_reason=reason,
+            stops=tuple(self._sessions.stops.why([one]) for one in stops),
             opened_at_ns=session.opened_at_ns,
             expires_at_ns=session.expires_at_ns,
             life_left_ns=session.life_left_ns,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from holdfast.apps.cli.sessions import receipt_lines
+from holdfast.apps.cli.stopping import receipt_lines
 from holdfast.client import ChildKilled, KillLever, KillReceipt
 from holdfast.model.sessions import SessionState
 

@@ -109,6 +109,13 @@ async def _resume_session(house):
     return "POST", f"/v1/sessions/{session}/resume", {}
 
 
+async def _resume_part(house):
+    await own(house)
+    part = {"tenant": "default", "user": SHE}
+    assert await status(house, "POST", "/v1/stops/pause", part, BOB) == 200
+    return "POST", "/v1/stops/resume", part
+
+
 async def _resolve(house):
     await unknown_effect(house)
     told = {"tenant": "default", "key": "k1", "outcome": "failed", "by": "me"}
@@ -151,6 +158,7 @@ TRIES = {
     "resume_run": lambda house: _of_run(house, "runs/{}/resume"),
     "redrive_dead_letter": lambda house: _of_run(house, "dlq/{}/redrive"),
     "resume_session": _resume_session,
+    "resume_part": _resume_part,
     "resolve_effect": _resolve,
     "approve_call": _approve,
     "set_budget": _raise,
@@ -212,7 +220,10 @@ def test_no_verb_lifts_what_binds_the_operator_and_the_try_is_journalled(name, t
 
 @pytest.mark.parametrize(
     "name",
-    ["resume_session", "resolve_effect", "approve_call", "set_budget", "retry_run", "resume_run"],
+    [
+        *("resume_session", "resume_part", "resolve_effect", "approve_call"),
+        *("set_budget", "retry_run", "resume_run"),
+    ],
 )
 def test_an_approver_whom_it_does_not_bind_lets_go(name):
     async def main(house):

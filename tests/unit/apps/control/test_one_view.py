@@ -20,6 +20,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "list_effects": {"session": ""},
     "ask_audit": {"user": "ann", "at": "2026-11-16 12:00"},
     "list_records": {},
+    "show_reach": {"everything": "true"},
 }
 
 

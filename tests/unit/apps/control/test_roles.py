@@ -89,14 +89,19 @@ def asked(name: str, at: dict[str, str]) -> tuple[Any, dict[str, str]]:
             "window": "day",
             "limit": 1,
         },
-        **dict.fromkeys(("approve_call", "deny_call"), {"digest": "sha256:d"}),
+        **{key: {"digest": "sha256:d"} for key in ("approve_call", "deny_call")},
+        **dict.fromkeys(("pause_part", "kill_part"), where),
+        # All of a project would hold whoever lifts it, too.
+        "resume_part": {**where, "user": at["user"]},
         "add_operator": {"name": "new"},
         "move_clock": {"advance_s": 1},
         "trust_files": {"ref": "HEAD"},
         "forget_files": {"ref": "HEAD"},
     }
     queries: dict[str, dict[str, str]] = {
-        **dict.fromkeys(("list_sessions", "list_runs", "list_keys", "list_approvals"), where),
+        **dict.fromkeys(
+            ("list_sessions", "list_runs", "list_keys", "list_approvals", "show_reach"), where
+        ),
         **{key: {"tenant": at["tenant"]} for key in ("list_dead_letters", "list_unknown_effects")},
         "list_records": {"tenant": at["tenant"]},
         "ask_audit": {"tenant": at["tenant"], "user": at["user"], "at": "2026-11-16 12:00"},
@@ -195,7 +200,7 @@ def test_no_verb_reaches_out_of_the_place_that_an_operator_was_named_for(one, wi
 
 # What needs more than a place: a decision, an effect, a turn, a run or session that waits.
 WAITS = {"policy_replay", "resolve_effect", "fork_run", "retry_run", "resume_run"}
-WAITS |= {"resume_session", "redrive_dead_letter"}
+WAITS |= {"resume_session", "resume_part", "redrive_dead_letter"}
 # Of all projects of a tenant, so that a project alone is not enough.
 OF_TENANT = {
     "policy_replay",

@@ -55,6 +55,10 @@ def alive(pid):
         return False
 
 
+def stopped(processes, mine):
+    return asyncio.run(processes.stop([mine]))[mine]
+
+
 def marker_only(tmp_path):
     """No control groups: the mark and the tree of parents have to do."""
     (tmp_path / "no").write_text("a file, so that no folder can be made below it")
@@ -66,7 +70,7 @@ def test_marked_processes_end_and_nobody_else(started, tmp_path):
     first, _ = started(mine, "-c", CHILD)
     other, _ = started(theirs, "-c", CHILD)
     plain, _ = started(unmarked, "-c", CHILD)
-    report = asyncio.run(marker_only(tmp_path).stop(mine))
+    report = stopped(marker_only(tmp_path), mine)
     assert (report.how, report.found, report.survivors) == ("marker", 1, 0)
     assert not alive(first.pid)
     assert alive(other.pid)
@@ -78,7 +82,7 @@ def test_marked_processes_end_and_nobody_else(started, tmp_path):
 def test_grandchild_in_a_session_of_its_own_ends_too(started, tmp_path, env):
     mine = session()
     _, grandchild = started(mine, "-c", SPAWN, env, "stays")
-    report = asyncio.run(marker_only(tmp_path).stop(mine))
+    report = stopped(marker_only(tmp_path), mine)
     assert (report.found, report.survivors) == (2, 0)
     assert not alive(int(grandchild))
 
@@ -88,7 +92,7 @@ def test_orphan_that_kept_its_mark_ends_too(started, tmp_path):
     parent, orphan = started(mine, "-c", SPAWN, "kept", "gone")
     parent.wait()
     assert alive(int(orphan))
-    report = asyncio.run(marker_only(tmp_path).stop(mine))
+    report = stopped(marker_only(tmp_path), mine)
     assert (report.found, report.survivors) == (1, 0)
 
 
@@ -116,7 +120,7 @@ def test_orphan_that_cleared_its_environment_is_found_by_its_control_group(start
     parent.stdout.close()
     try:
         assert how == "cgroup"
-        report = asyncio.run(processes.stop(mine))
+        report = stopped(processes, mine)
         assert (report.how, report.survivors) == ("cgroup", 0)
         assert not alive(orphan)
     finally:
@@ -130,7 +134,8 @@ def test_server_that_carries_the_mark_itself_does_not_kill_itself(started, tmp_p
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from holdfast.backends.system.processes import LinuxProcesses\n"
-        f"report = asyncio.run(LinuxProcesses(group_root=Path({str(tmp_path)!r})/'x').stop({mine!r}))\n"
+        f"processes = LinuxProcesses(group_root=Path({str(tmp_path)!r})/'x')\n"
+        f"report = asyncio.run(processes.stop([{mine!r}]))[{mine!r}]\n"
         "print('alive', report.survivors, flush=True)\n"
     )
     src = str(Path(__file__).parents[4] / "src")
@@ -142,14 +147,14 @@ def test_server_that_carries_the_mark_itself_does_not_kill_itself(started, tmp_p
 
 
 def test_session_without_processes_reports_none(tmp_path):
-    report = asyncio.run(marker_only(tmp_path).stop(session()))
+    report = stopped(marker_only(tmp_path), session())
     assert (report.how, report.found, report.survivors) == ("none", 0, 0)
 
 
 def test_mark_of_one_session_is_no_prefix_of_another(started, tmp_path):
     mine = session()
     longer, _ = started(mine + "x", "-c", CHILD)
-    assert asyncio.run(marker_only(tmp_path).stop(mine)).found == 0
+    assert stopped(marker_only(tmp_path), mine).found == 0
     assert alive(longer.pid)
 
 
@@ -217,7 +222,7 @@ def test_one_that_left_in_a_group_that_ours_led_is_found_though_its_leader_is_go
     orphan = int(told(child))
     assert asyncio.run(processes.adopt(mine)) == "marker"
     assert told(child) == "gone"
-    report = asyncio.run(processes.stop(mine))
+    report = stopped(processes, mine)
     assert (report.how, report.survivors) == ("marker", 0)
     assert not alive(orphan)
     assert "no control group" in report.unproved
@@ -230,7 +235,7 @@ def test_what_was_once_seen_to_be_ours_stays_so_without_mark_parent_or_group(sta
     asyncio.run(processes.adopt(mine))
     parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent, 9)
-    report = asyncio.run(processes.stop(mine))
+    report = stopped(processes, mine)
     assert report.survivors == 0
     assert not alive(int(child))
 
@@ -245,7 +250,7 @@ def test_a_second_agent_that_came_after_the_first_permit_is_fenced_in_at_the_nex
     asyncio.run(processes.adopt(mine))
     orphan = int(told(second))
     assert told(second) == "gone"
-    report = asyncio.run(processes.stop(mine))
+    report = stopped(processes, mine)
     assert (report.how, report.survivors, report.unproved) == ("cgroup", 0, "")
     assert not alive(orphan)
 
@@ -257,7 +262,7 @@ def test_a_neighbour_in_the_pipeline_that_the_agent_was_started_in_lives(started
     agent = subprocess.Popen(code, env=env, process_group=0)
     neighbour = subprocess.Popen(code, process_group=agent.pid)
     try:
-        report = asyncio.run(marker_only(tmp_path).stop(mine))
+        report = stopped(marker_only(tmp_path), mine)
         assert (report.found, report.survivors) == (1, 0)
         assert neighbour.poll() is None
     finally:
@@ -305,5 +310,5 @@ def test_a_group_is_made_once_and_made_again_after_a_kill(tmp_path):
     for _ in range(2):
         assert asyncio.run(processes.adopt(mine)) == "cgroup"
         assert (groups / mine).is_dir()
-        assert asyncio.run(processes.stop(mine)).unproved == ""
+        assert stopped(processes, mine).unproved == ""
         assert not (groups / mine).exists()

@@ -5,6 +5,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdfast.core.sessions import Command
@@ -23,11 +24,13 @@ class Processes:
         self.found = found
         self.stopped = []
 
-    async def stop(self, session_id):
-        self.stopped.append(session_id)
-        found = self.found.get(session_id, StopReport(how="none", found=0, survivors=0))
-        if isinstance(found, Exception):
-            raise found
+    async def stop(self, session_ids):
+        self.stopped += session_ids
+        nothing = StopReport(how="none", found=0, survivors=0)
+        found = {name: self.found.get(name, nothing) for name in session_ids}
+        for one in found.values():
+            if isinstance(one, Exception):
+                raise one
         return found
 
 
@@ -210,12 +213,10 @@ def test_child_whose_state_is_not_killed_is_not_ended_for_the_receipt():
         one, _ = await desk.sessions.open_child(live, child_of(live), "")
 
         class Reviving(Processes):
-            async def stop(self, session_id):
-                if session_id == one.session.session_id:
-                    one.session = other.session
-                return await super().stop(session_id)
+            async def stop(self, session_ids):
+                one.session = msgspec.structs.replace(one.session, state=SessionState.ACTIVE)
+                return await super().stop(session_ids)
 
-        other = await desk.open()
         receipt = await killer(desk, Reviving()).kill(live, "", by="")
         [child] = receipt.children
         assert (child.state, child.ok, child.detail) == (SessionState.ACTIVE, False, "")

@@ -27,7 +27,7 @@ from holdfast.model.events import Kind
 from holdfast.model.sessions import LoopLimits, SessionState
 from holdfast.model.tokens import hook_token, model_token
 from holdfast.model.tools import ArgumentRole, CallState
-from holdfast.runtime import sessions as module
+from holdfast.runtime import inherited
 from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
 from tests.sparse import fields
@@ -438,7 +438,7 @@ def test_records_are_read_a_page_at_a_time_each_once_and_in_order(page, monkeypa
             await desk.journal.commit(
                 [record(desk, live, Kind.MODEL_CALL_SETTLED, body, turn=turn, cost_nusd=1)]
             )
-        monkeypatch.setattr(module, "_PAGE", page)
+        monkeypatch.setattr(inherited, "_PAGE", page)
         after = await desk.restarted()
         again = await after.sessions.get(live.session.session_id)
         assert (again.cost_nusd, again.turn) == (4, 4)
@@ -779,7 +779,7 @@ def test_command_changes_the_state_settles_what_was_at_work_and_is_told_whole(co
         extra = record(desk, live, Kind.LOOP_ALERT, {})
         also = msgspec.structs.replace(live.session, session_id="ses_also", token_digest="")
         durable = desk.sessions.change(live, command, "why", by="root", extra=[extra], also=[also])
-        to = following(before.state, command)
+        to = following(before, command)
         held = command in (Command.PAUSE, Command.KILL)
         now_ns = desk.clock.now_ns()
         clock = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from holdfast.apps.cli.demo.script import SLEEP_COMMAND, Words
 from holdfast.apps.cli.demo.stage import Play, Stage
 from holdfast.apps.cli.demo.verdicts import Told
-from holdfast.apps.cli.sessions import receipt_lines
+from holdfast.apps.cli.stopping import receipt_lines
 from holdfast.client import KillReceipt, Session
 from holdfast.model.events import Kind
 from holdfast.model.sessions import SessionState

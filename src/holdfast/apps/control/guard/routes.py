@@ -178,7 +178,7 @@ class GuardDoor:
 
     async def _end(self, live: LiveSession, body: Sent) -> SessionView:
         reason = "" if body.empty else (await _read(body, schemas.ReasonBody)).reason
-        if after(live.session.state, Command.END) is not None:
+        if after(live.session, Command.END) is not None:
             await self._sessions.change(live, Command.END, reason or "the agent is done")
         return self._views.of_live(live)
 

@@ -18,7 +18,7 @@ from holdfast.errors import Conflict
 from holdfast.model.bodies import AdminActed
 from holdfast.model.events import Record
 from holdfast.model.keys import SpendingKey
-from holdfast.model.sessions import Session
+from holdfast.model.sessions import Session, SessionState
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.ports.store import Change, SessionFilter
@@ -120,8 +120,11 @@ async def tell(
     live = await deps.house.sessions.get(session_id)
     deps.house.sessions.lapse(live)
     state = live.session.state
-    if after(state, command) is None:
+    if after(live.session, command) is None:
         text = f"a session that is {state} cannot be told to {command}"
+        if command is Command.RESUME and live.session.by_stop:
+            stops = deps.house.sessions.stops
+            text = f"the session waits for a stop: {stops.why(stops.of(live.who))}"
         if command is Command.RESUME and state not in GOING_ON:
             begin = f"holdfast sessions open --agent {live.who.agent} --parent {session_id}"
             text += f" ({live.session.state_reason}); `{begin}` goes on with its conversation"
@@ -130,7 +133,7 @@ async def tell(
         await approvers.check_session(deps, session_id, by, "session.resume")
     acted = _acted(deps, live, f"session.{command}", reason, by)
     await deps.house.sessions.change(live, command, reason, by=by, extra=[acted])
-    if command is Command.RESUME:
+    if live.session.state is SessionState.ACTIVE:
         await deps.house.runs.session_resumed(live)
     return deps.house.session_views.of_live(live)
 

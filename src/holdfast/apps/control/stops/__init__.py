@@ -1,0 +1,1 @@
+"""Pause, kill and resume parts of the fleet; what holds them now."""
