@@ -13,6 +13,10 @@ LEAD = """\
     model: claude-opus-5-5
     tools: [delegate, look, pay]
     retries: {base_s: 0.02, most_s: 0.1}
+  aide:
+    model: claude-opus-5-5
+    tools: [look, pay]
+    retries: {base_s: 0.02, most_s: 0.1}
 """
 POLICIES = native.POLICIES.replace('[Action::"look"', '[Action::"delegate", Action::"look"')
 
@@ -32,6 +36,17 @@ PLAYED = script(
     lead_greedy=asking(task="child_greedy", tools=["pay", "wire"]),
     lead_served=asking(task="child_served: pay slow2"),
     child_served=calls(("pay", "slow2")),
+    lead_halved=(
+        Turn(
+            blocks=(
+                ToolUse(name="delegate", input={"task": "child_hangs", "agent": "aide"}),
+                ToolUse(name="delegate", input={"task": "child_looks", "tools": ["look"]}),
+            )
+        ),
+        Turn(blocks=(Text(text="had it done"),)),
+    ),
+    child_hangs=calls(("look", "o1"), ("pay", "hang1")),
+    child_looks=calls(("look", "o2")),
 )
 
 
@@ -102,3 +117,27 @@ def test_a_killed_server_finds_the_same_child(house):
     assert done["state"] == "done", (done, read(house, run))
     assert len(children(house, run)) == 1
     assert len(house.acts("pay")) == 1
+
+
+@pytest.mark.parametrize("by", ["session", "agent"])
+def test_a_killed_child_is_told_to_its_parent_with_what_it_did_and_its_sibling_goes_on(house, by):
+    house.worker()
+    run = house.submit("lead_halved", agent="lead")
+    until(lambda: len(children(house, run)) == 2 and house.acts("pay"), 60)
+    slow, quick = sorted(children(house, run), key=lambda one: one["agent"])
+    assert (slow["agent"], quick["agent"]) == ("aide", "lead")
+    if by == "session":
+        path, told = f"/v1/sessions/{slow['session_id']}/kill", {"reason": "too slow"}
+    else:
+        path, told = "/v1/stops/kill", {"agent": "aide", "reason": "too slow"}
+    assert house.project.call("POST", path, told).status == 200
+    done = house.until(run, "done", "failed", "dead", "parked", timeout_s=90)
+    assert (done["state"], done["result"]) == ("done", "had it done"), read(house, run)
+    failed, whole = sorted(read(house, run), key=lambda one: not one["is_error"])
+    assert "it ended as cancelled: the session is killed: " in failed["content"]
+    assert "too slow" in failed["content"]
+    assert 'Until then:\nlook({"order":"o1"}): {"order": "o1"}' in failed["content"]
+    assert (whole["content"], whole["is_error"]) == ("done", False)
+    states = {one["agent"]: one["state"] for one in children(house, run)}
+    assert states == {"aide": "killed", "lead": "ended"}
+    assert [act[1] for act in house.acts("pay")] == ["hang1"]

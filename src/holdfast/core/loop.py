@@ -81,6 +81,10 @@ class Exchange(msgspec.Struct):
         return "".join(str(b.get("text", "")) for b in self.content if b.get("type") == "text")
 
 
+def _spelt(arguments: dict[str, Any]) -> str:
+    return msgspec.json.encode(arguments).decode()
+
+
 class Conversation:
     """A run's conversation so far, folded from its records in order."""
 
@@ -110,6 +114,18 @@ class Conversation:
     def last(self) -> Exchange | None:
         """The last answer of the model."""
         return self.exchanges[-1] if self.exchanges else None
+
+    def so_far(self, most: int) -> str:
+        """What it said and what its calls came to, the end of it where that is more characters."""
+        told: list[str] = []
+        for one in self.exchanges:
+            told += [one.text] if one.text else []
+            for call in one.calls:
+                result = one.results.get(call.call_id)
+                came = "no answer came" if result is None else result.content
+                told.append(f"{call.tool}({_spelt(call.arguments)}): {came}")
+        text = "\n".join(told)
+        return text if len(text) <= most else f"[cut]{text[len(text) - most :]}"
 
     def pending(self) -> list[Call]:
         """Calls of the last answer that the model has no result of yet."""

@@ -132,4 +132,9 @@ class Delegation:
         record = self._journal.record(body, live.who, tool=DELEGATE_TOOL, turn=live.turn)
         await durable
         await self._journal.commit([record])
-        return CollectedResult(tainted=tainted_text, text=text)
+        return CollectedResult(
+            tainted=tainted_text,
+            text=text,
+            state=child.session.state,
+            reason=child.session.state_reason,
+        )

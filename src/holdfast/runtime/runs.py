@@ -10,7 +10,7 @@ import msgspec
 
 from holdfast.core import runs as rules
 from holdfast.core.context import ContextSettings
-from holdfast.core.loop import FOLDED
+from holdfast.core.loop import FOLDED, Conversation
 from holdfast.core.repeats import ANEW, Named
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict, InvalidRequest, NotFound
@@ -271,6 +271,10 @@ class Runs:
         """Effects of its session that nobody knows the outcome of."""
         entries = await self._store.effects(run.session)
         return [entry for entry in entries if entry.state is EffectState.UNKNOWN]
+
+    async def so_far(self, run: Run, most: int) -> str:
+        """What it said and what its calls came to, at most so many characters."""
+        return Conversation(await self.history(run)).so_far(most)
 
     async def history(self, run: Run) -> list[Record]:
         """Everything that the loop folds, of this run and of the turns it branched from."""

@@ -416,3 +416,17 @@ BAD = "Your result does not hold: the judge says: so. Give the whole result agai
 def test_the_first_verdict_that_can_be_read_decides(verdicts, judge, follows):
     records = [answered(1, say("x")), *(judged(1, one) for one in verdicts)]
     assert step(*records, plan=judging(**judge)) == follows
+
+
+def test_what_was_done_so_far_is_its_words_and_what_its_calls_came_to():
+    talk = Conversation(
+        [
+            answered(1, say("first"), use("a", "pay", order="o1"), use("b", "ship")),
+            result(1, "a", "paid"),
+            answered(2, say("then")),
+        ]
+    )
+    whole = 'first\npay({"order":"o1"}): paid\nship({}): no answer came\nthen'
+    assert talk.so_far(len(whole)) == whole
+    assert talk.so_far(len(whole) - 1) == f"[cut]{whole[1:]}"
+    assert Conversation([]).so_far(9) == ""

@@ -53,7 +53,7 @@ class ChildRuns:
             return ToolResult(ok=False, error_code="delegation_refused", error=_bare(refused))
         _check(child)
         done = child.state == "done"
-        text = _text(child.result) if done else f"it ended as {child.state}: {child.reason}"
+        text = _text(child.result) if done else _ended(child)
         collected = await self._session.collect(child.child, text)
         if done:
             return ToolResult(ok=True, output=collected.text)
@@ -63,6 +63,11 @@ class ChildRuns:
 def _check(child: ChildRun) -> None:
     if child.child and not child.over:
         raise ChildAtWork(f"its child {child.child} is {child.state}")
+
+
+def _ended(child: ChildRun) -> str:
+    text = f"it ended as {child.state}: {child.reason}"
+    return f"{text}\n\nUntil then:\n{child.so_far}" if child.so_far else text
 
 
 def _text(result: Any) -> str:

@@ -101,7 +101,8 @@ class OpenedSession(msgspec.Struct, frozen=True, kw_only=True):
 class ChildRun(msgspec.Struct, frozen=True, kw_only=True):
     """A child that is a run of its own, as it stands; empty where the call started none.
 
-    `result` is what it came to once its `state` is done, `reason` why it is not.
+    `result` is what it came to once its `state` is done, `reason` why it is not; `so_far` is then
+    what it had said and what its calls came to, where it is over.
     """
 
     child: str = ""
@@ -110,10 +111,16 @@ class ChildRun(msgspec.Struct, frozen=True, kw_only=True):
     over: bool = False
     result: Any = None
     reason: str = ""
+    so_far: str = ""
 
 
 class CollectedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A child's result; `tainted` says the same of the session that collected it from now on."""
+    """A child's result; `tainted` says the same of the session that collected it from now on.
+
+    `state` is the child's by then, and `reason` why: whoever collects learns that it was killed.
+    """
 
     tainted: bool
     text: str
+    state: SessionState = SessionState.ENDED
+    reason: str = ""

@@ -173,7 +173,8 @@ def test_collected_child_ends_with_its_streams_and_its_words_are_told():
         child.streams["h"] = cuts.append
         seq, text = family.seq, "w" * 30_000
         got = await family.children.collect(parent, name, text)
-        assert got == CollectedResult(tainted=False, text=text)
+        ended = {"state": SessionState.ENDED, "reason": "its result was collected"}
+        assert got == CollectedResult(tainted=False, text=text, **ended)
         assert cuts == ["session_stopped: its result was collected"]
         assert (child.session.state, child.session.state_reason) == (
             SessionState.ENDED,

@@ -22,13 +22,15 @@ from holdfast.core.delegation import DELEGATE_TOOL, Asked, Profile
 from holdfast.errors import Conflict, DelegationRefused, InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.principals import TrustLevel
-from holdfast.model.runs import Run, RunPlan
+from holdfast.model.runs import Run, RunPlan, RunState
 from holdfast.model.sessions import Session
 from holdfast.model.views.sessions import ChildRun, CollectedResult, OpenedSession
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.runs import Order
 
 _NS = 1_000_000_000
+# Characters of what a child did that came to no result.
+_SO_FAR = 8_000
 
 
 class DelegateBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -139,7 +141,7 @@ class DelegationDoor:
         run = await self._runs.child_of(live, given.call_id)
         if run is None:
             run = await self._started(live, given)
-        return _child(run)
+        return await self._shown(run)
 
     async def _started(self, live: LiveSession, given: DelegateBody) -> Run:
         """A child that begins as a run. Errors: Conflict for a session that is none itself."""
@@ -163,10 +165,23 @@ class DelegationDoor:
         self._dispatch.put(queued[0])
         return queued[0]
 
+    async def _shown(self, run: Run) -> ChildRun:
+        """The child's run as it stands; of one that came to no result, what it did until then."""
+        over, done = run.state in rules.OVER, run.state is RunState.DONE
+        return ChildRun(
+            child=run.session,
+            run_id=run.run_id,
+            state=str(run.state),
+            over=over,
+            result=run.result,
+            reason=run.reason,
+            so_far=await self._runs.so_far(run, _SO_FAR) if over and not done else "",
+        )
+
     async def _child_run(self, live: LiveSession, body: Sent) -> ChildRun:
         given = shaped(await body.json(), ChildBody)
         run = await self._runs.child_of(live, given.call_id)
-        return _child(run) if run is not None else ChildRun()
+        return await self._shown(run) if run is not None else ChildRun()
 
     def _asked(self, live: LiveSession, given: DelegateBody) -> tuple[SessionPlan | None, Asked]:
         """What a child is to have, with the plan of its agent. Errors: as `_check_agent`."""
@@ -216,17 +231,6 @@ def _less(has: RunPlan, given: DelegateBody) -> RunPlan:
     named = has.tools if given.tools is None else given.tools
     tools = {name: told for name, told in has.tools.items() if name in named}
     return msgspec.structs.replace(has, tools=tools, task_text="", output={})
-
-
-def _child(run: Run) -> ChildRun:
-    return ChildRun(
-        child=run.session,
-        run_id=run.run_id,
-        state=str(run.state),
-        over=run.state in rules.OVER,
-        result=run.result,
-        reason=run.reason,
-    )
 
 
 def _profile(plan: SessionPlan) -> Profile:
