@@ -24,6 +24,7 @@ NAMES = (
     "held_streams",
     "session_memory",
     "kills",
+    "stops",
     "burst",
     "burst_litellm",
     "relays",

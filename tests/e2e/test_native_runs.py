@@ -14,6 +14,7 @@ from holdfast.testing.scripted_model import Pacing, Text, Turn
 from holdfast.testing.scripted_model.script import Fault
 from tests.native_project import SETTINGS, NativeProject, calls, end, script, until
 
+LEASE_S = 3
 # What differs by its prompt alone is played on one server.
 _LOOK, _WIRE, _LAST = calls(("look", "o1"), ("wire", "o1"))
 PLAYED = script(
@@ -289,6 +290,34 @@ def test_tools_that_stood_still_with_their_worker_past_its_lease_never_begin(hou
     until(lambda: not Path(f"/proc/{host}").exists(), 60)
     assert house.acts("wire") == []
     assert house.show(run)["state"] == "parked"
+
+
+@pytest.mark.parametrize("by", ["session", "everything"])
+def test_a_worker_that_is_deaf_when_its_session_is_killed_has_no_effect_after_its_lease(house, by):
+    worker = house.worker()
+    run = house.submit("standing")
+    until(lambda: "run.tool_answered" in house.kinds(run), 60)
+    host = tools_host_of(worker.pid)
+    os.kill(host, signal.SIGSTOP)
+    try:
+        until(lambda: house.kinds(run).count("tool_call.decided") == 2, 60)
+        os.kill(worker.pid, signal.SIGSTOP)
+        call, told = house.project.call, {"reason": "deaf"}
+        if by == "session":
+            killed = call("POST", f"/v1/sessions/{run['session']}/kill", told)
+        else:
+            killed = call("POST", "/v1/stops/kill", {"everything": True, **told})
+        assert killed.status == 200, killed.body
+        time.sleep(LEASE_S + 0.5)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(host, signal.SIGCONT)
+        os.kill(worker.pid, signal.SIGCONT)
+    time.sleep(2)
+    assert house.acts("wire") == []
+    assert house.show(run)["state"] == "cancelled"
+    if by == "everything":
+        assert call("POST", "/v1/stops/resume", {"everything": True}).status == 200
 
 
 def tools_host_of(worker):

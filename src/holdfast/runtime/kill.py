@@ -58,8 +58,10 @@ class Killer:
             kill.pull("refuse", kill.refuse)
         for kill in kills:
             kill.pull("streams", kill.streams)
-        await asyncio.gather(*(kill.pull_later("journal", kill.journal()) for kill in kills))
-        await asyncio.gather(*(kill.find_below() for kill in kills))
+        for kill in kills:
+            # Their records are one batch: whoever waits for the first waits for all.
+            await kill.pull_later("journal", kill.journal())
+        await asyncio.gather(*(kill.find_below() for kill in kills if kill.live.children))
         ended = await self._ended([name for kill in kills for name in kill.names()])
         for kill in kills:
             kill.pull("processes", partial(kill.processes, ended))
@@ -173,13 +175,12 @@ class _Kill:
 
     async def journal(self) -> str:
         """Wait until the refusal is durable. Errors: StoreUnavailable."""
-        await asyncio.gather(*self._durable)
+        for told in self._durable:
+            await told
         return "durable"
 
     async def find_below(self) -> None:
         """Every session below, those that memory had let go as well: their processes may run."""
-        if not self.live.children:
-            return
         self._below = self._sessions.below(self.live)
         try:
             known = len(self._durable)

@@ -279,7 +279,9 @@ class Stopping:
             number=len(receipt.sessions),
             failed=sum(not one.ok for one in receipt.sessions),
             total_ms=receipt.total_ms,
-            sessions=receipt.sessions[:_MOST_TOLD],
+            sessions=tuple(
+                msgspec.structs.replace(one, why="") for one in receipt.sessions[:_MOST_TOLD]
+            ),
         )
         await self._journal.commit([self._record(body, act.stop.reach)])
         return receipt

@@ -1,8 +1,10 @@
 """Bodies of what happens to a session, its children and its prompts."""
 
+from typing import Annotated
+
 import msgspec
 
-from holdfast.model.bodies.base import Body
+from holdfast.model.bodies.base import OURS, Body
 from holdfast.model.views.kills import ChildKilled, KillLever
 
 
@@ -119,9 +121,9 @@ class KillReceipt(Body, frozen=True, kw_only=True):
     session_id: str
     state: str
     already: bool
-    levers: tuple[KillLever, ...]
+    levers: Annotated[tuple[KillLever, ...], OURS]
     total_ms: float
-    children: tuple[ChildKilled, ...]
+    children: Annotated[tuple[ChildKilled, ...], OURS]
     taken_along: tuple[str, ...]
     reason: str
     by: str

@@ -1,6 +1,8 @@
 """Bodies of what is done to a part of the fleet at once."""
 
-from holdfast.model.bodies.base import Body
+from typing import Annotated
+
+from holdfast.model.bodies.base import OURS, Body
 from holdfast.model.views.stops import StoppedSession
 
 
@@ -28,8 +30,9 @@ class StopLifted(StopPlaced, frozen=True, kw_only=True):
 class StopReceipt(Body, frozen=True, kw_only=True):
     """What an act did: `act` is `pause`, `kill` or `resume`.
 
-    `sessions` are at most as many as a record has room for, of `number` in all. `failed` are
-    sessions of which something may be left; each killed one has a receipt of its own.
+    `sessions`, without words of people, are at most as many as a record has room for, of `number`
+    in all. `failed` are sessions of which something may be left; each killed one has a receipt of
+    its own.
     """
 
     stop_id: str
@@ -38,4 +41,4 @@ class StopReceipt(Body, frozen=True, kw_only=True):
     number: int
     failed: int
     total_ms: float
-    sessions: tuple[StoppedSession, ...]
+    sessions: Annotated[tuple[StoppedSession, ...], OURS]
