@@ -1,6 +1,7 @@
 """Hooks that leave something behind, in every way that was thought of, and note its ids."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -59,9 +60,24 @@ async def pid(given):
     return HookAnswer(reason=str(os.getpid()))
 
 
+async def keeper(given):
+    return HookAnswer(reason=str(os.getppid()))
+
+
 async def spins(given):
     while True:
         pass
+
+
+async def notes(given):
+    left(NOTES, given.detail).wait()
+
+
+async def leaves_half_an_answer(given):
+    for fd in range(3, 32):
+        with contextlib.suppress(OSError):
+            os.write(fd, b'{"id":')
+    hang()
 
 
 async def leaves_a_child(given):

@@ -92,6 +92,30 @@ def test_the_next_host_is_of_the_same_keeper_and_the_server_starts_nobody(hosts,
     with_hosts(hosts, scenario)
 
 
+def test_what_a_host_did_not_read_is_not_put_to_the_next_one_twice(hosts, note):
+    async def scenario():
+        await hook(hosts, "notes")(given(detail=str(note)))
+        hung = asyncio.create_task(hook(hosts, "spins", 1.0)(given()))
+        await asyncio.sleep(0.3)
+        # More than the pipe takes: half of it is written when the host ends.
+        behind = hook(hosts, "notes")(given(detail=str(note), arguments={"x": "y" * 1_000_000}))
+        await asyncio.gather(hung, behind, return_exceptions=True)
+        assert await hook(hosts, "agree")(given()) is None
+
+    with_hosts(hosts, scenario)
+    assert len(noted(note)) == 2
+
+
+def test_half_an_answer_hides_nothing_that_follows(hosts):
+    async def scenario():
+        keeper = await hook(hosts, "keeper")(given())
+        with pytest.raises(HookFault, match="did not answer"):
+            await hook(hosts, "leaves_half_an_answer", 0.5)(given())
+        assert await hook(hosts, "keeper")(given()) == keeper
+
+    with_hosts(hosts, scenario)
+
+
 def test_processes_that_start_the_next_one_and_go_are_ended_too(hosts, note):
     async def scenario():
         with pytest.raises(HookFault):

@@ -19,6 +19,7 @@ class _Running(msgspec.Struct, frozen=True):
     tool: str
     digest: str
     context: ToolContext
+    timeout_s: float
 
 
 class Contexts:
@@ -32,7 +33,7 @@ class Contexts:
         spelled = digest(ruling.arguments)
         if isinstance(spelled, str):
             context = ToolContext(key=ruling.effect_key, call_id=call_id, session=session)
-            self._running[session, call_id] = _Running(tool, spelled, context)
+            self._running[session, call_id] = _Running(tool, spelled, context, ruling.timeout_s)
 
     def end(self, session: str, call_id: str) -> None:
         """It ended; idempotent."""
@@ -40,17 +41,24 @@ class Contexts:
 
     def find(self, tool: str, arguments: Mapping[str, Any]) -> ToolContext:
         """The call of this tool with these arguments. Errors: PermitInvalid, Conflict."""
-        spelled = digest(dict(arguments))
-        found = {
-            one.context.key: one.context
-            for one in self._running.values()
-            if one.digest == spelled and (one.tool == tool or one.tool.endswith(f"__{tool}"))
-        }
+        found = {one.context.key: one.context for one in self._found(tool, arguments)}
         if not found:
             raise PermitInvalid("no call of this tool with these arguments is allowed now")
         if len(found) > 1:
             raise Conflict("several calls of this tool run with these arguments now")
         return next(iter(found.values()))
+
+    def limit_s(self, tool: str, arguments: Mapping[str, Any]) -> float:
+        """How long such a call may take by its contract; 0 for good."""
+        return max((one.timeout_s for one in self._found(tool, arguments)), default=0.0)
+
+    def _found(self, tool: str, arguments: Mapping[str, Any]) -> list[_Running]:
+        spelled = digest(dict(arguments))
+        return [
+            one
+            for one in self._running.values()
+            if one.digest == spelled and (one.tool == tool or one.tool.endswith(f"__{tool}"))
+        ]
 
 
 CONTEXTS = Contexts()

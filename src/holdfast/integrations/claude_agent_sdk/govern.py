@@ -14,6 +14,7 @@ from holdfast.errors import ConfigInvalid
 from holdfast.integrations.claude_code import UNGRANTED_TOOLS
 
 from .governor import Governor
+from .own_servers import own_names, timed
 from .refusals import check_options
 from .surroundings import Surroundings
 
@@ -54,8 +55,7 @@ def govern(
     env = surroundings.environment(session, options.env, bubblewrap=bubblewrap)
     user_hooks = {str(k): v for k, v in (options.hooks or {}).items()}
     servers = options.mcp_servers if isinstance(options.mcp_servers, dict) else {}
-    own = [name for name, told in servers.items() if told.get("type") == "sdk"]
-    governor = Governor(session, deadline_s, user_hooks, own_servers=own)
+    governor = Governor(session, deadline_s, user_hooks, own_servers=own_names(servers))
     # The options' hooks hold the governor, and through it the folder, for as long as any copy
     # of the options lives.
     governor.keeps = surroundings
@@ -64,6 +64,7 @@ def govern(
     return replace(
         options,
         hooks=governor.hooks(),
+        mcp_servers=timed(servers) if servers else options.mcp_servers,
         env=env,
         cli_path=surroundings.launcher(options.cli_path, env),
         setting_sources=[],
