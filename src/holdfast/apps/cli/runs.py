@@ -22,7 +22,7 @@ from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.server import WORKER_MODULE
 from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.apps.cli.watching import Watch
-from holdfast.client import Client, RunView
+from holdfast.client import Client, RunView, SessionView
 from holdfast.errors import InvalidRequest
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
@@ -322,7 +322,7 @@ def print_runs(found: tuple[RunView, ...], *, as_json: bool, empty: str) -> None
         for run in found:
             emit(run)
         return
-    columns = ("run", "agent", "user", "state", "submitted (UTC)", "what", "why")
+    columns = ("run", "agent", "user", "state", "submitted (UTC)", "cost", "what", "why")
     rows = [
         (
             run.run_id,
@@ -330,12 +330,19 @@ def print_runs(found: tuple[RunView, ...], *, as_json: bool, empty: str) -> None
             f"{run.tenant}/{run.user}",
             run.state,
             clock(run.submitted_at_ns),
+            cost_so_far(run) if run.turns or run.reserved_nusd else "",
             plain(run.prompt, _SHOWN),
             plain(run.reason, _SHOWN),
         )
         for run in found
     ]
     table(columns, rows, empty=empty)
+
+
+def cost_so_far(view: SessionView | RunView) -> str:
+    """What is settled, and about what the answers under way cost so far."""
+    settled = format_usd(view.cost_nusd)
+    return f"{settled} + ~{format_usd(view.estimated_nusd)}" if view.reserved_nusd else settled
 
 
 def print_run(run: RunView, *, as_json: bool) -> None:
@@ -347,7 +354,7 @@ def print_run(run: RunView, *, as_json: bool) -> None:
     say(f"{run.run_id} is {run.state}{reason}")
     say(f"  agent    {run.agent}, for {run.tenant}/{run.user}")
     say(f"  session  {run.session}")
-    say(f"  so far   {run.turns} turns, {format_usd(run.cost_nusd)}, {run.activations} activations")
+    say(f"  so far   {run.turns} turns, {cost_so_far(run)}, {run.activations} activations")
     if run.context_percent:
         alerted = ", an alert was raised" if run.context_alerted else ""
         say(f"  context  {run.context_percent} % full after the last answer{alerted}")

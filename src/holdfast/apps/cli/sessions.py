@@ -10,7 +10,7 @@ from holdfast.apps.cli.budgets import parsed_limits
 from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, login
 from holdfast.apps.cli.reaching import connected
-from holdfast.apps.cli.runs import parsed_scope
+from holdfast.apps.cli.runs import cost_so_far, parsed_scope
 from holdfast.apps.cli.stopping import add_verbs
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
 from holdfast.client import SessionView, TurnRecord
@@ -155,7 +155,7 @@ async def list_sessions(
             view.turn,
             view.tool_calls,
             f"{view.context_percent} %",
-            _cost(view),
+            cost_so_far(view),
         )
         for view in found
     ]
@@ -197,12 +197,6 @@ def _turn_cells(row: TurnRecord) -> tuple[object, ...]:
         format_usd(row.cost_nusd),
         plain(row.outcome, _SHOWN) + rule,
     )
-
-
-def _cost(view: SessionView) -> str:
-    """What is settled, and about what the answers under way cost so far."""
-    settled = format_usd(view.cost_nusd)
-    return f"{settled} + ~{format_usd(view.estimated_nusd)}" if view.reserved_nusd else settled
 
 
 def _check_folder(folder: Path | None) -> None:

@@ -11,8 +11,8 @@ from holdfast.model.runs import Run, RunState
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One run as it stands; what else its fields say stands at `model.runs.Run`.
 
-    `turns` and `cost_nusd` are of its session, and `unknown_effects` are what it waits for: all
-    three are left out of a list.
+    `turns` and what it costs are of its session, as in `SessionView`, and `unknown_effects` are
+    what it waits for: of a list's runs those at work have the first alone, and others neither.
     """
 
     run_id: str
@@ -41,6 +41,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     context_alerted: bool = False
     turns: int = 0
     cost_nusd: int = 0
+    reserved_nusd: int = 0
+    estimated_nusd: int = 0
     unknown_effects: tuple[EffectEntry, ...] = ()
 
     @property

@@ -81,10 +81,14 @@ class SessionViews:
         holds = [self._budgets.ledger.hold(hold_id) for hold_id in live.paying]
         return sum(hold.amounts.get(Dimension.USD, 0) for hold in holds if hold is not None)
 
+    def at_work(self, session_id: str) -> SessionView | None:
+        """A session that is in memory, by its id; None where it is not."""
+        live = self._sessions.loaded(session_id)
+        return self.of_live(live) if live is not None else None
+
     async def of_session(self, session: Session) -> SessionView:
         """A session as stored; what is in memory is newer and goes first."""
-        live = self._sessions.loaded(session.session_id)
-        return self.of_live(live) if live is not None else await self._stored(session)
+        return self.at_work(session.session_id) or await self._stored(session)
 
     async def show(self, session_id: str) -> SessionView:
         """One session. Errors: NotFound, StoreUnavailable."""
