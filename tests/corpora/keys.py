@@ -2,7 +2,7 @@
 
 Placeholders in paths and bodies: `{own}` is a session that the key opened, `{other}` one of the
 admin's for another user, `{sibling}` one of another key, `{held}` one of its own that a person
-paused, `{run}` a run. `APART` was written after the code, and mends nothing in it.
+paused, `{run}` a run. `APART` was held apart until the code stood.
 """
 
 from collections.abc import Mapping

@@ -149,15 +149,16 @@ def project(tmp_path_factory) -> Iterator[RunningProject]:
         yield running
 
 
-def opened(project: RunningProject, folder: Path) -> Terminal:
+def opened(project: RunningProject, folder: Path, **variables: str) -> Terminal:
     cwd, home, govern = folder / "cwd", folder / "home", folder / "govern"
     (cwd / ".claude").mkdir(parents=True)
     home.mkdir()
     (cwd / ".claude" / "settings.json").write_text(json.dumps(HOSTILE))
     (cwd / "rewrite").write_text(json.dumps(REWRITE))
-    asked = ["sessions", "open", "--agent", "desk", "--user", fresh_user(), "-C"]
-    asked += [str(project.folder), "--claude-code", str(govern), "--folder", str(cwd)]
-    done = CliRunner().invoke(app, asked)
+    user = [] if "HOLDFAST_KEY" in variables else ["--user", fresh_user()]
+    asked = ["sessions", "open", "--agent", "desk", *user, "-C", str(project.folder)]
+    asked += ["--claude-code", str(govern), "--folder", str(cwd)]
+    done = CliRunner().invoke(app, asked, env=variables)
     assert done.exit_code == 0, done.output
     lines = [line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines()]
     given = dict(lines)
@@ -171,6 +172,7 @@ def opened(project: RunningProject, folder: Path) -> Terminal:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "CLAUDE_CODE_MAX_RETRIES": "0",
+            **variables,
             **given,
         },
         start=start,
@@ -193,6 +195,20 @@ def test_an_allowed_command_runs_and_its_result_reaches_the_model(terminal):
     assert "made" in terminal.records("tool_call.finished")[0]["body"]["output"]
     assert terminal.project.view(terminal.session_id)["state"] == "active"
     assert not (terminal.cwd / "hostile").exists()
+
+
+def test_a_key_opens_the_session_and_no_command_of_it_finds_the_key(project, tmp_path, sandbox):
+    asked = {"name": f"dev-{sandbox}", "agent": "desk", "users": ["ann"], "budget": ["usd=5/day"]}
+    token = project.call("POST", "/v1/keys", asked).json["token"]
+    terminal = opened(project, tmp_path, HOLDFAST_KEY=token)
+    found = terminal.run(terminal.use("Bash", command='echo "key=$HOLDFAST_KEY."'), {"text": "ok"})
+    assert found["result"] == "ok"
+    assert [r["content"] for r in terminal.read()] == ["key=."]
+    view = project.view(terminal.session_id)
+    assert (view["user"], view["key"], view["state"]) == ("ann", asked["name"], "active")
+    project.call("POST", f"/v1/keys/{asked['name']}/revoke", {})
+    assert terminal.run(terminal.use("Bash", command="touch later"))["is_error"]
+    assert not (terminal.cwd / "later").exists()
 
 
 @pytest.mark.parametrize("verb", ["approve", "deny"])

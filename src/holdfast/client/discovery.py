@@ -20,6 +20,13 @@ OPERATOR_TOKEN_VARIABLE = "HOLDFAST_OPERATOR_TOKEN"  # noqa: S105 - the name of 
 KEY_VARIABLE = "HOLDFAST_KEY"
 WORKER_TOKEN_FILE = "worker.token"  # noqa: S105 - the name of a file
 WORKER_TOKEN_VARIABLE = "HOLDFAST_WORKER_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN_VARIABLES = (
+    KEY_VARIABLE,
+    OPERATOR_TOKEN_VARIABLE,
+    TOKEN_VARIABLE,
+    WORKER_TOKEN_VARIABLE,
+)
+"""What an agent's tools should find none of, wherever its program was started."""
 _NOT_RUNNING = "no holdfast server was found from `{start}` upward; start one with `holdfast up`"
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from holdfast.client import Session
+from holdfast.client.discovery import TOKEN_VARIABLES
 from holdfast.errors import Conflict, InvalidRequest
 from holdfast.integrations.claude_code_probe import why_readable
 
@@ -68,6 +69,8 @@ def settings(session: Session, *, sandboxed: bool = False) -> dict[str, Any]:
         **({"sandbox": _sandbox(session)} if sandboxed else {}),
         "env": {
             **cli_environment(session),
+            # Whoever opened the session may have it in the shell that the CLI is started from.
+            **dict.fromkeys(TOKEN_VARIABLES, ""),
             # It empties the variable that the hooks take their token from, and leaves empty files
             # in the project and the home.
             "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "0",

@@ -82,6 +82,12 @@ def test_the_file_holds_the_models_token_and_neither_of_the_others():
     assert "hfs_" not in spelled
 
 
+def test_no_token_of_whoever_opened_the_session_is_left_to_its_tools():
+    given = claude_code.settings(session())["env"]
+    names = ("HOLDFAST_KEY", "HOLDFAST_OPERATOR_TOKEN", "HOLDFAST_ADMIN_TOKEN")
+    assert [given[name] for name in (*names, "HOLDFAST_WORKER_TOKEN")] == [""] * 4
+
+
 def test_the_cli_is_started_with_all_that_a_kill_and_the_hooks_need():
     given = claude_code.environment(session())
     assert given == {

@@ -26,6 +26,7 @@ from holdfast.runtime.live import LiveSession
 PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json", "/docs"})
 SESSION_PATHS = "/v1/guard/"
 _NO_SESSION = "an operator's token acts for no session; use the session's own token"
+_NOBODY = "the token is not one of an operator, and no key"
 _KEY_NO_SESSION = "a key acts for no session; open one with it, and use the session's own token"
 
 
@@ -128,8 +129,7 @@ async def _admit(scope: Scope) -> None:
         scope.setdefault("state", {})["operator"] = await operator_at(deps, scope)
     elif digest := proven_in(scope):
         await _check_no_session(deps, digest)
-        await _proven(deps, digest)
-        raise Denied(_NO_SESSION)
+        raise Unauthenticated(_NOBODY)
     else:
         await session_of(deps, bearer(Headers(scope=scope)))
 
@@ -137,16 +137,16 @@ async def _admit(scope: Scope) -> None:
 async def operator_at(deps: ControlDeps, scope: Scope) -> str:
     """Which operator or key signed a request, or sent its token. Errors: as `check_operator`."""
     if digest := proven_in(scope):
-        return await _proven(deps, digest)
+        return _proven(deps, digest)
     return await check_operator(deps, bearer(Headers(scope=scope)))
 
 
-async def _proven(deps: ControlDeps, digest: str) -> str:
+def _proven(deps: ControlDeps, digest: str) -> str:
     """The operator or key that signed. Errors: Unauthenticated for neither.
 
     The workers' token signs too, and opens the workers' paths alone.
     """
     name = _named(deps, digest)
     if not name:
-        raise Unauthenticated("the token is not one of an operator, and no key")
+        raise Unauthenticated(_NOBODY)
     return name

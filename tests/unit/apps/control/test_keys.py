@@ -25,7 +25,7 @@ SPEND = {
     "budget": ["usd=5.00/day", "tokens=100000"],
     "ttl_s": 300,
 }
-PLACES = {"session_id": "own", "run_id": "run", "name": "spend", "approval_id": "apr_1"}
+PLACES = {"session_id": "own", "run_id": "run", "name": "spend", "approval_id": "asked"}
 
 
 async def ok(house: House, method: str, path: str, body: Any = None, token: str = ADMIN) -> Any:
@@ -60,8 +60,10 @@ async def known(house: House) -> dict[str, str]:
     other = {"agent": "desk", "user": "carol", "tenant": "acme", "project": "shop"}
     asked = other | {"agent": "clerk", "prompt": "go"}
     run = (await ok(house, "POST", "/v1/runs", asked))["run_id"]
+    asked_id = (await house.asked(own)).approval_id
     others = (await ok(house, "POST", "/v1/sessions", other))["session"]["session_id"]
     return {
+        "asked": asked_id,
         "token": token,
         "own": own,
         "other": others,

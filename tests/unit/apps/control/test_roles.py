@@ -59,10 +59,10 @@ async def made(house: House, place: dict[str, str], number: str) -> dict[str, st
     added = await house.call("POST", "/v1/keys", asked | where)
     assert added.status_code == 200, added.text
     session_id = opened.json()["session"]["session_id"]
-    question = await house.asked(session_id, approval_id=f"apr_{number}")
+    waits = await house.asked(session_id, approval_id=f"apr_{number}")
     return {
+        "approval_id": waits.approval_id,
         "session_id": session_id,
-        "approval_id": question.approval_id,
         "name": f"key{number}",
         "run_id": run.json()["run_id"],
         **place,
@@ -200,7 +200,7 @@ def test_no_verb_reaches_out_of_the_place_that_an_operator_was_named_for(one, wi
 
 # What needs more than a place: a decision, an effect, a turn, a run or session that waits.
 WAITS = {"policy_replay", "resolve_effect", "fork_run", "retry_run", "resume_run"}
-WAITS |= {"resume_session", "resume_part", "redrive_dead_letter"}
+WAITS |= {"resume_session", "resume_part", "redrive_dead_letter", "approve_call"}
 # Of all projects of a tenant, so that a project alone is not enough.
 OF_TENANT = {
     "policy_replay",

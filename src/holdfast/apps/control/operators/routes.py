@@ -24,12 +24,12 @@ async def list_operators(deps: ControlDeps) -> OperatorList:
     return OperatorList(tuple(_shown(deps, one) for one in deps.operators.all()))
 
 
-@operations.post("", 409)
+@operations.post("", 404, 409)
 async def add_operator(asked: AddOperator, deps: ControlDeps, by: By) -> NewOperator:
     """Name an operator; the token is in this answer and nowhere else."""
-    await _acted(deps, by, "operator.add", asked.name)
     for one in asked.within:
         _check_place(deps.config, one)
+    await _acted(deps, by, "operator.add", asked.name)
     at_ns = deps.house.clock.now_ns()
     token = deps.operators.add(asked.name, at_ns, asked.role, asked.within)
     return NewOperator(name=asked.name, token=token)

@@ -43,8 +43,7 @@ async def open_session(
     plan, lifts = opening.planned(deps.config, asked)
     if key is None:
         await approvers.check_opening(deps, by, "session.open", tenant=plan.tenant, user=plan.user)
-        if asked.parent:
-            await approvers.check_continuing(deps, asked.parent, by)
+        await approvers.check_continuing(deps, asked.parent, by)
     if lifts:
         await approvers.admin_alone(deps, by, "session.open", LIFTS.format(lifts=lifts))
     deps.house.turns.seen(plan.tenant)
