@@ -61,6 +61,7 @@ class _Round(msgspec.Struct):
     kill_ms: float
     last_byte_ms: float
     wrong: int
+    harmed: int
 
 
 class _Fleet:
@@ -142,12 +143,15 @@ class _Acts:
 async def _round(server: Server, http: aiohttp.ClientSession) -> _Round:
     fleet, acts = _Fleet(server, http), _Acts(server, http)
     await fleet.start()
+    # Anew in each round: an answer is over after a minute, whoever is stopped beside it.
+    siblings = [await _sibling(server, http) for _ in range(_SIBLINGS)]
     paused_s, pause_ms, paused = await acts.act("pause")
     quiet_s = await fleet.quiet_s()
     _, resume_ms, resumed = await acts.act("resume")
     killed_s, kill_ms, killed = await acts.act("kill")
     cut_s = await fleet.cut_s()
     await acts.act("resume")
+    harmed = await _harmed(siblings)
     wrong = sum(one["state"] != "paused" for one in paused["sessions"])
     wrong += abs(sum(one["state"] == "paused" for one in resumed["sessions"]) - _OWN)
     wrong += sum(one["state"] != "killed" or not one["ok"] for one in killed["sessions"])
@@ -159,6 +163,7 @@ async def _round(server: Server, http: aiohttp.ClientSession) -> _Round:
         kill_ms=kill_ms,
         last_byte_ms=max(0.0, cut_s - killed_s) * 1000,
         wrong=wrong,
+        harmed=harmed,
     )
 
 
@@ -171,10 +176,8 @@ async def _rows(rounds: int, processes: int) -> list[Row]:
         Server(folder, provider.url, tenants=_TENANTS, more=more) as server,
     ):
         async with aiohttp.ClientSession() as http:
-            siblings = [await _sibling(server, http) for _ in range(_SIBLINGS)]
             found = [await _round(server, http) for _ in range(rounds)]
-            harmed = await _harmed(siblings)
-    return [*_timed(found, door), *_counted(found, harmed, door)]
+    return [*_timed(found, door), *_counted(found, door)]
 
 
 def _free_port() -> int:
@@ -227,10 +230,10 @@ def _timed(found: list[_Round], door: str) -> list[Row]:
     return rows
 
 
-def _counted(found: list[_Round], harmed: int, door: str) -> list[Row]:
-    wrong = sum(one.wrong for one in found)
+def _counted(found: list[_Round], door: str) -> list[Row]:
+    wrong, harmed = sum(one.wrong for one in found), sum(one.harmed for one in found)
     counted = (
-        (f"of {_SIBLINGS} siblings that stream in another project, harmed", harmed),
+        (f"of {_SIBLINGS * len(found)} siblings that stream in another project, harmed", harmed),
         ("sessions whose receipt is missing or says something else", wrong),
     )
     return [

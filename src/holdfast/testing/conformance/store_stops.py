@@ -41,6 +41,7 @@ class StoreStopsConformance(StoreConformance):
             assert await store.stops() == [everything, a_stop()]
             again = await self.reopened(store)
             assert await again.stops() == [everything, a_stop()]
+            await again.close()
 
         self.run(body)
 
