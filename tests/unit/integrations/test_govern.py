@@ -60,6 +60,8 @@ async def always(*_):
         ("env", {"env": {"anthropic_auth_token": "x"}}),
         ("env", {"env": {"CLAUDE_CODE_SUBPROCESS_ENV_SCRUB": "0"}}),
         ("env", {"env": {"CLAUDE_CONFIG_DIR": "/tmp"}}),
+        ("env", {"env": {"claude_code_max_retries": "1"}}),
+        ("env", {"env": {"CLAUDE_CODE_MAX_RETRIES": "1", "CLAUDE_CODE_X": "1"}}),
         ("env", {"env": {"HOLDFAST_SESSION": "other"}}),
         ("env", {"env": {"BUN_OPTIONS": "--preload x"}}),
         ("env", {"env": {"A; rm": "x"}}),
@@ -80,11 +82,13 @@ def test_an_option_that_opens_a_hole_is_refused_by_name(name, options):
 
 def test_the_options_given_are_not_changed_and_the_rest_of_them_stays():
     own: Any = {"PreToolUse": [HookMatcher(hooks=[always])]}
-    options = ClaudeAgentOptions(env={"LANG": "C"}, hooks=own, max_budget_usd=1.0, add_dirs=["/x"])
+    env = {"LANG": "C", "CLAUDE_CODE_MAX_RETRIES": "1"}
+    options = ClaudeAgentOptions(env=dict(env), hooks=own, max_budget_usd=1.0, add_dirs=["/x"])
     result = governed(options)
     assert result is not options
-    assert options.env == {"LANG": "C"}
+    assert options.env == env
     assert options.hooks is own
+    assert result.env["CLAUDE_CODE_MAX_RETRIES"] == "1"
     assert options.cli_path is None
     assert (result.max_budget_usd, result.add_dirs) == (1.0, ["/x"])
 

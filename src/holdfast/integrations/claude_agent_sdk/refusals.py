@@ -14,6 +14,8 @@ from holdfast.errors import ConfigInvalid
 _OPEN_MODES = frozenset({"bypassPermissions", "acceptEdits", "dontAsk", "auto"})
 _HARMLESS_FLAGS = frozenset({"debug", "debug-to-stderr", "verbose", "replay-user-messages"})
 _OWNED_PREFIXES = ("ANTHROPIC_", "CLAUDE", "HOLDFAST_", "BUN_", "LD_", "DYLD_")
+# Only how often the CLI asks again what it was refused; each try is decided anew.
+_HARMLESS_NAMES = frozenset({"CLAUDE_CODE_MAX_RETRIES"})
 _OWNED_NAMES = frozenset({"NODE_OPTIONS", "AI_AGENT", "IS_SANDBOX", "DISABLE_TELEMETRY"})
 
 
@@ -89,7 +91,7 @@ def _processes(options: ClaudeAgentOptions, *, allow_cli_path: bool) -> None:
 
 
 def _environment(env: Mapping[str, str]) -> None:
-    for name in env:
+    for name in env.keys() - _HARMLESS_NAMES:
         if name.upper().startswith(_OWNED_PREFIXES) or name.upper() in _OWNED_NAMES:
             _refuse("env", f"`{name}` decides where the CLI connects or what it loads")
 
