@@ -1,7 +1,7 @@
 """Which lists name who may let go on what a stop holds; and who that is, in words.
 
 A stop may hold sessions of several projects and agents: whoever lifts it stands in the list of each
-that has one. Not here: whether it binds them (`binding`), asking them (`approvals`).
+that has one. Not here: whether it binds them (`binding`), asking them (`approvers`).
 """
 
 from collections.abc import Iterable, Sequence

@@ -114,7 +114,7 @@ def test_live_session_shows_all_but_its_tokens_and_counts_its_own_calls_that_ran
         )
         empty = [name for name, value in msgspec.structs.asdict(shown).items() if not value]
         runs = ["reserved_nusd", "estimated_nusd"]
-        assert empty == ["state_reason", "life_left_ns", *runs, "delegated_by", "key"]
+        assert empty == ["state_reason", "life_left_ns", "stops", *runs, "delegated_by", "key"]
 
     asyncio.run(main())
 
