@@ -64,6 +64,31 @@ def test_one_agent_is_killed_and_no_other_is_touched(door):
     assert (other.failed, other.view()["state"] in ("active", "ended")) == (False, True), other.said
 
 
+@promise("S104")
+def test_a_project_is_paused_as_a_whole_and_goes_on(door):
+    one, project = streaming(door), door.house.project
+    part = {name: one.view()[name] for name in ("tenant", "project")}
+    began = time.monotonic()
+    paused = project.call("POST", "/v1/stops/pause", part | {"reason": "quiet"})
+    try:
+        assert (paused.status, time.monotonic() - began < 30) == (200, True), paused.body
+        stood = {told["session_id"]: told["state"] for told in paused.json["sessions"]}
+        assert set(stood.values()) == {"paused"}
+        view = one.view()
+        assert (stood[view["session_id"]], view["state"]) == ("paused", "paused")
+        assert "paused by" in view["stops"][0]
+        asked = len(door.house.requests(one.marker))
+        time.sleep(1)
+        assert len(door.house.requests(one.marker)) == asked
+    finally:
+        resumed = project.call("POST", "/v1/stops/resume", part)
+    assert resumed.status == 200, resumed.body
+    assert one.view()["state"] == "active"
+    assert one.records("session.resumed")
+    end(door, one)
+    one.wait()
+
+
 @promise("S106")
 def test_a_kill_cuts_the_stream_that_is_under_way(door):
     one, _, receipt, _ = killed(door)
