@@ -1,11 +1,13 @@
 """The real Claude Code in print mode, governed by nothing but the settings file we write for it."""
 
+import contextlib
 import json
 import os
 import shlex
 import signal
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -234,6 +236,27 @@ def test_a_command_that_a_person_is_asked_about_waits_for_the_answer(terminal, v
     assert terminal.project.view(terminal.session_id)["state"] == "active"
 
 
+@contextlib.contextmanager
+def refusing(terminal: Terminal) -> Iterator[None]:
+    """Somebody says no to whatever the session asks meanwhile."""
+    over = threading.Event()
+    path = f"/v1/approvals?state=pending&session={terminal.session_id}"
+
+    def answer() -> None:
+        while not over.wait(0.1):
+            for one in terminal.project.call("GET", path).json["approvals"]:
+                deny = f"/v1/approvals/{one['approval_id']}/deny"
+                terminal.project.call("POST", deny, {"digest": one["digest"]})
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    try:
+        yield
+    finally:
+        over.set()
+        answering.join()
+
+
 def question(terminal: Terminal) -> dict[str, Any]:
     """What a person is asked about the session's call, once they are."""
     path = f"/v1/approvals?state=pending&session={terminal.session_id}"
@@ -274,7 +297,8 @@ def test_work_in_the_folder_goes_on_after_untrusted_text_and_what_leaves_it_asks
         terminal.use("Bash", command="sh ./out"),
         {"text": "done"},
     ]
-    terminal.run(*turns)
+    with refusing(terminal):
+        terminal.run(*turns)
     assert Path(f"{outside}-before").exists(), "nothing is asked before the taint"
     assert inside.read_text() == "echo ran > ran\nx\n"
     assert not outside.exists(), "typed, but by whom nobody knows"
@@ -285,8 +309,8 @@ def test_work_in_the_folder_goes_on_after_untrusted_text_and_what_leaves_it_asks
     ]
     assert decided == [
         *(("allow",),) * 4,
-        ("ask", "flow.outside_folder"),
-        ("allow",) if sandbox else ("ask", "flow.runs_written"),
+        ("deny", "flow.outside_folder", "approval_denied"),
+        ("allow",) if sandbox else ("deny", "flow.runs_written", "approval_denied"),
     ]
 
 

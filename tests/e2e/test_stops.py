@@ -23,6 +23,8 @@ from tests.e2e.test_kill import is_dead, streaming
 from tests.e2e.test_relays import settings as relayed
 from tests.served import Reader, ask, body, ends_as_if_max_tokens, refused, unharmed, until
 
+# Servers are killed under clients, who leave what they had to the collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 TENANTS = """
   acme: {projects: {shop: {}, "shop-2": {}}, users: {"*": {roles: [support]}}}
   acme2: {projects: {shop: {}}, users: {"*": {roles: [support]}}}
