@@ -65,6 +65,7 @@ class Approvals:
         """
         live = await self._sessions.get((await self.get(approval_id)).session)
         # No await from here to the change: memory has what stands now.
+        self._sessions.lapse(live)
         asked = self._in(live, approval_id)
         self._check(live, asked, said)
         move = Move.APPROVE if said.approved else Move.DENY

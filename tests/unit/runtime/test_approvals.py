@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from holdfast.core.sessions import Command
-from holdfast.errors import Conflict, NotFound
+from holdfast.errors import Conflict, NotFound, StoreUnavailable
 from holdfast.model.approvals import ApprovalState as S
 from holdfast.model.bodies import BudgetChanged
 from holdfast.model.budgets import Dimension
@@ -308,5 +308,54 @@ def test_a_further_attempt_of_the_call_that_was_approved_runs_on_the_same_answer
         again = await house.attempts.again(live, msgspec.structs.replace(retry))
         assert again.next == "execute"
         assert len(await house.approvals.listed(ApprovalFilter())) == 1
+
+    asyncio.run(main())
+
+
+def test_a_further_attempt_after_the_answer_ran_out_asks_anew():
+    async def main():
+        house, live = await asking(
+            contracts=(contract("look", input_schema=ORDER, idempotency=Idempotency.PURE),),
+            ttl_s=10**6,
+        )
+        house.emit(live, "c1", "look", SEVEN)
+        retry = Retry(call_id="c1", tool="look", arguments=SEVEN, door="native")
+        first = await house.attempts.again(live, retry)
+        asked = await house.approvals.get(first.approval)
+        await answer(house, asked)
+        assert (await house.attempts.again(live, retry)).next == "execute"
+        house.clock.advance(86_400)
+        again = await house.attempts.again(live, retry)
+        assert (again.next, again.approval != first.approval) == ("asked", True)
+
+    asyncio.run(main())
+
+
+def test_an_answer_to_a_session_whose_time_is_over_is_refused():
+    async def main():
+        house, live = await asking()
+        asked = await pending(house, live)
+        house.clock.advance(3_600)
+        assert asked.expires_at_ns > house.clock.now_ns(), "the question itself still waits"
+        with pytest.raises(Conflict, match="its session is expired"):
+            await answer(house, asked)
+
+    asyncio.run(main())
+
+
+def test_a_stage_that_breaks_after_the_answer_was_taken_leaves_the_answer():
+    async def main():
+        house, live = await asking()
+        await answer(house, await pending(house, live))
+        line = house.guard._line
+
+        async def broken(case):
+            raise StoreUnavailable("it is away")
+
+        house.guard._line = (*line[:-1], broken)
+        with pytest.raises(StoreUnavailable):
+            await house.decide(live, "c2", "look", SEVEN)
+        house.guard._line = line
+        assert (await house.decide(live, "c3", "look", SEVEN)).permit
 
     asyncio.run(main())

@@ -64,6 +64,14 @@ class Desk:
                 return found[0]
             await asyncio.sleep(0)
 
+    async def held(self) -> None:
+        """Once a door holds the call."""
+        for _ in range(1000):
+            if self.house.approvals._waiting:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("no door waits")
+
     async def answer(self, *, approved: bool) -> None:
         one = await self.asked()
         said = Said(approved=approved, by="mia", digest=one.digest, note="looked")
@@ -131,6 +139,7 @@ def test_the_end_of_the_session_ends_the_waiting_and_nothing_runs(command):
     async def main(desk: Desk) -> None:
         async def end() -> None:
             await desk.asked()
+            await desk.held()
             await desk.house.sessions.change(desk.live, command, "enough")
 
         answer = await both(desk.decide(), end())
