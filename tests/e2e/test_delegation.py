@@ -222,7 +222,8 @@ def test_what_a_child_read_taints_its_parent_with_the_result(project, parent):
     assert ask(project, child, answered([block], result(ruling["call_id"]))).status == 200
     assert project.view(child.session_id)["tainted"]
     assert not project.view(parent.session_id)["tainted"]
-    assert collect(project, parent, child, "a kettle") == {"tainted": True, "text": "a kettle"}
+    taken = collect(project, parent, child, "a kettle")
+    assert (taken["tainted"], taken["text"], taken["state"]) == (True, "a kettle", "ended")
     assert project.view(parent.session_id)["tainted"]
     assert project.view(child.session_id)["state"] == "ended"
     kinds = [r["kind"] for r in project.records(session=parent.session_id)]

@@ -112,11 +112,14 @@ def test_a_taken_port_is_named(project):
     assert not (project.state / "server.json").exists()
 
 
+MODEL_LINE = SETTINGS[: SETTINGS.index("model:")].count("\n") + 1
+
+
 @pytest.mark.parametrize(
     ("settings", "line", "says"),
     [
         (SETTINGS + "surprise: 1\n", SETTINGS.count("\n") + 1, "surprise"),
-        (SETTINGS.replace("model: claude-opus-5-5", "model: 5"), 10, "model"),
+        (SETTINGS.replace("model: claude-opus-5-5", "model: 5"), MODEL_LINE, "model"),
         ("version: 1\n\tagents: {}\n", 2, ""),
     ],
     ids=["unknown-key", "wrong-type", "no-yaml"],
