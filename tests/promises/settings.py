@@ -203,7 +203,7 @@ def priced(read: str, written: str) -> dict[str, Any]:
     return {"input": read, "output": written, **cached, "context_tokens": 200000}
 
 
-SOON, LATE = {"expires_s": 10, "wait_s": 15}, {"expires_s": 3600, "wait_s": 120}
+SOON, LATE = {"expires_s": 15, "wait_s": 20}, {"expires_s": 3600, "wait_s": 120}
 
 
 def settings(
