@@ -158,6 +158,7 @@ class House(Services, frozen=True, kw_only=True):
         """What is due about once a second, whether somebody asks or not."""
         self.upkeep.tick()
         self.dispatch.tick()
+        self.approvals.tick()
         self.gauges.tick()
 
 

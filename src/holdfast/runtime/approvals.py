@@ -18,6 +18,7 @@ from holdfast.model import bodies
 from holdfast.model.approvals import Approval, ApprovalState
 from holdfast.ports.store import ApprovalFilter, Store
 from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.journal import noted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
@@ -107,6 +108,23 @@ class Approvals:
         for bell in self._waiting.get(live.session.session_id, ()):
             if not bell.done():
                 bell.set_result(None)
+
+    def tick(self) -> None:
+        """Write down what ran out, though nobody asks about its call again. Queues, waits not."""
+        now_ns = self._clock.now_ns()
+        for live in self._sessions.in_memory():
+            for one in tuple(live.approvals.values()):
+                if one.state in rules.OPEN and now_ns >= one.expires_at_ns:
+                    self._run_out(live, one, now_ns)
+
+    def _run_out(self, live: LiveSession, one: Approval, now_ns: int) -> None:
+        approved = one.state is ApprovalState.APPROVED
+        body = bodies.ApprovalExpired(approval_id=one.approval_id, approved=approved)
+        record = self._journal.record(body, live.who, call_id=one.call_id, tool=one.tool)
+        after = rules.moved(one, Move.EXPIRE, By.CLOCK, at_ns=now_ns)
+        live.approvals[one.tool, one.digest] = after
+        self._ring(live)
+        noted(self._journal.commit([record], [after]))
 
     def left_s(self, live: LiveSession, approval_ids: Collection[str]) -> float:
         """Seconds until the first of these is over by itself; 0 where one no longer waits."""

@@ -359,3 +359,22 @@ def test_a_stage_that_breaks_after_the_answer_was_taken_leaves_the_answer():
         assert (await house.decide(live, "c3", "look", SEVEN)).permit
 
     asyncio.run(main())
+
+
+def test_questions_that_ran_out_are_told_of_once_and_make_room_for_others():
+    async def main():
+        house, live = await asking(ttl_s=10**6)
+        for number in range(5):
+            await pending(house, live, f"c{number}", {"order": f"a{number}"})
+        full = await house.decide(live, "c5", "look", {"order": "b"})
+        assert full.decision.reasons[-1].code == "approvals_exhausted"
+        house.clock.advance(86_400)
+        assert (await house.decide(live, "c6", "look", {"order": "c"})).decision.verdict == "ask"
+        house.house.approvals.tick()
+        house.house.approvals.tick()
+        await house.journal.commit([])
+        assert len(house.written(Kind.APPROVAL_EXPIRED)) == 5
+        kept = [one.state for one in await house.store.approvals(ApprovalFilter())]
+        assert sorted(kept) == [S.EXPIRED] * 5 + [S.PENDING]
+
+    asyncio.run(main())

@@ -5,7 +5,9 @@ closed leaves the question to others. Not here: how a question is shown (`approv
 """
 
 import asyncio
+import os
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -30,19 +32,66 @@ async def answered_here(
 
     `asks` None: where standard input is a terminal and the output is for people.
     """
-    if asks or (asks is None and not as_json and sys.stdin.isatty()):
-        terminal = Terminal(client)
+    # A program that was started without standard input has none here.
+    stdin = sys.stdin if sys.stdin is not None and not sys.stdin.closed else None
+    here = asks if asks is not None else not as_json and stdin is not None and stdin.isatty()
+    if here and stdin is not None:
+        terminal = Terminal(client, Typed(stdin.fileno()))
         async with beside(terminal.serve()):
             yield terminal.heard
     else:
         yield lambda _: None
 
 
+class Typed:
+    """Lines of standard input, read as they come; none that was typed before it was asked for."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._kept = b""
+
+    async def line(self, over: asyncio.Event) -> str | None:
+        """The next line, empty at the end; None where the question is over before there is one."""
+        if os.isatty(self._fd):
+            # Somebody who types ahead has not seen the question.
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+            self._kept = b""
+        while b"\n" not in self._kept:
+            if not await self._readable(over):
+                return None
+            more = os.read(self._fd, 4096)
+            self._kept += more
+            if not more:
+                break
+        line, end, self._kept = self._kept.partition(b"\n")
+        return (line + end).decode(errors="replace")
+
+    async def _readable(self, over: asyncio.Event) -> bool:
+        """Whether there is something to read, or the end; not where the question is over first."""
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            loop.add_reader(self._fd, ready.set)
+        except PermissionError:
+            return True  # A file, or no device at all: it never keeps anybody waiting.
+        try:
+            async with beside(_told(over, ready)):
+                await ready.wait()
+        finally:
+            loop.remove_reader(self._fd)
+        return not over.is_set()
+
+
+async def _told(over: asyncio.Event, ready: asyncio.Event) -> None:
+    await over.wait()
+    ready.set()
+
+
 class Terminal:
     """Asks one question after the other."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, typed: Typed) -> None:
         self._client = client
+        self._typed = typed
         self._asked: asyncio.Queue[str] = asyncio.Queue()
         self._over: dict[str, asyncio.Event] = {}
 
@@ -77,7 +126,7 @@ class Terminal:
         show_question(found)
         sys.stderr.write("Let it run? [y/N] ")
         sys.stderr.flush()
-        line = await _line(self._over[found.approval_id])
+        line = await self._typed.line(self._over[found.approval_id])
         if line is None:
             note("\nit was answered elsewhere")
         elif not line:
@@ -90,29 +139,3 @@ class Terminal:
         else:
             await self._client.approvals.deny(found, "no at the terminal")
         return True
-
-
-async def _line(over: asyncio.Event) -> str | None:
-    """The next line of standard input, empty at its end; None where the question is over first."""
-    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
-    typed: asyncio.Future[str] = loop.create_future()
-
-    def readable() -> None:
-        if not typed.done():
-            typed.set_result(sys.stdin.readline())
-
-    loop.add_reader(stdin, readable)
-    try:
-        async with beside(_cancelled_by(over, typed)):
-            return await typed
-    except asyncio.CancelledError:
-        if over.is_set() and typed.cancelled():
-            return None
-        raise
-    finally:
-        loop.remove_reader(stdin)
-
-
-async def _cancelled_by(over: asyncio.Event, typed: asyncio.Future[str]) -> None:
-    await over.wait()
-    typed.cancel()

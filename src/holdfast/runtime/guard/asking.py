@@ -98,7 +98,12 @@ class Asking:
         return after
 
     def _ask(self, case: Case, shown: Shown) -> None:
-        waiting = [a for a in case.live.approvals.values() if a.state is ApprovalState.PENDING]
+        now_ns = self._clock.now_ns()
+        waiting = [
+            one
+            for one in case.live.approvals.values()
+            if one.state is ApprovalState.PENDING and now_ns < one.expires_at_ns
+        ]
         if len(waiting) >= self._terms.most_pending:
             text = f"{len(waiting)} questions of this session wait for a person already"
             case.deny("approval", "approvals_exhausted", text)
