@@ -69,6 +69,7 @@ from holdfast.runtime.runs import Runs
 from holdfast.runtime.services import Services
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.stopping import Stopping
+from holdfast.runtime.turned_away import TurnedAway
 from holdfast.runtime.turns import Turns
 from holdfast.runtime.upkeep import Upkeep
 from holdfast.runtime.views.runs import RunViews
@@ -314,6 +315,13 @@ def _admission(
     )
 
 
+def _rates(ports: Ports, settings: Settings, away: TurnedAway) -> RateGate | None:
+    models, tenants = settings.model_rates, settings.tenant_rates
+    if not models and not tenants:
+        return None
+    return RateGate(ports.clock, models=models, tenants=tenants, away=away)
+
+
 def _model_calls(
     services: Services,
     ports: Ports,
@@ -322,14 +330,25 @@ def _model_calls(
     points: HookPoints,
     turns: Turns,
 ) -> ModelCalls:
-    models, tenants = settings.model_rates, settings.tenant_rates
+    journal = services.journal
+
+    def limited(tenant: str, refused: int) -> None:
+        body = bodies.ModelCallLimited(refused=refused)
+        journal.queue([journal.record_of_ours(body, None, tenant=tenant)])
+
+    away = TurnedAway(limited)
     return ModelCalls(
         services,
         admission=admission,
         pricing=Pricing(settings.prices, settings.admitted),
         providers=ports.providers,
-        rates=RateGate(ports.clock, models=models, tenants=tenants) if models or tenants else None,
-        share=Share(ports.clock, beside=turns.beside_others, per_s=settings.model_calls_per_s),
+        rates=_rates(ports, settings, away),
+        share=Share(
+            ports.clock,
+            beside=turns.beside_others,
+            per_s=settings.model_calls_per_s,
+            away=away,
+        ),
         dice=ports.dice,
         wait_for_room_s=settings.wait_for_room_s,
         reader=RequestReader(settings.admitted, ports.readers),

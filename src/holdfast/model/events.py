@@ -32,6 +32,7 @@ class Kind(enum.StrEnum):
     PROMPT_SUBMITTED = "prompt.submitted"
     PROMPT_CONFIRMED = "prompt.confirmed"
     MODEL_CALL_REFUSED = "model_call.refused"
+    MODEL_CALL_LIMITED = "model_call.limited"
     MODEL_CALL_COUNTED = "model_call.counted"
     MODEL_CALL_CUT = "model_call.cut"
     MODEL_CALL_SETTLED = "model_call.settled"

@@ -13,6 +13,7 @@ import msgspec
 from holdfast.core.rates import Bucket, Draw, Meters, Rates, longest_wait_ns
 from holdfast.errors import RateLimited
 from holdfast.ports.clock import Clock
+from holdfast.runtime.turned_away import TurnedAway
 from holdfast.runtime.waiting import NotYet, Waiting
 
 ANY_MODEL = "*"
@@ -95,7 +96,9 @@ class RateGate:
         *,
         models: Mapping[str, Mapping[str, Rates]],
         tenants: Mapping[str, Rates],
+        away: TurnedAway,
     ) -> None:
+        self._away = away
         now_ns = clock.now_ns()
         self._gates = {
             (upstream, model): _Gate(clock, Meters(rates, now_ns))
@@ -127,11 +130,18 @@ class RateGate:
             return toll
         wait_s = gate.wait_ns(wanted) / 1e9
         if wait_s > timeout_s:
-            raise _limited(wait_s, model)
+            raise self._limited(tenant, wait_s, model)
         try:
             return await gate.line.stand(tenant, wanted, timeout_s=timeout_s)
         except TimeoutError:
-            raise _limited(gate.wait_ns(wanted) / 1e9 or 1.0, model) from None
+            raise self._limited(tenant, gate.wait_ns(wanted) / 1e9 or 1.0, model) from None
+
+    def _limited(self, tenant: str, wait_s: float, model: str) -> RateLimited:
+        self._away.count(tenant)
+        return RateLimited(
+            f"rate_limited: the rate of `{model[:100]}` or of this tenant has no room in time",
+            retry_after_s=round(wait_s, 3),
+        )
 
 
 class Share:
@@ -142,9 +152,15 @@ class Share:
     """
 
     def __init__(
-        self, clock: Clock, *, beside: Callable[[str], bool], per_s: Mapping[str, int]
+        self,
+        clock: Clock,
+        *,
+        beside: Callable[[str], bool],
+        per_s: Mapping[str, int],
+        away: TurnedAway,
     ) -> None:
         self._clock = clock
+        self._away = away
         self._beside = beside
         now_ns = clock.now_ns()
         self._buckets = {
@@ -159,16 +175,10 @@ class Share:
             return
         now_ns = self._clock.now_ns()
         if wait_ns := bucket.wait_ns(1, now_ns):
+            self._away.count(tenant)
             raise RateLimited(
                 "rate_limited: this tenant asks models for more a second than its share beside "
                 "others (`max_model_calls_per_s`)",
                 retry_after_s=round(wait_ns / 1e9, 3),
             )
         bucket.draw(1, now_ns)
-
-
-def _limited(wait_s: float, model: str) -> RateLimited:
-    return RateLimited(
-        f"rate_limited: the rate of `{model[:100]}` or of this tenant has no room in time",
-        retry_after_s=round(wait_s, 3),
-    )

@@ -7,13 +7,13 @@ working at together. Whoever finds no room stands in line, and tenants take turn
 
 A place is given back when the decision is made, or after `turn_s`: what lasts longer waits for
 something else (a hook, the disk, a parser's thread), and must not keep others from the loop.
-What is refused is counted, and told once a second for each tenant, however many they were.
-Not here: the line itself (`runtime/waiting`), rates of model calls (`runtime/rates`), turns of runs
-(`runtime/dispatch`). Nothing else stands in this line: kills, outcomes and heartbeats pass it by.
+Not here: the line itself (`runtime/waiting`), how what is refused is told (`runtime/turned_away`),
+rates of model calls (`runtime/rates`), turns of runs (`runtime/dispatch`). Nothing else stands in
+this line: kills, outcomes and heartbeats pass it by.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -21,13 +21,10 @@ import msgspec
 from holdfast.core.rates import Bucket
 from holdfast.errors import RateLimited
 from holdfast.ports.clock import Clock
+from holdfast.runtime.turned_away import Tell, TurnedAway
 from holdfast.runtime.waiting import NotYet, Waiting
 
 _NS = 1_000_000_000
-_TELL_S = 1.0
-
-Tell = Callable[[str, int], None]
-"""Takes a tenant, and how many of its decisions were refused since it was last told of."""
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +77,7 @@ class Turns:
         bounds: Bounds | None = None,
     ) -> None:
         self._clock = clock
-        self._tell = tell
-        self._refused: dict[str, int] = {}
+        self._away = TurnedAway(tell)
         self._bounds = bounds or Bounds()
         now_ns = clock.now_ns()
         self._buckets = {name: Bucket(n, now_ns, _NS) for name, n in (per_s or {}).items()}
@@ -143,17 +139,11 @@ class Turns:
             raise self._refusal(tenant, why, wait_s)
 
     def _refusal(self, tenant: str, why: str, wait_s: float) -> RateLimited:
-        """Count it, and have it told with the others of this second."""
-        if tenant not in self._refused:
-            asyncio.get_running_loop().call_later(_TELL_S, self._told, tenant)
-        self._refused[tenant] = self._refused.get(tenant, 0) + 1
+        self._away.count(tenant)
         return RateLimited(
             f"this tenant asks for decisions faster than they are made; {why}",
             retry_after_s=round(wait_s, 3),
         )
-
-    def _told(self, tenant: str) -> None:
-        self._tell(tenant, self._refused.pop(tenant))
 
     def _let_in(self, tenant: str, _: None) -> "_Place | NotYet":
         """A place among those at work, where there is one for this tenant."""

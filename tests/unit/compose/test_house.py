@@ -17,7 +17,7 @@ from holdfast.core.risk.places import governed
 from holdfast.core.runs import Shares
 from holdfast.core.sessions import Command
 from holdfast.core.wire.admitted import Admitted
-from holdfast.errors import RateLimited
+from holdfast.errors import HoldfastError, RateLimited
 from holdfast.model.bodies import FilesWritten
 from holdfast.model.budgets import Dimension
 from holdfast.model.runs import RunPlan, RunState
@@ -200,6 +200,31 @@ def test_a_run_that_waited_is_there_after_a_start_and_ends_with_its_session():
     asyncio.run(main())
 
 
+def test_a_tenant_whose_model_calls_were_refused_for_its_share_is_told_of(monkeypatch):
+    monkeypatch.setattr("holdfast.runtime.turned_away._TELL_S", 0)
+
+    async def main():
+        desk: Any = Desk(decided={"model_calls_per_s": {"acme": 1}})
+        live = await desk.open()
+        desk.turns.seen("acme")
+        desk.turns.seen("other")
+        refused = 0
+        for _ in range(3):
+            try:
+                await desk.calls.call(live, "/v1/messages", {}, b"{}")
+            except RateLimited:
+                refused += 1
+            except HoldfastError:
+                continue
+        await asyncio.sleep(0.01)
+        await desk.journal.commit(())
+        told = [one for one in desk.store.journal if one.kind == "model_call.limited"]
+        assert refused == 2
+        assert [(one.tenant, one.body["refused"]) for one in told] == [("acme", 2)]
+
+    asyncio.run(main())
+
+
 def test_files_that_sessions_left_behind_are_known_after_a_start():
     async def main():
         asked: list[Any] = []
@@ -227,7 +252,7 @@ def test_files_that_sessions_left_behind_are_known_after_a_start():
 
 
 def test_a_tenant_that_was_refused_for_its_rate_is_told_of(monkeypatch):
-    monkeypatch.setattr("holdfast.runtime.turns._TELL_S", 0)
+    monkeypatch.setattr("holdfast.runtime.turned_away._TELL_S", 0)
 
     async def main():
         desk: Any = Desk(decided={"decisions_per_s": {"acme": 1}})

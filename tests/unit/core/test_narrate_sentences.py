@@ -42,6 +42,7 @@ BARE = {
         "0 tool calls were refused within a second, since the tenant `` asked for more than are"
         " decided"
     ),
+    Kind.MODEL_CALL_LIMITED: "0 model calls were refused within a second for the rate of the tenant ``",
     Kind.TOOL_CALL_FINISHED: "the call of `` failed after 0 ms",
     Kind.TOOL_RESULT_ADMITTED: "the first-party result of `` reached the model",
     Kind.TOOL_RESULT_REPLACED: "the result of `` was replaced",
@@ -281,6 +282,12 @@ FULL = [
         {"refused": 2},
         ("2 tool calls were refused within a second, since the tenant `acme` asked for more than are"
         " decided"),
+    ),
+    (
+        Kind.MODEL_CALL_LIMITED,
+        {"tenant": "acme"},
+        {"refused": 1},
+        "a model call was refused within a second for the rate of the tenant `acme`",
     ),
     (
         Kind.TOOL_CALL_FINISHED,

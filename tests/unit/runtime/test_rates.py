@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from holdfast.core.rates import Draw, Rates
 from holdfast.errors import RateLimited
 from holdfast.runtime.rates import RateGate, Share
+from holdfast.runtime.turned_away import TurnedAway
 from tests.skipped_time import LoopClock, run
 
 ONE = Draw(1, 0, 0)
 
 
-def gate(models=None, tenants=None):
-    return RateGate(LoopClock(), models=models or {}, tenants=tenants or {})
+def away(told=None):
+    return TurnedAway(lambda *one: told.append(one) if told is not None else None)
+
+
+def gate(models=None, tenants=None, told=None):
+    return RateGate(LoopClock(), models=models or {}, tenants=tenants or {}, away=away(told))
 
 
 async def served(gate, tenant, order, draw=ONE, model="m", timeout_s=600.0):
@@ -138,8 +143,8 @@ def test_tokens_are_corrected_to_what_was_used_once():
     run(main)
 
 
-def share(clock, *, beside, **per_s):
-    return Share(clock, beside=lambda _: beside[0], per_s=per_s)
+def share(clock, *, beside, told=None, **per_s):
+    return Share(clock, beside=lambda _: beside[0], per_s=per_s, away=away(told))
 
 
 def let_in(of, tenant, calls=100):
@@ -176,5 +181,41 @@ def test_a_share_of_one_a_second_lets_one_in():
         assert let_in(fair, "slow") == 1
         await asyncio.sleep(1)
         assert let_in(fair, "slow") == 1
+
+    run(main)
+
+
+def test_what_a_share_turns_away_is_told_once_a_second_for_each_tenant():
+    async def main():
+        told: list[tuple[str, int]] = []
+        fair = share(LoopClock(), beside=[True], told=told, loud=20, other=2)
+        assert let_in(fair, "loud") + let_in(fair, "other", 3) == 11
+        assert told == []
+        await asyncio.sleep(1.5)
+        assert told == [("loud", 90), ("other", 2)]
+        assert let_in(fair, "loud", 30) == 10
+        await asyncio.sleep(1.5)
+        assert told[2:] == [("loud", 20)]
+
+    run(main)
+
+
+def test_what_a_rate_turns_away_is_told_whether_it_waited_or_not():
+    async def main():
+        told: list[tuple[str, int]] = []
+        slow = gate({"up": {"m": Rates(requests=60)}}, told=told)
+        for _ in range(60):
+            await slow.enter("up", "m", "acme", ONE, timeout_s=0)
+        with pytest.raises(RateLimited):
+            await slow.enter("up", "m", "acme", ONE, timeout_s=0.5)
+        waiting = [
+            asyncio.create_task(slow.enter("up", "m", "acme", ONE, timeout_s=2.5)) for _ in range(3)
+        ]
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(1.5)
+        refused = [one for one in ended if isinstance(one, RateLimited)]
+        assert refused
+        assert sum(count for _, count in told) == 1 + len(refused)
+        assert {tenant for tenant, _ in told} == {"acme"}
 
     run(main)

@@ -18,6 +18,12 @@ class ModelCallRefused(Body, frozen=True, kw_only=True):
     retried: tuple[str, ...] = ()
 
 
+class ModelCallLimited(Body, frozen=True, kw_only=True):
+    """A tenant asked models for more than its rate; so many calls were refused in a second."""
+
+    refused: int
+
+
 class ModelCallCounted(Body, frozen=True, kw_only=True):
     """Free requests of a session to its provider within a minute."""
 

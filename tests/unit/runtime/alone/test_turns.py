@@ -304,7 +304,7 @@ def test_while_all_places_are_taken_nobody_is_looked_at_however_many_wait(monkey
 
 
 def test_refusals_are_told_once_a_second_for_each_tenant(monkeypatch):
-    monkeypatch.setattr("holdfast.runtime.turns._TELL_S", 0.02)
+    monkeypatch.setattr("holdfast.runtime.turned_away._TELL_S", 0.02)
 
     async def main():
         line: Any = Line(at_work=1, waiting=0)
