@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .SILENT:
 
 help:
-	echo "make demo     the support desk under control: the real SDK, a scripted model, twelve scenes"
+	echo "make demo     the support desk under control: the real SDK, a scripted model, fourteen scenes"
 	echo "make parts    what some tests need of the system: installs it as root, else says how"
 	echo "make test     all tests"
 	echo "make check    format, lint, types, import contracts, tests"

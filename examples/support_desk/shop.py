@@ -55,6 +55,8 @@ ORDERS = [
     ("ORD-1043", "CUS-502", "espresso machine", 18900, "EUR", "delivered"),
     ("ORD-1044", "CUS-503", "toaster", 3900, "EUR", "delivered"),
     ("ORD-1045", "CUS-503", "set of six glasses", 2400, "EUR", "delivered"),
+    ("ORD-1046", "CUS-502", "bread maker", 7900, "EUR", "delivered"),
+    ("ORD-1047", "CUS-501", "mixer", 6400, "EUR", "delivered"),
 ]
 TICKETS = [
     ("TCK-2001", "ORD-1042", "kettle arrived broken", "The spout is cracked. Please refund it."),

@@ -47,6 +47,8 @@ PLAYED = script(
     ),
     child_hangs=calls(("look", "o1"), ("pay", "hang1")),
     child_looks=calls(("look", "o2")),
+    lead_paused=asking(task="child_paused: pay slow3"),
+    child_paused=calls(("pay", "slow3"), ("look", "o3")),
 )
 
 
@@ -141,3 +143,33 @@ def test_a_killed_child_is_told_to_its_parent_with_what_it_did_and_its_sibling_g
     states = {one["agent"]: one["state"] for one in children(house, run)}
     assert states == {"aide": "killed", "lead": "ended"}
     assert [act[1] for act in house.acts("pay")] == ["hang1"]
+
+
+@pytest.mark.parametrize("what", ["project", "child"])
+def test_a_child_that_is_paused_is_still_there_however_often_its_parent_asks_for_it(house, what):
+    house.worker()
+    run = house.submit("lead_paused", agent="lead")
+    until(lambda: house.acts("pay"), 60)
+    (child,) = children(house, run)
+    if what == "project":
+        paused, part = "/v1/stops", {"tenant": "acme", "project": "support"}
+        waits = ["parked"]
+    else:
+        paused, part = f"/v1/sessions/{child['session_id']}", {}
+        waits = ["queued", "running", "delayed"]
+    assert house.project.call("POST", f"{paused}/pause", {**part, "reason": "a look"}).status == 200
+    asked = house.show(run)["activations"]
+    until(lambda: child_run(house, child)["state"] == "parked", 60)
+    until(lambda: house.show(run)["activations"] >= asked + (1 if what == "project" else 3), 60)
+    assert house.until(run, *waits)["state"] in waits
+    assert children(house, run)[0]["state"] == "paused"
+    assert house.project.call("POST", f"{paused}/resume", {**part, "reason": "go"}).status == 200
+    done = house.until(run, "done", "failed", "dead", "parked", timeout_s=90)
+    assert (done["state"], done["result"]) == ("done", "had it done"), read(house, run)
+    assert [one["state"] for one in children(house, run)] == ["ended"]
+    assert [act[1] for act in house.acts("pay")] == ["slow3"]
+
+
+def child_run(house, child):
+    runs = house.project.call("GET", "/v1/runs").json["runs"]
+    return next(one for one in runs if one["session"] == child["session_id"])

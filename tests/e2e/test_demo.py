@@ -1,4 +1,4 @@
-"""The demo as a user runs it: twelve scenes with the real SDK and CLI, each of which must hold."""
+"""The demo as a user runs it: fourteen scenes with the real SDK and CLI, each of which must hold."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.part("claude-code")
 
-SCENES = 12
+SCENES = 14
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -45,7 +45,7 @@ def broken(lines):
     ]
 
 
-def test_all_twelve_scenes_hold_and_the_demo_exits_0(played):
+def test_all_fourteen_scenes_hold_and_the_demo_exits_0(played):
     done, lines, _ = played
     assert broken(lines) == []
     assert done.returncode == 0, done.stderr[-2000:]
@@ -79,6 +79,17 @@ def test_a_crash_pays_once_and_a_bad_chunk_holds_back_all_after_it(played):
     first, again = batched["lines"]
     assert "12 of 25 chunks are verified; chunk 13: MSG-0247" in first
     assert "25 of 25 chunks are verified" in again
+
+
+def test_a_person_is_shown_what_is_asked_and_a_budget_tells_at_half_four_fifths_and_all(played):
+    _, lines, _ = played
+    shown = "\n".join(lines[12]["lines"])
+    assert "arn:shop:order/ORD-1046" in shown
+    assert "a refund of more than 50.00 needs a person desk.refund-large" in shown
+    alerts = [line for line in lines[4]["lines"] if line.startswith("alert: ")]
+    assert [
+        f"{percent} % of" in alert for percent, alert in zip((50, 80, 100), alerts, strict=True)
+    ]
 
 
 def test_the_demo_leaves_nothing_behind(played):

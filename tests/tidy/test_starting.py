@@ -21,6 +21,7 @@ OTHERWISE = {
     "backends/vertex/dialect.py": "asks the operator's own command for a token, and waits for it",
     "compose/tool_modules.py": "loads modules of tools once, and waits",
     "apps/cli/demo/claude_code_scene.py": "Claude Code itself, in the demo",
+    "apps/cli/demo/people_scene.py": "the command that a person answers with, in the demo",
     "apps/cli/demo/stage.py": "programs of the demo, from the command line",
     "apps/cli/local.py": "asks git and doctor, from the command line",
     "apps/cli/project_files.py": "asks git, from the command line",

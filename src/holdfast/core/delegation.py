@@ -120,6 +120,7 @@ def narrowed(
     draft = msgspec.structs.replace(
         parent,
         session_id="",
+        has_run=False,
         principal=who,
         state=SessionState.ACTIVE,
         state_reason="",

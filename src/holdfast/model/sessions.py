@@ -80,6 +80,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `asked` is SHA-256 of the request that opened it, where that came with a key (`core/repeats`).
     `context_window_tokens` stands in place of what the model's price says, 0 for that;
     `context_alert_percent` of it is told, 0 where a run tells it. `task_text` is its task in words.
+    `has_run`: a run works in it, so that its tokens are with a worker of its own.
     """
 
     session_id: str
@@ -122,3 +123,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     life_left_ns: int = 0
     told_ending: bool = False
     by_stop: bool = False
+    has_run: bool = False

@@ -65,7 +65,9 @@ class Delegation:
             begun = None
             if as_run is not None:
                 begun = as_run(drafted.expires_at_ns)
-                drafted = msgspec.structs.replace(drafted, expires_at_ns=WAITING_LIFE_NS)
+                drafted = msgspec.structs.replace(
+                    drafted, expires_at_ns=WAITING_LIFE_NS, has_run=True
+                )
             return await self._sessions.open_child(
                 live, drafted, shown, call_id=call_id, begun=begun
             )

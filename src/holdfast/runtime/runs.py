@@ -88,7 +88,9 @@ class Runs:
         """
         life_ns = draft.expires_at_ns
         # A spent cap parks the run itself.
-        waiting = msgspec.structs.replace(draft, expires_at_ns=WAITING_LIFE_NS, parks=False)
+        waiting = msgspec.structs.replace(
+            draft, expires_at_ns=WAITING_LIFE_NS, parks=False, has_run=True
+        )
         queued: list[Run] = []
 
         def begun(live: LiveSession) -> tuple[list[Record], list[Change]]:

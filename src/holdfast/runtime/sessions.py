@@ -361,8 +361,8 @@ class Sessions:
     def renew(self, live: LiveSession, expires_at_ns: int) -> str:
         """New tokens in place of the old, which are dead at once; the caller commits `session`.
 
-        Its children end: their tokens are still with whoever started them. Not one that is a run:
-        its tokens are with a worker of its own.
+        Its children end: their tokens are still with whoever started them. Not one that is a run,
+        and what that one started: its tokens are with a worker of its own.
         """
         session_id = live.session.session_id
         self._by_token.pop(live.session.token_digest, None)
@@ -380,9 +380,8 @@ class Sessions:
         # Whoever held the old ones is cut off in the middle of an answer, too.
         reason = "the run was given to another worker"
         live.cut_streams(f"session_stopped: {reason}")
-        for child in self.below(live):
-            own = self.has_run(child.session.session_id)
-            if not own and after(child.session, Command.END) is not None:
+        for child in self._of_the_same_worker(live):
+            if after(child.session, Command.END) is not None:
                 noted(self.change(child, Command.END, reason))
                 child.cut_streams(f"session_stopped: {reason}")
         return token
@@ -520,6 +519,17 @@ class Sessions:
         """Every session in memory that this one started, and that those started."""
         known = [self._live[name] for name in live.children if name in self._live]
         return [one for child in known for one in (child, *self.below(child))]
+
+    def _of_the_same_worker(self, live: LiveSession) -> list[LiveSession]:
+        """Those below whose tokens are with the worker of this one's run."""
+        known = [self._live[name] for name in live.children if name in self._live]
+        mine = [
+            child
+            for child in known
+            # A session of before does not say that it has a run.
+            if not child.session.has_run and not self.has_run(child.session.session_id)
+        ]
+        return [one for child in mine for one in (child, *self._of_the_same_worker(child))]
 
     async def descendants(self, live: LiveSession) -> list[LiveSession]:
         """Every session that this one and its children started, those no longer in memory too."""

@@ -18,9 +18,11 @@ from holdfast.errors import (
 from holdfast.model.budgets import Dimension, Scope
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
+from holdfast.model.runs import RunPlan
 from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallState
 from holdfast.runtime.budgets import last_ledger
+from holdfast.runtime.runs import Order
 from holdfast.testing.memory_policy import MemoryPolicy, permit
 from tests.unit.runtime.house import CONTRACTS, ORDER, House, contract, limit, result_message
 
@@ -364,6 +366,31 @@ def test_a_session_that_gets_new_tokens_has_no_children_at_work_with_whoever_had
                 house.sessions.check_live(live)
         house.sessions.check_live(beside)
         house.sessions.check_live(parent)
+
+    asyncio.run(main())
+
+
+def test_what_a_child_that_is_a_run_started_is_with_another_worker_whatever_the_run_waits_for():
+    async def main():
+        house = a_house()
+        parent = await a_parent(house)
+        order = Order(prompt="look", plan=RunPlan(model="claude-haiku-4-5"))
+        queued: list[Any] = []
+        asked = Asked(tools=("look", DELEGATE_TOOL))
+        child, _ = await house.children.delegate(
+            parent, asked, task_text="look", as_run=house.runs.as_child(order, queued)
+        )
+        assert child.session.has_run
+        grandchild = await a_child(house, child, tools=())
+        assert not grandchild.session.has_run
+        house.sessions.change(child, Command.PAUSE, "a look")
+        await house.journal.commit(())
+        # Parked runs stand in no queue.
+        house.sessions.renew(parent, parent.session.expires_at_ns)
+        states = [child.session.state, grandchild.session.state]
+        assert states == [SessionState.PAUSED, SessionState.ACTIVE]
+        house.sessions.renew(child, child.session.expires_at_ns)
+        assert SessionState(grandchild.session.state) is SessionState.ENDED
 
     asyncio.run(main())
 

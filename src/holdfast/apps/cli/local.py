@@ -94,11 +94,11 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "demo")
     def demo(
-        scene: list[int] = typer.Option([], min=1, max=12, help="Only these scenes."),
+        scene: list[int] = typer.Option([], min=1, max=14, help="Only these scenes."),
         keep: bool = typer.Option(False, help="Keep the project's folder."),
         as_json: bool = Json,
     ) -> None:
-        """Play a support desk under control: twelve scenes, the real SDK, a scripted model."""
+        """Play a support desk under control: fourteen scenes, the real SDK, a scripted model."""
         arguments = [f"--scene={number}" for number in scene]
         arguments += ["--keep"] if keep else []
         arguments += ["--json"] if as_json else []

@@ -33,7 +33,7 @@ COMMANDS = {
     "gc": Place("gc", "Delete calls, runs, effects and conversations that are old;..."),
     "init": Place("project_files", "Write a small project: settings, one agent, policies with..."),
     "doctor": Place("local", "Which of the five week-one controls stand here? Exit code 1..."),
-    "demo": Place("local", "Play a support desk under control: twelve scenes, the real..."),
+    "demo": Place("local", "Play a support desk under control: fourteen scenes, the real..."),
     "version": Place("local", "Print the version."),
     "sessions": Place("sessions", "Sessions: look at them, stop them."),
     "stops": Place("stops", "Stops: what holds a part of the fleet."),

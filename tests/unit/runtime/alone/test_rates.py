@@ -10,6 +10,7 @@ import pytest
 from holdfast.core.rates import Draw, Rates
 from holdfast.errors import RateLimited
 from holdfast.runtime.rates import RateGate
+from holdfast.runtime.turned_away import TurnedAway
 from holdfast.testing.clock import FakeClock
 
 
@@ -18,7 +19,9 @@ class Gate(RateGate):
 
     def __init__(self, models=None, tenants=None):
         self.fake = FakeClock()
-        super().__init__(self.fake, models=models or {}, tenants=tenants or {})
+        self.told: list[tuple[str, int]] = []
+        away = TurnedAway(lambda *one: self.told.append(one))
+        super().__init__(self.fake, models=models or {}, tenants=tenants or {}, away=away)
 
     async def draw(self, *pieces, model="m", tenant="a", upstream="up", timeout_s=0.0) -> Any:
         return await self.enter(upstream, model, tenant, Draw(*pieces), timeout_s=timeout_s)

@@ -19,7 +19,7 @@ from holdfast.model.budgets import Dimension
 
 CLEAN = "HOLDFAST_DEMO_HOME"
 _KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH")
-SCENES = 12
+SCENES = 14
 ASKS_ABOUT = {8: 1}
 
 
@@ -69,7 +69,9 @@ async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
             doors_scene,
             durable_scene,
             kill_scene,
+            people_scene,
             scenes,
+            stops_scene,
         )
         from holdfast.apps.cli.demo.stage import Stage, staged
     except ImportError as fault:
@@ -90,6 +92,8 @@ async def _play(home: Path, chosen: list[int], *, as_json: bool) -> int:
             "Claude Code: a result withheld, a loop told from work",
             claude_code_scene.claude_code,
         ),
+        13: ("A person is asked, and nobody is", people_scene.asked),
+        14: ("A project paused and resumed, a child stopped", stops_scene.stops),
     }
     begun, held, cost_nusd = time.monotonic(), 0, 0
     async with staged(home) as stage:

@@ -49,7 +49,7 @@ async def crash(stage: Stage) -> Told:
     reported = _of(await _records(stage, run), Kind.TOOL_CALL_FINISHED)
     begun = time.monotonic()
     async with stage.program(WORKER_MODULE, "--name", SECOND, *ends_with_us):
-        run = await _stopped(stage, run)
+        run = await over(stage, run)
     seconds = time.monotonic() - begun
     records, asked = await _records(stage, run), ledger(stage)
     told.lines += await _told(stage, records)
@@ -107,7 +107,7 @@ async def _paid(stage: Stage) -> list[dict[str, Any]]:
     return []
 
 
-async def _stopped(stage: Stage, run: RunView) -> RunView:
+async def over(stage: Stage, run: RunView) -> RunView:
     """The run, once it goes no further; as it stands when that takes too long."""
     deadline = time.monotonic() + PLAY_TIMEOUT_S
     run = await stage.client.runs.show(run.run_id)

@@ -4,6 +4,7 @@ Checks read the shop's database, the journal and the accounts, never what the mo
 """
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,8 @@ from holdfast.apps.cli.demo.stage import Play, Stage
 from holdfast.apps.cli.demo.verdicts import Told
 from holdfast.apps.cli.printing import amount
 from holdfast.client import BudgetAccount, Session
-from holdfast.model.bodies import ModelCallSettled, ToolCallDecided
-from holdfast.model.budgets import Dimension, Scope, Window
+from holdfast.model.bodies import BudgetAlert, ModelCallSettled, ToolCallDecided
+from holdfast.model.budgets import AccountKey, Dimension, Scope, Window
 from holdfast.model.decisions import Reason
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionState
@@ -163,6 +164,7 @@ async def dollar_cap(stage: Stage) -> Told:
         f"cap {amount(Dimension.USD, account.limit)}, settled"
         f" {amount(Dimension.USD, account.settled)}, held {amount(Dimension.USD, account.held)}"
     )
+    _check_alerts(told, plays, account)
     used = account.settled + account.held
     told.check(
         f"settled + held <= cap, to the nano-dollar: {used:,} <= {account.limit:,}",
@@ -180,6 +182,23 @@ async def dollar_cap(stage: Stage) -> Told:
     told.check("the next model call of both was refused with 402", all(refused))
     told.lines.append(plays[0].fault[:200])
     return told
+
+
+def _check_alerts(told: Told, plays: Iterable[Play], account: BudgetAccount) -> None:
+    """Operators are told of each part of the account's cap once."""
+    bodies = [BudgetAlert.of(record) for play in plays for record in play.of(Kind.BUDGET_ALERT)]
+    key = str(AccountKey(account.scope, account.owner, account.dimension, account.window))
+    mine = sorted(
+        (one for one in bodies if one.account == key), key=lambda one: (one.percent, one.settled)
+    )
+    told.lines += [
+        f"alert: {one.percent} % of {one.account} ({amount(Dimension.USD, one.settled)} spent)"
+        for one in mine
+    ]
+    told.check(
+        "50, 80 and 100 % of it were told, each once",
+        [one.percent for one in mine] == [50, 80, 100],
+    )
 
 
 async def _most_used(

@@ -31,6 +31,11 @@ class Words:
     DOORS = "What did the glasses of ORD-1045 cost?"
     CRASH = "Refund the toaster of ORD-1044 in full."
     TABLE = "Watch the packing table for me."
+    ASKED = "Refund the bread maker of ORD-1046 in full."
+    UNHEARD = "Refund the mixer of ORD-1047 in full."
+    LEAD = "Have somebody describe the kettle, and somebody else the toaster."
+    KETTLE = "Describe the kettle of ORD-1042."
+    TOASTER = "Describe the toaster of ORD-1044."
 
 
 _ENDLESS = (Words.LONG, Words.STALL)
@@ -52,6 +57,11 @@ def _native(name: str, **arguments: object) -> Turn:
     return Turn(blocks=(ToolUse(name=name, input=found),))
 
 
+def _child(task: str) -> ToolUse:
+    """A part of the work that somebody else is to do."""
+    return ToolUse(name="delegate", input={"task": task, "tools": ["read_order"]})
+
+
 def _refund(order: str, amount_minor: int, currency: str) -> Turn:
     return _call("issue_refund", order_id=order, amount_minor=amount_minor, currency=currency)
 
@@ -61,9 +71,45 @@ def _slow(words: int, interval_ms: float, *, after_ms: float = 0) -> Turn:
     return Turn(blocks=(Text(words=words),), pacing=pacing)
 
 
+def _of_people() -> dict[str, tuple[Turn, ...]]:
+    """What the clerks and the children of scenes 13 and 14 do."""
+    return {
+        Words.ASKED: (
+            _native("read_order", order_id="ORD-1046"),
+            _native("refund_order", order_id="ORD-1046", amount_minor=7900, currency="EUR"),
+            say("The bread maker of ORD-1046 is refunded with 79.00 EUR."),
+        ),
+        Words.UNHEARD: (
+            _native("read_order", order_id="ORD-1047"),
+            _native("refund_order", order_id="ORD-1047", amount_minor=6400, currency="EUR"),
+            say("Nobody answered, so the mixer of ORD-1047 is not refunded."),
+        ),
+        Words.LEAD: (
+            Turn(blocks=(_child(Words.KETTLE), _child(Words.TOASTER))),
+            say("One of them described it; the other was stopped."),
+        ),
+        Words.KETTLE: (
+            # Long enough to be paused in, and then there is more to do.
+            Turn(
+                blocks=(
+                    Text(words=60),
+                    ToolUse(name="read_order", input={"order_id": "ORD-1042"}),
+                ),
+                pacing=Pacing(event_interval_ms=20),
+            ),
+            _slow(words=20_000, interval_ms=20),
+        ),
+        Words.TOASTER: (
+            _native("read_order", order_id="ORD-1044"),
+            _slow(words=150, interval_ms=20),
+        ),
+    }
+
+
 def script(*, all_right: bool = False) -> Script:
     """All scenarios of the demo; `all_right` is for scene 10, once its bad chunk was seen."""
     scenes: dict[str, tuple[Turn, ...]] = {
+        **_of_people(),
         Words.HONEST: (
             _call("get_ticket", ticket_id="TCK-2001"),
             _call("get_order", order_id="ORD-1042"),

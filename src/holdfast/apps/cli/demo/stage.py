@@ -44,6 +44,8 @@ upstreams:
   anthropic: {{base_url: "{url}", max_tokens_per_s: 512}}
 # And a worker that is gone is noticed sooner than usual.
 runs: {{lease_s: 2}}
+# A question that nobody answers is over soon; usually a person has a day.
+approvals: {{expires_s: 12}}
 """
 
 
