@@ -14,6 +14,7 @@ from holdfast.apps.control.app import create_control_app
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.repeating import Repeats
+from holdfast.apps.control.sign_in_file import SignIns
 from holdfast.backends.system.clock import SystemEntropy
 from holdfast.compose.config import parse_config
 from holdfast.compose.house import wire
@@ -129,6 +130,7 @@ class House(Wired):
             policy=policy,
             config=parse_config(text.encode(), Path("holdfast.yaml")),
             operators=Operators(Path("no-state-folder")),
+            sign_ins=SignIns(Path("no-state-folder"), lambda _: ""),
             repeats=Repeats(b"a secret of tests", self.store),
             admin_token_digest=hashlib.sha256(ADMIN.encode()).hexdigest(),
             base_url="http://127.0.0.1:8787",

@@ -79,6 +79,7 @@ PARTS: Mapping[str, Part] = {
     "bash": Part(lambda: _runs("bash", "-c", "true"), ("bash",), ("bash",)),
     "git": Part(lambda: _runs("git", "--version"), ("git",), ("git",)),
     "bubblewrap": Part(_isolates, ("bubblewrap",), ("bwrap",)),
+    "chromium": Part(lambda: _runs("chromium", "--version"), ("chromium",), ("chromium",)),
     "socat": Part(lambda: _runs("socat", "-V"), ("socat",), ("socat",)),
     "claude-code": Part(
         lambda: _in_wheel("claude_agent_sdk", "_bundled", "claude"),

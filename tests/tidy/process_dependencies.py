@@ -41,7 +41,11 @@ AFTERWARDS = {
         "rich.console",
         "rich.table",
     ),
-    "holdfast.apps.server.__main__": ("holdfast.apps.server.serving", "holdfast.core.risk.shell"),
+    "holdfast.apps.server.__main__": (
+        "holdfast.apps.server.serving",
+        "holdfast.apps.console.app",
+        "holdfast.core.risk.shell",
+    ),
 }
 
 

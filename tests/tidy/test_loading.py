@@ -31,6 +31,7 @@ ON_DEMAND = {
         "holdfast.apps.server.serving": "loads while the policy process loads",
         "holdfast.compose.storage": "a server that begins again",
     },
+    "apps/server/console.py": {"holdfast.apps.console.app": "a browser that comes to the console"},
     "apps/server/judge.py": {"holdfast.core.risk.shell": "a session that may run commands"},
     "apps/server/starting.py": {"holdfast.compose.moved_clock": "a clock that people move"},
     "apps/server/serving.py": {"holdfast.apps.server.relaying": "gateway processes"},
@@ -69,7 +70,7 @@ SERVER = {
     *("uvicorn", "uvloop", "yaml"),
 }
 POLICY = {"cedarpy", "msgspec", "rfc8785", "typing_extensions", "uvloop"}
-SERVER_MODULES_MOST = 481
+SERVER_MODULES_MOST = 500
 """Of ours. Where it is reached: what could be imported in the function that needs it?"""
 
 _MADE_BY_SITE = ("_distutils_hack", "coverage")

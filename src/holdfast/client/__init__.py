@@ -9,6 +9,7 @@ from holdfast.model.conversations import ConversationHead
 from holdfast.model.views.audit import AuditAnswer, Question, ServerRecords
 from holdfast.model.views.budgets import BudgetAccount
 from holdfast.model.views.calls import Attempt, HookAnswer, Ruling, Stored, ToolOutput
+from holdfast.model.views.fleet import Fleet, FleetRow, LastAction
 from holdfast.model.views.keys import KeyBudget, KeyView, NewKey, RevokedKey
 from holdfast.model.views.kills import ChildKilled, KillLever, KillReceipt
 from holdfast.model.views.policies import (
@@ -30,6 +31,7 @@ from holdfast.model.views.server import (
     UpstreamStatus,
 )
 from holdfast.model.views.sessions import CollectedResult, SessionPlan, SessionView
+from holdfast.model.views.sign_ins import SignedIn, SignIn, SignInLink
 from holdfast.model.views.stops import StoppedSession, StopReach, StopReceipt, StopView
 from holdfast.model.views.turns import TurnRecord
 
@@ -51,6 +53,8 @@ __all__ = [
     "Conversation",
     "ConversationHead",
     "Conversations",
+    "Fleet",
+    "FleetRow",
     "GcDone",
     "Health",
     "HookAnswer",
@@ -58,6 +62,7 @@ __all__ = [
     "KeyView",
     "KillLever",
     "KillReceipt",
+    "LastAction",
     "NewKey",
     "NewOperator",
     "OperatorRecord",
@@ -75,6 +80,9 @@ __all__ = [
     "Session",
     "SessionPlan",
     "SessionView",
+    "SignIn",
+    "SignInLink",
+    "SignedIn",
     "StopReach",
     "StopReceipt",
     "StopView",

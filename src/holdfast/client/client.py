@@ -24,12 +24,15 @@ from holdfast.model.views.turns import TurnList, TurnRecord
 from .approvals import Approvals
 from .conversations import Conversations
 from .discovery import locate
+from .exchange import Way
+from .fleet import FleetView
 from .keys import Keys
 from .operators import Operators
 from .paging import each, listed
 from .retention import collect
 from .runs import DeadLetters, Effects, Runs, agent_text
 from .session import Session
+from .sign_ins import SignIns
 from .stops import Stops
 from .upstreams import Upstreams
 from .wire import Door, Pool
@@ -57,11 +60,17 @@ def connect(
 class Client:
     """Every verb of the control API. An async context manager, or `await client.close()`."""
 
-    def __init__(self, url: str, token: str = "", *, found: bool = False) -> None:
-        """`found` says that a file named the address, and nobody who runs this."""
-        self._door = Door(Pool(url), token, bound=found)
+    def __init__(
+        self, url: str, token: str = "", *, found: bool = False, way: Way | None = None
+    ) -> None:
+        """`found` says that a file named the address, and nobody who runs this.
+
+        `way` is another way there than over the network.
+        """
+        self._door = Door(Pool(url, way), token, bound=found)
         self.sessions = Sessions(self._door)
         self.stops = Stops(self._door)
+        self.fleet = FleetView(self._door)
         self.runs = Runs(self._door)
         self.dlq = DeadLetters(self._door)
         self.effects = Effects(self._door)
@@ -70,6 +79,7 @@ class Client:
         self.upstreams = Upstreams(self._door)
         self.operators = Operators(self._door)
         self.keys = Keys(self._door)
+        self.sign_ins = SignIns(self._door)
         self.audit = Audit(self._door)
         self.policy = Policy(self._door)
 

@@ -1,6 +1,7 @@
 """What goes out and what comes back: one request and one answer, before anybody reads them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 
 class Asked(NamedTuple):
@@ -21,3 +22,17 @@ class Got(NamedTuple):
     status: int
     body: bytes
     proof: str
+
+
+class Way(Protocol):
+    """How requests get to a server."""
+
+    async def send(
+        self, url: str, asked: Asked, headers: Mapping[str, str], timeout_s: float
+    ) -> Got:
+        """One request. Errors: Unavailable; OutcomeUnknown where a POST may have been done."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds; idempotent."""
+        ...

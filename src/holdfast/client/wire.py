@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -26,13 +26,16 @@ from holdfast.errors import (
     Unavailable,
     all_errors,
 )
-from holdfast.model.tokens import HOOK_PREFIX, MODEL_PREFIX, SESSION_PREFIX
+from holdfast.model.tokens import (
+    HOOK_PREFIX,
+    LINK_PREFIX,
+    MODEL_PREFIX,
+    SESSION_PREFIX,
+    SIGN_IN_PREFIX,
+)
 
-from .exchange import Asked, Got
+from .exchange import Asked, Got, Way
 from .signing import Signer
-
-if TYPE_CHECKING:
-    from .transport import Connections
 
 TIMEOUT_S = 30.0
 # Of what may stand in a path, what is no letter or digit and is left as it is.
@@ -44,7 +47,7 @@ _TRY_AGAIN = (429, 502, 503, 504)
 _AGAIN_S = (0.2, 3.0)
 # Of an outcome that is unknown: nobody broke off, or the server is another one.
 _NOT_AGAIN = (None, TimeoutError.__name__)
-_SENT_AS_THEY_ARE = (SESSION_PREFIX, MODEL_PREFIX, HOOK_PREFIX)
+_SENT_AS_THEY_ARE = (SESSION_PREFIX, MODEL_PREFIX, HOOK_PREFIX, SIGN_IN_PREFIX, LINK_PREFIX)
 
 _BY_CODE = {cls.code: cls for cls in all_errors()}
 _OWN_FIELDS = frozenset({"code", "message", "retryable"})
@@ -54,14 +57,15 @@ _T = TypeVar("_T")
 class Pool:
     """Connections to one server, shared by the handles that came from one `connect`.
 
-    `url` may be set anew, where the server came back at another address.
+    `url` may be set anew, where the server came back at another address. `way` is another way
+    there than over the network.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, way: Way | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise InvalidRequest(f"`{url}` is not the http address of a server")
         self.url = url.rstrip("/")
-        self._connections: Connections | None = None
+        self._connections: Way | None = way
 
     async def send(self, asked: Asked, headers: Mapping[str, str], timeout_s: float) -> Got:
         """One request. Errors: Unavailable; OutcomeUnknown where a POST may have been done."""
@@ -102,7 +106,11 @@ class Door:
         return await self._exchange("GET", path, kind, None, given, timeout_s)
 
     async def post(
-        self, path: str, kind: type[_T], body: Mapping[str, Any], timeout_s: float = TIMEOUT_S
+        self,
+        path: str,
+        kind: type[_T],
+        body: Mapping[str, Any] | None,
+        timeout_s: float = TIMEOUT_S,
     ) -> _T:
         """Tell. Errors: OutcomeUnknown when the answer was lost after the request had left."""
         return await self._exchange("POST", path, kind, body, {}, timeout_s)

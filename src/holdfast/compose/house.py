@@ -40,12 +40,14 @@ from holdfast.runtime.admission import Admission
 from holdfast.runtime.approvals import Approvals
 from holdfast.runtime.attempts import Attempts
 from holdfast.runtime.budgets import Budgets, last_ledger
+from holdfast.runtime.changes import Changes
 from holdfast.runtime.conversations import Conversations
 from holdfast.runtime.delegation import Delegation
 from holdfast.runtime.dispatch import Dispatch
 from holdfast.runtime.doorkeeper import ModelDoorkeeper
 from holdfast.runtime.earlier import Earlier
 from holdfast.runtime.effects import Effects
+from holdfast.runtime.fleet import Fleet
 from holdfast.runtime.gauges import Gauges
 from holdfast.runtime.guard import Guard, asking
 from holdfast.runtime.hooks import Hooks, HookSet
@@ -153,6 +155,8 @@ class House(Services, frozen=True, kw_only=True):
     upkeep: Upkeep
     gauges: Gauges
     session_views: SessionViews
+    fleet: Fleet
+    changes: Changes
     run_views: RunViews
 
     def tick(self) -> None:
@@ -199,6 +203,9 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
     runs = Runs(services, ports.store, dispatch)
     killer = Killer(sessions, journal, ports.processes)
     shown = SessionViews(sessions, services.budgets, ports.store, clock)
+    fleet = Fleet(sessions, shown, services.budgets, ports.store, clock)
+    changes = Changes()
+    journal.tap(fleet, changes)
     return House(
         **msgspec.structs.asdict(services),
         store=ports.store,
@@ -234,6 +241,8 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         upkeep=Upkeep(sessions, journal, clock, ports.store),
         gauges=_gauges(services, ports),
         session_views=shown,
+        fleet=fleet,
+        changes=changes,
         run_views=RunViews(runs, shown),
     )
 

@@ -14,6 +14,10 @@ import hashlib
 SESSION_PREFIX = "hfs_"
 MODEL_PREFIX = "hfm_"
 HOOK_PREFIX = "hfh_"
+SIGN_IN_PREFIX = "hfc_"
+"""Of a browser that an operator is signed in with."""
+LINK_PREFIX = "hfl_"
+"""Of what signs one browser in, once."""
 _ID_PREFIX = "ses_"
 
 

@@ -90,6 +90,10 @@ class Journal:
         clean: dict[str, Any] = self._scrubber.tree(tree)
         return clean
 
+    def tap(self, *taps: Tap) -> None:
+        """Show these, too, what becomes durable from now on."""
+        self._taps += taps
+
     def commit(
         self, records: Sequence[Record], changes: Sequence[Change] = ()
     ) -> asyncio.Future[None]:

@@ -45,7 +45,7 @@ def sample(kind: Any) -> Any:
     if origin is tuple:
         return (sample(inner[0]),)
     if origin is dict:
-        return {"k": sample(inner[1])}
+        return {sample(inner[0]): sample(inner[1])}
     plain = {str: "text", int: 7, float: 0.5, bool: True, Any: {"a": [1, None]}}
     return msgspec.Raw(b'{"a": 1}') if kind is msgspec.Raw else plain[kind]
 

@@ -45,6 +45,7 @@ COMMANDS = {
     "budget": Place("budgets", "Budgets: what is spent, held and allowed."),
     "operators": Place("operators", "Operators by name, beside the admin."),
     "keys": Place("keys", "Keys that can only spend."),
+    "console": Place("console", "The console: a link that signs a browser in, who is signed in."),
     "files": Place("files", "Files: which are the operator's own."),
     "policy": Place("local", "Policies, tried without a server."),
     "config": Place("local", "Settings."),

@@ -24,6 +24,7 @@ from holdfast.apps.control.clock.routes import operations as clock
 from holdfast.apps.control.conversations import routes as conversations
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.files.routes import operations as files
+from holdfast.apps.control.fleet.routes import operations as fleet
 from holdfast.apps.control.gc.routes import operations as gc
 from holdfast.apps.control.guard import delegation
 from holdfast.apps.control.guard import routes as guard
@@ -39,6 +40,7 @@ from holdfast.apps.control.reach import held_within
 from holdfast.apps.control.reading import whole_body
 from holdfast.apps.control.runs.routes import operations as runs
 from holdfast.apps.control.sessions.routes import operations as sessions
+from holdfast.apps.control.sign_ins.routes import operations as sign_ins
 from holdfast.apps.control.stops.routes import operations as stops
 from holdfast.apps.control.upstreams.routes import operations as upstreams
 from holdfast.apps.control.work import routes as work
@@ -53,6 +55,7 @@ ALL: tuple[Operation, ...] = tuple(
         health,
         sessions,
         stops,
+        fleet,
         runs,
         approvals,
         budgets,
@@ -61,6 +64,7 @@ ALL: tuple[Operation, ...] = tuple(
         upstreams,
         operators,
         keys,
+        sign_ins,
         gc,
         clock,
         files,

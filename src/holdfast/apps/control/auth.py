@@ -6,8 +6,10 @@ operator's until this file says otherwise. Not here: what either may do, bodies 
 
 import hashlib
 import hmac
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast.apps.control.deps import ControlDeps
@@ -23,7 +25,9 @@ from holdfast.model.sessions import Session
 from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
 
-PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json", "/docs"})
+LINK_PATH = "/v1/sign-ins/open"
+"""What is shown there is the code of a link, and nobody's token."""
+PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json", "/docs", LINK_PATH})
 SESSION_PATHS = "/v1/guard/"
 _NO_SESSION = "an operator's token acts for no session; use the session's own token"
 _NOBODY = "the token is not one of an operator, and no key"
@@ -33,10 +37,29 @@ _KEY_NO_SESSION = "a key acts for no session; open one with it, and use the sess
 def operator_of(deps: ControlDeps, digest: str) -> str:
     """Whose token has the digest: an operator's name, `admin`, or empty for no operator.
 
-    The comparison takes the same time for every digest.
+    A browser that is signed in acts as the operator whose it is. The comparison takes the same
+    time for every digest.
     """
     is_admin = hmac.compare_digest(digest, deps.admin_token_digest)
-    return ADMIN if is_admin else deps.operators.name_of(digest)
+    if name := ADMIN if is_admin else deps.operators.name_of(digest):
+        return name
+    browser = deps.sign_ins.of_digest(digest, deps.house.clock.now_ns())
+    return browser.operator if browser is not None else ""
+
+
+class Shown(NamedTuple):
+    """What a request showed: a token, or only its digest where the request was signed with it."""
+
+    token: str
+    digest: str
+
+
+def shown_in(request: Request) -> Shown:
+    """Errors: Unauthenticated for a request that shows nothing."""
+    if digest := proven_in(request.scope):
+        return Shown("", digest)
+    token = bearer(request.headers)
+    return Shown(token, _digest(token))
 
 
 def _digest(token: str) -> str:

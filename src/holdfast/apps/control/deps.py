@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from holdfast.apps.control.lifters import who_lifts
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.repeating import Repeats
+from holdfast.apps.control.sign_in_file import SignIns
 from holdfast.compose.config import Config
 from holdfast.compose.house import House
 from holdfast.model.decisions import Replay, Replayed
@@ -59,7 +60,7 @@ class ControlDeps:
 
     `model_port` is where model calls go, 0 where that is the server's own; `relays` tells of the
     processes that serve there, None where there are none to be. `moved` is the clock where people
-    move it.
+    move it. `console_url` is the address at which people reach the server, where it is another one.
     """
 
     house: House
@@ -67,12 +68,14 @@ class ControlDeps:
     config: Config
     admin_token_digest: str
     operators: Operators
+    sign_ins: SignIns
     repeats: Repeats
     base_url: str
     version: str
     model_port: int = 0
     relays: Callable[[], RelaysHere] | None = None
     moved: SettableClock | None = None
+    console_url: str = ""
 
     def __post_init__(self) -> None:
         """Whoever is refused is told by these operators' names who may lift what holds them."""
@@ -80,3 +83,12 @@ class ControlDeps:
 
     def _who_lifts(self, part: Reach) -> str:
         return who_lifts(self.config, (one.name for one in self.operators.all()), part)
+
+    def link_of(self, code: str) -> str:
+        """Where a browser is signed in by a code."""
+        return link_of(self.console_url or self.base_url, code)
+
+
+def link_of(url: str, code: str) -> str:
+    """Where a browser is signed in by a code, at this address of the server."""
+    return f"{url}/console/sign-in?code={code}"

@@ -42,6 +42,7 @@ class Token(enum.StrEnum):
     SESSION = "session"
     HOOKS = "hooks"
     WORKER = "worker"
+    LINK = "link"
 
 
 _TOKENS = {
@@ -49,6 +50,7 @@ _TOKENS = {
     " better: signed requests, which carry no token; `open_session` takes a spending key too",
     Token.SESSION: "a session's own token, from `open_session`, `delegate` or `claim`",
     Token.HOOKS: "the token of a session's hooks, which opens nothing else",
+    Token.LINK: "the code of a link that signs a browser in; it is used up",
     Token.WORKER: "the token of workers, from the state folder",
 }
 

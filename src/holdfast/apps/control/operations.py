@@ -1,7 +1,8 @@
 """What the operators' API can do: a table of operations, read from functions' signatures.
 
 A function says what it takes (path parameters by name, a struct as body or query, `ControlDeps`,
-`By`, `Named` where it makes something that a request with a key finds again) and which struct it
+`By`, `Shown` for the token itself, `Named` where it makes something that a request with a key finds
+again) and which struct it
 answers with; from that a request is read and the API's document is written (`openapi`), so that
 neither can say what the other does not. Not here: who may come in (`auth`), which verb is of which
 kind (`acts`).
@@ -16,7 +17,7 @@ from typing import Any, NewType, TypeVar, get_type_hints
 import msgspec
 from starlette.requests import Request
 
-from holdfast.apps.control.auth import PUBLIC_PATHS
+from holdfast.apps.control.auth import LINK_PATH, PUBLIC_PATHS, Shown, shown_in
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.openapi import Described, Part, Token
 from holdfast.apps.control.reading import json_of, shaped
@@ -25,6 +26,13 @@ from holdfast.errors import InvalidRequest, KeyReused
 
 By = NewType("By", str)
 """Parameter of an operation that does something: the operator whose token it was, or `admin`."""
+
+_BY_KIND: dict[object, str] = {
+    ControlDeps: "takes_deps",
+    By: "takes_by",
+    Named: "takes_named",
+    Shown: "takes_shown",
+}
 
 Endpoint = Callable[..., Awaitable[object]]
 _F = TypeVar("_F", bound=Endpoint)
@@ -40,6 +48,7 @@ class Operation(Described):
     takes_deps: tuple[str, ...] = ()
     takes_by: tuple[str, ...] = ()
     takes_named: tuple[str, ...] = ()
+    takes_shown: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,17 +87,13 @@ def operation(
     """The operation of a function. Errors: TypeError for a parameter that nothing would fill."""
     hints = get_type_hints(does, include_extras=True)
     named = set(_IN_PATH.findall(path))
-    taken: dict[str, Any] = {"in_path": (), "takes_deps": (), "takes_by": (), "takes_named": ()}
+    taken: dict[str, Any] = dict.fromkeys(("in_path", *_BY_KIND.values()), ())
     for name, parameter in inspect.signature(does).parameters.items():
         kind = hints[name]
         if name in named:
             taken["in_path"] += (Part(name, kind),)
-        elif kind is ControlDeps:
-            taken["takes_deps"] += (name,)
-        elif kind is By:
-            taken["takes_by"] += (name,)
-        elif kind is Named:
-            taken["takes_named"] += (name,)
+        elif kind in _BY_KIND:
+            taken[_BY_KIND[kind]] += (name,)
         elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             taken["query" if method == "GET" else "body"] = Part(name, kind)
             taken["optional"] = parameter.default is not inspect.Parameter.empty
@@ -104,7 +109,7 @@ def operation(
         path=path,
         tag=tag,
         told=inspect.getdoc(does) or "",
-        token=Token.NONE if path in PUBLIC_PATHS else Token.OPERATOR,
+        token=_token_at(path),
         does=does,
         answer=hints["return"],
         refusals=(*refusals, KeyReused.http_status) if keyed else refusals,
@@ -113,12 +118,20 @@ def operation(
     )
 
 
+def _token_at(path: str) -> Token:
+    if path == LINK_PATH:
+        return Token.LINK
+    return Token.NONE if path in PUBLIC_PATHS else Token.OPERATOR
+
+
 def arguments(
     one: Operation, request: Request, body: bytes, deps: ControlDeps, by: str
 ) -> dict[str, Any]:
     """What the function is called with. Errors: InvalidRequest."""
     given: dict[str, Any] = dict.fromkeys(one.takes_deps, deps)
     given |= dict.fromkeys(one.takes_by, By(by))
+    if one.takes_shown:
+        given |= dict.fromkeys(one.takes_shown, shown_in(request))
     for name, kind in one.in_path:
         given[name] = shaped(request.path_params[name], kind, field=name)
     if one.query is not None:

@@ -7,14 +7,14 @@ never kept. Not here: who may add one (`operators`), what each may let go on
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from holdfast.errors import ConfigInvalid, Conflict, NotFound
+from holdfast.apps.control.private_file import read_private, write_private
+from holdfast.errors import Conflict, NotFound
 from holdfast.model.operators import Role
 
 ADMIN = "admin"
@@ -49,7 +49,8 @@ class Operators:
         """Read the file of a state folder. Errors: ConfigInvalid when it does not hold."""
         self._path = state / FILE
         self._choose = choose
-        self._by_name = {one.name: one for one in _read(self._path).operators}
+        kept = read_private(self._path, _File) or _File()
+        self._by_name = {one.name: one for one in kept.operators}
 
     def all(self) -> list[Operator]:
         """By name."""
@@ -62,6 +63,11 @@ class Operators:
             if hmac.compare_digest(digest, one.digest):
                 found = one.name
         return found
+
+    def digest_of(self, name: str) -> str:
+        """The digest of somebody's token, empty for nobody's."""
+        found = self._by_name.get(name)
+        return found.digest if found is not None else ""
 
     def add(
         self, name: str, at_ns: int, role: Role = Role.OPERATOR, within: tuple[str, ...] = ()
@@ -80,34 +86,10 @@ class Operators:
         self._write({n: one for n, one in self._by_name.items() if n != name})
 
     def _write(self, wanted: dict[str, Operator]) -> None:
-        """The file first, whole or not at all; memory follows what is on disk."""
-        content = msgspec.json.encode(_File(tuple(wanted.values())))
-        draft = self._path.with_name(f"{FILE}.{os.getpid()}")
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)
-                file.write(msgspec.json.format(content) + b"\n")
-                file.flush()
-                os.fsync(descriptor)
-            draft.replace(self._path)
-        except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            raise ConfigInvalid(f"`{FILE}` cannot be written: {why}") from None
+        """The file first; memory follows what is on disk."""
+        write_private(self._path, _File(tuple(wanted.values())))
         self._by_name = wanted
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _read(path: Path) -> _File:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
-    except FileNotFoundError:
-        return _File()
-    except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        raise ConfigInvalid(f"`{FILE}` cannot be read: {why}") from None
-    except msgspec.MsgspecError:
-        raise ConfigInvalid(f"`{FILE}` in the state folder is damaged") from None

@@ -106,7 +106,8 @@ def _struct(given: Given) -> Any:
 
 
 PLACES: Mapping[str, Finder] = {
-    **dict.fromkeys(("policy_status", "list_upstreams", "show_clock"), _nowhere),
+    **dict.fromkeys(("policy_status", "list_upstreams", "show_clock", "await_changes"), _nowhere),
+    **dict.fromkeys(("list_sign_ins", "current_sign_in", "link_sign_in", "end_sign_in"), _nowhere),
     **dict.fromkeys(("show_session", "list_turns", "kill_session"), _of_session),
     **dict.fromkeys(("pause_session", "resume_session", "end_session"), _of_session),
     **dict.fromkeys(("show_run", "retry_run", "fork_run", "cancel_run", "resume_run"), _of_run),
@@ -115,6 +116,7 @@ PLACES: Mapping[str, Finder] = {
     **dict.fromkeys(("show_approval", "approve_call", "deny_call"), _of_approval),
     **dict.fromkeys(("open_session", "submit_run", "plan_run", "add_key"), _named),
     **dict.fromkeys(("list_sessions", "list_runs", "list_keys", "list_dead_letters"), _looked_at),
+    **dict.fromkeys(("show_fleet",), _looked_at),
     **dict.fromkeys(("list_unknown_effects", "list_records", "ask_audit"), _looked_at),
     **dict.fromkeys(("list_effects", "list_approvals", "policy_replay"), _looked_at),
     **dict.fromkeys(("show_reach", "pause_part", "kill_part", "resume_part"), _looked_at),

@@ -21,6 +21,12 @@ def role_of(deps: ControlDeps, by: str) -> Role | None:
     return found.role if found is not None else None
 
 
+def within_of(deps: ControlDeps, by: str) -> tuple[str, ...]:
+    """Where whoever acts was named for; empty for everywhere."""
+    found = operator_named(deps, by)
+    return found.within if found is not None else ()
+
+
 def is_admin(deps: ControlDeps, by: str) -> bool:
     """Whether what is the admin's alone is theirs; where they act is asked beside it (`reach`)."""
     return role_of(deps, by) is Role.ADMIN

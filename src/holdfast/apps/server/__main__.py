@@ -4,7 +4,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,13 +37,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--ready-fd", type=int, help="file descriptor told the address when ready")
     given = parser.parse_args(arguments)
 
-    def ready(url: str, faults: Sequence[str]) -> None:
+    def ready(url: str, faults: Sequence[str], first_link: Callable[[], str]) -> None:
         if given.ready_fd is None:
             told = f"holdfast is ready on {url}"
             if faults:
                 told = f"holdfast answers on {url}, and no agent can work until this is mended: "
                 told += "; ".join(faults)
             sys.stdout.write(f"{told}\n")
+            if link := first_link():
+                sys.stdout.write(f"console, for one browser, within 15 minutes: {link}\n")
             sys.stdout.flush()
         else:
             told_ready(given.ready_fd, url)

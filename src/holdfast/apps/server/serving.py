@@ -23,16 +23,18 @@ from holdfast.apps.control.guard.claude_code import ClaudeCodeDoor
 from holdfast.apps.control.guard.delegation import DelegationDoor
 from holdfast.apps.control.guard.routes import GuardDoor
 from holdfast.apps.control.guard.runs import RunDoor
-from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.operator_file import ADMIN, Operators
 from holdfast.apps.control.proving import Proving
 from holdfast.apps.control.reading import Intake
 from holdfast.apps.control.repeating import Repeats
 from holdfast.apps.control.shortcut import Shortcut
+from holdfast.apps.control.sign_in_file import SignIns
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
 from holdfast.apps.gateway.serving import OrderlyServer, keep_loaded, report, uvicorn_config
 from holdfast.apps.server import state
+from holdfast.apps.server.console import ConsoleOnDemand
 from holdfast.apps.server.judge import JudgeOnDemand
 from holdfast.apps.server.relays import Relays
 from holdfast.apps.server.starting import Begun, Ready, StoreLost, listen, say
@@ -131,11 +133,12 @@ async def _run(begun: Begun, harness: Harness, beside: _Beside, ready: Ready, pa
     policy, relays, tls = beside.policy, beside.relays, config.tls_cert_path is not None
     url = _url(config, listening.getsockname()[1], tls=tls)
     model_url = _url(config, relays.port, tls=tls) if relays.port else ""
-    app = _application(begun, harness, beside, url=url)
+    parts = _application(begun, harness, beside, url=url)
     server = _Server(
-        uvicorn_config(app, tls_cert=config.tls_cert_path, tls_key=config.tls_key_path),
+        uvicorn_config(parts.front, tls_cert=config.tls_cert_path, tls_key=config.tls_key_path),
         harness,
         beside,
+        parts.console,
     )
 
     def announce() -> None:
@@ -160,7 +163,7 @@ async def _run(begun: Begun, harness: Harness, beside: _Beside, ready: Ready, pa
         for line in (*faults, readiness.unsandboxed(config), first):
             if line:
                 say(line)
-        ready(url, faults)
+        ready(url, faults, parts.first_link)
         # What can wait until the server answers.
         beside.workers.start()
         harness.house.sessions.came = JudgeOnDemand(config.tools)
@@ -189,8 +192,11 @@ class _Server(OrderlyServer):
 
     announce: Callable[[], None]
 
-    def __init__(self, config: uvicorn.Config, harness: Harness, beside: _Beside) -> None:
+    def __init__(
+        self, config: uvicorn.Config, harness: Harness, beside: _Beside, console: ConsoleOnDemand
+    ) -> None:
         super().__init__(config)
+        self._console = console
         self._harness = harness
         self._beside = beside
 
@@ -206,6 +212,7 @@ class _Server(OrderlyServer):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let workers go and cut streams well-formed first: they would outlast the drain."""
+        self._console.close()
         self._harness.house.dispatch.close()
         await self._beside.workers.end()
         await self._beside.relays.end()
@@ -214,7 +221,15 @@ class _Server(OrderlyServer):
         await super().shutdown(sockets)
 
 
-def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -> Front:
+class _Parts(NamedTuple):
+    """What is served, and what of it is told to others."""
+
+    front: Front
+    console: ConsoleOnDemand
+    first_link: Callable[[], str]
+
+
+def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -> _Parts:
     config, admin = begun.config, begun.admin
     house, limit, relays = harness.house, config.server.max_body_bytes, beside.relays
     gateway = Gateway(
@@ -233,12 +248,18 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     worker = state.worker_token(config.state_path)
     work = WorkDoor(house.dispatch, token_digest(worker), report, model_port=relays.port)
     operators = Operators(config.state_path)
+    digests = {ADMIN: token_digest(admin)}
+    sign_ins = SignIns(
+        config.state_path, lambda name: digests.get(name) or operators.digest_of(name)
+    )
     deps = ControlDeps(
         house=house,
         policy=harness.policy,
         config=config,
         admin_token_digest=token_digest(admin),
         operators=operators,
+        sign_ins=sign_ins,
+        console_url=config.server.public_url,
         repeats=Repeats(state.repeats_secret(config.state_path), house.store),
         base_url=url,
         version=holdfast.__version__,
@@ -248,7 +269,8 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     )
     talks, control = ConversationDoor(deps, report), create_control_app(deps)
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
-    routes = [*doors, *talks.routes(), *work.routes(), Mount("/", control)]
+    console = ConsoleOnDemand(control, url, config.server.public_url)
+    routes = [*doors, *talks.routes(), *work.routes(), *console.routes(), Mount("/", control)]
     own = (token_digest(admin), token_digest(worker))
     known = Proofs(
         lambda: (*own, *(one.digest for one in operators.all()), *house.keys.digests()),
@@ -258,7 +280,16 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
         lambda: secrets.token_hex(16),
     )
     quick = Shortcut((*hooks.routes(), *door.routes()), Starlette(routes=routes))
-    return Front(gateway.direct(), Proving(quick, known))
+    front = Front(gateway.direct(), Proving(quick, known))
+    return _Parts(front, console, lambda: _first_link(deps))
+
+
+def _first_link(deps: ControlDeps) -> str:
+    """The link that the first start of a project prints, so that its owner can look at it."""
+    if not deps.sign_ins.first:
+        return ""
+    code, _ = deps.sign_ins.link(ADMIN, deps.house.clock.now_ns())
+    return deps.link_of(code)
 
 
 def _url(config: Config, port: int, *, tls: bool) -> str:

@@ -25,8 +25,9 @@ from holdfast.ports.sandbox import Sandbox
 # Threads that write the journal must not wait 5 ms for a loop that computes.
 _SWITCH_INTERVAL_S = 0.0005
 
-Ready = Callable[[str, Sequence[str]], None]
-"""Told the address, and what lets no agent work there; empty where they can."""
+Ready = Callable[[str, Sequence[str], Callable[[], str]], None]
+"""Told the address, what lets no agent work there (empty where they can), and how to get the first
+link of the console (empty where there was one)."""
 
 
 class StoreLost(Exception):

@@ -40,6 +40,7 @@ from holdfast.compose.config.names import (
     ID,
     MODEL_NAME,
     MODULE,
+    ORIGIN,
     USER_NAME,
     BaseUrl,
     is_loopback,
@@ -213,6 +214,9 @@ SERVER = Record(
             "address to listen on",
         ),
         "port": Field(Whole(least=0, most=65535), "port to listen on; 0 takes a free one"),
+        "public_url": Field(
+            ORIGIN, "address at which people reach the console, where it is not the one listened on"
+        ),
         "state_dir": Field(FILE_PATH, "folder of the journal and the sockets"),
         "watch_policies": Field(Flag(), "take policy files as they are written, for development"),
         "test_project": Field(Flag(), "nothing here is real: `up --test-clock` may move its clock"),

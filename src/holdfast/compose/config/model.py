@@ -50,6 +50,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: int = 8787
+    public_url: str = ""
     state_dir: str = ".holdfast"
     allow_remote_plaintext: bool = False
     watch_policies: bool = False

@@ -34,6 +34,9 @@ ENV_NAME = Text(
     pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
     says="the name of an environment variable (never the key itself)",
 )
+ORIGIN = Text(
+    pattern=r"^https://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$", says="an https address without a path"
+)
 MODEL_NAME = Text(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,199}$", says="the name of a model")
 
 

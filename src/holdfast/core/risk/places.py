@@ -110,7 +110,7 @@ _RULE_NAMES = ("holdfast.yaml", "holdfast.yml", "*.cedar")
 STATE_FILES = (
     "admin.token", "worker.token", "signing.key", "server.json", "holdfast.db", "holdfast.db-wal",
     "holdfast.db-shm", "holdfast.db-log-a", "holdfast.db-log-b", "holdfast.db.lock",
-    "policyd.sock", "policy-inputs.json", "server.log",
+    "policyd.sock", "policy-inputs.json", "server.log", "sign-ins.json",
 )  # fmt: skip
 """Names of what lies in a state folder; a running server's are held to it by a test."""
 _GLOB = re.compile(r"[*?\[\0]")

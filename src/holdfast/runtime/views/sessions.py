@@ -59,7 +59,7 @@ class SessionViews:
 
     def of_live(self, live: LiveSession) -> SessionView:
         """A session that is in memory."""
-        key, ledger = _purse(live.session), self._budgets.ledger
+        key, ledger = purse_of(live.session), self._budgets.ledger
         account = ledger.account(key, self._clock.now_ns()) if ledger.knows(key) else None
         line = (live, *self._sessions.below(live))
         return msgspec.structs.replace(
@@ -116,7 +116,7 @@ class SessionViews:
             scanned = _MAX_SCANNED if state in (S.EXPIRED, *_MAY_HAVE_EXPIRED) else wider.limit
             wider = msgspec.structs.replace(wider, states=states, limit=scanned)
         found = await self._store.sessions(wider)
-        fitting = [one for one in found if state in (None, self._state(one))]
+        fitting = [one for one in found if state in (None, self.state_of(one))]
         shown, last = fitting[: where.limit], None
         if len(fitting) > where.limit:
             last = shown[-1]
@@ -161,7 +161,7 @@ class SessionViews:
                     carried += bodies.QuerySent.of(record).bytes
                 elif record.kind is Kind.SESSION_DELEGATED:
                     children.append(bodies.SessionDelegated.of(record).child)
-        for account in await self._budgets.states([_purse(session)]):
+        for account in await self._budgets.states([purse_of(session)]):
             cost_nusd = account.settled
         calls = await self._store.calls(session.session_id)
         return msgspec.structs.replace(
@@ -177,7 +177,7 @@ class SessionViews:
 
     def _plain(self, session: Session) -> SessionView:
         """Who it is and where it stands, without what it used."""
-        who, state = session.principal, self._state(session)
+        who, state = session.principal, self.state_of(session)
         late = state is not session.state
         stops = self._sessions.stops.of(who) if state in GOING_ON else ()
         reason = session.state_reason
@@ -205,13 +205,14 @@ class SessionViews:
             key=who.key,
         )
 
-    def _state(self, session: Session) -> S:
+    def state_of(self, session: Session) -> S:
+        """Where it stands: past its wall clock it is expired, whatever is written down."""
         if session.state in _MAY_HAVE_EXPIRED and self._clock.now_ns() >= session.expires_at_ns:
             return S.EXPIRED
         return session.state
 
 
-def _purse(session: Session) -> AccountKey:
+def purse_of(session: Session) -> AccountKey:
     """The account of what the session cost, calls whose outcome a crash took included."""
     owner = owners(session.principal)[Scope.SESSION]
     return AccountKey(Scope.SESSION, owner, Dimension.USD, Window.LIFE)

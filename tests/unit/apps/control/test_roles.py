@@ -1,6 +1,7 @@
 """Operators by role and by place: every verb of the API, as every role, and from elsewhere."""
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from holdfast.apps.control.app import ALL
 from holdfast.apps.control.openapi import Token
 from holdfast.apps.control.operator_file import FILE, Operator, Operators
 from holdfast.apps.control.reach import PLACES
+from holdfast.apps.control.sign_in_file import SignIns
 from holdfast.compose.config import parse_config
 from holdfast.core.proofs import key_of
 from holdfast.model.operators import Role, reaches
@@ -25,7 +27,7 @@ TEXT = TWO_TENANTS.replace("tasks:", "  clerk: {model: claude-sonnet-5-5}\ntasks
 ACME = {"tenant": "acme", "project": "shop", "user": "ann"}
 WEB = {**ACME, "project": "web"}
 UMBRA = {"tenant": "umbra", "project": "default", "user": "bob"}
-VERBS = [one for one in ALL if one.token is not Token.NONE]
+VERBS = [one for one in ALL if one.token is Token.OPERATOR]
 SAID = "another role has to"
 
 
@@ -42,8 +44,10 @@ class One(Named):
 
 def told(main, operators: Operators, text: str = TEXT) -> None:
     async def run(house: House) -> None:
-        house.deps = dataclasses.replace(house.deps, operators=operators)
-        await main(house)
+        with tempfile.TemporaryDirectory() as folder:
+            sign_ins = SignIns(Path(folder), lambda name: f"the digest of {name}")
+            house.deps = dataclasses.replace(house.deps, operators=operators, sign_ins=sign_ins)
+            await main(house)
 
     served(run, text)
 
@@ -60,8 +64,11 @@ async def made(house: House, place: dict[str, str], number: str) -> dict[str, st
     assert added.status_code == 200, added.text
     session_id = opened.json()["session"]["session_id"]
     waits = await house.asked(session_id, approval_id=f"apr_{number}")
+    now_ns = house.clock.now_ns()
+    browser = house.deps.sign_ins.open(house.deps.sign_ins.link("eve", now_ns)[0], now_ns)
     return {
         "approval_id": waits.approval_id,
+        "sign_in_id": browser.sign_in.sign_in_id,
         "session_id": session_id,
         "name": f"key{number}",
         "run_id": run.json()["run_id"],
@@ -102,6 +109,7 @@ def asked(name: str, at: dict[str, str]) -> tuple[Any, dict[str, str]]:
         **dict.fromkeys(
             ("list_sessions", "list_runs", "list_keys", "list_approvals", "show_reach"), where
         ),
+        "show_fleet": where,
         **{key: {"tenant": at["tenant"]} for key in ("list_dead_letters", "list_unknown_effects")},
         "list_records": {"tenant": at["tenant"]},
         "ask_audit": {"tenant": at["tenant"], "user": at["user"], "at": "2026-11-16 12:00"},
@@ -175,7 +183,8 @@ def _verb(name: str) -> Any:
     return next(one for one in ALL if one.name == name)
 
 
-HARMLESS = {"policy_status", "list_upstreams", "show_clock"}
+HARMLESS = {"policy_status", "list_upstreams", "show_clock", "await_changes"}
+HARMLESS |= {"list_sign_ins", "current_sign_in", "link_sign_in", "end_sign_in"}
 ELSEWHERE = [("acme/shop", WEB), ("acme/shop", UMBRA), ("acme", UMBRA)]
 
 

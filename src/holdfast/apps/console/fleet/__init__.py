@@ -1,0 +1,1 @@
+"""All sessions: found, sorted, paused, killed."""

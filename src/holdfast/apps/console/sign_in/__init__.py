@@ -1,0 +1,1 @@
+"""Signing in by a link, out again, and who is signed in."""

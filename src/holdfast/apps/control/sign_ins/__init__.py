@@ -1,0 +1,1 @@
+"""Browsers of operators: links, sign-ins, their ends."""
