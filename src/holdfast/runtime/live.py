@@ -66,6 +66,8 @@ class LiveSession(Sparse):
     """What the journal keeps of results that have not reached the model yet, by call id."""
     approvals: dict[tuple[str, str], Approval]
     """The last question to a person, and its answer, by tool and digest of what it is about."""
+    lifting: set[str]
+    """Answers that calls being decided are to run on; each is used up with the decision."""
     effects: dict[str, EffectEntry]
     """Effects that were intended by a call id here and are not known to have taken."""
     progress: Progress
@@ -134,7 +136,7 @@ class LiveSession(Sparse):
         **dict.fromkeys(("writing", "grows", "streams", "paying", "unconfirmed", "threads"), dict),
         **dict.fromkeys(("made", "serves", "neutral", "mixing", "working"), set),
         **dict.fromkeys(("fetched", "found_calls", "told_faults"), set),
-        **dict.fromkeys(("deciding", "counted", "limited"), set),
+        **dict.fromkeys(("deciding", "counted", "limited", "lifting"), set),
         "vouched": Vouched,
         "residue": Residue,
         "context": ContextUse,

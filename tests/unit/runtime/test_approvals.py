@@ -1,6 +1,7 @@
 """A person's answer reaches the very call that it was given for, once, and no other."""
 
 import asyncio
+import contextlib
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from holdfast.model.tools import CallState, Idempotency
 from holdfast.ports.store import ApprovalFilter
 from holdfast.runtime.approvals import Said
 from holdfast.runtime.attempts import Retry
+from holdfast.runtime.guard import Ruling
 from holdfast.testing.memory_policy import forbid, permit
 from tests.unit.runtime.house import CONTRACTS, ORDER, House, contract, limit
 
@@ -185,10 +187,49 @@ def test_a_yes_that_is_taken_back_while_the_call_is_decided_lets_nothing_run():
 
         house.budgets.at_hand = slow
         ruling = await house.decide(live, "c2", "look", SEVEN)
-        assert taken == [S.USED]
+        assert taken == [S.APPROVED]
         assert not ruling.permit
         assert ruling.message.startswith("approval_changed: ")
         house.nothing_held()
+
+    asyncio.run(main())
+
+
+def test_a_kill_while_an_approved_call_is_decided_withdraws_the_answer():
+    async def main():
+        house, live = await asking()
+        one = await answer(house, await pending(house, live))
+        at_hand = house.budgets.at_hand
+
+        def killed(*given, **more):
+            house.sessions.change(live, Command.KILL, "over")
+            return at_hand(*given, **more)
+
+        house.budgets.at_hand = killed
+        assert not (await house.decide(live, "c2", "look", SEVEN)).permit
+        assert (await house.store.approval(one.approval_id)).state is S.WITHDRAWN
+        assert not live.lifting
+
+    asyncio.run(main())
+
+
+def test_while_a_call_is_decided_on_an_answer_another_is_not_and_asks_nobody_anew():
+    async def main():
+        house, live = await asking()
+        await answer(house, await pending(house, live))
+        at_hand, told = house.budgets.at_hand, list[Ruling]()
+
+        @contextlib.asynccontextmanager
+        async def beside(*given, **more):
+            if not told:
+                told.append(await house.decide(live, "c3", "look", SEVEN))
+            async with at_hand(*given, **more) as held:
+                yield held
+
+        house.budgets.at_hand = beside
+        assert (await house.decide(live, "c2", "look", SEVEN)).permit
+        assert told[0].message.startswith("approval_taken: ")
+        assert len(house.written(Kind.APPROVAL_ASKED)) == 1
 
     asyncio.run(main())
 

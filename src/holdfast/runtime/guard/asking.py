@@ -162,11 +162,12 @@ class Asking:
         )
 
     def _lift(self, case: Case, known: Approval) -> None:
+        if known.approval_id in case.live.lifting:
+            text = "another call is being decided on the answer: make the same call again"
+            case.deny("approval", "approval_taken", text, known.approval_id)
+            return
         case.lifts = known
-        used = rules.moved(
-            known, Move.USE, By.GUARD, at_ns=self._clock.now_ns(), used_by=case.call.call_id
-        )
-        self._keep(case, used)
+        case.live.lifting.add(known.approval_id)
         case.reasons = rules.lifted(case.reasons, known)
 
     def _keep(self, case: Case, after: Approval) -> None:
@@ -186,26 +187,23 @@ class Asking:
 def answer_stands(case: Case) -> bool:
     """Whether the answer that the call is to run on is still the one that it found."""
     lifts = case.lifts
-    if lifts is None:
-        return False
-    now = case.live.approvals.get((lifts.tool, lifts.digest))
-    return now is not None and now.approval_id == lifts.approval_id and _used(now, case)
+    return lifts is not None and case.live.approvals.get((lifts.tool, lifts.digest)) is lifts
 
 
-def give_back(case: Case) -> None:
-    """The call does not run on it after all: what was answered still holds."""
-    lifts, live = case.lifts, case.live
-    if lifts is None:
-        return
-    if answer_stands(case):
-        live.approvals[lifts.tool, lifts.digest] = lifts
-    case.lifts = None
+def spent(case: Case, at_ns: int) -> list[Approval]:
+    """The answer that the call runs on, used up; to be committed with the decision."""
+    if case.lifts is None:
+        return []
+    return [rules.moved(case.lifts, Move.USE, By.GUARD, at_ns=at_ns, used_by=case.call.call_id)]
+
+
+def let_go(case: Case) -> None:
+    """The call is decided: whatever it did not run on holds for the next."""
+    if case.lifts is not None:
+        case.live.lifting.discard(case.lifts.approval_id)
+        case.lifts = None
 
 
 def kept(live: LiveSession, names: set[tuple[str, str]]) -> list[Approval]:
     """How the approvals of these calls stand now, to be committed."""
     return [live.approvals[name] for name in names if name in live.approvals]
-
-
-def _used(now: Approval, case: Case) -> bool:
-    return now.state is ApprovalState.USED and now.used_by == case.call.call_id

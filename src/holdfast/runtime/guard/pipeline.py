@@ -18,7 +18,7 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports.files import Links
 from holdfast.runtime import queries
 from holdfast.runtime.digests import digest_of_spelled
-from holdfast.runtime.guard.asking import DEFAULT, Terms, give_back, kept
+from holdfast.runtime.guard.asking import DEFAULT, Terms, kept, let_go
 from holdfast.runtime.guard.case import Asked, Case, Ruling
 from holdfast.runtime.guard.permits import Permits
 from holdfast.runtime.guard.ruling import Rulings
@@ -103,7 +103,7 @@ class Guard:
                 await self._journal.commit(case.records)
             raise
         finally:
-            give_back(case)
+            let_go(case)
             if case.query is not None:
                 queries.refund(live, case.query)
             live.deciding.discard(call.call_id)

@@ -22,7 +22,7 @@ from holdfast.model.sessions import SessionState
 from holdfast.model.tools import CallRecord
 from holdfast.ports.store import Change
 from holdfast.runtime import queries
-from holdfast.runtime.guard.asking import answer_stands, give_back, kept
+from holdfast.runtime.guard.asking import answer_stands, kept, spent
 from holdfast.runtime.guard.case import Case, Ruling
 from holdfast.runtime.guard.permits import Permits
 from holdfast.runtime.hooks import Hooks
@@ -86,10 +86,8 @@ class Rulings:
         if permit is None and case.effect is not None:
             self._effects.release(case.effect)
             case.changes = [change for change in case.changes if change is not case.effect.entry]
-        if permit is not None or case.stored is not None:
-            case.lifts = None  # It runs on what was answered.
-        give_back(case)
-        changes: list[Change] = [*case.changes, call, *kept(live, case.approvals)]
+        runs_on = spent(case, now_ns) if permit is not None or case.stored is not None else []
+        changes: list[Change] = [*case.changes, call, *kept(live, case.approvals), *runs_on]
         try:
             durable = self._journal.commit(records, changes)
         except HoldfastError:
@@ -98,6 +96,7 @@ class Rulings:
             if case.effect is not None:
                 self._effects.release(case.effect)
             raise
+        live.approvals.update({(one.tool, one.digest): one for one in runs_on})
         self._remember(case, call, permit, verdict)
         if permit is None:
             if call.hold_id:

@@ -56,7 +56,7 @@ def test_session_begins_with_nothing_known():
                 set,
                 (
                     "made serves neutral mixing working fetched found_calls told_faults deciding"
-                    " counted limited"
+                    " counted limited lifting"
                 ),
             ),
         )
