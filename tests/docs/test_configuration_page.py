@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from holdfast.compose.config import (
+    approval_layout,
     file_layout,
     gateway_layout,
     layout,
@@ -63,7 +64,9 @@ SECTIONS: dict[str, Record] = {
     "`implementations.<tool>`": layout.IMPLEMENTATION,
     "`implementations.<tool>.http`": layout.HTTP_TOOL,
     "`runs`": run_layout.RUNS,
-    "`approvals`": run_layout.APPROVALS,
+    "`approvals`": approval_layout.APPROVALS,
+    "`approvals.rules.<name>`": approval_layout.RULE,
+    "`approvals.rules.<name>.escalate[]`": approval_layout.STEP,
     "`retention`": run_layout.RETENTION,
     "`files`": file_layout.FILES,
     "`files.own[]`": file_layout.OWN_ROOT,

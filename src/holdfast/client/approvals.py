@@ -56,6 +56,13 @@ class Approvals:
         """Refuse the call; the model is told so, with the note. Errors: as for `approve`."""
         return await self._answer(shown, "deny", note)
 
+    async def delegate(self, approval_id: str, to: str) -> Approval:
+        """Leave one's voice in a question to another operator.
+
+        Errors: NotFound; Conflict for one that no longer waits; Denied, ApproverRequired.
+        """
+        return await self._door.post(f"{_path(approval_id)}/delegate", Approval, {"to": to})
+
     async def _answer(self, shown: Approval, verb: str, note: str) -> Approval:
         body = {"digest": shown.digest, "note": note}
         return await self._door.post(f"{_path(shown.approval_id)}/{verb}", Approval, body)

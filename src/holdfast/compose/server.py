@@ -172,7 +172,9 @@ def _settings(config: Config, signing_key: Ed25519PrivateKey, behind: str) -> Se
         lease_s=runs.lease_s,
         max_activations=runs.max_activations,
         approvals=asking.Terms(
-            life_s=config.approvals.expires_s, most_pending=config.approvals.most_pending
+            life_s=config.approvals.expires_s,
+            most_pending=config.approvals.most_pending,
+            rules=tuple(config.approvals.rules.values()),
         ),
         terms=_terms(config),
     )

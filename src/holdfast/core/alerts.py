@@ -14,6 +14,8 @@ from holdfast.model.notices import Notice
 _ALWAYS = frozenset(
     {
         Kind.APPROVAL_ASKED,
+        Kind.APPROVAL_DELEGATED,
+        Kind.APPROVAL_ESCALATED,
         Kind.APPROVAL_EXPIRED,
         Kind.BUDGET_ALERT,
         Kind.BUDGET_OVERSHOT,

@@ -7,12 +7,13 @@ here: storing one (`runtime/approvals`).
 
 import enum
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from holdfast.core.canonical import digest
 from holdfast.errors import IllegalMove
-from holdfast.model.approvals import Approval
+from holdfast.model.approvals import Approval, Unanswered
 from holdfast.model.approvals import ApprovalState as S
 from holdfast.model.decisions import Reason, Verdict
 from holdfast.model.tools import Contract
@@ -22,8 +23,12 @@ class Move(enum.StrEnum):
     """What may become of an approval."""
 
     APPROVE = "approve"
+    AGREE = "agree"
+    DELEGATE = "delegate"
+    ESCALATE = "escalate"
     DENY = "deny"
     EXPIRE = "expire"
+    LET = "let"
     USE = "use"
     WITHDRAW = "withdraw"
 
@@ -40,13 +45,22 @@ class By(enum.StrEnum):
 MOVES: dict[Move, tuple[By, dict[S, S]]] = {
     # A person may think better of either answer until a call ran on it.
     Move.APPROVE: (By.PERSON, {S.PENDING: S.APPROVED}),
+    # One yes of several that it takes.
+    Move.AGREE: (By.PERSON, {S.PENDING: S.PENDING}),
+    Move.DELEGATE: (By.PERSON, {S.PENDING: S.PENDING}),
+    Move.ESCALATE: (By.CLOCK, {S.PENDING: S.PENDING}),
     Move.DENY: (By.PERSON, {S.PENDING: S.DENIED, S.APPROVED: S.DENIED}),
     Move.EXPIRE: (By.CLOCK, {S.PENDING: S.EXPIRED, S.APPROVED: S.EXPIRED}),
+    # Nobody answered, and a rule lets what can be undone run then.
+    Move.LET: (By.CLOCK, {S.PENDING: S.APPROVED}),
     Move.USE: (By.GUARD, {S.APPROVED: S.USED}),
     # Its session is over, or what was asked about is no longer what would run.
     Move.WITHDRAW: (By.SESSION, {S.PENDING: S.WITHDRAWN, S.APPROVED: S.WITHDRAWN}),
 }
 """Who makes a move, and where it leads from each state that it is possible from."""
+
+NOBODY = "nobody"
+"""Who answered where the clock did."""
 
 OPEN = (S.PENDING, S.APPROVED)
 """States in which something may still run on it."""
@@ -62,7 +76,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     objections: tuple[Reason, ...]
 
 
-def moved(approval: Approval, move: Move, by: By, *, at_ns: int, **news: str) -> Approval:
+def moved(approval: Approval, move: Move, by: By, *, at_ns: int, **news: Any) -> Approval:
     """The approval after a move, with what else is new of it.
 
     Errors: IllegalMove where the table has no such move from its state, or by this part.
@@ -74,6 +88,17 @@ def moved(approval: Approval, move: Move, by: By, *, at_ns: int, **news: str) ->
             f"`{move}` by the {by} is no move of an approval that is {approval.state}"
         )
     return msgspec.structs.replace(approval, state=after, changed_at_ns=at_ns, **news)
+
+
+def run_out(approval: Approval, *, at_ns: int) -> Approval:
+    """What is left of one that nobody answered, or that nothing ran on, by its end."""
+    if approval.state is not S.PENDING or approval.unanswered is Unanswered.DENY:
+        return moved(approval, Move.EXPIRE, By.CLOCK, at_ns=at_ns)
+    rule = ", ".join(one.rule for one in approval.needs)
+    lasts_ns = approval.expires_at_ns - approval.asked_at_ns
+    news = {"answered_by": NOBODY, "note": f"nobody answered, and `{rule}` lets it run then"}
+    expires_at_ns = approval.expires_at_ns + lasts_ns
+    return moved(approval, Move.LET, By.CLOCK, at_ns=at_ns, expires_at_ns=expires_at_ns, **news)
 
 
 def objections(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
@@ -104,7 +129,7 @@ def lifted(reasons: Sequence[Reason], approval: Approval) -> list[Reason]:
         stage="approval",
         verdict=Verdict.ALLOW,
         code="approved",
-        text=f"approved by {approval.answered_by}",
+        text=f"approved by {', '.join(one.by for one in approval.yes) or approval.answered_by}",
         rule=approval.approval_id,
     )
     allowed = [

@@ -68,6 +68,8 @@ class Kind(enum.StrEnum):
     EFFECT_RESOLVED = "effect.resolved"
     APPROVAL_ASKED = "approval.asked"
     APPROVAL_ANSWERED = "approval.answered"
+    APPROVAL_DELEGATED = "approval.delegated"
+    APPROVAL_ESCALATED = "approval.escalated"
     APPROVAL_EXPIRED = "approval.expired"
     RUN_SUBMITTED = "run.submitted"
     RUN_CLAIMED = "run.claimed"

@@ -6,33 +6,52 @@ moment finds it; a run that waits is due again. Who may answer is checked before
 """
 
 import asyncio
+import contextlib
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 
 from holdfast.core import approvals as rules
+from holdfast.core import reviewing
 from holdfast.core.approvals import By, Move
 from holdfast.core.sessions import GOING_ON
-from holdfast.errors import Conflict, NotFound
+from holdfast.errors import ApproverRequired, Conflict, NotFound
 from holdfast.model import bodies
-from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.approvals import Approval, ApprovalState, Delegation, Yes
+from holdfast.model.runs import Run
 from holdfast.ports.store import ApprovalFilter, Store
 from holdfast.runtime.dispatch import Dispatch
+from holdfast.runtime.guard.asking import expired_body
 from holdfast.runtime.journal import noted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
+_PAGE = 200
 _MOST_WAITING = 16
 """Calls of one session that doors hold at a time; further ones are told at once to come back."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person answers; `digest` is of the arguments that they were shown."""
+    """What a person answers; `digest` is of the arguments that they were shown.
+
+    `seats` are the voices that they have in it (`core/reviewing`): whoever lets them answer says
+    so. Without any, a yes to what a rule of the operator's is about is refused.
+    """
 
     approved: bool
     by: str
     digest: str
     note: str = ""
+    seats: tuple[str, ...] = ()
+
+
+class Handed(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice that somebody leaves to another; `seats` as in `Said`."""
+
+    by: str
+    to: str
+    seats: tuple[str, ...]
 
 
 class Approvals:
@@ -60,29 +79,54 @@ class Approvals:
         return [self._now(one) for one in await self._store.approvals(where)]
 
     async def answer(self, approval_id: str, said: Said) -> Approval:
-        """Say yes or no; durable on return.
+        """Say yes or no; durable on return. One no is a no, a yes may need others beside it.
 
-        Errors: NotFound; Conflict for one that no longer waits, or is not about what was shown.
+        Errors: NotFound; Conflict for one that no longer waits, or is not about what was shown, or
+        a second yes of one person; ApproverRequired for a yes of nobody whose voice it takes.
         """
         live = await self._sessions.get((await self.get(approval_id)).session)
         # No await from here to the change: memory has what stands now.
         self._sessions.lapse(live)
         asked = self._in(live, approval_id)
         self._check(live, asked, said)
-        move = Move.APPROVE if said.approved else Move.DENY
-        at_ns = self._clock.now_ns()
-        news = {"answered_by": said.by, "note": said.note}
-        answered = rules.moved(asked, move, By.PERSON, at_ns=at_ns, **news)
-        live.approvals[answered.tool, answered.digest] = answered
+        answered = _answered(asked, said, self._clock.now_ns())
         body = bodies.ApprovalAnswered(
-            approval_id=approval_id, approved=said.approved, by=said.by, note=said.note
+            approval_id=approval_id,
+            approved=said.approved,
+            by=said.by,
+            note=said.note,
+            missing=answered.missing if said.approved else 0,
         )
-        flat = {"call_id": answered.call_id, "tool": answered.tool}
-        record = self._journal.record(body, live.who, **flat)
-        due = self._dispatch.hasten(answered.session)
-        self._ring(live)
-        await self._journal.commit([record], [answered, *due])
+        await self._keep(live, answered, body)
         return answered
+
+    async def delegate(self, approval_id: str, handed: Handed) -> Approval:
+        """Leave one's voice in a question to another; durable on return.
+
+        Errors: NotFound; Conflict for one that no longer waits.
+        """
+        live = await self._sessions.get((await self.get(approval_id)).session)
+        self._sessions.lapse(live)
+        asked = self._in(live, approval_id)
+        self._check_waits(live, asked, (ApprovalState.PENDING,))
+        at_ns = self._clock.now_ns()
+        one = Delegation(by=handed.by, to=handed.to, seats=handed.seats, at_ns=at_ns)
+        news = {"delegated": (*asked.delegated, one)}
+        after = rules.moved(asked, Move.DELEGATE, By.PERSON, at_ns=at_ns, **news)
+        body = bodies.ApprovalDelegated(approval_id=approval_id, by=handed.by, to=handed.to)
+        await self._keep(live, after, body)
+        return after
+
+    async def _keep(self, live: LiveSession, after: Approval, body: bodies.Body) -> None:
+        """What a person did, in memory at once and durable on return; whoever waits hears it."""
+        live.approvals[after.tool, after.digest] = after
+        flat = {"call_id": after.call_id, "tool": after.tool}
+        record = self._journal.record(body, live.who, **flat)
+        due: list[Run] = []
+        if after.state is not ApprovalState.PENDING:
+            due = self._dispatch.hasten(after.session)
+            self._ring(live)
+        await self._journal.commit([record], [after, *due])
 
     async def heard(self, live: LiveSession, approval_id: str, within_s: float) -> bool:
         """Wait for what becomes of a question; whether it is over, or its session is, in time."""
@@ -116,14 +160,46 @@ class Approvals:
             for one in tuple(live.approvals.values()):
                 if one.state in rules.OPEN and now_ns >= one.expires_at_ns:
                     self._run_out(live, one, now_ns)
+                elif one.state is ApprovalState.PENDING:
+                    self._escalate(live, one, now_ns)
+
+    async def look(self) -> None:
+        """Bring into memory what waits in the store: to be told of with time, or over.
+
+        Errors: StoreUnavailable.
+        """
+        before: tuple[int, str] | None = None
+        while True:
+            where = ApprovalFilter(states=(ApprovalState.PENDING,), before=before, limit=_PAGE)
+            page = await self._store.approvals(where)
+            for one in page:
+                with contextlib.suppress(NotFound):
+                    await self._sessions.get(one.session)
+            if len(page) < _PAGE:
+                return
+            before = (page[-1].asked_at_ns, page[-1].approval_id)
 
     def _run_out(self, live: LiveSession, one: Approval, now_ns: int) -> None:
-        approved = one.state is ApprovalState.APPROVED
-        body = bodies.ApprovalExpired(approval_id=one.approval_id, approved=approved)
-        record = self._journal.record(body, live.who, call_id=one.call_id, tool=one.tool)
-        after = rules.moved(one, Move.EXPIRE, By.CLOCK, at_ns=now_ns)
+        after = rules.run_out(one, at_ns=now_ns)
         live.approvals[one.tool, one.digest] = after
         self._ring(live)
+        self._note(live, after, expired_body(one, after))
+
+    def _escalate(self, live: LiveSession, one: Approval, now_ns: int) -> None:
+        """Tell those to whom it comes with time; who may answer is asked by its age alone."""
+        reached = reviewing.reached(one, now_ns)
+        if len(reached) <= one.escalated:
+            return
+        for step in reached[one.escalated :]:
+            after = rules.moved(one, Move.ESCALATE, By.CLOCK, at_ns=now_ns, escalated=len(reached))
+            live.approvals[one.tool, one.digest] = after
+            body = bodies.ApprovalEscalated(
+                approval_id=one.approval_id, to=step.to, after_s=step.after_s
+            )
+            self._note(live, after, body)
+
+    def _note(self, live: LiveSession, after: Approval, body: bodies.Body) -> None:
+        record = self._journal.record(body, live.who, call_id=after.call_id, tool=after.tool)
         noted(self._journal.commit([record], [after]))
 
     def left_s(self, live: LiveSession, approval_ids: Collection[str]) -> float:
@@ -141,12 +217,21 @@ class Approvals:
     def _check(self, live: LiveSession, asked: Approval, said: Said) -> None:
         if said.digest != asked.digest:
             raise Conflict("the call that is asked about is another than what you were shown")
+        self._check_waits(live, asked, (ApprovalState.PENDING,) if said.approved else rules.OPEN)
+        if not said.approved:
+            return
+        if any(one.by == said.by for one in asked.yes):
+            raise Conflict(f"`{said.by}` said yes already, and another person has to as well")
+        if not any(said.seats) and asked.needs:
+            raise ApproverRequired(f"it is not for `{said.by}` to answer", by=said.by)
+
+    def _check_waits(
+        self, live: LiveSession, asked: Approval, states: Collection[ApprovalState]
+    ) -> None:
         if live.standing not in GOING_ON:
             raise Conflict(f"its session is {live.standing}", state=live.standing)
         now = self._as_of_now(asked)
-        if now.state not in rules.OPEN or (
-            said.approved and now.state is not ApprovalState.PENDING
-        ):
+        if now.state not in states:
             raise Conflict(f"it no longer waits for an answer: it is {now.state}", state=now.state)
 
     def _in(self, live: LiveSession, approval_id: str) -> Approval:
@@ -167,4 +252,17 @@ class Approvals:
         now_ns = self._clock.now_ns()
         if one.state not in rules.OPEN or now_ns < one.expires_at_ns:
             return one
-        return rules.moved(one, Move.EXPIRE, By.CLOCK, at_ns=one.expires_at_ns)
+        return rules.run_out(one, at_ns=one.expires_at_ns)
+
+
+def _answered(asked: Approval, said: Said, at_ns: int) -> Approval:
+    """The approval after a person's word."""
+    last: dict[str, Any] = {"answered_by": said.by, "note": said.note}
+    if not said.approved:
+        return rules.moved(asked, Move.DENY, By.PERSON, at_ns=at_ns, **last)
+    seats = said.seats or (said.by,)
+    one = Yes(by=said.by, seats=seats, at_ns=at_ns, note=said.note)
+    agreed = rules.moved(asked, Move.AGREE, By.PERSON, at_ns=at_ns, yes=(*asked.yes, one))
+    if agreed.missing:
+        return agreed
+    return rules.moved(agreed, Move.APPROVE, By.PERSON, at_ns=at_ns, **last)

@@ -37,6 +37,8 @@ def record(kind, **body):
 
 TOLD = {
     Kind.APPROVAL_ASKED,
+    Kind.APPROVAL_DELEGATED,
+    Kind.APPROVAL_ESCALATED,
     Kind.APPROVAL_EXPIRED,
     Kind.BUDGET_ALERT,
     Kind.BUDGET_OVERSHOT,

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from holdfast.core.sessions import Command
-from holdfast.errors import Conflict, NotFound, StoreUnavailable
+from holdfast.errors import ApproverRequired, Conflict, NotFound, StoreUnavailable
 from holdfast.model.approvals import ApprovalState as S
+from holdfast.model.approvals import ReviewRule, Step, Unanswered
 from holdfast.model.bodies import BudgetChanged
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
@@ -19,6 +20,7 @@ from holdfast.ports.store import ApprovalFilter
 from holdfast.runtime.approvals import Said
 from holdfast.runtime.attempts import Retry
 from holdfast.runtime.guard import Ruling
+from holdfast.runtime.guard.asking import Terms
 from holdfast.testing.memory_policy import forbid, permit
 from tests.unit.runtime.house import CONTRACTS, ORDER, House, contract, limit
 
@@ -417,5 +419,86 @@ def test_questions_that_ran_out_are_told_of_once_and_make_room_for_others():
         assert len(house.written(Kind.APPROVAL_EXPIRED)) == 5
         kept = [one.state for one in await house.store.approvals(ApprovalFilter())]
         assert sorted(kept) == [S.EXPIRED] * 5 + [S.PENDING]
+
+    asyncio.run(main())
+
+
+def reviewed(*rules, **more):
+    house = House(decided={"approvals": Terms(rules=rules)})
+    house.policy.rules = ASKING
+    return house
+
+
+def test_a_question_carries_the_needs_of_the_rules_that_stood_when_it_was_asked():
+    async def main():
+        house = reviewed(ReviewRule(name="two", by=("mia", "leo"), quorum=2, expires_s=60))
+        live = await house.open(limit(Dimension.TOOL_CALLS, 50))
+        one = await pending(house, live)
+        assert [(n.rule, n.quorum) for n in one.needs] == [("two", 2)]
+        assert one.expires_at_ns - one.asked_at_ns == 60 * 10**9
+        with pytest.raises(ApproverRequired):
+            await answer(house, one)
+        await answer(house, one, seats=("mia",))
+        assert not (await house.decide(live, "c2", "look", SEVEN)).permit
+        with pytest.raises(Conflict, match="said yes already"):
+            await answer(house, one, seats=("mia",))
+        await answer(house, one, by="leo", seats=("leo",))
+        ran = await house.decide(live, "c3", "look", SEVEN)
+        assert ran.permit
+        assert ran.decision.reasons[-1].text == "approved by mia, leo"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_what_can_be_undone_runs_unanswered_where_a_rule_says_so(asks_again):
+    async def main():
+        house = reviewed(ReviewRule(name="mild", expires_s=60, on_expiry=Unanswered.ALLOW))
+        live = await house.open(limit(Dimension.TOOL_CALLS, 50))
+        one = await pending(house, live)
+        house.clock.advance(59)
+        house.approvals.tick()
+        assert not (await house.decide(live, "c2", "look", SEVEN)).permit
+        house.clock.advance(1)
+        if not asks_again:
+            house.approvals.tick()
+        assert (await house.approvals.get(one.approval_id)).state is S.APPROVED
+        ran = await house.decide(live, "c3", "look", SEVEN)
+        assert ran.permit
+        assert ran.decision.reasons[-1].text == "approved by nobody"
+        (told,) = house.written(Kind.APPROVAL_EXPIRED)
+        assert told.body["lets"] is True
+
+    asyncio.run(main())
+
+
+def test_the_next_are_told_once_when_it_is_their_turn_over_a_restart_too():
+    async def main():
+        steps = (Step(after_s=60, to=("leo",)), Step(after_s=120, to=("zoe", "kim")))
+        house = reviewed(ReviewRule(name="r", by=("mia",), escalate=steps))
+        live = await house.open(limit(Dimension.TOOL_CALLS, 50))
+        await pending(house, live)
+        for _ in range(2):
+            house.approvals.tick()
+            house.clock.advance(60)
+        await house.journal.commit([])
+        again = House(store=house.store.crashed(), clock=house.clock, entropy=house.entropy)
+        await again.approvals.look()
+        for _ in range(3):
+            again.approvals.tick()
+        await again.journal.commit([])
+        told = [r.body["to"] for r in again.store.journal if r.kind is Kind.APPROVAL_ESCALATED]
+        assert told == [["leo"], ["zoe", "kim"]]
+
+    asyncio.run(main())
+
+
+def test_a_question_counts_the_calls_that_asked_it():
+    async def main():
+        house, live = await asking()
+        one = await pending(house, live)
+        for name in ("c2", "c3"):
+            await house.decide(live, name, "look", SEVEN)
+        assert (await house.store.approval(one.approval_id)).times == 3
 
     asyncio.run(main())

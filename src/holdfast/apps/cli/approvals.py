@@ -16,7 +16,7 @@ import typer
 from holdfast.apps.cli.printing import clock, emit, say, table
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
-from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.approvals import Approval, ApprovalState, Need
 
 _WIDTH = 160
 _MOST_MIXED = 20
@@ -50,7 +50,17 @@ async def list_approvals(
         for one in found:
             emit(one)
         return
-    columns = ("approval", "tool", "resource", "agent", "for", "risk", "until (UTC)", "why")
+    columns = (
+        "approval",
+        "tool",
+        "resource",
+        "agent",
+        "for",
+        "risk",
+        "times",
+        "until (UTC)",
+        "why",
+    )
     empty = "nothing waits for a person" if state is ApprovalState.PENDING else f"none is {state}"
     table(columns, (_cells(one) for one in found), empty=empty)
 
@@ -89,6 +99,22 @@ async def deny(
         _print_answer(await client.approvals.deny(found, note), as_json=as_json)
 
 
+@verb(approvals, "delegate")
+async def delegate(
+    approval: str = _Id,
+    to: str = typer.Option(..., "--to", help="The operator who answers in your place."),
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Leave your voice in a question to another operator."""
+    async with connected(project) as client:
+        found = await client.approvals.delegate(approval, to)
+    if as_json:
+        emit(found)
+    else:
+        say(f"{found.approval_id} is for {to} to answer in your place")
+
+
 def _seen(found: Approval, *, digest: str, yes: bool, question: str) -> Approval:
     """What is answered: what was shown before under its digest, or is shown now."""
     if yes and not digest:
@@ -106,7 +132,17 @@ def _cells(one: Approval) -> tuple[object, ...]:
     why = "; ".join(reason.text for reason in one.reasons)
     who = f"{one.tenant}/{one.user}"
     until = clock(one.expires_at_ns)
-    return (one.approval_id, one.tool, one.resource, one.agent, who, one.risk, until, why)
+    return (
+        one.approval_id,
+        one.tool,
+        one.resource,
+        one.agent,
+        who,
+        one.risk,
+        one.times,
+        until,
+        why,
+    )
 
 
 def _print(one: Approval, *, as_json: bool) -> None:
@@ -128,15 +164,30 @@ def show_question(one: Approval) -> None:
         ("asked", f"{clock(one.asked_at_ns)} UTC, until {clock(one.expires_at_ns)}"),
         ("digest", one.digest),
         ("read before", one.tainted_by and f"text of a stranger, from {one.tainted_by}"),
+        ("asked for", f"{one.times} times" if one.times > 1 else ""),
         ("answered", one.answered_by and f"by {one.answered_by} {one.note}"),
     )
     for name, value in rows:
         if value:
             say(f"{name:>12}  {value}")
+    for need in one.needs:
+        say(f"{'for':>12}  {_whose(need)}")
+    for yes in one.yes:
+        say(f"{'yes':>12}  {yes.by} {yes.note}")
+    for left in one.delegated:
+        say(f"{'delegated':>12}  {left.by} to {left.to}")
     for reason in one.reasons:
         say(f"{'asks':>12}  {reason.stage}: {reason.text} {reason.rule}")
     for line in _arguments(one):
         say(line)
+
+
+def _whose(need: Need) -> str:
+    """Whose yes it takes, in words."""
+    whom = " or ".join(need.by) or "whoever may let the session go on"
+    many = f"{need.quorum} of: {whom}" if need.quorum > 1 else whom
+    later = (f"after {step.after_s} s also {' or '.join(step.to)}" for step in need.escalate)
+    return ", ".join((f"{many} (rule {need.rule})", *later))
 
 
 def _arguments(one: Approval) -> Iterator[str]:
@@ -167,4 +218,7 @@ def _print_answer(one: Approval, *, as_json: bool) -> None:
     if as_json:
         emit(one)
     else:
-        say(f"{one.approval_id} is {one.state}")
+        more = one.missing if one.yes and one.state is ApprovalState.PENDING else 0
+        say(
+            f"{one.approval_id} is {one.state}" + (f": {more} more have to say yes" if more else "")
+        )

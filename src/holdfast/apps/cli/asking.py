@@ -102,7 +102,9 @@ class Terminal:
             self._over[name] = asyncio.Event()
             self._asked.put_nowait(name)
         elif record.kind is Kind.APPROVAL_ANSWERED:
-            self._end(bodies.ApprovalAnswered.of(record).approval_id)
+            answered = bodies.ApprovalAnswered.of(record)
+            if not answered.missing:
+                self._end(answered.approval_id)
         elif record.kind is Kind.APPROVAL_EXPIRED:
             self._end(bodies.ApprovalExpired.of(record).approval_id)
 

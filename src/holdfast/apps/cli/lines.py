@@ -157,10 +157,24 @@ def _answered(record: Record) -> Line:
     body = bodies.ApprovalAnswered.of(record)
     mark, said = ("✓", "approved") if body.approved else ("✗", "refused")
     note = f": {plain(body.note, 300)}" if body.note else ""
-    return Line(f"{mark} {plain(body.by, 64)} {said} {record.tool}{note}", "bold")
+    more = f", and {body.missing} more have to" if body.missing else ""
+    return Line(f"{mark} {plain(body.by, 64)} {said} {record.tool}{more}{note}", "bold")
+
+
+def _left(record: Record) -> Line:
+    body = bodies.ApprovalDelegated.of(record)
+    return Line(f"? {plain(body.by, 64)} left it to {plain(body.to, 64)} to answer", "dim")
+
+
+def _escalated(record: Record) -> Line:
+    body = bodies.ApprovalEscalated.of(record)
+    whom = plain(", ".join(body.to), 200)
+    return Line(f"? nobody answered for {body.after_s} s: {whom} may, too", "yellow")
 
 
 def _unanswered(record: Record) -> Line:
+    if bodies.ApprovalExpired.of(record).lets:
+        return Line(f"✓ nobody answered, and a rule lets {record.tool} run then", "yellow")
     if bodies.ApprovalExpired.of(record).approved:
         return Line(f"✗ {record.tool} was approved, and did not run in time", "yellow")
     return Line(f"✗ nobody answered whether {record.tool} may run", "yellow")
@@ -184,6 +198,8 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.EFFECT_UNKNOWN: _unknown,
     Kind.APPROVAL_ASKED: _asked,
     Kind.APPROVAL_ANSWERED: _answered,
+    Kind.APPROVAL_DELEGATED: _left,
+    Kind.APPROVAL_ESCALATED: _escalated,
     Kind.APPROVAL_EXPIRED: _unanswered,
     Kind.RUN_CLAIMED: _run,
     Kind.RUN_RETRYING: _retrying,

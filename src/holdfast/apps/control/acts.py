@@ -83,6 +83,7 @@ ACTS: dict[str, Act] = {
     "redrive_dead_letter": Act.LETS_GO,
     "resolve_effect": Act.LETS_GO,
     "approve_call": Act.LETS_GO,
+    "delegate_call": Act.LETS_GO,
     "set_budget": Act.RAISES,
     "policy_apply": Act.GOVERNS,
     "trust_files": Act.GOVERNS,

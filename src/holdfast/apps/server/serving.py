@@ -84,6 +84,8 @@ async def serve(
             kept_up(house.tick, report),
             repeated(retention.due, retention.every_s, report),
             repeated(house.upkeep.look, LOOK_S, report),
+            repeated(house.approvals.look, LOOK_S, report),
+            once(house.approvals.look, report),
             once(house.sessions.recall_left_open, report),
         ):
             count = _workers(config, workers)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.compose.config.approval_layout import APPROVALS
 from holdfast.compose.config.attributes import Attributes
 from holdfast.compose.config.file_layout import FILES
 from holdfast.compose.config.gateway_layout import GATEWAY
@@ -48,7 +49,7 @@ from holdfast.compose.config.names import (
 from holdfast.compose.config.nodes import Node, NodeKind
 from holdfast.compose.config.operator_layout import OPERATOR, OPERATOR_NAME
 from holdfast.compose.config.problems import key_path, quoted, suggestion
-from holdfast.compose.config.run_layout import APPROVALS, RETENTION, RUNS
+from holdfast.compose.config.run_layout import RETENTION, RUNS
 from holdfast.compose.config.shapes import (
     INVALID,
     Choice,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from holdfast.core.rates import Rates
+from holdfast.model.approvals import ReviewRule
 from holdfast.model.budgets import Dimension, Window
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import SessionProfile
@@ -351,7 +352,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a question to a person waits, and how many of one session may at a time.
+    """How long a question to a person waits, how many of one session may, and whose yes it takes.
 
     `wait_s` is how long a door that cannot leave its call (one's own loop, the Agent SDK, Claude
     Code) holds it for the answer; after that the model is told to make it again.
@@ -360,6 +361,8 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
     expires_s: int = 86_400
     wait_s: int = 300
     most_pending: int = 5
+    groups: dict[str, tuple[str, ...]] = {}
+    rules: dict[str, ReviewRule] = {}
 
 
 class OwnRoot(msgspec.Struct, frozen=True, kw_only=True):

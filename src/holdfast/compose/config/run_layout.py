@@ -1,6 +1,6 @@
-"""Settings of what goes on without a client: runs, questions to people, and what is over."""
+"""Settings of what goes on without a client: runs, and what is over."""
 
-from holdfast.compose.config.model import ApprovalSettings, RetentionSettings, RunSettings
+from holdfast.compose.config.model import RetentionSettings, RunSettings
 from holdfast.compose.config.shapes import Field, Real, Record, Whole
 
 RUNS = Record(
@@ -9,22 +9,6 @@ RUNS = Record(
         "lease_s": Field(Real(least=1, most=3600), "seconds that a silent worker keeps a run"),
         "max_activations": Field(
             Whole(least=1, most=1000), "lost workers in a row until a run is dead"
-        ),
-    },
-)
-
-APPROVALS = Record(
-    build=ApprovalSettings,
-    fields={
-        "expires_s": Field(
-            Whole(least=10, most=7 * 86_400), "seconds that a question waits, and an answer holds"
-        ),
-        "wait_s": Field(
-            Whole(least=0, most=3600),
-            "seconds that a client of the guard holds a call while somebody may answer",
-        ),
-        "most_pending": Field(
-            Whole(least=1, most=100), "questions of one session that wait at a time"
         ),
     },
 )

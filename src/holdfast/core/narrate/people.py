@@ -16,12 +16,28 @@ def _person_asked(record: Record) -> str:
 def _person_answered(record: Record) -> str:
     body = bodies.ApprovalAnswered.of(record)
     by, what = plain(body.by or "somebody", 40), "approved" if body.approved else "refused"
-    return f"{by} {what} {named(record.tool)}{said(body.note)}"
+    more = f", and {body.missing} more have to" if body.missing else ""
+    return f"{by} {what} {named(record.tool)}{more}{said(body.note)}"
+
+
+def _delegated_answer(record: Record) -> str:
+    body = bodies.ApprovalDelegated.of(record)
+    whose = f"{plain(body.by, 40)} left it to {plain(body.to, 40)}"
+    return f"{whose} to answer whether {named(record.tool)} may run"
+
+
+def _escalated(record: Record) -> str:
+    body = bodies.ApprovalEscalated.of(record)
+    whom = plain(", ".join(body.to))
+    return f"nobody answered for {body.after_s} s whether {named(record.tool)} may run: {whom} may"
 
 
 def _unanswered(record: Record) -> str:
-    if bodies.ApprovalExpired.of(record).approved:
+    body = bodies.ApprovalExpired.of(record)
+    if body.approved:
         return f"{named(record.tool)} was approved and did not run in time"
+    if body.lets:
+        return f"nobody answered whether {named(record.tool)} may run, and a rule lets it run"
     return f"nobody answered whether {named(record.tool)} may run"
 
 
@@ -67,5 +83,7 @@ SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.KEY_USED: _key_used,
     Kind.APPROVAL_ASKED: _person_asked,
     Kind.APPROVAL_ANSWERED: _person_answered,
+    Kind.APPROVAL_DELEGATED: _delegated_answer,
+    Kind.APPROVAL_ESCALATED: _escalated,
     Kind.APPROVAL_EXPIRED: _unanswered,
 }

@@ -10,7 +10,13 @@ Whoever changes what is written counts `VERSION` up. Not here: the record around
 
 from collections.abc import Mapping
 
-from holdfast.model.bodies.approvals import ApprovalAnswered, ApprovalAsked, ApprovalExpired
+from holdfast.model.bodies.approvals import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
+)
 from holdfast.model.bodies.base import Body, ours
 from holdfast.model.bodies.budgets import BudgetAlert, BudgetChanged, BudgetDecided, BudgetOvershot
 from holdfast.model.bodies.kept import (
@@ -115,6 +121,8 @@ __all__ = [
     "AdminActed",
     "ApprovalAnswered",
     "ApprovalAsked",
+    "ApprovalDelegated",
+    "ApprovalEscalated",
     "ApprovalExpired",
     "AuthRefused",
     "Body",
@@ -268,6 +276,8 @@ BODIES: Mapping[Kind, type[Body]] = {
     Kind.EFFECT_RESOLVED: EffectResolved,
     Kind.APPROVAL_ASKED: ApprovalAsked,
     Kind.APPROVAL_ANSWERED: ApprovalAnswered,
+    Kind.APPROVAL_DELEGATED: ApprovalDelegated,
+    Kind.APPROVAL_ESCALATED: ApprovalEscalated,
     Kind.APPROVAL_EXPIRED: ApprovalExpired,
     Kind.RUN_SUBMITTED: RunSubmitted,
     Kind.RUN_CLAIMED: RunClaimed,

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from holdfast.model.approvals import Need
 from holdfast.model.bodies.base import OURS, Body
 from holdfast.model.decisions import Reason
 
@@ -17,19 +18,41 @@ class ApprovalAsked(Body, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     arguments: dict[str, Any]
     expires_at_ns: Annotated[int, OURS]
+    needs: tuple[Need, ...] = ()
 
 
 class ApprovalAnswered(Body, frozen=True, kw_only=True):
-    """A person said yes or no."""
+    """A person said yes or no; `missing` others have to say yes as well before it is one."""
 
     approval_id: Annotated[str, OURS]
     approved: Annotated[bool, OURS]
     by: str
     note: str = ""
+    missing: Annotated[int, OURS] = 0
+
+
+class ApprovalDelegated(Body, frozen=True, kw_only=True):
+    """A person left their voice in a question to another."""
+
+    approval_id: Annotated[str, OURS]
+    by: str
+    to: str
+
+
+class ApprovalEscalated(Body, frozen=True, kw_only=True):
+    """Nobody answered a question for `after_s` seconds: it is for `to` as well."""
+
+    approval_id: Annotated[str, OURS]
+    to: tuple[str, ...]
+    after_s: Annotated[int, OURS]
 
 
 class ApprovalExpired(Body, frozen=True, kw_only=True):
-    """Nobody answered in time, or nothing ran in time on what was answered (`approved`)."""
+    """Nobody answered in time, or nothing ran in time on what was answered (`approved`).
+
+    `lets`: a rule lets it run where nobody answered.
+    """
 
     approval_id: Annotated[str, OURS]
     approved: Annotated[bool, OURS] = False
+    lets: Annotated[bool, OURS] = False

@@ -8,12 +8,16 @@ differs from what the person saw is asked anew (`core/approvals`). Not here: who
 import msgspec
 
 from holdfast.core import approvals as rules
+from holdfast.core import reviewing
 from holdfast.core.approvals import By, Move, Shown
 from holdfast.core.progress import ASKED
+from holdfast.core.reviewing import Call
 from holdfast.model import bodies
-from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.approvals import Approval, ApprovalState, ReviewRule
 from holdfast.model.decisions import Reason, Verdict, strictest
 from holdfast.model.events import Record
+from holdfast.model.risk import RiskLevel
+from holdfast.model.tools import Effect
 from holdfast.runtime.guard.case import Case
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
@@ -22,10 +26,14 @@ _NS = 1_000_000_000
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """How long an answer may take and hold, and how many questions of one session may wait."""
+    """How long an answer may take and hold, and how many questions of one session may wait.
+
+    `rules` say whose yes they take.
+    """
 
     life_s: int = 86_400
     most_pending: int = 5
+    rules: tuple[ReviewRule, ...] = ()
 
 
 DEFAULT = Terms()
@@ -90,10 +98,8 @@ class Asking:
         return None if told or over else known
 
     def _expired(self, case: Case, known: Approval, now_ns: int) -> Approval:
-        approved = known.state is ApprovalState.APPROVED
-        after = rules.moved(known, Move.EXPIRE, By.CLOCK, at_ns=now_ns)
-        body = bodies.ApprovalExpired(approval_id=known.approval_id, approved=approved)
-        case.records.append(self._record(case, body))
+        after = rules.run_out(known, at_ns=now_ns)
+        case.records.append(self._record(case, expired_body(known, after)))
         self._keep(case, after)
         return after
 
@@ -118,6 +124,7 @@ class Asking:
             reasons=asked.reasons,
             arguments=asked.arguments,
             expires_at_ns=asked.expires_at_ns,
+            needs=asked.needs,
         )
         case.records.append(self._record(case, body))
         self._keep(case, asked)
@@ -125,6 +132,7 @@ class Asking:
 
     def _drafted(self, case: Case, shown: Shown) -> Approval:
         who, now_ns = case.live.who, self._clock.now_ns()
+        found = reviewing.found_for(self._terms.rules, _reviewed(case, shown))
         return Approval(
             approval_id=self._entropy.new_id("apr"),
             tenant=who.tenant,
@@ -144,11 +152,16 @@ class Asking:
             arguments=self._journal.scrubbed(case.arguments),
             state=ApprovalState.PENDING,
             asked_at_ns=now_ns,
-            expires_at_ns=now_ns + self._terms.life_s * _NS,
+            expires_at_ns=now_ns + (found.expires_s or self._terms.life_s) * _NS,
+            needs=found.needs,
+            unanswered=found.unanswered,
             tainted_by=case.live.vouched.tainted_by if case.live.vouched.tainted else "",
         )
 
     def _pend(self, case: Case, known: Approval) -> None:
+        if case.call.call_id not in (known.call_id, *case.live.counted):
+            known = msgspec.structs.replace(known, times=known.times + 1)
+            self._keep(case, known)
         case.pending = known
         text = "a person is asked, and has not answered"
         case.reasons.append(
@@ -182,6 +195,28 @@ class Asking:
             call_id=case.call.call_id,
             tool=case.call.tool,
         )
+
+
+def expired_body(before: Approval, after: Approval) -> bodies.ApprovalExpired:
+    """What the journal says of one that ran out."""
+    return bodies.ApprovalExpired(
+        approval_id=before.approval_id,
+        approved=before.state is ApprovalState.APPROVED,
+        lets=after.state is ApprovalState.APPROVED,
+    )
+
+
+def _reviewed(case: Case, shown: Shown) -> Call:
+    """What rules look at; an undeclared tool commits, and an unknown risk is HIGH."""
+    return Call(
+        tenant=case.live.who.tenant,
+        agent=case.live.who.agent,
+        tool=shown.tool,
+        effect=case.contract.effect if case.contract is not None else Effect.COMMIT,
+        risk=case.risk.level if case.risk is not None else RiskLevel.HIGH,
+        tainted=case.live.vouched.tainted,
+        objections=shown.objections,
+    )
 
 
 def answer_stands(case: Case) -> bool:

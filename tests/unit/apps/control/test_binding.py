@@ -127,6 +127,11 @@ async def _approve(house):
     return "POST", f"/v1/approvals/{one.approval_id}/approve", {"digest": one.digest}
 
 
+async def _delegate(house):
+    one = await house.asked(await own(house))
+    return "POST", f"/v1/approvals/{one.approval_id}/delegate", {"to": "bob"}
+
+
 async def _raise(house):
     session = await own(house)
     return "PUT", "/v1/budgets", cap("session", f"default/{session}", None, "turns", "life")
@@ -161,6 +166,7 @@ TRIES = {
     "resume_part": _resume_part,
     "resolve_effect": _resolve,
     "approve_call": _approve,
+    "delegate_call": _delegate,
     "set_budget": _raise,
     "policy_apply": _plain("/v1/policy/apply", {}),
     "move_clock": _plain("/v1/clock", {"advance_s": 60}),
@@ -224,7 +230,7 @@ def test_no_verb_lifts_what_binds_the_operator_and_the_try_is_journalled(name, t
 @pytest.mark.parametrize(
     "name",
     [
-        *("resume_session", "resume_part", "resolve_effect", "approve_call"),
+        *("resume_session", "resume_part", "resolve_effect", "approve_call", "delegate_call"),
         *("set_budget", "retry_run", "resume_run"),
     ],
 )

@@ -213,6 +213,7 @@ LOST = {
     "emitted": "a call is answered then where a door asks with the very same arguments",
     "running": "kept for hooks that see the outcome of a call",
     "limited": "the model reads of such a call what it reads of any that never ran",
+    "lifting": "as deciding",
     "deciding": "nothing is being decided when a process begins",
     "counted": "calls that nobody decided are counted when they are asked for again",
     "streams": "no answer outlives the process that carried it",

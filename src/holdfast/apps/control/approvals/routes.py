@@ -1,15 +1,15 @@
 """`/v1/approvals`: what waits for a person, and the person's answer.
 
 No token of an agent's session comes in here, and nobody approves for themselves: who may answer is
-said by `approvers`, as for all that lets go on what was held.
+said by `answering`.
 """
 
 from typing import Annotated
 
 from msgspec import Meta
 
-from holdfast.apps.control import approvers
-from holdfast.apps.control.approvals.schemas import Answer, WhichApprovals
+from holdfast.apps.control.approvals.answering import answered, delegated
+from holdfast.apps.control.approvals.schemas import Answer, Delegate, WhichApprovals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.paging import cursor_of, place_of
@@ -57,14 +57,20 @@ async def approve_call(
     approval_id: ApprovalId, answer: Answer, deps: ControlDeps, by: By
 ) -> Approval:
     """Let the call run, once, as it was shown."""
-    asked = await deps.house.approvals.get(approval_id)
-    await approvers.check_session(deps, asked.session, by, "approval.approve")
     said = Said(approved=True, by=by, digest=answer.digest, note=answer.note)
-    return await deps.house.approvals.answer(approval_id, said)
+    return await answered(deps, approval_id, said)
 
 
 @operations.post("/approvals/{approval_id}/deny", 404, 409)
 async def deny_call(approval_id: ApprovalId, answer: Answer, deps: ControlDeps, by: By) -> Approval:
     """Refuse the call; what was approved and did not run yet is taken back."""
     said = Said(approved=False, by=by, digest=answer.digest, note=answer.note)
-    return await deps.house.approvals.answer(approval_id, said)
+    return await answered(deps, approval_id, said)
+
+
+@operations.post("/approvals/{approval_id}/delegate", 404, 409)
+async def delegate_call(
+    approval_id: ApprovalId, asked: Delegate, deps: ControlDeps, by: By
+) -> Approval:
+    """Leave one's voice in a question to another operator."""
+    return await delegated(deps, approval_id, by, asked.to)

@@ -28,3 +28,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     digest: Annotated[str, Meta(min_length=1, max_length=100)]
     note: Reason = ""
+
+
+class Delegate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """To which operator somebody leaves their voice."""
+
+    to: Annotated[str, Meta(min_length=1, max_length=64)]
