@@ -11,6 +11,7 @@ from holdfast.backends.postgres import PostgresStore
 from holdfast.backends.system.clock import SystemClock
 from holdfast.ports.store import Store
 from holdfast.testing.conformance.store_approvals import StoreApprovalsConformance
+from holdfast.testing.conformance.store_costs import StoreCostsConformance
 from holdfast.testing.conformance.store_retention import StoreRetentionConformance
 from holdfast.testing.conformance.store_stops import StoreStopsConformance
 from holdfast.testing.memory_store import MemoryStore
@@ -20,7 +21,10 @@ from tests.postgres import PostgresServer
 
 
 class TestPostgresStore(
-    StoreApprovalsConformance, StoreRetentionConformance, StoreStopsConformance
+    StoreApprovalsConformance,
+    StoreRetentionConformance,
+    StoreStopsConformance,
+    StoreCostsConformance,
 ):
     @pytest.fixture(autouse=True)
     def _place(self, postgres: PostgresServer):

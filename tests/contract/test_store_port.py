@@ -19,6 +19,7 @@ from holdfast.model.tools import CallState
 from holdfast.ports.store import HoldClosed, RecordFilter, SessionFilter, Store
 from holdfast.testing.conformance.store import a_call, a_hold, a_record, a_session
 from holdfast.testing.conformance.store_approvals import StoreApprovalsConformance
+from holdfast.testing.conformance.store_costs import StoreCostsConformance
 from holdfast.testing.conformance.store_stops import StoreStopsConformance, a_stop
 from holdfast.testing.memory_store import MemoryStore
 
@@ -28,7 +29,7 @@ class SystemClock:
         return time.time_ns()
 
 
-class TestSqliteStore(StoreApprovalsConformance, StoreStopsConformance):
+class TestSqliteStore(StoreApprovalsConformance, StoreStopsConformance, StoreCostsConformance):
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path):
         self.path = tmp_path / "holdfast.db"
@@ -41,7 +42,7 @@ class TestSqliteStore(StoreApprovalsConformance, StoreStopsConformance):
         return await self.open_store()
 
 
-class TestMemoryStore(StoreApprovalsConformance, StoreStopsConformance):
+class TestMemoryStore(StoreApprovalsConformance, StoreStopsConformance, StoreCostsConformance):
     async def open_store(self) -> Store:
         return MemoryStore()
 

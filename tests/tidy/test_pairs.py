@@ -48,6 +48,7 @@ OTHERWISE: dict[str, tuple[str, str]] = {
     "ports": ("contract", "what implements a port passes its suite"),
     "runtime/fitting": ("e2e/test_gateway_resilience.py", "a request goes to a fallback"),
     "runtime/views": ("unit/apps/control/test_one_view.py", "all doors show the same"),
+    "testing/memory_costs": ("contract/test_store_port.py", "the suite of the port"),
     "testing/memory_purge": ("contract/test_store_retention.py", "the suite of the port"),
     "testing/scripted_model": ("unit/testing/scripted_model", "by its clients, over HTTP"),
     "tools": ("unit/integrations/test_tool_router.py", "tools are run in their own process"),

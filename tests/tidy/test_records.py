@@ -17,6 +17,7 @@ AS_JSON = {
     "model/bodies/base.py",
     "ports/store_refusals.py",
     "testing/conformance/store.py",
+    "testing/memory_costs.py",
 }
 # Who may make a record: the journal, the stores out of a row, a worker of what it just told.
 MAKES = {

@@ -23,6 +23,7 @@ from holdfast.model.views.turns import TurnList, TurnRecord
 
 from .approvals import Approvals
 from .conversations import Conversations
+from .costs import Costs
 from .discovery import locate
 from .exchange import Way
 from .fleet import FleetView
@@ -76,6 +77,7 @@ class Client:
         self.effects = Effects(self._door)
         self.approvals = Approvals(self._door)
         self.budgets = Budgets(self._door)
+        self.costs = Costs(self._door)
         self.upstreams = Upstreams(self._door)
         self.operators = Operators(self._door)
         self.keys = Keys(self._door)

@@ -14,6 +14,7 @@ import msgspec
 from holdfast.model.approvals import Approval, ApprovalState
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
+from holdfast.model.costs import CostBy, Costs
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.keys import SpendingKey
@@ -66,6 +67,24 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
     from_ns: int = 0
     until_ns: int = 2**63 - 1
     after_seq: int = 0
+    limit: int = 1000
+
+
+class CostFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What was spent, told apart by `by`; empty fields do not filter.
+
+    An empty tenant is the operator's. Times as of a RecordFilter; `limit` is how many of the
+    dearest parts are shown.
+    """
+
+    by: tuple[CostBy, ...]
+    tenant: str = ""
+    project: str = ""
+    user: str = ""
+    agent: str = ""
+    session: str = ""
+    from_ns: int = 0
+    until_ns: int = 2**63 - 1
     limit: int = 1000
 
 
@@ -165,6 +184,10 @@ class Store(Protocol):
 
     async def records(self, where: RecordFilter) -> list[Record]:
         """Journal records by rising `seq`."""
+        ...
+
+    async def costs(self, where: CostFilter) -> Costs:
+        """What journal records settled, added up; parts of one price by their names."""
         ...
 
     async def sessions(self, where: SessionFilter) -> list[Session]:

@@ -14,6 +14,7 @@ from holdfast.errors import InvalidRequest, TooLarge
 from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed
+from holdfast.model.costs import CostBy
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Kind, Record
 from holdfast.model.keys import SpendingKey
@@ -25,6 +26,7 @@ from holdfast.model.tools import CallRecord
 from holdfast.ports.store import (
     ApprovalFilter,
     ConversationFilter,
+    CostFilter,
     EffectFilter,
     HoldClosed,
     RecordFilter,
@@ -232,6 +234,16 @@ def check_record_filter(where: RecordFilter) -> None:
     check_text(texts, "the filter")
     check_text(where.kinds, "the filter")
     _check_ints((where.from_ns, where.until_ns, where.after_seq), "the filter")
+    _check_limit(where.limit)
+
+
+def check_cost_filter(where: CostFilter) -> None:
+    """Errors: InvalidRequest for bad text, bounds out of range, or parts that nothing tells."""
+    names = (where.tenant, where.project, where.user, where.agent, where.session)
+    check_text(names, "the filter")
+    if not where.by or any(type(one) is not CostBy for one in where.by):
+        raise InvalidRequest("costs are told apart by at least one thing that is known")
+    _check_ints((where.from_ns, where.until_ns), "the filter")
     _check_limit(where.limit)
 
 

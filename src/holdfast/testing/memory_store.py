@@ -16,6 +16,7 @@ from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavai
 from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
+from holdfast.model.costs import Costs
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Record
 from holdfast.model.keys import SpendingKey
@@ -28,6 +29,7 @@ from holdfast.ports.store import (
     ApprovalFilter,
     Change,
     ConversationFilter,
+    CostFilter,
     EffectFilter,
     HoldClosed,
     RecordFilter,
@@ -41,6 +43,7 @@ from holdfast.ports.store_refusals import (
     check_approval_filter,
     check_conversation,
     check_conversation_filter,
+    check_cost_filter,
     check_cuts,
     check_effect_filter,
     check_hold_closed,
@@ -52,6 +55,7 @@ from holdfast.ports.store_refusals import (
     state_json,
 )
 from holdfast.testing import memory_purge as rules
+from holdfast.testing.memory_costs import added_up
 
 
 class _Durable:
@@ -318,6 +322,12 @@ class MemoryStore:
         self._check_readable()
         found = [record for record in self._durable.journal if _matches(record, where)]
         return found[: where.limit]
+
+    async def costs(self, where: CostFilter) -> Costs:
+        """What journal records settled, added up."""
+        check_cost_filter(where)
+        self._check_readable()
+        return added_up(self._durable.journal, where)
 
     async def sessions(self, where: SessionFilter) -> list[Session]:
         """Sessions, newest first; those opened at the same time by falling id."""

@@ -43,6 +43,7 @@ COMMANDS = {
     "approvals": Place("approvals", "Calls that wait for a person."),
     "batch": Place("batch", "Many records, in chunks that are checked."),
     "budget": Place("budgets", "Budgets: what is spent, held and allowed."),
+    "costs": Place("costs", "Costs: what was spent, and for whom."),
     "operators": Place("operators", "Operators by name, beside the admin."),
     "keys": Place("keys", "Keys that can only spend."),
     "console": Place("console", "The console: a link that signs a browser in, who is signed in."),

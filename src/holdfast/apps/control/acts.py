@@ -43,6 +43,7 @@ ACTS: dict[str, Act] = {
     "list_approvals": Act.LOOKS,
     "show_approval": Act.LOOKS,
     "show_budgets": Act.LOOKS,
+    "show_costs": Act.LOOKS,
     "list_records": Act.LOOKS,
     "ask_audit": Act.LOOKS,
     "list_server_records": Act.LOOKS,

@@ -22,6 +22,7 @@ from holdfast.apps.control.auth import Gate
 from holdfast.apps.control.budgets.routes import operations as budgets
 from holdfast.apps.control.clock.routes import operations as clock
 from holdfast.apps.control.conversations import routes as conversations
+from holdfast.apps.control.costs.routes import operations as costs
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.files.routes import operations as files
 from holdfast.apps.control.fleet.routes import operations as fleet
@@ -59,6 +60,7 @@ ALL: tuple[Operation, ...] = tuple(
         runs,
         approvals,
         budgets,
+        costs,
         audit,
         policy,
         upstreams,

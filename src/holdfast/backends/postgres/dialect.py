@@ -13,6 +13,8 @@ class PostgresDialect:
 
     schema = SCHEMA
     analyze = "ANALYZE {tables}"
+    settled = "journal"
+    model = "convert_from(body, 'UTF8')::json ->> 'model'"
 
     def journal(self, where: RecordFilter) -> str:
         """As of a dialect."""

@@ -43,6 +43,16 @@ class Dialect(Protocol):
         """What makes temporary tables known to the planner; empty where nothing has to."""
         ...
 
+    @property
+    def settled(self) -> str:
+        """The journal as a table to read from, by what of it settled money."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model that the body of a settled model call names, as text or nothing."""
+        ...
+
     def journal(self, where: RecordFilter) -> str:
         """The journal as a table to read from, by the way in that is short for this filter."""
         ...

@@ -13,8 +13,9 @@ from holdfast.backends.sql.database import Dialect, Query, columns_sql
 from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
+from holdfast.model.costs import DAY_NS, Cost, CostBy, Costs, day_of
 from holdfast.model.effects import EffectEntry
-from holdfast.model.events import Record
+from holdfast.model.events import Kind, Record
 from holdfast.model.keys import SpendingKey
 from holdfast.model.runs import Run
 from holdfast.model.sessions import Session
@@ -24,6 +25,7 @@ from holdfast.ports import store_rows
 from holdfast.ports.store import (
     ApprovalFilter,
     ConversationFilter,
+    CostFilter,
     EffectFilter,
     RecordFilter,
     RunFilter,
@@ -104,6 +106,49 @@ def records(dialect: Dialect, where: RecordFilter) -> Query[list[Record]]:
         f" {terms.where} ORDER BY seq {terms.limited(where.limit)}"
     )
     return Query(sql, terms.values, lambda rows: [store_rows.record_of(row) for row in rows])
+
+
+def costs(dialect: Dialect, where: CostFilter) -> Query[Costs]:
+    """What was settled, by whatever tells it apart, the dearest parts first."""
+    terms = _Terms(dialect)
+    # As the index has it: of many records few settled anything.
+    terms.add("cost_nusd <> 0")
+    for column in ("tenant", "project", '"user"', "agent", "session"):
+        terms.equal(column, getattr(where, column.strip('"')))
+    terms.add("at_ns >= {} AND at_ns < {}", where.from_ns, where.until_ns)
+    names = ", ".join(_told_apart(dialect, one) for one in where.by)
+    order = ", ".join(str(n) for n in range(1, len(where.by) + 1))
+    sql = (
+        f"SELECT {names}, sum(cost_nusd), count(*),"  # noqa: S608
+        " sum(sum(cost_nusd)) OVER (), sum(count(*)) OVER (), count(*) OVER ()"
+        f" FROM {dialect.settled} {terms.where} GROUP BY {order}"
+        f" ORDER BY sum(cost_nusd) DESC, {order} {terms.limited(max(where.limit, 1))}"
+    )
+    return Query(sql, terms.values, lambda rows: _costs_of(where, rows))
+
+
+def _told_apart(dialect: Dialect, by: CostBy) -> str:
+    if by is CostBy.DAY:
+        return f"at_ns / {DAY_NS}"
+    if by is CostBy.MODEL:
+        named = f"CASE WHEN kind = '{Kind.MODEL_CALL_SETTLED}' THEN {dialect.model} END"
+        return f"coalesce({named}, '')"
+    return f'"{by}"'
+
+
+def _costs_of(where: CostFilter, rows: Iterable[Row]) -> Costs:
+    """Postgres adds up in numbers of any length."""
+    found = Costs()
+    dearest: list[Cost] = []
+    for *told, cost_nusd, charges, all_nusd, all_charges, parts in rows:
+        names = tuple(map(_name_of, where.by, told))
+        dearest.append(Cost(names=names, cost_nusd=int(cost_nusd), charges=charges))
+        found = Costs(cost_nusd=int(all_nusd), charges=int(all_charges), parts=parts)
+    return msgspec.structs.replace(found, dearest=tuple(dearest[: where.limit]))
+
+
+def _name_of(by: CostBy, told: Any) -> str:
+    return day_of(told) if by is CostBy.DAY else str(told)
 
 
 def sessions(dialect: Dialect, where: SessionFilter) -> Query[list[Session]]:

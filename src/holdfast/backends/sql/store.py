@@ -18,6 +18,7 @@ from holdfast.backends.sql.writer import Writer
 from holdfast.model.approvals import Approval
 from holdfast.model.budgets import AccountKey, AccountState, HoldState
 from holdfast.model.conversations import Conversation, ConversationHead
+from holdfast.model.costs import Costs
 from holdfast.model.effects import EffectEntry
 from holdfast.model.events import Record
 from holdfast.model.keys import SpendingKey
@@ -30,6 +31,7 @@ from holdfast.ports.store import (
     ApprovalFilter,
     Change,
     ConversationFilter,
+    CostFilter,
     EffectFilter,
     RecordFilter,
     RunFilter,
@@ -39,6 +41,7 @@ from holdfast.ports.store_refusals import (
     check_account_keys,
     check_approval_filter,
     check_conversation_filter,
+    check_cost_filter,
     check_cuts,
     check_effect_filter,
     check_record_filter,
@@ -94,6 +97,11 @@ class SqlStore(ABC):
         """Journal records of one tenant by rising `seq`."""
         check_record_filter(where)
         return await self._read(queries.records(self._dialect, where))
+
+    async def costs(self, where: CostFilter) -> Costs:
+        """What journal records settled, added up."""
+        check_cost_filter(where)
+        return await self._read(queries.costs(self._dialect, where))
 
     async def sessions(self, where: SessionFilter) -> list[Session]:
         """Sessions, newest first."""

@@ -19,6 +19,9 @@ class SqliteDialect:
 
     schema = "main"
     analyze = ""
+    settled = "journal INDEXED BY journal_by_cost"
+    # As the index has it.
+    model = "CAST(body AS TEXT) ->> 'model'"
 
     def journal(self, where: RecordFilter) -> str:
         """Which way in is short follows from the filter, not from statistics that a file lacks."""

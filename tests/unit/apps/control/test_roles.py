@@ -110,7 +110,7 @@ def asked(name: str, at: dict[str, str]) -> tuple[Any, dict[str, str]]:
         **dict.fromkeys(
             ("list_sessions", "list_runs", "list_keys", "list_approvals", "show_reach"), where
         ),
-        "show_fleet": where,
+        **dict.fromkeys(("show_fleet", "show_costs"), where),
         **{key: {"tenant": at["tenant"]} for key in ("list_dead_letters", "list_unknown_effects")},
         "list_records": {"tenant": at["tenant"]},
         "ask_audit": {"tenant": at["tenant"], "user": at["user"], "at": "2026-11-16 12:00"},
