@@ -6,8 +6,10 @@ What is answered is what was shown: an answer takes the approval itself, and is 
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
+import msgspec
+
 from holdfast.errors import InvalidRequest
-from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.approvals import Approval, ApprovalState, GrantTerms
 from holdfast.model.views.approvals import ApprovalList
 
 from .paging import each, listed
@@ -44,13 +46,15 @@ class Approvals:
         """One as it stands. Errors: NotFound."""
         return await self._door.get(_path(approval_id), Approval)
 
-    async def approve(self, shown: Approval, note: str = "") -> Approval:
-        """Let the call run, once, as it was shown.
+    async def approve(
+        self, shown: Approval, note: str = "", grant: GrantTerms | None = None
+    ) -> Approval:
+        """Let the call run, once, as it was shown; with a grant, calls like it for a while.
 
-        Errors: NotFound; Conflict for one that no longer waits, or waits for something else;
-        ApproverRequired.
+        Errors: NotFound; Conflict for one that no longer waits, waits for something else, or cannot
+        be granted; ApproverRequired.
         """
-        return await self._answer(shown, "approve", note)
+        return await self._answer(shown, "approve", note, grant)
 
     async def deny(self, shown: Approval, note: str = "") -> Approval:
         """Refuse the call; the model is told so, with the note. Errors: as for `approve`."""
@@ -63,8 +67,16 @@ class Approvals:
         """
         return await self._door.post(f"{_path(approval_id)}/delegate", Approval, {"to": to})
 
-    async def _answer(self, shown: Approval, verb: str, note: str) -> Approval:
-        body = {"digest": shown.digest, "note": note}
+    async def revoke(self, approval_id: str, note: str = "") -> Approval:
+        """End a grant. Errors: NotFound; Conflict for what is none any more."""
+        return await self._door.post(f"{_path(approval_id)}/revoke", Approval, {"note": note})
+
+    async def _answer(
+        self, shown: Approval, verb: str, note: str, grant: GrantTerms | None = None
+    ) -> Approval:
+        body: dict[str, object] = {"digest": shown.digest, "note": note}
+        if grant is not None:
+            body["grant"] = msgspec.to_builtins(grant)
         return await self._door.post(f"{_path(shown.approval_id)}/{verb}", Approval, body)
 
 

@@ -30,6 +30,9 @@ class Move(enum.StrEnum):
     EXPIRE = "expire"
     LET = "let"
     USE = "use"
+    GRANT = "grant"
+    LEND = "lend"
+    REVOKE = "revoke"
     WITHDRAW = "withdraw"
 
 
@@ -50,19 +53,23 @@ MOVES: dict[Move, tuple[By, dict[S, S]]] = {
     Move.DELEGATE: (By.PERSON, {S.PENDING: S.PENDING}),
     Move.ESCALATE: (By.CLOCK, {S.PENDING: S.PENDING}),
     Move.DENY: (By.PERSON, {S.PENDING: S.DENIED, S.APPROVED: S.DENIED}),
-    Move.EXPIRE: (By.CLOCK, {S.PENDING: S.EXPIRED, S.APPROVED: S.EXPIRED}),
+    Move.EXPIRE: (By.CLOCK, {S.PENDING: S.EXPIRED, S.APPROVED: S.EXPIRED, S.GRANTED: S.EXPIRED}),
     # Nobody answered, and a rule lets what can be undone run then.
     Move.LET: (By.CLOCK, {S.PENDING: S.APPROVED}),
-    Move.USE: (By.GUARD, {S.APPROVED: S.USED}),
+    Move.USE: (By.GUARD, {S.APPROVED: S.USED, S.GRANTED: S.USED}),
+    # It and the like may run until its end, or until it ran as often as it may.
+    Move.GRANT: (By.PERSON, {S.PENDING: S.GRANTED}),
+    Move.LEND: (By.GUARD, {S.GRANTED: S.GRANTED}),
+    Move.REVOKE: (By.PERSON, {S.GRANTED: S.WITHDRAWN}),
     # Its session is over, or what was asked about is no longer what would run.
-    Move.WITHDRAW: (By.SESSION, {S.PENDING: S.WITHDRAWN, S.APPROVED: S.WITHDRAWN}),
+    Move.WITHDRAW: (By.SESSION, dict.fromkeys((S.PENDING, S.APPROVED, S.GRANTED), S.WITHDRAWN)),
 }
 """Who makes a move, and where it leads from each state that it is possible from."""
 
 NOBODY = "nobody"
 """Who answered where the clock did."""
 
-OPEN = (S.PENDING, S.APPROVED)
+OPEN = (S.PENDING, S.APPROVED, S.GRANTED)
 """States in which something may still run on it."""
 
 
@@ -128,8 +135,8 @@ def lifted(reasons: Sequence[Reason], approval: Approval) -> list[Reason]:
     answered = Reason(
         stage="approval",
         verdict=Verdict.ALLOW,
-        code="approved",
-        text=f"approved by {', '.join(one.by for one in approval.yes) or approval.answered_by}",
+        code="approved" if approval.grant is None else "granted",
+        text=f"{'approved' if approval.grant is None else 'granted'} by {_whom(approval)}",
         rule=approval.approval_id,
     )
     allowed = [
@@ -137,6 +144,10 @@ def lifted(reasons: Sequence[Reason], approval: Approval) -> list[Reason]:
         for one in reasons
     ]
     return [*allowed, answered]
+
+
+def _whom(approval: Approval) -> str:
+    return ", ".join(one.by for one in approval.yes) or approval.answered_by
 
 
 def _said(reason: Reason) -> tuple[str, str, str, str]:

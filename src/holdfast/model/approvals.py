@@ -21,6 +21,7 @@ class ApprovalState(enum.StrEnum):
 
     PENDING = "pending"
     APPROVED = "approved"
+    GRANTED = "granted"
     DENIED = "denied"
     EXPIRED = "expired"
     USED = "used"
@@ -96,6 +97,27 @@ class Delegation(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
 
 
+class GrantTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to grant: for how long, which arguments are free, and how often at most.
+
+    `most` 0 is as often as it comes.
+    """
+
+    for_s: int
+    any: tuple[str, ...] = ()
+    most: int = 0
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """What like a call may run until the end of its approval; `used` counts the calls that did."""
+
+    by: str
+    at_ns: int
+    any: tuple[str, ...] = ()
+    most: int = 0
+    used: int = 0
+
+
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """One call that waits for a person, or waited.
 
@@ -105,8 +127,9 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     `call_id` names the call that asked first, `times` how many did. An approval that nobody answers
     by `expires_at_ns` is no, unless `unanswered` says otherwise; one that was given holds until
     then, once. `needs` say whose yes it takes, `yes` and `delegated` who gave or left theirs, and
-    `escalated` how many steps were told of. `answered_by` and `note` are of whoever answered last,
-    `used_by` is the call that ran on it. Times are UTC nanoseconds.
+    `escalated` how many steps were told of. `parts` are the digests of each argument, `deciding`
+    the names of those that no `grant` leaves free. `answered_by` and `note` are of whoever answered
+    last, `used_by` is the call that ran on it. Times are UTC nanoseconds.
     """
 
     approval_id: str
@@ -139,6 +162,9 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     delegated: tuple[Delegation, ...] = ()
     escalated: int = 0
     unanswered: Unanswered = Unanswered.DENY
+    parts: dict[str, str] = {}
+    deciding: tuple[str, ...] = ()
+    grant: Grant | None = None
 
     @property
     def all_needs(self) -> tuple[Need, ...]:
@@ -153,3 +179,21 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
             voices = {one.seats[at] for one in self.yes if one.seats[at]}
             most = max(most, need.quorum - len(voices))
         return most
+
+
+def grant_in_words(approval: Approval, terms: GrantTerms) -> tuple[str, ...]:
+    """What authority a grant adds, a sentence each; the values are shown beside them."""
+    often = f"at most {terms.most} times" if terms.most else "as often as it asks"
+    held = [name for name in approval.arguments if name not in terms.any]
+    session = f"{approval.agent} for {approval.tenant}/{approval.user}"
+    ends = (
+        "it ends with the session, with other policies or another contract of the tool, when a"
+        " stranger's text is read, and when somebody revokes it"
+    )
+    may = f"without another question, {session} may call {approval.tool} in this session"
+    return (
+        f"{may} {often}, for {terms.for_s} s from the answer on",
+        f"with exactly these, as they are shown: {', '.join(held) or 'no argument'}",
+        f"with any value of: {', '.join(terms.any) or 'nothing'}",
+        ends,
+    )

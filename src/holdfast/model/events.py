@@ -71,6 +71,7 @@ class Kind(enum.StrEnum):
     APPROVAL_DELEGATED = "approval.delegated"
     APPROVAL_ESCALATED = "approval.escalated"
     APPROVAL_EXPIRED = "approval.expired"
+    APPROVAL_REVOKED = "approval.revoked"
     RUN_SUBMITTED = "run.submitted"
     RUN_CLAIMED = "run.claimed"
     RUN_ANSWERED = "run.answered"

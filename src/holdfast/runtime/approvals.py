@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from holdfast.core import approvals as rules
-from holdfast.core import reviewing
+from holdfast.core import granting, reviewing
 from holdfast.core.approvals import By, Move
 from holdfast.core.sessions import GOING_ON
 from holdfast.errors import ApproverRequired, Conflict, NotFound
 from holdfast.model import bodies
-from holdfast.model.approvals import Approval, ApprovalState, Delegation, Yes
+from holdfast.model.approvals import Approval, ApprovalState, Delegation, Grant, GrantTerms, Yes
 from holdfast.model.runs import Run
 from holdfast.ports.store import ApprovalFilter, Store
 from holdfast.runtime.dispatch import Dispatch
@@ -27,6 +27,7 @@ from holdfast.runtime.journal import noted
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.services import Services
 
+_NS = 1_000_000_000
 _PAGE = 200
 _MOST_WAITING = 16
 """Calls of one session that doors hold at a time; further ones are told at once to come back."""
@@ -36,7 +37,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What a person answers; `digest` is of the arguments that they were shown.
 
     `seats` are the voices that they have in it (`core/reviewing`): whoever lets them answer says
-    so. Without any, a yes to what a rule of the operator's is about is refused.
+    so. Without any, a yes to what a rule of the operator's is about is refused. `grant`: the like
+    may run as well.
     """
 
     approved: bool
@@ -44,6 +46,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     note: str = ""
     seats: tuple[str, ...] = ()
+    grant: GrantTerms | None = None
 
 
 class Handed(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +100,25 @@ class Approvals:
             note=said.note,
             missing=answered.missing if said.approved else 0,
         )
+        if (grant := answered.grant) is not None:
+            body = msgspec.structs.replace(
+                body,
+                granted_until_ns=answered.expires_at_ns,
+                free=grant.any,
+                most=grant.most,
+            )
         await self._keep(live, answered, body)
         return answered
+
+    async def revoke(self, approval_id: str, by: str, note: str = "") -> Approval:
+        """End a grant; durable on return. Errors: NotFound; Conflict for what is none any more."""
+        live = await self._sessions.get((await self.get(approval_id)).session)
+        given = self._in(live, approval_id)
+        self._check_waits(live, given, (ApprovalState.GRANTED,))
+        after = rules.moved(given, Move.REVOKE, By.PERSON, at_ns=self._clock.now_ns())
+        body = bodies.ApprovalRevoked(approval_id=approval_id, by=by, note=note)
+        await self._keep(live, after, body)
+        return after
 
     async def delegate(self, approval_id: str, handed: Handed) -> Approval:
         """Leave one's voice in a question to another; durable on return.
@@ -126,7 +146,18 @@ class Approvals:
         if after.state is not ApprovalState.PENDING:
             due = self._dispatch.hasten(after.session)
             self._ring(live)
-        await self._journal.commit([record], [after, *due])
+        also = self._answers(live, after)
+        await self._journal.commit([record], [after, *also, *due])
+
+    def _answers(self, live: LiveSession, given: Approval) -> list[Approval]:
+        """Questions that a grant answers with its own: they ask again, and find it."""
+        found = [
+            rules.moved(one, Move.WITHDRAW, By.SESSION, at_ns=given.changed_at_ns)
+            for one in live.approvals.values()
+            if one.state is ApprovalState.PENDING and granting.covers(given, one)
+        ]
+        live.approvals.update({(one.tool, one.digest): one for one in found})
+        return found
 
     async def heard(self, live: LiveSession, approval_id: str, within_s: float) -> bool:
         """Wait for what becomes of a question; whether it is over, or its session is, in time."""
@@ -217,9 +248,12 @@ class Approvals:
     def _check(self, live: LiveSession, asked: Approval, said: Said) -> None:
         if said.digest != asked.digest:
             raise Conflict("the call that is asked about is another than what you were shown")
-        self._check_waits(live, asked, (ApprovalState.PENDING,) if said.approved else rules.OPEN)
+        may = (ApprovalState.PENDING, ApprovalState.APPROVED)
+        self._check_waits(live, asked, (ApprovalState.PENDING,) if said.approved else may)
         if not said.approved:
             return
+        if said.grant is not None and (fault := granting.fault_of(asked, said.grant)):
+            raise Conflict(f"that cannot be granted: {fault}")
         if any(one.by == said.by for one in asked.yes):
             raise Conflict(f"`{said.by}` said yes already, and another person has to as well")
         if not any(said.seats) and asked.needs:
@@ -265,4 +299,8 @@ def _answered(asked: Approval, said: Said, at_ns: int) -> Approval:
     agreed = rules.moved(asked, Move.AGREE, By.PERSON, at_ns=at_ns, yes=(*asked.yes, one))
     if agreed.missing:
         return agreed
-    return rules.moved(agreed, Move.APPROVE, By.PERSON, at_ns=at_ns, **last)
+    if (terms := said.grant) is None:
+        return rules.moved(agreed, Move.APPROVE, By.PERSON, at_ns=at_ns, **last)
+    last["grant"] = Grant(by=said.by, at_ns=at_ns, any=terms.any, most=terms.most)
+    last["expires_at_ns"] = at_ns + terms.for_s * _NS
+    return rules.moved(agreed, Move.GRANT, By.PERSON, at_ns=at_ns, **last)

@@ -70,6 +70,7 @@ BARE = {
     Kind.APPROVAL_ANSWERED: "somebody refused ``",
     Kind.APPROVAL_DELEGATED: " left it to  to answer whether `` may run",
     Kind.APPROVAL_ESCALATED: "nobody answered for 0 s whether `` may run:  may",
+    Kind.APPROVAL_REVOKED: " ended the grant of ``",
     Kind.APPROVAL_EXPIRED: "nobody answered whether `` may run",
     Kind.TOOL_CALL_RETRIED: "`` is tried again",
     Kind.EFFECT_UNKNOWN: "it is not known whether `` took effect",
@@ -481,6 +482,18 @@ FULL = [
         {"tool": "pay"},
         {"approved": True, "by": "mia", "missing": 1, "note": "fine"},
         "mia approved `pay`, and 1 more have to: fine",
+    ),
+    (
+        Kind.APPROVAL_ANSWERED,
+        {"tool": "pay"},
+        {"approved": True, "by": "mia", "granted_until_ns": 9},
+        "mia approved `pay` and calls like it for a while",
+    ),
+    (
+        Kind.APPROVAL_REVOKED,
+        {"tool": "pay"},
+        {"by": "leo", "note": "enough"},
+        "leo ended the grant of `pay`: enough",
     ),
     (
         Kind.APPROVAL_DELEGATED,

@@ -27,7 +27,7 @@ from holdfast.testing.memory_store import MemoryStore
 SINCE = {
     Kind.MODEL_CALL_LIMITED,
     *(Kind.APPROVAL_ANSWERED, Kind.APPROVAL_ASKED, Kind.APPROVAL_EXPIRED),
-    *(Kind.APPROVAL_DELEGATED, Kind.APPROVAL_ESCALATED),
+    *(Kind.APPROVAL_DELEGATED, Kind.APPROVAL_ESCALATED, Kind.APPROVAL_REVOKED),
     *(Kind.CONTEXT_COMPACTED, Kind.SESSION_ENDING),
     *(Kind.KEY_ADDED, Kind.KEY_ROTATED, Kind.KEY_REVOKED, Kind.KEY_USED),
     *(Kind.STOP_PLACED, Kind.STOP_LIFTED, Kind.STOP_RECEIPT),
@@ -258,7 +258,7 @@ def plain(schema: Any) -> Any:
 VERSIONS = {
     1: "cf9615797f47a6facb4726ea219e393fec41cb9f3a987faa74e6fbb1bc25b864",
     2: "a82040a212cb9dcecdcbb706c98affba11ae3da4b371a3c90dc427f6775f3dee",
-    3: "4eebbf9b48598a4380d0ea11498cbc2a32dae7fd24952b41c18f48e3ef500ed2",
+    3: "ed4dfc7fb0419e2c19e8789e3083a6297aefeb54e532c177b4b080aac28c1d0c",
 }
 
 

@@ -9,13 +9,13 @@ import pytest
 from holdfast.core.sessions import Command
 from holdfast.errors import ApproverRequired, Conflict, NotFound, StoreUnavailable
 from holdfast.model.approvals import ApprovalState as S
-from holdfast.model.approvals import ReviewRule, Step, Unanswered
+from holdfast.model.approvals import GrantTerms, ReviewRule, Step, Unanswered
 from holdfast.model.bodies import BudgetChanged
 from holdfast.model.budgets import Dimension
 from holdfast.model.decisions import Verdict
 from holdfast.model.events import Kind
 from holdfast.model.sessions import LoopLimits
-from holdfast.model.tools import CallState, Idempotency
+from holdfast.model.tools import ArgumentRole, CallState, Idempotency
 from holdfast.ports.store import ApprovalFilter
 from holdfast.runtime.approvals import Said
 from holdfast.runtime.attempts import Retry
@@ -500,5 +500,125 @@ def test_a_question_counts_the_calls_that_asked_it():
         for name in ("c2", "c3"):
             await house.decide(live, name, "look", SEVEN)
         assert (await house.store.approval(one.approval_id)).times == 3
+
+    asyncio.run(main())
+
+
+HOUR = GrantTerms(for_s=3600)
+
+
+def test_a_grant_lets_the_like_run_until_it_ends_and_is_counted():
+    async def main():
+        house, live = await asking(ttl_s=200_000)
+        one = await pending(house, live)
+        given = await answer(house, one, grant=HOUR)
+        assert given.state is S.GRANTED
+        for name in ("c2", "c3"):
+            ran = await house.decide(live, name, "look", SEVEN)
+            assert ran.permit
+            assert ran.decision.reasons[-1].code == "granted"
+        kept = await house.store.approval(one.approval_id)
+        assert kept is not None
+        assert kept.grant is not None
+        assert kept.grant.used == 2
+        house.clock.advance(3600)
+        assert not (await house.decide(live, "c4", "look", SEVEN)).permit
+        assert len(house.written(Kind.APPROVAL_ASKED)) == 2
+
+    asyncio.run(main())
+
+
+def test_a_grant_outlives_the_process_and_ends_with_its_session():
+    async def main():
+        house, live = await asking()
+        one = await pending(house, live)
+        await answer(house, one, grant=HOUR)
+        house = House(store=house.store.crashed(), clock=house.clock, entropy=house.entropy)
+        house.policy.rules = ASKING
+        live = await house.sessions.get(live.session.session_id)
+        assert (await house.decide(live, "c2", "look", SEVEN)).permit
+        await house.sessions.change(live, Command.END, "over")
+        assert (await house.store.approval(one.approval_id)).state is S.WITHDRAWN
+
+    asyncio.run(main())
+
+
+def test_a_grant_runs_as_often_as_it_says_also_at_once():
+    async def main():
+        house, live = await asking()
+        await answer(house, await pending(house, live), grant=GrantTerms(for_s=60, most=2))
+        calls = [house.decide(live, f"c{n}", "look", SEVEN) for n in range(2, 4)]
+        rulings = await asyncio.gather(*calls)
+        rulings += [await house.decide(live, f"d{n}", "look", SEVEN) for n in range(3)]
+        assert sum(bool(one.permit) for one in rulings) == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_grant_that_was_revoked_lets_nothing_run(when):
+    async def main():
+        house, live = await asking()
+        one = await answer(house, await pending(house, live), grant=HOUR)
+        at_hand = house.budgets.at_hand
+
+        @contextlib.asynccontextmanager
+        async def slow(*given, **more):
+            await house.approvals.revoke(one.approval_id, "leo")
+            async with at_hand(*given, **more) as held:
+                yield held
+
+        if when == "before":
+            await house.approvals.revoke(one.approval_id, "leo", "enough")
+        else:
+            house.budgets.at_hand = slow
+        assert not (await house.decide(live, "c2", "look", SEVEN)).permit
+        assert len(house.written(Kind.APPROVAL_REVOKED)) == 1
+        with pytest.raises(Conflict):
+            await house.approvals.revoke(one.approval_id, "leo")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("what", ["arguments", "policy", "objection", "session"])
+def test_a_grant_is_for_nothing_else(what):
+    async def main():
+        house, live = await asking()
+        await answer(house, await pending(house, live), grant=HOUR)
+        arguments = {"order": "8"} if what == "arguments" else SEVEN
+        if what == "policy":
+            house.policy._version = "sha256:newer"
+        elif what == "objection":
+            house.policy.rules = (permit("all"), forbid("bigger", ask="approve a refund"))
+        elif what == "session":
+            live = await house.open(limit(Dimension.TOOL_CALLS, 50))
+        assert not (await house.decide(live, "c2", "look", arguments)).permit
+
+    asyncio.run(main())
+
+
+def test_a_no_to_this_very_call_stands_before_a_grant_and_what_it_leaves_free():
+    async def main():
+        note = contract("note", roles={"order": ArgumentRole.WHAT, "text": ArgumentRole.PAYLOAD})
+        schema = {"type": "object", "properties": {"order": {}, "text": {"type": "string"}}}
+        house, live = await asking(contracts=(msgspec.structs.replace(note, input_schema=schema),))
+
+        async def ask(name, text, order="7"):
+            return await house.decide(live, name, "note", {"order": order, "text": text})
+
+        for name, text in (("c1", "bad"), ("c2", "one"), ("c3", "two")):
+            assert not (await ask(name, text)).permit
+        found = await house.approvals.listed(ApprovalFilter(states=(S.PENDING,)))
+        bad, one, two = sorted(found, key=lambda a: a.call_id)
+        await answer(house, bad, approved=False)
+        with pytest.raises(Conflict, match="says what the call does"):
+            await answer(house, one, grant=GrantTerms(for_s=60, any=("order",)))
+        await answer(house, one, grant=GrantTerms(for_s=60, any=("text",)))
+        # What waited and is like it, waits no longer.
+        assert (await house.approvals.get(two.approval_id)).state is S.WITHDRAWN
+        for name, text in (("c4", "two"), ("c5", "three"), ("c6", "one")):
+            assert (await ask(name, text)).permit
+        assert (await ask("c7", "bad")).message.startswith("approval_denied")
+        assert not (await ask("c8", "three", order="8")).permit
 
     asyncio.run(main())

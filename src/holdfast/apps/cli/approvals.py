@@ -16,7 +16,14 @@ import typer
 from holdfast.apps.cli.printing import clock, emit, say, table
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
-from holdfast.model.approvals import Approval, ApprovalState, Need
+from holdfast.model.approvals import (
+    Approval,
+    ApprovalState,
+    Grant,
+    GrantTerms,
+    Need,
+    grant_in_words,
+)
 
 _WIDTH = 160
 _MOST_MIXED = 20
@@ -74,19 +81,54 @@ async def show(approval: str = _Id, project: Path | None = Project, as_json: boo
 
 
 @verb(approvals, "approve")
-async def approve(
+async def approve(  # noqa: PLR0913, PLR0917 -- each is an option
     approval: str = _Id,
     yes: bool = typer.Option(False, "--yes", help="Do not ask again; needs --digest."),
     digest: str = typer.Option("", help="Of what you were shown, as `show` prints it."),
     note: str = _Note,
+    grant: bool = typer.Option(False, "--grant", help="Let calls like it run as well."),
+    for_: str = typer.Option("1h", "--for", help="How long a grant lasts: `30m`, `1h`."),
+    free: list[str] = typer.Option(
+        [], "--any", help="An argument that may have any value; all others stay as shown."
+    ),
+    most: int = typer.Option(0, "--most", min=0, help="How many calls at most; 0: any number."),
     project: Path | None = Project,
     as_json: bool = Json,
 ) -> None:
-    """Show it, ask, and let the call run, once."""
+    """Show it, ask, and let the call run, once; with `--grant`, calls like it for a while."""
+    terms = GrantTerms(for_s=_seconds(for_), any=tuple(free), most=most) if grant else None
     async with connected(project) as client:
         found = await client.approvals.show(approval)
-        seen = _seen(found, digest=digest, yes=yes, question="Let it run?")
-        _print_answer(await client.approvals.approve(seen, note), as_json=as_json)
+        seen = _seen(found, digest=digest, yes=yes, question="Let it run?", grant=terms)
+        _print_answer(await client.approvals.approve(seen, note, terms), as_json=as_json)
+
+
+@verb(approvals, "grants")
+async def grants(
+    project: Path | None = Project,
+    tenant: str = Tenant,
+    session: str = typer.Option("", help="Those of this session."),
+    as_json: bool = Json,
+) -> None:
+    """List grants that stand: what runs without another question."""
+    async with connected(project) as client:
+        state = ApprovalState.GRANTED
+        found = await client.approvals.list(tenant=tenant, session=session, state=state)
+    if as_json:
+        for one in found:
+            emit(one)
+        return
+    columns = ("approval", "tool", "agent", "for", "any", "runs", "by", "until (UTC)")
+    table(columns, (_grant_cells(one) for one in found), empty="nothing is granted")
+
+
+@verb(approvals, "revoke")
+async def revoke(
+    approval: str = _Id, note: str = _Note, project: Path | None = Project, as_json: bool = Json
+) -> None:
+    """End a grant: what it let run is asked about again."""
+    async with connected(project) as client:
+        _print_answer(await client.approvals.revoke(approval, note), as_json=as_json)
 
 
 @verb(approvals, "deny")
@@ -115,7 +157,24 @@ async def delegate(
         say(f"{found.approval_id} is for {to} to answer in your place")
 
 
-def _seen(found: Approval, *, digest: str, yes: bool, question: str) -> Approval:
+def _seconds(spelled: str) -> int:
+    """`90s`, `30m`, `2h` in seconds."""
+    if (found := re.fullmatch(r"([0-9]{1,6})([smh])", spelled)) is None:
+        raise typer.BadParameter("--for takes a time such as `30m` or `1h`")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _grant_cells(one: Approval) -> tuple[object, ...]:
+    grant = one.grant or Grant(by="", at_ns=0)
+    runs = f"{grant.used} of {grant.most}" if grant.most else grant.used
+    who, free = f"{one.tenant}/{one.user}", ", ".join(grant.any)
+    until = clock(one.expires_at_ns)
+    return (one.approval_id, one.tool, one.agent, who, free, runs, grant.by, until)
+
+
+def _seen(
+    found: Approval, *, digest: str, yes: bool, question: str, grant: GrantTerms | None = None
+) -> Approval:
     """What is answered: what was shown before under its digest, or is shown now."""
     if yes and not digest:
         raise typer.BadParameter("--yes needs the --digest of what you were shown")
@@ -124,6 +183,8 @@ def _seen(found: Approval, *, digest: str, yes: bool, question: str) -> Approval
 
         return msgspec.structs.replace(found, digest=digest)
     _print(found, as_json=False)
+    for sentence in grant_in_words(found, grant) if grant is not None else ():
+        say(f"{'grants':>12}  {sentence}")
     typer.confirm(question, default=False, abort=True)
     return found
 

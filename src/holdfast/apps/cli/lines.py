@@ -158,7 +158,13 @@ def _answered(record: Record) -> Line:
     mark, said = ("✓", "approved") if body.approved else ("✗", "refused")
     note = f": {plain(body.note, 300)}" if body.note else ""
     more = f", and {body.missing} more have to" if body.missing else ""
-    return Line(f"{mark} {plain(body.by, 64)} {said} {record.tool}{more}{note}", "bold")
+    like = " and calls like it" if body.granted_until_ns else ""
+    return Line(f"{mark} {plain(body.by, 64)} {said} {record.tool}{like}{more}{note}", "bold")
+
+
+def _revoked(record: Record) -> Line:
+    who = plain(bodies.ApprovalRevoked.of(record).by, 64)
+    return Line(f"✗ {who} ended the grant of {record.tool}", "bold")
 
 
 def _left(record: Record) -> Line:
@@ -201,6 +207,7 @@ _LINES: dict[Kind, Callable[[Record], Line | None]] = {
     Kind.APPROVAL_DELEGATED: _left,
     Kind.APPROVAL_ESCALATED: _escalated,
     Kind.APPROVAL_EXPIRED: _unanswered,
+    Kind.APPROVAL_REVOKED: _revoked,
     Kind.RUN_CLAIMED: _run,
     Kind.RUN_RETRYING: _retrying,
     Kind.RUN_PARKED: _moved,

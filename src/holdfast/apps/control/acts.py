@@ -70,6 +70,7 @@ ACTS: dict[str, Act] = {
     "cancel_run": Act.HOLDS_BACK,
     "discard_dead_letter": Act.HOLDS_BACK,
     "deny_call": Act.HOLDS_BACK,
+    "revoke_grant": Act.HOLDS_BACK,
     "collect_garbage": Act.HOLDS_BACK,
     "revoke_key": Act.HOLDS_BACK,
     "open_session": Act.OPENS,

@@ -114,7 +114,7 @@ PLACES: Mapping[str, Finder] = {
     **dict.fromkeys(("redrive_dead_letter", "discard_dead_letter"), _of_run),
     **dict.fromkeys(("show_key", "rotate_key", "revoke_key"), _of_key),
     **dict.fromkeys(("show_approval", "approve_call", "deny_call"), _of_approval),
-    "delegate_call": _of_approval,
+    **dict.fromkeys(("delegate_call", "revoke_grant"), _of_approval),
     **dict.fromkeys(("open_session", "submit_run", "plan_run", "add_key"), _named),
     **dict.fromkeys(("list_sessions", "list_runs", "list_keys", "list_dead_letters"), _looked_at),
     **dict.fromkeys(("show_fleet",), _looked_at),

@@ -17,7 +17,13 @@ def _person_answered(record: Record) -> str:
     body = bodies.ApprovalAnswered.of(record)
     by, what = plain(body.by or "somebody", 40), "approved" if body.approved else "refused"
     more = f", and {body.missing} more have to" if body.missing else ""
-    return f"{by} {what} {named(record.tool)}{more}{said(body.note)}"
+    like = " and calls like it for a while" if body.granted_until_ns else ""
+    return f"{by} {what} {named(record.tool)}{like}{more}{said(body.note)}"
+
+
+def _revoked(record: Record) -> str:
+    body = bodies.ApprovalRevoked.of(record)
+    return f"{plain(body.by, 40)} ended the grant of {named(record.tool)}{said(body.note)}"
 
 
 def _delegated_answer(record: Record) -> str:
@@ -86,4 +92,5 @@ SENTENCES: Mapping[Kind, Callable[[Record], str]] = {
     Kind.APPROVAL_DELEGATED: _delegated_answer,
     Kind.APPROVAL_ESCALATED: _escalated,
     Kind.APPROVAL_EXPIRED: _unanswered,
+    Kind.APPROVAL_REVOKED: _revoked,
 }

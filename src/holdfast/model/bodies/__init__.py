@@ -16,6 +16,7 @@ from holdfast.model.bodies.approvals import (
     ApprovalDelegated,
     ApprovalEscalated,
     ApprovalExpired,
+    ApprovalRevoked,
 )
 from holdfast.model.bodies.base import Body, ours
 from holdfast.model.bodies.budgets import BudgetAlert, BudgetChanged, BudgetDecided, BudgetOvershot
@@ -124,6 +125,7 @@ __all__ = [
     "ApprovalDelegated",
     "ApprovalEscalated",
     "ApprovalExpired",
+    "ApprovalRevoked",
     "AuthRefused",
     "Body",
     "BudgetAlert",
@@ -279,6 +281,7 @@ BODIES: Mapping[Kind, type[Body]] = {
     Kind.APPROVAL_DELEGATED: ApprovalDelegated,
     Kind.APPROVAL_ESCALATED: ApprovalEscalated,
     Kind.APPROVAL_EXPIRED: ApprovalExpired,
+    Kind.APPROVAL_REVOKED: ApprovalRevoked,
     Kind.RUN_SUBMITTED: RunSubmitted,
     Kind.RUN_CLAIMED: RunClaimed,
     Kind.RUN_ANSWERED: RunAnswered,

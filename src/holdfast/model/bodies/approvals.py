@@ -22,13 +22,20 @@ class ApprovalAsked(Body, frozen=True, kw_only=True):
 
 
 class ApprovalAnswered(Body, frozen=True, kw_only=True):
-    """A person said yes or no; `missing` others have to say yes as well before it is one."""
+    """A person said yes or no; `missing` others have to say yes as well before it is one.
+
+    Where it is a grant, the like may run until `granted_until_ns`, at `most` so often (0: any
+    number), with any value of the arguments `free`.
+    """
 
     approval_id: Annotated[str, OURS]
     approved: Annotated[bool, OURS]
     by: str
     note: str = ""
     missing: Annotated[int, OURS] = 0
+    granted_until_ns: Annotated[int, OURS] = 0
+    free: tuple[str, ...] = ()
+    most: Annotated[int, OURS] = 0
 
 
 class ApprovalDelegated(Body, frozen=True, kw_only=True):
@@ -45,6 +52,14 @@ class ApprovalEscalated(Body, frozen=True, kw_only=True):
     approval_id: Annotated[str, OURS]
     to: tuple[str, ...]
     after_s: Annotated[int, OURS]
+
+
+class ApprovalRevoked(Body, frozen=True, kw_only=True):
+    """A person ended a grant."""
+
+    approval_id: Annotated[str, OURS]
+    by: str
+    note: str = ""
 
 
 class ApprovalExpired(Body, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ differs from what the person saw is asked anew (`core/approvals`). Not here: who
 import msgspec
 
 from holdfast.core import approvals as rules
-from holdfast.core import reviewing
+from holdfast.core import granting, reviewing
 from holdfast.core.approvals import By, Move, Shown
 from holdfast.core.progress import ASKED
 from holdfast.core.reviewing import Call
@@ -61,7 +61,9 @@ class Asking:
             objections=objections,
         )
         known = self._known(case, shown)
-        if known is None:
+        if (lends := self._lent(case, shown, known)) is not None:
+            self._lift(case, lends)
+        elif known is None:
             self._ask(case, shown)
         elif known.state is ApprovalState.PENDING:
             self._pend(case, known)
@@ -79,12 +81,32 @@ class Asking:
             text = "a person was asked, and nobody answered in time; this is not a no"
             case.deny("approval", "approval_expired", text, known.approval_id)
 
+    def _lent(self, case: Case, shown: Shown, known: Approval | None) -> Approval | None:
+        """What was granted and is for this call, too; a no to this very call stands before it."""
+        if known is not None and known.state is not ApprovalState.PENDING:
+            return None
+        now_ns = self._clock.now_ns()
+        given = [
+            one
+            for one in case.live.approvals.values()
+            if one.state is ApprovalState.GRANTED
+            and one.tool == shown.tool
+            and now_ns < one.expires_at_ns
+        ]
+        if not given:
+            return None
+        asked = self._drafted(case, shown)
+        found = next((one for one in given if granting.covers(one, asked)), None)
+        if found is not None and known is not None:
+            self._keep(case, rules.moved(known, Move.WITHDRAW, By.SESSION, at_ns=now_ns))
+        return found
+
     def _known(self, case: Case, shown: Shown) -> Approval | None:
         """The answer, or the question, about this very call; None where it is to be asked."""
         known = case.live.approvals.get((shown.tool, shown.digest))
         now_ns = self._clock.now_ns()
-        if known is None:
-            return None
+        if known is None or known.grant is not None:
+            return self._past(case, known, now_ns)
         if known.state in rules.OPEN and now_ns >= known.expires_at_ns:
             known = self._expired(case, known, now_ns)
         if not rules.is_about(known, shown):
@@ -96,6 +118,13 @@ class Asking:
         used = known.state is ApprovalState.USED and not mine
         over = used or known.state is ApprovalState.WITHDRAWN
         return None if told or over else known
+
+    def _past(self, case: Case, known: Approval | None, now_ns: int) -> Approval | None:
+        """A grant answers by itself (`_lent`); the call that used it up runs on it again."""
+        if known is None or known.state is not ApprovalState.USED:
+            return None
+        mine = known.used_by == case.call.call_id and now_ns < known.expires_at_ns
+        return known if mine else None
 
     def _expired(self, case: Case, known: Approval, now_ns: int) -> Approval:
         after = rules.run_out(known, at_ns=now_ns)
@@ -150,6 +179,8 @@ class Asking:
             resource=case.resource,
             reasons=shown.objections,
             arguments=self._journal.scrubbed(case.arguments),
+            parts=granting.parts_of(case.arguments),
+            deciding=granting.deciding(case.contract, case.arguments),
             state=ApprovalState.PENDING,
             asked_at_ns=now_ns,
             expires_at_ns=now_ns + (found.expires_s or self._terms.life_s) * _NS,
@@ -175,7 +206,8 @@ class Asking:
         )
 
     def _lift(self, case: Case, known: Approval) -> None:
-        if known.approval_id in case.live.lifting:
+        often = known.grant is not None and not known.grant.most
+        if known.approval_id in case.live.lifting and not often:
             text = "another call is being decided on the answer: make the same call again"
             case.deny("approval", "approval_taken", text, known.approval_id)
             return
@@ -221,15 +253,28 @@ def _reviewed(case: Case, shown: Shown) -> Call:
 
 def answer_stands(case: Case) -> bool:
     """Whether the answer that the call is to run on is still the one that it found."""
-    lifts = case.lifts
-    return lifts is not None and case.live.approvals.get((lifts.tool, lifts.digest)) is lifts
+    return _standing(case) is not None
 
 
 def spent(case: Case, at_ns: int) -> list[Approval]:
-    """The answer that the call runs on, used up; to be committed with the decision."""
-    if case.lifts is None:
+    """The answer that the call runs on, used up or counted; to be committed with the decision."""
+    now = _standing(case)
+    if now is None:
         return []
-    return [rules.moved(case.lifts, Move.USE, By.GUARD, at_ns=at_ns, used_by=case.call.call_id)]
+    grant, move = now.grant, Move.USE
+    if grant is not None:
+        grant = msgspec.structs.replace(grant, used=grant.used + 1)
+        move = Move.USE if grant.used == grant.most else Move.LEND
+    return [rules.moved(now, move, By.GUARD, at_ns=at_ns, used_by=case.call.call_id, grant=grant)]
+
+
+def _standing(case: Case) -> Approval | None:
+    lifts = case.lifts
+    if lifts is None:
+        return None
+    now = case.live.approvals.get((lifts.tool, lifts.digest))
+    same = now is not None and (now.approval_id, now.state) == (lifts.approval_id, lifts.state)
+    return now if same else None
 
 
 def let_go(case: Case) -> None:

@@ -210,7 +210,7 @@ def test_no_verb_reaches_out_of_the_place_that_an_operator_was_named_for(one, wi
 
 # What needs more than a place: a decision, an effect, a turn, a run or session that waits.
 WAITS = {"policy_replay", "resolve_effect", "fork_run", "retry_run", "resume_run"}
-WAITS |= {"resume_session", "resume_part", "redrive_dead_letter", "approve_call"}
+WAITS |= {"resume_session", "resume_part", "redrive_dead_letter", "approve_call", "revoke_grant"}
 # Of all projects of a tenant, so that a project alone is not enough.
 OF_TENANT = {
     "policy_replay",

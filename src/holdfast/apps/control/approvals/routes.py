@@ -9,12 +9,18 @@ from typing import Annotated
 from msgspec import Meta
 
 from holdfast.apps.control.approvals.answering import answered, delegated
-from holdfast.apps.control.approvals.schemas import Answer, Delegate, WhichApprovals
+from holdfast.apps.control.approvals.schemas import (
+    Answer,
+    Approve,
+    Delegate,
+    Revoke,
+    WhichApprovals,
+)
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.core.approvals import OPEN
-from holdfast.model.approvals import Approval, ApprovalState
+from holdfast.model.approvals import Approval, ApprovalState, GrantTerms
 from holdfast.model.views.approvals import ApprovalList
 from holdfast.ports.store import ApprovalFilter
 from holdfast.runtime.approvals import Said
@@ -54,11 +60,22 @@ async def show_approval(approval_id: ApprovalId, deps: ControlDeps) -> Approval:
 
 @operations.post("/approvals/{approval_id}/approve", 404, 409)
 async def approve_call(
-    approval_id: ApprovalId, answer: Answer, deps: ControlDeps, by: By
+    approval_id: ApprovalId, answer: Approve, deps: ControlDeps, by: By
 ) -> Approval:
-    """Let the call run, once, as it was shown."""
-    said = Said(approved=True, by=by, digest=answer.digest, note=answer.note)
+    """Let the call run, once, as it was shown; with a grant, calls like it for a while."""
+    grant: GrantTerms | None = None
+    if (asked := answer.grant) is not None:
+        grant = GrantTerms(for_s=asked.for_s, any=tuple(asked.any), most=asked.most)
+    said = Said(approved=True, by=by, digest=answer.digest, note=answer.note, grant=grant)
     return await answered(deps, approval_id, said)
+
+
+@operations.post("/approvals/{approval_id}/revoke", 404, 409)
+async def revoke_grant(
+    approval_id: ApprovalId, asked: Revoke, deps: ControlDeps, by: By
+) -> Approval:
+    """End a grant: what it let run is asked about again."""
+    return await deps.house.approvals.revoke(approval_id, by, asked.note)
 
 
 @operations.post("/approvals/{approval_id}/deny", 404, 409)

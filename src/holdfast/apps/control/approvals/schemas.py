@@ -23,8 +23,33 @@ class WhichApprovals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     cursor: Cursor = ""
 
 
+class AskedGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls like it may run as well: for how long, which arguments are free, how often at most.
+
+    `most` 0 is as often as it comes.
+    """
+
+    for_s: Annotated[int, Meta(ge=60, le=86_400)]
+    any: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=64)] = []
+    most: Annotated[int, Meta(ge=0, le=10_000)] = 0
+
+
+class Approve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A yes; `digest` is of the arguments that they were shown."""
+
+    digest: Annotated[str, Meta(min_length=1, max_length=100)]
+    note: Reason = ""
+    grant: AskedGrant | None = None
+
+
+class Revoke(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a grant ends."""
+
+    note: Reason = ""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person's answer; `digest` is of the arguments that they were shown."""
+    """A no; `digest` is of the arguments that they were shown."""
 
     digest: Annotated[str, Meta(min_length=1, max_length=100)]
     note: Reason = ""
