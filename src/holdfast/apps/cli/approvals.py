@@ -5,9 +5,8 @@ alphabets named: nothing of it is the model's own account of what it asks for. N
 answer (the server says).
 """
 
-import json
 import re
-import unicodedata
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,10 +23,10 @@ from holdfast.model.approvals import (
     Need,
     grant_in_words,
 )
+from holdfast.model.showing import one_line, shown_arguments
 
-_WIDTH = 160
-_MOST_MIXED = 20
-_WORD = re.compile(r"[^\W_][\w.@-]*")
+_WIDTH = 176
+_SET_IN = 14
 _Id = typer.Argument(metavar="APPROVAL", help="The id of the approval.")
 _Note = typer.Option("", "--note", help="Why; the model is told, and the journal.")
 
@@ -184,7 +183,7 @@ def _seen(
         return msgspec.structs.replace(found, digest=digest)
     _print(found, as_json=False)
     for sentence in grant_in_words(found, grant) if grant is not None else ():
-        say(f"{'grants':>12}  {sentence}")
+        _say(_field("grants", sentence))
     typer.confirm(question, default=False, abort=True)
     return found
 
@@ -215,7 +214,7 @@ def _print(one: Approval, *, as_json: bool) -> None:
 
 def show_question(one: Approval) -> None:
     """One, whole, for a person who is to answer it."""
-    say(f"{one.approval_id} is {one.state}", style="bold")
+    say(one_line(f"{one.approval_id} is {one.state}"), style="bold")
     rows = (
         ("tool", one.tool),
         ("resource", one.resource),
@@ -230,16 +229,20 @@ def show_question(one: Approval) -> None:
     )
     for name, value in rows:
         if value:
-            say(f"{name:>12}  {value}")
+            _say(_field(name, value))
     for need in one.needs:
-        say(f"{'for':>12}  {_whose(need)}")
+        _say(_field("for", _whose(need)))
     for yes in one.yes:
-        say(f"{'yes':>12}  {yes.by} {yes.note}")
+        _say(_field("yes", f"{yes.by} {yes.note}"))
     for left in one.delegated:
-        say(f"{'delegated':>12}  {left.by} to {left.to}")
+        _say(_field("delegated", f"{left.by} to {left.to}"))
     for reason in one.reasons:
-        say(f"{'asks':>12}  {reason.stage}: {reason.text} {reason.rule}")
-    for line in _arguments(one):
+        _say(_field("asks", f"{reason.stage}: {reason.text} {reason.rule}"))
+    _say(_arguments(one))
+
+
+def _say(lines: Iterator[str]) -> None:
+    for line in lines:
         say(line)
 
 
@@ -252,27 +255,31 @@ def _whose(need: Need) -> str:
 
 
 def _arguments(one: Approval) -> Iterator[str]:
-    """Each argument whole, in lines of one width."""
-    for name, value in one.arguments.items():
-        yield f"{'argument':>12}  {name} ="
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
-        for line in text.split("\n"):
-            for at in range(0, max(len(line), 1), _WIDTH):
-                yield f"{'':>12}  | {line[at : at + _WIDTH]}"
-        for word, names in _mixed(text):
-            yield f"{'':>12}  ! `{word}` mixes alphabets: {names}"
+    """Each argument whole; what decides first."""
+    for shown in shown_arguments(one.arguments, one.deciding):
+        yield from _rows("argument", f"{shown.name} = ({shown.kind})")
+        for line in shown.lines:
+            yield from _rows("", f"| {line}")
+        for warning in shown.warnings:
+            yield from _rows("", f"! {warning}")
 
 
-def _mixed(text: str) -> Iterator[tuple[str, str]]:
-    """Words of which some letters only look like those beside them, with what these are."""
-    found = 0
-    for match in _WORD.finditer(text):
-        word = match[0]
-        letters = [c for c in word if c.isalpha()]
-        foreign = [c for c in letters if not c.isascii() and "LATIN" not in unicodedata.name(c, "")]
-        if foreign and len(foreign) < len(letters) and found < _MOST_MIXED:
-            found += 1
-            yield word, ", ".join(unicodedata.name(c, f"U+{ord(c):04X}") for c in foreign[:3])
+def _field(name: str, value: str) -> Iterator[str]:
+    """A field of ours: what is in it stays behind it, however long it is."""
+    yield from _rows(name, one_line(value))
+
+
+def _rows(name: str, text: str) -> Iterator[str]:
+    """Rows that fit the terminal, so that none begins where only ours do."""
+    from rich.cells import chop_cells
+    from rich.console import Console
+
+    columns = Console().width if sys.stdout.isatty() else _WIDTH
+    head, *rest = chop_cells(text, max(columns - _SET_IN - 4, 20)) or [""]
+    mark = text[:1] if text[:2] in ("| ", "! ") else "|"
+    yield f"{name:>12}  {head}"
+    for row in rest:
+        yield f"{'':>12}  {mark} {row}"
 
 
 def _print_answer(one: Approval, *, as_json: bool) -> None:
