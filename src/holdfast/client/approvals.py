@@ -10,7 +10,7 @@ import msgspec
 
 from holdfast.errors import InvalidRequest
 from holdfast.model.approvals import Approval, ApprovalState, GrantTerms
-from holdfast.model.views.approvals import ApprovalList
+from holdfast.model.views.approvals import ApprovalList, ApprovalLoad
 
 from .paging import each, listed
 from .wire import Door
@@ -45,6 +45,13 @@ class Approvals:
     async def show(self, approval_id: str) -> Approval:
         """One as it stands. Errors: NotFound."""
         return await self._door.get(_path(approval_id), Approval)
+
+    async def load(self, *, tenant: str = "", project: str = "", last_s: int = 0) -> ApprovalLoad:
+        """How much each reviewer is asked, and how they answer; of a week unless `last_s` says."""
+        query = {"tenant": tenant, "project": project}
+        if last_s:
+            query["last_s"] = str(last_s)
+        return await self._door.get("/v1/approval-load", ApprovalLoad, query)
 
     async def approve(
         self, shown: Approval, note: str = "", grant: GrantTerms | None = None

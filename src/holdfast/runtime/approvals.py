@@ -29,6 +29,7 @@ from holdfast.runtime.services import Services
 
 _NS = 1_000_000_000
 _PAGE = 200
+_MOST_LOOKED = 10_000
 _MOST_WAITING = 16
 """Calls of one session that doors hold at a time; further ones are told at once to come back."""
 
@@ -68,6 +69,8 @@ class Approvals:
         self._dispatch = dispatch
         # Doors that hold a call of a session until somebody answers.
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        # When somebody was first shown a question; gone with the process.
+        self._looked: dict[tuple[str, str], int] = {}
         services.sessions.ended.append(self._ring)
 
     async def get(self, approval_id: str) -> Approval:
@@ -76,6 +79,13 @@ class Approvals:
         if kept is None:
             raise NotFound(f"no approval `{approval_id[:64]}`")
         return self._now(kept)
+
+    def looked(self, shown: Approval, by: str) -> None:
+        """Somebody is shown it: from the first time on it counts how long they looked."""
+        if shown.state is ApprovalState.PENDING:
+            self._looked.setdefault((shown.approval_id, by), self._clock.now_ns())
+            if len(self._looked) > _MOST_LOOKED:
+                del self._looked[next(iter(self._looked))]
 
     async def listed(self, where: ApprovalFilter) -> list[Approval]:
         """Approvals, newest first, as they stand now."""
@@ -92,7 +102,9 @@ class Approvals:
         self._sessions.lapse(live)
         asked = self._in(live, approval_id)
         self._check(live, asked, said)
-        answered = _answered(asked, said, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        first_ns = self._looked.pop((approval_id, said.by), now_ns)
+        answered = _answered(asked, said, now_ns, (now_ns - first_ns) / _NS)
         body = bodies.ApprovalAnswered(
             approval_id=approval_id,
             approved=said.approved,
@@ -289,13 +301,13 @@ class Approvals:
         return rules.run_out(one, at_ns=one.expires_at_ns)
 
 
-def _answered(asked: Approval, said: Said, at_ns: int) -> Approval:
+def _answered(asked: Approval, said: Said, at_ns: int, looked_s: float) -> Approval:
     """The approval after a person's word."""
     last: dict[str, Any] = {"answered_by": said.by, "note": said.note}
     if not said.approved:
         return rules.moved(asked, Move.DENY, By.PERSON, at_ns=at_ns, **last)
     seats = said.seats or (said.by,)
-    one = Yes(by=said.by, seats=seats, at_ns=at_ns, note=said.note)
+    one = Yes(by=said.by, seats=seats, at_ns=at_ns, note=said.note, looked_s=looked_s)
     agreed = rules.moved(asked, Move.AGREE, By.PERSON, at_ns=at_ns, yes=(*asked.yes, one))
     if agreed.missing:
         return agreed

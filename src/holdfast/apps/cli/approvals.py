@@ -24,6 +24,7 @@ from holdfast.model.approvals import (
     grant_in_words,
 )
 from holdfast.model.showing import one_line, shown_arguments
+from holdfast.model.views.approvals import ReviewerLoad
 
 _WIDTH = 176
 _SET_IN = 14
@@ -121,6 +122,19 @@ async def grants(
     table(columns, (_grant_cells(one) for one in found), empty="nothing is granted")
 
 
+@verb(approvals, "load")
+async def load(project: Path | None = Project, tenant: str = Tenant, as_json: bool = Json) -> None:
+    """Show how much each reviewer is asked, and how they answered in the last seven days."""
+    async with connected(project) as client:
+        found = await client.approvals.load(tenant=tenant)
+    if as_json:
+        emit(found)
+        return
+    columns = ("reviewer", "pending", "answered", "approved", "median answer", "median look")
+    table(columns, (_load_cells(one, found.limit) for one in found.reviewers), empty="nobody")
+    say(f"{found.pending} questions wait; more than {found.limit} a reviewer are too many")
+
+
 @verb(approvals, "revoke")
 async def revoke(
     approval: str = _Id, note: str = _Note, project: Path | None = Project, as_json: bool = Json
@@ -161,6 +175,13 @@ def _seconds(spelled: str) -> int:
     if (found := re.fullmatch(r"([0-9]{1,6})([smh])", spelled)) is None:
         raise typer.BadParameter("--for takes a time such as `30m` or `1h`")
     return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _load_cells(one: ReviewerLoad, limit: int) -> tuple[object, ...]:
+    share = f"{100 * one.approved // one.answered} %" if one.answered else ""
+    pending = f"{one.pending}{' (too many)' if one.pending > limit else ''}"
+    answer, look = f"{one.median_answer_s:.1f} s", f"{one.median_look_s:.1f} s"
+    return (one.name, pending, one.answered, share, answer, look)
 
 
 def _grant_cells(one: Approval) -> tuple[object, ...]:

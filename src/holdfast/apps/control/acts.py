@@ -42,6 +42,7 @@ ACTS: dict[str, Act] = {
     "list_unknown_effects": Act.LOOKS,
     "list_approvals": Act.LOOKS,
     "show_approval": Act.LOOKS,
+    "show_approval_load": Act.LOOKS,
     "show_budgets": Act.LOOKS,
     "show_costs": Act.LOOKS,
     "list_records": Act.LOOKS,

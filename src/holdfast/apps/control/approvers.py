@@ -113,7 +113,8 @@ async def check(
     `otherwise_admin`: where no list is given, it is the admin's alone. Errors: ApproverRequired,
     journalled.
     """
-    given = [names for names in lists or _lists(deps, place, own) if names]
+    held = lists or lists_of(deps, place.tenant, place.project, place.agent, own)
+    given = [names for names in held if names]
     fault = await _fault(deps, place, by, given, otherwise_admin=otherwise_admin)
     if not fault:
         return
@@ -175,8 +176,10 @@ async def admin_alone(deps: ControlDeps, by: str, action: str, why: str) -> None
     raise Denied(f"only the admin may: {why}", by=by, action=action)
 
 
-def _lists(deps: ControlDeps, place: Place, own: Sequence[str]) -> tuple[Sequence[str], ...]:
-    tenant, project, agent = place.tenant, place.project, place.agent
+def lists_of(
+    deps: ControlDeps, tenant: str, project: str, agent: str, own: Sequence[str] = ()
+) -> tuple[Sequence[str], ...]:
+    """The lists of approvers that hold for a session; an empty one names nobody in particular."""
     owner = deps.config.tenants.get(tenant)
     share = owner.projects.get(project) if owner is not None else None
     known = deps.config.agents.get(agent)

@@ -94,6 +94,26 @@ async def _has_voice(
     return len(free) < need.quorum
 
 
+def may_be_asked(deps: ControlDeps, asked: Approval, name: str) -> bool:
+    """Whether somebody is among those whom a question is for, as far as names and places say."""
+    found, one = operator_named(deps, name), _reviewer(deps, asked, name)
+    if found is not None and (
+        found.role is Role.VIEWER or not reaches(found.within, asked.tenant, asked.project)
+    ):
+        return False
+    if any(yes.by == name for yes in asked.yes):
+        return False
+    if any(reviewing.delegated_to(asked, name)):
+        return True
+    age_ns = deps.house.clock.now_ns() - asked.asked_at_ns
+    named = [reviewing.named(need, age_ns) for need in asked.all_needs]
+    if one.owner:
+        return any(OWNER in names for names in named)
+    lists = approvers.lists_of(deps, asked.tenant, asked.project, asked.agent)
+    listed = all(name in names for names in lists if names) or name == ADMIN
+    return listed and any(reviewing.fits(names, one) for names in named)
+
+
 def _reviewer(deps: ControlDeps, asked: Approval, name: str) -> Reviewer:
     groups = deps.config.approvals.groups
     own = name != ADMIN and asked.user in users_of(deps.config, name, asked.tenant)

@@ -9,19 +9,21 @@ from typing import Annotated
 from msgspec import Meta
 
 from holdfast.apps.control.approvals.answering import answered, delegated
+from holdfast.apps.control.approvals.load import load_of
 from holdfast.apps.control.approvals.schemas import (
     Answer,
     Approve,
     Delegate,
     Revoke,
     WhichApprovals,
+    WhoseLoad,
 )
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.core.approvals import OPEN
 from holdfast.model.approvals import Approval, ApprovalState, GrantTerms
-from holdfast.model.views.approvals import ApprovalList
+from holdfast.model.views.approvals import ApprovalList, ApprovalLoad
 from holdfast.ports.store import ApprovalFilter
 from holdfast.runtime.approvals import Said
 
@@ -52,10 +54,19 @@ async def list_approvals(which: WhichApprovals, deps: ControlDeps) -> ApprovalLi
     return ApprovalList(shown, cursor_of(then))
 
 
+@operations.get("/approval-load")
+async def show_approval_load(which: WhoseLoad, deps: ControlDeps) -> ApprovalLoad:
+    """How much each reviewer is asked, how they answer, and how long they look."""
+    since_ns = deps.house.clock.now_ns() - which.last_s * 1_000_000_000
+    return await load_of(deps, which.tenant, which.project, since_ns)
+
+
 @operations.get("/approvals/{approval_id}", 404)
-async def show_approval(approval_id: ApprovalId, deps: ControlDeps) -> Approval:
+async def show_approval(approval_id: ApprovalId, deps: ControlDeps, by: By) -> Approval:
     """One as it stands, with all that the answer is bound to."""
-    return await deps.house.approvals.get(approval_id)
+    found = await deps.house.approvals.get(approval_id)
+    deps.house.approvals.looked(found, by)
+    return found
 
 
 @operations.post("/approvals/{approval_id}/approve", 404, 409)

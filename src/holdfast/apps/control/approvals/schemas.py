@@ -23,6 +23,14 @@ class WhichApprovals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     cursor: Cursor = ""
 
 
+class WhoseLoad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose questions, and of how many seconds up to now."""
+
+    tenant: Name = ""
+    project: Name = ""
+    last_s: Annotated[int, Meta(ge=60, le=90 * 86_400)] = 7 * 86_400
+
+
 class AskedGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls like it may run as well: for how long, which arguments are free, how often at most.
 
