@@ -75,6 +75,8 @@ def due(need: Need, age_ns: int) -> list[Step]:
 
 def reached(approval: Approval, now_ns: int) -> list[Step]:
     """Every step of its escalation whose time has come, soonest first."""
+    if not any(need.escalate for need in approval.needs):
+        return []
     age_ns = now_ns - approval.asked_at_ns
     steps = (step for need in approval.needs for step in due(need, age_ns))
     return sorted(steps, key=lambda step: step.after_s)

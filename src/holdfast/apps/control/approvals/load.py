@@ -11,6 +11,7 @@ import msgspec
 from holdfast.apps.control.approvals.answering import may_be_asked
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operator_file import ADMIN
+from holdfast.core.reviewing import reached
 from holdfast.model.approvals import Approval, ApprovalState
 from holdfast.model.views.approvals import ApprovalLoad, ReviewerLoad
 from holdfast.ports.store import ApprovalFilter
@@ -35,12 +36,12 @@ async def load_of(deps: ControlDeps, tenant: str, project: str, since_ns: int) -
     """Everybody who may answer in this place, by name."""
     found, whole = await _since(deps, tenant, project, since_ns)
     said = _said_by(found)
-    waiting = [one for one in found if one.state is ApprovalState.PENDING]
+    waiting = _alike([one for one in found if one.state is ApprovalState.PENDING], deps)
     names = [ADMIN, *(one.name for one in deps.operators.all())]
     reviewers = [_of(deps, name, said.get(name, _Said()), waiting) for name in names]
     return ApprovalLoad(
         since_ns=since_ns,
-        pending=len(waiting),
+        pending=sum(many for _, many in waiting),
         limit=LIMIT,
         reviewers=tuple(one for one in reviewers if one.pending or one.answered),
         whole=whole,
@@ -63,6 +64,19 @@ async def _since(
     return found, False
 
 
+def _alike(waiting: list[Approval], deps: ControlDeps) -> list[tuple[Approval, int]]:
+    """One of each kind of question that is for the same people, and how many there are."""
+    now_ns = deps.house.clock.now_ns()
+    kinds: dict[object, tuple[Approval, int]] = {}
+    for one in waiting:
+        place = (one.tenant, one.project, one.agent, one.user)
+        said = tuple(yes.by for yes in one.yes)
+        kind = (place, one.needs, said, one.delegated, len(reached(one, now_ns)))
+        first, many = kinds.get(kind, (one, 0))
+        kinds[kind] = (first, many + 1)
+    return list(kinds.values())
+
+
 def _said_by(found: list[Approval]) -> dict[str, _Said]:
     said: dict[str, _Said] = defaultdict(_Said)
     for one in found:
@@ -77,10 +91,12 @@ def _said_by(found: list[Approval]) -> dict[str, _Said]:
     return said
 
 
-def _of(deps: ControlDeps, name: str, said: _Said, waiting: list[Approval]) -> ReviewerLoad:
+def _of(
+    deps: ControlDeps, name: str, said: _Said, waiting: list[tuple[Approval, int]]
+) -> ReviewerLoad:
     return ReviewerLoad(
         name=name,
-        pending=sum(may_be_asked(deps, one, name) for one in waiting),
+        pending=sum(many for one, many in waiting if may_be_asked(deps, one, name)),
         answered=len(said.waits_s),
         approved=said.yes,
         median_answer_s=median(said.waits_s) if said.waits_s else 0.0,
