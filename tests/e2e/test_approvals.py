@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.promises.doors import DONE, DOORS, Work, call
-from tests.promises.house import House, fresh, until
+from tests.promises.house import House, cli, fresh, until
 
 pytestmark = pytest.mark.part("claude-code")
 
@@ -82,3 +82,24 @@ def test_a_kill_ends_the_waiting_and_no_answer_runs_the_call(house, name):
     assert work.acts("close_account", order) == []
     [after] = house.questions(work.session_id)
     assert after["state"] == "withdrawn"
+
+
+def test_a_grant_is_given_listed_and_ended_at_the_command_line(house):
+    work = DOORS["runs"](house).begin(call("close_account", fresh("order")), DONE)
+    question = asked(house, work)
+    name, where = question["approval_id"], ("--project", str(house.project.folder))
+    given = ("approvals", "approve", name, "--grant", "--for", "30m", "--most", "3")
+    code, said = cli(*given, "--yes", "--digest", question["digest"], *where)
+    assert (code, f"{name} is granted" in said) == (0, True), said
+    work.wait()
+    assert not work.failed, work.said
+    code, said = cli("approvals", "grants", *where)
+    assert code == 0
+    if name in said:  # The run may be over, and the grant with it.
+        assert "1 of 3" in said
+    code, said = cli("approvals", "load", *where)
+    assert (code, "admin" in said) == (0, True), said
+    code, said = cli("approvals", "revoke", name, *where)
+    assert code != 0, "a grant ends with its session"
+    [after] = house.questions(work.session_id)
+    assert (after["state"], after["grant"]["used"]) == ("withdrawn", 1)
