@@ -56,6 +56,7 @@ OTHERWISE: dict[str, tuple[str, str]] = {
 # A unit test that takes its subject from a house that is wired whole, and the module it is of.
 OF_A_HOUSE = {
     "apps/control/test_journal.py": "apps/control/audit/routes",
+    "apps/control/test_proposing.py": "apps/control/budgets/proposing",
     "apps/control/test_own_files.py": "apps/control/files/routes",
     "core/test_typed.py": "tests/corpora/typed",
     "runtime/test_accounts_recalled.py": "runtime/budgets",

@@ -14,7 +14,7 @@ from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionProfile, SessionState
 from holdfast.model.views.audit import AuditAnswer, RecordList, ServerRecords
-from holdfast.model.views.budgets import AccountList, BudgetAccount
+from holdfast.model.views.budgets import AccountList, BudgetAccount, ProposalList
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.policies import PolicyApplied, PolicyCheck, PolicyStatus, Replayed
 from holdfast.model.views.server import ClockView, GcDone, Health, TrustedFiles
@@ -316,6 +316,23 @@ class Budgets:
             "owner": owner,
         }
         return (await self._door.get("/v1/budgets", AccountList, query)).accounts
+
+    async def propose(
+        self,
+        *,
+        tenant: str = "",
+        agent: str = "",
+        last_s: int | None = None,
+        margin_percent: int | None = None,
+    ) -> ProposalList:
+        """Caps that history suggests, of the last 30 days unless said; nothing is set."""
+        query: dict[str, str | int | None] = {
+            "tenant": tenant,
+            "agent": agent,
+            "last_s": last_s,
+            "margin_percent": margin_percent,
+        }
+        return await self._door.get("/v1/budgets/proposals", ProposalList, query)
 
     async def set(
         self,

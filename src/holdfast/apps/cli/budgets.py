@@ -5,13 +5,15 @@ from pathlib import Path
 
 import typer
 
+from holdfast.apps.cli.audit import span_s
 from holdfast.apps.cli.printing import amount, emit, say, table
 from holdfast.apps.cli.reaching import connected
-from holdfast.apps.cli.verbs import Json, Project, Reason, verb
-from holdfast.client import BudgetAccount
+from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
+from holdfast.client import BudgetAccount, Client
 from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
-from holdfast.model.money import parse_usd
+from holdfast.model.money import exact_usd, parse_usd
+from holdfast.model.views.budgets import CapProposal, ProposalList
 
 app = typer.Typer(help="Budgets: what is spent, held and allowed.", no_args_is_help=True)
 
@@ -44,6 +46,65 @@ def _row(account: BudgetAccount) -> tuple[str, ...]:
     values = (account.limit, account.settled, account.held)
     numbers = tuple(amount(account.dimension, value) for value in values)
     return (account.scope, account.owner, account.dimension, account.window, *numbers)
+
+
+@verb(app, "propose")
+async def propose(
+    agent: str = typer.Option("", help="Only what this agent spent."),
+    margin: float = typer.Option(1.25, min=1.0, max=10.0, help="What to allow above the usual."),
+    last: str = typer.Option("30d", help="How much history: 7d, 30d."),
+    accept: str = typer.Option("", help="Set one: `session`, `run` or `user day`."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask before it is set."),
+    tenant: str = Tenant,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Suggest caps out of what was spent: the 95th percentile and a margin."""
+    async with connected(project) as client:
+        found = await client.budgets.propose(
+            tenant=tenant, agent=agent, last_s=span_s(last), margin_percent=round(margin * 100)
+        )
+        if as_json:
+            emit(found)
+        else:
+            columns = ("a", "seen", "usual (p95)", "proposed cap", "accounts now")
+            table(columns, [_suggested(one) for one in found.proposals], empty="")
+        if accept:
+            await _accepted(client, found, accept, margin, yes=yes, as_json=as_json)
+
+
+def _suggested(one: CapProposal) -> tuple[str, ...]:
+    if one.limit_nusd is None or one.usual_nusd is None:
+        return (one.of, str(one.n), f"fewer than {one.least}", "-", "-")
+    limit = f"{exact_usd(one.limit_nusd)} ({one.scope} {one.dimension} {one.window})"
+    return (one.of, str(one.n), exact_usd(one.usual_nusd), limit, str(len(one.owners)))
+
+
+async def _accepted(
+    client: Client, found: ProposalList, of: str, margin: float, *, yes: bool, as_json: bool
+) -> None:
+    """Set it on the accounts that stand. Errors: InvalidRequest; those of setting a limit."""
+    one = next((each for each in found.proposals if each.of == of), None)
+    if one is None or one.limit_nusd is None:
+        raise InvalidRequest(f"nothing is proposed for a `{of}`")
+    cap = exact_usd(one.limit_nusd)
+    if not yes:
+        what = f"{one.scope} {one.dimension} ({one.window}) to {cap}"
+        typer.confirm(f"set {what} on {len(one.owners)} accounts?", default=False, abort=True)
+    for owner in one.owners:
+        account = await client.budgets.set(
+            scope=one.scope,
+            owner=owner,
+            dimension=one.dimension,
+            window=one.window,
+            limit=one.limit_nusd,
+            reason=f"proposed: the 95th percentile of {one.n}, times {margin:g}",
+        )
+        if as_json:
+            emit(account)
+    if not as_json:
+        say(f"{len(one.owners)} accounts have {one.scope} {one.dimension} ({one.window}) at {cap}")
+        say(f"what is opened later: `limits: {{usd: {cap.removeprefix('$')}}}` in holdfast.yaml")
 
 
 @verb(app, "set")

@@ -45,6 +45,7 @@ ACTS: dict[str, Act] = {
     "show_approval_load": Act.LOOKS,
     "show_budgets": Act.LOOKS,
     "show_costs": Act.LOOKS,
+    "propose_budgets": Act.LOOKS,
     "list_records": Act.LOOKS,
     "ask_audit": Act.LOOKS,
     "list_server_records": Act.LOOKS,

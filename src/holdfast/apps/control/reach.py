@@ -122,7 +122,7 @@ PLACES: Mapping[str, Finder] = {
     **dict.fromkeys(("list_effects", "list_approvals", "policy_replay"), _looked_at),
     "show_approval_load": _looked_at,
     **dict.fromkeys(("show_reach", "pause_part", "kill_part", "resume_part"), _looked_at),
-    "show_costs": _looked_at,
+    **dict.fromkeys(("show_costs", "propose_budgets"), _looked_at),
     "resolve_effect": _of_effect,
     **dict.fromkeys(("show_budgets", "set_budget"), _of_account),
 }

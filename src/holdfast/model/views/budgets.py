@@ -26,3 +26,31 @@ class AccountList(msgspec.Struct, frozen=True):
     """Innermost first."""
 
     accounts: tuple[BudgetAccount, ...]
+
+
+class CapProposal(msgspec.Struct, frozen=True, kw_only=True):
+    """A cap that history suggests, in nano-dollars, for a `session`, a `run` or a `user day`.
+
+    `n` were looked at; of fewer than `least` nothing is suggested, and `limit_nusd` is None.
+    `usual_nusd` is their 95th percentile. `owners` are those whose account it could be set on now.
+    """
+
+    of: str
+    scope: Scope
+    dimension: Dimension
+    window: Window
+    n: int
+    least: int
+    usual_nusd: int | None
+    limit_nusd: int | None
+    owners: tuple[str, ...]
+
+
+class ProposalList(msgspec.Struct, frozen=True, kw_only=True):
+    """Out of what was spent from `from_ns` until before `until_ns`, the start of today (UTC)."""
+
+    tenant: str
+    agent: str
+    from_ns: int
+    until_ns: int
+    proposals: tuple[CapProposal, ...]

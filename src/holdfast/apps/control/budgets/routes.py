@@ -1,10 +1,10 @@
 """`/v1/budgets`: what is spent, held and allowed; setting a limit by hand."""
 
-from holdfast.apps.control.budgets import service
-from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts
+from holdfast.apps.control.budgets import proposing, service
+from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts, WhichProposals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
-from holdfast.model.views.budgets import AccountList, BudgetAccount
+from holdfast.model.views.budgets import AccountList, BudgetAccount, ProposalList
 
 operations = Operations("/v1/budgets", "budgets", (404,))
 
@@ -13,6 +13,12 @@ operations = Operations("/v1/budgets", "budgets", (404,))
 async def show_budgets(which: WhichAccounts, deps: ControlDeps) -> AccountList:
     """The chain of a session, or the accounts of one owner."""
     return AccountList(await service.accounts(deps, which))
+
+
+@operations.get("/proposals")
+async def propose_budgets(which: WhichProposals, deps: ControlDeps) -> ProposalList:
+    """Caps that history suggests: the 95th percentile and a margin; nothing is set."""
+    return await proposing.proposals(deps, which)
 
 
 @operations.put("")

@@ -9,6 +9,7 @@ from holdfast.apps.control.wire import Name, Reason
 from holdfast.model.budgets import Dimension, Scope, Window
 
 MAX_LIMIT = 2**63 - 1
+MAX_LAST_S = 366 * 86_400
 
 
 class WhichAccounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,6 +18,18 @@ class WhichAccounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     session: Name = ""
     scope: Scope | None = None
     owner: Name = ""
+
+
+class WhichProposals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose history, of the last `last_s` seconds before today, and what percent of it to allow.
+
+    `tenant` may be left out where there is only one; `agent` leaves other agents out.
+    """
+
+    tenant: Name = ""
+    agent: Name = ""
+    last_s: Annotated[int, Meta(ge=86_400, le=MAX_LAST_S)] = 30 * 86_400
+    margin_percent: Annotated[int, Meta(ge=100, le=1000)] = 125
 
 
 class SetLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
