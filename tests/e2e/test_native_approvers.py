@@ -1,6 +1,7 @@
 """A hard stop waits for a person: only a named approver lets what was stopped go on."""
 
 import json
+import signal
 import stat
 
 import pytest
@@ -118,6 +119,26 @@ def test_the_named_approver_lets_it_go_on_under_their_own_name(parked):
     by_ann = [r["body"]["action"] for r in acted if r["body"]["by"] == "ann"]
     assert by_ann == ["session.resume", "budget.set", "run.resume"]
     assert len(house.acts("pay")) == 1
+
+
+def test_a_parked_run_asks_its_approver_and_goes_on_by_itself_over_a_kill_of_the_server(tmp_path):
+    with NativeProject(tmp_path, script(pay=calls(("pay", "o1"))), settings=PARKING) as house:
+        house.worker()
+        run = house.submit("pay", user="carol", limits={"usd": "0.001"})
+        house.until(run, "parked")
+        tokens = {name: add(house.project, name) for name in ("ann", "bob")}
+        house.project.stop(signal.SIGKILL)
+        house.project.start()
+        reply = house.project.call("GET", "/v1/approvals?state=pending", token=tokens["ann"])
+        (asked,) = reply.json["approvals"]
+        assert (asked["tool"], asked["session"]) == ("budget.raise", run["session"])
+        path = f"/v1/approvals/{asked['approval_id']}/approve"
+        body = {"digest": asked["digest"], "raise_to": 2_000_000_000}
+        assert house.project.call("POST", path, body, token=tokens["bob"]).status == 403
+        yes = house.project.call("POST", path, body, token=tokens["ann"])
+        assert yes.status == 200, yes.body
+        assert house.until(run, "done", "failed", "dead")["state"] == "done"
+        assert len(house.acts("pay")) == 1
 
 
 def test_operators_outlive_the_server_and_a_removed_ones_token_opens_nothing(tmp_path):

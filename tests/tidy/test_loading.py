@@ -23,6 +23,9 @@ ON_DEMAND = {
         "holdfast.core.when": "a question that names a time",
         "zoneinfo": "a question that names a zone",
     },
+    "apps/control/budgets/routes.py": {
+        "holdfast.apps.control.budgets.proposing": "somebody asks which caps history suggests",
+    },
     "apps/doctor/tools.py": {
         "holdfast.integrations.native.mcp_listing": "servers of MCP that are asked for their tools"
     },

@@ -3,7 +3,7 @@
 What is answered is what was shown: an answer takes the approval itself, and is for its digest.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -54,14 +54,26 @@ class Approvals:
         return await self._door.get("/v1/approval-load", ApprovalLoad, query)
 
     async def approve(
-        self, shown: Approval, note: str = "", grant: GrantTerms | None = None
+        self,
+        shown: Approval,
+        note: str = "",
+        grant: GrantTerms | None = None,
+        *,
+        raise_to: int | None = None,
     ) -> Approval:
         """Let the call run, once, as it was shown; with a grant, calls like it for a while.
 
+        A question about a cap (`budget.raise`) is answered with what it is raised to, in
+        nano-dollars, pieces or seconds; what waits for it then goes on.
         Errors: NotFound; Conflict for one that no longer waits, waits for something else, or cannot
         be granted; ApproverRequired.
         """
-        return await self._answer(shown, "approve", note, grant)
+        more: dict[str, object] = {}
+        if grant is not None:
+            more["grant"] = msgspec.to_builtins(grant)
+        if raise_to is not None:
+            more["raise_to"] = raise_to
+        return await self._answer(shown, "approve", note, more)
 
     async def deny(self, shown: Approval, note: str = "") -> Approval:
         """Refuse the call; the model is told so, with the note. Errors: as for `approve`."""
@@ -79,11 +91,9 @@ class Approvals:
         return await self._door.post(f"{_path(approval_id)}/revoke", Approval, {"note": note})
 
     async def _answer(
-        self, shown: Approval, verb: str, note: str, grant: GrantTerms | None = None
+        self, shown: Approval, verb: str, note: str, more: Mapping[str, object] | None = None
     ) -> Approval:
-        body: dict[str, object] = {"digest": shown.digest, "note": note}
-        if grant is not None:
-            body["grant"] = msgspec.to_builtins(grant)
+        body: dict[str, object] = {"digest": shown.digest, "note": note, **(more or {})}
         return await self._door.post(f"{_path(shown.approval_id)}/{verb}", Approval, body)
 
 

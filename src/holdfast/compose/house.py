@@ -63,6 +63,7 @@ from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.processes import Fence
 from holdfast.runtime.prompts import Prompts
 from holdfast.runtime.providers import Provider
+from holdfast.runtime.raises import Raises
 from holdfast.runtime.rates import RateGate, Share
 from holdfast.runtime.reaching import Dice
 from holdfast.runtime.request_reading import RequestReader
@@ -146,6 +147,7 @@ class House(Services, frozen=True, kw_only=True):
     calls: ModelCalls
     dispatch: Dispatch
     runs: Runs
+    raises: Raises
     approvals: Approvals
     killer: Killer
     stopping: Stopping
@@ -185,6 +187,7 @@ async def open_house(ports: Ports, settings: Settings) -> House:
         with contextlib.suppress(NotFound):  # Of a child whose parent retention took.
             await house.sessions.get(session_id)
     await house.stopping.finish()
+    await house.raises.finish()
     return house
 
 
@@ -201,6 +204,7 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
     admission = _admission(services, ports, settings, hooks, prompts)
     dispatch = _dispatch(services, ports, settings)
     runs = Runs(services, ports.store, dispatch)
+    raises = Raises(services, ports.store, runs)
     killer = Killer(sessions, journal, ports.processes)
     shown = SessionViews(sessions, services.budgets, ports.store, clock)
     fleet = Fleet(sessions, shown, services.budgets, ports.store, clock)
@@ -227,9 +231,10 @@ def wire(ports: Ports, settings: Settings, ledger: Ledger) -> House:
         turns=turns,
         doorkeeper=ModelDoorkeeper(sessions, turns, fence),
         admission=admission,
-        calls=_model_calls(services, ports, settings, admission, points, turns),
+        calls=_model_calls(services, ports, settings, admission, points, turns, raises),
         dispatch=dispatch,
         runs=runs,
+        raises=raises,
         approvals=Approvals(services, ports.store, dispatch),
         killer=killer,
         stopping=Stopping(services, ports.store, killer, runs),
@@ -338,6 +343,7 @@ def _model_calls(
     admission: Admission,
     points: HookPoints,
     turns: Turns,
+    raises: Raises,
 ) -> ModelCalls:
     journal = services.journal
 
@@ -348,6 +354,7 @@ def _model_calls(
     away = TurnedAway(limited)
     return ModelCalls(
         services,
+        raises=raises,
         admission=admission,
         pricing=Pricing(settings.prices, settings.admitted),
         providers=ports.providers,

@@ -15,6 +15,9 @@ from holdfast.model.tools import Effect
 OWNER = "owner"
 """In a list of who may answer: the session's own user."""
 
+RAISE = "budget.raise"
+"""The tool of a question that is about no call: whether an account's cap is raised."""
+
 
 class ApprovalState(enum.StrEnum):
     """Where an approval stands."""

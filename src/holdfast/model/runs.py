@@ -64,8 +64,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     `activations` counts all of them, `failures` those in a row that ended without progress.
     `result` is JSON, set when done. `retry_of` is the run that this one does again or branches
     from, `fork_turn` the turn after which it branches. `batch` groups runs. `context_percent` is
-    how full the context was after the last answer, `context_alerted` that somebody was told. Times
-    are UTC nanoseconds.
+    how full the context was after the last answer, `context_alerted` that somebody was told.
+    `parked_for` is the account whose spent cap parked it. Times are UTC nanoseconds.
     """
 
     run_id: str
@@ -96,3 +96,4 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     batch: str = ""
     context_percent: int = 0
     context_alerted: bool = False
+    parked_for: str = ""

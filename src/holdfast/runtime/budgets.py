@@ -390,15 +390,20 @@ class Budgets:
         noted(durable)
 
     def set_limit(
-        self, key: AccountKey, amount: int | None, record: Record
+        self,
+        key: AccountKey,
+        amount: int | None,
+        record: Record,
+        also: tuple[Record, Change] | None = None,
     ) -> tuple[AccountState, asyncio.Future[None]]:
-        """Change a cap by hand; `record` says so, and whose it is."""
+        """Change a cap by hand; `record` says so, and whose it is; `also` is in the same commit."""
         now_ns = self._clock.now_ns()
         self.ledger.set_limit(key, amount, now_ns)
         place = {name: getattr(record, name) for name in _PLACE}
         told = self._alert_records(self.ledger.due(key, now_ns), None, **place)
         [state] = self.ledger.states([key])
-        durable = self._journal.commit([record, *told], [state])
+        records, changes = ([also[0]], [also[1]]) if also else ([], [])
+        durable = self._journal.commit([record, *told, *records], [state, *changes])
         self._line.pump((key,))
         return state, durable
 

@@ -410,6 +410,7 @@ class Dispatch:
             worker="",
             worker_process="",
             lease_until_ns=0,
+            parked_for=run.parked_for if state is RunState.PARKED else "",
             **fields,
         )
 

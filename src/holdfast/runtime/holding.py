@@ -28,6 +28,7 @@ from holdfast.runtime.pricing import (
     tool_calls,
 )
 from holdfast.runtime.purse import Paid, Purse, tranche_tokens
+from holdfast.runtime.raises import Raises
 from holdfast.runtime.services import Services
 
 # The provider's count is an estimate; this much is added to it, and never less than so many.
@@ -44,7 +45,9 @@ class _TooDear(Exception):
 class Holding:
     """Offers a call what its chain can pay for, and holds it."""
 
-    def __init__(self, services: Services, pricing: Pricing, wait_for_room_s: float) -> None:
+    def __init__(
+        self, services: Services, pricing: Pricing, wait_for_room_s: float, raises: Raises
+    ) -> None:
         self._sessions = services.sessions
         self._budgets = services.budgets
         self._journal = services.journal
@@ -52,6 +55,7 @@ class Holding:
         self._entropy = services.entropy
         self._pricing = pricing
         self._wait_for_room_s = wait_for_room_s
+        self._raises = raises
 
     def offer(self, call: ModelCall) -> None:
         """What the call is bounded by before anybody counts: `offer`. Errors: UnknownModel."""
@@ -82,8 +86,11 @@ class Holding:
                 self._sessions.check_live(call.live)
                 await self._tighten(call)
         if isinstance(answer, Refused):
-            await self._park(call.live, answer)
+            if await self._park(call.live, answer):
+                await self.reserve(call)
+                return
             raise exhausted(answer)
+        call.live.refused = None
         call.purse = Purse(
             call.live,
             _paid(call, hold_id),
@@ -94,17 +101,30 @@ class Holding:
         )
         call.purse.again_most, call.purse.before = call.again_most, call.before
 
-    async def _park(self, live: LiveSession, refused: Refused) -> None:
-        """What is spent pauses a session whose agent says so. Errors: SessionPaused."""
+    async def _park(self, live: LiveSession, refused: Refused) -> bool:
+        """What is spent pauses a session whose agent says so, and somebody is asked.
+
+        True where they said yes before it was paused. Errors: SessionPaused.
+        """
         session = live.session
-        if refused.fits_when_settled or not session.parks:
-            return
+        if refused.fits_when_settled:
+            return False
+        # Whether a run waits or fails is said by its worker, who reads this refusal.
+        live.refused = refused
+        if not session.parks:
+            return False
         if after(session, Command.PAUSE) is not None:
+            await self._raises.ask(live, refused)
+            # No await from here to the pause: a cap that is raised from now on lets it go on.
+            if self._raises.was_raised(refused):
+                return True
+        if after(live.session, Command.PAUSE) is not None:
             told = self._sessions.change(
                 live, Command.PAUSE, no_room(refused), account=str(refused.key)
             )
             await told
         self._sessions.check_live(live)
+        return False
 
     def _rungs(self, clearance: Clearance, tokens: int | None) -> list[tuple[Asked, Quote]]:
         """Bounds of a request, halving how often its tools may run. Errors: UnknownModel."""

@@ -17,7 +17,7 @@ from holdfast.core.place import Place, absolute
 from holdfast.core.progress import Progress
 from holdfast.core.sparse import Sparse
 from holdfast.model.approvals import Approval
-from holdfast.model.budgets import AccountKey, Dimension
+from holdfast.model.budgets import AccountKey, Dimension, Refused
 from holdfast.model.effects import EffectEntry
 from holdfast.model.principals import Principal
 from holdfast.model.sessions import Session, SessionState
@@ -117,6 +117,8 @@ class LiveSession(Sparse):
     pending_prompt: str
     """A prompt that a hook told of, until the model is asked with it."""
     first_processes: frozenset[tuple[int, int]] | None
+    refused: Refused | None
+    """Why its last model call was not paid for, where waiting would not have helped."""
     """What lived before any permit."""
     hooked: bool
     """Claude Code's hooks have asked with the token made for them. Lost with the process, and set
@@ -146,6 +148,7 @@ class LiveSession(Sparse):
     __slots__ = (
         *EMPTY,
         *("session", "chain", "progress", "parent", "pending_prompt", "first_processes"),
+        "refused",
         *("stale", "adopted", "hooked", "told_outdated", "mixed", "worked", "cost_nusd", "turn"),
     )
 
@@ -157,7 +160,7 @@ class LiveSession(Sparse):
         self.mixed = self.worked = self.cost_nusd = self.turn = 0
         self.parent = None
         self.pending_prompt = ""
-        self.first_processes = None
+        self.first_processes = self.refused = None
 
     @property
     def who(self) -> Principal:

@@ -45,6 +45,7 @@ from holdfast.runtime.points import Fields, HookPoints
 from holdfast.runtime.pricing import Pricing
 from holdfast.runtime.provider_grants import ProviderGrants
 from holdfast.runtime.providers import Provider
+from holdfast.runtime.raises import Raises
 from holdfast.runtime.rates import RateGate, Share, Toll
 from holdfast.runtime.reaching import Dice, Reaching, Unreached, all_failed, resting, unanswered
 from holdfast.runtime.request_reading import RequestReader
@@ -71,6 +72,7 @@ class ModelCalls:
         reader: RequestReader | None = None,
         removes: bool = False,
         points: HookPoints,
+        raises: Raises,
     ) -> None:
         self._points = points
         self._sessions = services.sessions
@@ -84,7 +86,7 @@ class ModelCalls:
         spread = dice or random.SystemRandom().random
         self._reaching = Reaching(self._note, services.clock, spread)
         self._here = Here(self._reaching, services.clock.now_ns)
-        self._holding = Holding(services, pricing, wait_for_room_s)
+        self._holding = Holding(services, pricing, wait_for_room_s, raises)
         grants = ProviderGrants(services, admission.contracts, removes=removes)
         self.clearing = Clearing(services, admission=admission, grants=grants, reader=self.reader)
 

@@ -3,7 +3,7 @@
 Not here: who works at which (`runtime/dispatch`), what the loop makes of it (`core/loop`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from holdfast.core.repeats import ANEW, Named
 from holdfast.core.sessions import Command, after
 from holdfast.errors import Conflict, InvalidRequest, NotFound
 from holdfast.model import bodies
+from holdfast.model.budgets import Refused
 from holdfast.model.effects import EffectEntry, EffectState
 from holdfast.model.events import Kind, Record
 from holdfast.model.runs import Run, RunPlan, RunState
@@ -66,6 +67,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any] = {}
 
 
+StoppedAt = Callable[[LiveSession, Refused], Awaitable[bool]]
+"""Somebody is asked about a cap that stops a run; whether they raised it already."""
+
+
+async def _nobody_asks(_: LiveSession, __: Refused) -> bool:
+    return False
+
+
 class Runs:
     """Every run of this server."""
 
@@ -77,6 +86,7 @@ class Runs:
         self._entropy = services.entropy
         self._store = store
         self._dispatch = dispatch
+        self.stopped_at: StoppedAt = _nobody_asks
 
     async def submit(
         self, draft: Session, order: Order, named: Named = ANEW, said: Said | None = None
@@ -359,6 +369,11 @@ class Runs:
     ) -> None:
         """End this activation. Errors: LeaseLost, InvalidRequest for a result that is too large."""
         run = self._dispatch.held(live, epoch)
+        if state is RunState.PARKED and (refused := live.refused) is not None:
+            if await self.stopped_at(live, refused):
+                state = RunState.DELAYED
+            run = self._dispatch.held(live, epoch)
+            run = msgspec.structs.replace(run, parked_for=str(refused.key))
         await self._dispatch.leave(live, run, state, reason, delay_s=delay_s, result=result)
 
     def ended_by_session(self, live: LiveSession) -> bool:

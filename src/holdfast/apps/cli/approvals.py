@@ -15,7 +15,9 @@ import typer
 from holdfast.apps.cli.printing import clock, emit, say, table
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
+from holdfast.errors import InvalidRequest
 from holdfast.model.approvals import (
+    RAISE,
     Approval,
     ApprovalState,
     Grant,
@@ -23,6 +25,7 @@ from holdfast.model.approvals import (
     Need,
     grant_in_words,
 )
+from holdfast.model.budgets import Dimension
 from holdfast.model.showing import one_line, shown_arguments
 from holdfast.model.views.approvals import ReviewerLoad
 
@@ -85,6 +88,7 @@ async def approve(  # noqa: PLR0913, PLR0917 -- each is an option
     approval: str = _Id,
     yes: bool = typer.Option(False, "--yes", help="Do not ask again; needs --digest."),
     digest: str = typer.Option("", help="Of what you were shown, as `show` prints it."),
+    raise_to: str = typer.Option("", help="Of a cap: what it is raised to, as `5.00` or `40`."),
     note: str = _Note,
     grant: bool = typer.Option(False, "--grant", help="Let calls like it run as well."),
     for_: str = typer.Option("1h", "--for", help="How long a grant lasts: `30m`, `1h`."),
@@ -95,12 +99,18 @@ async def approve(  # noqa: PLR0913, PLR0917 -- each is an option
     project: Path | None = Project,
     as_json: bool = Json,
 ) -> None:
-    """Show it, ask, and let the call run, once; with `--grant`, calls like it for a while."""
+    """Show it, ask, and let the call run, once; with `--grant`, calls like it for a while.
+
+    A cap that is asked about is raised.
+    """
     terms = GrantTerms(for_s=_seconds(for_), any=tuple(free), most=most) if grant else None
     async with connected(project) as client:
         found = await client.approvals.show(approval)
-        seen = _seen(found, digest=digest, yes=yes, question="Let it run?", grant=terms)
-        _print_answer(await client.approvals.approve(seen, note, terms), as_json=as_json)
+        cap = _cap(found, raise_to)
+        question = "Let it run?" if cap is None else f"Raise it to {raise_to}?"
+        seen = _seen(found, digest=digest, yes=yes, question=question, grant=terms)
+        answer = await client.approvals.approve(seen, note, terms, raise_to=cap)
+        _print_answer(answer, as_json=as_json)
 
 
 @verb(approvals, "grants")
@@ -190,6 +200,17 @@ def _grant_cells(one: Approval) -> tuple[object, ...]:
     who, free = f"{one.tenant}/{one.user}", ", ".join(grant.any)
     until = clock(one.expires_at_ns)
     return (one.approval_id, one.tool, one.agent, who, free, runs, grant.by, until)
+
+
+def _cap(found: Approval, raise_to: str) -> int | None:
+    """What a cap is raised to, None of a question about a call. Errors: InvalidRequest."""
+    if found.tool != RAISE and not raise_to:
+        return None
+    from holdfast.apps.cli.budgets import parsed_limit
+
+    if found.tool != RAISE or not raise_to or raise_to == "none":
+        raise InvalidRequest("--raise-to belongs to a question about a cap, and to each of them")
+    return parsed_limit(Dimension(found.arguments["dimension"]), raise_to)
 
 
 def _seen(

@@ -183,6 +183,7 @@ def test_what_is_spent_pauses_a_session_that_parks_and_refuses_every_other(parks
         kinds = [one["kind"] for one in shop.since(seq)]
         assert kinds.count("session.paused") == int(parks)
         assert live.session.parked_for == (str(live.chain[0]) if parks else "")
+        assert kinds.count("approval.asked") == int(parks)
         # More room and a person: it goes on.
         if parks:
             await shop.sessions.change(live, Command.RESUME, "")
@@ -190,6 +191,26 @@ def test_what_is_spent_pauses_a_session_that_parks_and_refuses_every_other(parks
         await shop.ask(carrier)
         [(_, purse, _)] = carrier.went
         await purse.release("x")
+
+    asyncio.run(main())
+
+
+def test_a_cap_that_is_raised_while_somebody_is_asked_pauses_nobody():
+    async def main():
+        shop: Any = Shop(rate=None)
+        live = await shop.begin(limit(D.USD, 80_000), parks=True)
+        ask = shop.raises.ask
+
+        async def answered_at_once(one, refused):
+            await ask(one, refused)
+            shop.budgets.ledger.set_limit(live.chain[0], 10**12, shop.clock.now_ns())
+
+        shop.raises.ask = answered_at_once
+        carrier = Carrier(Answer())
+        await shop.ask(carrier)
+        [(_, purse, _)] = carrier.went
+        await purse.release("x")
+        assert live.session.state == "active"
 
     asyncio.run(main())
 

@@ -38,7 +38,7 @@ def test_session_begins_with_nothing_known():
             ("", ("pending_prompt",)),
             (0, ("mixed", "worked", "cost_nusd", "turn")),
             (False, ("stale", "adopted", "hooked", "told_outdated")),
-            (None, ("parent", "first_processes")),
+            (None, ("parent", "first_processes", "refused")),
         )
         for name in names
     } | {

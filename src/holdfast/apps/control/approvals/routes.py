@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from holdfast.apps.control.approvals import raising
 from holdfast.apps.control.approvals.answering import answered, delegated
 from holdfast.apps.control.approvals.load import load_of
 from holdfast.apps.control.approvals.schemas import (
@@ -22,7 +23,8 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.core.approvals import OPEN
-from holdfast.model.approvals import Approval, ApprovalState, GrantTerms
+from holdfast.errors import InvalidRequest
+from holdfast.model.approvals import RAISE, Approval, ApprovalState, GrantTerms
 from holdfast.model.views.approvals import ApprovalList, ApprovalLoad
 from holdfast.ports.store import ApprovalFilter
 from holdfast.runtime.approvals import Said
@@ -73,10 +75,20 @@ async def show_approval(approval_id: ApprovalId, deps: ControlDeps, by: By) -> A
 async def approve_call(
     approval_id: ApprovalId, answer: Approve, deps: ControlDeps, by: By
 ) -> Approval:
-    """Let the call run, once, as it was shown; with a grant, calls like it for a while."""
+    """Let the call run, once, as it was shown; with a grant, calls like it for a while.
+
+    A cap that is asked about is raised, so that what waits for it goes on.
+    """
+    asked, wanted = await deps.house.approvals.get(approval_id), answer.grant
+    if asked.tool == RAISE:
+        if wanted is not None:
+            raise InvalidRequest("a cap is raised, and not granted", field="grant")
+        return await raising.raised(deps, approval_id, answer, by)
+    if answer.raise_to is not None:
+        raise InvalidRequest("it is about a call, and not about a cap", field="raise_to")
     grant: GrantTerms | None = None
-    if (asked := answer.grant) is not None:
-        grant = GrantTerms(for_s=asked.for_s, any=tuple(asked.any), most=asked.most)
+    if wanted is not None:
+        grant = GrantTerms(for_s=wanted.for_s, any=tuple(wanted.any), most=wanted.most)
     said = Said(approved=True, by=by, digest=answer.digest, note=answer.note, grant=grant)
     return await answered(deps, approval_id, said)
 
@@ -92,6 +104,9 @@ async def revoke_grant(
 @operations.post("/approvals/{approval_id}/deny", 404, 409)
 async def deny_call(approval_id: ApprovalId, answer: Answer, deps: ControlDeps, by: By) -> Approval:
     """Refuse the call; what was approved and did not run yet is taken back."""
+    asked = await deps.house.approvals.get(approval_id)
+    if asked.tool == RAISE:
+        return await raising.left(deps, approval_id, answer, by)
     said = Said(approved=False, by=by, digest=answer.digest, note=answer.note)
     return await answered(deps, approval_id, said)
 
@@ -100,5 +115,7 @@ async def deny_call(approval_id: ApprovalId, answer: Answer, deps: ControlDeps, 
 async def delegate_call(
     approval_id: ApprovalId, asked: Delegate, deps: ControlDeps, by: By
 ) -> Approval:
-    """Leave one's voice in a question to another operator."""
+    """Leave one's voice in a question about a call to another operator."""
+    if (await deps.house.approvals.get(approval_id)).tool == RAISE:
+        raise InvalidRequest("whoever may raise a cap answers: a voice in it is left to nobody")
     return await delegated(deps, approval_id, by, asked.to)

@@ -43,11 +43,15 @@ class AskedGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Approve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A yes; `digest` is of the arguments that they were shown."""
+    """A yes; `digest` is of the arguments that they were shown.
+
+    `raise_to`: what a spent cap is raised to, in nano-dollars, pieces or seconds; of nothing else.
+    """
 
     digest: Annotated[str, Meta(min_length=1, max_length=100)]
     note: Reason = ""
     grant: AskedGrant | None = None
+    raise_to: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
 
 
 class Revoke(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

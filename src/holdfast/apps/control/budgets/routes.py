@@ -1,6 +1,6 @@
 """`/v1/budgets`: what is spent, held and allowed; setting a limit by hand."""
 
-from holdfast.apps.control.budgets import proposing, service
+from holdfast.apps.control.budgets import service
 from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts, WhichProposals
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
@@ -18,7 +18,9 @@ async def show_budgets(which: WhichAccounts, deps: ControlDeps) -> AccountList:
 @operations.get("/proposals")
 async def propose_budgets(which: WhichProposals, deps: ControlDeps) -> ProposalList:
     """Caps that history suggests: the 95th percentile and a margin; nothing is set."""
-    return await proposing.proposals(deps, which)
+    from holdfast.apps.control.budgets.proposing import proposals  # noqa: PLC0415 -- it is rare
+
+    return await proposals(deps, which)
 
 
 @operations.put("")

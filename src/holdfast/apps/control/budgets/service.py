@@ -14,8 +14,10 @@ from holdfast.core.sessions import GOING_ON
 from holdfast.errors import InvalidRequest, NotFound
 from holdfast.model.bodies import AdminActed, BudgetChanged
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope, Window
+from holdfast.model.events import Record
 from holdfast.model.users import EVERYONE
 from holdfast.model.views.budgets import BudgetAccount
+from holdfast.ports.store import Change
 from holdfast.runtime.budgets import accounts_of
 
 _PARTS = {Scope.TENANT: (1, 1), Scope.TASK: (2, 3)}
@@ -44,7 +46,13 @@ async def accounts(deps: ControlDeps, which: WhichAccounts) -> tuple[BudgetAccou
     return tuple(_shown(state) for state in owned)
 
 
-async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> BudgetAccount:
+Also = tuple[Record, Change]
+"""What is committed with a limit that is set: a record and what it changes."""
+
+
+async def set_limit(
+    deps: ControlDeps, asked: SetLimit, by: str, also: Also | None = None
+) -> BudgetAccount:
     """Change one limit, durably. Below what is spent it refuses only what comes next.
 
     Raising one is the admin's, or an approver's where there are some, and nobody's own. Errors:
@@ -54,11 +62,16 @@ async def set_limit(deps: ControlDeps, asked: SetLimit, by: str) -> BudgetAccoun
     parts = _parts(asked.scope, asked.owner)
     key = AccountKey(asked.scope, asked.owner, asked.dimension, asked.window)
     async with deps.house.budgets.at_hand((key,)):
-        return await _set_limit(deps, asked, by, key, parts)
+        return await _set_limit(deps, asked, by, key, parts, also)
 
 
 async def _set_limit(
-    deps: ControlDeps, asked: SetLimit, by: str, key: AccountKey, parts: tuple[str, ...]
+    deps: ControlDeps,
+    asked: SetLimit,
+    by: str,
+    key: AccountKey,
+    parts: tuple[str, ...],
+    also: Also | None,
 ) -> BudgetAccount:
     ledger, now_ns = deps.house.budgets.ledger, deps.house.clock.now_ns()
     before = ledger.account(key, now_ns)
@@ -78,7 +91,7 @@ async def _set_limit(
     changed = deps.house.journal.record(change, None, **place)
     act = AdminActed(account=account, reason=why, by=by, action="budget.set")
     deps.house.journal.queue([deps.house.journal.record(act, None, **place)])
-    state, durable = deps.house.budgets.set_limit(key, asked.limit, changed)
+    state, durable = deps.house.budgets.set_limit(key, asked.limit, changed, also)
     await durable
     return _shown(state)
 
