@@ -25,6 +25,7 @@ NAMES = (
     "session_memory",
     "kills",
     "stops",
+    "console",
     "burst",
     "burst_litellm",
     "relays",

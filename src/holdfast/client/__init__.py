@@ -6,7 +6,7 @@ Not here: rules of any kind, and the check of permits (`integrations`).
 """
 
 from holdfast.model.conversations import ConversationHead
-from holdfast.model.views.audit import AuditAnswer, Question, ServerRecords
+from holdfast.model.views.audit import AuditAnswer, Question, RecordList
 from holdfast.model.views.budgets import BudgetAccount
 from holdfast.model.views.calls import Attempt, HookAnswer, Ruling, Stored, ToolOutput
 from holdfast.model.views.fleet import Fleet, FleetRow, LastAction
@@ -71,12 +71,12 @@ __all__ = [
     "PolicyFinding",
     "PolicyStatus",
     "Question",
+    "RecordList",
     "Replayed",
     "RevokedKey",
     "Ruling",
     "RunView",
     "ServerFile",
-    "ServerRecords",
     "Session",
     "SessionPlan",
     "SessionView",

@@ -35,6 +35,17 @@ class Approvals:
         query = {"tenant": tenant, "project": project, "session": session, "state": str(state)}
         return await listed(self._door, "/v1/approvals", ApprovalList, _shown, query, limit)
 
+    async def page(
+        self, *, state: ApprovalState | str = "", cursor: str = "", limit: int = 100
+    ) -> ApprovalList:
+        """One page, newest first; its `next` is the cursor of the page after it."""
+        query: dict[str, str | int | None] = {
+            "state": str(state),
+            "cursor": cursor,
+            "limit": limit,
+        }
+        return await self._door.get("/v1/approvals", ApprovalList, query)
+
     def each(
         self, *, tenant: str = "", project: str = "", session: str = "", state: str = ""
     ) -> AsyncIterator[Approval]:

@@ -13,7 +13,7 @@ from holdfast.errors import InvalidRequest
 from holdfast.model.budgets import Dimension, Scope, Window
 from holdfast.model.events import Kind, Record
 from holdfast.model.sessions import SessionProfile, SessionState
-from holdfast.model.views.audit import AuditAnswer, RecordList, ServerRecords
+from holdfast.model.views.audit import AuditAnswer, RecordList
 from holdfast.model.views.budgets import AccountList, BudgetAccount, ProposalList
 from holdfast.model.views.kills import KillReceipt
 from holdfast.model.views.policies import PolicyApplied, PolicyCheck, PolicyStatus, Replayed
@@ -125,6 +125,30 @@ class Client:
         return await listed(
             self._door, "/v1/records", RecordList, lambda page: page.records, query, limit
         )
+
+    async def latest(
+        self,
+        *,
+        session: str,
+        tenant: str,
+        kind: Kind | str = "",
+        cursor: str = "",
+        limit: int = 200,
+    ) -> RecordList:
+        """The last of a session's records in order, a sentence with each.
+
+        `next` is the cursor of those before; empty where there are none.
+        """
+        query: dict[str, str | int | None] = {
+            "tenant": tenant,
+            "session": session,
+            "kind": str(kind),
+            "latest": "true",
+            "told": "true",
+            "cursor": cursor,
+            "limit": limit,
+        }
+        return await self._door.get("/v1/records", RecordList, query)
 
     def conversations(self, *, user: str, tenant: str = "") -> Conversations:
         """The conversations of one user; `tenant` may be left out where there is one."""
@@ -392,7 +416,7 @@ class Audit:
         after_seq: int | None = None,
         limit: int | None = None,
         tz: str = "",
-    ) -> ServerRecords:
+    ) -> RecordList:
         """What the server did itself, of no tenant: starts, clock, upstreams, operators, retention.
 
         In order, of the last `last_s` seconds, a week where it is None; page on with the last
@@ -405,7 +429,7 @@ class Audit:
             "limit": limit,
             "tz": tz,
         }
-        return await self._door.get("/v1/audit/server", ServerRecords, query)
+        return await self._door.get("/v1/audit/server", RecordList, query)
 
 
 class Policy:

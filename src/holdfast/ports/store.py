@@ -53,7 +53,8 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `tenant` is always applied: no read crosses a tenant. Empty, it is the server's own records
     that are meant, those of no tenant, and `of_server` has to say so. Times are UTC nanoseconds,
-    `from_ns` inclusive, `until_ns` exclusive. `after_seq` pages forward.
+    `from_ns` inclusive, `until_ns` exclusive. `after_seq` pages forward. With `latest` the last
+    `limit` of those that match are meant, by rising `seq` still, and `before_seq` pages back.
     """
 
     tenant: str
@@ -67,6 +68,8 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
     from_ns: int = 0
     until_ns: int = 2**63 - 1
     after_seq: int = 0
+    before_seq: int = 0
+    latest: bool = False
     limit: int = 1000
 
 

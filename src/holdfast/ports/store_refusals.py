@@ -233,7 +233,8 @@ def check_record_filter(where: RecordFilter) -> None:
     texts = (where.tenant, where.user, where.session, where.agent, where.tool, where.call_id)
     check_text(texts, "the filter")
     check_text(where.kinds, "the filter")
-    _check_ints((where.from_ns, where.until_ns, where.after_seq), "the filter")
+    numbers = (where.from_ns, where.until_ns, where.after_seq, where.before_seq)
+    _check_ints(numbers, "the filter")
     _check_limit(where.limit)
 
 

@@ -321,7 +321,7 @@ class MemoryStore:
         check_record_filter(where)
         self._check_readable()
         found = [record for record in self._durable.journal if _matches(record, where)]
-        return found[: where.limit]
+        return found[max(len(found) - where.limit, 0) :] if where.latest else found[: where.limit]
 
     async def costs(self, where: CostFilter) -> Costs:
         """What journal records settled, added up."""
@@ -567,6 +567,7 @@ def _matches(record: Record, where: RecordFilter) -> bool:
         and (not where.kinds or record.kind in where.kinds)
         and where.from_ns <= record.at_ns < where.until_ns
         and record.seq > where.after_seq
+        and (not where.before_seq or record.seq < where.before_seq)
     )
 
 

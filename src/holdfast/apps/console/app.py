@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from holdfast.apps.console.approvals.views import ApprovalViews
 from holdfast.apps.console.assets import static
 from holdfast.apps.console.fleet.views import FleetViews
 from holdfast.apps.console.guarding import Guarded
+from holdfast.apps.console.sessions.views import SessionViews
 from holdfast.apps.console.sign_in.views import SignInViews
 from holdfast.apps.console.visits import Visits
 from holdfast.client import Client
@@ -34,6 +36,8 @@ def create_console(
         Route("/static/{digest}/{name}", static, methods=["GET"]),
         *SignInViews(visits).routes(),
         *FleetViews(visits, over).routes(),
+        *SessionViews(visits, over).routes(),
+        *ApprovalViews(visits, over).routes(),
     ]
     app = Starlette(
         routes=routes,

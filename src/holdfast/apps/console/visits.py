@@ -8,7 +8,7 @@ and origins (`guarding`).
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -45,6 +45,10 @@ class Visit:
     def now_ns(self) -> int:
         """What time it is for the server."""
         return self.me.seen_ns
+
+    async def later(self) -> "Visit":
+        """The same visit now. Errors: Unauthenticated where the sign-in has ended."""
+        return replace(self, me=await self.client.sign_ins.current())
 
     async def form(self) -> "Form":
         """What a form of ours says. Errors: InvalidRequest; Denied for one that is not ours."""

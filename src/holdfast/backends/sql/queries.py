@@ -5,6 +5,7 @@ the filter.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -101,11 +102,19 @@ def records(dialect: Dialect, where: RecordFilter) -> Query[list[Record]]:
         terms.add("at_ns >= {} AND at_ns < {}", where.from_ns, where.until_ns)
     if where.after_seq > 0:
         terms.add("seq > {}", where.after_seq)
+    if where.before_seq > 0:
+        terms.add("seq < {}", where.before_seq)
+    order = "seq DESC" if where.latest else "seq"
     sql = (
         f"SELECT {columns_sql('journal')} FROM {dialect.journal(where)}"  # noqa: S608
-        f" {terms.where} ORDER BY seq {terms.limited(where.limit)}"
+        f" {terms.where} ORDER BY {order} {terms.limited(where.limit)}"
     )
-    return Query(sql, terms.values, lambda rows: [store_rows.record_of(row) for row in rows])
+    return Query(sql, terms.values, partial(_risen, latest=where.latest))
+
+
+def _risen(rows: Iterable[Row], *, latest: bool) -> list[Record]:
+    found = [store_rows.record_of(row) for row in rows]
+    return found[::-1] if latest else found
 
 
 def costs(dialect: Dialect, where: CostFilter) -> Query[Costs]:

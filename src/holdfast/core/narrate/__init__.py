@@ -35,9 +35,14 @@ def narrate(record: Record, tz: tzinfo, *, dated: bool = False, named: bool = Fa
     """
     at = (_EPOCH + timedelta(microseconds=record.at_ns // 1000)).astimezone(tz)
     when = f"{at:%Y-%m-%d %H:%M:%S}" if dated else f"{at:%H:%M:%S}"
-    cost = f" ({format_usd(record.cost_nusd)})" if record.cost_nusd else ""
     who = f"{_actor(record)} " if named and record.session else ""
-    return f"{when} {who}{_SENTENCES[record.kind](record)}{cost}"
+    return f"{when} {who}{sentence(record)}"
+
+
+def sentence(record: Record) -> str:
+    """The same without the time, where that stands elsewhere."""
+    cost = f" ({format_usd(record.cost_nusd)})" if record.cost_nusd else ""
+    return f"{_SENTENCES[record.kind](record)}{cost}"
 
 
 def _actor(record: Record) -> str:

@@ -6,18 +6,11 @@ from holdfast.model.events import Record
 
 
 class RecordList(msgspec.Struct, frozen=True):
-    """A page of the journal, by rising `seq`."""
+    """A page of the journal, by rising `seq`; `lines` are sentences, where they were asked for."""
 
     records: tuple[Record, ...]
     next: str = ""
-
-
-class ServerRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server did itself, by rising `seq`: `lines` holds one dated sentence for each."""
-
-    records: tuple[Record, ...]
-    lines: tuple[str, ...]
-    next: str = ""
+    lines: tuple[str, ...] = ()
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

@@ -181,7 +181,7 @@ class StoreConformance(abc.ABC):
         self.run(body)
 
     def test_reading_in_pages_misses_nothing(self) -> None:
-        """`after_seq` and `limit` walk the whole."""
+        """`after_seq` and `limit` walk the whole; so does `before_seq`, from its end."""
 
         async def body(store: Store) -> None:
             await store.commit(
@@ -194,6 +194,14 @@ class StoreConformance(abc.ABC):
                 seen += [record.seq for record in page]
             assert seen == [n + 1 for n in range(40) if n % 3]
             assert await store.records(RecordFilter(tenant="acme", limit=0)) == []
+            back: list[int] = []
+            while page := await store.records(
+                RecordFilter(tenant="acme", before_seq=back[0] if back else 0, latest=True, limit=4)
+            ):
+                back[:0] = [record.seq for record in page]
+            assert back == seen
+            none = RecordFilter(tenant="acme", latest=True, limit=0)
+            assert await store.records(none) == []
 
         self.run(body)
 

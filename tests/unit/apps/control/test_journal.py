@@ -238,3 +238,23 @@ def test_a_question_that_cannot_be_meant_is_refused(query, field):
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
 
     served(main)
+
+
+def test_the_journal_is_read_back_from_its_end_with_a_sentence_for_each():
+    async def main(house: House):
+        await write(house, *(made(at_ns=AT + i, session="s1", tool="Read") for i in range(7)))
+        seen: list[int] = []
+        cursor = ""
+        while True:
+            page = await house.get(
+                "/v1/records", session="s1", latest="true", told="true", limit="3", cursor=cursor
+            )
+            seen[:0] = [one["seq"] for one in page["records"]]
+            assert page["lines"] == ["the model asked to call `Read`"] * len(page["records"])
+            cursor = page["next"]
+            if not cursor:
+                break
+        assert seen == list(range(1, 8))
+        assert (await house.get("/v1/records", session="s1"))["lines"] == []
+
+    served(main)

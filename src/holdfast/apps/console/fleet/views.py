@@ -8,8 +8,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.apps.console.fleet.asked import SORTS, STATES, Asked, asked_of
-from holdfast.apps.console.fleet.fragments import changes, listed
+from holdfast.apps.console.fleet.fragments import list_drawn, listed
 from holdfast.apps.console.pages import Page
+from holdfast.apps.console.streams import changes
 from holdfast.apps.console.visits import Form, Visit, Visits
 from holdfast.client import Client, FleetRow
 from holdfast.errors import HoldfastError, InvalidRequest
@@ -45,7 +46,8 @@ class FleetViews:
 
     async def stream(self, visit: Visit) -> Response:
         """The list again and again, as it stands."""
-        return changes(visit, asked_of(visit.request.query_params), self._over)
+        asked = asked_of(visit.request.query_params)
+        return changes(visit, lambda now: list_drawn(now, asked), self._over)
 
     async def confirm(self, visit: Visit) -> Page:
         """What an act would be done to, and the question whether it is to be."""

@@ -6,7 +6,7 @@
   root.classList.add("scripted");
   const one = (query) => document.querySelector(query);
   const all = (query) => [...document.querySelectorAll(query)];
-  const rows = () => all("#sessions tbody tr");
+  const rows = () => all("[data-rows] tbody tr");
   const boxOf = (row) => row.querySelector("input[name=session]");
 
   // What is chosen, by id: the list is drawn again under it.
@@ -16,11 +16,11 @@
 
   function shown() {
     for (const row of rows()) {
-      const box = boxOf(row);
-      const picked = every || chosen.has(box.value);
-      box.checked = chosen.has(box.value);
-      row.classList.toggle("picked", picked);
       row.classList.toggle("at", row.id === at);
+      const box = boxOf(row);
+      if (!box) continue;
+      box.checked = chosen.has(box.value);
+      row.classList.toggle("picked", every || box.checked);
     }
     if (one("#all")) one("#all").checked = every;
     const said = one("#chosen");
@@ -57,6 +57,10 @@
     document.addEventListener(name, shown);
   }
 
+  // What was unfolded stays so when it is drawn again.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node instanceof HTMLDetailsElement);
+
   function move(by) {
     const list = rows();
     if (!list.length) return;
@@ -64,7 +68,7 @@
     const next = list[Math.min(Math.max(now + by, 0), list.length - 1)];
     at = next.id;
     shown();
-    boxOf(next).focus({ preventScroll: true });
+    next.querySelector("a.open")?.focus({ preventScroll: true });
     next.scrollIntoView({ block: "nearest" });
   }
 

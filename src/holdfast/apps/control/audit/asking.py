@@ -17,7 +17,7 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.compose.config.problems import quoted
 from holdfast.errors import InvalidRequest
 from holdfast.model.events import Record
-from holdfast.model.views.audit import AskedRecord, AuditAnswer, Question, ServerRecords
+from holdfast.model.views.audit import AskedRecord, AuditAnswer, Question, RecordList
 from holdfast.ports.store import RecordFilter, Store
 
 _NS = 1_000_000_000
@@ -80,7 +80,7 @@ async def ask(deps: ControlDeps, question: AskJournal) -> AuditAnswer:
     )
 
 
-async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
+async def of_server(deps: ControlDeps, which: WhichOfServer) -> RecordList:
     """What the server did itself.
 
     Errors: InvalidRequest for a zone that cannot be meant and for a cursor that is none.
@@ -96,7 +96,14 @@ async def of_server(deps: ControlDeps, which: WhichOfServer) -> ServerRecords:
     )
     found, then = await page_of(deps.house.store, where, which.cursor)
     lines = tuple(_narrated(record, zone, dated=True) for record in found)
-    return ServerRecords(records=found, lines=lines, next=then)
+    return RecordList(records=found, lines=lines, next=then)
+
+
+def sentences(records: Sequence[Record]) -> tuple[str, ...]:
+    """What each says, without its time."""
+    from holdfast.core.narrate import sentence  # noqa: PLC0415 -- few ask
+
+    return tuple(map(sentence, records))
 
 
 def zone_of(name: str) -> tzinfo:

@@ -4,7 +4,7 @@ from holdfast.apps.control.audit import asking, service
 from holdfast.apps.control.audit.schemas import AskJournal, WhichOfServer, WhichRecords
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import Operations
-from holdfast.model.views.audit import AuditAnswer, RecordList, ServerRecords
+from holdfast.model.views.audit import AuditAnswer, RecordList
 
 operations = Operations("", "journal")
 
@@ -12,7 +12,8 @@ operations = Operations("", "journal")
 @operations.get("/v1/records")
 async def list_records(which: WhichRecords, deps: ControlDeps) -> RecordList:
     """Journal records of one tenant, in order."""
-    return RecordList(*await service.records(deps, which))
+    found, then = await service.records(deps, which)
+    return RecordList(found, then, asking.sentences(found) if which.told else ())
 
 
 @operations.get("/v1/audit/ask")
@@ -22,6 +23,6 @@ async def ask_audit(question: AskJournal, deps: ControlDeps) -> AuditAnswer:
 
 
 @operations.get("/v1/audit/server")
-async def list_server_records(which: WhichOfServer, deps: ControlDeps) -> ServerRecords:
+async def list_server_records(which: WhichOfServer, deps: ControlDeps) -> RecordList:
     """What the server did itself, of no tenant: starts, clock, upstreams, operators, retention."""
     return await asking.of_server(deps, which)

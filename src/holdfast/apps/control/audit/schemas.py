@@ -16,7 +16,9 @@ MAX_LAST_S = 366 * 86_400
 class WhichRecords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Filters; an empty one does not filter. `tenant` may be left out where there is only one.
 
-    `after_seq` is the `seq` of the last record that was seen, which a cursor says as well.
+    `after_seq` is the `seq` of the last record that was seen, which a cursor says as well. With
+    `latest` it is the last page that is shown, and a cursor leads to the one before it. `told` adds
+    a sentence for each record.
     """
 
     tenant: Name = ""
@@ -29,6 +31,8 @@ class WhichRecords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     from_ns: Nanoseconds = 0
     until_ns: Nanoseconds = MAX_NS
     after_seq: Nanoseconds = 0
+    latest: bool = False
+    told: bool = False
     limit: Annotated[int, Meta(ge=1, le=MAX_RECORDS)] = 200
     cursor: Cursor = ""
 

@@ -27,6 +27,7 @@ async def records(deps: ControlDeps, which: WhichRecords) -> tuple[tuple[Record,
         from_ns=which.from_ns,
         until_ns=which.until_ns,
         after_seq=which.after_seq,
+        latest=which.latest,
         limit=which.limit,
     )
     return await page_of(deps.house.store, where, which.cursor)
@@ -35,12 +36,15 @@ async def records(deps: ControlDeps, which: WhichRecords) -> tuple[tuple[Record,
 async def page_of(store: Store, where: RecordFilter, cursor: str) -> tuple[tuple[Record, ...], str]:
     """A page of the journal and the cursor behind it. Errors: InvalidRequest, StoreUnavailable."""
     place = place_of(cursor)
-    after_seq = where.after_seq if place is None else place[0]
-    found = await store.records(
-        msgspec.structs.replace(where, after_seq=after_seq, limit=where.limit + 1)
-    )
-    page = tuple(found[: where.limit])
-    return page, cursor_of((page[-1].seq, "") if len(found) > len(page) else None)
+    where = msgspec.structs.replace(where, limit=where.limit + 1)
+    if place is not None:
+        bound = {"before_seq" if where.latest else "after_seq": place[0]}
+        where = msgspec.structs.replace(where, **bound)
+    found = await store.records(where)
+    whole = len(found) < where.limit
+    page = tuple(found if whole else found[1:] if where.latest else found[:-1])
+    end = 0 if where.latest else -1
+    return page, cursor_of(None if whole else (page[end].seq, ""))
 
 
 def tenant_of(config: Config, named: str) -> str:

@@ -1,0 +1,1 @@
+"""Questions to people: what waits, one question whole, the answer."""

@@ -1,0 +1,1 @@
+"""One session: its story, its money, those that it started, held at hand."""
