@@ -227,6 +227,54 @@ def test_an_operator_is_who_acts_and_may_no_more_than_with_their_token(browser, 
     assert person.leave() == []
 
 
+def test_who_spends_what_is_seen_beside_its_cap(project, person):
+    session = opened(project, "spender")
+    ask(project, session, body({"text": "word " * 900}))
+    page = person.go("budgets")
+    expect(page.get_by_role("heading", name="Budgets")).to_be_visible()
+    page.get_by_label("Whose").select_option(label="Sessions")
+    row = page.locator("tr", has_text=session.session_id).first
+    expect(row).to_contain_text("money")
+    expect(row).to_contain_text("$0.50")
+    expect(row.get_by_role("img")).to_have_accessible_name(re.compile(r"\d+ % of its cap"))
+    row.get_by_role("link").click()
+    expect(page.locator("h1")).to_contain_text("desk")
+
+
+def test_the_journal_is_asked_as_one_would_ask_a_person(project, person):
+    session = opened(project, NAME, task="refunds/asked")
+    page = person.go("audit")
+    page.get_by_label("User").fill(NAME)
+    page.get_by_label("When").fill("today")
+    page.get_by_role("button", name="Ask").click()
+    line = page.locator("li", has_text="refunds/asked")
+    expect(line).to_contain_text("was opened")
+    line.get_by_role("link").click()
+    expect(page.get_by_text(session.session_id).first).to_be_visible()
+    person.go("audit?user=ann&at=when+pigs+fly")
+    expect(page.get_by_role("alert")).to_contain_text("when pigs fly")
+
+
+def test_a_key_is_seen_with_what_it_spent_and_taken_back(project, person):
+    asked = {"name": "ci", "agent": "desk", "budget": ["usd=1.00"], "users": [NAME]}
+    made = project.call("POST", "/v1/keys", asked)
+    assert made.status == 200, made.body
+    page = person.go("keys")
+    expect(page.get_by_role("row", name="ci")).to_contain_text(NAME)
+    page.get_by_role("link", name="ci").click()
+    page.get_by_label("Why").fill("it leaked")
+    page.get_by_role("button", name="Revoke this key").click()
+    expect(page.locator("h1")).to_contain_text("revoked")
+    assert project.call("GET", "/v1/keys/ci").json["state"] == "revoked"
+
+
+def test_the_server_tells_how_it_is(project, person):
+    page = person.go("health")
+    expect(page.locator("h1")).to_contain_text("ok")
+    expect(page.get_by_text("anthropic").first).to_be_visible()
+    expect(page.get_by_text("the server started").first).to_be_visible()
+
+
 def test_a_page_of_another_site_can_neither_frame_nor_drive_the_console(browser, project, person):
     session = opened(project, "far")
     form = (
@@ -245,7 +293,7 @@ def test_a_page_of_another_site_can_neither_frame_nor_drive_the_console(browser,
     assert state_of(project, session) == "active"
 
 
-@pytest.mark.parametrize("place", ["fleet?words=readable", "sign-ins"])
+@pytest.mark.parametrize("place", ["fleet?words=readable", "sign-ins", "budgets", "keys", "health"])
 def test_a_page_is_readable_for_everybody_in_light_and_dark_and_on_a_phone(project, person, place):
     opened(project, "readable")
     page = person.go(place)

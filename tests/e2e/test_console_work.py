@@ -166,3 +166,21 @@ def test_what_hides_in_arguments_is_seen_where_it_is_answered(house, person):
             found = Axe().run(page)
             assert found.violations_count == 0, found.generate_report()
             assert page.evaluate("document.documentElement.scrollWidth") <= width, place
+
+
+def test_a_run_that_waits_is_found_and_ended_with_a_reason(house, person):
+    work = asking(house, fresh("order"))
+    page = person.go("runs?show=all")
+    row = page.locator(f"tr[id='{work.run_id}']")
+    expect(row).to_contain_text(NAME)
+    row.locator("a.open").click()
+    expect(page.get_by_text("Look it up, then close it.")).to_be_visible()
+    page.get_by_label("Why?").fill("no longer wanted")
+    page.get_by_role("button", name="End it for good").click()
+    expect(page.locator("h1")).to_contain_text("cancelled")
+    expect(page.locator(".note")).to_contain_text("no longer wanted")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()

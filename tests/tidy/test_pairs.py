@@ -49,12 +49,14 @@ OTHERWISE: dict[str, tuple[str, str]] = {
     "runtime/fitting": ("e2e/test_gateway_resilience.py", "a request goes to a fallback"),
     "runtime/views": ("unit/apps/control/test_one_view.py", "all doors show the same"),
     "testing/memory_costs": ("contract/test_store_port.py", "the suite of the port"),
+    "testing/memory_records": ("contract/test_store_port.py", "the suite of the port"),
     "testing/memory_purge": ("contract/test_store_retention.py", "the suite of the port"),
     "testing/scripted_model": ("unit/testing/scripted_model", "by its clients, over HTTP"),
     "tools": ("unit/integrations/test_tool_router.py", "tools are run in their own process"),
 }
 # A unit test that takes its subject from a house that is wired whole, and the module it is of.
 OF_A_HOUSE = {
+    "apps/console/test_hostile_pages.py": "apps/console/pages",
     "apps/control/test_journal.py": "apps/control/audit/routes",
     "apps/control/test_proposing.py": "apps/control/budgets/proposing",
     "apps/control/test_own_files.py": "apps/control/files/routes",

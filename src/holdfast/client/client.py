@@ -358,6 +358,18 @@ class Budgets:
         }
         return await self._door.get("/v1/budgets/proposals", ProposalList, query)
 
+    async def page(
+        self, *, scope: Scope | str, tenant: str = "", cursor: str = "", limit: int = 100
+    ) -> AccountList:
+        """Accounts of one scope by owner; `next` is the cursor of the page after it."""
+        query: dict[str, str | int | None] = {
+            "scope": str(scope),
+            "tenant": tenant,
+            "cursor": cursor,
+            "limit": limit,
+        }
+        return await self._door.get("/v1/budgets/accounts", AccountList, query)
+
     async def set(
         self,
         *,

@@ -97,6 +97,17 @@ class Runs:
         query = _which(tenant, project, user, batch, state)
         return await listed(self._door, "/v1/runs", RunList, _runs, query, limit)
 
+    async def page(
+        self, *, state: RunState | str = "", cursor: str = "", limit: int = 100
+    ) -> RunList:
+        """One page, newest first; its `next` is the cursor of the page after it."""
+        query: dict[str, str | int | None] = {
+            "state": str(state),
+            "cursor": cursor,
+            "limit": limit,
+        }
+        return await self._door.get("/v1/runs", RunList, query)
+
     def each(
         self,
         *,

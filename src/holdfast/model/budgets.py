@@ -66,6 +66,14 @@ class AccountKey(msgspec.Struct, frozen=True, order=True):
         return f"{self.scope}:{self.owner}:{self.dimension}:{self.window}"
 
 
+def account_texts(scope: Scope, tenant: str) -> tuple[str, str]:
+    """Texts between which those of a scope's accounts lie, of one tenant or of all (empty)."""
+    first = f"{scope}:"
+    if tenant:
+        first += f"{tenant}:" if scope is Scope.TENANT else f"{tenant}/"
+    return first, first[:-1] + chr(ord(first[-1]) + 1)
+
+
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """A cap on one dimension and window of a scope; `alerts` are percents, ascending."""
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.model.approvals import Approval, ApprovalState
-from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState, Scope
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.costs import CostBy, Costs
 from holdfast.model.effects import EffectEntry
@@ -286,6 +286,15 @@ class Store(Protocol):
         """Accounts in the order of their keys' text: those of `keys` that there are, or all.
 
         `held` is counted from the open holds.
+        """
+        ...
+
+    async def account_keys(
+        self, scope: Scope, tenant: str, after: str, limit: int
+    ) -> list[AccountKey]:
+        """Keys of a scope's accounts in the order of their text, those behind the text `after`.
+
+        An empty tenant means those of all.
         """
         ...
 

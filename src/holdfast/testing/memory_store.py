@@ -14,7 +14,7 @@ import msgspec
 
 from holdfast.errors import Conflict, HoldfastError, InvalidRequest, StoreUnavailable
 from holdfast.model.approvals import Approval
-from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState, Scope, account_texts
 from holdfast.model.conversations import Conversation, ConversationClosed, ConversationHead
 from holdfast.model.costs import Costs
 from holdfast.model.effects import EffectEntry, EffectState
@@ -56,6 +56,7 @@ from holdfast.ports.store_refusals import (
 )
 from holdfast.testing import memory_purge as rules
 from holdfast.testing.memory_costs import added_up
+from holdfast.testing.memory_records import selected
 
 
 class _Durable:
@@ -320,8 +321,7 @@ class MemoryStore:
         """Journal records of one tenant by rising `seq`."""
         check_record_filter(where)
         self._check_readable()
-        found = [record for record in self._durable.journal if _matches(record, where)]
-        return found[max(len(found) - where.limit, 0) :] if where.latest else found[: where.limit]
+        return selected(self._durable.journal, where)
 
     async def costs(self, where: CostFilter) -> Costs:
         """What journal records settled, added up."""
@@ -507,6 +507,17 @@ class MemoryStore:
         found = sorted(wanted, key=lambda state: str(state.key).encode())
         return [msgspec.structs.replace(s, held=held.get(s.key, 0)) for s in found]
 
+    async def account_keys(
+        self, scope: Scope, tenant: str, after: str, limit: int
+    ) -> list[AccountKey]:
+        """Keys of a scope's accounts in the order of their text, those behind `after`."""
+        check_text((tenant, after), "the filter")
+        self._check_readable()
+        first, end = (text.encode() for text in account_texts(scope, tenant))
+        texts = {str(key).encode(): key for key in self._durable.accounts}
+        first = max(first, after.encode())
+        return [texts[text] for text in sorted(texts) if first < text < end][:limit]
+
     async def holds(self) -> list[HoldState]:
         """Every open reservation, oldest first."""
         self._check_readable()
@@ -554,21 +565,6 @@ def _kept_change(change: Change) -> Change:
     if isinstance(change, kinds):
         return msgspec.json.decode(state_json(change), type=type(change))
     raise InvalidRequest(f"a {type(change).__name__} is no state that a store keeps")
-
-
-def _matches(record: Record, where: RecordFilter) -> bool:
-    return (
-        record.tenant == where.tenant
-        and where.user in ("", record.user)
-        and where.session in ("", record.session)
-        and where.agent in ("", record.agent)
-        and where.tool in ("", record.tool)
-        and where.call_id in ("", record.call_id)
-        and (not where.kinds or record.kind in where.kinds)
-        and where.from_ns <= record.at_ns < where.until_ns
-        and record.seq > where.after_seq
-        and (not where.before_seq or record.seq < where.before_seq)
-    )
 
 
 def _submitted(run: Run) -> tuple[int, bytes]:

@@ -13,8 +13,13 @@ from starlette.routing import Route
 
 from holdfast.apps.console.approvals.views import ApprovalViews
 from holdfast.apps.console.assets import static
+from holdfast.apps.console.audit.views import AuditViews
+from holdfast.apps.console.budgets.views import BudgetViews
 from holdfast.apps.console.fleet.views import FleetViews
 from holdfast.apps.console.guarding import Guarded
+from holdfast.apps.console.health.views import HealthViews
+from holdfast.apps.console.keys.views import KeyViews
+from holdfast.apps.console.runs.views import RunViews
 from holdfast.apps.console.sessions.views import SessionViews
 from holdfast.apps.console.sign_in.views import SignInViews
 from holdfast.apps.console.visits import Visits
@@ -38,6 +43,11 @@ def create_console(
         *FleetViews(visits, over).routes(),
         *SessionViews(visits, over).routes(),
         *ApprovalViews(visits, over).routes(),
+        *BudgetViews(visits).routes(),
+        *RunViews(visits).routes(),
+        *AuditViews(visits).routes(),
+        *KeyViews(visits).routes(),
+        *HealthViews(visits).routes(),
     ]
     app = Starlette(
         routes=routes,

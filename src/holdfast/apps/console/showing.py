@@ -22,6 +22,7 @@ _TAGS = range(0xE0100, 0xE01F0)
 _MARKS_MAX = 3
 _TINY_NUSD = 100_000
 _CENT_NUSD = 10_000_000
+_BRIEF = 120
 
 
 def marked(text: str) -> str:
@@ -129,7 +130,14 @@ def task(session: SessionView) -> str:
     return session.task.removesuffix(session.session_id).removesuffix("/")
 
 
+def brief(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text[: 4 * _BRIEF].split())
+    return f"{line[:_BRIEF]}…" if len(line) > _BRIEF else line
+
+
 FILTERS = {
+    "brief": brief,
     "task": task,
     "exact": exact,
     "usd": usd,

@@ -40,6 +40,7 @@ ACTS: dict[str, Act] = {
     "list_dead_letters": Act.LOOKS,
     "list_effects": Act.LOOKS,
     "list_unknown_effects": Act.LOOKS,
+    "list_accounts": Act.LOOKS,
     "list_approvals": Act.LOOKS,
     "show_approval": Act.LOOKS,
     "show_approval_load": Act.LOOKS,

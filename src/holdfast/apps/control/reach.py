@@ -119,7 +119,9 @@ PLACES: Mapping[str, Finder] = {
     **dict.fromkeys(("list_sessions", "list_runs", "list_keys", "list_dead_letters"), _looked_at),
     **dict.fromkeys(("show_fleet",), _looked_at),
     **dict.fromkeys(("list_unknown_effects", "list_records", "ask_audit"), _looked_at),
-    **dict.fromkeys(("list_effects", "list_approvals", "policy_replay"), _looked_at),
+    **dict.fromkeys(
+        ("list_effects", "list_approvals", "list_accounts", "policy_replay"), _looked_at
+    ),
     "show_approval_load": _looked_at,
     **dict.fromkeys(("show_reach", "pause_part", "kill_part", "resume_part"), _looked_at),
     **dict.fromkeys(("show_costs", "propose_budgets"), _looked_at),

@@ -12,7 +12,7 @@ import msgspec
 
 from holdfast.backends.sql.database import Dialect, Query, columns_sql
 from holdfast.model.approvals import Approval
-from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState, Scope, account_texts
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.costs import DAY_NS, Cost, CostBy, Costs, day_of
 from holdfast.model.effects import EffectEntry
@@ -335,6 +335,17 @@ def accounts(
         f" SELECT {_ACCOUNT}, key, account FROM accounts {terms.where} ORDER BY 1, 2"
     )
     return Query(sql, terms.values, _accounts_of)
+
+
+def account_keys(
+    dialect: Dialect, scope: Scope, tenant: str, after: str, limit: int
+) -> Query[list[AccountKey]]:
+    """Keys of accounts of one scope, and of one tenant where it is named, behind a text."""
+    first, end = account_texts(scope, tenant)
+    terms = _Terms(dialect)
+    terms.add("key > {} AND key < {}", max(first, after), end)
+    sql = f"SELECT account FROM accounts {terms.where} ORDER BY key {terms.limited(limit)}"  # noqa: S608
+    return Query(sql, terms.values, _all(lambda raw: store_rows.account_of(raw).key))
 
 
 def _accounts_of(rows: Iterable[Row]) -> list[AccountState]:

@@ -16,7 +16,7 @@ from holdfast.backends.sql.lookups import EffectLookups
 from holdfast.backends.sql.queries import EffectName
 from holdfast.backends.sql.writer import Writer
 from holdfast.model.approvals import Approval
-from holdfast.model.budgets import AccountKey, AccountState, HoldState
+from holdfast.model.budgets import AccountKey, AccountState, HoldState, Scope
 from holdfast.model.conversations import Conversation, ConversationHead
 from holdfast.model.costs import Costs
 from holdfast.model.effects import EffectEntry
@@ -176,6 +176,13 @@ class SqlStore(ABC):
         """All accounts, or those of `keys`, by key; `held` is counted from the open holds."""
         check_account_keys(keys or ())
         return await self._read(queries.accounts(self._dialect, keys))
+
+    async def account_keys(
+        self, scope: Scope, tenant: str, after: str, limit: int
+    ) -> list[AccountKey]:
+        """Keys of a scope's accounts in the order of their text, those behind `after`."""
+        check_text((tenant, after), "the filter")
+        return await self._read(queries.account_keys(self._dialect, scope, tenant, after, limit))
 
     async def holds(self) -> list[HoldState]:
         """Every open reservation, oldest first."""

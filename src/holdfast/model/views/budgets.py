@@ -23,9 +23,10 @@ class BudgetAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountList(msgspec.Struct, frozen=True):
-    """Innermost first."""
+    """Innermost first; a page of one scope is by owner."""
 
     accounts: tuple[BudgetAccount, ...]
+    next: str = ""
 
 
 class CapProposal(msgspec.Struct, frozen=True, kw_only=True):

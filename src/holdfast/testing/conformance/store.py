@@ -467,6 +467,32 @@ class StoreConformance(abc.ABC):
 
         self.run(body)
 
+    def test_accounts_of_a_scope_are_walked_in_pages_and_no_tenant_sees_anothers(self) -> None:
+        """Names that begin alike are told apart."""
+
+        async def body(store: Store) -> None:
+            owners = ["acme/a", "acme/b:c", "acme-2/a", "acme/ü", "b/a"]
+            keys = [AccountKey(Scope.USER, o, Dimension.USD, Window.DAY) for o in owners]
+            tenants = [
+                AccountKey(Scope.TENANT, o, Dimension.USD, Window.DAY) for o in ("acme", "b")
+            ]
+            await store.commit(
+                changes=[AccountState(key=key, limit=1, settled=1) for key in (*keys, *tenants)]
+            )
+            mine = sorted((k for k in keys if k.owner.startswith("acme/")), key=str)
+            assert await store.account_keys(Scope.USER, "acme", "", 10) == mine
+            assert await store.account_keys(Scope.USER, "", "", 10) == sorted(keys, key=str)
+            assert await store.account_keys(Scope.TENANT, "acme", "", 10) == tenants[:1]
+            assert await store.account_keys(Scope.KEY, "", "", 10) == []
+            seen: list[AccountKey] = []
+            while page := await store.account_keys(
+                Scope.USER, "acme", str(seen[-1]) if seen else "", 2
+            ):
+                seen += page
+            assert seen == mine
+
+        self.run(body)
+
     def test_the_last_of_many_states_at_once_is_the_one_kept(self) -> None:
         """Commits in one batch count in the order of the calls."""
 

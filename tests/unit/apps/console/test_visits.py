@@ -1,66 +1,16 @@
 """Signing in and out, forms, and what refuses to be a page of somebody's: over the real API."""
 
-import asyncio
-import dataclasses
 import re
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
-import httpx2
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
-from holdfast.apps.console.app import create_console
-from holdfast.apps.console.visits import csrf_of, own_place
-from holdfast.apps.control.operator_file import Operators
-from holdfast.apps.control.sign_in_file import SignIns
-from tests.control_house import House
-
-URL = "http://127.0.0.1:8787"
-COOKIE = "holdfast_8787"
-
-
-class Browser:
-    """A browser without scripts, and the server's parts behind it."""
-
-    def __init__(self, house: House, folder: Path) -> None:
-        self.house = house
-        operators = Operators(folder)
-        operators.add("kim", 1)
-        self.sign_ins = SignIns(
-            folder, lambda name: "one" if name == "admin" else operators.digest_of(name)
-        )
-        house.deps = dataclasses.replace(house.deps, operators=operators, sign_ins=self.sign_ins)
-        console = create_console(house.app, url=URL, public_url="", over=asyncio.Event())
-        app = Starlette(routes=[Mount("/console", console)])
-        self.http = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=app), base_url=URL, headers={"origin": URL}
-        )
-
-    def code(self, operator: str = "admin") -> str:
-        return self.sign_ins.link(operator, self.house.clock.now_ns())[0]
-
-    async def sign_in(self, operator: str = "admin", **fields: str) -> httpx2.Response:
-        data = {"code": self.code(operator), "next": ""} | fields
-        return await self.http.post("/console/sign-in", data=data)
-
-    async def post(self, path: str, **fields: object) -> httpx2.Response:
-        fields = {"csrf": csrf_of(self.http.cookies[COOKIE])} | fields
-        return await self.http.post(f"/console/{path}", data=fields)
+from holdfast.apps.console.visits import own_place
+from tests.visiting import COOKIE, URL, Browser, visited
 
 
 @pytest.fixture
 def browsing(tmp_path):
-    def run(main: Callable[[Browser], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            browser = Browser(House(), tmp_path)
-            async with browser.http:
-                await main(browser)
-
-        asyncio.run(whole())
-
-    return run
+    return lambda main: visited(tmp_path, main)
 
 
 def test_a_link_signs_one_browser_in_once(browsing):

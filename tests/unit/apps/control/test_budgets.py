@@ -221,3 +221,24 @@ def test_a_change_that_leaves_out_the_limit_is_refused_and_does_not_lift_it():
         assert (await house.call("PUT", "/v1/budgets", body)).status_code == 400
 
     served(main)
+
+
+def test_accounts_of_a_scope_are_listed_in_pages_and_of_one_tenant_alone():
+    async def main(house: House):
+        for user in ("ann", "bob"):
+            await house.opened(tenant="acme", project="shop", user=user)
+        await house.opened(tenant="umbra")
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            page = await house.get("/v1/budgets/accounts", scope="user", limit="3", cursor=cursor)
+            seen += [f"{one['owner']} {one['window']}" for one in page["accounts"]]
+            cursor = page["next"]
+            if not cursor:
+                break
+        assert seen == sorted(seen)
+        assert {one.split()[0] for one in seen} == {"acme/ann", "acme/bob", "umbra/ann"}
+        mine = (await house.get("/v1/budgets/accounts", scope="user", tenant="umbra"))["accounts"]
+        assert {one["owner"] for one in mine} == {"umbra/ann"}
+
+    served(main, TWO_TENANTS)

@@ -113,7 +113,10 @@ def asked(name: str, at: dict[str, str]) -> tuple[Any, dict[str, str]]:
         **dict.fromkeys(("show_fleet", "show_costs"), where),
         **{key: {"tenant": at["tenant"]} for key in ("list_dead_letters", "list_unknown_effects")},
         "show_approval_load": where,
-        **{key: {"tenant": at["tenant"]} for key in ("list_records", "propose_budgets")},
+        **{
+            key: {"tenant": at["tenant"]}
+            for key in ("list_records", "propose_budgets", "list_accounts")
+        },
         "ask_audit": {"tenant": at["tenant"], "user": at["user"], "at": "2026-11-16 12:00"},
         "list_effects": {"session": at["session_id"]},
         "show_budgets": {"session": at["session_id"]},
@@ -218,6 +221,7 @@ OF_TENANT = {
     "list_dead_letters",
     "list_unknown_effects",
     "list_records",
+    "list_accounts",
     "ask_audit",
     "propose_budgets",
 }

@@ -71,16 +71,19 @@ class ApprovalViews:
         return changes(visit, draw, self._over)
 
     async def answer(self, visit: Visit) -> Response:
-        """Say yes or no to what was shown. Errors: as of `client.approvals`."""
-        form = await visit.form()
-        approvals = visit.client.approvals
-        verbs = {"approve": approvals.approve, "deny": approvals.deny}
-        verb = verbs.get(form.get("answer"))
-        if verb is None:
+        """Say yes or no to what was shown, or leave it to another. Errors: as of the client."""
+        form, approvals = await visit.form(), visit.client.approvals
+        approval_id, answer = _asked(visit), form.get("answer")
+        if answer == "delegate":
+            await approvals.delegate(approval_id, form.get("to").strip())
+        elif answer in ("approve", "deny"):
+            found = await approvals.show(approval_id)
+            shown = msgspec.structs.replace(found, digest=form.get("digest"))
+            verb = approvals.approve if answer == "approve" else approvals.deny
+            await verb(shown, form.get("note"))
+        else:
             raise InvalidRequest("choose an answer: approve or deny")
-        found = await approvals.show(_asked(visit))
-        await verb(msgspec.structs.replace(found, digest=form.get("digest")), form.get("note"))
-        return RedirectResponse(f"/console/approvals/{quote(found.approval_id, safe='')}", 303)
+        return RedirectResponse(f"/console/approvals/{quote(approval_id, safe='')}", 303)
 
 
 def _asked(visit: Visit) -> str:

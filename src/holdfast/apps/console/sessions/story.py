@@ -240,6 +240,8 @@ _OF_CALL: Mapping[Kind, Callable[[Called, Record, str], None]] = {
     Kind.APPROVAL_ASKED: _person_asked,
     Kind.APPROVAL_ANSWERED: _person_answered,
     Kind.APPROVAL_EXPIRED: _person_answered,
+    Kind.APPROVAL_DELEGATED: _noted,
+    Kind.APPROVAL_ESCALATED: _noted,
     Kind.TOOL_CALL_RETRIED: _again,
     Kind.EFFECT_UNKNOWN: _noted,
     Kind.EFFECT_RESOLVED: _noted,

@@ -1,7 +1,12 @@
 """`/v1/budgets`: what is spent, held and allowed; setting a limit by hand."""
 
 from holdfast.apps.control.budgets import service
-from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts, WhichProposals
+from holdfast.apps.control.budgets.schemas import (
+    SetLimit,
+    WhichAccounts,
+    WhichListed,
+    WhichProposals,
+)
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.model.views.budgets import AccountList, BudgetAccount, ProposalList
@@ -21,6 +26,12 @@ async def propose_budgets(which: WhichProposals, deps: ControlDeps) -> ProposalL
     from holdfast.apps.control.budgets.proposing import proposals  # noqa: PLC0415 -- it is rare
 
     return await proposals(deps, which)
+
+
+@operations.get("/accounts")
+async def list_accounts(which: WhichListed, deps: ControlDeps) -> AccountList:
+    """Accounts of one scope, by owner."""
+    return await service.listed(deps, which)
 
 
 @operations.put("")

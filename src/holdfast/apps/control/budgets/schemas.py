@@ -5,11 +5,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from holdfast.apps.control.paging import Cursor
 from holdfast.apps.control.wire import Name, Reason
 from holdfast.model.budgets import Dimension, Scope, Window
 
 MAX_LIMIT = 2**63 - 1
 MAX_LAST_S = 366 * 86_400
+MAX_LISTED = 1000
 
 
 class WhichAccounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +32,15 @@ class WhichProposals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     agent: Name = ""
     last_s: Annotated[int, Meta(ge=86_400, le=MAX_LAST_S)] = 30 * 86_400
     margin_percent: Annotated[int, Meta(ge=100, le=1000)] = 125
+
+
+class WhichListed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The accounts of one scope, of one tenant unless that is empty."""
+
+    scope: Scope = Scope.TENANT
+    tenant: Name = ""
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = 100
+    cursor: Cursor = ""
 
 
 class SetLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

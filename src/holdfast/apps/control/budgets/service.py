@@ -6,8 +6,9 @@ configuration: on any other it would limit nothing and look as if it did.
 
 from holdfast.apps.control import approvers
 from holdfast.apps.control.binding import Place
-from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts
+from holdfast.apps.control.budgets.schemas import SetLimit, WhichAccounts, WhichListed
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.compose.config import Config
 from holdfast.compose.config.resolve import limits_of
 from holdfast.core.sessions import GOING_ON
@@ -16,7 +17,7 @@ from holdfast.model.bodies import AdminActed, BudgetChanged
 from holdfast.model.budgets import AccountKey, AccountState, Limit, Scope, Window
 from holdfast.model.events import Record
 from holdfast.model.users import EVERYONE
-from holdfast.model.views.budgets import BudgetAccount
+from holdfast.model.views.budgets import AccountList, BudgetAccount
 from holdfast.ports.store import Change
 from holdfast.runtime.budgets import accounts_of
 
@@ -44,6 +45,17 @@ async def accounts(deps: ControlDeps, which: WhichAccounts) -> tuple[BudgetAccou
     _parts(which.scope, which.owner)
     owned = await deps.house.budgets.states(accounts_of(which.scope, which.owner))
     return tuple(_shown(state) for state in owned)
+
+
+async def listed(deps: ControlDeps, which: WhichListed) -> AccountList:
+    """A page of a scope's accounts, as they stand. Errors: InvalidRequest for no cursor."""
+    place = place_of(which.cursor)
+    after = "" if place is None else place[1]
+    keys = await deps.house.store.account_keys(which.scope, which.tenant, after, which.limit + 1)
+    page = keys[: which.limit]
+    then = (0, str(page[-1])) if len(keys) > len(page) else None
+    states = await deps.house.budgets.states(page)
+    return AccountList(tuple(_shown(state) for state in states), cursor_of(then))
 
 
 Also = tuple[Record, Change]

@@ -1,0 +1,1 @@
+"""Questions to the journal: what was done for whom, and when."""

@@ -1,0 +1,1 @@
+"""What is spent, held and allowed: accounts by tenant, project, user, key and task."""

@@ -1,0 +1,1 @@
+"""Who may do what: spending keys, operators, browsers that are signed in."""

@@ -1,0 +1,1 @@
+"""Durable runs: what waits for a person, and what becomes of it."""
