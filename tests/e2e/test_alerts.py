@@ -1,6 +1,9 @@
 """Alerts at a real receiver: each threshold once, signed, tried again, and never in the way."""
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
-from holdfast.backends.webhook.channel import signature
+from holdfast.backends.channels.webhook import signature
 from holdfast.testing.project import SETTINGS, NotStarted, RunningProject
 
 SECRET = "a shared secret of the receiver"
@@ -142,6 +146,70 @@ def test_a_kill_is_told_and_a_receiver_that_is_away_changes_nothing(tmp_path: Pa
             message = receiver.told("/all")[0]
             assert (message["kind"], message["session"]) == ("session.killed", session.session_id)
             assert project.call("GET", "/healthz", token="").json["status"] == "ok"
+
+
+MAIL = """alerts:
+  oncall: {url_env: ALERT_URL, secret_env: ALERT_SECRET, kinds: [session.killed]}
+  gone: {url_env: GONE_URL, secret_env: ALERT_SECRET, hard_only: true}
+  post: {url_env: MAIL_URL, format: email, from: holdfast@acme.example, to: [ops@acme.example]}
+"""
+
+
+class Letters:
+    """What a mail server took."""
+
+    def __init__(self) -> None:
+        self.came: list[str] = []
+
+    async def handle_DATA(  # noqa: N802 - the server calls it so
+        self, _: Any, __: Any, envelope: Any
+    ) -> str:
+        self.came.append(envelope.content.decode())
+        return "250 taken"
+
+
+@contextmanager
+def mailing() -> Iterator[tuple[Letters, str]]:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    letters = Letters()
+    server = Controller(letters, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        yield letters, f"smtp://127.0.0.1:{port}"
+    finally:
+        server.stop()
+
+
+def alerts(project: RunningProject, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "holdfast.apps.cli.main", "alerts", *words]
+    command += ["-C", str(project.folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_receivers_are_tried_by_hand_and_told_by_their_rules_also_by_e_mail(tmp_path: Path) -> None:
+    with receiving() as receiver, mailing() as (letters, url):
+        known = environment(receiver.url) | {"GONE_URL": "http://127.0.0.1:9", "MAIL_URL": url}
+        with RunningProject(tmp_path, settings=SETTINGS + MAIL, environment=known) as project:
+            tried = alerts(project, "test")
+            assert tried.returncode == 9, tried.stderr
+            assert tried.stdout.splitlines() == [
+                "✓ oncall: it answered 200",
+                "✗ gone: no answer (ConnectionRefusedError)",
+                "✓ post: the mail server took it",
+            ]
+            one = alerts(project, "test", "post")
+            assert (one.returncode, len(letters.came)) == (0, 2), one.stderr
+            unknown = alerts(project, "test", "nobody")
+            assert "no receiver `nobody` is configured" in unknown.stderr
+            session = spend(project)
+            project.call("POST", f"/v1/sessions/{session}/kill", {"reason": "enough"})
+            wait_for(lambda: receiver.told("/all")[1:])
+            assert [m["kind"] for m in receiver.told("/all")] == ["alerts.test", "session.killed"]
+            wait_for(lambda: "session.killed" in "".join(letters.came))
+            assert any("Subject: [holdfast] budget.alert desk" in one for one in letters.came)
+            shown = alerts(project, "list").stdout
+            assert "post" in shown
 
 
 def test_a_variable_that_is_not_set_is_told_at_the_start(tmp_path: Path) -> None:

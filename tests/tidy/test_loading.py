@@ -39,7 +39,11 @@ ON_DEMAND = {
     "apps/server/starting.py": {"holdfast.compose.moved_clock": "a clock that people move"},
     "apps/server/serving.py": {"holdfast.apps.server.relaying": "gateway processes"},
     "client/wire.py": {"holdfast.client.transport": "aiohttp, for whoever asks a server"},
-    "compose/alerting.py": {"holdfast.backends.webhook.channel": "receivers of alerts"},
+    "compose/alerting.py": {
+        "holdfast.backends.channels.mail": "receivers of e-mail",
+        "holdfast.backends.channels.webhook": "receivers of alerts",
+    },
+    "compose/config/alert_layout.py": {"zoneinfo": "quiet hours"},
     "compose/config/tool_checks.py": {"holdfast.core.tool_standard": "tools that are checked"},
     "compose/house.py": {"holdfast.runtime.alert_tap": "receivers of alerts"},
     "compose/own_files.py": {"holdfast.backends.system.own_files": "files that are own"},
@@ -52,6 +56,7 @@ ON_DEMAND = {
         "holdfast.backends.bedrock.sigv4": "an upstream on Bedrock",
         "holdfast.backends.vertex.dialect": "an upstream on Vertex AI",
     },
+    "core/quiet_hours.py": {"zoneinfo": "quiet hours"},
     "core/risk/registry.py": {"holdfast.core.risk.shell": "a command to judge"},
     "integrations/native/mcp_tools.py": {"mcp": "an extra", "mcp.client.stdio": "an extra"},
 }

@@ -27,6 +27,7 @@ OTHERWISE: dict[str, tuple[str, str]] = {
     "apps/server/serving": ("e2e/test_server_lifecycle.py", "the server is started as a process"),
     "apps/storage": ("e2e/test_postgres.py", "`holdfast store` is run as a program"),
     "apps/worker": ("e2e/test_native_runs.py", "workers are started beside a server"),
+    "backends/channels": ("contract/test_notify_port.py", "the suite of the port, two ways"),
     "backends/cedar": ("unit/backends/cedar", "bundles are loaded and asked as a whole"),
     "backends/postgres": ("contract/test_postgres_store.py", "the suite of the port, on a server"),
     "backends/sql": ("contract/test_store_port.py", "the suite of the port, on two databases"),

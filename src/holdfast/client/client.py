@@ -21,6 +21,7 @@ from holdfast.model.views.server import ClockView, GcDone, Health, TrustedFiles
 from holdfast.model.views.sessions import OpenedSession, SessionList, SessionView
 from holdfast.model.views.turns import TurnList, TurnRecord
 
+from .alerts import Alerts
 from .approvals import Approvals
 from .conversations import Conversations
 from .costs import Costs
@@ -75,6 +76,7 @@ class Client:
         self.runs = Runs(self._door)
         self.dlq = DeadLetters(self._door)
         self.effects = Effects(self._door)
+        self.alerts = Alerts(self._door)
         self.approvals = Approvals(self._door)
         self.budgets = Budgets(self._door)
         self.costs = Costs(self._door)

@@ -15,7 +15,7 @@ from holdfast.backends.reader_host import ReaderHost
 from holdfast.backends.system.clock import MovedClock, SystemClock, SystemEntropy
 from holdfast.backends.system.links import SystemLinks
 from holdfast.backends.system.processes import LinuxProcesses
-from holdfast.compose.alerting import alert_channels, alert_secrets
+from holdfast.compose.alerting import alert_receivers, alert_secrets
 from holdfast.compose.config.model import AfterTaint, Config
 from holdfast.compose.governing import governed_places, known_places
 from holdfast.compose.hooks import hook_sets
@@ -32,6 +32,7 @@ from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
 from holdfast.ports.sandbox import Sandbox
 from holdfast.runtime.guard import asking
+from holdfast.runtime.receivers import Receiver
 from holdfast.runtime.retention import Terms
 from holdfast.runtime.span_tap import SpanTap
 
@@ -59,6 +60,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     policy: RemotePolicy
     hook_hosts: HookHosts
     readers: ReaderHost
+    receivers: tuple[Receiver, ...] = ()
     outlets: tuple[Outlet, ...] = ()
 
     @property
@@ -68,6 +70,12 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         A disk of its own that failed stays failed: that server refuses until a person looks.
         """
         return self.house.store.failure if self.config.store is not None else ""
+
+    def tick(self) -> None:
+        """What is due about once a second."""
+        self.house.tick()
+        for one in self.receivers:
+            one.tick()
 
     async def close(self) -> None:
         """Finish what is queued and let go of everything."""
@@ -104,12 +112,12 @@ async def build(
     hosts = HookHosts(config.path.parent, environment, sandbox)
     default, by_agent = await hook_sets(hosts, config)
     headers = header_text(config.telemetry, environment)
-    receivers = alert_secrets(config.alerts, environment)
+    addresses = alert_secrets(config.alerts, environment)
     sink = telemetry_sink(config.telemetry, headers, say)
     spans = SpanTap(sink, clock, say) if sink is not None else None
-    channels = alert_channels(config.alerts, receivers, clock, say)
+    receivers = alert_receivers(config.alerts, addresses, clock, say)
     secrets = [*upstream_secrets(config, environment), headers]
-    secrets += [secret for pair in receivers.values() for secret in pair]
+    secrets += [secret for pair in addresses.values() for secret in pair if secret]
     scrubber = RuleScrubber(secrets)
     settings = _settings(config, signing_key, keep(config, scrubber.text))
     policy, files = RemotePolicy(FrameClient(policy_socket)), own_files(config)
@@ -127,7 +135,7 @@ async def build(
         files=files,
         links=SystemLinks(known_places(config)),
         taps=(spans,) if spans is not None else (),
-        channels=channels,
+        channels=receivers,
         sink=sink,
         say=say,
     )
@@ -140,7 +148,8 @@ async def build(
         policy=policy,
         hook_hosts=hosts,
         readers=readers,
-        outlets=tuple(one for one in (spans, *channels, sink) if one is not None),
+        receivers=receivers,
+        outlets=tuple(one for one in (spans, *receivers, sink) if one is not None),
     )
 
 

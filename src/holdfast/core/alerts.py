@@ -1,7 +1,7 @@
 """What an operator is told at once: journal records worth a message, in one sentence each.
 
-Not here: how a message travels (`backends/webhook`), and the record itself, which stays in the
-journal whether or not a message arrives.
+Not here: how a message travels (`backends/channels`), to whom (`runtime/receivers`), and the record
+itself, which stays in the journal whether or not a message arrives.
 """
 
 from datetime import tzinfo
@@ -29,6 +29,9 @@ _ALWAYS = frozenset(
 )
 
 
+_SOFT = frozenset(
+    {Kind.CONTEXT_ALERT, Kind.MODEL_CALL_SETTLED, Kind.RISK_NOTICE, Kind.SESSION_ENDING}
+)
 _TOLD_LOOPS = frozenset(
     {
         "loop.repeats_alert",
@@ -77,4 +80,14 @@ def alert_of(record: Record, tz: tzinfo) -> Notice | None:
         session=record.session,
         at_ns=record.at_ns,
         fields=dict(record.body),
+        soft=_is_soft(record),
     )
+
+
+def _is_soft(record: Record) -> bool:
+    """Whether nothing stands still for it, and nobody has to act before the morning."""
+    if record.kind is Kind.BUDGET_ALERT:
+        return bodies.BudgetAlert.of(record).percent < 100
+    if record.kind is Kind.LOOP_ALERT:
+        return not bodies.LoopAlert.of(record).stops
+    return record.kind in _SOFT

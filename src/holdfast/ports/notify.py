@@ -4,9 +4,10 @@ A channel may lose what it was given: whatever must not be lost stands in the jo
 here: what is worth telling (`core/alerts`), where telemetry goes (`sink`).
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from holdfast.model.notices import Notice
+from holdfast.model.notices import Attempt, GivenUp, Notice
 
 
 class Channel(Protocol):
@@ -26,4 +27,32 @@ class Channel(Protocol):
 
         What is given afterwards is not delivered.
         """
+        ...
+
+
+class Delivering(Channel, Protocol):
+    """A channel of one receiver that can be looked at, and tried."""
+
+    @property
+    def name(self) -> str:
+        """The receiver's, as in the settings."""
+        ...
+
+    @property
+    def delivered(self) -> int:
+        """How many notices arrived."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many notices are to be sent."""
+        ...
+
+    @property
+    def given_up(self) -> Iterable[GivenUp]:
+        """The last that did not arrive, latest last."""
+        ...
+
+    def attempt(self, notice: Notice) -> Attempt:
+        """Send one now, once, and say what came of it. Blocks meanwhile."""
         ...

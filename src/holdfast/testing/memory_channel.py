@@ -1,6 +1,6 @@
 """The Channel port in memory: what somebody would have been told is there to be looked at."""
 
-from holdfast.model.notices import Notice
+from holdfast.model.notices import Attempt, GivenUp, Notice
 
 
 class MemoryChannel:
@@ -9,6 +9,9 @@ class MemoryChannel:
     def __init__(self) -> None:
         self.told: list[Notice] = []
         self.undelivered = 0
+        self.name = "memory"
+        self.waiting = 0
+        self.given_up: list[GivenUp] = []
         self.closed = False
 
     def tell(self, notice: Notice) -> None:
@@ -17,6 +20,16 @@ class MemoryChannel:
             self.undelivered += 1
         else:
             self.told.append(notice)
+
+    @property
+    def delivered(self) -> int:
+        """All that was told."""
+        return len(self.told)
+
+    def attempt(self, notice: Notice) -> Attempt:
+        """It is always taken."""
+        self.told.append(notice)
+        return Attempt(receiver=self.name, ok=True, said="kept")
 
     def close(self) -> None:
         """Keep nothing more."""

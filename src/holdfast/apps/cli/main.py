@@ -40,6 +40,7 @@ COMMANDS = {
     "runs": Place("runs", "Durable runs: look at them, do them again."),
     "dlq": Place("dlq", "What waits for a person, of runs and of sessions."),
     "effects": Place("runs", "What runs did to the world outside."),
+    "alerts": Place("alerts", "Alerts: who is told, and whether it arrives."),
     "approvals": Place("approvals", "Calls that wait for a person."),
     "batch": Place("batch", "Many records, in chunks that are checked."),
     "budget": Place("budgets", "Budgets: what is spent, held and allowed."),

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from holdfast.apps.control import beside, errors, openapi
 from holdfast.apps.control.acts import classified
+from holdfast.apps.control.alerts.routes import operations as alerts
 from holdfast.apps.control.answering import shown
 from holdfast.apps.control.approvals.routes import operations as approvals
 from holdfast.apps.control.audit.routes import operations as audit
@@ -64,6 +65,7 @@ ALL: tuple[Operation, ...] = tuple(
         audit,
         policy,
         upstreams,
+        alerts,
         operators,
         keys,
         sign_ins,

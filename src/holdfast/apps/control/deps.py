@@ -17,6 +17,7 @@ from holdfast.model.decisions import Replay, Replayed
 from holdfast.model.stops import Reach
 from holdfast.model.views.policies import PolicyChange, PolicyFinding, PolicyStatus
 from holdfast.ports.clock import SettableClock
+from holdfast.runtime.receivers import Receiver
 
 
 class PolicyEngine(Protocol):
@@ -76,6 +77,7 @@ class ControlDeps:
     relays: Callable[[], RelaysHere] | None = None
     moved: SettableClock | None = None
     console_url: str = ""
+    receivers: Sequence[Receiver] = ()
 
     def __post_init__(self) -> None:
         """Whoever is refused is told by these operators' names who may lift what holds them."""

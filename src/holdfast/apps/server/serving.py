@@ -81,7 +81,7 @@ async def serve(
         harness = built.result()
         house, retention = harness.house, harness.house.retention
         async with (
-            kept_up(house.tick, report),
+            kept_up(harness.tick, report),
             repeated(retention.due, retention.every_s, report),
             repeated(house.upkeep.look, LOOK_S, report),
             repeated(house.approvals.look, LOOK_S, report),
@@ -268,6 +268,7 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
         model_port=relays.port,
         relays=relays.here if relays.port else None,
         moved=begun.moved,
+        receivers=harness.receivers,
     )
     talks, control = ConversationDoor(deps, report), create_control_app(deps)
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.compose.config.alert_layout import ALERTS
 from holdfast.compose.config.approval_layout import APPROVALS
 from holdfast.compose.config.attributes import Attributes
 from holdfast.compose.config.file_layout import FILES
@@ -17,8 +18,6 @@ from holdfast.compose.config.limits import LimitsShape
 from holdfast.compose.config.loop_layout import LOOP
 from holdfast.compose.config.model import (
     AgentConfig,
-    AlertFormat,
-    AlertReceiver,
     DefaultLimits,
     Defaults,
     Hooks,
@@ -283,15 +282,6 @@ IMPLEMENTATION = Record(
         "probe": Field(HOOK, "the function that says whether an earlier attempt took"),
         "http": Field(HTTP_TOOL, "the request that is the tool"),
         "tenants": Field(MapOf(value=HTTP_TOOL, key=ID), "the request, by tenant"),
-    },
-)
-
-ALERT_RECEIVER = Record(
-    build=AlertReceiver,
-    fields={
-        "url_env": Field(ENV_NAME, "environment variable with the address to post to"),
-        "secret_env": Field(ENV_NAME, "environment variable with the secret that signs messages"),
-        "format": Field(Choice(AlertFormat), "Slack's own message, or every field as JSON"),
     },
 )
 
@@ -572,6 +562,6 @@ SETTINGS = Record(
         "retention": Field(RETENTION, "when what is over is deleted"),
         "files": Field(FILES, "whose files the agents work on"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
-        "alerts": Field(MapOf(value=ALERT_RECEIVER, key=ID), "who is told of alerts, by name"),
+        "alerts": Field(ALERTS, "who is told of alerts, by name"),
     },
 )

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
+from holdfast.core.quiet_hours import QuietHours
 from holdfast.core.rates import Rates
 from holdfast.model.approvals import ReviewRule
 from holdfast.model.budgets import Dimension, Window
+from holdfast.model.events import Kind
 from holdfast.model.principals import TrustLevel
 from holdfast.model.sessions import SessionProfile
 from holdfast.model.tool_standard import ToolStandard
@@ -404,14 +406,26 @@ class AlertFormat(enum.StrEnum):
 
     SLACK = "slack"
     JSON = "json"
+    EMAIL = "email"
 
 
 class AlertReceiver(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is told of alerts; address and signing secret stay in the environment."""
+    """Who is told of alerts; address and signing secret stay in the environment.
+
+    `secret_env` is empty for e-mail, which has a `sender` and whom it goes `to`. The rest says what
+    it is told of, and when (`runtime/receivers`).
+    """
 
     url_env: str
-    secret_env: str
+    secret_env: str = ""
     format: AlertFormat = AlertFormat.JSON
+    sender: str = ""
+    to: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    tenants: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    hard_only: bool = False
+    quiet: QuietHours | None = None
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,4 +36,6 @@ async def move_clock(asked: MoveClock, deps: ControlDeps) -> ClockView:
         raise InvalidRequest("a clock never runs backwards: begin with another state folder")
     clock.advance(ahead_ns)
     deps.house.tick()
+    for one in deps.receivers:
+        one.tick()
     return await show_clock(deps)

@@ -1,0 +1,1 @@
+"""Channels that people read: a webhook, Slack's, e-mail."""
