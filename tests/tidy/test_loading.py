@@ -46,6 +46,7 @@ ON_DEMAND = {
     "compose/config/alert_layout.py": {"zoneinfo": "quiet hours"},
     "compose/config/tool_checks.py": {"holdfast.core.tool_standard": "tools that are checked"},
     "compose/house.py": {"holdfast.runtime.alert_tap": "receivers of alerts"},
+    "compose/identity.py": {"holdfast.backends.oidc.provider": "an issuer that people sign in at"},
     "compose/own_files.py": {"holdfast.backends.system.own_files": "files that are own"},
     "compose/telemetry.py": {
         "holdfast.backends.otlp.encoding": "an extra",

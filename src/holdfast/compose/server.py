@@ -20,6 +20,7 @@ from holdfast.compose.config.model import AfterTaint, Config
 from holdfast.compose.governing import governed_places, known_places
 from holdfast.compose.hooks import hook_sets
 from holdfast.compose.house import House, Ports, Settings, open_house
+from holdfast.compose.identity import client_secret, identity_provider
 from holdfast.compose.kept import keep
 from holdfast.compose.native_tools import with_refusals
 from holdfast.compose.own_files import own_files, trust
@@ -30,6 +31,7 @@ from holdfast.compose.upstreams import admissions, model_rates, providers, upstr
 from holdfast.core.contracts import ContractBook
 from holdfast.core.runs import Shares, SharesOf
 from holdfast.core.scrub import RuleScrubber
+from holdfast.ports.identity import IdentityProvider
 from holdfast.ports.sandbox import Sandbox
 from holdfast.runtime.guard import asking
 from holdfast.runtime.receivers import Receiver
@@ -61,6 +63,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     hook_hosts: HookHosts
     readers: ReaderHost
     receivers: tuple[Receiver, ...] = ()
+    identity: IdentityProvider | None = None
     outlets: tuple[Outlet, ...] = ()
 
     @property
@@ -81,6 +84,8 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
         """Finish what is queued and let go of everything."""
         for provider in self.house.calls.providers.values():
             await provider.close()
+        if self.identity is not None:
+            await self.identity.close()
         await self.hook_hosts.close()
         await self.readers.close()
         self.house.journal.tell_refusals(all_of_them=True)
@@ -116,7 +121,8 @@ async def build(
     sink = telemetry_sink(config.telemetry, headers, say)
     spans = SpanTap(sink, clock, say) if sink is not None else None
     receivers = alert_receivers(config.alerts, addresses, clock, say)
-    secrets = [*upstream_secrets(config, environment), headers]
+    of_client = client_secret(config.sign_in, environment)
+    secrets = [*upstream_secrets(config, environment), headers, of_client]
     secrets += [secret for pair in addresses.values() for secret in pair if secret]
     scrubber = RuleScrubber(secrets)
     settings = _settings(config, signing_key, keep(config, scrubber.text))
@@ -149,6 +155,7 @@ async def build(
         hook_hosts=hosts,
         readers=readers,
         receivers=receivers,
+        identity=identity_provider(config.sign_in, of_client),
         outlets=tuple(one for one in (spans, *receivers, sink) if one is not None),
     )
 

@@ -64,6 +64,7 @@ from holdfast.compose.config.shapes import (
     Usd,
     Whole,
 )
+from holdfast.compose.config.sign_in_layout import SIGN_IN
 from holdfast.compose.config.store_layout import STORE
 from holdfast.compose.config.tool_layout import TOOL_STANDARD
 from holdfast.compose.config.upstream_layout import RATES, UPSTREAM
@@ -561,6 +562,7 @@ SETTINGS = Record(
         "approvals": Field(APPROVALS, "questions to people about calls"),
         "retention": Field(RETENTION, "when what is over is deleted"),
         "files": Field(FILES, "whose files the agents work on"),
+        "sign_in": Field(SIGN_IN, "how people sign in beside links and tokens"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
         "alerts": Field(ALERTS, "who is told of alerts, by name"),
     },

@@ -281,6 +281,7 @@ def _assembled(
         retention=settings.retention,
         operators=settings.operators,
         files=settings.files,
+        sign_in=settings.sign_in,
         hooks=settings.hooks,
         telemetry=settings.telemetry,
         alerts=settings.alerts,

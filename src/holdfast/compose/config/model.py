@@ -459,6 +459,21 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     approvers: tuple[str, ...] = ()
 
 
+class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An issuer of OpenID Connect, and this server as its client; public without a secret."""
+
+    issuer: str
+    client_id: str
+    client_secret_env: str = ""
+    scopes: tuple[str, ...] = ("openid", "email")
+
+
+class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How people sign in beside links."""
+
+    oidc: OidcSettings | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The file itself, before references across files are followed."""
 
@@ -485,6 +500,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     approvals: ApprovalSettings = ApprovalSettings()
     retention: RetentionSettings = RetentionSettings()
     files: FileSettings = FileSettings()
+    sign_in: SignInSettings = SignInSettings()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -520,6 +536,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     operators: dict[str, OperatorPerson] = {}
     store: StoreSettings | None = None
     files: FileSettings = FileSettings()
+    sign_in: SignInSettings = SignInSettings()
     gateway: GatewaySettings = GatewaySettings()
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None

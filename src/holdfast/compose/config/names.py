@@ -58,13 +58,14 @@ WIRE_NAME = Text(
 class BaseUrl(msgspec.Struct, frozen=True):
     """Where another service answers: https, or http on this machine only.
 
-    `carries` is what would be sent in clear otherwise.
+    `carries` is what would be sent in clear otherwise. One that is a `name` stays as it is.
     """
 
     carries: str = "the key"
+    name: bool = False
 
     def read(self, node: Node, reading: Reading, path: str) -> Any:
-        """A URL without a trailing slash."""
+        """A URL, without a trailing slash where it is no name."""
         text = Text(max_chars=2048, says="an https address").read(node, reading, path)
         if text is INVALID:
             return INVALID
@@ -81,7 +82,7 @@ class BaseUrl(msgspec.Struct, frozen=True):
             return reading.problem(
                 node, path, f"http would send {self.carries} in clear: use https"
             )
-        return text.rstrip("/")
+        return text if self.name else text.rstrip("/")
 
     def schema(self) -> dict[str, Any]:
         """A string that begins like a web address."""

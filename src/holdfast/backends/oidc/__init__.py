@@ -1,0 +1,1 @@
+"""An issuer of OpenID Connect: discovery, authorization code with PKCE, device flow."""
