@@ -19,23 +19,33 @@ from pathlib import Path
 import pytest
 
 MARK = "part(*names): what the test needs beyond Python; see tests/parts.py"
+ROOT = Path(__file__).parents[1]
 NEXT_STEP = "make parts installs it, or says how"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: `works` tries it, `packages` are Debian's, `otherwise` is for what has none."""
+    """One part: `works` tries it, `packages` are Debian's, `otherwise` is for what has none.
+
+    `npm` is a folder of this repository whose lock says what comes from there, by digest.
+    """
 
     works: Callable[[], bool]
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     otherwise: str = ""
+    npm: str = ""
 
 
-def _runs(*command: str) -> bool:
+def _runs(*command: str, cwd: Path | None = None) -> bool:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+            cwd=cwd,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -80,6 +90,12 @@ PARTS: Mapping[str, Part] = {
     "git": Part(lambda: _runs("git", "--version"), ("git",), ("git",)),
     "bubblewrap": Part(_isolates, ("bubblewrap",), ("bwrap",)),
     "chromium": Part(lambda: _runs("chromium", "--version"), ("chromium",), ("chromium",)),
+    "oidc-provider": Part(
+        lambda: _runs("node", "-e", "import('oidc-provider')", cwd=ROOT / "tests" / "oidc"),
+        ("nodejs", "npm"),
+        otherwise="npm ci in tests/oidc, with Node 20 or newer",
+        npm="tests/oidc",
+    ),
     "socat": Part(lambda: _runs("socat", "-V"), ("socat",), ("socat",)),
     "claude-code": Part(
         lambda: _in_wheel("claude_agent_sdk", "_bundled", "claude"),
@@ -176,6 +192,13 @@ def main() -> int:
     if packages and os.geteuid() == 0 and shutil.which("apt-get"):
         _say(f"installing {' '.join(packages)}")
         _install(packages)
+        works.cache_clear()
+        absent = missing(PARTS)
+    folders = sorted({PARTS[name].npm for name in absent} - {""})
+    if folders and shutil.which("npm"):
+        for folder in folders:
+            _say(f"npm ci in {folder}")
+            subprocess.run(["npm", "ci"], cwd=ROOT / folder, stdin=subprocess.DEVNULL, check=False)
         works.cache_clear()
         absent = missing(PARTS)
     for name in PARTS:

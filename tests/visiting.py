@@ -11,7 +11,7 @@ from starlette.routing import Mount
 
 from holdfast.apps.console.app import create_console
 from holdfast.apps.console.visits import csrf_of
-from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.apps.control.sign_in_file import SignIns
 from tests.control_house import ONE_TENANT, House
 
@@ -25,9 +25,9 @@ class Browser:
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         operators = Operators(folder)
-        operators.add("kim", 1)
+        operators.add(Operator("kim", "", 1))
         self.sign_ins = SignIns(
-            folder, lambda name: "one" if name == "admin" else operators.digest_of(name)
+            folder, lambda name: "one" if name == "admin" else operators.credential_of(name)
         )
         house.deps = dataclasses.replace(house.deps, operators=operators, sign_ins=self.sign_ins)
         console = create_console(house.app, url=URL, public_url="", over=asyncio.Event())

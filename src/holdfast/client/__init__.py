@@ -31,7 +31,15 @@ from holdfast.model.views.server import (
     UpstreamStatus,
 )
 from holdfast.model.views.sessions import CollectedResult, SessionPlan, SessionView
-from holdfast.model.views.sign_ins import SignedIn, SignIn, SignInLink
+from holdfast.model.views.sign_ins import (
+    DeviceBegun,
+    DeviceOpened,
+    IdentityBegun,
+    IdentityWay,
+    SignedIn,
+    SignIn,
+    SignInLink,
+)
 from holdfast.model.views.stops import StoppedSession, StopReach, StopReceipt, StopView
 from holdfast.model.views.turns import TurnRecord
 
@@ -53,11 +61,15 @@ __all__ = [
     "Conversation",
     "ConversationHead",
     "Conversations",
+    "DeviceBegun",
+    "DeviceOpened",
     "Fleet",
     "FleetRow",
     "GcDone",
     "Health",
     "HookAnswer",
+    "IdentityBegun",
+    "IdentityWay",
     "KeyBudget",
     "KeyView",
     "KillLever",

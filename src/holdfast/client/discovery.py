@@ -12,6 +12,8 @@ import msgspec
 from holdfast.core.proofs import key_of, same, seal_of
 from holdfast.errors import ConfigInvalid, Unavailable
 
+from .logins import login_at
+
 STATE_DIR = ".holdfast"
 SERVER_FILE = "server.json"
 URL_VARIABLE = "HOLDFAST_URL"
@@ -79,23 +81,32 @@ def locate(
     Where a URL is given or stands in the environment, no file is read: a token found in a file is
     never shown to a server that the file does not name. An operator's own token in the environment
     stands in place of the admin's, and a spending key in place of both, where whoever asks `spends`
-    and does not operate. Errors: Unavailable when no server is
+    and does not operate. After those, it is the sign-in of this terminal at that server
+    (`holdfast login`); where it acts as a key, as such. Errors: Unavailable when no server is
     known, ConfigInvalid for a file that cannot be read.
     """
     token = token or (environ.get(KEY_VARIABLE, "").strip() if spends else "")
     token = token or environ.get(OPERATOR_TOKEN_VARIABLE, "")
     chosen = url or ("" if project_dir is not None else environ.get(URL_VARIABLE, ""))
     if chosen:
-        return Address(chosen.rstrip("/"), token or environ.get(TOKEN_VARIABLE, ""))
+        token = token or environ.get(TOKEN_VARIABLE, "") or _signed_in(chosen, environ, spends)
+        return Address(chosen.rstrip("/"), token)
     start = (project_dir or Path.cwd()).resolve()
     found = find_server_file(start)
     if found is None:
         raise Unavailable(_NOT_RUNNING.format(start=start))
     server = read_server_file(found)
+    token = token or _signed_in(server.url, environ, spends)
     if not token:
         token = _admin_token(found, server)
         _check_seal(found, server, token)
     return Address(server.url.rstrip("/"), token, found=True)
+
+
+def _signed_in(url: str, environ: Mapping[str, str], spends: bool) -> str:  # noqa: FBT001
+    """The token of this terminal's sign-in; empty where there is none that can do what is asked."""
+    login = login_at(url, environ)
+    return "" if login is None or (login.spends and not spends) else login.token
 
 
 def locate_worker(project_dir: Path, environ: Mapping[str, str] = os.environ) -> Address:

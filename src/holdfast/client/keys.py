@@ -15,7 +15,7 @@ class Keys:
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def add(
+    async def add(  # noqa: PLR0913 -- each is an option
         self,
         name: str,
         *,
@@ -26,15 +26,22 @@ class Keys:
         users: Sequence[str] = (),
         task: str = "",
         ttl_s: int | None = None,
+        identity: str = "",
+        token: bool = False,
     ) -> NewKey:
         """A key whose sessions together never spend more than `budget`: `usd=5.00`, `usd=5.00/day`.
 
         `users` are those whom its holder may work for: by default the one of the key's own name;
         `*` is whomever the holder names. It ends after `ttl_s`, 30 days where that is None. The
-        token is in the answer and nowhere else. Errors: Conflict for a name that is or was taken;
-        Denied for users whom the operator is not; NotFound; InvalidRequest.
+        token is in the answer and nowhere else. With an `identity` of the identity provider
+        (`email:ann@acme.example` or `sub:…`), whoever signs in there by it acts as its holder, and
+        there is a `token` only where it is asked for.
+
+        Errors: Conflict for a name that is or was taken; Denied for users whom the operator is
+        not; NotFound; InvalidRequest.
         """
         given = {"tenant": tenant, "project": project, "task": task, "ttl_s": ttl_s}
+        given |= {"identity": identity, "token": token or None}
         body = {name: value for name, value in given.items() if value not in ("", None)}
         asked = {"name": name, "agent": agent, "budget": list(budget), "users": list(users)}
         return await self._door.post("/v1/keys", NewKey, asked | body)

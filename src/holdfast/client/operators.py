@@ -21,14 +21,29 @@ class Operators:
         return (await self._door.get("/v1/operators", OperatorList)).operators
 
     async def add(
-        self, name: str, *, role: Role | str = Role.OPERATOR, within: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        role: Role | str = Role.OPERATOR,
+        within: Sequence[str] = (),
+        identity: str = "",
+        token: bool = False,
     ) -> NewOperator:
         """`within` are tenants, or `tenant/project`; everywhere where there are none.
 
-        Errors: Conflict for a name that is taken, NotFound for a place that is none, Denied for
-        anybody but the admin.
+        `identity` is by whom they sign in, `email:ann@acme.example` or `sub:…`; with one, they get
+        a `token` only where it is asked for.
+
+        Errors: Conflict for a name or an identity that is taken, NotFound for a place that is
+        none, Denied for anybody but the admin.
         """
-        asked = {"name": name, "role": str(role), "within": list(within)}
+        asked = {
+            "name": name,
+            "role": str(role),
+            "within": list(within),
+            "identity": identity,
+            "token": token,
+        }
         return await self._door.post("/v1/operators", NewOperator, asked)
 
     async def remove(self, name: str) -> None:

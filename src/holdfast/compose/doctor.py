@@ -23,6 +23,7 @@ from holdfast.compose.config.model import AgentConfig, Config
 from holdfast.compose.config.names import is_loopback
 from holdfast.compose.config.policy_inputs import policy_inputs
 from holdfast.compose.config.resolve import limits_of, loop_of
+from holdfast.compose.identity import issuer_note
 from holdfast.core.contract_lint import lint
 from holdfast.core.risk.gate import gate
 from holdfast.core.risk.registry import Risk
@@ -111,7 +112,9 @@ def doctor(project_dir: Path, *, imports: bool = False) -> DoctorReport:
         return _nothing(f"the settings do not hold: {first}", "mend what the message names")
     report = examine(config, folder_facts(config))
     faults = (*readiness.faults(config), *hooks.unfit(config, imports=imports))
-    return msgspec.structs.replace(report, ok=report.ok and not faults, faults=faults)
+    issuer = issuer_note(config.sign_in)
+    notes = (*report.notes, issuer) if issuer else report.notes
+    return msgspec.structs.replace(report, ok=report.ok and not faults, faults=faults, notes=notes)
 
 
 def examine(config: Config, facts: FolderFacts) -> DoctorReport:

@@ -1,9 +1,11 @@
 """The identity provider that people sign in with, from the configuration: none unless named."""
 
+import asyncio
 from collections.abc import Mapping
 
 from holdfast.compose.config.model import SignInSettings
-from holdfast.errors import ConfigInvalid
+from holdfast.core.identity import flow_of
+from holdfast.errors import ConfigInvalid, Unavailable
 from holdfast.ports.identity import IdentityProvider
 
 
@@ -31,3 +33,21 @@ def identity_provider(settings: SignInSettings, secret: str) -> IdentityProvider
 
     client = provider.Client(oidc.client_id, secret, oidc.scopes)
     return provider.OidcProvider(oidc.issuer, client)
+
+
+def issuer_note(settings: SignInSettings) -> str:
+    """Whether the issuer answers as one, in a sentence; empty where none is named. It asks it."""
+    return asyncio.run(_issuer_note(settings))
+
+
+async def _issuer_note(settings: SignInSettings) -> str:
+    provider = identity_provider(settings, "")
+    if provider is None:
+        return ""
+    try:
+        await provider.address(flow_of(b"", ""), "", 0)
+    except Unavailable as fault:
+        return f"nobody can sign in by `sign_in.oidc`: {fault.message}"
+    finally:
+        await provider.close()
+    return f"`sign_in.oidc`: {provider.issuer} answers, and publishes keys"

@@ -10,6 +10,8 @@ import msgspec
 from holdfast.model.budgets import Limit
 
 KEY_PREFIX = "hfk_"
+KEY_HOLDER = "key:"
+"""How whoever holds a key is named where an operator would be; no operator's name has a colon."""
 
 
 class KeyState(enum.StrEnum):
@@ -26,7 +28,9 @@ class SpendingKey(msgspec.Struct, frozen=True, kw_only=True):
     `users` are those whom whoever holds it may work for: one is fixed, of several the caller names
     one, `*` stands for all whom the tenant lets in. `task` is the kind of work of its sessions,
     empty for none. `limits` are of the scope `key`: all its sessions together draw on them. A key
-    that is over stays, so that its name is never given again.
+    that is over stays, so that its name is never given again. `identity` is by whom it is held at
+    `issuer`, who signs in for it; empty for one that is a token alone. `digest` is empty for one
+    that has no token.
     """
 
     name: str
@@ -45,3 +49,5 @@ class SpendingKey(msgspec.Struct, frozen=True, kw_only=True):
     revoked_by: str = ""
     used_at_ns: int = 0
     opened: int = 0
+    identity: str = ""
+    issuer: str = ""

@@ -16,7 +16,8 @@ from holdfast.errors import Conflict, NotFound
 from holdfast.model import bodies
 from holdfast.model.budgets import AccountKey, Scope
 from holdfast.model.events import Record
-from holdfast.model.keys import KEY_PREFIX, KeyState, SpendingKey
+from holdfast.model.identity import Person
+from holdfast.model.keys import KEY_HOLDER, KEY_PREFIX, KeyState, SpendingKey
 from holdfast.model.principals import Principal
 from holdfast.ports.clock import Clock, Entropy
 from holdfast.ports.store import Change, Store
@@ -79,16 +80,34 @@ class Keys:
             return None
         return found
 
-    async def add(self, draft: SpendingKey) -> tuple[SpendingKey, str]:
+    def held_by(self, person: Person) -> list[SpendingKey]:
+        """Those that a person holds by an identity, and that open sessions; by name."""
+        return [
+            key
+            for key in self.all()
+            if key.identity in person.identities
+            and key.issuer == person.issuer
+            and self.state(key) is KeyState.ACTIVE
+        ]
+
+    def credential_of(self, holder: str) -> str:
+        """What a sign-in as the holder of a key rests on; empty for whoever holds none."""
+        key = self._by_name.get(holder.removeprefix(KEY_HOLDER))
+        if key is None or not holder.startswith(KEY_HOLDER):
+            return ""
+        return token_digest(f"{key.name}\0{key.issuer}\0{key.identity}")
+
+    async def add(self, draft: SpendingKey, *, with_token: bool = True) -> tuple[SpendingKey, str]:
         """A new key from a draft without digest and times, where `expires_at_ns` counts from now.
 
-        Returns it with its token, shown only here; durable, with its accounts, on return. Errors:
-        Conflict for a name that is or was taken; StoreUnavailable.
+        Returns it with its token, shown only here, empty where it gets none; durable, with its
+        accounts, on return. Errors: Conflict for a name that is or was taken; StoreUnavailable.
         """
-        token, now_ns = self._entropy.new_token(KEY_PREFIX.rstrip("_")), self._clock.now_ns()
+        now_ns = self._clock.now_ns()
+        token = self._entropy.new_token(KEY_PREFIX.rstrip("_")) if with_token else ""
         key = msgspec.structs.replace(
             draft,
-            digest=token_digest(token),
+            digest=token_digest(token) if token else "",
             added_at_ns=now_ns,
             expires_at_ns=now_ns + draft.expires_at_ns,
         )
@@ -147,7 +166,8 @@ class Keys:
 
     def _remember(self, key: SpendingKey) -> None:
         self._by_name[key.name] = key
-        self._by_digest[key.digest] = key.name
+        if key.digest:
+            self._by_digest[key.digest] = key.name
 
     def _told(self, body: bodies.Body, key: SpendingKey) -> Record:
         place = {"tenant": key.tenant, "project": key.project, "agent": key.agent}

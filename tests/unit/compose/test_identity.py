@@ -1,10 +1,12 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from holdfast.compose.config import parse_config
-from holdfast.compose.identity import client_secret, identity_provider
+from holdfast.compose.identity import client_secret, identity_provider, issuer_note
 from holdfast.errors import ConfigInvalid
+from tests.hostile_issuer import issuing
 
 
 def settings(oidc: str):
@@ -56,3 +58,17 @@ def test_the_secret_comes_from_the_environment_or_there_is_none():
 def test_nobody_is_asked_where_no_issuer_is_named():
     config = parse_config(b"version: 1\n", Path("holdfast.yaml"))
     assert identity_provider(config.sign_in, "") is None
+
+
+def test_whether_the_issuer_answers_is_said_and_nothing_of_none():
+    async def noted(changed=None):
+        async with issuing() as issuer:
+            issuer.metadata |= changed or {}
+            given = settings(f"issuer: '{issuer.url}', client_id: holdfast")
+            return await asyncio.to_thread(issuer_note, given)
+
+    assert asyncio.run(noted()).endswith("answers, and publishes keys")
+    assert "is not the issuer" in asyncio.run(noted({"issuer": "https://other.example"}))
+    gone = settings("issuer: 'http://127.0.0.1:1', client_id: holdfast")
+    assert issuer_note(gone).startswith("nobody can sign in")
+    assert issuer_note(parse_config(b"version: 1\n", Path("holdfast.yaml")).sign_in) == ""

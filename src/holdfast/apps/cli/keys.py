@@ -32,6 +32,10 @@ async def add(  # noqa: PLR0913, PLR0917 - each is an option
     tenant: str = Tenant,
     project_name: str = typer.Option("", help="The tenant's project, where it has several."),
     task: str = typer.Option("", help="The kind of work that its sessions are for."),
+    identity: str = typer.Option(
+        "", help="Who holds it by signing in: `email:ann@acme.example`, or `sub:…`."
+    ),
+    token: bool = typer.Option(False, "--token", help="With an identity, a token too."),
     project: Path | None = Project,
     as_json: bool = Json,
 ) -> None:
@@ -47,6 +51,8 @@ async def add(  # noqa: PLR0913, PLR0917 - each is an option
             users=user,
             task=task,
             ttl_s=seconds,
+            identity=identity,
+            token=token,
         )
     _print_new(added, as_json=as_json)
 
@@ -81,6 +87,8 @@ async def show(name: str = _Name, project: Path | None = Project, as_json: bool 
         say(f"  spent    {line}")
     say(f"  used     {found.opened} sessions, last {_at(found.used_at_ns)}")
     say(f"  added    {clock(found.added_at_ns)} UTC by {found.added_by}")
+    if found.identity:
+        say(f"  held by  {plain(found.identity)}")
     if found.rotated_at_ns:
         say(f"  rotated  {clock(found.rotated_at_ns)} UTC")
     say(f"  until    {clock(found.expires_at_ns)} UTC")
@@ -125,9 +133,13 @@ def _print_new(added: NewKey, *, as_json: bool) -> None:
         emit(added)
         return
     key = added.key
-    note(f"the key {key.name}, shown this once; a program finds it in {KEY_VARIABLE}")
+    if added.token:
+        note(f"the key {key.name}, shown this once; a program finds it in {KEY_VARIABLE}")
+    else:
+        note(f"{key.identity} holds the key {key.name}, after `holdfast login`")
     note(f"it opens sessions of {key.agent}, {_for(key)}, until {clock(key.expires_at_ns)} UTC")
-    say(added.token)
+    if added.token:
+        say(added.token)
 
 
 def _row(key: KeyView) -> tuple[object, ...]:

@@ -20,14 +20,23 @@ async def add(
     within: list[str] = typer.Option(
         [], help="Where: a tenant, or `tenant/project`; everywhere if not given."
     ),
+    identity: str = typer.Option(
+        "", help="By whom they sign in: `email:ann@acme.example`, or `sub:…`."
+    ),
+    token: bool = typer.Option(False, "--token", help="With an identity, a token too."),
     project: Path | None = Project,
     as_json: bool = Json,
 ) -> None:
-    """Name an operator and print their token, this once. Only the admin may."""
+    """Name an operator; print their token, this once, where they get one. Only the admin may."""
     async with connected(project) as client:
-        added = await client.operators.add(name, role=role, within=within)
+        added = await client.operators.add(
+            name, role=role, within=within, identity=identity, token=token
+        )
     if as_json:
         emit(added)
+        return
+    if not added.token:
+        say(f"{added.name} signs in as {identity}")
         return
     note(f"the token of {added.name}, shown this once; they set HOLDFAST_OPERATOR_TOKEN to it")
     say(added.token)
@@ -49,10 +58,11 @@ async def list_operators(project: Path | None = Project, as_json: bool = Json) -
             ", ".join(one.within) or "everywhere",
             clock(one.added_at_ns),
             ", ".join(one.users) or "-",
+            one.identity or "-",
         )
         for one in found
     )
-    columns = ("name", "role", "where", "added (UTC)", "is the user")
+    columns = ("name", "role", "where", "added (UTC)", "is the user", "signs in as")
     table(columns, rows, empty="no operators but the admin")
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from holdfast.client import Client, connect, find_server_file
+from holdfast.client.discovery import locate
 from holdfast.errors import ConfigInvalid, Unavailable
 
 
@@ -16,6 +17,12 @@ async def connected(given: Path | None, *, spends: bool = False) -> AsyncIterato
     """
     async with connect(project_dir=_folder(given), spends=spends) as client:
         yield client
+
+
+def address(url: str, given: Path | None) -> str:
+    """The server that is named, or the one that runs. Errors: Unavailable when none is found."""
+    found = url or locate("", "none", _folder(given), spends=False).url
+    return found.rstrip("/")
 
 
 def _folder(given: Path | None) -> Path | None:

@@ -29,6 +29,7 @@ Connect = Callable[[str], Client]
 """A client of the server with a token."""
 SIGN_IN = "/console/sign-in"
 _FIELDS_MOST = 5_000
+_LIFE_S = 12 * 3600
 _LABEL = b"holdfast console form"
 
 
@@ -103,16 +104,24 @@ class Visits:
         # Cookies know no ports: two servers on one machine would sign each other's browsers out.
         self._name = f"holdfast_{urlsplit(url).port or 443}"
 
-    def cookie(self, request: Request) -> tuple[str, bool]:
-        """The name of the cookie, and whether it goes over TLS alone."""
+    def cookie(self, request: Request, of: str = "") -> tuple[str, bool]:
+        """The name of the cookie, of another than the sign-in's where it says so.
+
+        And whether it goes over TLS alone.
+        """
         host = request.headers.get("host", "").lower()
         secure = self._secure or (self._public != "" and host == self._public)
-        return (f"__Host-{self._name}" if secure else self._name), secure
+        return (f"__Host-{self._name}{of}" if secure else f"{self._name}{of}"), secure
 
     def token(self, request: Request) -> str:
         """The token of the browser's sign-in; empty without one."""
         name, _ = self.cookie(request)
         return request.cookies.get(name, "")
+
+    def let_in(self, request: Request, response: Response, token: str) -> None:
+        """Sign the browser in, with the answer to this request."""
+        name, secure = self.cookie(request)
+        response.set_cookie(name, token, _LIFE_S, secure=secure, httponly=True, samesite="strict")
 
     def signed_in(self, view: View) -> Endpoint:
         """An endpoint for whoever is signed in; all others are shown where to do that."""

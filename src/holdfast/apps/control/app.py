@@ -42,12 +42,14 @@ from holdfast.apps.control.reach import held_within
 from holdfast.apps.control.reading import whole_body
 from holdfast.apps.control.runs.routes import operations as runs
 from holdfast.apps.control.sessions.routes import operations as sessions
+from holdfast.apps.control.sign_ins.identity import operations as identities
 from holdfast.apps.control.sign_ins.routes import operations as sign_ins
 from holdfast.apps.control.stops.routes import operations as stops
 from holdfast.apps.control.upstreams.routes import operations as upstreams
 from holdfast.apps.control.work import routes as work
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_STRANGERS_BYTES = 16 * 1024
 DOCUMENT = "/openapi.json"
 PAGE = "/docs"
 
@@ -69,6 +71,7 @@ ALL: tuple[Operation, ...] = tuple(
         operators,
         keys,
         sign_ins,
+        identities,
         gc,
         clock,
         files,
@@ -117,8 +120,10 @@ async def _done(one: Operation, request: Request) -> Response:
     known = one.token is Token.OPERATOR
     by: str = request.state.operator if known else ""
     try:
-        # Of a stranger not a byte is kept: all requests share the room that there is for bodies.
-        body = await whole_body(request, MAX_BODY_BYTES if known else 0)
+        # All requests share the room that there is for bodies: of a stranger little is kept, and
+        # nothing where nothing is asked for.
+        of_strangers = MAX_STRANGERS_BYTES if one.body is not None else 0
+        body = await whole_body(request, MAX_BODY_BYTES if known else of_strangers)
     except ClientDisconnect:
         return Response(status_code=400, headers=errors.UNSTORED)
     if known:

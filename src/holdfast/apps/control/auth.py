@@ -17,17 +17,32 @@ from holdfast.apps.control.errors import refusal
 from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.proving import proven_in
 from holdfast.apps.control.reading import bearer
-from holdfast.apps.control.spending import called, refused
+from holdfast.apps.control.spending import called, key_of, refused
 from holdfast.errors import Denied, HoldfastError, Unauthenticated
 from holdfast.model import tokens
 from holdfast.model.bodies import AuthRefused
+from holdfast.model.keys import KEY_HOLDER, SpendingKey
 from holdfast.model.sessions import Session
 from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
 
 LINK_PATH = "/v1/sign-ins/open"
 """What is shown there is the code of a link, and nobody's token."""
-PUBLIC_PATHS = frozenset({"/healthz", "/openapi.json", "/docs", LINK_PATH})
+LEAVE_PATH = "/v1/sign-ins/leave"
+"""What is shown there ends by it."""
+IDENTITY_PATHS = frozenset(
+    {
+        "/v1/sign-ins/identity",
+        "/v1/sign-ins/identity/begin",
+        "/v1/sign-ins/identity/open",
+        "/v1/sign-ins/device/begin",
+        "/v1/sign-ins/device/open",
+    }
+)
+"""Where strangers sign in with an identity provider."""
+PUBLIC_PATHS = (
+    frozenset({"/healthz", "/openapi.json", "/docs", LINK_PATH, LEAVE_PATH}) | IDENTITY_PATHS
+)
 SESSION_PATHS = "/v1/guard/"
 _NO_SESSION = "an operator's token acts for no session; use the session's own token"
 _NOBODY = "the token is not one of an operator, and no key"
@@ -37,14 +52,26 @@ _KEY_NO_SESSION = "a key acts for no session; open one with it, and use the sess
 def operator_of(deps: ControlDeps, digest: str) -> str:
     """Whose token has the digest: an operator's name, `admin`, or empty for no operator.
 
-    A browser that is signed in acts as the operator whose it is. The comparison takes the same
-    time for every digest.
+    Whoever is signed in acts as the operator that they are. The comparison takes the same time for
+    every digest.
     """
     is_admin = hmac.compare_digest(digest, deps.admin_token_digest)
     if name := ADMIN if is_admin else deps.operators.name_of(digest):
         return name
-    browser = deps.sign_ins.of_digest(digest, deps.house.clock.now_ns())
-    return browser.operator if browser is not None else ""
+    signed_in = _signed_in(deps, digest)
+    return "" if signed_in.startswith(KEY_HOLDER) else signed_in
+
+
+def key_at(deps: ControlDeps, digest: str) -> SpendingKey | None:
+    """The key whose token has the digest, or as whose holder somebody signed in with it."""
+    found = deps.house.keys.of_digest(digest)
+    return found if found is not None else key_of(deps, _signed_in(deps, digest))
+
+
+def _signed_in(deps: ControlDeps, digest: str) -> str:
+    """As whom somebody is signed in; empty for nobody."""
+    found = deps.sign_ins.of_digest(digest, deps.house.clock.now_ns())
+    return found.operator if found is not None else ""
 
 
 class Shown(NamedTuple):
@@ -83,7 +110,7 @@ async def check_operator(deps: ControlDeps, token: str) -> str:
 
 def _named(deps: ControlDeps, digest: str) -> str:
     """Who acts with this token: an operator or a key, also one that is over; empty for neither."""
-    key = deps.house.keys.of_digest(digest)
+    key = key_at(deps, digest)
     return operator_of(deps, digest) or (called(key) if key is not None else "")
 
 
@@ -114,7 +141,7 @@ async def _check_no_session(deps: ControlDeps, digest: str) -> None:
     """Errors: Denied, for what opens no path of a session."""
     if operator_of(deps, digest):
         raise Denied(_NO_SESSION)
-    if (key := deps.house.keys.of_digest(digest)) is not None:
+    if (key := key_at(deps, digest)) is not None:
         raise await refused(deps, key, _KEY_NO_SESSION, action="session.act")
 
 

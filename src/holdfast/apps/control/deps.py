@@ -11,6 +11,7 @@ from holdfast.apps.control.lifters import who_lifts
 from holdfast.apps.control.operator_file import Operators
 from holdfast.apps.control.repeating import Repeats
 from holdfast.apps.control.sign_in_file import SignIns
+from holdfast.apps.control.signing_in import SigningIn
 from holdfast.compose.config import Config
 from holdfast.compose.house import House
 from holdfast.model.decisions import Replay, Replayed
@@ -61,7 +62,8 @@ class ControlDeps:
 
     `model_port` is where model calls go, 0 where that is the server's own; `relays` tells of the
     processes that serve there, None where there are none to be. `moved` is the clock where people
-    move it. `console_url` is the address at which people reach the server, where it is another one.
+    move it. `signing_in` is None where no identity provider is named.
+    `console_url` is the address at which people reach the server, where it is another one.
     """
 
     house: House
@@ -78,6 +80,7 @@ class ControlDeps:
     moved: SettableClock | None = None
     console_url: str = ""
     receivers: Sequence[Receiver] = ()
+    signing_in: SigningIn | None = None
 
     def __post_init__(self) -> None:
         """Whoever is refused is told by these operators' names who may lift what holds them."""

@@ -43,6 +43,7 @@ class Token(enum.StrEnum):
     HOOKS = "hooks"
     WORKER = "worker"
     LINK = "link"
+    SIGN_IN = "sign_in"
 
 
 _TOKENS = {
@@ -51,6 +52,7 @@ _TOKENS = {
     Token.SESSION: "a session's own token, from `open_session`, `delegate` or `claim`",
     Token.HOOKS: "the token of a session's hooks, which opens nothing else",
     Token.LINK: "the code of a link that signs a browser in; it is used up",
+    Token.SIGN_IN: "what a browser or a terminal is signed in with",
     Token.WORKER: "the token of workers, from the state folder",
 }
 

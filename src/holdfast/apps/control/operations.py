@@ -17,7 +17,7 @@ from typing import Any, NewType, TypeVar, get_type_hints
 import msgspec
 from starlette.requests import Request
 
-from holdfast.apps.control.auth import LINK_PATH, PUBLIC_PATHS, Shown, shown_in
+from holdfast.apps.control.auth import LEAVE_PATH, LINK_PATH, PUBLIC_PATHS, Shown, shown_in
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.openapi import Described, Part, Token
 from holdfast.apps.control.reading import json_of, shaped
@@ -119,8 +119,8 @@ def operation(
 
 
 def _token_at(path: str) -> Token:
-    if path == LINK_PATH:
-        return Token.LINK
+    if path in {LINK_PATH, LEAVE_PATH}:
+        return Token.LINK if path == LINK_PATH else Token.SIGN_IN
     return Token.NONE if path in PUBLIC_PATHS else Token.OPERATOR
 
 

@@ -8,13 +8,14 @@ never kept. Not here: who may add one (`operators`), what each may let go on
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from holdfast.apps.control.private_file import read_private, write_private
 from holdfast.errors import Conflict, NotFound
+from holdfast.model.identity import Person
 from holdfast.model.operators import Role
 
 ADMIN = "admin"
@@ -28,7 +29,8 @@ class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """One operator; `digest` is SHA-256 of the token, in hex.
 
     A file of before says neither role nor place. `within` are tenants, or `tenant/project`, where
-    they act; empty: everywhere.
+    they act; empty: everywhere. `identity` is who they are to `issuer`, empty for whoever has a
+    token alone; `digest` is empty for whoever signs in alone.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     added_at_ns: int
     role: Role = Role.OPERATOR
     within: tuple[str, ...] = ()
+    identity: str = ""
+    issuer: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,24 +64,41 @@ class Operators:
         """Whose token has the digest, empty for nobody's; every entry is compared."""
         found = ""
         for one in self._by_name.values():
-            if hmac.compare_digest(digest, one.digest):
+            if one.digest and hmac.compare_digest(digest, one.digest):
                 found = one.name
         return found
 
-    def digest_of(self, name: str) -> str:
-        """The digest of somebody's token, empty for nobody's."""
-        found = self._by_name.get(name)
-        return found.digest if found is not None else ""
+    def digests(self) -> Iterator[str]:
+        """Of all tokens."""
+        return (one.digest for one in self._by_name.values() if one.digest)
 
-    def add(
-        self, name: str, at_ns: int, role: Role = Role.OPERATOR, within: tuple[str, ...] = ()
-    ) -> str:
-        """A new operator's token; durable on return. Errors: Conflict for a name that is taken."""
-        if name == ADMIN or name in self._by_name:
-            raise Conflict(f"there is an operator `{name}` already")
-        token = _PREFIX + "".join(self._choose(_ALPHABET) for _ in range(_LENGTH))
-        self._write({**self._by_name, name: Operator(name, _digest(token), at_ns, role, within)})
-        return token
+    def of_person(self, person: Person) -> str:
+        """Who was added by an identity of this person's, empty for nobody."""
+        found = (one for one in self._by_name.values() if one.issuer == person.issuer)
+        return next((one.name for one in found if one.identity in person.identities), "")
+
+    def credential_of(self, name: str) -> str:
+        """What changes when a token or an identity does; empty for nobody."""
+        found = self._by_name.get(name)
+        if found is None or not found.identity:
+            return found.digest if found is not None else ""
+        return _digest(f"{found.digest}\0{found.issuer}\0{found.identity}")
+
+    def add(self, draft: Operator, *, token: bool = True) -> str:
+        """A new operator, from a draft without a digest; their token, empty where they get none.
+
+        Durable on return. Errors: Conflict for a name or an identity that is taken.
+        """
+        if draft.name == ADMIN or draft.name in self._by_name:
+            raise Conflict(f"there is an operator `{draft.name}` already")
+        named = (draft.issuer, draft.identity)
+        for one in self._by_name.values() if draft.identity else ():
+            if (one.issuer, one.identity) == named:
+                raise Conflict(f"`{draft.identity}` is the operator `{one.name}` already")
+        made = _PREFIX + "".join(self._choose(_ALPHABET) for _ in range(_LENGTH)) if token else ""
+        added = msgspec.structs.replace(draft, digest=_digest(made) if made else "")
+        self._write({**self._by_name, draft.name: added})
+        return made
 
     def remove(self, name: str) -> None:
         """Their token opens nothing from here on. Errors: NotFound."""

@@ -1,7 +1,8 @@
-"""Browsers that are signed in, and the links that sign one in: digests, in a file of the owner's.
+"""Who is signed in, and the links that sign a browser in: digests, in a file of the owner's.
 
-A sign-in stands for an operator, and holds as long as the token of that operator does: whoever is
-removed, or gets another token, is signed out everywhere. Not here: who may make a link
+A sign-in stands for an operator, or for a key, and holds as long as what it rests on does: whoever
+is removed, or gets another token or identity, is signed out everywhere, and so is everybody who
+signed in at an issuer that is no longer the one of the settings. Not here: who may make a link
 (`sign_ins`), cookies (`apps/console`).
 """
 
@@ -9,14 +10,15 @@ import hashlib
 import hmac
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from holdfast.apps.control.private_file import read_private, write_private
 from holdfast.errors import NotFound, RateLimited, Unauthenticated
-from holdfast.model.tokens import LINK_PREFIX, SIGN_IN_PREFIX
+from holdfast.model.keys import KEY_HOLDER
+from holdfast.model.tokens import LINK_PREFIX, SIGN_IN_PREFIX, TERMINAL_PREFIX
 from holdfast.model.views.sign_ins import SignedIn, SignIn
 
 FILE = "sign-ins.json"
@@ -28,9 +30,9 @@ _NS = 1_000_000_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _LENGTH = 52
 _KEPT_MOST = 1_000
-# Of links that were none, by everybody together.
-_WRONG_MOST = 10
-_WRONG_IN_S = 60
+WRONG_MOST = 10
+"""Links that were none in a minute, by everybody together."""
+_MINUTE_S = 60
 
 
 class _Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,13 +42,15 @@ class _Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at_ns: int
 
 
-class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     digest: str
     operator: str
     credential: str
     sign_in_id: str
     since_ns: int
     expires_at_ns: int
+    issuer: str = ""
+    idle_s: int = IDLE_S
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,26 +58,44 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign_ins: tuple[_Kept, ...] = ()
 
 
+class Counted:
+    """How often something was tried within the last minute, by everybody together."""
+
+    def __init__(self, most: int) -> None:
+        self._at: deque[int] = deque(maxlen=most)
+
+    def check(self, at_ns: int, text: str) -> None:
+        """Errors: RateLimited."""
+        if len(self._at) == self._at.maxlen and at_ns - self._at[0] < _MINUTE_S * _NS:
+            raise RateLimited(text, retry_after_s=_MINUTE_S)
+
+    def count(self, at_ns: int) -> None:
+        """It was tried."""
+        self._at.append(at_ns)
+
+
 class SignIns:
-    """Every browser that is signed in. `credential_of` says the digest of an operator's token."""
+    """Everybody who is signed in. `credential_of` says what changes when somebody's right does."""
 
     def __init__(
         self,
         state: Path,
         credential_of: Callable[[str], str],
         choose: Callable[[str], str] = secrets.choice,
+        issuer: str = "",
     ) -> None:
         """Read the file of a state folder. Errors: ConfigInvalid when it does not hold."""
         self._path = state / FILE
         self._credential_of = credential_of
         self._choose = choose
+        self._issuer = issuer
         kept = read_private(self._path, _File)
         self.first = kept is None
         """Nobody was ever shown a link here."""
         self._links = {one.digest: one for one in (kept or _File()).links}
         self._kept = {one.digest: one for one in (kept or _File()).sign_ins}
         self._seen: dict[str, int] = {}
-        self._wrong: deque[int] = deque(maxlen=_WRONG_MOST)
+        self._wrong = Counted(WRONG_MOST)
 
     def link(self, operator: str, at_ns: int) -> tuple[str, int]:
         """A code that signs one browser in, and when it is dead. Errors: ConfigInvalid."""
@@ -84,28 +106,46 @@ class SignIns:
 
     def open(self, code: str, at_ns: int) -> SignedIn:
         """Sign a browser in by a code, which is used up. Errors: Unauthenticated, RateLimited."""
-        if len(self._wrong) == _WRONG_MOST and at_ns - self._wrong[0] < _WRONG_IN_S * _NS:
-            raise RateLimited(
-                "too many links that are none; try again in a minute", retry_after_s=_WRONG_IN_S
-            )
+        self._wrong.check(at_ns, "too many links that are none; try again in a minute")
         found = self._links.get(_digest(code))
         if found is None or at_ns >= found.expires_at_ns or not self._holds(found):
-            self._wrong.append(at_ns)
+            self._wrong.count(at_ns)
             raise Unauthenticated(
                 "this link was used or is too old; `holdfast console link` makes a new one"
             )
-        token, sign_in_id = self._token(SIGN_IN_PREFIX), "sig_" + self._token("")[:16]
+        links = {digest: one for digest, one in self._links.items() if one is not found}
+        return self._begun(links, SIGN_IN_PREFIX, found.operator, at_ns)
+
+    def begin(
+        self, operator: str, at_ns: int, *, issuer: str = "", terminal: bool = False
+    ) -> SignedIn:
+        """Sign somebody in who is known, at this `issuer` where it says so.
+
+        A `terminal` signs its requests, and sends its token to nobody. Errors: ConfigInvalid.
+        """
+        prefix = TERMINAL_PREFIX if terminal else SIGN_IN_PREFIX
+        return self._begun(self._links, prefix, operator, at_ns, issuer)
+
+    def _begun(
+        self, links: dict[str, _Link], prefix: str, operator: str, at_ns: int, issuer: str = ""
+    ) -> SignedIn:
+        token = self._token(prefix)
         kept = _Kept(
             digest=_digest(token),
-            operator=found.operator,
-            credential=found.credential,
-            sign_in_id=sign_in_id,
+            operator=operator,
+            credential=self._credential_of(operator),
+            sign_in_id="sig_" + self._token("")[:16],
             since_ns=at_ns,
             expires_at_ns=at_ns + LIFE_S * _NS,
+            issuer=issuer,
+            idle_s=LIFE_S if operator.startswith(KEY_HOLDER) else IDLE_S,
         )
-        links = {digest: one for digest, one in self._links.items() if one is not found}
         self._write(links, {**self._kept, kept.digest: kept}, at_ns)
         return SignedIn(sign_in=self._shown(kept), token=token)
+
+    def digests(self) -> Iterator[str]:
+        """Of all that may hold."""
+        return iter(self._kept)
 
     def of_digest(self, digest: str, at_ns: int) -> SignIn | None:
         """Whose browser it is, None for nobody's; to be asked counts as being used."""
@@ -129,7 +169,9 @@ class SignIns:
 
     def _alive(self, kept: _Kept, at_ns: int) -> bool:
         seen_ns = self._seen.setdefault(kept.sign_in_id, max(kept.since_ns, at_ns))
-        return at_ns < min(kept.expires_at_ns, seen_ns + IDLE_S * _NS) and self._holds(kept)
+        here = kept.issuer in {"", self._issuer}
+        until_ns = min(kept.expires_at_ns, seen_ns + kept.idle_s * _NS)
+        return here and at_ns < until_ns and self._holds(kept)
 
     def _holds(self, one: _Link | _Kept) -> bool:
         now = self._credential_of(one.operator)

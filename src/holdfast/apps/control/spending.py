@@ -7,11 +7,8 @@ token it is (`auth`), what is asked with one (`sessions/by_key`), handing keys o
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.errors import KeyEnded, KeyRefused
 from holdfast.model.bodies import AuthRefused
-from holdfast.model.keys import SpendingKey
+from holdfast.model.keys import KEY_HOLDER, SpendingKey
 from holdfast.model.principals import Principal
-
-_BY = "key:"
-"""How a key is named where an operator would be; no operator's name holds a colon."""
 
 SPENDS = frozenset({"open_session"})
 """The operations that take a key."""
@@ -19,12 +16,12 @@ SPENDS = frozenset({"open_session"})
 
 def called(key: SpendingKey) -> str:
     """The one who acts, as the journal names them."""
-    return f"{_BY}{key.name}"
+    return f"{KEY_HOLDER}{key.name}"
 
 
 def key_of(deps: ControlDeps, by: str) -> SpendingKey | None:
     """The key that acts; None for an operator."""
-    return deps.house.keys.get(by.removeprefix(_BY)) if by.startswith(_BY) else None
+    return deps.house.keys.get(by.removeprefix(KEY_HOLDER)) if by.startswith(KEY_HOLDER) else None
 
 
 async def check_verb(deps: ControlDeps, key: SpendingKey, operation: str) -> None:

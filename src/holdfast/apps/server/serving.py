@@ -29,6 +29,7 @@ from holdfast.apps.control.reading import Intake
 from holdfast.apps.control.repeating import Repeats
 from holdfast.apps.control.shortcut import Shortcut
 from holdfast.apps.control.sign_in_file import SignIns
+from holdfast.apps.control.signing_in import SigningIn
 from holdfast.apps.control.work.routes import WorkDoor
 from holdfast.apps.gateway.front import Front
 from holdfast.apps.gateway.routes import Gateway
@@ -251,8 +252,13 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     work = WorkDoor(house.dispatch, token_digest(worker), report, model_port=relays.port)
     operators = Operators(config.state_path)
     digests = {ADMIN: token_digest(admin)}
+    under_way = _signing_in(harness, config.server.public_url or url)
     sign_ins = SignIns(
-        config.state_path, lambda name: digests.get(name) or operators.digest_of(name)
+        config.state_path,
+        lambda name: (
+            digests.get(name) or operators.credential_of(name) or house.keys.credential_of(name)
+        ),
+        issuer=under_way.issuer if under_way is not None else "",
     )
     deps = ControlDeps(
         house=house,
@@ -261,6 +267,7 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
         admin_token_digest=token_digest(admin),
         operators=operators,
         sign_ins=sign_ins,
+        signing_in=under_way,
         console_url=config.server.public_url,
         repeats=Repeats(state.repeats_secret(config.state_path), house.store),
         base_url=url,
@@ -276,7 +283,12 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     routes = [*doors, *talks.routes(), *work.routes(), *console.routes(), Mount("/", control)]
     own = (token_digest(admin), token_digest(worker))
     known = Proofs(
-        lambda: (*own, *(one.digest for one in operators.all()), *house.keys.digests()),
+        lambda: (
+            *own,
+            *operators.digests(),
+            *house.keys.digests(),
+            *sign_ins.digests(),
+        ),
         url,
         house.clock,
         secrets.token_bytes(32),
@@ -285,6 +297,14 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     quick = Shortcut((*hooks.routes(), *door.routes()), Starlette(routes=routes))
     front = Front(gateway.direct(), Proving(quick, known))
     return _Parts(front, console, lambda: _first_link(deps))
+
+
+def _signing_in(harness: Harness, url: str) -> SigningIn | None:
+    """What is under way at the identity provider, where there is one."""
+    if harness.identity is None:
+        return None
+    new_seed = harness.house.entropy.new_token
+    return SigningIn(harness.identity, url, secrets.token_bytes(32), lambda: new_seed("hfi"))
 
 
 def _first_link(deps: ControlDeps) -> str:

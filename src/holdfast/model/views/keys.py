@@ -23,7 +23,8 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """One key: whose sessions it opens, until when, and what they spent.
 
     `users` are those whom its holder may work for; `*`: whoever the tenant lets in. `used_at_ns` is
-    when it opened the last of its `opened` sessions, 0 before the first.
+    when it opened the last of its `opened` sessions, 0 before the first. `identity` is who signs in
+    as its holder at the identity provider, empty for nobody.
     """
 
     name: str
@@ -42,6 +43,7 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     revoked_by: str = ""
     used_at_ns: int = 0
     opened: int = 0
+    identity: str = ""
 
 
 class KeyList(msgspec.Struct, frozen=True):
@@ -51,7 +53,7 @@ class KeyList(msgspec.Struct, frozen=True):
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that was added or rotated; the token is shown only here."""
+    """A key that was added or rotated; the token is shown only here, and empty for one without."""
 
     key: KeyView
     token: str

@@ -55,6 +55,7 @@ class OperatorRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One operator. `users` are whom they are in `tenants`, or everywhere where that is empty.
 
     `within` are the tenants, or `tenant/project`, where they act in their role; empty: everywhere.
+    `identity` is by whom they sign in at the identity provider, empty where they do not.
     """
 
     name: str
@@ -63,6 +64,7 @@ class OperatorRecord(msgspec.Struct, frozen=True, kw_only=True):
     tenants: tuple[str, ...] = ()
     role: Role = Role.OPERATOR
     within: tuple[str, ...] = ()
+    identity: str = ""
 
 
 class OperatorList(msgspec.Struct, frozen=True):
@@ -72,7 +74,7 @@ class OperatorList(msgspec.Struct, frozen=True):
 
 
 class NewOperator(msgspec.Struct, frozen=True, kw_only=True):
-    """A new operator; the token is shown only here."""
+    """A new operator; the token is shown only here, and empty for whoever signs in alone."""
 
     name: str
     token: str

@@ -35,3 +35,41 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 
     sign_in: SignIn
     token: str
+
+
+class IdentityWay(msgspec.Struct, frozen=True):
+    """The identity provider that people sign in with; both empty where there is none.
+
+    `redirect` is where browsers come back to.
+    """
+
+    issuer: str = ""
+    redirect: str = ""
+
+
+class IdentityBegun(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a browser goes to sign in; `held` is what it keeps and comes back with."""
+
+    url: str
+    held: str
+
+
+class DeviceBegun(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign-in on another device: a person types `user_code` at `url`, or opens `whole_url`.
+
+    Asked for every `interval_s` seconds with `held`, for `life_s` seconds.
+    """
+
+    url: str
+    user_code: str
+    whole_url: str
+    interval_s: int
+    life_s: int
+    held: str
+
+
+class DeviceOpened(msgspec.Struct, frozen=True, kw_only=True):
+    """The new sign-in; none while nobody signed in. `slower`: it was asked for too often."""
+
+    signed_in: SignedIn | None = None
+    slower: bool = False

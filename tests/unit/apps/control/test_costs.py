@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.model.events import Kind
 from holdfast.model.operators import Role
 from holdfast.testing.conformance.store_costs import a_charge
@@ -43,7 +43,7 @@ def test_whoever_acts_in_one_place_sees_what_was_spent_there_and_nothing_else(tm
     async def main(house: House):
         await spent(house)
         operators = Operators(tmp_path)
-        token = operators.add("vic", 1, Role.VIEWER, ("acme/shop",))
+        token = operators.add(Operator("vic", "", 1, Role.VIEWER, ("acme/shop",)))
         house.deps = dataclasses.replace(house.deps, operators=operators)
         answer = await house.call("GET", "/v1/costs", params={"by": "user"}, token=token)
         assert [(one["name"], one["cost_nusd"]) for one in answer.json()["costs"]] == [("ann", 3)]

@@ -13,7 +13,12 @@ from holdfast.model.views.policies import PolicyFinding
 from holdfast.runtime.refusals import TOLD_MOST
 from tests.control_house import ADMIN, TWO_TENANTS, House, served
 
-PUBLIC = {"/healthz", "/openapi.json", "/docs"}
+WAY = "/v1/sign-ins/identity"
+PUBLIC = {"/healthz", "/openapi.json", "/docs", WAY}
+STRANGERS = {
+    f"{WAY}/begin", f"{WAY}/open", "/v1/sign-ins/device/begin", "/v1/sign-ins/device/open"
+}  # fmt: skip
+LEAVE = "/v1/sign-ins/leave"
 BY_LINK = "/v1/sign-ins/open"
 _SWAPPED = ("hfm_", "hfh_")
 
@@ -31,7 +36,7 @@ def test_every_path_but_the_public_ones_needs_a_token():
         assert len(found) >= 14
         for verb, path in found:
             answer = await house.call(verb, path, token="")
-            assert (answer.status_code == 401) == (path not in PUBLIC), (verb, path)
+            assert (answer.status_code == 401) == (path not in PUBLIC | STRANGERS), (verb, path)
 
     served(main)
 
@@ -89,7 +94,11 @@ def test_the_admin_token_may_come_as_an_api_key():
 def test_a_sessions_token_opens_no_operators_path_and_the_attempt_is_journalled():
     async def main(house: House):
         session_id, token = await house.opened()
-        found = [(v, p) for v, p in await operations(house) if p not in {*PUBLIC, BY_LINK}]
+        found = [
+            (v, p)
+            for v, p in await operations(house)
+            if p not in {*PUBLIC, *STRANGERS, BY_LINK, LEAVE}
+        ]
         before = len(house.store.journal)
         for verb, path in found:
             answer = await house.call(verb, path.replace("{session_id}", session_id), token=token)
@@ -322,7 +331,7 @@ def test_the_document_describes_every_answer_and_whose_token_is_taken():
             for verb, operation in verbs.items():
                 answers = operation["responses"].values()
                 assert all(answer["description"] for answer in answers), (verb, path)
-                public = path in ("/healthz", "/v1/proof")
+                public = path in {"/healthz", "/v1/proof", WAY} | STRANGERS
                 assert bool(operation["security"]) != public, (verb, path)
 
     served(main)

@@ -5,7 +5,7 @@ import dataclasses
 
 import msgspec
 
-from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.core.sessions import Command
 from holdfast.model.approvals import RAISE
 from holdfast.model.budgets import AccountKey, Dimension, Refused, Scope, Window
@@ -128,7 +128,7 @@ def test_nobody_raises_what_binds_themselves(tmp_path):
         one = await parked(house)
         (asked,) = await waiting(house)
         operators = Operators(tmp_path)
-        tokens = {name: operators.add(name, 1) for name in ("ann", "bob")}
+        tokens = {name: operators.add(Operator(name, "", 1)) for name in ("ann", "bob")}
         house.deps = dataclasses.replace(house.deps, operators=operators)
         path, body = f"/v1/approvals/{asked['approval_id']}/approve", {"digest": asked["digest"]}
         for name, token in tokens.items():
@@ -145,7 +145,7 @@ def test_whoever_approvers_name_raises_it(tmp_path):
         one = await parked(house)
         (asked,) = await waiting(house)
         operators = Operators(tmp_path)
-        token = operators.add("bob", 1)
+        token = operators.add(Operator("bob", "", 1))
         house.deps = dataclasses.replace(house.deps, operators=operators)
         path = f"/v1/approvals/{asked['approval_id']}/approve"
         body = {"digest": asked["digest"], "raise_to": 20 * USD}

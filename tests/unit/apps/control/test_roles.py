@@ -290,8 +290,8 @@ def test_a_file_of_before_names_operators_and_a_new_one_says_no_more_than_it_has
     (tmp_path / FILE).write_bytes(msgspec.json.encode(before))
     operators = Operators(tmp_path)
     assert operators.all() == [Operator("ann", digest, 7, Role.OPERATOR, ())]
-    operators.add("bob", 8)
-    operators.add("eve", 9, Role.VIEWER, ("acme/shop",))
+    operators.add(Operator("bob", "", 8))
+    operators.add(Operator("eve", "", 9, Role.VIEWER, ("acme/shop",)))
     kept = msgspec.json.decode((tmp_path / FILE).read_bytes())["operators"]
     assert [sorted(one) for one in kept[:2]] == [["added_at_ns", "digest", "name"]] * 2
     assert (kept[2]["role"], kept[2]["within"]) == ("viewer", ["acme/shop"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.apps.control.private_file import read_private
 from holdfast.apps.control.sign_in_file import FILE, IDLE_S, LIFE_S, LINK_S, SignIns
 from holdfast.errors import ConfigInvalid, NotFound, RateLimited, Unauthenticated
@@ -127,8 +127,8 @@ def sign_ins_file():
 
 def with_sign_ins(house: House, folder: Path) -> SignIns:
     operators = Operators(folder)
-    operators.add("kim", 1)
-    kept = SignIns(folder, lambda name: "one" if name == "admin" else operators.digest_of(name))
+    operators.add(Operator("kim", "", 1))
+    kept = SignIns(folder, lambda name: "one" if name == "admin" else operators.credential_of(name))
     house.deps = dataclasses.replace(house.deps, operators=operators, sign_ins=kept)
     return kept
 

@@ -5,12 +5,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from holdfast.apps.console.pages import Page, render
+from holdfast.apps.console.sign_in.asking import MOST_CHARACTERS, asking
+from holdfast.apps.console.sign_in.identity import IdentityViews
 from holdfast.apps.console.visits import Visit, Visits, form_of, own_place
 from holdfast.errors import HoldfastError
 from holdfast.model.tokens import LINK_PREFIX
-
-_LIFE_S = 12 * 3600
-_MOST_CHARACTERS = 500
 
 
 class SignInViews:
@@ -25,6 +24,7 @@ class SignInViews:
         return [
             Route("/sign-in", self.ask, methods=["GET"]),
             Route("/sign-in", self.open, methods=["POST"]),
+            *IdentityViews(self._visits).routes(),
             Route("/sign-out", signed_in(self.leave), methods=["POST"]),
             Route("/sign-ins", signed_in(self.listed), methods=["GET"]),
             Route("/sign-ins/end", signed_in(self.end), methods=["POST"]),
@@ -32,24 +32,20 @@ class SignInViews:
 
     async def ask(self, request: Request) -> Response:
         """The page that asks for a link. To look at it uses nothing up."""
-        code = request.query_params.get("code", "")[:_MOST_CHARACTERS]
-        return await render(request, _asking(request, code=code))
+        code = request.query_params.get("code", "")[:MOST_CHARACTERS]
+        return await render(request, await asking(self._visits, request, code=code))
 
     async def open(self, request: Request) -> Response:
         """Sign in by a code, or by a whole link that was pasted."""
         form = await form_of(request)
-        given = form.get("code")[:_MOST_CHARACTERS].strip()
+        given = form.get("code")[:MOST_CHARACTERS].strip()
         code = given[given.find(LINK_PREFIX) :] if LINK_PREFIX in given else given
         try:
             opened = await self._visits.connect("").sign_ins.open(code or "none")
         except HoldfastError as error:
-            page = _asking(request, code="", fault=error.message, status=error.http_status)
-            return await render(request, page)
+            return await render(request, await asking(self._visits, request, fault=error))
         response = RedirectResponse(own_place(form.get("next")), 303)
-        name, secure = self._visits.cookie(request)
-        response.set_cookie(
-            name, opened.token, _LIFE_S, secure=secure, httponly=True, samesite="strict"
-        )
+        self._visits.let_in(request, response, opened.token)
         return response
 
     async def leave(self, visit: Visit) -> Response:
@@ -70,9 +66,3 @@ class SignInViews:
         form = await visit.form()
         await visit.client.sign_ins.end(form.get("sign_in"))
         return RedirectResponse("/console/sign-ins", 303)
-
-
-def _asking(request: Request, *, code: str, fault: str = "", status: int = 200) -> Page:
-    place = own_place(request.query_params.get("next", ""))
-    values = {"me": None, "noun": "sign_in", "code": code, "fault": fault, "next": place}
-    return Page("sign_in", values, "page", status)

@@ -19,7 +19,8 @@ class AddKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A name that was never given, whose sessions it opens, what they may spend, for how long.
 
     `users` empty is the user of the key's own name; `*` is whomever its holder names, of those that
-    the tenant lets in.
+    the tenant lets in. `identity` is who holds it at the identity provider, by signing in there
+    (`email:ann@acme.example` or `sub:…`); with one, it has a `token` only where it is asked for.
     """
 
     name: Annotated[str, Meta(pattern=rf"{ID_PATTERN}(?!\n)")]
@@ -30,6 +31,8 @@ class AddKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     project: Name = ""
     task: Name = ""
     users: Annotated[tuple[Name, ...], Meta(max_length=MOST_USERS)] = ()
+    identity: Name = ""
+    token: bool = False
 
 
 class WhichKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,15 +7,20 @@ the settings. Not here: what its holder may then ask (`apps/control/spending`).
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from holdfast.apps.control import approvers
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.identities import identified
 from holdfast.apps.control.keys.schemas import AddKey, WhichKeys
 from holdfast.apps.control.sessions.opening import caps_of
 from holdfast.compose.config import Config, resolve
 from holdfast.core.keys import limits_fault
 from holdfast.core.sessions import GOING_ON
 from holdfast.errors import InvalidRequest
+from holdfast.model.bodies import AdminActed
 from holdfast.model.budgets import Dimension, Limit, Scope, Window
+from holdfast.model.identity import spelt
 from holdfast.model.keys import SpendingKey
 from holdfast.model.users import EVERYONE, user_fault
 from holdfast.model.views.keys import KeyBudget, KeyList, KeyView, NewKey, RevokedKey
@@ -37,7 +42,14 @@ async def add(deps: ControlDeps, asked: AddKey, by: str) -> NewKey:
     draft = _draft(deps.config, asked, by)
     for user in draft.users:
         await approvers.check_opening(deps, by, "key.add", tenant=draft.tenant, user=user)
-    key, token = await deps.house.keys.add(draft)
+    if issuer := identified(deps, asked.identity):
+        draft = msgspec.structs.replace(draft, identity=spelt(asked.identity), issuer=issuer)
+    with_token = asked.token or not asked.identity
+    key, token = await deps.house.keys.add(draft, with_token=with_token)
+    if issuer:
+        body = AdminActed(action="key.identity", by=by, reason=f"key {key.name} {key.identity}")
+        place = {"tenant": key.tenant, "project": key.project, "agent": key.agent}
+        await deps.house.journal.commit([deps.house.journal.record(body, None, **place)])
     return NewKey(key=await shown(deps, key), token=token)
 
 
@@ -125,6 +137,7 @@ async def shown(deps: ControlDeps, key: SpendingKey) -> KeyView:
         revoked_by=key.revoked_by,
         used_at_ns=key.used_at_ns,
         opened=key.opened,
+        identity=key.identity,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.identities import identified
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.operator_file import Operator
 from holdfast.apps.control.operators.schemas import AddOperator
@@ -12,6 +13,7 @@ from holdfast.compose.config import Config
 from holdfast.compose.config.model import OperatorPerson
 from holdfast.errors import NotFound
 from holdfast.model.bodies import AdminActed
+from holdfast.model.identity import spelt
 from holdfast.model.views.server import NewOperator, OperatorList, OperatorRecord
 
 operations = Operations("/v1/operators", "operators")
@@ -26,12 +28,21 @@ async def list_operators(deps: ControlDeps) -> OperatorList:
 
 @operations.post("", 404, 409)
 async def add_operator(asked: AddOperator, deps: ControlDeps, by: By) -> NewOperator:
-    """Name an operator; the token is in this answer and nowhere else."""
+    """Name an operator; a token is in this answer and nowhere else."""
     for one in asked.within:
         _check_place(deps.config, one)
-    await _acted(deps, by, "operator.add", asked.name)
-    at_ns = deps.house.clock.now_ns()
-    token = deps.operators.add(asked.name, at_ns, asked.role, asked.within)
+    issuer = identified(deps, asked.identity)
+    await _acted(deps, by, "operator.add", f"{asked.name} {asked.identity}".rstrip())
+    draft = Operator(
+        name=asked.name,
+        digest="",
+        added_at_ns=deps.house.clock.now_ns(),
+        role=asked.role,
+        within=asked.within,
+        identity=spelt(asked.identity),
+        issuer=issuer,
+    )
+    token = deps.operators.add(draft, token=asked.token or not asked.identity)
     return NewOperator(name=asked.name, token=token)
 
 
@@ -52,6 +63,7 @@ def _shown(deps: ControlDeps, one: Operator) -> OperatorRecord:
         tenants=person.tenants,
         role=one.role,
         within=one.within,
+        identity=one.identity,
     )
 
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from holdfast.apps.control.auth import LINK_PATH, Shown
+from holdfast.apps.control.auth import LEAVE_PATH, LINK_PATH, Shown
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.roles import is_admin, within_of
-from holdfast.errors import Denied, NotFound
-from holdfast.model.bodies import AdminActed
+from holdfast.apps.control.sign_ins.acted import acted
+from holdfast.errors import Denied, NotFound, Unauthenticated
 from holdfast.model.views.sign_ins import SignedIn, SignIn, SignInLink, SignInList
 
 operations = Operations("/v1/sign-ins", "sign-ins")
@@ -35,7 +35,7 @@ async def link_sign_in(deps: ControlDeps, by: By, shown: Shown) -> SignInLink:
     at_ns = deps.house.clock.now_ns()
     if deps.sign_ins.of_digest(shown.digest, at_ns) is not None:
         raise Denied("a link is made with a token of your own, not from a browser")
-    await _acted(deps, by, "sign_in.link")
+    await acted(deps, by, "sign_in.link")
     code, expires_at_ns = deps.sign_ins.link(by, at_ns)
     return SignInLink(url=deps.link_of(code), operator=by, expires_at_ns=expires_at_ns)
 
@@ -44,8 +44,20 @@ async def link_sign_in(deps: ControlDeps, by: By, shown: Shown) -> SignInLink:
 async def sign_in(deps: ControlDeps, shown: Shown) -> SignedIn:
     """Sign a browser in: the token of the request is the code of a link, which is used up."""
     opened = deps.sign_ins.open(shown.token, deps.house.clock.now_ns())
-    await _acted(deps, opened.sign_in.operator, "sign_in.open")
+    await acted(deps, opened.sign_in.operator, "sign_in.open")
     return opened
+
+
+@operations.post(LEAVE_PATH.removeprefix(operations.prefix))
+async def leave_sign_in(deps: ControlDeps, shown: Shown) -> SignIn:
+    """Sign out what asks: the token of the request is its sign-in's."""
+    at_ns = deps.house.clock.now_ns()
+    found = deps.sign_ins.of_digest(shown.digest, at_ns)
+    if found is None:
+        raise Unauthenticated("nobody is signed in with that here")
+    await acted(deps, found.operator, "sign_in.end")
+    deps.sign_ins.end(found.sign_in_id, at_ns)
+    return found
 
 
 @operations.post("/{sign_in_id}/end", 404)
@@ -53,7 +65,7 @@ async def end_sign_in(sign_in_id: SignInId, deps: ControlDeps, by: By) -> SignIn
     """That browser is signed out; your own, or anybody's for the admin."""
     if all(one.sign_in_id != sign_in_id for one in _listed(deps, by).sign_ins):
         raise NotFound("there is no such sign-in of yours")
-    await _acted(deps, by, "sign_in.end")
+    await acted(deps, by, "sign_in.end")
     deps.sign_ins.end(sign_in_id, deps.house.clock.now_ns())
     return _listed(deps, by)
 
@@ -62,9 +74,3 @@ def _listed(deps: ControlDeps, by: str) -> SignInList:
     found = deps.sign_ins.all(deps.house.clock.now_ns())
     everybodys = is_admin(deps, by) and not within_of(deps, by)
     return SignInList(tuple(one for one in found if everybodys or one.operator == by))
-
-
-async def _acted(deps: ControlDeps, by: str, action: str) -> None:
-    # Of no tenant: operators are the server's own.
-    body = AdminActed(action=action, by=by, reason="")
-    await deps.house.journal.commit([deps.house.journal.record(body, None)])
