@@ -12,7 +12,6 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 FOLDER = Path(__file__).parent / "oidc"
-PART = "oidc-provider"
 
 
 def free_port() -> int:

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, expect
 
 from holdfast.testing.project import SETTINGS, RunningProject
 from tests.browsing import Person, chromium
-from tests.identity_provider import PART, free_port, provider_at, sign_in_as
+from tests.identity_provider import free_port, provider_at, sign_in_as
 
-pytestmark = pytest.mark.part("chromium", PART)
+pytestmark = pytest.mark.part("chromium", "oidc-provider")
 NAME = "<'&\">"
 SECRET = "a secret / of tests & more"
 SIGN_IN = "sign_in: {oidc: {issuer: 'http://127.0.0.1:%d', client_id: holdfast-secret, client_secret_env: OIDC_SECRET}}\n"

@@ -318,6 +318,11 @@ class Sessions:
         """Let a paused one go on. Errors: Conflict."""
         return await self._tell(session_id, "resume", reason)
 
+    async def extend(self, session_id: str, for_s: int, reason: str = "") -> SessionView:
+        """Let it act for so many seconds more. Errors: Conflict, ApproverRequired."""
+        body = {"for_s": for_s, "reason": reason}
+        return await self._door.post(_path(session_id, "extend"), SessionView, body)
+
     async def end(self, session_id: str, reason: str = "") -> SessionView:
         """Close it as done. Errors: Conflict."""
         return await self._tell(session_id, "end", reason)

@@ -84,6 +84,13 @@ def resumed(session: Session, now_ns: int) -> Session:
     )
 
 
+def longer(session: Session, for_ns: int, now_ns: int) -> Session:
+    """The session with so much more time to act: from now on, or once it goes on."""
+    left_ns = session.life_left_ns and session.life_left_ns + for_ns
+    until_ns = max(session.expires_at_ns + for_ns, now_ns + left_ns)
+    return msgspec.structs.replace(session, expires_at_ns=until_ns, life_left_ns=left_ns)
+
+
 def life_left_ns(session: Session, now_ns: int) -> int:
     """How long it may act from now on, were it to go on now."""
     return session.life_left_ns or max(session.expires_at_ns - now_ns, 0)

@@ -5,7 +5,7 @@ Not here: asking it (`runtime/budgets`).
 
 from datetime import UTC, datetime
 
-from holdfast.errors import Exhausted, SessionPaused, SessionStopped
+from holdfast.errors import CredentialExpired, Exhausted, SessionPaused, SessionStopped
 from holdfast.model.budgets import Refused
 from holdfast.model.money import exact_usd
 from holdfast.model.sessions import Session
@@ -68,6 +68,13 @@ def stopped_error(session: Session, which: str = "the session") -> SessionStoppe
         until_ns=session.expires_at_ns,
         **fields,
     )
+
+
+def expired_error(session: Session) -> CredentialExpired:
+    """The typed refusal of a session that is too old, with what goes on in its place."""
+    again = f"holdfast sessions open --agent {session.principal.agent}"
+    text = f"{session.state_reason}; `{again} --parent {session.session_id}` goes on with it"
+    return CredentialExpired(text, state=session.state)
 
 
 def _fields(session: Session) -> dict[str, object]:

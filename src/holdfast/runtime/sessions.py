@@ -18,12 +18,12 @@ from holdfast.core.sessions import (
     Command,
     after,
     lapsed_reason,
+    longer,
     paused,
     resumed,
 )
 from holdfast.errors import (
     Conflict,
-    CredentialExpired,
     InvalidRequest,
     NotFound,
     Unauthenticated,
@@ -40,7 +40,7 @@ from holdfast.ports.store import Change, Store
 from holdfast.runtime.born import born, token_digest
 from holdfast.runtime.budgets import Budgets, owners
 from holdfast.runtime.effects import Effects
-from holdfast.runtime.exhaustion import stopped_error
+from holdfast.runtime.exhaustion import expired_error, stopped_error
 from holdfast.runtime.inherited import Inherited
 from holdfast.runtime.journal import Journal, noted
 from holdfast.runtime.keys import Keys
@@ -331,7 +331,7 @@ class Sessions:
             if session.state is SessionState.ACTIVE:
                 continue
             if session.state is SessionState.EXPIRED:
-                raise CredentialExpired(session.state_reason, state=session.state)
+                raise expired_error(session)
             which = "the session" if one is live else f"the session above it, {one.who.agent},"
             if session.by_stop:
                 raise self.stops.stopped(which, one.who)
@@ -403,6 +403,20 @@ class Sessions:
             one.chain = self._budgets.chain(one.session)
             self._budgets.use((key,))
         return [one.session for one in changed]
+
+    def extend(
+        self, live: LiveSession, for_ns: int, extra: Sequence[Record]
+    ) -> asyncio.Future[None]:
+        """Give it so much more time to act, with `extra` in one commit; durable once awaited.
+
+        Errors: Conflict for one that is over, or whose time is its run's.
+        """
+        self.lapse(live)
+        if live.session.state not in GOING_ON or live.session.has_run:
+            what = "its time is that of its run" if live.session.has_run else "it is over"
+            raise Conflict(what, state=live.session.state)
+        live.session = longer(live.session, for_ns, self._clock.now_ns())
+        return self._journal.commit(extra, [live.session])
 
     def let_wait(self, live: LiveSession, expires_at_ns: int) -> None:
         """Stand still: no token opens anything until `renew`; the caller commits `session`."""

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import typer
 
+from holdfast.apps.cli.audit import span_s
 from holdfast.apps.cli.budgets import parsed_limits
 from holdfast.apps.cli.printing import clock, emit, note, plain, say, table
 from holdfast.apps.cli.project import agent_of, login
 from holdfast.apps.cli.reaching import connected
 from holdfast.apps.cli.runs import cost_so_far, parsed_scope
 from holdfast.apps.cli.stopping import add_verbs
-from holdfast.apps.cli.verbs import Json, Project, Tenant, verb
+from holdfast.apps.cli.verbs import Json, Project, Reason, Tenant, verb
 from holdfast.client import SessionView, TurnRecord
 from holdfast.client.discovery import KEY_VARIABLE
 from holdfast.errors import InvalidRequest
@@ -160,6 +161,23 @@ async def list_sessions(
         for view in found
     ]
     table(columns, rows, empty="no sessions")
+
+
+@verb(app, "extend")
+async def extend(
+    session: str = typer.Argument(help="Its id."),
+    longer: str = typer.Argument(metavar="TIME", help="How much longer: 30m, 2h, 1d."),
+    reason: str = Reason,
+    project: Path | None = Project,
+    as_json: bool = Json,
+) -> None:
+    """Let a session act for longer, before its time is over; who raises its caps may."""
+    async with connected(project) as client:
+        view = await client.sessions.extend(session, span_s(longer), reason)
+    if as_json:
+        emit(view)
+    else:
+        say(f"{session} may act until {clock(view.expires_at_ns)} UTC")
 
 
 @verb(app, "show")

@@ -98,6 +98,7 @@ ACTS: dict[str, Act] = {
     "delegate_call": Act.LETS_GO,
     "set_budget": Act.RAISES,
     "test_alerts": Act.OPENS,
+    "extend_session": Act.RAISES,
     "policy_apply": Act.GOVERNS,
     "trust_files": Act.GOVERNS,
     "forget_files": Act.GOVERNS,

@@ -1,4 +1,4 @@
-"""Who was added by an identity, and what is said to whoever was not.
+"""Who was added by an identity, what is said to whoever was not, what the journal says of both.
 
 Not here: the exchange with the provider (`signing_in`), sign-ins that hold (`sign_in_file`).
 """
@@ -6,7 +6,7 @@ Not here: the exchange with the provider (`signing_in`), sign-ins that hold (`si
 from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.signing_in import SigningIn
 from holdfast.errors import Denied, InvalidRequest, NotFound
-from holdfast.model.bodies import AuthRefused
+from holdfast.model.bodies import AdminActed, AuthRefused
 from holdfast.model.identity import Person, identity_fault
 
 
@@ -47,3 +47,11 @@ def unknown(person: Person) -> str:
             f" an admin can add them as `sub:{person.subject}`"
         )
     return f"nobody added them here; an admin does, by `{person.identities[-1]}`"
+
+
+async def acted(deps: ControlDeps, by: str, action: str, person: Person | None = None) -> None:
+    """Write down that somebody did something about sign-ins; `person` is who they proved to be."""
+    # Of no tenant: operators are the server's own.
+    reason = f"{person.called} at {person.issuer}" if person is not None else ""
+    body = AdminActed(action=action, by=by, reason=reason)
+    await deps.house.journal.commit([deps.house.journal.record(body, None)])

@@ -109,7 +109,9 @@ PLACES: Mapping[str, Finder] = {
     **dict.fromkeys(("policy_status", "list_upstreams", "show_clock", "await_changes"), _nowhere),
     **dict.fromkeys(("list_sign_ins", "current_sign_in", "link_sign_in", "end_sign_in"), _nowhere),
     **dict.fromkeys(("show_session", "list_turns", "kill_session"), _of_session),
-    **dict.fromkeys(("pause_session", "resume_session", "end_session"), _of_session),
+    **dict.fromkeys(
+        ("pause_session", "resume_session", "end_session", "extend_session"), _of_session
+    ),
     **dict.fromkeys(("show_run", "retry_run", "fork_run", "cancel_run", "resume_run"), _of_run),
     **dict.fromkeys(("redrive_dead_letter", "discard_dead_letter"), _of_run),
     **dict.fromkeys(("show_key", "rotate_key", "revoke_key"), _of_key),

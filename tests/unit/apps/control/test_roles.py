@@ -98,6 +98,7 @@ def asked(name: str, at: dict[str, str]) -> tuple[Any, dict[str, str]]:
         },
         **{key: {"digest": "sha256:d"} for key in ("approve_call", "deny_call")},
         "delegate_call": {"to": "admin"},
+        "extend_session": {"for_s": 60},
         **dict.fromkeys(("pause_part", "kill_part"), where),
         # All of a project would hold whoever lifts it, too.
         "resume_part": {**where, "user": at["user"]},

@@ -225,6 +225,7 @@ LOST = {
     "told_outdated": "as told_faults",
     "pending_prompt": "a prompt that nobody confirmed vouches for nothing",
     "first_processes": "without it no process is taken for the client",
+    "refused": "its next call is refused again, and tells who may raise the cap",
     "neutral": "a result then taints as others do",
     "writing": "a file then is nobody's own",
     "mixing": "with writing",

@@ -9,7 +9,13 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import service
-from holdfast.apps.control.sessions.schemas import OpenSession, Told, WhichSessions, WhichTurns
+from holdfast.apps.control.sessions.schemas import (
+    ExtendSession,
+    OpenSession,
+    Told,
+    WhichSessions,
+    WhichTurns,
+)
 from holdfast.core.repeats import Named
 from holdfast.core.sessions import Command
 from holdfast.model.views.kills import KillReceipt
@@ -77,6 +83,14 @@ async def resume_session(
 ) -> SessionView:
     """Let a paused session go on."""
     return await service.tell(deps, session_id, Command.RESUME, why.reason, by)
+
+
+@operations.post("/{session_id}/extend", *_CHANGES)
+async def extend_session(
+    session_id: SessionId, asked: ExtendSession, deps: ControlDeps, by: By
+) -> SessionView:
+    """Let it act for longer; that raises a limit of it."""
+    return await service.extend(deps, session_id, asked, by)
 
 
 @operations.post("/{session_id}/end", *_CHANGES)

@@ -63,6 +63,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reason: Reason = ""
 
 
+class ExtendSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much longer a session may act, and why."""
+
+    for_s: Annotated[int, Meta(ge=1, le=31_536_000)]
+    reason: Reason = ""
+
+
 class WhichSessions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Filters of a list; an empty one does not filter."""
 

@@ -10,7 +10,7 @@ from holdfast.apps.control.deps import ControlDeps
 from holdfast.apps.control.paging import cursor_of, place_of
 from holdfast.apps.control.sessions import by_key, opening, plans
 from holdfast.apps.control.sessions.lifting import LIFTS
-from holdfast.apps.control.sessions.schemas import OpenSession, WhichSessions
+from holdfast.apps.control.sessions.schemas import ExtendSession, OpenSession, WhichSessions
 from holdfast.apps.control.spending import key_of
 from holdfast.core.repeats import Named
 from holdfast.core.sessions import GOING_ON, Command, after
@@ -25,6 +25,8 @@ from holdfast.ports.store import Change, SessionFilter
 from holdfast.runtime.born import token_digest
 from holdfast.runtime.live import LiveSession
 from holdfast.runtime.sessions import Begun
+
+_NS = 1_000_000_000
 
 
 async def open_session(
@@ -134,6 +136,19 @@ async def tell(
     await deps.house.sessions.change(live, command, reason, by=by, extra=[acted])
     if live.session.state is SessionState.ACTIVE:
         await deps.house.runs.session_resumed(live)
+    return deps.house.session_views.of_live(live)
+
+
+async def extend(deps: ControlDeps, session_id: str, asked: ExtendSession, by: str) -> SessionView:
+    """Give it more time. It is a limit that is raised, and checked as one.
+
+    Errors: NotFound, Conflict for one that is over, ApproverRequired, StoreUnavailable.
+    """
+    live = await deps.house.sessions.get(session_id)
+    await approvers.check_session(deps, session_id, by, "session.extend", raises=True)
+    why = f"for {asked.for_s} s more" + (f": {asked.reason}" if asked.reason else "")
+    acted = _acted(deps, live, "session.extend", why, by)
+    await deps.house.sessions.extend(live, asked.for_s * _NS, [acted])
     return deps.house.session_views.of_live(live)
 
 

@@ -5,9 +5,8 @@ operator's, or acts as a spending key and does nothing else.
 """
 
 from holdfast.apps.control.deps import ControlDeps
-from holdfast.apps.control.identities import refused, signing_in, unknown
+from holdfast.apps.control.identities import acted, refused, signing_in, unknown
 from holdfast.apps.control.operations import Operations
-from holdfast.apps.control.sign_ins.acted import acted
 from holdfast.apps.control.sign_ins.schemas import OpenDevice, OpenIdentity
 from holdfast.apps.control.spending import called
 from holdfast.model.identity import Person

@@ -6,9 +6,9 @@ from msgspec import Meta
 
 from holdfast.apps.control.auth import LEAVE_PATH, LINK_PATH, Shown
 from holdfast.apps.control.deps import ControlDeps
+from holdfast.apps.control.identities import acted
 from holdfast.apps.control.operations import By, Operations
 from holdfast.apps.control.roles import is_admin, within_of
-from holdfast.apps.control.sign_ins.acted import acted
 from holdfast.errors import Denied, NotFound, Unauthenticated
 from holdfast.model.views.sign_ins import SignedIn, SignIn, SignInLink, SignInList
 
