@@ -125,8 +125,16 @@ class TestMailChannel(ChannelConformance):
         bodies = [one.get_content().replace("\r\n", "\n") for one in self.letters.came]
         return [one.split("\n\ntenant: ")[0] for one in bodies]
 
-    def test_no_notice_writes_a_header_of_its_own(self) -> None:
-        hostile = "x\r\nBcc: eve@evil.example\r\n\r\nhello"
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            "x\r\nBcc: eve@evil.example\r\n\r\nhello",
+            "=?utf-8?q?x=0D=0ABcc:_eve=40evil.example?=",
+            "=?utf-8?b?eA0KQmNjOiBldmVAZXZpbC5leGFtcGxl?=",
+            "x\u2028Bcc: eve@evil.example",
+        ],
+    )
+    def test_no_notice_writes_a_header_of_its_own(self, hostile: str) -> None:
         channel = self.open_channel()
         told = notice(hostile)
         channel.tell(msgspec.structs.replace(told, agent=hostile, kind=hostile, user=hostile))

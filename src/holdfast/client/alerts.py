@@ -1,7 +1,7 @@
 """Who is told of alerts. Not here: what is worth telling."""
 
-from holdfast.model.notices import Attempt
-from holdfast.model.views.alerts import AlertReceiverList, AlertReceiverView, AttemptList
+from holdfast.model.notices import TrialResult
+from holdfast.model.views.alerts import AlertReceiverList, AlertReceiverView, TrialResults
 
 from .wire import Door
 
@@ -18,7 +18,7 @@ class Alerts:
         """Every receiver, in the order of the file, with what did not arrive."""
         return (await self._door.get("/v1/alerts", AlertReceiverList)).receivers
 
-    async def test(self, receiver: str = "") -> tuple[Attempt, ...]:
+    async def test(self, receiver: str = "") -> tuple[TrialResult, ...]:
         """Send a notice now, to one or to each; what came back. Errors: NotFound."""
         body = {"receiver": receiver}
-        return (await self._door.post("/v1/alerts/test", AttemptList, body, _TRIES_S)).attempts
+        return (await self._door.post("/v1/alerts/test", TrialResults, body, _TRIES_S)).attempts

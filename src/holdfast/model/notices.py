@@ -30,7 +30,7 @@ class GivenUp(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one notice that was sent to be seen: whether it was taken, what was said."""
 
     receiver: str

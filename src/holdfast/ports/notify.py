@@ -7,7 +7,7 @@ here: what is worth telling (`core/alerts`), where telemetry goes (`sink`).
 from collections.abc import Iterable
 from typing import Protocol
 
-from holdfast.model.notices import Attempt, GivenUp, Notice
+from holdfast.model.notices import GivenUp, Notice, TrialResult
 
 
 class Channel(Protocol):
@@ -53,6 +53,6 @@ class Delivering(Channel, Protocol):
         """The last that did not arrive, latest last."""
         ...
 
-    def attempt(self, notice: Notice) -> Attempt:
+    def attempt(self, notice: Notice) -> TrialResult:
         """Send one now, once, and say what came of it. Blocks meanwhile."""
         ...

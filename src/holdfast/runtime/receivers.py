@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from holdfast.core.quiet_hours import QuietHours
-from holdfast.model.notices import Attempt, GivenUp, Notice
+from holdfast.model.notices import GivenUp, Notice, TrialResult
 from holdfast.ports.clock import Clock
 from holdfast.ports.notify import Delivering
 
@@ -107,7 +107,7 @@ class Receiver:
             if self._held and self._clock.now_ns() >= self._held_until_ns:
                 self._let_go()
 
-    def attempt(self, notice: Notice) -> Attempt:
+    def attempt(self, notice: Notice) -> TrialResult:
         """Send one now, whatever the rule says. Blocks meanwhile."""
         return self._channel.attempt(notice)
 

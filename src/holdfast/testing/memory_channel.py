@@ -1,6 +1,6 @@
 """The Channel port in memory: what somebody would have been told is there to be looked at."""
 
-from holdfast.model.notices import Attempt, GivenUp, Notice
+from holdfast.model.notices import GivenUp, Notice, TrialResult
 
 
 class MemoryChannel:
@@ -26,10 +26,10 @@ class MemoryChannel:
         """All that was told."""
         return len(self.told)
 
-    def attempt(self, notice: Notice) -> Attempt:
+    def attempt(self, notice: Notice) -> TrialResult:
         """It is always taken."""
         self.told.append(notice)
-        return Attempt(receiver=self.name, ok=True, said="kept")
+        return TrialResult(receiver=self.name, ok=True, said="kept")
 
     def close(self) -> None:
         """Keep nothing more."""

@@ -47,7 +47,7 @@ COMMANDS = {
     "costs": Place("costs", "Costs: what was spent, and for whom."),
     "operators": Place("operators", "Operators by name, beside the admin."),
     "keys": Place("keys", "Keys that can only spend."),
-    "login": Place("login", "Sign this terminal in: prints where to go and a code,..."),
+    "login": Place("login", "Sign this terminal in: prints where to go and a code, and..."),
     "logout": Place("login", "Sign this terminal out, at the server too."),
     "console": Place("console", "The console: a link that signs a browser in, who is signed in."),
     "files": Place("files", "Files: which are the operator's own."),

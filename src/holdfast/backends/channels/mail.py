@@ -97,7 +97,9 @@ class MailChannel(TriedChannel):
     def _letter(self, notice: Notice) -> EmailMessage:
         letter = EmailMessage()
         about = notice.agent or notice.tenant
-        letter["Subject"] = visible(f"[holdfast] {notice.kind} {about}", _SUBJECT_MOST)
+        subject = visible(f"[holdfast] {notice.kind} {about}", _SUBJECT_MOST)
+        # The library reads encoded words in what it is given, line ends and all.
+        letter["Subject"] = subject.replace("=?", "= ?")
         letter["From"] = self._sender
         letter["To"] = ", ".join(self._to)
         letter["Date"] = format_datetime(datetime.fromtimestamp(notice.at_ns // _NS, UTC))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from holdfast.model.notices import Attempt, GivenUp, Notice
+from holdfast.model.notices import GivenUp, Notice, TrialResult
 
 TRIES = 5
 TIMEOUT_S = 5.0
@@ -74,10 +74,10 @@ class TriedChannel(ABC):
         else:
             self._waiting.put(notice)
 
-    def attempt(self, notice: Notice) -> Attempt:
+    def attempt(self, notice: Notice) -> TrialResult:
         """Send one now, once, and say what came of it. Blocks meanwhile."""
         sent = self.send(notice)
-        return Attempt(receiver=self.name, ok=sent.ok, said=sent.why)
+        return TrialResult(receiver=self.name, ok=sent.ok, said=sent.why)
 
     def close(self) -> None:
         """Send what waits, within a few seconds, and let go; idempotent."""

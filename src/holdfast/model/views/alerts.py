@@ -2,7 +2,7 @@
 
 import msgspec
 
-from holdfast.model.notices import Attempt, GivenUp
+from holdfast.model.notices import GivenUp, TrialResult
 
 
 class AlertReceiverView(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class AlertReceiverList(msgspec.Struct, frozen=True):
     receivers: tuple[AlertReceiverView, ...]
 
 
-class AttemptList(msgspec.Struct, frozen=True):
+class TrialResults(msgspec.Struct, frozen=True):
     """What came of a notice for each receiver."""
 
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[TrialResult, ...]

@@ -137,6 +137,10 @@ async def _raise(house):
     return "PUT", "/v1/budgets", cap("session", f"default/{session}", None, "turns", "life")
 
 
+async def _extend(house):
+    return "POST", f"/v1/sessions/{await own(house)}/extend", {"for_s": 60}
+
+
 def _plain(path, body):
     async def asked(house):
         return "POST", path, body
@@ -168,6 +172,7 @@ TRIES = {
     "approve_call": _approve,
     "delegate_call": _delegate,
     "set_budget": _raise,
+    "extend_session": _extend,
     "policy_apply": _plain("/v1/policy/apply", {}),
     "move_clock": _plain("/v1/clock", {"advance_s": 60}),
     "trust_files": _plain("/v1/own-files/trust", {"ref": "HEAD"}),

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from holdfast.apps.control.operator_file import Operators
+from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.core.sessions import Command
 from tests.control_house import ONE_TENANT, House, served
 
@@ -52,7 +52,7 @@ def test_nobody_who_may_not_raise_its_caps_gives_it_time(tmp_path):
         session_id, _ = await house.opened()
         before = (await house.get(f"/v1/sessions/{session_id}"))["expires_at_ns"]
         operators = Operators(tmp_path)
-        tokens = [operators.add(name, 1) for name in ("ann", "bob")]
+        tokens = [operators.add(Operator(name, "", 1)) for name in ("ann", "bob")]
         house.deps = dataclasses.replace(house.deps, operators=operators)
         for token in tokens:
             assert (await extended(house, session_id, token=token)).status_code == 403

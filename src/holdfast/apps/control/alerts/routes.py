@@ -11,7 +11,7 @@ from holdfast.apps.control.operations import By, Operations
 from holdfast.errors import NotFound
 from holdfast.model.bodies import AdminActed
 from holdfast.model.notices import Notice
-from holdfast.model.views.alerts import AlertReceiverList, AlertReceiverView, AttemptList
+from holdfast.model.views.alerts import AlertReceiverList, AlertReceiverView, TrialResults
 from holdfast.runtime.receivers import Receiver
 
 operations = Operations("/v1/alerts", "alerts")
@@ -32,7 +32,7 @@ async def list_alert_receivers(deps: ControlDeps) -> AlertReceiverList:
 
 
 @operations.post("/test", 404)
-async def test_alerts(asked: WhichReceiver, deps: ControlDeps, by: By) -> AttemptList:
+async def test_alerts(asked: WhichReceiver, deps: ControlDeps, by: By) -> TrialResults:
     """Send a notice now, once, whatever the rules and hours, and say what came back."""
     found = [one for one in deps.receivers if asked.receiver in ("", one.name)]
     if not found:
@@ -45,7 +45,7 @@ async def test_alerts(asked: WhichReceiver, deps: ControlDeps, by: By) -> Attemp
     await deps.house.journal.commit([deps.house.journal.record(body, None)])
     notice = _notice(by, deps.house.clock.now_ns())
     tried = [asyncio.to_thread(one.attempt, notice) for one in found]
-    return AttemptList(tuple(await asyncio.gather(*tried)))
+    return TrialResults(tuple(await asyncio.gather(*tried)))
 
 
 def _notice(by: str, at_ns: int) -> Notice:

@@ -14,8 +14,8 @@ from holdfast.apps.control.operator_file import ADMIN
 from holdfast.apps.control.roles import operator_named, role_of
 from holdfast.core import reviewing
 from holdfast.core.reviewing import Reviewer
-from holdfast.errors import ApproverRequired, Denied
-from holdfast.model.approvals import OWNER, Approval, Need
+from holdfast.errors import ApproverRequired, Denied, InvalidRequest
+from holdfast.model.approvals import OWNER, RAISE, Approval, Need
 from holdfast.model.bodies import AuthRefused
 from holdfast.model.operators import Role, reaches
 from holdfast.runtime.approvals import Handed, Said
@@ -28,8 +28,10 @@ async def answered(deps: ControlDeps, approval_id: str, said: Said) -> Approval:
 
     Errors: those of `Approvals.answer`; ApproverRequired, journalled.
     """
+    asked = await deps.house.approvals.get(approval_id)
+    if asked.tool == RAISE:
+        raise InvalidRequest("it is about a cap, which is raised to a sum or left as it is")
     if said.approved:
-        asked = await deps.house.approvals.get(approval_id)
         seats = await seats_of(deps, asked, said.by, "approval.approve")
         said = msgspec.structs.replace(said, seats=seats)
     return await deps.house.approvals.answer(approval_id, said)
