@@ -37,7 +37,11 @@ ON_DEMAND = {
     "apps/server/console.py": {"holdfast.apps.console.app": "a browser that comes to the console"},
     "apps/server/judge.py": {"holdfast.core.risk.shell": "a session that may run commands"},
     "apps/server/starting.py": {"holdfast.compose.moved_clock": "a clock that people move"},
-    "apps/server/serving.py": {"holdfast.apps.server.relaying": "gateway processes"},
+    "apps/server/serving.py": {
+        "holdfast.apps.control.slack.door": "people in Slack",
+        "holdfast.apps.server.relaying": "gateway processes",
+        "holdfast.backends.slack.replies": "people in Slack",
+    },
     "client/wire.py": {"holdfast.client.transport": "aiohttp, for whoever asks a server"},
     "compose/alerting.py": {
         "holdfast.backends.channels.mail": "receivers of e-mail",

@@ -25,6 +25,7 @@ from holdfast.compose.kept import keep
 from holdfast.compose.native_tools import with_refusals
 from holdfast.compose.own_files import own_files, trust
 from holdfast.compose.pricing import price_book
+from holdfast.compose.slack import slack_secret
 from holdfast.compose.storage import open_store
 from holdfast.compose.telemetry import header_text, telemetry_sink
 from holdfast.compose.upstreams import admissions, model_rates, providers, upstream_secrets
@@ -124,6 +125,7 @@ async def build(
     of_client = client_secret(config.sign_in, environment)
     secrets = [*upstream_secrets(config, environment), headers, of_client]
     secrets += [secret for pair in addresses.values() for secret in pair if secret]
+    secrets.append(slack_secret(config.slack, environment))
     scrubber = RuleScrubber(secrets)
     settings = _settings(config, signing_key, keep(config, scrubber.text))
     policy, files = RemotePolicy(FrameClient(policy_socket)), own_files(config)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 import holdfast
 from holdfast.apps.control.app import create_control_app
@@ -45,6 +45,7 @@ from holdfast.compose import readiness
 from holdfast.compose.config.model import Config
 from holdfast.compose.house import House
 from holdfast.compose.server import Harness, build
+from holdfast.compose.slack import slack_secret
 from holdfast.core.proofs import key_of, seal_of
 from holdfast.model.settling import settle_types
 from holdfast.runtime.born import token_digest
@@ -280,7 +281,8 @@ def _application(begun: Begun, harness: Harness, beside: _Beside, *, url: str) -
     talks, control = ConversationDoor(deps, report), create_control_app(deps)
     doors = (*gateway.routes(), *hooks.routes(), *door.routes(), *children.routes(), *runs.routes())
     console = ConsoleOnDemand(control, url, config.server.public_url)
-    routes = [*doors, *talks.routes(), *work.routes(), *console.routes(), Mount("/", control)]
+    beside_api = (*talks.routes(), *work.routes(), *_slack(deps), *console.routes())
+    routes = [*doors, *beside_api, Mount("/", control)]
     own = (token_digest(admin), token_digest(worker))
     known = Proofs(
         lambda: (
@@ -305,6 +307,17 @@ def _signing_in(harness: Harness, url: str) -> SigningIn | None:
         return None
     new_seed = harness.house.entropy.new_token
     return SigningIn(harness.identity, url, secrets.token_bytes(32), lambda: new_seed("hfi"))
+
+
+def _slack(deps: ControlDeps) -> list[Route]:
+    """Slack's door where the settings open one; it is loaded then."""
+    if deps.config.slack is None:
+        return []
+    from holdfast.apps.control.slack.door import SlackDoor  # noqa: PLC0415
+    from holdfast.backends.slack.replies import Replies  # noqa: PLC0415
+
+    secret = slack_secret(deps.config.slack, os.environ)
+    return SlackDoor(deps, secret, Replies(say).send, report).routes()
 
 
 def _first_link(deps: ControlDeps) -> str:

@@ -65,6 +65,7 @@ from holdfast.compose.config.shapes import (
     Whole,
 )
 from holdfast.compose.config.sign_in_layout import SIGN_IN
+from holdfast.compose.config.slack_layout import SLACK
 from holdfast.compose.config.store_layout import STORE
 from holdfast.compose.config.tool_layout import TOOL_STANDARD
 from holdfast.compose.config.upstream_layout import RATES, UPSTREAM
@@ -565,5 +566,6 @@ SETTINGS = Record(
         "sign_in": Field(SIGN_IN, "how people sign in beside links and tokens"),
         "telemetry": Field(TELEMETRY, "where spans of every call are sent"),
         "alerts": Field(ALERTS, "who is told of alerts, by name"),
+        "slack": Field(SLACK, "who answers and asks from Slack"),
     },
 )

@@ -285,6 +285,7 @@ def _assembled(
         hooks=settings.hooks,
         telemetry=settings.telemetry,
         alerts=settings.alerts,
+        slack=settings.slack,
         agent_files=tuple(root / file for file in agent_files),
         code=_code(settings, agents),
         tls_cert_path=root / tls.cert if tls else None,

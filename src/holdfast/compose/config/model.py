@@ -428,6 +428,13 @@ class AlertReceiver(msgspec.Struct, frozen=True, kw_only=True):
     quiet: QuietHours | None = None
 
 
+class SlackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes in from Slack: `people` are operators by `TEAM/USER`; the secret stays outside."""
+
+    signing_secret_env: str
+    people: dict[str, str] = {}
+
+
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An agent: what it may use and how far it is trusted. No tools unless named.
 
@@ -493,6 +500,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     telemetry: Telemetry | None = None
     alerts: dict[str, AlertReceiver] = {}
+    slack: SlackSettings | None = None
     tool_modules: tuple[str, ...] = ()
     tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
@@ -528,6 +536,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks
     telemetry: Telemetry | None = None
     alerts: dict[str, AlertReceiver] = {}
+    slack: SlackSettings | None = None
     tool_standard: ToolStandard = ToolStandard()
     implementations: dict[str, Implementation] = {}
     runs: RunSettings = RunSettings()

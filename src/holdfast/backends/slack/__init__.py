@@ -1,0 +1,1 @@
+"""Slack as it is spoken to."""
