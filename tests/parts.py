@@ -93,6 +93,7 @@ PARTS: Mapping[str, Part] = {
     "oidc-provider": Part(
         lambda: _runs("node", "-e", "import('oidc-provider')", cwd=ROOT / "tests" / "oidc"),
         ("nodejs", "npm"),
+        ("node", "npm"),
         otherwise="npm ci in tests/oidc, with Node 20 or newer",
         npm="tests/oidc",
     ),
@@ -188,10 +189,9 @@ def sandbox(
 def main() -> int:
     """Install what is missing, or say how; 0 when every part works."""
     absent = missing(PARTS)
-    packages = sorted({package for name in absent for package in PARTS[name].packages})
-    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
-        _say(f"installing {' '.join(packages)}")
-        _install(packages)
+    wanted = list(dict.fromkeys(found for name in absent if (found := _wanted(PARTS[name]))))
+    if wanted and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install(wanted)
         works.cache_clear()
         absent = missing(PARTS)
     folders = sorted({PARTS[name].npm for name in absent} - {""})
@@ -211,11 +211,24 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _install(packages: list[str]) -> None:
+def _wanted(part: Part) -> tuple[str, ...]:
+    """The packages that a part which does not work lacks.
+
+    What npm brings needs no other Node than one that is there, which Debian's would not go beside.
+    """
+    there = part.programs and all(map(shutil.which, part.programs))
+    return () if part.npm and there else part.packages
+
+
+def _install(wanted: list[tuple[str, ...]]) -> None:
+    """Each part's by themselves, so that those that cannot be had keep no other away."""
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *packages]
     # A fresh machine has no list of packages yet, an old one a list of yesterday's versions.
-    for command in (["apt-get", "update", "--quiet=2"], install):
+    commands = [["apt-get", "update", "--quiet=2"]]
+    install = ("apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends")
+    commands += [[*install, *packages] for packages in wanted]
+    for command in commands:
+        _say(" ".join(command))
         done = subprocess.run(command, env=settings, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             _say(f"{' '.join(command)} failed with {done.returncode}")

@@ -167,6 +167,33 @@ def test_an_install_that_fails_is_a_failure(machine, monkeypatch, capsys):
     assert "brittle failed with 100" in capsys.readouterr().out
 
 
+def test_what_cannot_be_installed_keeps_no_other_part_away(machine, monkeypatch, capsys):
+    table = {
+        "broken": Part(lambda: False, ("brittle",)),
+        "tool": Part((machine / "installed").exists, ("tool-package",)),
+    }
+    monkeypatch.setattr(parts, "PARTS", table)
+    assert parts.main() == 1
+    assert [line.split()[-1] for line in asked(machine)][1:] == ["brittle", "tool-package"]
+    assert "tool: works" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_node_is_installed_where_there_is_none(machine, monkeypatch, there):
+    npm = Part(lambda: False, ("nodejs", "npm"), ("node", "npm"), npm="of-the-test")
+    monkeypatch.setattr(parts, "PARTS", {"of npm": npm})
+    monkeypatch.setattr(parts, "ROOT", machine)
+    (machine / "of-the-test").mkdir()
+    for name in ("node", "npm") if there else ():
+        (machine / name).write_text(f'#!/bin/sh\necho "$@" > "{machine}/npm-asked"\n')
+        (machine / name).chmod(0o700)
+    assert parts.main() == 1
+    assert [line.split()[-2:] for line in asked(machine)][1:] == (
+        [] if there else [["nodejs", "npm"]]
+    )
+    assert (machine / "npm-asked").exists() is there
+
+
 def test_what_no_package_brings_is_only_told(machine, monkeypatch, capsys):
     given(monkeypatch, machine)
     assert parts.main() == 1
