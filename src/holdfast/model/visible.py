@@ -3,9 +3,7 @@
 A row that somebody reads must not look like two, or like another's. Not here: where it is shown.
 """
 
-import re
 import unicodedata
-from collections.abc import Iterator
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 # Letters, marks and symbols that show nothing at all.
@@ -16,8 +14,6 @@ _BLANK = frozenset(
 _SELECTORS = range(0xE0100, 0xE01F0)
 # More marks on one letter than any language has reach into the rows above and below.
 _MARKS_MAX = 3
-_MOST_MIXED = 20
-_WORD = re.compile(r"[^\W_][\w.@-]*")
 
 
 def visible(text: object, most: int = 2_000, *, spaced: bool = False) -> str:
@@ -45,15 +41,3 @@ def visible(text: object, most: int = 2_000, *, spaced: bool = False) -> str:
 def quoted(text: object, most: int = 80) -> str:
     """A name between backticks, none of which are its own."""
     return f"`{visible(text, most).replace('`', chr(0x27))}`"
-
-
-def mixed_words(text: str) -> Iterator[tuple[str, str]]:
-    """Words of which some letters only look like those beside them, with what these are."""
-    found = 0
-    for match in _WORD.finditer(text):
-        word = match[0]
-        letters = [c for c in word if c.isalpha()]
-        foreign = [c for c in letters if not c.isascii() and "LATIN" not in unicodedata.name(c, "")]
-        if foreign and len(foreign) < len(letters) and found < _MOST_MIXED:
-            found += 1
-            yield word, ", ".join(unicodedata.name(c, f"U+{ord(c):04X}") for c in foreign[:3])

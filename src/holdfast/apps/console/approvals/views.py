@@ -16,8 +16,8 @@ from holdfast.apps.console.pages import Page, drawn
 from holdfast.apps.console.streams import changes
 from holdfast.apps.console.visits import Visit, Visits
 from holdfast.errors import InvalidRequest
-from holdfast.model.approvals import Approval, ApprovalState
-from holdfast.model.visible import mixed_words
+from holdfast.model.approvals import RAISE, ApprovalState
+from holdfast.model.showing import shown_arguments
 
 ROWS = 100
 _STATES = tuple(str(state) for state in ApprovalState)
@@ -57,7 +57,8 @@ class ApprovalViews:
     async def question(self, visit: Visit) -> Page:
         """One, whole."""
         found = await visit.client.approvals.show(_asked(visit))
-        return visit.page("approvals", "question", question=found, arguments=_arguments(found))
+        shown = list(shown_arguments(found.arguments, found.deciding))
+        return visit.page("approvals", "question", question=found, arguments=shown, cap=RAISE)
 
     async def stream_one(self, visit: Visit) -> Response:
         """Where it stands, again and again."""
@@ -104,16 +105,3 @@ async def _listed(visit: Visit, given: Mapping[str, str]) -> Page:
         state=state,
         states=_STATES,
     )
-
-
-def _arguments(one: Approval) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Each argument by its name, whole, with the words of it that mix alphabets."""
-    found = []
-    for name, value in one.arguments.items():
-        text = value if isinstance(value, str) else _json(value)
-        found.append((name, text, list(mixed_words(text))))
-    return found
-
-
-def _json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
