@@ -171,9 +171,7 @@ def _described(one: Described, shapes: Mapping[object, Any]) -> dict[str, Any]:
                     "description": _SAID[status],
                     "content": _content(PROBLEM_JSON, shapes[Problem]),
                 }
-                for status in sorted(
-                    {*(_ALWAYS if one.token is not Token.NONE else ()), *one.refusals}
-                )
+                for status in sorted({*(_ALWAYS if _refuses(one) else ()), *one.refusals})
             },
         },
         "security": [{one.token: []}] if one.token is not Token.NONE else [],
@@ -188,6 +186,11 @@ def _described(one: Described, shapes: Mapping[object, Any]) -> dict[str, Any]:
             "content": _content(_JSON, shapes[one.body.kind]),
         }
     return told
+
+
+def _refuses(one: Described) -> bool:
+    """Whether it asks for a token, or reads what anybody sends."""
+    return one.token is not Token.NONE or one.method != "GET"
 
 
 def _content(media: str, shape: Any) -> dict[str, Any]:
