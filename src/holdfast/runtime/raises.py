@@ -113,7 +113,9 @@ class Raises:
                 if live.session.parked_for == account:
                     await self._sessions.change(live, Command.RESUME, why, by=by)
                     found += 1
-                    await self._runs.session_resumed(live)
+                    # One that a stop holds as well waits for that.
+                    if live.session.state is SessionState.ACTIVE:
+                        await self._runs.session_resumed(live)
         async for run in self._parked(raised.tenant, account):
             with contextlib.suppress(NotFound, Conflict):
                 await self._runs.resume(run, why)

@@ -2,13 +2,18 @@
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import msgspec
+import pytest
 
+from holdfast.apps.control.approvals.answering import answered
 from holdfast.apps.control.operator_file import Operator, Operators
 from holdfast.core.sessions import Command
+from holdfast.errors import InvalidRequest
 from holdfast.model.approvals import RAISE
 from holdfast.model.budgets import AccountKey, Dimension, Refused, Scope, Window
+from holdfast.runtime.approvals import Said
 from tests.control_house import ONE_TENANT, House, served
 
 USD = 10**9
@@ -55,6 +60,43 @@ def test_many_that_stopped_at_one_cap_are_one_question_with_what_it_needs():
         found = (await house.get("/v1/budgets", scope="tenant", owner="default"))["accounts"]
         assert [one["limit"] for one in found if one["window"] == "calendar_month"] == [20 * USD]
         assert await waiting(house) == []
+
+    served(main, CAPPED)
+
+
+def test_what_a_stop_holds_as_well_waits_for_that_though_the_cap_is_raised():
+    async def main(house: House):
+        one = await parked(house)
+        (asked,) = await waiting(house)
+        part = {"everything": True, "reason": "an incident"}
+        assert (await house.call("POST", "/v1/stops/pause", part)).status_code == 200
+        resumed: list[str] = []
+        house.raises._runs.session_resumed = told(resumed)
+        assert (await answer(house, asked, "approve", raise_to=20 * USD)).status_code == 200
+        assert await states(house, one) == ["paused"]
+        assert resumed == []
+        assert (await house.call("POST", "/v1/stops/resume", part)).status_code == 200
+        assert await states(house, one) == ["active"]
+
+    served(main, CAPPED)
+
+
+def told(names: list[str]) -> Any:
+    async def resumed(live: Any) -> None:
+        names.append(live.session.session_id)
+
+    return resumed
+
+
+def test_no_door_answers_it_as_a_call():
+    async def main(house: House):
+        await parked(house)
+        (asked,) = await waiting(house)
+        for approved in (True, False):
+            said = Said(approved=approved, by="admin", digest=asked["digest"])
+            with pytest.raises(InvalidRequest, match="about a cap"):
+                await answered(house.deps, asked["approval_id"], said)
+        assert len(await waiting(house)) == 1
 
     served(main, CAPPED)
 
