@@ -5,6 +5,7 @@ is held, and told in one notice when they are over; what is hard never waits. No
 worth telling (`core/alerts`), how it travels (`backends/channels`).
 """
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -119,9 +120,9 @@ class Receiver:
         self._channel.close()
 
     def _was_told(self, notice: Notice, now_ns: int) -> bool:
-        key = msgspec.json.encode(
-            (notice.kind, notice.tenant, notice.session, notice.fields), order="sorted"
-        )
+        same = (notice.kind, notice.tenant, notice.session, notice.fields)
+        # Fields hold arguments, which may be long: what is remembered of them is not.
+        key = hashlib.sha256(msgspec.json.encode(same, order="sorted")).digest()
         before_ns = self._told_ns.pop(key, 0)
         again = bool(before_ns) and now_ns - before_ns < _AGAIN_NS
         if len(self._told_ns) >= _KNOWN_MOST:
